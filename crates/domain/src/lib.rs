@@ -1,0 +1,1 @@
+//! Users, devices, modes, the behaviour table, wakes and message delivery: pure.

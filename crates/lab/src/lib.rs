@@ -1,0 +1,1 @@
+//! Simulated platform clouds and simulated phones that keep the platforms' real rules.

@@ -1,0 +1,1 @@
+//! Real sockets for the protocol cores: UDP in batches, TCP and TLS with framing, limits and idle timeouts.

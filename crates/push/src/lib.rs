@@ -1,0 +1,1 @@
+//! Push clients for the platform clouds: APNs and FCM, outcomes, provider tokens, sealing.

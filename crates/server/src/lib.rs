@@ -1,0 +1,1 @@
+//! The reveille server.

@@ -1,0 +1,3 @@
+//! The `reveille` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! SIP messages, transactions, proxy and registrar rules, digest: pure.

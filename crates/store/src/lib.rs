@@ -1,0 +1,1 @@
+//! Where state lives: one trait, in memory and in SQLite, one contract suite.
