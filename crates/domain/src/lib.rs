@@ -1,1 +1,29 @@
-//! Users, devices, modes, the behaviour table, wakes and message delivery: pure.
+//! What the system is about, in its own words: users and their devices, which of them sleep, what a call and a
+//! message do to each (the behaviour table), the wake of a call and the delivery of a message as state machines,
+//! and the trace that tells the story of both.
+//!
+//! This crate is pure. It has not heard of SIP, XMPP, APNs or SQL; roles translate. It reads no clock and draws no
+//! randomness: time and names come in as arguments. A step takes an input and returns effects; whoever called it
+//! performs them.
+
+pub mod behaviour;
+pub mod change;
+pub mod delivery;
+pub mod device;
+pub mod message;
+pub mod push;
+pub mod time;
+pub mod trace;
+pub mod user;
+pub mod wake;
+
+pub use behaviour::{Behaviour, Mode, Rule};
+pub use change::Change;
+pub use device::{
+    AppId, AppProfile, Binding, Channel, Device, DeviceId, Generation, Platform, Provider, Token,
+};
+pub use message::{Message, MessageId};
+pub use push::{Notification, NotificationId, Outcome, Purpose};
+pub use time::Timestamp;
+pub use trace::{TraceEvent, TrackingId};
+pub use user::{Address, User};

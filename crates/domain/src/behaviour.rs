@@ -1,0 +1,148 @@
+//! The behaviour table: what a call and a message do to a device in each mode. Data, and the only place that says so.
+
+use serde::{Deserialize, Serialize};
+
+/// What a device is doing, as far as we know.
+#[derive(Copy, Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// On screen and connected.
+    Foreground,
+    /// In the background, its connection still up: suspended in the table, but reached over the connection the moment
+    /// that the client says it is back.
+    Silent,
+    /// Its connection is gone.
+    Suspended,
+    /// Nothing is known: its flow is treated as live, and it is pushed to as well.
+    Unknown,
+}
+
+impl Mode {
+    /// The name in traces and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Foreground => "foreground",
+            Self::Silent => "silent",
+            Self::Suspended => "suspended",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What the transport knows about the way to a device.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum FlowState {
+    /// A connection is up.
+    Up,
+    /// The connection is gone, or there is no binding.
+    Down,
+    /// The transport has no connections, so nobody can tell.
+    Connectionless,
+}
+
+/// The mode of a device, from the client's own word and its flow, in that order of trust. A word outlives nothing:
+/// with the connection gone the device is suspended whatever it said.
+pub fn mode(word: Option<Mode>, flow: FlowState) -> Mode {
+    match (word, flow) {
+        (_, FlowState::Down) => Mode::Suspended,
+        (Some(Mode::Suspended), FlowState::Up) => Mode::Silent,
+        (Some(word), _) => word,
+        (None, FlowState::Up) => Mode::Foreground,
+        (None, FlowState::Connectionless) => Mode::Unknown,
+    }
+}
+
+/// What happens to a user.
+#[derive(Copy, Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Happening {
+    /// Somebody calls.
+    Call,
+    /// Somebody writes.
+    Message,
+}
+
+/// What to do about it, for one device.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct Rule {
+    /// Send it over the device's connection now.
+    pub direct: bool,
+    /// Push, on the channel that [`Device::push_target`](crate::Device::push_target) names.
+    pub push: bool,
+    /// Keep it until the device returns, and give it to it then: a call is held, a message is queued.
+    pub keep: bool,
+}
+
+/// A row of the table.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct Row {
+    /// In this mode
+    pub mode: Mode,
+    /// when this happens
+    pub happening: Happening,
+    /// do this.
+    pub rule: Rule,
+}
+
+/// The whole table. [`Behaviour::default`] is the product's; a test may take a rule away and see its row fail.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Behaviour {
+    rows: Vec<Row>,
+}
+
+const fn row(mode: Mode, happening: Happening, direct: bool, push: bool, keep: bool) -> Row {
+    Row {
+        mode,
+        happening,
+        rule: Rule { direct, push, keep },
+    }
+}
+
+const TABLE: [Row; 8] = [
+    //                                      direct  push   keep
+    row(Mode::Foreground, Happening::Call, true, true, true),
+    row(Mode::Foreground, Happening::Message, true, false, true),
+    row(Mode::Silent, Happening::Call, true, true, true),
+    row(Mode::Silent, Happening::Message, false, true, true),
+    row(Mode::Suspended, Happening::Call, false, true, true),
+    row(Mode::Suspended, Happening::Message, false, true, true),
+    row(Mode::Unknown, Happening::Call, true, true, true),
+    row(Mode::Unknown, Happening::Message, true, true, true),
+];
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            rows: TABLE.to_vec(),
+        }
+    }
+}
+
+impl Behaviour {
+    /// The rule for a device in `mode` when `happening`. Every pair has a row; a table without one does nothing.
+    pub fn rule(&self, mode: Mode, happening: Happening) -> Rule {
+        self.rows
+            .iter()
+            .find(|row| row.mode == mode && row.happening == happening)
+            .map_or(
+                Rule {
+                    direct: false,
+                    push: false,
+                    keep: false,
+                },
+                |row| row.rule,
+            )
+    }
+
+    /// The same table with every rule of `happening` in `mode` changed: how a test takes a rule away.
+    #[must_use]
+    pub fn with(mut self, mode: Mode, happening: Happening, change: impl Fn(&mut Rule)) -> Self {
+        for row in self
+            .rows
+            .iter_mut()
+            .filter(|row| row.mode == mode && row.happening == happening)
+        {
+            change(&mut row.rule);
+        }
+        self
+    }
+}

@@ -1,0 +1,38 @@
+//! Messages between users, whatever protocol brought them.
+
+use crate::{Address, Timestamp, TrackingId};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Names a message for good: delivery is idempotent by it.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageId(pub String);
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A message as it is kept.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Message {
+    /// Ours, unique.
+    pub id: MessageId,
+    /// Follows it through every part.
+    pub tracking: TrackingId,
+    /// Who wrote it, as an address or, from outside, whatever the role calls them.
+    pub from: String,
+    /// The writer's name as they show it; may be empty.
+    pub from_name: String,
+    /// Who it is for.
+    pub to: Address,
+    /// When we took it.
+    pub at: Timestamp,
+    /// The body's media type.
+    pub content_type: String,
+    /// The body, untouched.
+    pub body: Bytes,
+}

@@ -1,0 +1,119 @@
+//! The story of one call or message, step by step, by tracking id: the answer to "why did my phone not ring?".
+
+use crate::{DeviceId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Follows one call or message through every part.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TrackingId(pub String);
+
+impl fmt::Display for TrackingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One step of the story.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct TraceEvent {
+    /// Whose story.
+    pub tracking: TrackingId,
+    /// When.
+    pub at: Timestamp,
+    /// What happened: a short name that stays stable, as `push_sent`.
+    pub step: Step,
+    /// On which device, if on one.
+    pub device: Option<DeviceId>,
+    /// In words, for the operator; no message text, no passwords, no whole tokens.
+    pub detail: String,
+}
+
+macro_rules! steps {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal),+ $(,)?) => {
+        /// What can happen in a story. One table: the variant, its stable name, its meaning.
+        #[derive(Copy, Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+        pub enum Step { $($(#[doc = $doc])* #[serde(rename = $name)] $variant),+ }
+
+        impl Step {
+            /// All of them.
+            pub const ALL: &[Step] = &[$(Step::$variant),+];
+
+            /// The stable name.
+            pub fn name(self) -> &'static str {
+                match self { $(Step::$variant => $name),+ }
+            }
+
+            /// The step of a stable name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|step| step.name() == name)
+            }
+        }
+    };
+}
+
+steps! {
+    /// A call came in.
+    CallReceived = "call_received",
+    /// The call went out to a device over its connection.
+    InviteSent = "invite_sent",
+    /// The call waits for a device to come back.
+    InviteHeld = "invite_held",
+    /// A push went to the provider.
+    PushSent = "push_sent",
+    /// The provider took it.
+    PushAccepted = "push_accepted",
+    /// The provider did not take it.
+    PushFailed = "push_failed",
+    /// No push was sent, and why.
+    PushSkipped = "push_skipped",
+    /// The device registered again.
+    DeviceReturned = "device_returned",
+    /// The device rings.
+    Ringing = "ringing",
+    /// The caller hears ringing although nobody rings yet.
+    CallerHearsRinging = "caller_hears_ringing",
+    /// A device took the call.
+    Answered = "answered",
+    /// A device turned the call down, or failed it.
+    Declined = "declined",
+    /// The caller gave up.
+    CallerCancelled = "caller_cancelled",
+    /// The call was taken off a device.
+    DeviceCancelled = "device_cancelled",
+    /// The wake of one device failed.
+    WakeFailed = "wake_failed",
+    /// The call went to the user's fallback.
+    Fallback = "fallback",
+    /// The call ended without an answer.
+    CallFailed = "call_failed",
+    /// The call is over.
+    CallEnded = "call_ended",
+    /// A message came in and was stored.
+    MessageStored = "message_stored",
+    /// A message was refused.
+    MessageRefused = "message_refused",
+    /// A message went to a device over its connection.
+    MessageSent = "message_sent",
+    /// The device has it.
+    MessageDelivered = "message_delivered",
+    /// The device did not take it in time; it stays queued.
+    MessageUnacknowledged = "message_unacknowledged",
+    /// It waits for the device.
+    MessageQueued = "message_queued",
+    /// A token was marked dead.
+    TokenDead = "token_dead",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_is_found_by_its_name() {
+        for &step in Step::ALL {
+            assert_eq!(Step::from_name(step.name()), Some(step));
+        }
+    }
+}
