@@ -1,0 +1,170 @@
+//! Messages from scratch: our own requests, and responses to a request (RFC 3261 §8.2.6). Content-Length is always
+//! written. Values are the caller's; only line ends in them are taken out.
+
+use crate::assemble::Assembly;
+use crate::{HeaderName, Message, Method};
+
+/// Max-Forwards of a request that states none (RFC 3261 §8.1.1.6).
+const MAX_FORWARDS: &str = "70";
+
+/// Writes a request.
+#[derive(Debug, Clone)]
+pub struct RequestBuilder {
+    method: String,
+    uri: String,
+    rest: Rest,
+}
+
+/// Writes a response to one request.
+#[derive(Debug, Clone)]
+pub struct ResponseBuilder {
+    status: u16,
+    reason: Vec<u8>,
+    rest: Rest,
+}
+
+/// Header fields in order, and the body.
+#[derive(Debug, Clone, Default)]
+struct Rest {
+    headers: Vec<(String, Vec<u8>)>,
+    body: Vec<u8>,
+}
+
+impl RequestBuilder {
+    /// A request of this method to this URI.
+    pub fn new(method: Method<'_>, uri: &str) -> Self {
+        Self {
+            method: method.as_str().to_owned(),
+            uri: uri.to_owned(),
+            rest: Rest::default(),
+        }
+    }
+
+    /// Adds a header field below those added before.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName<'_>, value: impl AsRef<[u8]>) -> Self {
+        self.rest.header(name, value.as_ref());
+        self
+    }
+
+    /// Sets the body and adds its Content-Type.
+    #[must_use]
+    pub fn body(mut self, content_type: &str, body: &[u8]) -> Self {
+        self.rest.body(content_type, body);
+        self
+    }
+
+    /// The request. Max-Forwards is 70 if none was added.
+    pub fn build(mut self) -> Message {
+        if !self.rest.has(HeaderName::MaxForwards) {
+            self.rest
+                .header(HeaderName::MaxForwards, MAX_FORWARDS.as_bytes());
+        }
+        let assembly = Assembly::request(&self.method, &self.uri, self.rest.capacity());
+        self.rest.finish(assembly)
+    }
+}
+
+impl ResponseBuilder {
+    /// A response to this request: all Via, From, To, Call-ID, CSeq are copied, and of a provisional response
+    /// (RFC 3261 §8.2.6.1) the Timestamp.
+    pub fn to(request: &Message, status: u16, reason: &str) -> Self {
+        let mut rest = Rest::default();
+        for name in COPIED {
+            for value in request.headers(name) {
+                rest.header(name, value);
+            }
+        }
+        if status == 100
+            && let Some(value) = request.header(HeaderName::Timestamp)
+        {
+            rest.header(HeaderName::Timestamp, value);
+        }
+        Self {
+            status,
+            reason: reason.as_bytes().to_vec(),
+            rest,
+        }
+    }
+
+    /// Adds a tag to To, unless the request had one there.
+    #[must_use]
+    pub fn to_tag(mut self, tag: &str) -> Self {
+        for (name, value) in &mut self.rest.headers {
+            if HeaderName::new(name) == HeaderName::To
+                && crate::NameAddr::parse(value).is_none_or(|to| to.tag().is_none())
+            {
+                value.extend_from_slice(b";tag=");
+                value.extend_from_slice(tag.as_bytes());
+                break;
+            }
+        }
+        self
+    }
+
+    /// Adds a header field below those added before.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName<'_>, value: impl AsRef<[u8]>) -> Self {
+        self.rest.header(name, value.as_ref());
+        self
+    }
+
+    /// Sets the body and adds its Content-Type.
+    #[must_use]
+    pub fn body(mut self, content_type: &str, body: &[u8]) -> Self {
+        self.rest.body(content_type, body);
+        self
+    }
+
+    /// The response.
+    pub fn build(self) -> Message {
+        let assembly = Assembly::response(self.status, &self.reason, self.rest.capacity());
+        self.rest.finish(assembly)
+    }
+}
+
+/// What a response takes from its request (RFC 3261 §8.2.6.2), in the order in which it is written.
+const COPIED: [HeaderName<'static>; 5] = [
+    HeaderName::Via,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+];
+
+impl Rest {
+    fn header(&mut self, name: HeaderName<'_>, value: &[u8]) {
+        self.headers
+            .push((name.as_str().to_owned(), value.to_vec()));
+    }
+
+    fn body(&mut self, content_type: &str, body: &[u8]) {
+        self.header(HeaderName::ContentType, content_type.as_bytes());
+        self.body = body.to_vec();
+    }
+
+    fn has(&self, wanted: HeaderName<'_>) -> bool {
+        self.headers
+            .iter()
+            .any(|(name, _)| HeaderName::new(name) == wanted)
+    }
+
+    fn capacity(&self) -> usize {
+        let fields: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 4)
+            .sum();
+        fields + self.body.len() + 128
+    }
+
+    fn finish(self, mut assembly: Assembly) -> Message {
+        for (name, value) in &self.headers {
+            if HeaderName::new(name) != HeaderName::ContentLength {
+                assembly.field(name, value);
+            }
+        }
+        assembly.field("Content-Length", self.body.len().to_string().as_bytes());
+        assembly.finish(&self.body)
+    }
+}

@@ -1,0 +1,107 @@
+//! The few lexical rules that all header fields share (RFC 3261 §25.1): white space with folding, tokens,
+//! quoted strings, comma lists. Everything works on octets, since a value need not be UTF-8 to be passed on.
+
+/// Is this white space inside a header field? Line ends count, since a field may be folded.
+pub(crate) fn is_lws(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// The text without white space around it.
+pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text {
+        if !is_lws(*first) {
+            break;
+        }
+        text = rest;
+    }
+    while let [rest @ .., last] = text {
+        if !is_lws(*last) {
+            break;
+        }
+        text = rest;
+    }
+    text
+}
+
+/// The same for text that is known to be UTF-8.
+pub(crate) fn trim_str(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}
+
+/// Is this one octet of a token?
+pub(crate) fn is_token_octet(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric()
+        || matches!(
+            octet,
+            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
+        )
+}
+
+/// Is this a token, of one octet at least?
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().copied().all(is_token_octet)
+}
+
+/// Where the first octet of `wanted` stands outside quoted strings and angle brackets.
+/// A quote that is never closed runs to the end of the text.
+pub(crate) fn find_unquoted(text: &[u8], wanted: u8) -> Option<usize> {
+    let (mut quoted, mut bracketed) = (false, false);
+    let mut at = 0;
+    while at < text.len() {
+        match text[at] {
+            b'\\' if quoted => at += 1,
+            b'"' if !bracketed => quoted = !quoted,
+            octet if !quoted && !bracketed && octet == wanted => return Some(at),
+            b'<' if !quoted => bracketed = true,
+            b'>' if !quoted => bracketed = false,
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// The values of a comma list, trimmed; commas in quoted strings and in angle brackets do not split.
+pub(crate) fn split_list(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let value = if let Some(comma) = find_unquoted(text, b',') {
+            rest = Some(&text[comma + 1..]);
+            &text[..comma]
+        } else {
+            rest = None;
+            text
+        };
+        Some(trim(value))
+    })
+}
+
+/// The inside of a quoted string with its escapes resolved; any other text as it is.
+pub(crate) fn unquote(text: &[u8]) -> Vec<u8> {
+    let [b'"', inside @ .., b'"'] = text else {
+        return text.to_vec();
+    };
+    let mut plain = Vec::with_capacity(inside.len());
+    let mut octets = inside.iter().copied();
+    while let Some(octet) = octets.next() {
+        plain.extend(if octet == b'\\' {
+            octets.next()
+        } else {
+            Some(octet)
+        });
+    }
+    plain
+}
+
+/// A decimal number of digits only, that fits.
+pub(crate) fn number(text: &[u8]) -> Option<u32> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u32, |sum, &octet| {
+        octet
+            .is_ascii_digit()
+            .then(|| sum.checked_mul(10)?.checked_add(u32::from(octet - b'0')))?
+    })
+}

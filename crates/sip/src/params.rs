@@ -1,0 +1,109 @@
+//! Parameters of header values and URIs: `;name`, `;name=value`, `;name="quoted; value"`.
+
+use crate::lex::{find_unquoted, trim};
+
+/// Parameters as they are written, from the first `;` on (or empty). They are read on demand; one that is not UTF-8
+/// is passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Params<'a> {
+    raw: &'a [u8],
+}
+
+/// One parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Param<'a> {
+    /// Its name as it is written.
+    pub name: &'a str,
+    /// Its value as it is written, quotes included; `None` for a flag.
+    pub value: Option<&'a str>,
+}
+
+impl<'a> Params<'a> {
+    /// Parameters in this text, which is empty or starts with `;`.
+    pub fn new(raw: &'a [u8]) -> Self {
+        Self { raw }
+    }
+
+    /// The text itself.
+    pub fn raw(self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// All of them, in order.
+    pub fn iter(self) -> impl Iterator<Item = Param<'a>> {
+        let mut rest = self.raw.strip_prefix(b";");
+        std::iter::from_fn(move || {
+            let text = rest?;
+            let end = find_unquoted(text, b';').unwrap_or(text.len());
+            rest = text.get(end + 1..);
+            Some(&text[..end])
+        })
+        .filter_map(Param::read)
+    }
+
+    /// The value of the first parameter of this name (any case), without its quotes; a flag has an empty one.
+    pub fn get(self, name: &str) -> Option<&'a str> {
+        let value = self.find(name)?.value.unwrap_or_default();
+        Some(
+            value
+                .strip_prefix('"')
+                .and_then(|value| value.strip_suffix('"'))
+                .unwrap_or(value),
+        )
+    }
+
+    /// Is there a parameter of this name?
+    pub fn has(self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    fn find(self, name: &str) -> Option<Param<'a>> {
+        self.iter()
+            .find(|param| param.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Has every parameter a name, and no value a blank or an open quote (RFC 3261 §25.1 `generic-param`)?
+    pub(crate) fn is_well_formed(self) -> bool {
+        let Some(mut text) = self.raw.strip_prefix(b";") else {
+            return self.raw.is_empty();
+        };
+        loop {
+            let end = find_unquoted(text, b';').unwrap_or(text.len());
+            if !param_is_well_formed(&text[..end]) {
+                return false;
+            }
+            match text.get(end + 1..) {
+                Some(rest) => text = rest,
+                None => return true,
+            }
+        }
+    }
+}
+
+fn param_is_well_formed(text: &[u8]) -> bool {
+    let mut halves = text.splitn(2, |octet| *octet == b'=');
+    let name = trim(halves.next().unwrap_or_default());
+    let value = trim(halves.next().unwrap_or_default());
+    let closed = match value {
+        [b'"', .., b'"'] if value.len() > 1 => true,
+        [b'"', ..] => false,
+        _ => !value
+            .iter()
+            .any(|octet| crate::lex::is_lws(*octet) || *octet == b'"'),
+    };
+    !name.is_empty() && !name.iter().any(|octet| crate::lex::is_lws(*octet)) && closed
+}
+
+impl<'a> Param<'a> {
+    fn read(text: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(crate::lex::trim_str(value))),
+            None => (text, None),
+        };
+        Some(Self {
+            name: crate::lex::trim_str(name),
+            value,
+        })
+    }
+}

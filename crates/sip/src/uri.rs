@@ -1,0 +1,163 @@
+//! URIs: `sip:` and `sips:` in parts (RFC 3261 §19.1), every other scheme as an opaque text.
+
+use std::{borrow::Cow, fmt};
+
+use crate::Params;
+use crate::via::split_host_port;
+
+/// A URI as it is written, and its parts. Nothing is unescaped here; see [`Uri::user_decoded`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uri<'a> {
+    raw: &'a str,
+    /// Scheme as it is written.
+    pub scheme: &'a str,
+    /// User part of a SIP URI, escapes as they are; of a `tel:` URI its number.
+    pub user: Option<&'a str>,
+    /// Password of a SIP URI.
+    pub password: Option<&'a str>,
+    /// Host of a SIP URI (with brackets if it is IPv6); empty for other schemes.
+    pub host: &'a str,
+    /// Port, if stated.
+    pub port: Option<u16>,
+    /// Parameters.
+    pub params: Params<'a>,
+    /// What stands after `?` in a SIP URI.
+    pub headers: Option<&'a str>,
+}
+
+impl<'a> Uri<'a> {
+    /// Reads a whole URI; `None` if it is malformed.
+    pub fn parse(raw: &'a str) -> Option<Self> {
+        let (scheme, rest) = raw.split_once(':')?;
+        let blank = raw
+            .bytes()
+            .any(|octet| octet <= b' ' || matches!(octet, b'<' | b'>' | b'"' | 0x7f));
+        if blank || rest.is_empty() || !is_scheme(scheme) {
+            return None;
+        }
+        if scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
+            Self::parse_sip(raw, scheme, rest)
+        } else {
+            Some(Self::opaque(raw, scheme, rest))
+        }
+    }
+
+    fn parse_sip(raw: &'a str, scheme: &'a str, rest: &'a str) -> Option<Self> {
+        // `@` may not stand unescaped in any other part but the headers, `;` and `?` may in the user part.
+        let (userinfo, rest) = match rest.split_once('@') {
+            Some((userinfo, rest)) => (Some(userinfo), rest),
+            None => (None, rest),
+        };
+        let (rest, headers) = match rest.split_once('?') {
+            Some((rest, headers)) => (rest, Some(headers)),
+            None => (rest, None),
+        };
+        let (address, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+        let (host, port) = split_host_port(address)?;
+        let (user, password) = match userinfo {
+            Some(userinfo) => match userinfo.split_once(':') {
+                Some((user, password)) => (Some(user), Some(password)),
+                None => (Some(userinfo), None),
+            },
+            None => (None, None),
+        };
+        let params = Params::new(params.as_bytes());
+        (user != Some("") && params.is_well_formed()).then_some(Self {
+            raw,
+            scheme,
+            user,
+            password,
+            host,
+            port,
+            params,
+            headers,
+        })
+    }
+
+    fn opaque(raw: &'a str, scheme: &'a str, rest: &'a str) -> Self {
+        let (number, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+        let is_tel = scheme.eq_ignore_ascii_case("tel");
+        Self {
+            raw,
+            scheme,
+            user: is_tel.then_some(number),
+            password: None,
+            host: "",
+            port: None,
+            params: if is_tel {
+                Params::new(params.as_bytes())
+            } else {
+                Params::default()
+            },
+            headers: None,
+        }
+    }
+
+    /// The URI as it is written.
+    pub fn as_str(&self) -> &'a str {
+        self.raw
+    }
+
+    /// Is it a `sip:` or `sips:` URI?
+    pub fn is_sip(&self) -> bool {
+        !self.host.is_empty()
+    }
+
+    /// Is it a `sips:` URI?
+    pub fn is_secure(&self) -> bool {
+        self.scheme.eq_ignore_ascii_case("sips")
+    }
+
+    /// The value of a URI parameter.
+    pub fn param(&self, name: &str) -> Option<&'a str> {
+        self.params.get(name)
+    }
+
+    /// The user part with its escapes resolved (lossily, if they are not UTF-8).
+    pub fn user_decoded(&self) -> Option<Cow<'a, str>> {
+        let user = self.user?;
+        if !user.contains('%') {
+            return Some(Cow::Borrowed(user));
+        }
+        Some(Cow::Owned(
+            String::from_utf8_lossy(&unescape(user)).into_owned(),
+        ))
+    }
+}
+
+impl fmt::Display for Uri<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.raw)
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.'))
+}
+
+/// Resolves `%hh`; a `%` without two hexadecimal digits stays.
+pub(crate) fn unescape(text: &str) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        if let (b'%', Some(octet)) = (first, escaped(after)) {
+            plain.push(octet);
+            rest = &after[2..];
+        } else {
+            plain.push(*first);
+            rest = after;
+        }
+    }
+    plain
+}
+
+fn escaped(text: &[u8]) -> Option<u8> {
+    let digits = std::str::from_utf8(text.get(..2)?).ok()?;
+    digits
+        .bytes()
+        .all(|octet| octet.is_ascii_hexdigit())
+        .then(|| u8::from_str_radix(digits, 16).ok())?
+}

@@ -1,0 +1,95 @@
+//! One Via value: `SIP/2.0/UDP host:port;branch=...` (RFC 3261 §20.42, RFC 3581).
+
+use crate::Params;
+use crate::lex::{is_token, trim_str};
+
+/// Start of every branch by RFC 3261 §8.1.1.7.
+pub const MAGIC_COOKIE: &str = "z9hG4bK";
+
+/// Where a request came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Via<'a> {
+    /// `UDP`, `TCP`, `TLS` ... as it is written.
+    pub transport: &'a str,
+    /// Host of sent-by, with brackets if it is IPv6.
+    pub host: &'a str,
+    /// Port of sent-by, if stated.
+    pub port: Option<u16>,
+    /// Parameters.
+    pub params: Params<'a>,
+}
+
+impl<'a> Via<'a> {
+    /// Reads one value (not a comma list); `None` if it is malformed.
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
+        let end = memchr::memchr(b';', text).unwrap_or(text.len());
+        let params = Params::new(crate::lex::trim(&text[end..]));
+        let sent = std::str::from_utf8(&text[..end]).ok()?;
+        let (name, rest) = sent.split_once('/')?;
+        let (version, rest) = rest.split_once('/')?;
+        if !trim_str(name).eq_ignore_ascii_case("SIP") || trim_str(version) != "2.0" {
+            return None;
+        }
+        let rest = trim_str(rest);
+        let (transport, sent_by) = rest.split_once([' ', '\t', '\r', '\n'])?;
+        let (host, port) = split_host_port(trim_str(sent_by))?;
+        (is_token(transport.as_bytes()) && params.is_well_formed()).then_some(Self {
+            transport,
+            host,
+            port,
+            params,
+        })
+    }
+
+    /// The branch; `None` if it is absent.
+    pub fn branch(&self) -> Option<&'a str> {
+        self.params
+            .get("branch")
+            .filter(|branch| !branch.is_empty())
+    }
+
+    /// Whether the sender asked for its port (`Some(None)`), or it is stated (`Some(Some(port))`); RFC 3581.
+    pub fn rport(&self) -> Option<Option<u16>> {
+        self.params.get("rport").map(|port| port.parse().ok())
+    }
+
+    /// The address that the request really came from, if it was added.
+    pub fn received(&self) -> Option<&'a str> {
+        self.params.get("received")
+    }
+}
+
+/// Splits `host`, `host : port` or `[v6]:port`. `None` if either part cannot be what it should.
+pub(crate) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let host_end = if text.starts_with('[') {
+        text.find(']')? + 1
+    } else {
+        text.find(':').unwrap_or(text.len())
+    };
+    let (host, rest) = text.split_at(host_end);
+    let (host, rest) = (trim_str(host), trim_str(rest));
+    let port = match rest.strip_prefix(':') {
+        Some(port) => Some(read_port(trim_str(port))?),
+        None if rest.is_empty() => None,
+        None => return None,
+    };
+    is_host(host).then_some((host, port))
+}
+
+fn read_port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|octet| octet.is_ascii_digit());
+    digits.then(|| text.parse().ok())?
+}
+
+/// A host name, an IPv4 address, or an IPv6 reference in brackets. Underscores pass: real networks have them.
+fn is_host(text: &str) -> bool {
+    if let Some(inside) = text.strip_prefix('[') {
+        return inside
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+    }
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_'))
+}
