@@ -24,6 +24,8 @@ pub struct TraceEvent {
     pub at: Timestamp,
     /// What happened: a short name that stays stable, as `push_sent`.
     pub step: Step,
+    /// Another name under which this story is asked for, as the call's own id. Set on its first step.
+    pub alias: Option<String>,
     /// On which device, if on one.
     pub device: Option<DeviceId>,
     /// In words, for the operator; no message text, no passwords, no whole tokens.
