@@ -7,6 +7,7 @@
 mod assemble;
 mod build;
 mod edit;
+mod frame;
 mod header_name;
 mod lex;
 mod limits;
@@ -25,6 +26,7 @@ mod via;
 
 pub use build::{RequestBuilder, ResponseBuilder};
 pub use edit::Edit;
+pub use frame::{Frame, FrameError, Framer};
 pub use header_name::HeaderName;
 pub use limits::Limits;
 pub use message::Message;

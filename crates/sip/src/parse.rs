@@ -83,7 +83,11 @@ impl Message {
         let end = scan::start_line_end(&bytes, limits)?;
         let start = start_line(&bytes[..end])?;
         let mut lines = Lines::new();
-        let body = scan::header_lines(&bytes, end + 2, limits, &mut lines)?;
+        let scan::HeadEnd { body, fault } =
+            scan::header_lines(&bytes, end + 2, limits, &mut lines)?;
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
         if let Some(length) = scan::stated_length(&bytes, &lines)? {
             if length > bytes.len() - body {
                 return Err(ParseError::bad("Content-Length Beyond Message"));

@@ -60,16 +60,28 @@ pub(crate) fn start_line_end(bytes: &[u8], limits: &Limits) -> Result<usize, Par
     }
 }
 
-/// Reads the header fields that start at `at`, and returns where the body starts.
+/// Where the head of a message ends, and the first header field in it that is none.
+pub(crate) struct HeadEnd {
+    /// First octet of the body.
+    pub(crate) body: usize,
+    /// A field without a name: the message is refused, but where it ends is not in doubt.
+    pub(crate) fault: Option<ParseError>,
+}
+
+/// Reads the header fields that start at `at`.
 pub(crate) fn header_lines(
     bytes: &[u8],
     mut at: usize,
     limits: &Limits,
     lines: &mut Lines,
-) -> Result<usize, ParseError> {
+) -> Result<HeadEnd, ParseError> {
+    let mut fault = None;
     loop {
         if bytes[at..].starts_with(b"\r\n") {
-            return Ok(at + 2);
+            return Ok(HeadEnd {
+                body: at + 2,
+                fault,
+            });
         }
         let end = field_end(bytes, at)?;
         if end - at > limits.header_bytes {
@@ -78,7 +90,10 @@ pub(crate) fn header_lines(
         if lines.len() == limits.header_count {
             return Err(ParseError::bad("Too Many Header Fields"));
         }
-        lines.push(split_field(bytes, at, end)?);
+        match split_field(bytes, at, end) {
+            Ok(line) => lines.push(line),
+            Err(error) => fault = fault.or(Some(error)),
+        }
         at = end + 2;
     }
 }
