@@ -1,0 +1,58 @@
+//! Where work is handed in to threads: a bounded queue that can be closed, and a way to wait until its threads are gone.
+
+use crate::StoreError;
+use std::sync::{PoisonError, RwLock};
+use tokio::sync::{mpsc, watch};
+
+/// The near side of a queue of jobs.
+pub(super) struct Desk<J> {
+    jobs: RwLock<Option<mpsc::Sender<J>>>,
+    threads: watch::Receiver<()>,
+}
+
+/// Held by each thread while it lives.
+pub(super) type Alive = watch::Sender<()>;
+
+impl<J> Desk<J> {
+    /// A desk, the queue behind it, and what its threads hold while they live.
+    pub(super) fn new(places: usize) -> (Self, mpsc::Receiver<J>, Alive) {
+        let (jobs, queue) = mpsc::channel(places);
+        let (alive, threads) = watch::channel(());
+        let desk = Self {
+            jobs: RwLock::new(Some(jobs)),
+            threads,
+        };
+        (desk, queue, alive)
+    }
+
+    /// Puts a job into the queue if fewer than `places` wait there.
+    pub(super) fn hand_in(&self, job: J, places: usize) -> Result<(), StoreError> {
+        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
+        let jobs = jobs.as_ref().ok_or(StoreError::Closed)?;
+        if jobs.max_capacity() - jobs.capacity() >= places {
+            return Err(StoreError::Overloaded);
+        }
+        jobs.try_send(job).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })
+    }
+
+    /// How many jobs wait.
+    pub(super) fn waiting(&self) -> usize {
+        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
+        jobs.as_ref()
+            .map_or(0, |jobs| jobs.max_capacity() - jobs.capacity())
+    }
+
+    /// Takes no more. The threads do what waits, and end.
+    pub(super) fn close(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.jobs
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let mut threads = self.threads.clone();
+        // Nobody ever sends: this ends when the last thread does.
+        async move { while threads.changed().await.is_ok() {} }
+    }
+}

@@ -1,0 +1,53 @@
+//! What SQLite's errors mean to whoever must act on them.
+
+use crate::{OpenError, StoreError};
+use rusqlite::ErrorCode;
+use std::path::Path;
+
+/// Of a database that is open.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
+        Some(ErrorCode::DiskFull) => StoreError::DiskFull,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Damaged(error.to_string())
+        }
+        None if is_bad_value(&error) => StoreError::Damaged(error.to_string()),
+        _ => StoreError::Failed(error.to_string()),
+    }
+}
+
+/// A value in the database that we cannot have written.
+fn is_bad_value(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
+    )
+}
+
+/// Of a database that is being opened.
+pub(super) fn open_error(path: &Path, error: &rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    let detail = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Locked(path),
+        Some(ErrorCode::NotADatabase) => OpenError::NotADatabase(path),
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, detail },
+        Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
+            OpenError::Denied(path)
+        }
+        _ => OpenError::Failed { path, detail },
+    }
+}
+
+/// Whether a change was refused because it speaks of something that is not there.
+pub(super) fn is_missing_reference(error: &rusqlite::Error) -> bool {
+    error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
+}
