@@ -1,0 +1,52 @@
+//! Reveille against real peers. Each helper here drives one real process over loopback sockets: the server
+//! itself, Linphone, PJSUA2, sipp; [`SipClient`] is a small client of our own for what no peer can be made to
+//! say. The tests are in `tests/`, one subject a file, and are built only with `--features peers`.
+//!
+//! Nothing here imports the server: it is driven as its users drive it.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "this crate is test support: a broken expectation is its failure"
+)]
+
+mod digest;
+mod http;
+mod lab;
+mod linphone;
+mod mutate;
+mod pjsua;
+mod ports;
+mod process;
+mod reveille;
+mod sip_client;
+mod sipp;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use http::{Answer, http};
+pub use lab::{LabApi, Notification};
+pub use linphone::{Account, Linphone, PushParams};
+pub use mutate::Mutator;
+pub use pjsua::Pjsua;
+pub use ports::free_port;
+pub use process::Process;
+pub use reveille::{Reveille, reveille_binary};
+pub use sip_client::{Incoming, Response, SipClient, Transport};
+pub use sipp::{Load, Sipp, SippReport};
+
+/// Long enough for any peer to do what it does at once, on a busy machine.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Asks `ready` every few milliseconds until it answers, at most for `within`.
+pub fn poll<T>(within: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(value) = ready() {
+            return Some(value);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,200 @@
+//! Linphone's console client, headless, with a home directory of its own that survives its being killed, as an
+//! app's data survive on a phone.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::{Process, SOON, Transport, free_port};
+
+/// Push parameters of a Contact (RFC 8599 §5.6).
+#[derive(Clone, Debug)]
+pub struct PushParams {
+    /// `pn-provider`
+    pub provider: String,
+    /// `pn-param`
+    pub param: String,
+    /// `pn-prid`
+    pub prid: String,
+}
+
+/// Who a Linphone is, and how it reaches its server.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// User name; the domain is `localhost`.
+    pub user: String,
+    /// Its digest password.
+    pub password: String,
+    /// The transport to the server.
+    pub transport: Transport,
+    /// The server's address for that transport.
+    pub server: SocketAddr,
+    /// What its Contact says about push.
+    pub push: Option<PushParams>,
+    /// The CA that it trusts, PEM; for TLS.
+    pub ca: Option<String>,
+}
+
+/// A Linphone, running or not.
+pub struct Linphone {
+    account: Account,
+    home: TempDir,
+    process: Option<Process>,
+}
+
+impl Linphone {
+    /// Installs it: a fresh home with a configuration. Nothing runs yet.
+    pub fn installed(account: Account) -> Self {
+        let home = TempDir::with_prefix("linphone-").expect("a temporary directory");
+        for folder in [".local/share/linphone", ".config/linphone"] {
+            fs::create_dir_all(home.path().join(folder)).expect("a folder in our own home");
+        }
+        let linphone = Self {
+            account,
+            home,
+            process: None,
+        };
+        fs::write(linphone.rc(), linphone.configuration()).expect("a file in our own home");
+        linphone
+    }
+
+    /// Installs and starts it, and waits until it is registered.
+    pub fn registered(account: Account) -> Self {
+        let mut linphone = Self::installed(account);
+        linphone.start();
+        linphone.wait_registered();
+        linphone
+    }
+
+    fn rc(&self) -> PathBuf {
+        self.home.path().join("linphonerc")
+    }
+
+    fn configuration(&self) -> String {
+        let Account {
+            user,
+            password,
+            transport,
+            server,
+            push,
+            ca,
+        } = &self.account;
+        let local = |of| if *transport == of { free_port() } else { 0 };
+        let (udp, tcp, tls) = (
+            local(Transport::Udp),
+            local(Transport::Tcp),
+            local(Transport::Tls),
+        );
+        // The TLS library matches names only, not addresses.
+        let host = if *transport == Transport::Tls {
+            "localhost".to_owned()
+        } else {
+            server.ip().to_string()
+        };
+        let proxy = format!("sip:{host}:{};transport={transport}", server.port());
+        let media = free_port();
+
+        let mut rc = format!(
+            "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port={tls}\nguess_hostname=1\nuse_ipv6=0\n\
+             register_only_when_network_is_up=0\nverify_server_certs=1\nverify_server_cn=1\nmedia_encryption=none\n\
+             default_proxy=0\ncontact=sip:{user}@127.0.0.1\n"
+        );
+        if let Some(ca) = ca {
+            let file = self.home.path().join("ca.pem");
+            fs::write(&file, ca).expect("a file in our own home");
+            let _ = writeln!(rc, "root_ca={}", file.display());
+        }
+        let _ = write!(
+            rc,
+            "\n[auth_info_0]\nusername={user}\npasswd={password}\nrealm=localhost\ndomain=localhost\n\n\
+             [proxy_0]\nreg_proxy=<{proxy}>\nreg_route=<{proxy};lr>\nreg_identity=sip:{user}@localhost\n\
+             reg_sendregister=1\nreg_expires=600\npush_notification_allowed=1\nremote_push_notification_allowed=1\n"
+        );
+        if let Some(PushParams {
+            provider,
+            param,
+            prid,
+        }) = push
+        {
+            let _ = writeln!(
+                rc,
+                "contact_uri_parameters=pn-provider={provider};pn-prid={prid};pn-param={param}"
+            );
+        }
+        let silence = "ANULL: Null soundcard";
+        let _ = write!(
+            rc,
+            "\n[sound]\nplayback_dev_id={silence}\nringer_dev_id={silence}\ncapture_dev_id={silence}\n\n\
+             [rtp]\naudio_rtp_port={media}\nvideo_rtp_port={}\n\n[video]\ncapture=0\ndisplay=0\n",
+            media + 1
+        );
+        rc
+    }
+
+    /// Starts the app.
+    pub fn start(&mut self) {
+        let home = self.home.path();
+        let mut command = Command::new("linphonec");
+        command.arg("-c").arg(self.rc()).args(["-d", "6"]);
+        command
+            .env("HOME", home)
+            .env_remove("XDG_DATA_HOME")
+            .env_remove("XDG_CONFIG_HOME")
+            .current_dir(home);
+        self.process = Some(Process::spawn(
+            format!("linphone of {}", self.account.user),
+            &mut command,
+        ));
+    }
+
+    /// Waits until its registration was accepted.
+    pub fn wait_registered(&mut self) {
+        self.expect("to [LinphoneRegistrationOk]", SOON);
+    }
+
+    /// The system ends the app: no goodbye to the server, its sockets close.
+    pub fn kill(&mut self) {
+        self.process().kill();
+    }
+
+    /// Waits until it rings.
+    pub fn wait_ringing(&mut self, within: Duration) {
+        self.expect("to LinphoneCallIncomingReceived", within);
+    }
+
+    /// Answers the call that rings, and waits until it is up.
+    pub fn answer(&mut self) {
+        self.process().say("answer");
+        self.expect("to LinphoneCallStreamsRunning", SOON);
+    }
+
+    /// Waits until its call is over.
+    pub fn wait_call_over(&mut self, within: Duration) {
+        self.expect("to LinphoneCallReleased", within);
+    }
+
+    /// Hangs up.
+    pub fn hang_up(&mut self) {
+        self.process().say("terminate");
+    }
+
+    /// Calls somebody.
+    pub fn call(&mut self, uri: &str) {
+        self.process().say(format!("call {uri}"));
+    }
+
+    /// Waits for a line of its debug output, behind the last that was waited for.
+    pub fn expect(&mut self, needle: &str, within: Duration) -> String {
+        self.process().expect(needle, within)
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("started")
+    }
+}

@@ -1,0 +1,205 @@
+//! The server itself, as a user starts it: `reveille serve --dev`, moved to free ports by its environment.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::{LabApi, Process, Transport, free_port, http, poll};
+
+/// How long a start may take, store and certificates included.
+const START: Duration = Duration::from_secs(20);
+
+/// The listeners of `serve --dev`, by the name of their key under `[listen]`.
+const LISTENERS: [&str; 8] = [
+    "sip_udp", "sip_tcp", "sip_tls", "admin", "health", "apns", "fcm", "lab",
+];
+
+/// A server on ports of its own, with a data directory that outlives a restart.
+pub struct Reveille {
+    ports: [u16; LISTENERS.len()],
+    settings: Vec<(String, String)>,
+    data: TempDir,
+    process: Option<Process>,
+}
+
+impl Reveille {
+    /// A server that has not been started yet.
+    pub fn new() -> Self {
+        let mut ports = [0; LISTENERS.len()];
+        for port in &mut ports {
+            *port = free_port();
+        }
+        // As with 5060 in the contract: one number for SIP over UDP and TCP.
+        ports[1] = ports[0];
+        let data = TempDir::with_prefix("reveille-e2e-").expect("a temporary directory");
+        Self {
+            ports,
+            settings: Vec::new(),
+            data,
+            process: None,
+        }
+    }
+
+    /// A server that is up and ready.
+    pub fn started() -> Self {
+        let mut server = Self::new();
+        server.start();
+        server
+    }
+
+    /// Changes one setting for the next start: `("call", "wake_seconds", 3)` and the like.
+    #[must_use]
+    pub fn with(mut self, section: &str, key: &str, value: &str) -> Self {
+        let name = format!(
+            "REVEILLE_{}__{}",
+            section.to_uppercase(),
+            key.to_uppercase()
+        );
+        self.settings.push((name, value.to_owned()));
+        self
+    }
+
+    /// Starts it and waits until it says that it is ready.
+    pub fn start(&mut self) {
+        let mut process = Process::spawn("reveille serve", self.command().args(["serve", "--dev"]));
+        let ready = poll(START, || {
+            match http(self.health(), "GET", "/readyz", None) {
+                Ok(answer) if answer.status == 200 => Some(true),
+                _ => (!process.is_running()).then_some(false),
+            }
+        });
+        assert_eq!(
+            ready,
+            Some(true),
+            "the server did not become ready. It said:\n{}",
+            process.tail()
+        );
+        self.process = Some(process);
+    }
+
+    /// The binary with this server's environment, for any of its commands.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(reveille_binary());
+        command.env("REVEILLE_SERVER__DATA_DIR", self.data.path());
+        for (name, port) in LISTENERS.iter().zip(self.ports) {
+            command.env(
+                format!("REVEILLE_LISTEN__{}", name.to_uppercase()),
+                format!("127.0.0.1:{port}"),
+            );
+        }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs one of its commands to the end: `["trace", id]`.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command()
+            .args(arguments)
+            .output()
+            .expect("the reveille binary")
+    }
+
+    /// Runs a command that must succeed, and returns what it printed.
+    pub fn ask(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "reveille {arguments:?} failed with {}:\n{said}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        said
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process().kill();
+    }
+
+    /// SIGTERM; fails if it does not end cleanly.
+    pub fn stop(&mut self) {
+        let status = self.process().terminate(START);
+        assert!(
+            status.success(),
+            "serve ended with {status}:\n{}",
+            self.process().tail()
+        );
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("started")
+    }
+
+    /// Fails if it has ended, or does not call itself healthy.
+    pub fn assert_healthy(&mut self) {
+        assert!(
+            self.process().is_running(),
+            "the server has ended:\n{}",
+            self.process().tail()
+        );
+        let answer = http(self.health(), "GET", "/healthz", None).expect("/healthz answers");
+        assert_eq!(answer.status, 200, "/healthz: {}", answer.body);
+    }
+
+    /// Where it listens for SIP.
+    pub fn sip(&self, transport: Transport) -> SocketAddr {
+        self.address(match transport {
+            Transport::Udp => "sip_udp",
+            Transport::Tcp => "sip_tcp",
+            Transport::Tls => "sip_tls",
+        })
+    }
+
+    /// Health and metrics.
+    pub fn health(&self) -> SocketAddr {
+        self.address("health")
+    }
+
+    /// The address of one listener.
+    pub fn address(&self, listener: &str) -> SocketAddr {
+        let index = LISTENERS
+            .iter()
+            .position(|name| *name == listener)
+            .expect("a listener's name");
+        SocketAddr::from(([127, 0, 0, 1], self.ports[index]))
+    }
+
+    /// The control API of its simulated clouds.
+    pub fn lab(&self) -> LabApi {
+        LabApi::new(self.address("lab"))
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+}
+
+impl Default for Reveille {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The binary under test: `REVEILLE_BIN`, or else the release build of this workspace.
+pub fn reveille_binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("REVEILLE_BIN") {
+        return path.into();
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")),
+        PathBuf::from,
+    );
+    let binary = target.join("release/reveille");
+    assert!(
+        binary.exists(),
+        "{} is missing: run `cargo build --release`, or set REVEILLE_BIN",
+        binary.display()
+    );
+    binary
+}
