@@ -1,0 +1,97 @@
+//! The response context (RFC 3261 §16.2): a proxied request, the branches that it was forked into, and what has been
+//! decided about it.
+
+use crate::Message;
+use crate::transaction::{Key, TimerId};
+
+/// One proxied request.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// Its server transaction.
+    pub(crate) server: Key,
+    /// The request as every branch starts from it.
+    pub(crate) request: Message,
+    pub(crate) invite: bool,
+    pub(crate) loop_mark: u32,
+    pub(crate) branches: Vec<Branch>,
+    /// Client transactions that are not over.
+    pub(crate) alive: usize,
+    /// Max-Breadth that no branch has (RFC 5393 §5.3.2).
+    pub(crate) breadth: u32,
+    /// The owner waits for further targets.
+    pub(crate) held: bool,
+    /// Why it comes to its end, once that is decided: no branch may ring on.
+    pub(crate) ending: Option<Ending>,
+    /// What the caller got.
+    pub(crate) done: Option<u16>,
+    pub(crate) guard: Option<TimerId>,
+}
+
+/// Why a context ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Ending {
+    /// The caller cancelled.
+    pub(crate) by_caller: bool,
+    /// For the CANCELs of its branches (RFC 3326).
+    pub(crate) reason: Option<String>,
+}
+
+/// One target of the request.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub(crate) key: Key,
+    pub(crate) breadth: u32,
+    pub(crate) state: BranchState,
+    /// A 2xx that nobody waits for any more has been answered with a BYE.
+    pub(crate) orphaned: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum BranchState {
+    /// Silent so far.
+    Calling,
+    /// There was a provisional response.
+    Proceeding,
+    /// The final one; without a message if none came.
+    Final(u16, Option<Message>),
+}
+
+impl Branch {
+    pub(crate) fn is_pending(&self) -> bool {
+        !matches!(self.state, BranchState::Final(..))
+    }
+}
+
+impl Context {
+    pub(crate) fn branch_mut(&mut self, key: Key) -> Option<&mut Branch> {
+        self.branches.iter_mut().find(|branch| branch.key == key)
+    }
+
+    /// The branches without a final response.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = Key> {
+        self.branches
+            .iter()
+            .filter(|branch| branch.is_pending())
+            .map(|branch| branch.key)
+    }
+
+    /// Must the caller still wait? For every branch; but once the context is ending, not for one that never said a
+    /// word: a phone that is gone would keep the caller for 32 seconds. (It is cancelled when it speaks.)
+    pub(crate) fn must_wait(&self) -> bool {
+        self.branches.iter().any(|branch| match branch.state {
+            BranchState::Calling => self.ending.is_none(),
+            BranchState::Proceeding => true,
+            BranchState::Final(..) => false,
+        })
+    }
+
+    /// All final responses so far, in the order of the branches.
+    pub(crate) fn finals(&self) -> impl Iterator<Item = (u16, Option<&Message>)> + Clone {
+        self.branches
+            .iter()
+            .filter_map(|branch| match &branch.state {
+                BranchState::Final(status, response) => Some((*status, response.as_ref())),
+                _ => None,
+            })
+    }
+}

@@ -1,0 +1,110 @@
+//! Making the request of a branch (RFC 3261 §16.6): only what must change does, everything else passes octet for
+//! octet.
+
+use super::{privacy, routes};
+use crate::endpoint::Flow;
+use crate::{Edit, HeaderName, Message, Method};
+
+/// Max-Forwards of a request that came without (RFC 3261 §16.6 item 3).
+const MAX_FORWARDS: u8 = 70;
+
+/// Of RFC 5393 §5.3.
+pub(super) const MAX_BREADTH: HeaderName<'static> = HeaderName::Other("Max-Breadth");
+
+/// Where a branch goes, and what it gets on the way.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The Request-URI.
+    pub uri: String,
+    /// The flow to the next hop.
+    pub flow: Flow,
+    /// Our Record-Route value, `<sip:host;lr>`, if we are to stay in the dialog's path.
+    pub record_route: Option<String>,
+    /// Route values, `<sip:host;lr>`, to go before those of the request: the Path of the binding (RFC 3327).
+    pub route: Vec<String>,
+    /// Further changes, made in this order after all others.
+    pub headers: Vec<HeaderChange>,
+}
+
+impl Target {
+    /// A target with nothing added.
+    pub fn new(uri: impl Into<String>, flow: Flow) -> Self {
+        Self {
+            uri: uri.into(),
+            flow,
+            record_route: None,
+            route: Vec::new(),
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// A change of a header field of a branch.
+#[derive(Debug, Clone)]
+pub enum HeaderChange {
+    /// Takes away all of that name.
+    Remove(HeaderName<'static>),
+    /// Leaves one of that name, with this value.
+    Set(HeaderName<'static>, String),
+    /// Puts a value before all others of that name.
+    Prepend(HeaderName<'static>, String),
+}
+
+/// The request for a target. `via` is our Via value, `breadth` its share of Max-Breadth.
+pub(super) fn request(
+    request: &Message,
+    target: &Target,
+    via: &str,
+    breadth: u32,
+    private: &str,
+) -> Message {
+    let mut edit = Edit::new(request);
+    if target.uri != request.request_uri() {
+        edit = edit.request_uri(&target.uri);
+    }
+    edit = hop(edit, request).set(MAX_BREADTH, breadth.to_string());
+    if let Some(value) = &target.record_route {
+        edit = edit.prepend(HeaderName::RecordRoute, value);
+    }
+    for value in target.route.iter().rev() {
+        edit = edit.prepend(HeaderName::Route, value);
+    }
+    if request.method() != Some(Method::Register) {
+        edit = privacy::without_private_params(edit, request, private);
+    }
+    for change in &target.headers {
+        edit = match change {
+            HeaderChange::Remove(name) => edit.remove_all(*name),
+            HeaderChange::Set(name, value) => edit.set(*name, value),
+            HeaderChange::Prepend(name, value) => edit.prepend(*name, value),
+        };
+    }
+    let reliable = target.flow.transport.is_reliable();
+    if reliable && !request.has(HeaderName::ContentLength) {
+        edit = edit.set(HeaderName::ContentLength, request.body().len().to_string());
+    }
+    // A strict router is told apart before our Via is on, so that the common case is one edit.
+    if target.route.is_empty() && !request.has(HeaderName::Route) {
+        return edit.prepend(HeaderName::Via, via).finish();
+    }
+    let routed = routes::postprocessed(edit.finish());
+    Edit::new(&routed).prepend(HeaderName::Via, via).finish()
+}
+
+/// The ACK to a 2xx on its way.
+pub(super) fn ack(ack: &Message, via: &str, reliable: bool) -> Message {
+    let mut edit = hop(Edit::new(ack), ack);
+    if reliable && !ack.has(HeaderName::ContentLength) {
+        edit = edit.set(HeaderName::ContentLength, ack.body().len().to_string());
+    }
+    let routed = routes::postprocessed(edit.finish());
+    Edit::new(&routed).prepend(HeaderName::Via, via).finish()
+}
+
+fn hop<'m>(edit: Edit<'m>, request: &'m Message) -> Edit<'m> {
+    let hops = match request.max_forwards() {
+        Ok(Some(hops)) => hops.saturating_sub(1),
+        _ => MAX_FORWARDS,
+    };
+    edit.set(HeaderName::MaxForwards, hops.to_string())
+}

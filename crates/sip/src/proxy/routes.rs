@@ -1,0 +1,164 @@
+//! Route values: those that are ours come off when a request arrives (RFC 3261 §16.4), and a strict router ahead gets
+//! the request in the form that it understands (§16.6 item 6).
+
+use crate::endpoint::IsOurs;
+use crate::{Edit, HeaderName, Message, NameAddr, Uri};
+
+/// The request with its own address to go by in the Request-URI, and without the Route values that brought it here.
+/// All of ours at the top come off: where we put in two (one for each side), they are one stop.
+pub(crate) fn preprocessed(is_ours: &IsOurs, request: Message) -> Message {
+    if !request.has(HeaderName::Route) {
+        return request;
+    }
+    let request = past_strict_router(is_ours, request);
+    let ours = request
+        .routes()
+        .take_while(|route| {
+            route
+                .as_ref()
+                .is_ok_and(|route| names_us(is_ours, &route.uri))
+        })
+        .count();
+    if ours == 0 {
+        return request;
+    }
+    let edit = (0..ours).fold(Edit::new(&request), |edit, _| {
+        edit.remove_first_value(HeaderName::Route)
+    });
+    edit.finish()
+}
+
+/// A strict router before us put our Record-Route value into the Request-URI, and the Request-URI at the end of the
+/// route. Only a value of Record-Route has `lr`, so it tells itself from an address of record.
+fn past_strict_router(is_ours: &IsOurs, request: Message) -> Message {
+    let strict = Uri::parse(request.request_uri())
+        .is_some_and(|uri| uri.params.has("lr") && names_us(is_ours, &uri));
+    let Some(last) = request
+        .routes()
+        .filter(|_| strict)
+        .last()
+        .and_then(Result::ok)
+    else {
+        return request;
+    };
+    let mut routes: Vec<_> = request.values(HeaderName::Route).collect();
+    routes.pop();
+    let edit = Edit::new(&request).request_uri(last.uri.as_str());
+    if routes.is_empty() {
+        edit.remove_all(HeaderName::Route).finish()
+    } else {
+        edit.set(HeaderName::Route, routes.join(&b", "[..]))
+            .finish()
+    }
+}
+
+/// If the next hop is a strict router, its URI becomes the Request-URI, and the Request-URI the last of the route.
+pub(super) fn postprocessed(request: Message) -> Message {
+    let Some(Ok(next)) = request.routes().next() else {
+        return request;
+    };
+    if next.uri.params.has("lr") {
+        return request;
+    }
+    let target = format!("<{}>", request.request_uri());
+    Edit::new(&request)
+        .request_uri(next.uri.as_str())
+        .remove_first_value(HeaderName::Route)
+        .append(HeaderName::Route, target)
+        .finish()
+}
+
+/// The route from us to the one who answered, out of the Record-Route of its response (RFC 3261 §12.1.2 seen from the
+/// middle): what is above our own value, nearest hop first.
+pub(super) fn onward<'r>(is_ours: &IsOurs, response: &'r Message) -> Vec<&'r [u8]> {
+    let mut above: Vec<_> = response
+        .values(HeaderName::RecordRoute)
+        .take_while(|value| {
+            !NameAddr::parse(value).is_some_and(|route| names_us(is_ours, &route.uri))
+        })
+        .collect();
+    above.reverse();
+    above
+}
+
+fn names_us(is_ours: &IsOurs, uri: &Uri<'_>) -> bool {
+    let secure = uri.is_secure()
+        || uri
+            .param("transport")
+            .is_some_and(|name| name.eq_ignore_ascii_case("tls"));
+    let port = uri.port.unwrap_or(if secure { 5061 } else { 5060 });
+    uri.is_sip() && is_ours(uri.host, port)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::Limits;
+
+    fn request(uri: &str, routes: &str) -> Message {
+        let text = format!("BYE {uri} SIP/2.0\r\nX-First: 1\r\n{routes}X-Last: 2\r\n\r\n");
+        Message::parse(text.into(), &Limits::default()).unwrap()
+    }
+
+    fn seen(uri: &str, routes: &str) -> String {
+        let is_ours: IsOurs =
+            Arc::new(|host, port| host == "us.example" && matches!(port, 5060 | 5061));
+        let message = preprocessed(&is_ours, request(uri, routes));
+        let routes: Vec<_> = message
+            .values(HeaderName::Route)
+            .map(String::from_utf8_lossy)
+            .collect();
+        format!("{} via [{}]", message.request_uri(), routes.join(" "))
+    }
+
+    #[test]
+    fn our_own_routes_come_off_and_others_stay() {
+        assert_eq!(seen("sip:bob@b", ""), "sip:bob@b via []");
+        assert_eq!(
+            seen("sip:bob@b", "Route: <sip:us.example;lr>\r\n"),
+            "sip:bob@b via []"
+        );
+        assert_eq!(
+            seen(
+                "sip:bob@b",
+                "Route: <sip:us.example;lr>, <sip:us.example;transport=tls;lr>\r\nRoute: <sip:next;lr>\r\n"
+            ),
+            "sip:bob@b via [<sip:next;lr>]"
+        );
+        assert_eq!(
+            seen("sip:bob@b", "Route: <sip:us.example:5080;lr>\r\n"),
+            "sip:bob@b via [<sip:us.example:5080;lr>]"
+        );
+    }
+
+    #[test]
+    fn a_strict_router_before_us_is_seen_through() {
+        assert_eq!(
+            seen(
+                "sip:us.example;lr",
+                "Route: <sip:next;lr>\r\nRoute: <sip:bob@b>\r\n"
+            ),
+            "sip:bob@b via [<sip:next;lr>]"
+        );
+        assert_eq!(
+            seen("sip:us.example;lr", "Route: <sip:bob@b>\r\n"),
+            "sip:bob@b via []"
+        );
+        assert_eq!(
+            seen("sip:us.example", "Route: <sip:next;lr>\r\n"),
+            "sip:us.example via [<sip:next;lr>]"
+        );
+    }
+
+    #[test]
+    fn a_strict_router_ahead_gets_its_address_in_the_request_uri() {
+        let loose = request("sip:bob@b", "Route: <sip:next;lr>\r\n");
+        assert_eq!(postprocessed(loose.clone()), loose);
+        let strict = postprocessed(request("sip:bob@b", "Route: <sip:next>, <sip:far;lr>\r\n"));
+        assert_eq!(strict.request_uri(), "sip:next");
+        let routes: Vec<_> = strict.values(HeaderName::Route).collect();
+        assert_eq!(routes, [&b"<sip:far;lr>"[..], b"<sip:bob@b>"]);
+    }
+}

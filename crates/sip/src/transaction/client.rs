@@ -1,0 +1,316 @@
+//! Client transactions: a request that was sent, and what becomes of it (RFC 3261 §17.1, RFC 6026 §7.2). The CANCEL
+//! of an INVITE is part of the INVITE's transaction here: it ends with it, and it waits for the first response.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{Due, Key, Span, TimerId, Wire, derived};
+use crate::endpoint::Flow;
+use crate::{Message, reason_phrase};
+
+/// For whom the request was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum User {
+    /// For the owner of the endpoint.
+    Owner,
+    /// As a branch of this response context.
+    Context(Key),
+    /// What comes of it matters to nobody.
+    Nobody,
+}
+
+/// The timers of a client transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// A or E: send the request again.
+    Repeat,
+    /// B, F: nobody answered. D, K, M: the transaction is over.
+    End,
+    /// C: it rings too long.
+    Ringing,
+    /// Send the CANCEL again (its own timer E).
+    RepeatCancel,
+    /// The CANCEL did not help (RFC 3261 §9.1).
+    CancelEnd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// `Calling` or `Trying`: no answer yet.
+    Calling,
+    /// A provisional response is there.
+    Proceeding,
+    /// A final one; for an INVITE not a 2xx.
+    Completed,
+    /// A 2xx to an INVITE.
+    Accepted,
+    Over,
+}
+
+#[derive(Debug)]
+enum Cancel {
+    No,
+    /// It waits for a provisional response (RFC 3261 §9.1).
+    Wanted(Option<String>),
+    Sent(Bytes),
+    Answered,
+}
+
+/// What a response means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// A repetition, dealt with; or something that does not belong here.
+    Nothing,
+    Provisional,
+    /// The first final response.
+    Final,
+    /// A 2xx to an INVITE after the first: repeated, or from another fork.
+    AnotherAccepted,
+}
+
+/// A request that was sent.
+#[derive(Debug)]
+pub(crate) struct Client {
+    key: Key,
+    pub(crate) user: User,
+    pub(crate) flow: Flow,
+    pub(crate) request: Message,
+    invite: bool,
+    state: State,
+    doubled: u8,
+    repeat: Option<TimerId>,
+    end: Option<TimerId>,
+    ringing: Option<TimerId>,
+    cancel: Cancel,
+    cancel_doubled: u8,
+    repeat_cancel: Option<TimerId>,
+    cancel_end: Option<TimerId>,
+    ack: Option<Bytes>,
+}
+
+impl Client {
+    /// Sends the request. `key` is the one under which the transaction will be found.
+    pub(crate) fn start(
+        now: Instant,
+        wire: &mut Wire,
+        key: Key,
+        user: User,
+        flow: Flow,
+        request: Message,
+    ) -> Self {
+        let invite = request.method() == Some(crate::Method::Invite);
+        let mut client = Self {
+            key,
+            user,
+            flow,
+            request,
+            invite,
+            state: State::Calling,
+            doubled: 0,
+            repeat: None,
+            end: None,
+            ringing: None,
+            cancel: Cancel::No,
+            cancel_doubled: 0,
+            repeat_cancel: None,
+            cancel_end: None,
+            ack: None,
+        };
+        wire.send(flow, client.request.bytes());
+        if !flow.transport.is_reliable() {
+            client.repeat = client.timer(now, wire, Span::Doubled(0), Timer::Repeat);
+        }
+        client.end = client.timer(now, wire, Span::Patience, Timer::End);
+        if invite && matches!(user, User::Context(_)) {
+            client.ringing = client.timer(now, wire, Span::C, Timer::Ringing);
+        }
+        client
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// Is a final response still to come?
+    pub(crate) fn is_pending(&self) -> bool {
+        matches!(self.state, State::Calling | State::Proceeding)
+    }
+
+    /// A response to the request itself arrived.
+    pub(crate) fn response(&mut self, now: Instant, wire: &mut Wire, response: &Message) -> Heard {
+        let status = response.status().unwrap_or_default();
+        match (self.state, status) {
+            (State::Calling | State::Proceeding, 100..=199) => {
+                self.provisional(now, wire, status);
+                Heard::Provisional
+            }
+            (State::Calling | State::Proceeding, 200..=299) if self.invite => {
+                self.stop_all(wire);
+                self.state = State::Accepted;
+                self.end = self.timer(now, wire, Span::Patience, Timer::End);
+                Heard::Final
+            }
+            (State::Accepted, 200..=299) => Heard::AnotherAccepted,
+            (State::Calling | State::Proceeding, 200..=699) => {
+                self.complete(now, wire, response);
+                Heard::Final
+            }
+            (State::Completed, 300..=699) => {
+                if let Some(ack) = &self.ack {
+                    wire.send(self.flow, ack);
+                }
+                Heard::Nothing
+            }
+            _ => Heard::Nothing,
+        }
+    }
+
+    /// A response to our CANCEL arrived. It only stops the repetition: what counts is the INVITE's own answer.
+    pub(crate) fn cancel_response(&mut self, wire: &mut Wire, status: u16) {
+        if status >= 200 && matches!(self.cancel, Cancel::Sent(_)) {
+            wire.timers.stop(&mut self.repeat_cancel);
+            self.cancel = Cancel::Answered;
+        }
+    }
+
+    /// Cancels an INVITE: at once if a provisional response has come, else when it comes. No effect once a final
+    /// response is there, a CANCEL is under way, or the request is no INVITE.
+    pub(crate) fn cancel(&mut self, now: Instant, wire: &mut Wire, reason: Option<&str>) {
+        if !self.invite || !matches!(self.cancel, Cancel::No) {
+            return;
+        }
+        match self.state {
+            State::Calling => self.cancel = Cancel::Wanted(reason.map(str::to_owned)),
+            State::Proceeding => self.send_cancel(now, wire, reason),
+            _ => {}
+        }
+    }
+
+    /// A timer expired. `Some` is the status of a request that nobody answered.
+    pub(crate) fn expired(&mut self, now: Instant, wire: &mut Wire, timer: Timer) -> Option<u16> {
+        match timer {
+            Timer::Repeat => {
+                self.repeat = None;
+                self.repeat(now, wire);
+                None
+            }
+            Timer::End => {
+                self.end = None;
+                let unanswered = self.is_pending();
+                self.close(wire);
+                unanswered.then_some(408)
+            }
+            Timer::Ringing => {
+                self.ringing = None;
+                let reason = format!("SIP;cause=408;text=\"{}\"", reason_phrase(408));
+                self.cancel(now, wire, Some(&reason));
+                None
+            }
+            Timer::RepeatCancel => {
+                self.repeat_cancel = None;
+                self.repeat_cancel(now, wire);
+                None
+            }
+            Timer::CancelEnd => {
+                self.cancel_end = None;
+                let unanswered = self.is_pending();
+                self.close(wire);
+                unanswered.then_some(408)
+            }
+        }
+    }
+
+    /// Ends it whatever its state.
+    pub(crate) fn close(&mut self, wire: &mut Wire) {
+        self.stop_all(wire);
+        self.state = State::Over;
+    }
+
+    fn provisional(&mut self, now: Instant, wire: &mut Wire, status: u16) {
+        if self.state == State::Calling {
+            self.state = State::Proceeding;
+            if self.invite {
+                wire.timers.stop(&mut self.repeat);
+                wire.timers.stop(&mut self.end);
+            }
+        }
+        if status > 100 && self.ringing.is_some() {
+            wire.timers.stop(&mut self.ringing);
+            self.ringing = self.timer(now, wire, Span::C, Timer::Ringing);
+        }
+        if let Cancel::Wanted(reason) = &mut self.cancel {
+            let reason = reason.take();
+            self.send_cancel(now, wire, reason.as_deref());
+        }
+    }
+
+    fn complete(&mut self, now: Instant, wire: &mut Wire, response: &Message) {
+        self.stop_all(wire);
+        self.state = State::Completed;
+        if self.invite {
+            let ack = derived::ack(&self.request, response).bytes().clone();
+            wire.send(self.flow, &ack);
+            self.ack = Some(ack);
+        }
+        if self.flow.transport.is_reliable() {
+            self.state = State::Over;
+            return;
+        }
+        let span = if self.invite { Span::D } else { Span::T4 };
+        self.end = self.timer(now, wire, span, Timer::End);
+    }
+
+    fn send_cancel(&mut self, now: Instant, wire: &mut Wire, reason: Option<&str>) {
+        let cancel = derived::cancel(&self.request, reason).bytes().clone();
+        wire.send(self.flow, &cancel);
+        self.cancel = Cancel::Sent(cancel);
+        wire.timers.stop(&mut self.ringing);
+        if !self.flow.transport.is_reliable() {
+            self.repeat_cancel = self.timer(now, wire, Span::Doubled(0), Timer::RepeatCancel);
+        }
+        self.cancel_end = self.timer(now, wire, Span::Patience, Timer::CancelEnd);
+    }
+
+    fn repeat(&mut self, now: Instant, wire: &mut Wire) {
+        let span = match (self.invite, self.state) {
+            // Timer A doubles until B ends it; the one after the last would come too late.
+            (true, State::Calling) if self.doubled < Span::LAST_DOUBLING => {
+                Some(Span::Doubled(self.doubled + 1))
+            }
+            (true, State::Calling) => None,
+            (false, State::Calling) => Some(wire.timers.capped(self.doubled + 1)),
+            (false, State::Proceeding) => Some(Span::T2),
+            _ => return,
+        };
+        self.doubled = (self.doubled + 1).min(Span::LAST_DOUBLING);
+        wire.send(self.flow, self.request.bytes());
+        self.repeat = span.and_then(|span| self.timer(now, wire, span, Timer::Repeat));
+    }
+
+    fn repeat_cancel(&mut self, now: Instant, wire: &mut Wire) {
+        let Cancel::Sent(cancel) = &self.cancel else {
+            return;
+        };
+        wire.send(self.flow, cancel);
+        self.cancel_doubled = (self.cancel_doubled + 1).min(Span::LAST_DOUBLING);
+        let span = wire.timers.capped(self.cancel_doubled);
+        self.repeat_cancel = self.timer(now, wire, span, Timer::RepeatCancel);
+    }
+
+    fn timer(&self, now: Instant, wire: &mut Wire, span: Span, timer: Timer) -> Option<TimerId> {
+        wire.timers.start(now, span, Due::Client(self.key, timer))
+    }
+
+    fn stop_all(&mut self, wire: &mut Wire) {
+        for timer in [
+            &mut self.repeat,
+            &mut self.end,
+            &mut self.ringing,
+            &mut self.repeat_cancel,
+            &mut self.cancel_end,
+        ] {
+            wire.timers.stop(timer);
+        }
+    }
+}

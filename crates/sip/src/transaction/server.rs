@@ -1,0 +1,245 @@
+//! Server transactions: a request that arrived, and the responses to it (RFC 3261 §17.2, RFC 6026 §7.1, RFC 4320).
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{Due, Key, Span, TimerId, Wire};
+use crate::endpoint::Flow;
+use crate::{Message, ResponseBuilder, reason_phrase};
+
+/// The timers of a server transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// G, or the repetition of our own 2xx (RFC 3261 §13.3.1.4): send the final response again.
+    Repeat,
+    /// H, I, J, L, or the end of a non-INVITE that nobody answered.
+    End,
+    /// A `100` to a non-INVITE is owed (RFC 4320 §4.1).
+    Trying,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// `Trying` or `Proceeding`: no final response yet.
+    Proceeding,
+    /// A final one was sent; for an INVITE not a 2xx.
+    Completed,
+    /// The ACK for it came.
+    Confirmed,
+    /// A 2xx to an INVITE was sent.
+    Accepted,
+    Over,
+}
+
+/// What an ACK means for the transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acked {
+    /// It belongs to a non-2xx: it stays here.
+    Absorbed,
+    /// It belongs to a 2xx (RFC 6026 §7.1): the owner gets it.
+    Accepted,
+}
+
+/// A request that arrived.
+#[derive(Debug)]
+pub(crate) struct Server {
+    key: Key,
+    /// Where responses go: the flow it came over, for UDP by RFC 3581 and RFC 3261 §18.2.2.
+    pub(crate) flow: Flow,
+    /// The request, until the final response.
+    pub(crate) request: Option<Message>,
+    /// Under which it is matched.
+    pub(crate) index: u64,
+    /// Under which the ACK to our own 2xx is matched, while it is awaited.
+    pub(crate) accepted_index: Option<u64>,
+    /// The response context, if it is proxied.
+    pub(crate) context: Option<Key>,
+    /// A CANCEL came.
+    pub(crate) cancelled: bool,
+    invite: bool,
+    state: State,
+    last: Option<Bytes>,
+    doubled: u8,
+    repeat: Option<TimerId>,
+    end: Option<TimerId>,
+    trying: Option<TimerId>,
+}
+
+impl Server {
+    /// Takes a new request up. `key` is the one under which the transaction will be found.
+    pub(crate) fn start(
+        now: Instant,
+        wire: &mut Wire,
+        key: Key,
+        flow: Flow,
+        request: Message,
+        index: u64,
+    ) -> Self {
+        let invite = request.method() == Some(crate::Method::Invite);
+        let mut server = Self {
+            key,
+            flow,
+            request: Some(request),
+            index,
+            accepted_index: None,
+            context: None,
+            cancelled: false,
+            invite,
+            state: State::Proceeding,
+            last: None,
+            doubled: 0,
+            repeat: None,
+            end: None,
+            trying: None,
+        };
+        if !invite {
+            server.trying = server.timer(now, wire, Span::Trying, Timer::Trying);
+            server.end = server.timer(now, wire, Span::Patience, Timer::End);
+        }
+        server
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    pub(crate) fn is_invite(&self) -> bool {
+        self.invite
+    }
+
+    /// Is the final response still to be sent?
+    pub(crate) fn is_pending(&self) -> bool {
+        self.state == State::Proceeding
+    }
+
+    /// The request came again.
+    pub(crate) fn repeated(&self, wire: &mut Wire) {
+        // An accepted INVITE is absorbed: whoever sent the 2xx repeats it (RFC 6026 §7.1).
+        if let (State::Proceeding | State::Completed, Some(last)) = (self.state, &self.last) {
+            wire.send(self.flow, last);
+        }
+    }
+
+    /// Sends a response. Not sent: what comes after the final response (but a 2xx after a 2xx), and to a non-INVITE
+    /// any provisional one and 408 (RFC 4320 §4). `repeat_accepted`: this is the user agent that accepts an INVITE,
+    /// so its 2xx is repeated until the ACK.
+    pub(crate) fn respond(
+        &mut self,
+        now: Instant,
+        wire: &mut Wire,
+        response: &Message,
+        repeat_accepted: bool,
+    ) -> bool {
+        let status = response.status().unwrap_or_default();
+        match (self.state, status) {
+            (State::Proceeding, 100..=199) if self.invite => self.keep(wire, response),
+            (State::Proceeding, 200..=299) if self.invite => {
+                self.finish(State::Accepted, wire, response);
+                self.end = self.timer(now, wire, Span::Patience, Timer::End);
+                if repeat_accepted {
+                    let span = wire.timers.capped(0);
+                    self.repeat = self.timer(now, wire, span, Timer::Repeat);
+                }
+            }
+            (State::Accepted, 200..=299) => wire.send(self.flow, response.bytes()),
+            (State::Proceeding, 300..=699) if self.invite => {
+                self.finish(State::Completed, wire, response);
+                self.end = self.timer(now, wire, Span::Patience, Timer::End);
+                if !self.flow.transport.is_reliable() {
+                    let span = wire.timers.capped(0);
+                    self.repeat = self.timer(now, wire, span, Timer::Repeat);
+                }
+            }
+            (State::Proceeding, 200..=699) if !self.invite && status != 408 => {
+                self.finish(State::Completed, wire, response);
+                if self.flow.transport.is_reliable() {
+                    self.state = State::Over;
+                } else {
+                    self.end = self.timer(now, wire, Span::Patience, Timer::End);
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// An ACK came that belongs to this INVITE.
+    pub(crate) fn ack(&mut self, now: Instant, wire: &mut Wire) -> Acked {
+        match self.state {
+            State::Completed => {
+                self.stop_all(wire);
+                if self.flow.transport.is_reliable() {
+                    self.state = State::Over;
+                } else {
+                    self.state = State::Confirmed;
+                    self.end = self.timer(now, wire, Span::T4, Timer::End);
+                }
+                Acked::Absorbed
+            }
+            State::Accepted => {
+                wire.timers.stop(&mut self.repeat);
+                Acked::Accepted
+            }
+            _ => Acked::Absorbed,
+        }
+    }
+
+    /// A timer expired. `true` if our own 2xx got no ACK.
+    pub(crate) fn expired(&mut self, now: Instant, wire: &mut Wire, timer: Timer) -> bool {
+        match timer {
+            Timer::Repeat => {
+                self.doubled = (self.doubled + 1).min(Span::LAST_DOUBLING);
+                if let Some(last) = &self.last {
+                    wire.send(self.flow, last);
+                }
+                let span = wire.timers.capped(self.doubled);
+                self.repeat = self.timer(now, wire, span, Timer::Repeat);
+                false
+            }
+            Timer::End => {
+                self.end = None;
+                // Our own 2xx is still being repeated.
+                let unheard = self.state == State::Accepted && self.repeat.is_some();
+                self.close(wire);
+                unheard
+            }
+            Timer::Trying => {
+                self.trying = None;
+                if let (State::Proceeding, Some(request)) = (self.state, &self.request) {
+                    let trying = ResponseBuilder::to(request, 100, reason_phrase(100)).build();
+                    self.keep(wire, &trying);
+                }
+                false
+            }
+        }
+    }
+
+    /// Ends it whatever its state.
+    pub(crate) fn close(&mut self, wire: &mut Wire) {
+        self.stop_all(wire);
+        self.state = State::Over;
+    }
+
+    fn keep(&mut self, wire: &mut Wire, response: &Message) {
+        wire.send(self.flow, response.bytes());
+        self.last = Some(response.bytes().clone());
+    }
+
+    fn finish(&mut self, state: State, wire: &mut Wire, response: &Message) {
+        self.stop_all(wire);
+        self.state = state;
+        self.request = None;
+        self.keep(wire, response);
+    }
+
+    fn timer(&self, now: Instant, wire: &mut Wire, span: Span, timer: Timer) -> Option<TimerId> {
+        wire.timers.start(now, span, Due::Server(self.key, timer))
+    }
+
+    fn stop_all(&mut self, wire: &mut Wire) {
+        for timer in [&mut self.repeat, &mut self.end, &mut self.trying] {
+            wire.timers.stop(timer);
+        }
+    }
+}
