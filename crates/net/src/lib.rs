@@ -1,1 +1,27 @@
 //! Real sockets for the protocol cores: UDP in batches, TCP and TLS with framing, limits and idle timeouts.
+//!
+//! [`Net::bind`] opens the listeners and gives a cheap handle for sending plus one bounded stream of [`Event`]s, whole
+//! and parsed messages with the [`sip::endpoint::Flow`] they came over. What a message means is nobody's business here: this crate
+//! answers only what cannot be parsed at all, and keep-alives. [`http`] is a small JSON client for the APIs on loopback.
+
+mod batch;
+mod bind;
+mod config;
+mod connect;
+mod connection;
+mod events;
+pub mod http;
+mod listen;
+mod net;
+mod shared;
+mod stats;
+mod table;
+mod tls;
+mod udp;
+
+pub use bind::BindError;
+pub use config::{Config, Limits};
+pub use events::{Event, Events};
+pub use net::{Addresses, Net};
+pub use stats::Stats;
+pub use tls::{TlsError, TlsSource, client_config};

@@ -1,0 +1,113 @@
+//! Opens the listening sockets, and says in plain words why one cannot be opened.
+
+use std::io;
+use std::net::SocketAddr;
+
+use sip::endpoint::Transport;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UdpSocket};
+
+/// The queue of connections that the kernel completed and we have not accepted yet.
+const BACKLOG: i32 = 1_024;
+
+/// A burst of datagrams waits here while the process is not scheduled. The kernel may grant less.
+const UDP_BUFFER: usize = 4 << 20;
+
+/// An address that cannot be listened on. The text names the address and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another process has it.
+    #[error(
+        "{address} ({transport:?}) is in use by another process: stop that one (`ss -lntup` names it) or listen on another port"
+    )]
+    InUse {
+        /// The transport asked for.
+        transport: Transport,
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// The system does not allow this process to have it.
+    #[error(
+        "{address} ({transport:?}) may not be used by this process: take a port above 1023, or grant CAP_NET_BIND_SERVICE"
+    )]
+    Denied {
+        /// The transport asked for.
+        transport: Transport,
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// No interface of this machine has the IP address.
+    #[error(
+        "{address} ({transport:?}) is not an address of this machine: take one that `ip address` lists, or 0.0.0.0 for all"
+    )]
+    NotLocal {
+        /// The transport asked for.
+        transport: Transport,
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// A TLS listener without a certificate to show.
+    #[error("{address} (Tls) needs a certificate: configure one, or remove the TLS listener")]
+    NoCertificate {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// Anything else, in the system's words.
+    #[error("{address} ({transport:?}) cannot be listened on: {source}")]
+    Other {
+        /// The transport asked for.
+        transport: Transport,
+        /// The address asked for.
+        address: SocketAddr,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    fn new(transport: Transport, address: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { transport, address },
+            io::ErrorKind::PermissionDenied => Self::Denied { transport, address },
+            io::ErrorKind::AddrNotAvailable => Self::NotLocal { transport, address },
+            _ => Self::Other {
+                transport,
+                address,
+                source,
+            },
+        }
+    }
+}
+
+pub(crate) fn udp(address: SocketAddr) -> Result<UdpSocket, BindError> {
+    let open = || {
+        let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+        socket.set_recv_buffer_size(UDP_BUFFER)?;
+        socket.set_send_buffer_size(UDP_BUFFER)?;
+        socket.bind(&address.into())?;
+        UdpSocket::from_std(socket.into())
+    };
+    open().map_err(|error| BindError::new(Transport::Udp, address, error))
+}
+
+pub(crate) fn tcp(transport: Transport, address: SocketAddr) -> Result<TcpListener, BindError> {
+    let open = || {
+        let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+        // A restart must not wait for connections of the last run to leave TIME_WAIT.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    open().map_err(|error| BindError::new(transport, address, error))
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        // `[::]` and `0.0.0.0` are two listeners: an IPv4 peer never shows as `::ffff:…`.
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}

@@ -1,0 +1,115 @@
+//! A small client for JSON APIs in plain HTTP/1.1 on loopback: the lab's control API, the device and admin API.
+//!
+//! One connection a request: these APIs are called by tools and simulated phones, not in a hurry.
+
+use std::io;
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// A longer answer is an error.
+const ANSWER_BYTES: usize = 16 << 20;
+
+/// Longer than any long poll that these APIs offer (30 s).
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One request. `url` is like `http://127.0.0.1:8080/path?query`; `bearer` and `json` are sent when given. Every status
+/// that the server answers is `Ok`; the bytes are the body.
+pub async fn request(
+    method: Method,
+    url: &str,
+    bearer: Option<&str>,
+    json: Option<&serde_json::Value>,
+) -> Result<(StatusCode, Bytes), HttpError> {
+    let uri: Uri = url.parse().map_err(|_| HttpError::Url(url.to_owned()))?;
+    let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority().cloned()) else {
+        return Err(HttpError::Url(url.to_owned()));
+    };
+    let path = uri
+        .path_and_query()
+        .map_or("/", http::uri::PathAndQuery::as_str);
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, authority.as_str());
+    if let Some(bearer) = bearer {
+        request = request.header(AUTHORIZATION, format!("Bearer {bearer}"));
+    }
+    if json.is_some() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    let body = json.map(ToString::to_string).unwrap_or_default();
+    let request = request
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|_| HttpError::Url(url.to_owned()))?;
+
+    let address = (
+        authority.host().trim_matches(['[', ']']),
+        authority.port_u16().unwrap_or(80),
+    );
+    match tokio::time::timeout(TIMEOUT, exchange(address, request)).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(source)) => Err(HttpError::Failed {
+            url: url.to_owned(),
+            source,
+        }),
+        Err(_) => Err(HttpError::Failed {
+            url: url.to_owned(),
+            source: io::ErrorKind::TimedOut.into(),
+        }),
+    }
+}
+
+async fn exchange(
+    address: (&str, u16),
+    request: Request<Full<Bytes>>,
+) -> io::Result<(StatusCode, Bytes)> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    let answer = async {
+        let answer = sender
+            .send_request(request)
+            .await
+            .map_err(io::Error::other)?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES)
+            .collect()
+            .await
+            .map_err(io::Error::other)?;
+        Ok((status, body.to_bytes()))
+    };
+    // The connection is driven here, beside its one request, so that no task outlives this call.
+    tokio::pin!(answer, connection);
+    tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        ended = &mut connection => {
+            ended.map_err(io::Error::other)?;
+            answer.await
+        }
+    }
+}
+
+/// No answer was had.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// Not a plain HTTP URL.
+    #[error("`{0}` is not a URL of the form http://host:port/path")]
+    Url(String),
+    /// Nobody answers there, or not in HTTP, or not in time.
+    #[error("{url} does not answer: {source}; is the server running there?")]
+    Failed {
+        /// The URL asked for.
+        url: String,
+        /// Why.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,94 @@
+//! What the handle and all tasks of one [`crate::Net`] share.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sip::endpoint::Flow;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::stats::Counters;
+use crate::table::Table;
+use crate::udp::Udp;
+use crate::{Event, Limits};
+
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) client_tls: Option<Arc<rustls::ClientConfig>>,
+    pub(crate) udp: Vec<Udp>,
+    pub(crate) counters: Counters,
+    /// Every task of this `Net`, so that shutting down can wait for the last one.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    table: Mutex<Table>,
+    events: mpsc::Sender<Event>,
+    next_connection: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        limits: Limits,
+        client_tls: Option<Arc<rustls::ClientConfig>>,
+        udp: Vec<Udp>,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
+        Self {
+            limits,
+            client_tls,
+            udp,
+            counters: Counters::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            table: Mutex::default(),
+            events,
+            next_connection: AtomicU64::new(first_connection_id()),
+        }
+    }
+
+    /// Held for a look-up only, never across an await.
+    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn connection_id(&self) -> u64 {
+        self.next_connection.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Hands an event to the role, waiting for room. Once we are stopping, nobody is owed events any more.
+    pub(crate) async fn emit(&self, event: Event) {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {}
+            sent = self.events.send(event) => if sent.is_err() { self.stop.cancel() },
+        }
+    }
+
+    /// Says that a send over `flow` failed, without waiting: a role too busy to take it finds out by its own timers.
+    pub(crate) fn emit_failed(&self, flow: Flow) {
+        self.counters.dropped.add(1);
+        let _ = self.events.try_send(Event::Closed { flow });
+    }
+
+    /// The result of `future`, or `None` if it took longer than `limit` or we are stopping.
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::select! {
+            result = tokio::time::timeout(limit, future) => result.ok(),
+            () = self.stop.cancelled() => None,
+        }
+    }
+}
+
+/// Ids grow with time, so that a flow remembered from an earlier run never names a connection of this one.
+fn first_connection_id() -> u64 {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    since_epoch.as_secs() << 28
+}

@@ -1,0 +1,149 @@
+//! The open connections: who may have one, and the queue that leads into each.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use sip::endpoint::{Flow, Transport};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::Limits;
+
+/// Which outgoing connection serves a remote: the TLS name counts, because it is what was verified.
+pub(crate) type Destination = (Transport, SocketAddr, Option<String>);
+
+#[derive(Default)]
+pub(crate) struct Table {
+    connections: HashMap<u64, Connection>,
+    accepted: usize,
+    accepted_per_peer: HashMap<IpAddr, usize>,
+    outgoing: HashMap<Destination, Flow>,
+    /// We are stopping: nobody gets in any more.
+    shut: bool,
+}
+
+/// The sending end of a connection.
+struct Connection {
+    queue: mpsc::Sender<Bytes>,
+    queued_bytes: Arc<AtomicUsize>,
+    abort: CancellationToken,
+    /// `None` for an accepted one.
+    destination: Option<Destination>,
+}
+
+/// The receiving end: what a connection's task owns.
+pub(crate) struct Link {
+    pub(crate) flow: Flow,
+    /// Ends when the connection is to be closed after what is queued.
+    pub(crate) queue: mpsc::Receiver<Bytes>,
+    pub(crate) queued_bytes: Arc<AtomicUsize>,
+    /// Cancelled when the connection is to be closed at once.
+    pub(crate) abort: CancellationToken,
+}
+
+impl Table {
+    /// Room for an accepted connection, or `None` at a limit.
+    pub(crate) fn accept(&mut self, flow: Flow, limits: &Limits) -> Option<Link> {
+        let peer = flow.remote.ip();
+        let of_peer = self
+            .accepted_per_peer
+            .get(&peer)
+            .copied()
+            .unwrap_or_default();
+        if self.shut
+            || self.accepted >= limits.connections
+            || of_peer >= limits.connections_per_peer
+        {
+            return None;
+        }
+        self.accepted += 1;
+        self.accepted_per_peer.insert(peer, of_peer + 1);
+        Some(self.insert(flow, None, limits))
+    }
+
+    /// Room for an outgoing connection, or `None` at the limit.
+    pub(crate) fn connect(
+        &mut self,
+        flow: Flow,
+        destination: Destination,
+        limits: &Limits,
+    ) -> Option<Link> {
+        if self.shut || self.outgoing.len() >= limits.outgoing {
+            return None;
+        }
+        self.outgoing.insert(destination.clone(), flow);
+        Some(self.insert(flow, Some(destination), limits))
+    }
+
+    pub(crate) fn outgoing(&self, destination: &Destination) -> Option<Flow> {
+        self.outgoing.get(destination).copied()
+    }
+
+    fn insert(&mut self, flow: Flow, destination: Option<Destination>, limits: &Limits) -> Link {
+        let (sender, queue) = mpsc::channel(limits.send_queue_messages.max(1));
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let abort = CancellationToken::new();
+        let connection = Connection {
+            queue: sender,
+            queued_bytes: queued_bytes.clone(),
+            abort: abort.clone(),
+            destination,
+        };
+        self.connections.insert(flow.id, connection);
+        Link {
+            flow,
+            queue,
+            queued_bytes,
+            abort,
+        }
+    }
+
+    /// Queues `bytes`. False if there is no such connection. A full queue aborts the connection: its peer does not
+    /// read, and its task says that it is closed.
+    pub(crate) fn send(&mut self, flow: Flow, bytes: Bytes, limits: &Limits) -> bool {
+        let Some(connection) = self.connections.get(&flow.id) else {
+            return false;
+        };
+        let length = bytes.len();
+        let queued = connection.queued_bytes.fetch_add(length, Ordering::Relaxed) + length;
+        if queued > limits.send_queue_bytes || connection.queue.try_send(bytes).is_err() {
+            connection.abort.cancel();
+        }
+        true
+    }
+
+    /// Forgets a connection; no effect if there is none. If its task is still running, it writes what is queued and
+    /// then ends, because the queue's only sender is dropped here.
+    pub(crate) fn remove(&mut self, flow: Flow) {
+        let Some(connection) = self.connections.remove(&flow.id) else {
+            return;
+        };
+        match connection.destination {
+            Some(destination) => {
+                self.outgoing.remove(&destination);
+            }
+            None => self.forget_accepted(flow.remote.ip()),
+        }
+    }
+
+    fn forget_accepted(&mut self, peer: IpAddr) {
+        self.accepted -= 1;
+        if let Some(count) = self.accepted_per_peer.get_mut(&peer) {
+            *count -= 1;
+            if *count == 0 {
+                self.accepted_per_peer.remove(&peer);
+            }
+        }
+    }
+
+    /// Closes all for good, each after what it has queued.
+    pub(crate) fn shut(&mut self) {
+        *self = Self {
+            shut: true,
+            ..Self::default()
+        };
+    }
+}
