@@ -1,1 +1,24 @@
-//! Push clients for the platform clouds: APNs and FCM, outcomes, provider tokens, sealing.
+//! Push clients for the platform clouds: Apple's (APNs) and Google's (FCM). A [`Pusher`] takes a
+//! [`domain::Notification`] and says what became of it as a [`domain::Outcome`], the same for both; it holds the
+//! connections and the provider tokens. It does not decide who is pushed to, nor when to try again.
+//!
+//! [`seal`] is for what only the device may read; the caller seals, the push carries. [`outcome`] is the one table of
+//! what providers' answers mean, [`payload`] the one place that says what apps receive.
+
+mod client;
+mod config;
+mod limits;
+mod observe;
+pub mod outcome;
+pub mod payload;
+mod pool;
+mod pusher;
+mod rules;
+pub mod seal;
+pub mod token;
+
+pub use config::{App, ConfigError, Credentials, Endpoint, EndpointError, Environment, Problem};
+pub use limits::Limits;
+pub use observe::{Event, Observer};
+pub use pusher::Pusher;
+pub use rules::redact;

@@ -1,0 +1,237 @@
+//! What a push looks like on the wire to each provider, and how an expired provider token is replaced on the way.
+
+use crate::{
+    outcome::{Answer, Verdict, classify, unavailable},
+    payload,
+    pool::{Fault, Pool, Reply},
+    token::{apns::ApnsToken, fcm::FcmToken},
+};
+use bytes::Bytes;
+use domain::{Channel, Generation, Notification, Outcome, Provider};
+use http::{
+    HeaderName, HeaderValue, Method, Request, Uri, header,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use ring::digest::{SHA256, digest};
+use std::{
+    fmt::Write as _,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+const APNS_ID: HeaderName = HeaderName::from_static("apns-id");
+const APNS_TOPIC: HeaderName = HeaderName::from_static("apns-topic");
+const APNS_PUSH_TYPE: HeaderName = HeaderName::from_static("apns-push-type");
+const APNS_PRIORITY: HeaderName = HeaderName::from_static("apns-priority");
+const APNS_EXPIRATION: HeaderName = HeaderName::from_static("apns-expiration");
+const APNS_COLLAPSE_ID: HeaderName = HeaderName::from_static("apns-collapse-id");
+
+/// The way to an app through Apple's cloud.
+pub(crate) struct Apns {
+    pub(crate) generation: Generation,
+    pub(crate) authority: Authority,
+    /// The bundle id.
+    pub(crate) topic: HeaderValue,
+    /// The bundle id with `.voip`.
+    pub(crate) voip_topic: HeaderValue,
+    pub(crate) token: Arc<ApnsToken>,
+    pub(crate) pool: Arc<Pool>,
+}
+
+/// The way to an app through Google's cloud.
+pub(crate) struct Fcm {
+    /// `https://…/v1/projects/{project}/messages:send`.
+    pub(crate) uri: Uri,
+    pub(crate) token: Arc<FcmToken>,
+    pub(crate) pool: Arc<Pool>,
+}
+
+impl Apns {
+    pub(crate) async fn push(&self, push: &Notification) -> Outcome {
+        let body = match payload::apns(push, self.generation) {
+            Ok(body) => Bytes::from(body),
+            Err(outcome) => return outcome,
+        };
+        let mut authorization = self.token.current(now());
+        let mut renewed = false;
+        loop {
+            let head = || self.head(push, &authorization, body.len());
+            let reply = self.pool.exchange(head, body.clone()).await;
+            match verdict(Provider::Apns, reply) {
+                Verdict::Final(outcome) => return outcome,
+                Verdict::RenewToken(reason) if renewed => return Outcome::Unauthorized { reason },
+                Verdict::RenewToken(reason) => match self.token.renew(&authorization, now()) {
+                    Some(other) => authorization = other,
+                    None => {
+                        return Outcome::Unauthorized {
+                            reason: format!(
+                                "{reason} for a new token; is this machine's clock right?"
+                            ),
+                        };
+                    }
+                },
+            }
+            renewed = true;
+        }
+    }
+
+    fn head(
+        &self,
+        push: &Notification,
+        authorization: &HeaderValue,
+        length: usize,
+    ) -> http::Result<Request<()>> {
+        // A single-channel app gets messages over its VoIP token too.
+        let (topic, kind) = match push.channel {
+            Channel::Voip => (&self.voip_topic, "voip"),
+            Channel::Message => (&self.topic, "alert"),
+        };
+        let expiration = match payload::seconds_to_live(push) {
+            0 => 0,
+            ttl => now().saturating_add(ttl),
+        };
+        let path = PathAndQuery::try_from(format!("/3/device/{}", push.token))?;
+        let uri = Uri::builder()
+            .scheme(Scheme::HTTPS)
+            .authority(self.authority.clone())
+            .path_and_query(path);
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(uri.build()?)
+            .header(header::AUTHORIZATION, authorization.clone())
+            .header(header::CONTENT_LENGTH, length)
+            .header(APNS_ID, uuid(&push.id.0))
+            .header(APNS_TOPIC, topic.clone())
+            .header(APNS_PUSH_TYPE, HeaderValue::from_static(kind))
+            .header(APNS_PRIORITY, HeaderValue::from_static("10"))
+            .header(APNS_EXPIRATION, expiration);
+        if let Some(key) = &push.collapse {
+            request = request.header(APNS_COLLAPSE_ID, key);
+        }
+        request.body(())
+    }
+}
+
+impl Fcm {
+    pub(crate) async fn push(&self, push: &Notification) -> Outcome {
+        let body = match payload::fcm(push) {
+            Ok(body) => Bytes::from(body),
+            Err(outcome) => return outcome,
+        };
+        let mut renewed = false;
+        loop {
+            let authorization = match self.token.current(now(), entropy()).await {
+                Ok(authorization) => authorization,
+                Err(outcome) => return outcome,
+            };
+            let head = || self.head(&authorization, body.len());
+            let reply = self.pool.exchange(head, body.clone()).await;
+            match verdict(Provider::Fcm, reply) {
+                Verdict::Final(outcome) => return outcome,
+                Verdict::RenewToken(reason) if renewed => return Outcome::Unauthorized { reason },
+                Verdict::RenewToken(_) => self.token.forget(&authorization),
+            }
+            renewed = true;
+        }
+    }
+
+    fn head(&self, authorization: &HeaderValue, length: usize) -> http::Result<Request<()>> {
+        Request::builder()
+            .method(Method::POST)
+            .uri(self.uri.clone())
+            .header(header::AUTHORIZATION, authorization.clone())
+            .header(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            )
+            .header(header::CONTENT_LENGTH, length)
+            .body(())
+    }
+}
+
+fn verdict(provider: Provider, reply: Result<Reply, Fault>) -> Verdict {
+    let reply = match reply {
+        Ok(reply) => reply,
+        Err(fault) => return Verdict::Final(unavailable(fault.to_string(), entropy())),
+    };
+    let text = |name: HeaderName| {
+        reply
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let answer = Answer {
+        provider,
+        status: reply.status.as_u16(),
+        retry_after: text(header::RETRY_AFTER),
+        apns_id: text(APNS_ID),
+        body: &reply.body,
+    };
+    classify(&answer, entropy())
+}
+
+/// The push's id as APNs wants it: a UUID stays itself, so that both sides' logs can be joined; anything else becomes
+/// the same UUID each time (RFC 9562 §5.8).
+fn uuid(id: &str) -> String {
+    let digits = id.bytes().filter(|byte| *byte != b'-').collect::<Vec<u8>>();
+    let hyphens = id.len() == 36 && [8, 13, 18, 23].iter().all(|at| id.as_bytes()[*at] == b'-');
+    if hyphens && digits.len() == 32 && digits.iter().all(u8::is_ascii_hexdigit) {
+        return id.to_ascii_lowercase();
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest(&SHA256, id.as_bytes()).as_ref()[..16]);
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Seconds since the Unix epoch.
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// Good enough to spread retries, and costs no system call.
+pub(crate) fn entropy() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_stays_itself_and_anything_else_becomes_the_same_uuid_each_time() {
+        let given = "6F9619FF-8B86-D011-B42D-00CF4FC964FF";
+        assert_eq!(uuid(given), given.to_ascii_lowercase());
+        let made = uuid("call-17/device-3");
+        assert_eq!(made, uuid("call-17/device-3"));
+        assert_ne!(made, uuid("call-17/device-4"));
+        assert_eq!((made.len(), &made[14..15]), (36, "8"));
+        assert_eq!(uuid(&made), made);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_uuid_is_made_one() {
+        for id in [
+            "",
+            "-",
+            "6F9619FF-8B86-D011-B42D-00CF4FC964F",
+            "6F9619FF-8B86-D011-B42D-00CF4FC964Fé",
+            "6F9619FF08B86-D011-B42D-0-CF4FC964FF",
+        ] {
+            let made = uuid(id);
+            assert_ne!(made, id.to_ascii_lowercase());
+            assert_eq!(made.len(), 36, "{id}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What the operator says of an app that can be pushed to: its profile, its credentials, where its cloud is.
+//! Everything is checked when the [`Pusher`](crate::Pusher) is made, so that a bad key is an error at start and not
+//! at the first call.
+
+use crate::token::KeyError;
+use domain::{AppId, AppProfile, Provider};
+use serde::Deserialize;
+use std::{fmt, str::FromStr};
+use thiserror::Error;
+
+/// An app and all that a push to it needs.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Its identity, platform and generation.
+    pub profile: AppProfile,
+    /// By what the provider knows us.
+    pub credentials: Credentials,
+    /// Which of Apple's clouds; Google has only one.
+    pub environment: Environment,
+    /// Another place than the provider's own, such as a simulated cloud.
+    pub endpoint: Option<Endpoint>,
+}
+
+/// Which of Apple's clouds an app's tokens belong to: apps from Xcode use the sandbox, apps from a store the other.
+#[derive(Copy, Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Environment {
+    /// The one for apps out of a store.
+    #[default]
+    Production,
+    /// The one for apps in development.
+    Sandbox,
+}
+
+/// By what a provider knows us. `Debug` shows no key.
+#[derive(Clone)]
+pub enum Credentials {
+    /// Apple's token-based authentication.
+    Apns {
+        /// Ten characters, from the developer account.
+        team_id: String,
+        /// Ten characters, the name of the key.
+        key_id: String,
+        /// The `.p8` file: PEM, PKCS#8, P-256.
+        key_pem: String,
+    },
+    /// A Google service account, see [`Credentials::from_service_account`].
+    Fcm {
+        /// The Firebase project's id.
+        project: String,
+        /// Who we are.
+        client_email: String,
+        /// PEM, PKCS#8, RSA.
+        private_key_pem: String,
+        /// Where an assertion is exchanged for an access token (RFC 7523 §2.1); `https`.
+        token_uri: String,
+    },
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Apns {
+                team_id, key_id, ..
+            } => f
+                .debug_struct("Apns")
+                .field("team_id", team_id)
+                .field("key_id", key_id)
+                .finish_non_exhaustive(),
+            Self::Fcm {
+                project,
+                client_email,
+                token_uri,
+                ..
+            } => f
+                .debug_struct("Fcm")
+                .field("project", project)
+                .field("client_email", client_email)
+                .field("token_uri", token_uri)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+/// The fields of a service account's JSON file that are needed here.
+#[derive(Deserialize)]
+struct ServiceAccount {
+    project_id: String,
+    client_email: String,
+    private_key: String,
+    token_uri: String,
+}
+
+impl Credentials {
+    /// Reads the JSON file that Google's console gives out for a service account. The error names the missing field.
+    pub fn from_service_account(json: &str) -> Result<Self, serde_json::Error> {
+        let account: ServiceAccount = serde_json::from_str(json)?;
+        Ok(Self::Fcm {
+            project: account.project_id,
+            client_email: account.client_email,
+            private_key_pem: account.private_key,
+            token_uri: account.token_uri,
+        })
+    }
+
+    /// Whose they are.
+    pub fn provider(&self) -> Provider {
+        match self {
+            Self::Apns { .. } => Provider::Apns,
+            Self::Fcm { .. } => Provider::Fcm,
+        }
+    }
+}
+
+/// A host and port that speaks HTTP/2 over TLS. Written `host`, `host:port`, `[v6]:port`, with or without `https://`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Endpoint {
+    /// Name or address, without brackets; also the name that the certificate must carry.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// Not an endpoint.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("{0:?} is not a host and port; write it like cloud.example.net:443")]
+pub struct EndpointError(String);
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let bad = || EndpointError(text.to_owned());
+        let authority = text.strip_prefix("https://").unwrap_or(text);
+        let authority = authority.strip_suffix('/').unwrap_or(authority);
+        if authority.contains('@') {
+            return Err(bad());
+        }
+        let authority: http::uri::Authority = authority.parse().map_err(|_| bad())?;
+        let host = authority.host().trim_matches(['[', ']']);
+        let port = match authority.as_str().rsplit_once(':') {
+            Some((_, port)) if !port.ends_with(']') => port.parse().map_err(|_| bad())?,
+            _ => 443,
+        };
+        if host.is_empty() || rustls::pki_types::ServerName::try_from(host).is_err() {
+            return Err(bad());
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') {
+            write!(f, "[{host}]:{port}")
+        } else {
+            write!(f, "{host}:{port}")
+        }
+    }
+}
+
+impl App {
+    /// Where its pushes go: the override, or the provider's own cloud.
+    pub fn endpoint(&self) -> Endpoint {
+        let host = match (self.profile.provider, self.environment) {
+            (Provider::Apns, Environment::Production) => "api.push.apple.com",
+            (Provider::Apns, Environment::Sandbox) => "api.sandbox.push.apple.com",
+            (Provider::Fcm, _) => "fcm.googleapis.com",
+        };
+        self.endpoint.clone().unwrap_or_else(|| Endpoint {
+            host: host.to_owned(),
+            port: 443,
+        })
+    }
+}
+
+/// An app cannot be pushed to as it is configured. The operator must act; the text says how.
+#[derive(Debug, Error)]
+#[error("app {app}: {problem}")]
+pub struct ConfigError {
+    /// Which app.
+    pub app: AppId,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What can be wrong with an app's configuration.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// The same app twice.
+    #[error("configured twice; remove one of the two profiles")]
+    Duplicate,
+    /// Credentials of one provider for an app of the other.
+    #[error("its provider is {} but its credentials are for {}; give it the other's", .profile.name(), .credentials.name())]
+    WrongProvider {
+        /// What the profile says.
+        profile: Provider,
+        /// What the credentials are for.
+        credentials: Provider,
+    },
+    /// The private key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The token address cannot be used.
+    #[error(
+        "token_uri {0:?} is not an https address; copy it from the service account's JSON file"
+    )]
+    TokenUri(String),
+    /// An id goes into a header or a path and cannot.
+    #[error(
+        "{field} {value:?} has characters that it cannot have; copy it from the provider's console"
+    )]
+    Id {
+        /// Which one.
+        field: &'static str,
+        /// What it is.
+        value: String,
+    },
+    /// TLS cannot be set up at all.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}

@@ -1,0 +1,54 @@
+//! What a server may want to count or raise an alarm for. No metrics library here: the observer decides.
+
+use domain::{AppId, Channel, Outcome, Provider};
+use std::time::Duration;
+
+/// Something happened that is worth counting. Never holds a whole token or a payload.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A push has its outcome.
+    Pushed {
+        /// To which app.
+        app: &'a AppId,
+        /// Through whose cloud.
+        provider: Provider,
+        /// Which way.
+        channel: Channel,
+        /// [`Purpose::name`](domain::Purpose::name).
+        purpose: &'static str,
+        /// What became of it.
+        outcome: &'a Outcome,
+        /// From the call of `push` to now.
+        took: Duration,
+    },
+    /// A connection to a provider is up.
+    Connected {
+        /// `host:port`.
+        endpoint: &'a str,
+    },
+    /// A connection takes no more requests: GOAWAY, a reset, or gone.
+    Retired {
+        /// `host:port`.
+        endpoint: &'a str,
+        /// Why; for a GOAWAY with the provider's own reason.
+        reason: &'a str,
+    },
+    /// A connection could not be opened.
+    Unreachable {
+        /// `host:port`.
+        endpoint: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+}
+
+/// Takes events, at once and without blocking: it is called on the path of every push.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn on(&self, event: &Event<'_>);
+}
+
+/// Looks away.
+impl Observer for () {
+    fn on(&self, _: &Event<'_>) {}
+}

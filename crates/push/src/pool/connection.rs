@@ -1,0 +1,205 @@
+//! One HTTP/2 connection: how it is opened, and the task that drives it until it ends.
+
+use super::{Inner, Start};
+use crate::config::Endpoint;
+use bytes::Bytes;
+use h2::{
+    Ping, PingPong,
+    client::{Connection, SendRequest},
+};
+use rustls::pki_types::ServerName;
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::Poll,
+};
+use tokio::{
+    net::TcpStream,
+    select,
+    sync::Notify,
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::sync::CancellationToken;
+
+/// Streams on a connection whose SETTINGS have not arrived yet, where the provider has no rule.
+const BEFORE_SETTINGS: usize = 100;
+/// What a provider may send before we read it: answers are small.
+const WINDOW: u32 = 1 << 20;
+
+type Driven = Connection<TlsStream<TcpStream>, Bytes>;
+
+/// Opens connections to one endpoint.
+pub(super) struct Dialer {
+    endpoint: Endpoint,
+    tls: TlsConnector,
+    streams: usize,
+}
+
+impl Dialer {
+    /// `tls` offers `h2` by ALPN.
+    pub(super) fn new(endpoint: Endpoint, tls: Arc<rustls::ClientConfig>, start: Start) -> Self {
+        Self {
+            endpoint,
+            tls: TlsConnector::from(tls),
+            streams: match start {
+                Start::OneStream => 1,
+                Start::Open => BEFORE_SETTINGS,
+            },
+        }
+    }
+
+    async fn dial(&self) -> io::Result<(SendRequest<Bytes>, Driven)> {
+        let Endpoint { host, port } = &self.endpoint;
+        let tcp = TcpStream::connect((host.as_str(), *port)).await?;
+        // Nagle's algorithm would hold back each push for the acknowledgement of the one before.
+        tcp.set_nodelay(true)?;
+        let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+        let tls = self.tls.connect(name, tcp).await?;
+        if tls.get_ref().1.alpn_protocol() != Some(b"h2") {
+            return Err(io::Error::other("the other side does not speak HTTP/2"));
+        }
+        h2::client::Builder::new()
+            .initial_max_send_streams(self.streams)
+            .initial_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .enable_push(false)
+            .handshake(tls)
+            .await
+            .map_err(io::Error::other)
+    }
+}
+
+impl Inner {
+    /// Opens a connection if one is needed.
+    pub(super) fn grow(self: &Arc<Self>) {
+        if self.slots.may_open() {
+            let pool = Arc::clone(self);
+            self.spawn(&self.closing, async move { pool.open().await });
+        }
+    }
+
+    /// Opens a connection and leaves it with a task of its own.
+    async fn open(self: &Arc<Self>) {
+        let dialled = match timeout(self.limits.connect, self.dialer.dial()).await {
+            Ok(dialled) => dialled.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no connection within {:?}", self.limits.connect)),
+        };
+        match dialled {
+            Ok((sender, connection)) => self.opened(sender, connection),
+            Err(reason) => {
+                self.unreachable(&reason);
+                self.slots.failed(&reason);
+            }
+        }
+        self.changed.notify_waiters();
+    }
+
+    fn opened(self: &Arc<Self>, sender: SendRequest<Bytes>, connection: Driven) {
+        let sender = Arc::new(sender);
+        let probe = Arc::new(Notify::new());
+        let weak = Arc::downgrade(&sender);
+        self.connected();
+        let id = self
+            .slots
+            .opened(self, sender, Arc::clone(&probe), self.start == Start::Open);
+        let pool = Arc::clone(self);
+        self.spawn(&self.stop, async move {
+            pool.drive(id, connection, &weak, &probe).await;
+        });
+        // It may not be enough for all who wait.
+        self.grow();
+    }
+
+    /// Drives a connection to its end. Dropping it ends what is still under way on it.
+    async fn drive(
+        self: &Arc<Self>,
+        id: u64,
+        mut connection: Driven,
+        sender: &Weak<SendRequest<Bytes>>,
+        probe: &Notify,
+    ) {
+        let ping_pong = connection.ping_pong();
+        let reason = select! {
+            ended = self.run(id, &mut connection, sender) => match ended {
+                Ok(()) => "closed by the other side".to_owned(),
+                Err(error) => error.to_string(),
+            },
+            () = self.keep_alive(ping_pong, probe) => "no answer to a PING".to_owned(),
+        };
+        self.retire(id, &reason);
+    }
+
+    /// Moves bytes, and tells the pool of changed SETTINGS and of a GOAWAY as soon as they are read.
+    async fn run(
+        self: &Arc<Self>,
+        id: u64,
+        connection: &mut Driven,
+        sender: &Weak<SendRequest<Bytes>>,
+    ) -> Result<(), h2::Error> {
+        let mut streams = connection.max_concurrent_send_streams();
+        poll_fn(|cx| {
+            let ended = Pin::new(&mut *connection).poll(cx);
+            let now = connection.max_concurrent_send_streams();
+            if now != streams {
+                streams = now;
+                self.slots.settings_changed(self);
+            }
+            // The pool holds the only strong one, until it retires the connection.
+            if let Some(sender) = sender.upgrade()
+                && let Poll::Ready(Err(error)) = SendRequest::clone(&sender).poll_ready(cx)
+            {
+                self.retire(id, &error.to_string());
+            }
+            ended
+        })
+        .await
+    }
+
+    /// Returns when the other side does not answer a PING in time.
+    async fn keep_alive(&self, ping_pong: Option<PingPong>, probe: &Notify) {
+        let Some(mut ping_pong) = ping_pong else {
+            return std::future::pending().await;
+        };
+        loop {
+            select! {
+                () = sleep(self.limits.keep_alive) => {}
+                () = probe.notified() => {}
+            }
+            match timeout(self.limits.ping, ping_pong.ping(Ping::opaque())).await {
+                Ok(Ok(_)) => {}
+                // The connection has ended; `run` says why.
+                Ok(Err(_)) => return std::future::pending().await,
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Keeps as many connections open as [`Pool::warm`](super::Pool::warm) asked for.
+    pub(super) async fn keep_warm(self: &Arc<Self>) {
+        loop {
+            let changed = self.changed.notified();
+            match self.slots.may_open_ahead() {
+                Some(pause) if pause.is_zero() => self.open().await,
+                Some(pause) => {
+                    // What changes meanwhile is seen after the pause.
+                    sleep(pause).await;
+                }
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Runs a task until `token` is cancelled.
+    pub(super) fn spawn(
+        &self,
+        token: &CancellationToken,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let token = token.clone();
+        self.tasks
+            .spawn(async move { token.run_until_cancelled(task).await });
+    }
+}

@@ -1,0 +1,76 @@
+//! Which push may go which way, and what a token looks like: what can be refused before anything is sent.
+
+use domain::{AppProfile, Channel, Generation, Notification, Outcome, Platform, Provider, Purpose};
+
+/// Longest token that is taken. No provider fixes a length; theirs today have 64 to about 200 characters.
+const TOKEN_BYTES: usize = 2048;
+/// Longest collapse key (APNs: `apns-collapse-id`).
+const COLLAPSE_BYTES: usize = 64;
+
+/// What the platforms forbid, by platform and channel: iOS 13 kills an app that takes a `voip` push and reports no call,
+/// rings by CallKit only from there, and cannot be told silently that a call is over (`behaviour.md` 5.8).
+fn forbidden(profile: &AppProfile, channel: Channel, purpose: &Purpose) -> Option<&'static str> {
+    use {
+        Channel::{Message, Voip},
+        Generation::DualChannel,
+        Platform::Ios,
+    };
+    match (profile.platform, profile.generation, channel, purpose) {
+        (Ios, _, _, Purpose::CallCancelled { .. }) => {
+            Some("iOS takes no push for a cancelled call")
+        }
+        (Ios, DualChannel, Voip, Purpose::Call { .. }) => None,
+        (Ios, DualChannel, Voip, _) => {
+            Some("only a call may go on the voip channel of a dual-channel iOS app")
+        }
+        (Ios, DualChannel, Message, Purpose::Call { .. }) => {
+            Some("a call must go on the voip channel of a dual-channel iOS app")
+        }
+        _ => None,
+    }
+}
+
+/// Refuses what the provider would refuse, or what would harm the app, without asking the provider.
+pub(crate) fn check(profile: &AppProfile, push: &Notification) -> Result<(), Outcome> {
+    let refuse = |reason: &str| {
+        Err(Outcome::Refused {
+            reason: reason.to_owned(),
+        })
+    };
+    if let Some(reason) = forbidden(profile, push.channel, &push.purpose) {
+        return refuse(reason);
+    }
+    if push
+        .collapse
+        .as_ref()
+        .is_some_and(|key| key.is_empty() || key.len() > COLLAPSE_BYTES || !printable(key))
+    {
+        return refuse("a collapse key has 1 to 64 bytes of visible ASCII");
+    }
+    if !well_formed(profile.provider, &push.token) {
+        return Err(Outcome::TokenDead {
+            since: None,
+            reason: "not a token of this provider".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// APNs tokens are hexadecimal and become part of a path; FCM tokens are opaque, and without surprises.
+fn well_formed(provider: Provider, token: &str) -> bool {
+    let fits = !token.is_empty() && token.len() <= TOKEN_BYTES;
+    fits && match provider {
+        Provider::Apns => token.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        Provider::Fcm => printable(token),
+    }
+}
+
+fn printable(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A token as it may stand in a log: enough to tell two apart, too little to use.
+pub fn redact(token: &str) -> String {
+    let head: String = token.chars().take(8).collect();
+    format!("{head}… ({} bytes)", token.len())
+}

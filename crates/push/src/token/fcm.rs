@@ -1,0 +1,268 @@
+//! Google's access token: an RS256 assertion signed with the service account's key, exchanged at the account's
+//! `token_uri` (RFC 7523 §2.1), kept until a minute before it expires. However many pushes need one, one asks.
+
+use super::{KeyError, bearer, pkcs8, signing_input};
+use crate::{
+    client,
+    outcome::unavailable,
+    pool::{Fault, Pool, Reply},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use domain::Outcome;
+use http::{HeaderValue, Request, Uri, header};
+use ring::{
+    rand::SystemRandom,
+    signature::{RSA_PKCS1_SHA256, RsaKeyPair},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// What an access token may be used for.
+const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
+/// RFC 7523 §2.1, form-encoded.
+const GRANT: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=";
+/// How long an assertion is good, in seconds; Google takes no longer.
+const ASSERTION: u64 = 3600;
+/// A token is not used in the last minute of its life.
+const MARGIN: Duration = Duration::from_mins(1);
+
+/// Signs assertions with a service account's key.
+pub struct FcmSigner {
+    email: String,
+    audience: String,
+    key: RsaKeyPair,
+    random: SystemRandom,
+}
+
+impl fmt::Debug for FcmSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FcmSigner")
+            .field("email", &self.email)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize)]
+struct Header {
+    alg: &'static str,
+    typ: &'static str,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    scope: &'a str,
+    aud: &'a str,
+    iat: u64,
+    exp: u64,
+}
+
+impl FcmSigner {
+    /// Reads the key (PEM, PKCS#8, RSA of 2048 bits or more). `audience` is the `token_uri`.
+    pub fn new(email: &str, key_pem: &str, audience: &str) -> Result<Self, KeyError> {
+        let key = RsaKeyPair::from_pkcs8(&pkcs8(key_pem)?)
+            .map_err(|rejected| KeyError::NotRsa(rejected.to_string()))?;
+        Ok(Self {
+            email: email.to_owned(),
+            audience: audience.to_owned(),
+            key,
+            random: SystemRandom::new(),
+        })
+    }
+
+    /// An assertion made at `issued_at`, in seconds since the Unix epoch (RFC 7523 §3).
+    ///
+    /// # Panics
+    /// If the system has no randomness to give, which nothing can go on without.
+    pub fn assertion(&self, issued_at: u64) -> String {
+        let header = Header {
+            alg: "RS256",
+            typ: "JWT",
+        };
+        let claims = Claims {
+            iss: &self.email,
+            scope: SCOPE,
+            aud: &self.audience,
+            iat: issued_at,
+            exp: issued_at + ASSERTION,
+        };
+        let input = signing_input(&header, &claims);
+        let mut signature = vec![0; self.key.public().modulus_len()];
+        self.key
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &self.random,
+                input.as_bytes(),
+                &mut signature,
+            )
+            .expect("the buffer has the size of the modulus");
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+/// The one access token of a service account, kept while it is good.
+#[derive(Debug)]
+pub(crate) struct FcmToken {
+    signer: FcmSigner,
+    uri: Uri,
+    pool: Arc<Pool>,
+    kept: Mutex<Option<Kept>>,
+    /// Held by the one that asks for a token; with the last failure, so that those who waited for it share it.
+    asking: tokio::sync::Mutex<Option<Failure>>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    value: HeaderValue,
+    until: Instant,
+}
+
+#[derive(Clone, Debug)]
+struct Failure {
+    at: Instant,
+    outcome: Outcome,
+}
+
+/// RFC 6749 §5.1.
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    #[serde(default)]
+    expires_in: u64,
+}
+
+/// RFC 6749 §5.2.
+#[derive(Default, Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
+impl FcmToken {
+    pub(crate) fn new(signer: FcmSigner, uri: Uri, pool: Arc<Pool>) -> Self {
+        Self {
+            signer,
+            uri,
+            pool,
+            kept: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Gets a token ahead of need.
+    pub(crate) async fn warm(&self) -> Result<(), Outcome> {
+        self.current(client::now(), client::entropy())
+            .await
+            .map(|_| ())
+    }
+
+    /// The header's value; or the outcome of a push that cannot get one. `now` in seconds since the Unix epoch.
+    pub(crate) async fn current(&self, now: u64, entropy: u64) -> Result<HeaderValue, Outcome> {
+        let since = Instant::now();
+        if let Some(value) = self.kept() {
+            return Ok(value);
+        }
+        let mut failure = self.asking.lock().await;
+        if let Some(value) = self.kept() {
+            return Ok(value);
+        }
+        if let Some(shared) = failure.as_ref().filter(|failure| failure.at >= since) {
+            return Err(shared.outcome.clone());
+        }
+        match self.ask(now, entropy).await {
+            Ok(kept) => {
+                *failure = None;
+                let value = kept.value.clone();
+                *self.lock() = Some(kept);
+                Ok(value)
+            }
+            Err(outcome) => {
+                *failure = Some(Failure {
+                    at: Instant::now(),
+                    outcome: outcome.clone(),
+                });
+                Err(outcome)
+            }
+        }
+    }
+
+    /// Forgets `refused`, which the provider does not take any more, unless another push already did.
+    pub(crate) fn forget(&self, refused: &HeaderValue) {
+        let mut kept = self.lock();
+        if kept.as_ref().is_some_and(|kept| kept.value == *refused) {
+            *kept = None;
+        }
+    }
+
+    fn kept(&self) -> Option<HeaderValue> {
+        let kept = self.lock();
+        let good = kept.as_ref().filter(|kept| Instant::now() < kept.until)?;
+        Some(good.value.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask(&self, now: u64, entropy: u64) -> Result<Kept, Outcome> {
+        let body = Bytes::from(format!("{GRANT}{}", self.signer.assertion(now)));
+        let request = || {
+            Request::post(self.uri.clone())
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(header::CONTENT_LENGTH, body.len())
+                .body(())
+        };
+        let asked = Instant::now();
+        let reply = self.pool.exchange(request, body.clone()).await;
+        let failed = |reason: String| unavailable(format!("no access token: {reason}"), entropy);
+        let reply = reply.map_err(|fault: Fault| failed(fault.to_string()))?;
+        let granted = granted(&reply).map_err(|refused| match refused {
+            Refused::Credentials(reason) => Outcome::Unauthorized { reason },
+            Refused::Trouble(reason) => failed(reason),
+        })?;
+        let lifetime = Duration::from_secs(granted.expires_in).saturating_sub(MARGIN);
+        let value = bearer(&granted.access_token)
+            .ok_or_else(|| failed("it has characters that it cannot have".into()))?;
+        Ok(Kept {
+            value,
+            until: asked + lifetime,
+        })
+    }
+}
+
+enum Refused {
+    /// An operator must act.
+    Credentials(String),
+    /// Try later.
+    Trouble(String),
+}
+
+/// RFC 6749 §5: 400 and 401 refuse the credentials; anything else but 200 is trouble.
+fn granted(reply: &Reply) -> Result<Granted, Refused> {
+    match reply.status.as_u16() {
+        200 => {
+            serde_json::from_slice(&reply.body).map_err(|error| Refused::Trouble(error.to_string()))
+        }
+        status @ (400 | 401 | 403) => {
+            let said: Refusal = serde_json::from_slice(&reply.body).unwrap_or_default();
+            let Refusal {
+                error,
+                error_description,
+            } = said;
+            Err(Refused::Credentials(
+                format!("no access token: HTTP {status} {error} {error_description}")
+                    .trim_end()
+                    .to_owned(),
+            ))
+        }
+        status => Err(Refused::Trouble(format!("HTTP {status}"))),
+    }
+}
