@@ -88,7 +88,7 @@ impl Endpoint {
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::Received { flow, message } if message.is_request() => {
-                self.receive_request(now, flow, message)
+                self.receive_request(now, flow, &message);
             }
             Input::Received { message, .. } => self.receive_response(now, &message),
             Input::FlowFailed { flow } => self.flow_failed(now, flow),
@@ -306,7 +306,7 @@ impl Endpoint {
                 response: response.clone(),
             }),
             (heard, User::Context(context)) => {
-                self.branch_heard(now, context, key, heard, response)
+                self.branch_heard(now, context, key, heard, response);
             }
         }
         self.reap_client(key);

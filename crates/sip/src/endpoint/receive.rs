@@ -15,20 +15,20 @@ use crate::{HeaderName, Message, Method, ResponseBuilder, Uri, reason_phrase};
 const SCHEMES: [&str; 3] = ["sip", "sips", "tel"];
 
 impl Endpoint {
-    pub(super) fn receive_request(&mut self, now: Instant, flow: Flow, request: Message) {
+    pub(super) fn receive_request(&mut self, now: Instant, flow: Flow, request: &Message) {
         match request.method() {
-            Some(Method::Ack) => self.receive_ack(now, flow, &request),
-            Some(Method::Cancel) => self.receive_cancel(now, flow, &request),
-            Some(method) => match matching::transaction(self.secret, &request, method) {
+            Some(Method::Ack) => self.receive_ack(now, flow, request),
+            Some(Method::Cancel) => self.receive_cancel(now, flow, request),
+            Some(method) => match matching::transaction(self.secret, request, method) {
                 Some(index) => match self
                     .index
                     .get(&index)
                     .and_then(|key| self.servers.get(*key))
                 {
                     Some(server) => server.repeated(&mut self.wire),
-                    None => self.receive_new(now, flow, &request, index),
+                    None => self.receive_new(now, flow, request, index),
                 },
-                None => self.refuse(flow, &request, 400, "Bad Request"),
+                None => self.refuse(flow, request, 400, "Bad Request"),
             },
             None => {}
         }
@@ -51,6 +51,7 @@ impl Endpoint {
         };
         let back = arrival::way_back(request, flow);
         let request = arrival::stamped(request, flow);
+        let route = routes::own_mark(&self.config.is_ours, &request);
         let request = routes::preprocessed(&self.config.is_ours, request);
         let server = Server::start(now, &mut self.wire, key, back, request.clone(), index);
         self.servers.insert(server);
@@ -59,6 +60,7 @@ impl Endpoint {
             txn: ServerTxn(key),
             flow,
             request,
+            route,
         });
     }
 
@@ -89,6 +91,7 @@ impl Endpoint {
         self.events.push_back(Event::Ack {
             txn: key.map(ServerTxn),
             flow,
+            route: routes::own_mark(&self.config.is_ours, ack),
             request: routes::preprocessed(&self.config.is_ours, ack.clone()),
         });
     }
@@ -115,7 +118,7 @@ impl Endpoint {
             reason: reason.clone(),
         });
         if let Some(context) = context {
-            self.caller_cancelled(now, context, reason);
+            self.caller_cancelled(now, context, reason.as_deref());
         }
     }
 

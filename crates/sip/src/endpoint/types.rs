@@ -109,6 +109,9 @@ pub enum Event {
         flow: Flow,
         /// The request.
         request: Message,
+        /// The user part of the Route value of ours that brought it here: what the owner wrote into its Record-Route
+        /// ([`Target::record_route`](super::Target::record_route)).
+        route: Option<String>,
     },
     /// An ACK to a 2xx, first or repeated. A proxy forwards it with
     /// [`proxy_ack`](super::Endpoint::proxy_ack).
@@ -120,6 +123,8 @@ pub enum Event {
         flow: Flow,
         /// The ACK, its own Route values off.
         request: Message,
+        /// As with [`Event::Request`].
+        route: Option<String>,
     },
     /// No ACK came for the 2xx that [`respond`](super::Endpoint::respond) sent, for 64*T1. The dialog is to be ended
     /// with a BYE (RFC 3261 §13.3.1.4).

@@ -28,6 +28,13 @@ pub(crate) fn preprocessed(is_ours: &IsOurs, request: Message) -> Message {
     edit.finish()
 }
 
+/// The user part of the first Route value, if that is ours: the mark that our Record-Route value carries.
+pub(crate) fn own_mark(is_ours: &IsOurs, request: &Message) -> Option<String> {
+    let route = request.routes().next()?.ok()?;
+    let ours = names_us(is_ours, &route.uri);
+    route.uri.user.filter(|_| ours).map(str::to_owned)
+}
+
 /// A strict router before us put our Record-Route value into the Request-URI, and the Request-URI at the end of the
 /// route. Only a value of Record-Route has `lr`, so it tells itself from an address of record.
 fn past_strict_router(is_ours: &IsOurs, request: Message) -> Message {
