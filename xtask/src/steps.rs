@@ -1,0 +1,208 @@
+//! The steps of `cargo xtask test`, in order, and their running: a heading and the time of each, and a table at
+//! the end. A step that fails does not keep the others from being run.
+
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{cargo, exists, output, run as execute};
+use crate::workspace::Workspace;
+use crate::{citations, corpora, layers, peers};
+
+/// One check.
+pub(crate) struct Step {
+    /// Its name on the command line.
+    pub(crate) name: &'static str,
+    /// What it is about.
+    pub(crate) about: &'static str,
+    /// What to do when it fails.
+    remedy: &'static str,
+    run: fn(&Workspace) -> Result<()>,
+}
+
+/// From the quickest to the slowest. The release build serves the demo and the peers alike.
+pub(crate) const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        about: "the code is formatted",
+        remedy: "run `cargo fmt --all`",
+        run: |workspace| execute(cargo(&workspace.root).args(["fmt", "--all", "--check"])),
+    },
+    Step {
+        name: "layers",
+        about: "crates use only what lies below them, and the pure ones stay pure",
+        remedy: "move the code to the layer that may do it; the rules are in docs/architecture.md",
+        run: layers::check,
+    },
+    Step {
+        name: "citations",
+        about: "every cited section of an RFC exists",
+        remedy: "look the rule up in ../shared/reference/rfc and correct the number",
+        run: citations::check,
+    },
+    Step {
+        name: "corpora",
+        about: "every fuzz corpus is replayed by a test",
+        remedy: "let a test of the crate read the corpus",
+        run: corpora::check,
+    },
+    Step {
+        name: "clippy",
+        about: "no lint is broken, in any target",
+        remedy: "run `cargo clippy --workspace --all-targets --all-features`",
+        run: |workspace| {
+            let flags = [
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ];
+            execute(cargo(&workspace.root).args(flags))
+        },
+    },
+    Step {
+        name: "tests",
+        about: "the tests that need nothing but Rust",
+        remedy: "run the failing test alone: `cargo nextest run -p CRATE NAME`",
+        run: |workspace| {
+            cargo_test(workspace, &["--workspace"], &[])?;
+            execute(cargo(&workspace.root).args(["test", "--workspace", "--locked", "--doc"]))
+        },
+    },
+    Step {
+        name: "build",
+        about: "the release build",
+        remedy: "run `cargo build --release`",
+        run: |workspace| execute(cargo(&workspace.root).args(["build", "--release", "--locked"])),
+    },
+    Step {
+        name: "demo",
+        about: "every row of the behaviour table is ok, for people and for machines",
+        remedy: "run `cargo run --release -- demo` and read the row that says FAILED",
+        run: demo,
+    },
+    Step {
+        name: "peers",
+        about: "Linphone, PJSUA2 and sipp are installed",
+        remedy: "see the lines above; the packages are named in xtask/src/peers.rs",
+        run: peers::install,
+    },
+    Step {
+        name: "e2e",
+        about: "real peers are woken, ring, answer and get their messages",
+        remedy: "run one alone: `cargo nextest run -p reveille-e2e --features peers NAME`; what the peers said is printed",
+        run: |workspace| {
+            let settings = [
+                ("REVEILLE_BIN", workspace.target().join("release/reveille")),
+                ("REVEILLE_E2E_PYTHON", peers::python(workspace)),
+            ];
+            cargo_test(
+                workspace,
+                &["-p", "reveille-e2e", "--features", "peers", "--test", "*"],
+                &settings,
+            )
+        },
+    },
+];
+
+/// Runs the steps named, or all of them.
+pub(crate) fn run(only: &[String]) -> ExitCode {
+    let workspace = match Workspace::load() {
+        Ok(workspace) => workspace,
+        Err(error) => {
+            eprintln!("{error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut results: Vec<(&Step, Duration, Result<()>)> = Vec::new();
+    for step in STEPS
+        .iter()
+        .filter(|step| only.is_empty() || only.iter().any(|name| name == step.name))
+    {
+        println!("\n==> {}: {}", step.name, step.about);
+        let started = Instant::now();
+        let result = (step.run)(&workspace);
+        if let Err(error) = &result {
+            println!("FAILED: {error:#}\n  {}", step.remedy);
+        }
+        results.push((step, started.elapsed(), result));
+    }
+    println!("\n{:<12}{:>9}  result", "step", "seconds");
+    for (step, took, result) in &results {
+        let told = if result.is_ok() {
+            "ok".to_owned()
+        } else {
+            format!("FAILED: {}", step.remedy)
+        };
+        println!("{:<12}{:>9.1}  {told}", step.name, took.as_secs_f64());
+    }
+    if results.iter().all(|(_, _, result)| result.is_ok()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Tests by nextest, or by cargo itself on a machine without it.
+fn cargo_test(
+    workspace: &Workspace,
+    chosen: &[&str],
+    settings: &[(&str, std::path::PathBuf)],
+) -> Result<()> {
+    let mut command = cargo(&workspace.root);
+    if exists("cargo-nextest") {
+        command.args(["nextest", "run", "--locked", "--no-fail-fast"]);
+    } else {
+        println!("cargo-nextest is not installed: `cargo test` does it, more slowly");
+        command.args(["test", "--locked", "--no-fail-fast"]);
+    }
+    execute(
+        command
+            .args(chosen)
+            .envs(settings.iter().map(|(name, value)| (name, value))),
+    )
+}
+
+/// The demo as the README has it, and its output for machines.
+fn demo(workspace: &Workspace) -> Result<()> {
+    execute(cargo(&workspace.root).args([
+        "run",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--",
+        "demo",
+    ]))?;
+    let binary = workspace.target().join("release/reveille");
+    let said = output(Command::new(binary).args(["demo", "--json"]))?;
+    let rows = json_rows(&said).context("`demo --json` prints JSON")?;
+    if rows == 0 {
+        bail!("`demo --json` printed nothing");
+    }
+    println!("`demo --json` printed {rows} JSON value(s)");
+    Ok(())
+}
+
+/// How many JSON values one behind the other make up the text.
+fn json_rows(text: &str) -> serde_json::Result<usize> {
+    serde_json::Deserializer::from_str(text)
+        .into_iter::<serde_json::Value>()
+        .try_fold(0, |count, value| value.map(|_| count + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_counted_as_one_document_or_as_lines() {
+        assert_eq!(json_rows("{\"a\": [1, 2]}\n").ok(), Some(1));
+        assert_eq!(json_rows("{}\n{}\n").ok(), Some(2));
+        assert!(json_rows("ok: all\n").is_err());
+    }
+}
