@@ -4,10 +4,14 @@
 //! A [`Message`] is its own octets and a table of where the parts stand. Reading is done by typed views on demand,
 //! changing by [`Edit`], which copies what it does not change octet for octet.
 
+pub mod digest;
+pub mod endpoint;
+pub mod push;
+pub mod registrar;
+
 mod assemble;
 mod build;
 mod edit;
-pub mod endpoint;
 mod equivalence;
 mod frame;
 mod header_name;
@@ -36,9 +40,6 @@ pub use limits::Limits;
 pub use message::Message;
 pub use method::Method;
 pub use name_addr::NameAddr;
-pub mod push;
-pub mod registrar;
-
 pub use params::{Param, Params};
 pub use parse::{HeaderError, ParseError};
 pub use status::reason_phrase;

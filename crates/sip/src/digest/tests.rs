@@ -1,0 +1,265 @@
+use super::*;
+use crate::Method;
+
+const NOW: u64 = 1_800_000_000;
+const REALM: &str = "reveille.example";
+const ANNA: Login<'_> = Login {
+    user: "anna",
+    password: "Zimt & \"Zucker\"",
+};
+
+fn verifier(settings: Settings) -> Verifier {
+    Verifier::new([7; 32], settings)
+}
+
+/// Looks up the one user that there is.
+fn passwords(user: &str, algorithm: Algorithm) -> Option<String> {
+    (user == ANNA.user).then(|| ha1(algorithm, user, REALM, ANNA.password))
+}
+
+fn register(login: Login<'_>, challenge: &Challenge, nc: u32) -> String {
+    challenge.answer(
+        login,
+        Method::Register,
+        "sip:reveille.example",
+        nc,
+        "c0ffee",
+    )
+}
+
+fn verify(verifier: &mut Verifier, now: u64, credentials: &str) -> Result<Authenticated, Rejected> {
+    verifier.verify(now, Method::Register, [credentials.as_bytes()], passwords)
+}
+
+/// The challenge that a client chooses.
+fn challenge(verifier: &Verifier, salt: u64) -> Challenge {
+    let values = verifier.challenge(NOW, false, salt);
+    Challenge::strongest(values.iter().map(String::as_bytes)).unwrap()
+}
+
+#[test]
+fn the_example_of_rfc_7616() {
+    let table = [
+        (Algorithm::Md5, "8ca523f5e9506fed4657c9700eebdbec"),
+        (
+            Algorithm::Sha256,
+            "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
+        ),
+    ];
+    for (algorithm, response) in table {
+        let challenge = format!(
+            "Digest\r\n realm=\"http-auth@example.org\",\r\n qop=\"auth, auth-int\",\r\n algorithm={},\r\n \
+             nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\",\r\n \
+             opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"",
+            algorithm.name()
+        );
+        let challenge = Challenge::parse(challenge.as_bytes()).unwrap();
+        let login = Login {
+            user: "Mufasa",
+            password: "Circle of Life",
+        };
+        let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
+        let answer = challenge.answer(login, Method::Other("GET"), "/dir/index.html", 1, cnonce);
+        assert!(
+            answer.contains(&format!("response=\"{response}\"")),
+            "{answer}"
+        );
+        assert!(answer.ends_with("opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\""));
+    }
+}
+
+#[test]
+fn a_client_that_answers_the_challenge_is_let_in() {
+    for algorithm in [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256] {
+        let mut server = verifier(Settings {
+            algorithms: vec![algorithm],
+            ..Settings::new(REALM)
+        });
+        let answer = register(ANNA, &challenge(&server, 1), 1);
+        assert_eq!(
+            verify(&mut server, NOW, &answer).unwrap().user,
+            "anna",
+            "{algorithm:?}"
+        );
+    }
+}
+
+#[test]
+fn the_preferred_algorithm_stands_first_and_an_old_phone_may_take_the_other() {
+    let mut server = verifier(Settings::new(REALM));
+    let values = server.challenge(NOW, false, 1);
+    let algorithms: Vec<_> = values
+        .iter()
+        .map(|value| Challenge::parse(value.as_bytes()).unwrap().algorithm)
+        .collect();
+    assert_eq!(algorithms, [Algorithm::Sha256, Algorithm::Md5]);
+    let old = Challenge::parse(values[1].as_bytes()).unwrap();
+    assert!(verify(&mut server, NOW, &register(ANNA, &old, 1)).is_ok());
+}
+
+#[test]
+fn wrong_credentials_are_bad_whatever_the_nonce() {
+    let mut server = verifier(Settings::new(REALM));
+    let challenge = challenge(&server, 1);
+    let wrong = Login {
+        password: "Zimt",
+        ..ANNA
+    };
+    let stranger = Login {
+        user: "berta",
+        ..ANNA
+    };
+    for (now, answer) in [
+        (NOW, register(wrong, &challenge, 1)),
+        (NOW, register(stranger, &challenge, 1)),
+        (NOW + 48 * 3600, register(wrong, &challenge, 1)),
+        (
+            NOW,
+            register(ANNA, &challenge, 1).replace("algorithm=SHA-256", "algorithm=SHA-512-256"),
+        ),
+    ] {
+        assert_eq!(
+            verify(&mut server, now, &answer),
+            Err(Rejected::BadCredentials),
+            "{answer}"
+        );
+    }
+    assert_eq!(server.remembered(), 0, "strangers cost no memory");
+}
+
+#[test]
+fn credentials_are_good_for_one_method_only() {
+    let mut server = verifier(Settings::new(REALM));
+    let answer = register(ANNA, &challenge(&server, 1), 1);
+    let invite = server.verify(NOW, Method::Invite, [answer.as_bytes()], passwords);
+    assert_eq!(invite, Err(Rejected::BadCredentials));
+}
+
+#[test]
+fn an_old_or_foreign_nonce_with_the_right_password_is_stale() {
+    let mut server = verifier(Settings::new(REALM));
+    let old = challenge(&server, 1);
+    assert_eq!(
+        verify(&mut server, NOW + 24 * 3600 + 1, &register(ANNA, &old, 1)),
+        Err(Rejected::Stale)
+    );
+    let foreign = challenge(&Verifier::new([8; 32], Settings::new(REALM)), 1);
+    assert_eq!(
+        verify(&mut server, NOW, &register(ANNA, &foreign, 1)),
+        Err(Rejected::Stale)
+    );
+    let stale = server.challenge(NOW, true, 2);
+    assert!(Challenge::parse(stale[0].as_bytes()).unwrap().stale);
+}
+
+#[test]
+fn a_nonce_serves_again_with_a_higher_count_and_never_twice_with_one() {
+    let mut server = verifier(Settings::new(REALM));
+    let challenge = challenge(&server, 1);
+    let mut at =
+        |nc: u32| verify(&mut server, NOW + 3600, &register(ANNA, &challenge, nc)).map(|_| ());
+    let table: &[(u32, Result<(), Rejected>)] = &[
+        (1, Ok(())),
+        (1, Err(Rejected::Replayed)),
+        (3, Ok(())),
+        (2, Ok(())), // UDP brings requests in any order
+        (2, Err(Rejected::Replayed)),
+        (3, Err(Rejected::Replayed)),
+        (200, Ok(())),
+        (137, Ok(())),
+        (136, Err(Rejected::Replayed)), // too long ago to know
+        (200, Err(Rejected::Replayed)),
+    ];
+    for (nc, expected) in table {
+        assert_eq!(at(*nc), *expected, "nc {nc}");
+    }
+}
+
+#[test]
+fn memory_for_nonces_is_bounded_and_forgetting_is_safe() {
+    let mut server = verifier(Settings {
+        max_nonces: 3,
+        ..Settings::new(REALM)
+    });
+    let answers: Vec<_> = (0..5)
+        .map(|salt| register(ANNA, &challenge(&server, salt), 1))
+        .collect();
+    for answer in &answers {
+        assert!(verify(&mut server, NOW, answer).is_ok());
+        assert!(server.remembered() <= 3);
+    }
+    let again: Vec<_> = answers
+        .iter()
+        .map(|answer| verify(&mut server, NOW, answer).unwrap_err())
+        .collect();
+    assert_eq!(
+        again,
+        [
+            Rejected::Stale,
+            Rejected::Stale,
+            Rejected::Replayed,
+            Rejected::Replayed,
+            Rejected::Replayed
+        ]
+    );
+}
+
+#[test]
+fn old_nonces_leave_the_memory() {
+    let mut server = verifier(Settings::new(REALM));
+    let answer = register(ANNA, &challenge(&server, 1), 1);
+    assert!(verify(&mut server, NOW, &answer).is_ok());
+    let _ = verify(&mut server, NOW + 48 * 3600, &answer);
+    assert_eq!(server.remembered(), 0);
+}
+
+#[test]
+fn only_credentials_for_our_realm_count() {
+    let mut server = verifier(Settings::new(REALM));
+    let ours = register(ANNA, &challenge(&server, 1), 1);
+    let elsewhere = ours.replace("realm=\"reveille.example\"", "realm=\"elsewhere.example\"");
+    let none: [&[u8]; 0] = [];
+    assert_eq!(
+        server.verify(NOW, Method::Register, none, passwords),
+        Err(Rejected::Missing)
+    );
+    for (value, expected) in [
+        (elsewhere.as_str(), Rejected::Missing),
+        ("Bearer abc", Rejected::Missing),
+        ("NoOneKnowsThisScheme opaque-data=here", Rejected::Missing),
+        ("Digest", Rejected::Malformed),
+        ("Digest nonsense", Rejected::Malformed),
+        (
+            "Digest realm=\"reveille.example\", username=\"anna\"",
+            Rejected::Malformed,
+        ),
+    ] {
+        assert_eq!(verify(&mut server, NOW, value), Err(expected), "{value}");
+    }
+    let both = [elsewhere.as_bytes(), ours.as_bytes()];
+    assert!(
+        server
+            .verify(NOW, Method::Register, both, passwords)
+            .is_ok()
+    );
+}
+
+#[test]
+fn credentials_without_a_count_or_with_a_field_twice_are_malformed() {
+    let mut server = verifier(Settings::new(REALM));
+    let good = register(ANNA, &challenge(&server, 1), 1);
+    for broken in [
+        good.replace("qop=auth, ", ""),
+        good.replace("qop=auth", "qop=auth-int"),
+        good.replace("nc=00000001", "nc=1"),
+        good.replace("nc=00000001", "nc=0000000g"),
+        format!("{good}, username=\"berta\""),
+        good.replace("algorithm=SHA-256", "algorithm=ROT13"),
+    ] {
+        assert_eq!(
+            verify(&mut server, NOW, &broken),
+            Err(Rejected::Malformed),
+            "{broken}"
+        );
+    }
+}

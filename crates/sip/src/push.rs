@@ -1,0 +1,212 @@
+//! What a Contact URI says of push notifications (RFC 8599 §4.1): the `pn-` parameters, and Linphone's way to name
+//! two tokens in one of them.
+
+use crate::Uri;
+use crate::uri::unescape;
+
+/// Is this a URI parameter that nobody but registrar and proxy may see (RFC 8599 §13)?
+pub fn is_push_param(name: &str) -> bool {
+    name.get(..3)
+        .is_some_and(|start| start.eq_ignore_ascii_case("pn-"))
+}
+
+/// What a Contact URI asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushRequest {
+    /// Nothing about push.
+    None,
+    /// Which services there are (RFC 8599 §4.1.5): of one kind, or all of them if there is no name.
+    Query(Option<String>),
+    /// Wake me through this service (RFC 8599 §4.1.1).
+    Wake(PushParams),
+    /// The parameters that Linphone used before RFC 8599 (`pn-type`, `pn-tok`, `app-id`): not supported.
+    Outdated,
+}
+
+/// How a device is woken, with escapes resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushParams {
+    /// `apns`, `fcm`, `webpush` ..., in small letters.
+    pub provider: String,
+    /// Provider-specific: `TEAM.bundle.voip` for APNs, project id for FCM; empty if there is none.
+    pub param: String,
+    /// The token, or several; see [`PushParams::tokens`].
+    pub prid: String,
+}
+
+/// One token of a device and what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushToken<'a> {
+    /// `voip`, `remote`, `message` ...; `None` if the client did not say.
+    pub service: Option<&'a str>,
+    /// As the provider gave it out.
+    pub token: &'a str,
+}
+
+impl PushRequest {
+    /// Reads the parameters of a Contact URI.
+    pub fn of(uri: &Uri<'_>) -> Self {
+        let value = |name| {
+            uri.param(name)
+                .map(|text| String::from_utf8_lossy(&unescape(text)).into_owned())
+        };
+        match (
+            value("pn-provider"),
+            value("pn-prid").filter(|prid| !prid.is_empty()),
+        ) {
+            (Some(provider), Some(prid)) if !provider.is_empty() => Self::Wake(PushParams {
+                provider: provider.to_ascii_lowercase(),
+                param: value("pn-param").unwrap_or_default(),
+                prid,
+            }),
+            (Some(provider), _) => {
+                Self::Query((!provider.is_empty()).then(|| provider.to_ascii_lowercase()))
+            }
+            (None, _) if uri.params.has("pn-tok") || uri.params.has("pn-type") => Self::Outdated,
+            (None, _) => Self::None,
+        }
+    }
+}
+
+impl PushParams {
+    /// The services that the last part of `pn-param` names: `voip`, or `voip&remote`. (Of FCM, whose parameter has
+    /// no dot, there are none.)
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        let last = self.param.rsplit_once('.').map_or("", |(_, last)| last);
+        last.split('&').filter(|service| !service.is_empty())
+    }
+
+    /// `pn-param` without its services: `TEAM.bundle`.
+    pub fn app(&self) -> &str {
+        self.param
+            .rsplit_once('.')
+            .map_or(&self.param, |(app, _)| app)
+    }
+
+    /// The tokens. `T1:voip&T2:remote` holds two; a token without a service is for the only service there is, if
+    /// there is one. A colon that no service follows is part of the token, as FCM has it.
+    pub fn tokens(&self) -> Vec<PushToken<'_>> {
+        let marked = |part: &'_ str| {
+            let (token, service) = part.rsplit_once(':')?;
+            self.services()
+                .find(|known| *known == service)
+                .map(|_| (token.len(), service.len()))
+        };
+        let parts: Vec<&str> = self.prid.split('&').collect();
+        if parts.iter().any(|part| marked(part).is_some()) {
+            return parts
+                .into_iter()
+                .map(|part| match marked(part) {
+                    Some((end, _)) => PushToken {
+                        service: Some(&part[end + 1..]),
+                        token: &part[..end],
+                    },
+                    None => PushToken {
+                        service: None,
+                        token: part,
+                    },
+                })
+                .collect();
+        }
+        let mut services = self.services();
+        let only = services.next().filter(|_| services.next().is_none());
+        vec![PushToken {
+            service: only,
+            token: &self.prid,
+        }]
+    }
+
+    /// Do both wake the same device (registrar rule after RFC 8599 §5.3)?
+    pub fn is_same_device(&self, other: &Self) -> bool {
+        self.provider == other.provider && self.prid == other.prid
+    }
+}
+
+/// The value of Feature-Caps by which we say that we wake devices through this provider (RFC 8599 §5.4, RFC 6809).
+pub fn feature_caps(provider: &str) -> String {
+    format!("*;+sip.pns=\"{provider}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wake(uri: &str) -> PushParams {
+        match PushRequest::of(&Uri::parse(uri).unwrap()) {
+            PushRequest::Wake(params) => params,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn tokens(params: &PushParams) -> Vec<(Option<&str>, &str)> {
+        params
+            .tokens()
+            .iter()
+            .map(|token| (token.service, token.token))
+            .collect()
+    }
+
+    #[test]
+    fn one_token_is_for_the_one_service() {
+        let params =
+            wake("sip:a@10.0.0.1;pn-provider=apns;pn-param=TEAM9.com.r.phone.voip;pn-prid=00fc");
+        assert_eq!(params.app(), "TEAM9.com.r.phone");
+        assert_eq!(tokens(&params), [(Some("voip"), "00fc")]);
+    }
+
+    #[test]
+    fn two_tokens_come_with_their_services() {
+        let params = wake(
+            "sip:a@10.0.0.1;pn-prid=0a:voip&0b:remote;pn-param=TEAM9.com.r.phone.voip&remote;pn-provider=APNS",
+        );
+        assert_eq!(params.provider, "apns");
+        assert_eq!(params.services().collect::<Vec<_>>(), ["voip", "remote"]);
+        assert_eq!(
+            tokens(&params),
+            [(Some("voip"), "0a"), (Some("remote"), "0b")]
+        );
+    }
+
+    #[test]
+    fn escapes_are_resolved() {
+        let params = wake(
+            "sip:a@10.0.0.1;pn-prid=0a%3Avoip%260b%3Aremote;pn-param=T.b.voip%26remote;pn-provider=apns",
+        );
+        assert_eq!(
+            tokens(&params),
+            [(Some("voip"), "0a"), (Some("remote"), "0b")]
+        );
+    }
+
+    #[test]
+    fn a_colon_in_an_fcm_token_is_part_of_it() {
+        let params = wake("sip:a@10.0.0.1;pn-provider=fcm;pn-param=91923;pn-prid=dX1:APA91b-c_d");
+        assert_eq!(tokens(&params), [(None, "dX1:APA91b-c_d")]);
+    }
+
+    #[test]
+    fn without_a_token_it_is_a_query() {
+        for (uri, expected) in [
+            ("sip:a@10.0.0.1", PushRequest::None),
+            ("sip:a@10.0.0.1;pn-provider", PushRequest::Query(None)),
+            (
+                "sip:a@10.0.0.1;pn-provider=fcm",
+                PushRequest::Query(Some("fcm".to_owned())),
+            ),
+            (
+                "sip:a@10.0.0.1;pn-provider=fcm;pn-prid=",
+                PushRequest::Query(Some("fcm".to_owned())),
+            ),
+            (
+                "sip:a@10.0.0.1;app-id=x;pn-type=apple;pn-tok=1",
+                PushRequest::Outdated,
+            ),
+        ] {
+            assert_eq!(
+                PushRequest::of(&Uri::parse(uri).unwrap()),
+                expected,
+                "{uri}"
+            );
+        }
+    }
+}
