@@ -11,7 +11,7 @@ use super::privacy;
 use crate::endpoint::{BranchId, ContextId, Endpoint, Event, ServerTxn};
 use crate::transaction::Key;
 use crate::transaction::client::Heard;
-use crate::{Edit, HeaderName, Message, Method};
+use crate::{Edit, HeaderName, Message, Method, ResponseBuilder};
 
 /// Why the others stop ringing when one has answered (RFC 3326 §3.1).
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
@@ -141,7 +141,7 @@ impl Endpoint {
     }
 
     /// The caller's CANCEL (§16.10).
-    pub(crate) fn caller_cancelled(&mut self, now: Instant, context: Key, reason: Option<String>) {
+    pub(crate) fn caller_cancelled(&mut self, now: Instant, context: Key, reason: Option<&str>) {
         let Some(known) = self.contexts.get_mut(context) else {
             return;
         };
@@ -150,9 +150,9 @@ impl Endpoint {
         }
         known.ending = Some(Ending {
             by_caller: true,
-            reason: reason.clone(),
+            reason: reason.map(str::to_owned),
         });
-        self.cancel_pending(now, context, None, reason.as_deref());
+        self.cancel_pending(now, context, None, reason);
         self.settle(now, context);
     }
 
@@ -189,7 +189,7 @@ impl Endpoint {
             Some(Best::Response(response)) => Some(self.upstream(response)),
             Some(Best::Status(status)) => self
                 .response_to(txn, *status, "")
-                .map(|response| response.build()),
+                .map(ResponseBuilder::build),
             None => None,
         };
         match response {
