@@ -1,1 +1,3 @@
 //! Simulated platform clouds and simulated phones that keep the platforms' real rules.
+
+pub mod cloud;

@@ -1,0 +1,149 @@
+//! Provider tokens ("Establishing a token-based connection to APNs"): who sends, and whether that is still proven.
+
+use super::{
+    super::{config::ApnsTeam, jwt::Jwt, locked},
+    reason::{
+        EXPIRED_PROVIDER_TOKEN, INVALID_PROVIDER_TOKEN, MISSING_PROVIDER_TOKEN, Reason,
+        TOO_MANY_PROVIDER_TOKEN_UPDATES,
+    },
+};
+use domain::Timestamp;
+use ring::signature::ECDSA_P256_SHA256_FIXED;
+use serde::Deserialize;
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
+
+/// An older token is refused.
+const OLDEST: Duration = Duration::from_secs(60 * 60);
+/// A connection may not get a new token sooner than this after the last.
+const RENEWAL: Duration = Duration::from_secs(20 * 60);
+/// A token may come from a clock that is ahead by this much.
+const CLOCK_AHEAD: Duration = Duration::from_secs(5 * 60);
+/// Provider tokens that were made to expire early are remembered, at most so many; the oldest is forgotten first.
+const MOST_EXPIRED: usize = 1_000;
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    /// Unix seconds. Some libraries write a fraction; Apple takes none.
+    iat: u64,
+}
+
+/// A token that was good when the connection saw it first.
+#[derive(Clone, Debug)]
+struct ProviderToken {
+    text: String,
+    team: String,
+    issued: Timestamp,
+}
+
+/// What a connection remembers of its provider.
+#[derive(Default)]
+pub(super) struct Provider {
+    token: Option<ProviderToken>,
+}
+
+/// Tokens that were told to be expired before their time.
+#[derive(Default)]
+pub(super) struct Expired(Mutex<VecDeque<String>>);
+
+impl Expired {
+    /// Expires a token.
+    pub(super) fn add(&self, token: &str) {
+        let mut tokens = locked(&self.0);
+        if tokens.len() == MOST_EXPIRED {
+            tokens.pop_front();
+        }
+        tokens.push_back(token.to_owned());
+    }
+
+    fn has(&self, token: &str) -> bool {
+        locked(&self.0).iter().any(|one| one == token)
+    }
+}
+
+/// The token in an `authorization` header.
+pub(super) fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim_start())
+        .filter(|token| !token.is_empty())
+}
+
+impl Provider {
+    /// Whether a good token was ever seen here.
+    pub(super) fn is_known(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// The team that sends, if its token is good now.
+    pub(super) fn authorise(
+        &mut self,
+        authorization: Option<&str>,
+        teams: &[ApnsTeam],
+        expired: &Expired,
+        now: Timestamp,
+    ) -> Result<&str, Reason> {
+        let text = authorization
+            .and_then(bearer)
+            .ok_or(MISSING_PROVIDER_TOKEN)?;
+        if expired.has(text) {
+            return Err(EXPIRED_PROVIDER_TOKEN);
+        }
+        let known = self.token.as_ref().filter(|known| known.text == text);
+        let token = match known {
+            Some(known) => known.clone(),
+            None => {
+                let new = verify(text, teams)?;
+                may_follow(&new, self.token.as_ref(), expired)?;
+                new
+            }
+        };
+        if now.since(token.issued) > OLDEST {
+            return Err(EXPIRED_PROVIDER_TOKEN);
+        }
+        if token.issued.since(now) > CLOCK_AHEAD {
+            return Err(INVALID_PROVIDER_TOKEN);
+        }
+        Ok(&self.token.insert(token).team)
+    }
+}
+
+/// Reads and verifies a token.
+fn verify(text: &str, teams: &[ApnsTeam]) -> Result<ProviderToken, Reason> {
+    let jwt = Jwt::<Claims>::read(text).ok_or(INVALID_PROVIDER_TOKEN)?;
+    let signed = jwt.header.alg == "ES256"
+        && teams
+            .iter()
+            .filter(|team| team.team == jwt.claims.iss)
+            .flat_map(|team| &team.keys)
+            .filter(|key| Some(&key.key_id) == jwt.header.kid.as_ref())
+            .any(|key| jwt.is_signed_by(&ECDSA_P256_SHA256_FIXED, &key.public_key));
+    if !signed {
+        return Err(INVALID_PROVIDER_TOKEN);
+    }
+    Ok(ProviderToken {
+        text: text.to_owned(),
+        team: jwt.claims.iss,
+        issued: Timestamp(jwt.claims.iat.saturating_mul(1000)),
+    })
+}
+
+/// A connection serves one team, and takes a new token no sooner than 20 minutes after the last, unless that one was
+/// made to expire.
+fn may_follow(
+    new: &ProviderToken,
+    earlier: Option<&ProviderToken>,
+    expired: &Expired,
+) -> Result<(), Reason> {
+    let Some(earlier) = earlier else {
+        return Ok(());
+    };
+    if earlier.team != new.team {
+        return Err(INVALID_PROVIDER_TOKEN);
+    }
+    if new.issued.since(earlier.issued) < RENEWAL && !expired.has(&earlier.text) {
+        return Err(TOO_MANY_PROVIDER_TOKEN_UPDATES);
+    }
+    Ok(())
+}
