@@ -2,7 +2,7 @@
 //! is owed included, and whoever waits for them is told only when they survive `kill -9` and a power cut.
 //!
 //! This crate keeps what it is given and decides nothing: what to change is the domain's word
-//! ([`domain::Change`]). Both backends pass one contract suite (`tests/contract.rs`) and are compared on random changes.
+//! ([`domain::Change`]). Both backends pass one contract suite (`tests/store/contract.rs`) and are compared on random changes.
 
 mod error;
 pub mod limits;

@@ -61,8 +61,7 @@ statements! {
         ORDER BY 9 DESC LIMIT ?3"
     );
     PRUNE_MESSAGES = "DELETE FROM messages WHERE number IN (SELECT m.number FROM messages m WHERE m.at < ?1
-        AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.message = m.id AND queue.device IS NOT NULL)
-        AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.message = m.id AND queue.user IS NOT NULL)
+        AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.message = m.id)
         ORDER BY m.at LIMIT ?2)";
 
     // The queues.
@@ -107,4 +106,51 @@ statements! {
         JOIN events l ON l.number = (SELECT MAX(number) FROM events WHERE story = s.number)
         ORDER BY s.number DESC LIMIT ?1";
     PRUNE_STORIES = "DELETE FROM stories WHERE number IN (SELECT number FROM stories WHERE began < ?1 ORDER BY began LIMIT ?2)";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::open;
+
+    /// Those that read a whole table because all of it is asked for, or walk it from its end up to their limit.
+    const MAY_SCAN: &[(&str, &str)] = &[
+        ("USERS", "SCAN users USING INDEX"),
+        ("DEVICES", "SCAN devices USING INDEX"),
+        ("OWED", "SCAN owed"),
+        ("QUEUE_LENGTHS", "SCAN queue USING COVERING INDEX"),
+        ("UNCLAIMED", "SCAN queue USING COVERING INDEX"),
+        ("RECENT_STORIES", "SCAN s"),
+    ];
+
+    /// Those that sort, and why that is bounded: what is owed at start-up; the writers in one queue; the steps of one story.
+    const MAY_SORT: &[&str] = &["OWED", "UNREAD", "EVENTS"];
+
+    fn plan(connection: &rusqlite::Connection, statement: &str) -> Vec<String> {
+        let mut explain = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
+            .unwrap();
+        let count = explain.parameter_count();
+        let rows = explain
+            .query_map(rusqlite::params_from_iter(vec![1; count]), |row| row.get(3))
+            .unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn every_statement_finds_its_rows_by_an_index() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = open::for_writing(&directory.path().join("db")).unwrap();
+        for (name, statement) in ALL {
+            for step in plan(&connection, statement) {
+                let may_scan = MAY_SCAN
+                    .iter()
+                    .any(|(scans, how)| scans == name && step.starts_with(how));
+                assert!(!step.starts_with("SCAN") || may_scan, "{name}: {step}");
+                let sorts = step.contains("TEMP B-TREE");
+                assert!(!sorts || MAY_SORT.contains(name), "{name}: {step}");
+                assert!(!step.contains("AUTOMATIC"), "{name}: {step}");
+            }
+        }
+    }
 }

@@ -57,7 +57,7 @@ CREATE TABLE queue (
 ) STRICT;
 CREATE INDEX queue_device ON queue (device) WHERE device IS NOT NULL;
 CREATE INDEX queue_user ON queue (user) WHERE user IS NOT NULL;
-CREATE UNIQUE INDEX queue_device_once ON queue (message, device) WHERE device IS NOT NULL;
+CREATE UNIQUE INDEX queue_device_once ON queue (message, device);
 CREATE UNIQUE INDEX queue_user_once ON queue (message, user) WHERE user IS NOT NULL;
 
 CREATE TABLE owed (

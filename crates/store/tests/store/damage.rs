@@ -1,0 +1,179 @@
+//! Databases that are not as they should be: each is refused or repaired, and says what the operator can do.
+
+use crate::world::*;
+use rusqlite::Connection;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use store::{OpenError, StoreError};
+use tempfile::TempDir;
+
+fn directory() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    (directory, path)
+}
+
+/// The error of a database that must not open. Its text names the file.
+fn refused(path: &Path) -> OpenError {
+    let url = format!("sqlite:{}", path.display());
+    let error = store::open(&url).err().expect("a database that is refused");
+    let text = error.to_string();
+    assert!(text.contains(&path.display().to_string()), "{text}");
+    error
+}
+
+/// A database with one user, closed.
+async fn written(path: &Path) {
+    let store = sqlite(path);
+    save(&store, [put_user("alice")]).await;
+    store.close().await.unwrap();
+}
+
+#[test]
+fn a_url_that_names_no_store_is_refused() {
+    for url in [
+        "",
+        "sqlite",
+        "sqlite:",
+        "memory",
+        "memory:x",
+        "postgres:db",
+        "/var/db",
+    ] {
+        let error = store::open(url).err().unwrap();
+        assert!(matches!(error, OpenError::BadUrl(_)), "{url}: {error}");
+        assert!(error.to_string().contains("sqlite:PATH"));
+    }
+}
+
+#[test]
+fn a_directory_that_is_missing_is_named() {
+    let (directory, _) = directory();
+    let missing = directory.path().join("not there");
+    let error = refused(&missing.join("db"));
+    assert!(
+        matches!(&error, OpenError::NoDirectory { directory, .. } if *directory == missing),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_directory_is_no_database() {
+    let (directory, _) = directory();
+    let error = refused(directory.path());
+    assert!(matches!(error, OpenError::IsDirectory(_)), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_left_alone() {
+    let (_directory, path) = directory();
+    let text = "not a database, but somebody's letters ".repeat(100);
+    fs::write(&path, &text).unwrap();
+    let error = refused(&path);
+    assert!(matches!(error, OpenError::NotADatabase(_)), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn a_database_of_another_program_is_left_alone() {
+    let (_directory, path) = directory();
+    let theirs = Connection::open(&path).unwrap();
+    theirs.execute_batch("CREATE TABLE letters (text)").unwrap();
+    let before = fs::read(&path).unwrap();
+    let error = refused(&path);
+    assert!(matches!(error, OpenError::NotOurs(_)), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_left_alone() {
+    let (_directory, path) = directory();
+    written(&path).await;
+    let newer = Connection::open(&path).unwrap();
+    newer.pragma_update(None, "user_version", 4711).unwrap();
+    drop(newer);
+    let before = fs::read(&path).unwrap();
+    let error = refused(&path);
+    assert!(
+        matches!(error, OpenError::Newer { found: 4711, .. }),
+        "{error}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_database_that_is_locked_says_so() {
+    let (_directory, path) = directory();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let error = refused(&path);
+    assert!(matches!(error, OpenError::Locked(_)), "{error}");
+    other.execute_batch("ROLLBACK").unwrap();
+    drop(other);
+    sqlite(&path);
+}
+
+#[tokio::test]
+async fn a_database_that_was_cut_short_is_reported() {
+    let (_directory, path) = directory();
+    written(&path).await;
+    let length = fs::metadata(&path).unwrap().len();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(length / 2).unwrap();
+    let error = refused(&path);
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_value_that_we_cannot_have_written_is_reported_and_nothing_else_suffers() {
+    let (_directory, path) = directory();
+    let store = sqlite(&path);
+    let devices = [put_device("bad", "alice"), put_device("good", "alice")];
+    save(&store, [put_user("alice")].into_iter().chain(devices)).await;
+    let other = Connection::open(&path).unwrap();
+    let spoil = "UPDATE devices SET tokens = '{\"voip\": ' WHERE id = 'bad'";
+    assert_eq!(other.execute(spoil, []).unwrap(), 1);
+
+    let error = store.device(&device_id("bad")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    assert!(store.device(&device_id("good")).await.unwrap().is_some());
+}
+
+/// The log as a power cut in the middle of a write leaves it: only the transaction that was torn is gone.
+#[tokio::test]
+async fn a_log_that_was_torn_loses_its_last_transaction_and_no_other() {
+    let (directory, path) = directory();
+    let store = sqlite(&path);
+    for name in ["alice", "bob", "carol"] {
+        save(&store, [put_user(name)]).await;
+    }
+    let copy = directory.path().join("copy");
+    let log = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
+    fs::copy(&path, &copy).unwrap();
+    fs::copy(log(&path), log(&copy)).unwrap();
+    let torn = fs::OpenOptions::new().write(true).open(log(&copy)).unwrap();
+    torn.set_len(fs::metadata(log(&copy)).unwrap().len() - 100)
+        .unwrap();
+
+    let users = sqlite(&copy).users().await.unwrap();
+    assert_eq!(users, [user("alice"), user("bob")]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_may_read_the_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let (directory, path) = directory();
+    let store = sqlite(&path);
+    save(&store, [put_user("alice")]).await;
+    let mut files = 0;
+    for file in fs::read_dir(directory.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.path().display());
+        files += 1;
+    }
+    assert_eq!(files, 3, "the database, its log and the log's index");
+}
