@@ -117,7 +117,7 @@ mod portable {
         for received in 0..BATCH {
             match socket.try_recv_from(&mut buffers.0[..DATAGRAM]) {
                 Ok((length, from)) => {
-                    into.push((from, Bytes::copy_from_slice(&buffers.0[..length])))
+                    into.push((from, Bytes::copy_from_slice(&buffers.0[..length])));
                 }
                 Err(error) if received == 0 => return Err(error),
                 Err(_) => break,

@@ -31,7 +31,7 @@ const MESSAGE_BEGUN: usize = 4;
 const WRITE_BATCH: usize = 32;
 
 /// How soon TCP notices a peer that vanished: silent this long, then probed this often…
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 
 /// …and data that is not acknowledged for so long ends the connection (the default is a quarter of an hour).
@@ -70,7 +70,7 @@ where
             shared,
             queued_bytes: &queued_bytes,
             out: Vec::new(),
-            writer,
+            stream: writer,
         };
         writer.run(queue).await
     };
@@ -115,29 +115,29 @@ async fn read(
     } else {
         Framer::client(limits.message)
     };
-    let mut frames = Frames {
+    let mut incoming = Frames {
         shared,
         flow,
         framer,
         malformed: 0,
     };
-    let mut incoming = [0; READ_CHUNK];
+    let mut chunk = [0; READ_CHUNK];
     // When a message that is owed (the first one, or the one that has begun) must be whole.
     let mut whole_by = accepted.then(|| Instant::now() + limits.first_message);
     loop {
         let by = whole_by.unwrap_or_else(|| Instant::now() + limits.idle);
-        let length = match timeout_at(by, reader.read(&mut incoming)).await {
+        let length = match timeout_at(by, reader.read(&mut chunk)).await {
             Err(_) => return End::TimedOut,
             Ok(Err(error)) => return End::Failed(error),
             Ok(Ok(0)) => return End::ClosedByPeer,
             Ok(Ok(length)) => length,
         };
-        match frames.take(&incoming[..length]).await {
+        match incoming.take(&chunk[..length]).await {
             ControlFlow::Break(end) => return end,
             ControlFlow::Continue(true) => whole_by = None,
             ControlFlow::Continue(false) => {}
         }
-        if whole_by.is_none() && frames.framer.pending() >= MESSAGE_BEGUN {
+        if whole_by.is_none() && incoming.framer.pending() >= MESSAGE_BEGUN {
             whole_by = Some(Instant::now() + limits.first_message);
         }
     }
@@ -220,7 +220,7 @@ struct Writer<'a, W> {
     shared: &'a Shared,
     queued_bytes: &'a std::sync::atomic::AtomicUsize,
     out: Vec<u8>,
-    writer: W,
+    stream: W,
 }
 
 impl<W: AsyncWrite + Unpin> Writer<'_, W> {
@@ -231,21 +231,22 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
             self.write(&batch).await?;
             batch.clear();
         }
-        self.writer.shutdown().await
+        self.stream.shutdown().await
     }
 
     /// One write, and for TLS one record, for the whole batch.
     async fn write(&mut self, batch: &[Bytes]) -> io::Result<()> {
         match batch {
-            [one] => self.writer.write_all(one).await?,
+            [one] => self.stream.write_all(one).await?,
             many => {
                 self.out.clear();
-                many.iter()
-                    .for_each(|bytes| self.out.extend_from_slice(bytes));
-                self.writer.write_all(&self.out).await?;
+                for bytes in many {
+                    self.out.extend_from_slice(bytes);
+                }
+                self.stream.write_all(&self.out).await?;
             }
         }
-        self.writer.flush().await?;
+        self.stream.flush().await?;
         self.queued_bytes
             .fetch_sub(batch.iter().map(Bytes::len).sum(), Ordering::Relaxed);
         self.shared.counters.sent.add(batch.len());

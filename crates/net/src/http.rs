@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 const ANSWER_BYTES: usize = 16 << 20;
 
 /// Longer than any long poll that these APIs offer (30 s).
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One request. `url` is like `http://127.0.0.1:8080/path?query`; `bearer` and `json` are sent when given. Every status
 /// that the server answers is `Ok`; the bytes are the body.

@@ -61,7 +61,7 @@ async fn answers_go_back_over_the_same_connection_in_order() {
         (flow.local, flow.remote),
         (address, peer.local_addr().unwrap())
     );
-    let expected: String = (0..200).map(|n| format!("<{n}>")).collect();
+    let expected: String = (0..200).fold(String::new(), |text, n| text + &format!("<{n}>"));
     for n in 0..200 {
         net.send(transmit(flow, format!("<{n}>")));
     }

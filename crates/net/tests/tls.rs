@@ -1,5 +1,7 @@
 //! SIP over TLS: both directions, names that are verified, certificates that are swapped.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::time::Duration;

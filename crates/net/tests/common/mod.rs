@@ -1,8 +1,9 @@
 //! A small world: a `Net` on loopback, messages, and peers that speak raw bytes.
 #![allow(
     dead_code,
+    clippy::unwrap_used,
     unreachable_pub,
-    reason = "every test binary uses its own part of these"
+    reason = "helpers of tests, and every test binary uses its own part of them"
 )]
 
 use std::net::SocketAddr;
