@@ -49,14 +49,19 @@ impl LabApi {
             .collect()
     }
 
-    /// Waits until a token has had `count` pushes.
-    pub fn wait_for_pushes(self, token: &str, count: usize, within: Duration) -> Vec<Notification> {
-        poll(within, || {
-            Some(self.notifications(token)).filter(|list| list.len() >= count)
-        })
-        .unwrap_or_else(|| {
+    /// The pushes of one kind (`call`, `message`, `missed_call`, `call_cancelled`) for a token so far.
+    pub fn pushes(self, token: &str, kind: &str) -> Vec<Notification> {
+        self.notifications(token)
+            .into_iter()
+            .filter(|push| push.data("kind") == kind)
+            .collect()
+    }
+
+    /// Waits until a token has had a push of this kind, and returns the first.
+    pub fn wait_for_push(self, token: &str, kind: &str, within: Duration) -> Notification {
+        poll(within, || self.pushes(token, kind).into_iter().next()).unwrap_or_else(|| {
             panic!(
-                "{count} pushes for {token} within {within:?}; there are {:#?}",
+                "no {kind} push for {token} within {within:?}; there are {:#?}",
                 self.notifications(token)
             )
         })
@@ -83,13 +88,31 @@ impl LabApi {
 }
 
 impl Notification {
-    /// A field as text, whatever its JSON type; empty when it is missing.
-    pub fn field(&self, name: &str) -> String {
-        match &self.0[name] {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        }
+    /// A field of the record, as text: `provider`, `type`, `topic`, `priority`. Empty when it is missing.
+    pub fn field(&self, name: &str) -> &str {
+        self.0[name].as_str().unwrap_or_default()
+    }
+
+    /// What the app reads in the payload: `kind`, `tracking`, `call`. APNs has it beside `aps`, FCM in a data message.
+    pub fn data(&self, name: &str) -> &str {
+        let payload = &self.0["payload"];
+        let data = if payload["message"].is_object() {
+            &payload["message"]["data"]
+        } else {
+            payload
+        };
+        data[name].as_str().unwrap_or_default()
+    }
+
+    /// The status that the cloud answered.
+    pub fn status(&self) -> u64 {
+        self.0["answer"]["status"].as_u64().unwrap_or_default()
+    }
+
+    /// What the platform would take amiss although its cloud took the push.
+    pub fn violations(&self) -> Vec<String> {
+        let list = self.0["violations"].as_array().cloned().unwrap_or_default();
+        list.iter().map(Value::to_string).collect()
     }
 
     /// The whole of it as text, for looking for what must not be there.

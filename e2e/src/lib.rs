@@ -8,6 +8,7 @@
     reason = "this crate is test support: a broken expectation is its failure"
 )]
 
+mod dev;
 mod digest;
 mod http;
 mod lab;
@@ -23,6 +24,7 @@ mod sipp;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use dev::{PASSWORD, android, iphone, iphone_with_two_tokens, new_token};
 pub use http::{Answer, http};
 pub use lab::{LabApi, Notification};
 pub use linphone::{Account, Linphone, PushParams};

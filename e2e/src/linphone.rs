@@ -154,7 +154,8 @@ impl Linphone {
 
     /// Waits until its registration was accepted.
     pub fn wait_registered(&mut self) {
-        self.expect("to [LinphoneRegistrationOk]", SOON);
+        self.process()
+            .expect_anywhere("to [LinphoneRegistrationOk]", SOON);
     }
 
     /// The system ends the app: no goodbye to the server, its sockets close.
@@ -176,6 +177,15 @@ impl Linphone {
     /// Waits until its call is over.
     pub fn wait_call_over(&mut self, within: Duration) {
         self.expect("to LinphoneCallReleased", within);
+    }
+
+    /// How many times a text was in a MESSAGE that came in. Its debug output quotes each as it is parsed.
+    pub fn times_received(&mut self, text: &str) -> usize {
+        self.process()
+            .output()
+            .lines()
+            .filter(|line| line.trim() == text)
+            .count()
     }
 
     /// Hangs up.

@@ -345,6 +345,19 @@ impl SipClient {
         }
     }
 
+    /// Waits for a response to whatever was sent by [`Self::send_raw`].
+    pub fn wait_response(&mut self, within: Duration) -> Option<Response> {
+        let deadline = Instant::now() + within;
+        while Instant::now() < deadline {
+            if let Some(text) = self.receive(Duration::from_millis(50)).ok()?
+                && let Some(response) = self.sort(text)
+            {
+                return Some(response);
+            }
+        }
+        None
+    }
+
     /// Waits for a request to us, past those that were returned before.
     pub fn wait_incoming(&mut self, within: Duration) -> Option<Incoming> {
         let deadline = Instant::now() + within;
