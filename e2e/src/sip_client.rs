@@ -93,6 +93,21 @@ fn headers<'a>(message: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
         })
 }
 
+/// The values of a header that may have several in one line: their commas are those outside of quotes and brackets.
+fn list(values: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut bracketed) = (false, false);
+    values
+        .split(move |character| {
+            match character {
+                '"' => quoted = !quoted,
+                '<' | '>' if !quoted => bracketed = character == '<',
+                _ => {}
+            }
+            character == ',' && !quoted && !bracketed
+        })
+        .map(str::trim)
+}
+
 enum Socket {
     Udp(UdpSocket),
     Tcp(TcpStream, Vec<u8>),
@@ -477,4 +492,35 @@ fn take_frame(pending: &mut Vec<u8>) -> Option<String> {
     }
     let message = pending.drain(..head + body).collect::<Vec<_>>();
     Some(String::from_utf8_lossy(&message).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_contacts_is_cut_only_between_them() {
+        let contacts =
+            "<sip:a@h;x=\"1,2\">;q=1, \"B, b\" <sip:b,c@h>;+sip.instance=\"<urn:uuid:1>\"";
+        let cut: Vec<_> = list(contacts).collect();
+        assert_eq!(
+            cut,
+            [
+                "<sip:a@h;x=\"1,2\">;q=1",
+                "\"B, b\" <sip:b,c@h>;+sip.instance=\"<urn:uuid:1>\""
+            ]
+        );
+    }
+
+    #[test]
+    fn a_stream_is_cut_into_messages() {
+        let mut stream =
+            b"\r\n\r\nSIP/2.0 200 OK\r\nContent-Length: 3\r\n\r\nabcSIP/2.0 4".to_vec();
+        assert_eq!(
+            take_frame(&mut stream).as_deref(),
+            Some("SIP/2.0 200 OK\r\nContent-Length: 3\r\n\r\nabc")
+        );
+        assert_eq!(take_frame(&mut stream), None);
+        assert_eq!(stream, b"SIP/2.0 4");
+    }
 }
