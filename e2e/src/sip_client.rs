@@ -205,6 +205,7 @@ impl SipClient {
         let answer = self.request("REGISTER", "sip:localhost", &to, &[], "");
         assert_eq!(answer.status, 200, "{}", answer.text);
         headers(&answer.text, "Contact")
+            .flat_map(list)
             .map(str::to_owned)
             .collect()
     }
