@@ -2,6 +2,7 @@
 
 use crate::Uri;
 use crate::uri::unescape;
+use crate::via::read_ipv6;
 
 /// URIs with more parameters or header fields than this are the same only octet for octet: comparing costs their
 /// number squared.
@@ -63,7 +64,7 @@ fn same_host(one: &str, other: &str) -> bool {
     // Two spellings of one IPv6 address (RFC 5118 §4.10).
     let address = |host: &str| {
         let inside = host.strip_prefix('[')?.strip_suffix(']')?;
-        inside.parse::<std::net::Ipv6Addr>().ok()
+        read_ipv6(inside)
     };
     address(one).is_some_and(|one| Some(one) == address(other))
 }
@@ -104,7 +105,7 @@ fn params_match(one: &Uri<'_>, other: &Uri<'_>, ignored: impl Fn(&str) -> bool) 
         && few(other)
         && NEVER_IGNORED
             .iter()
-            .all(|name| one.params.has(name) == other.params.has(name))
+            .all(|name| one.param(name).is_some() == other.param(name).is_some())
         && one
             .params
             .iter()

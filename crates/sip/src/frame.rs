@@ -117,6 +117,7 @@ impl Framer {
     /// Takes the line ends between messages.
     fn keep_alive(&mut self) -> Option<Frame> {
         while self.buffer.starts_with(b"\r\n") {
+            self.searched = 0;
             if self.side == Side::Client {
                 self.buffer.advance(2);
                 return Some(Frame::Pong);
@@ -135,9 +136,6 @@ impl Framer {
     }
 
     fn message(&mut self) -> Result<Option<Frame>, ParseError> {
-        if self.buffer.starts_with(b"\r") && self.buffer.len() < 4 {
-            return Ok(None);
-        }
         let Some(whole) = self.whole_length()? else {
             return Ok(None);
         };

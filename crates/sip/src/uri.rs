@@ -108,9 +108,19 @@ impl<'a> Uri<'a> {
         self.scheme.eq_ignore_ascii_case("sips")
     }
 
-    /// The value of a URI parameter.
+    /// The value of a URI parameter (a flag has an empty one). Its name may be written with escapes, as `%6cr` for
+    /// `lr`; escapes in the value stay.
     pub fn param(&self, name: &str) -> Option<&'a str> {
-        self.params.get(name)
+        self.params.get(name).or_else(|| {
+            let mut odd = self.params.iter().filter(|param| param.name.contains('%'));
+            odd.find(|param| unescape(param.name).eq_ignore_ascii_case(name.as_bytes()))
+                .map(|param| param.value.unwrap_or_default())
+        })
+    }
+
+    /// Is it a loose router's (RFC 3261 §16.12, parameter `lr`)?
+    pub fn is_loose(&self) -> bool {
+        self.param("lr").is_some()
     }
 
     /// The user part with its escapes resolved (lossily, if they are not UTF-8).

@@ -47,8 +47,11 @@ impl Message {
     }
 
     fn validate_request(&self, method: Method<'_>, cseq: Method<'_>) -> Result<(), ParseError> {
-        if method != cseq {
-            return Err(ParseError::bad("CSeq Method Does Not Match"));
+        match method {
+            _ if method == cseq => {}
+            // It may well be that a later RFC relates the two in a way that we do not know (RFC 4475 §3.1.2.18).
+            Method::Other(_) => return Err(ParseError::new(501, "Not Implemented")),
+            _ => return Err(ParseError::bad("CSeq Method Does Not Match")),
         }
         match Uri::parse(self.request_uri()) {
             None => Err(ParseError::bad("Malformed Request-URI")),

@@ -53,9 +53,16 @@ impl<'a> Via<'a> {
         self.params.get("rport").map(|port| port.parse().ok())
     }
 
-    /// The address that the request really came from, if it was added.
+    /// The address that the request really came from, if it was added; without the brackets that some write around
+    /// IPv6 (RFC 5118 §4.5).
     pub fn received(&self) -> Option<&'a str> {
-        self.params.get("received")
+        let address = self.params.get("received")?;
+        Some(
+            address
+                .strip_prefix('[')
+                .and_then(|address| address.strip_suffix(']'))
+                .unwrap_or(address),
+        )
     }
 }
 
@@ -86,10 +93,17 @@ fn is_host(text: &str) -> bool {
     if let Some(inside) = text.strip_prefix('[') {
         return inside
             .strip_suffix(']')
-            .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+            .is_some_and(|address| read_ipv6(address).is_some());
     }
     !text.is_empty()
         && text
             .bytes()
             .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_'))
+}
+
+/// An IPv6 address, also with the third colon that the grammar of RFC 3261 wrongly allows (RFC 5118 §4.10).
+pub(crate) fn read_ipv6(text: &str) -> Option<std::net::Ipv6Addr> {
+    text.parse()
+        .or_else(|_| text.replacen(":::", "::", 1).parse())
+        .ok()
 }

@@ -23,6 +23,10 @@ pub fn apply(
     now_ms: u64,
     policy: &Policy,
 ) -> Result<Outcome, Reject> {
+    // Step 5: an address-of-record is a SIP URI.
+    if !request.to().is_ok_and(|to| to.uri.is_sip()) {
+        return Err(Reject::new(400, "To Is No SIP Address"));
+    }
     let live = existing
         .iter()
         .filter(|binding| binding.expires_at_ms > now_ms);

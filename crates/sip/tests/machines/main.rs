@@ -1,0 +1,15 @@
+//! The machines of the crate seen from outside, under virtual time: what a peer sees on the wire, and what the owner
+//! is told.
+
+mod answers;
+mod cancelling;
+mod checks;
+mod forwarding;
+mod held;
+mod limits;
+mod loss;
+mod net;
+mod non_invite;
+mod property;
+mod user_agent;
+mod world;
