@@ -58,9 +58,9 @@ pub struct ApnsKey {
 /// An iOS app.
 #[derive(Clone, Debug)]
 pub struct ApnsApp {
-    /// Its bundle id: the topic, and with `.voip` the topic of its VoIP pushes.
+    /// Its bundle id: the topic, and with `.voip` the topic of its `voip` pushes.
     pub bundle: String,
-    /// Whether the device kills it for a VoIP push that is no call (dual channel, iOS 13 and newer).
+    /// Whether the device kills it for a `voip` push that is no call (dual channel, iOS 13 and newer).
     pub generation: Generation,
     /// Where it is known.
     pub environments: Vec<Environment>,
@@ -189,20 +189,20 @@ impl Default for Limits {
         Self {
             connections: 1_000,
             handshake: Duration::from_secs(10),
-            idle: Duration::from_secs(3600),
+            idle: Duration::from_hours(1),
             streams: 1_000,
             body_bytes: 64 * 1024,
             records: 100_000,
             record_bytes: 256 * 1024 * 1024,
             records_an_answer: 10_000,
-            wait: Duration::from_secs(300),
+            wait: Duration::from_mins(5),
             tokens: 1_000_000,
             orders: 100_000,
             bad_tokens_in_a_row: 50,
             fcm_device_rate: 240,
             fcm_collapse_keys: 4,
             access_tokens: 1_000,
-            silence: Duration::from_secs(600),
+            silence: Duration::from_mins(10),
         }
     }
 }

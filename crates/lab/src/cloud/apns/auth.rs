@@ -13,11 +13,11 @@ use serde::Deserialize;
 use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
 /// An older token is refused.
-const OLDEST: Duration = Duration::from_secs(60 * 60);
+const OLDEST: Duration = Duration::from_hours(1);
 /// A connection may not get a new token sooner than this after the last.
-const RENEWAL: Duration = Duration::from_secs(20 * 60);
+const RENEWAL: Duration = Duration::from_mins(20);
 /// A token may come from a clock that is ahead by this much.
-const CLOCK_AHEAD: Duration = Duration::from_secs(5 * 60);
+const CLOCK_AHEAD: Duration = Duration::from_mins(5);
 /// Provider tokens that were made to expire early are remembered, at most so many; the oldest is forgotten first.
 const MOST_EXPIRED: usize = 1_000;
 
@@ -91,13 +91,12 @@ impl Provider {
             return Err(EXPIRED_PROVIDER_TOKEN);
         }
         let known = self.token.as_ref().filter(|known| known.text == text);
-        let token = match known {
-            Some(known) => known.clone(),
-            None => {
-                let new = verify(text, teams)?;
-                may_follow(&new, self.token.as_ref(), expired)?;
-                new
-            }
+        let token = if let Some(known) = known {
+            known.clone()
+        } else {
+            let new = verify(text, teams)?;
+            may_follow(&new, self.token.as_ref(), expired)?;
+            new
         };
         if now.since(token.issued) > OLDEST {
             return Err(EXPIRED_PROVIDER_TOKEN);

@@ -3,8 +3,6 @@
 mod auth;
 mod reason;
 mod rules;
-#[cfg(test)]
-mod tests;
 
 use super::{
     State,

@@ -18,7 +18,7 @@ use serde_json::Value;
 const PATH: &str = "/3/device/";
 /// Longest payload, bytes.
 const PAYLOAD: usize = 4096;
-/// Longest payload of a VoIP push, bytes.
+/// Longest payload of a `voip` push, bytes.
 const VOIP_PAYLOAD: usize = 5120;
 /// Longest `apns-collapse-id`, bytes.
 const COLLAPSE_ID: usize = 64;
@@ -69,7 +69,7 @@ pub(super) struct Addressed<'a> {
 }
 
 impl Addressed<'_> {
-    /// Whether it goes to the app's VoIP topic.
+    /// Whether it goes to the app's `voip` topic.
     pub(super) fn is_voip(&self) -> bool {
         self.push_type == "voip"
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The rate counts over this.
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// Devices looked after; beyond it those with nothing recent are forgotten, and if there are none, all are.
 const MOST_DEVICES: usize = 100_000;
 

@@ -5,8 +5,6 @@ mod devices;
 mod error;
 mod message;
 mod oauth;
-#[cfg(test)]
-mod tests;
 
 pub(super) use devices::Devices;
 

@@ -28,9 +28,9 @@ const SCOPES: [&str; 2] = [
     "https://www.googleapis.com/auth/cloud-platform",
 ];
 /// An assertion lives no longer.
-const ASSERTION: Duration = Duration::from_secs(3600);
+const ASSERTION: Duration = Duration::from_hours(1);
 /// Clocks may differ by this much.
-const CLOCK_SKEW: Duration = Duration::from_secs(300);
+const CLOCK_SKEW: Duration = Duration::from_mins(5);
 /// An access token lives so long. Google answers a second less than the hour.
 const ACCESS: Duration = Duration::from_secs(3599);
 

@@ -1,0 +1,170 @@
+//! What a simulated phone is: whose it is, which platform it runs, and where its servers are.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use domain::{Channel, Generation, Platform};
+use push::seal::KeyPair;
+use sip::endpoint::Transport;
+
+/// Everything about one phone.
+#[derive(Clone, Debug)]
+pub struct PhoneConfig {
+    /// The user's name, left of the `@`.
+    pub user: String,
+    /// The user's password, for SIP and the device API.
+    pub password: String,
+    /// The SIP domain; over TLS also the name that the server's certificate must have.
+    pub domain: String,
+    /// Where the phone registers.
+    pub server: (Transport, SocketAddr),
+    /// Certificates to trust, PEM; needed over TLS only.
+    pub ca: Option<String>,
+    /// Whose cloud pushes to it. It also says the platform.
+    pub service: PushService,
+    /// One push channel or two.
+    pub generation: Generation,
+    /// What the phone calls itself: `Jabber`, `Webex`. A label, no more.
+    pub client: String,
+    /// The push tokens. Android and single-channel phones have one for both channels.
+    pub tokens: Tokens,
+    /// The lab's control API, where the pushes come from: `http://127.0.0.1:2190`. Without it none come.
+    pub lab: Option<String>,
+    /// The device API: `http://127.0.0.1:8080`. Without it the server gets no key and is told no mode.
+    pub device_api: Option<String>,
+    /// Names this installation for good: a UUID, without `urn:uuid:`.
+    pub instance: String,
+    /// Opens what the server seals for this phone. The public half is handed over by the device API.
+    pub keys: Option<KeyPair>,
+    /// Answer every call after so much ringing.
+    pub auto_answer: Option<Duration>,
+    /// Lifetime that it asks for its registration.
+    pub expires: Duration,
+    /// How long a pushed call may stay without its INVITE. Then the CallKit screen of an iPhone would never close.
+    pub call_patience: Duration,
+}
+
+/// Whose cloud carries the pushes, and the app's name there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PushService {
+    /// Apple.
+    Apns {
+        /// Ten characters.
+        team: String,
+        /// Bundle id, without `.voip`.
+        bundle: String,
+    },
+    /// Google.
+    Fcm {
+        /// Firebase project.
+        project: String,
+        /// Package name.
+        package: String,
+    },
+}
+
+/// Push tokens, as the platform gave them to the app.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Tokens {
+    /// For calls.
+    pub voip: String,
+    /// For messages.
+    pub message: String,
+}
+
+impl PhoneConfig {
+    /// A dual-channel phone with one token, made up, that registers with `server`; every field can be set afterwards.
+    pub fn new(user: &str, password: &str, domain: &str, server: (Transport, SocketAddr), service: PushService) -> Self {
+        let tokens = Tokens::made_up(&service, Generation::DualChannel);
+        Self {
+            user: user.to_owned(),
+            password: password.to_owned(),
+            domain: domain.to_owned(),
+            server,
+            ca: None,
+            service,
+            generation: Generation::DualChannel,
+            client: "Phone".to_owned(),
+            tokens,
+            lab: None,
+            device_api: None,
+            instance: super::entropy::uuid(),
+            keys: Some(KeyPair::generate()),
+            auto_answer: None,
+            expires: Duration::from_hours(1),
+            call_patience: Duration::from_secs(20),
+        }
+    }
+
+    /// The same phone of another generation, with tokens made up for it.
+    #[must_use]
+    pub fn generation(mut self, generation: Generation) -> Self {
+        self.tokens = Tokens::made_up(&self.service, generation);
+        self.generation = generation;
+        self
+    }
+
+    /// What it runs.
+    pub fn platform(&self) -> Platform {
+        match self.service {
+            PushService::Apns { .. } => Platform::Ios,
+            PushService::Fcm { .. } => Platform::Android,
+        }
+    }
+
+    /// The app's id in the server's configuration: bundle or package.
+    pub fn app(&self) -> &str {
+        match &self.service {
+            PushService::Apns { bundle, .. } => bundle,
+            PushService::Fcm { package, .. } => package,
+        }
+    }
+
+    /// Its address: `sip:user@domain`.
+    pub fn address(&self) -> String {
+        format!("sip:{}@{}", self.user, self.domain)
+    }
+
+    /// Does the platform kill the app for a VoIP push that is no call (iOS 13 and newer)?
+    pub(super) fn has_callkit_rule(&self) -> bool {
+        self.platform() == Platform::Ios && self.generation == Generation::DualChannel
+    }
+
+    /// The parameters of its Contact URI (RFC 8599 §4.1).
+    pub(super) fn push_params(&self) -> String {
+        let Tokens { voip, message } = &self.tokens;
+        match (&self.service, self.generation) {
+            (PushService::Apns { team, bundle }, Generation::DualChannel) => format!(
+                ";pn-provider=apns;pn-param={team}.{bundle}.voip&remote;pn-prid={voip}:voip&{message}:remote"
+            ),
+            (PushService::Apns { team, bundle }, Generation::SingleChannel) => {
+                format!(";pn-provider=apns;pn-param={team}.{bundle}.voip;pn-prid={voip}")
+            }
+            (PushService::Fcm { project, .. }, _) => {
+                format!(";pn-provider=fcm;pn-param={project};pn-prid={voip}")
+            }
+        }
+    }
+
+    /// The tokens with the channel that a push to each takes. `None`: one token for both, the payload tells.
+    pub(super) fn token_channels(&self) -> Vec<(String, Option<Channel>)> {
+        let Tokens { voip, message } = &self.tokens;
+        if voip == message {
+            return vec![(voip.clone(), None)];
+        }
+        vec![(voip.clone(), Some(Channel::Voip)), (message.clone(), Some(Channel::Message))]
+    }
+}
+
+impl Tokens {
+    /// Tokens as the platform's look: two for a dual-channel iPhone, else one.
+    pub fn made_up(service: &PushService, generation: Generation) -> Self {
+        let token = || match service {
+            PushService::Apns { .. } => super::entropy::hex(32),
+            PushService::Fcm { .. } => format!("{}:APA91b{}", super::entropy::hex(11), super::entropy::hex(64)),
+        };
+        let voip = token();
+        let two = matches!(service, PushService::Apns { .. }) && generation == Generation::DualChannel;
+        Self { message: if two { token() } else { voip.clone() }, voip }
+    }
+}

@@ -1,0 +1,90 @@
+//! The device API as the app uses it: sign in, hand over tokens and key, say which mode it is in.
+
+use std::sync::Arc;
+
+use domain::Platform;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::{PhoneConfig, PhoneError};
+
+/// A signed-in client. Clones share its access token.
+#[derive(Clone)]
+pub(super) struct DeviceApi {
+    url: String,
+    phone: Arc<PhoneConfig>,
+    token: Arc<Mutex<Option<String>>>,
+}
+
+impl DeviceApi {
+    /// The phone's client, if it is configured with a device API.
+    pub(super) fn of(phone: &Arc<PhoneConfig>) -> Option<Self> {
+        let url = phone.device_api.as_ref()?.trim_end_matches('/').to_owned();
+        Some(Self { url, phone: phone.clone(), token: Arc::default() })
+    }
+
+    /// Hands over what the server needs to push to this device.
+    pub(super) async fn publish(&self) -> Result<(), PhoneError> {
+        let phone = &self.phone;
+        let (platform, os) = match phone.platform() {
+            Platform::Ios => ("ios", "iOS"),
+            Platform::Android => ("android", "Android"),
+        };
+        let mut device = json!({
+            "app": phone.app(),
+            "platform": platform,
+            "os": os,
+            "tokens": { "voip": phone.tokens.voip, "message": phone.tokens.message },
+            "mode": "foreground",
+        });
+        if let Some(keys) = &phone.keys {
+            let key = keys.public();
+            device["encryption"] = json!({ "p256dh": key.p256dh, "auth": key.auth });
+        }
+        self.call(Method::PUT, "", &device).await
+    }
+
+    /// Says which mode the app is in: the server's most trusted source.
+    pub(super) async fn mode(&self, mode: &str) -> Result<(), PhoneError> {
+        self.call(Method::POST, "/mode", &json!({ "mode": mode })).await
+    }
+
+    /// Calls a path below this device, signing in first, and again when the token has expired.
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<(), PhoneError> {
+        let url = format!("{}/api/v1/me/devices/{}{path}", self.url, self.phone.instance);
+        let ask = async |renew| {
+            let token = self.token(renew).await?;
+            net::http::request(method.clone(), &url, Some(&token), Some(body)).await.map_err(PhoneError::from)
+        };
+        let mut answer = ask(false).await?;
+        if answer.0 == StatusCode::UNAUTHORIZED {
+            answer = ask(true).await?;
+        }
+        if answer.0.is_success() { Ok(()) } else { Err(refused(answer.0, &answer.1)) }
+    }
+
+    async fn token(&self, renew: bool) -> Result<String, PhoneError> {
+        let mut kept = self.token.lock().await;
+        if let (Some(token), false) = (&*kept, renew) {
+            return Ok(token.clone());
+        }
+        let body = json!({
+            "grant_type": "password",
+            "username": self.phone.user,
+            "password": self.phone.password,
+        });
+        let url = format!("{}/oauth/token", self.url);
+        let (status, answer) = net::http::request(Method::POST, &url, None, Some(&body)).await?;
+        let token = serde_json::from_slice::<Value>(&answer)
+            .ok()
+            .and_then(|answer| Some(answer.get("access_token")?.as_str()?.to_owned()))
+            .filter(|_| status.is_success())
+            .ok_or_else(|| refused(status, &answer))?;
+        Ok(kept.insert(token).clone())
+    }
+}
+
+fn refused(status: StatusCode, answer: &[u8]) -> PhoneError {
+    PhoneError::DeviceApi(format!("{status}: {}", String::from_utf8_lossy(answer)))
+}

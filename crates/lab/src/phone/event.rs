@@ -1,0 +1,269 @@
+//! What a phone goes through, written down with its time, for whoever waits for it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use domain::{Channel, Timestamp};
+use serde::Serialize;
+use tokio::sync::watch;
+
+/// Entries that a phone keeps; the oldest go first.
+const MOST_ENTRIES: usize = 10_000;
+
+/// Who a call or a message is from, as far as the phone could tell out of a push.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Caller {
+    /// The name to show.
+    pub name: String,
+    /// The number or address.
+    pub number: String,
+}
+
+/// One step. A call is named by its Call-ID everywhere.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum PhoneEvent {
+    /// The server took the registration.
+    Registered {
+        /// For so many seconds.
+        expires: u64,
+        /// REGISTERs that it took: 1 with a nonce that was still good, 2 with a challenge.
+        round_trips: u32,
+    },
+    /// The server did not.
+    RegistrationFailed {
+        /// Status, or what went wrong.
+        why: String,
+    },
+    /// The server forgot us, as we asked.
+    Unregistered,
+    /// The connection broke; a phone in the foreground tries again.
+    ConnectionLost,
+    /// The app went to the background, its connection still up.
+    Backgrounded,
+    /// The app was suspended, its connection is closed.
+    Suspended,
+    /// The app came to the foreground.
+    Resumed {
+        /// By itself because of a push, or by the user.
+        by_push: bool,
+    },
+    /// The user tapped on what was shown, or on the app.
+    Tapped,
+    /// The app died without a word.
+    Crashed,
+    /// A push arrived.
+    Pushed {
+        /// Which way; of a token for both channels, what the payload says.
+        channel: Channel,
+        /// `call`, `call_cancelled`, `missed_call`, `message`; empty if it says none.
+        kind: String,
+        /// The call it is about.
+        call: Option<String>,
+        /// The tracking id.
+        tracking: Option<String>,
+        /// Who is calling or writing: only the phone can know, for it was sealed.
+        caller: Option<Caller>,
+    },
+    /// The call was known from its INVITE already, or the INVITE came over the live connection meanwhile.
+    DuplicatePushDropped {
+        /// Which call.
+        call: String,
+    },
+    /// iOS shows the incoming call, before any SIP.
+    CallKitRinging {
+        /// Which call.
+        call: String,
+        /// Out of the push; `Unknown` if nothing could be unsealed.
+        name: String,
+        /// Out of the push.
+        number: String,
+    },
+    /// iOS took the screen of a call away.
+    CallKitClosed {
+        /// Which call.
+        call: String,
+    },
+    /// The platform showed a notification.
+    NotificationShown {
+        /// `message` or `missed_call`.
+        kind: String,
+        /// Who it is from, if it was sealed into the push.
+        from: Option<Caller>,
+        /// The text, if it was sealed into the push.
+        text: Option<String>,
+        /// How many messages wait.
+        unread: Option<u32>,
+    },
+    /// An INVITE arrived.
+    InviteReceived {
+        /// Which call.
+        call: String,
+        /// The caller's name, else the address.
+        from: String,
+    },
+    /// The phone rings, and said so to the caller.
+    Ringing {
+        /// Which call.
+        call: String,
+    },
+    /// We call somebody.
+    Calling {
+        /// Which call.
+        call: String,
+        /// Whom.
+        to: String,
+    },
+    /// The other side rings, or something like it.
+    Progress {
+        /// Which call.
+        call: String,
+        /// 100 to 199.
+        status: u16,
+    },
+    /// Somebody answered: we a call to us, or the other side ours.
+    Answered {
+        /// Which call.
+        call: String,
+    },
+    /// The ACK to our answer is here: the call is up at both ends.
+    Connected {
+        /// Which call.
+        call: String,
+    },
+    /// Our call was refused, or nobody was there.
+    CallFailed {
+        /// Which call.
+        call: String,
+        /// The final status.
+        status: u16,
+        /// In words.
+        reason: String,
+    },
+    /// A call to us stopped before we answered.
+    Cancelled {
+        /// Which call.
+        call: String,
+        /// The text of the Reason header, or the header; `push` if a push said so.
+        reason: Option<String>,
+    },
+    /// A call is over.
+    Ended {
+        /// Which call.
+        call: String,
+        /// We ended or declined it.
+        by_us: bool,
+    },
+    /// A message was delivered, the first time.
+    MessageReceived {
+        /// Whose, as an address.
+        from: String,
+        /// What it says.
+        text: String,
+        /// Its Call-ID.
+        id: String,
+    },
+    /// A message that we had already came again.
+    DuplicateMessageDropped {
+        /// Its Call-ID.
+        id: String,
+    },
+    /// The server took our message.
+    MessageSent {
+        /// Its Call-ID.
+        id: String,
+        /// 200: delivered; 202: kept for later.
+        status: u16,
+    },
+    /// We were woken for a call whose INVITE never came. (A phone under the CallKit rule is killed for it.)
+    WokenForNothing {
+        /// Which call.
+        call: String,
+    },
+    /// iOS killed the app, and sends it no VoIP pushes any more.
+    Killed {
+        /// The rule that was broken.
+        why: String,
+    },
+}
+
+/// An event with its time.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// Counts a phone's entries, from 0.
+    pub seq: u64,
+    /// When, by the clock on the wall.
+    pub at: Timestamp,
+    /// When, for differences.
+    #[serde(skip)]
+    pub instant: Instant,
+    /// What.
+    #[serde(flatten)]
+    pub event: PhoneEvent,
+}
+
+/// A phone's bounded log. Clones share it.
+#[derive(Clone)]
+pub(super) struct Log {
+    kept: Arc<Mutex<VecDeque<Entry>>>,
+    /// The number of the next entry.
+    next: watch::Sender<u64>,
+}
+
+impl Log {
+    pub(super) fn new() -> Self {
+        Self { kept: Arc::default(), next: watch::Sender::new(0) }
+    }
+
+    pub(super) fn write(&self, event: PhoneEvent) {
+        tracing::debug!(?event, "phone");
+        let mut kept = self.kept();
+        if kept.len() == MOST_ENTRIES {
+            kept.pop_front();
+        }
+        let seq = *self.next.borrow();
+        kept.push_back(Entry { seq, at: now(), instant: Instant::now(), event });
+        self.next.send_replace(seq + 1);
+    }
+
+    pub(super) fn since(&self, seq: u64) -> Vec<Entry> {
+        self.kept().iter().filter(|entry| entry.seq >= seq).cloned().collect()
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        *self.next.borrow()
+    }
+
+    /// The first entry from `seq` on that `wanted` takes, waiting for it up to `patience`.
+    pub(super) async fn find(
+        &self,
+        seq: u64,
+        patience: Duration,
+        mut wanted: impl FnMut(&PhoneEvent) -> bool,
+    ) -> Option<Entry> {
+        let mut next = self.next.subscribe();
+        let mut from = seq;
+        let search = async {
+            loop {
+                next.mark_unchanged();
+                let entries = self.since(from);
+                if let Some(entry) = entries.iter().find(|entry| wanted(&entry.event)) {
+                    return Some(entry.clone());
+                }
+                from = entries.last().map_or(from, |entry| entry.seq + 1);
+                next.changed().await.ok()?;
+            }
+        };
+        tokio::time::timeout(patience, search).await.ok().flatten()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,149 @@
+//! The platform's delivery of pushes to the phone: a long poll of the simulated clouds, which runs whether the app
+//! does or not.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::Channel;
+use http::{Method, StatusCode};
+use push::seal::{KeyPair, unseal};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::{Caller, PhoneError};
+
+/// One long poll, in seconds.
+const WAIT: u64 = 30;
+
+/// Pause before the clouds are asked again when they do not answer.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A push as the app sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Push {
+    pub(super) channel: Channel,
+    /// `domain::Purpose::name`, or nothing.
+    pub(super) kind: String,
+    pub(super) call: Option<String>,
+    pub(super) tracking: Option<String>,
+    pub(super) unread: Option<u32>,
+    /// What was sealed for us, opened.
+    pub(super) caller: Option<Caller>,
+    /// The text, if it was sealed into it.
+    pub(super) text: Option<String>,
+}
+
+/// What the server seals for a phone: JSON with these keys, each of them optional.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Sealed {
+    /// Who calls or writes, to show.
+    name: String,
+    /// Their number or address.
+    number: String,
+    /// The message.
+    text: Option<String>,
+}
+
+/// What the control API tells of a push.
+#[derive(Deserialize)]
+struct Record {
+    seq: u64,
+    payload: Value,
+}
+
+/// Where the pushes of one token come from.
+pub(super) struct Inbox {
+    /// The control API.
+    pub(super) lab: String,
+    pub(super) token: String,
+    /// `None`: the token serves both channels, the payload tells.
+    pub(super) channel: Option<Channel>,
+    pub(super) keys: Option<KeyPair>,
+    /// What was pushed up to here is over.
+    after: u64,
+}
+
+impl Inbox {
+    /// An inbox that takes what is pushed from now on.
+    pub(super) async fn open(
+        lab: &str,
+        token: String,
+        channel: Option<Channel>,
+        keys: Option<KeyPair>,
+    ) -> Result<Self, PhoneError> {
+        let mut inbox = Self { lab: lab.trim_end_matches('/').to_owned(), token, channel, keys, after: 0 };
+        while let Some(newest) = inbox.ask(0).await?.last() {
+            inbox.after = newest.seq;
+        }
+        Ok(inbox)
+    }
+
+    /// Delivers pushes until nobody takes them any more.
+    pub(super) async fn run(mut self, pushes: mpsc::Sender<Push>) {
+        loop {
+            let records = match self.ask(WAIT).await {
+                Ok(records) => records,
+                Err(error) => {
+                    tracing::debug!(%error, "no pushes from the clouds");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            for record in records {
+                self.after = record.seq;
+                if pushes.send(self.read(&record.payload)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn ask(&self, wait: u64) -> Result<Vec<Record>, PhoneError> {
+        let query: String = form_urlencoded::Serializer::new(String::new())
+            .append_pair("token", &self.token)
+            .append_pair("accepted", "true")
+            .append_pair("after", &self.after.to_string())
+            .append_pair("wait", &wait.to_string())
+            .finish();
+        let url = format!("{}/notifications?{query}", self.lab);
+        let (status, body) = net::http::request(Method::GET, &url, None, None).await?;
+        if status != StatusCode::OK {
+            return Err(PhoneError::Lab(format!("{status}: {}", String::from_utf8_lossy(&body))));
+        }
+        serde_json::from_slice(&body).map_err(|error| PhoneError::Lab(error.to_string()))
+    }
+
+    /// APNs has the app's own keys beside `aps`, FCM in `message.data`, all strings (`push::payload`).
+    fn read(&self, payload: &Value) -> Push {
+        let data = payload.pointer("/message/data").unwrap_or(payload);
+        let text = |key| data.get(key).and_then(Value::as_str).map(str::to_owned);
+        let number = |key| match data.get(key)? {
+            Value::String(text) => text.parse().ok(),
+            other => other.as_u64().and_then(|number| u32::try_from(number).ok()),
+        };
+        let kind = text("kind").unwrap_or_default();
+        let sealed = text("sealed").and_then(|sealed| self.open_sealed(&sealed));
+        let (caller, message) = match sealed {
+            Some(Sealed { name, number, text }) => (Some(Caller { name, number }), text),
+            None => (None, None),
+        };
+        Push {
+            channel: self.channel.unwrap_or(if kind.starts_with("call") { Channel::Voip } else { Channel::Message }),
+            call: text("call").filter(|call| !call.is_empty()),
+            tracking: text("tracking"),
+            unread: number("unread"),
+            kind,
+            caller,
+            text: message,
+        }
+    }
+
+    fn open_sealed(&self, sealed: &str) -> Option<Sealed> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let plain = unseal(self.keys.as_ref()?, &sealed).ok()?;
+        serde_json::from_slice(&plain).ok()
+    }
+}
