@@ -1,7 +1,7 @@
 """A SIP user agent on PJSUA2 for the end-to-end tests. It takes commands on standard input, one a line, and prints
 one line for each thing that happens. The harness (src/pjsua.rs) is its only user.
 
-    agent.py USER PASSWORD PROXY_URI LOCAL_PORT udp|tcp|tls [CONTACT_URI_PARAMS]
+    agent.py USER PASSWORD PROXY_URI LOCAL_PORT udp|tcp|tls
 """
 
 import queue
@@ -10,8 +10,7 @@ import threading
 
 import pjsua2 as pj
 
-USER, PASSWORD, PROXY, PORT, TRANSPORT = sys.argv[1:6]
-CONTACT_PARAMS = sys.argv[6] if len(sys.argv) > 6 else ""
+USER, PASSWORD, PROXY, PORT, TRANSPORT = sys.argv[1:]
 
 
 def tell(*words):
@@ -29,14 +28,6 @@ class Call(pj.Call):
 class Account(pj.Account):
     def onRegState(self, prm):
         tell("REGISTER", prm.code, prm.reason, "expires", prm.expiration)
-
-    def onIncomingCall(self, prm):
-        call = Call(self, prm.callId)
-        agent.calls.append(call)
-        tell("INCOMING", call.getInfo().remoteUri)
-        ringing = pj.CallOpParam()
-        ringing.statusCode = 180
-        call.answer(ringing)
 
     def onInstantMessage(self, prm):
         tell("MESSAGE", prm.fromUri, prm.msgBody)
@@ -67,7 +58,6 @@ class Agent:
         account = pj.AccountConfig()
         account.idUri = f"sip:{USER}@localhost"
         account.regConfig.registrarUri = "sip:localhost"
-        account.regConfig.contactUriParams = CONTACT_PARAMS
         account.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", USER, 0, PASSWORD))
         account.sipConfig.proxies.append(PROXY)
         account.natConfig.sipStunUse = pj.PJSUA_STUN_USE_DISABLED
@@ -80,10 +70,6 @@ class Agent:
             call = Call(self.account)
             self.calls.append(call)
             call.makeCall(rest, pj.CallOpParam(True))
-        elif word == "answer":
-            answer = pj.CallOpParam()
-            answer.statusCode = 200
-            self.calls[-1].answer(answer)
         elif word == "hangup":
             self.calls[-1].hangup(pj.CallOpParam())
         elif word == "message":
@@ -108,7 +94,6 @@ def read(lines):
 agent = Agent()
 commands = queue.Queue()
 threading.Thread(target=read, args=(commands,), daemon=True).start()
-tell("READY")
 while True:
     agent.endpoint.libHandleEvents(20)
     try:

@@ -15,14 +15,6 @@ pub struct Answer {
     pub body: String,
 }
 
-impl Answer {
-    /// The body as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body)
-            .unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
-    }
-}
-
 /// One request on a connection of its own. The error is the connection's: nobody listens yet, or no longer.
 pub fn http(
     server: SocketAddr,

@@ -67,11 +67,6 @@ impl LabApi {
         })
     }
 
-    /// Forgets all pushes.
-    pub fn forget(self) {
-        self.call("DELETE", "/notifications", None);
-    }
-
     /// What the cloud answers for a token from now on; with a count, for the next so many pushes.
     pub fn fate(self, token: &str, status: u16, reason: &str, count: Option<u32>) {
         let mut body = json!({"status": status, "reason": reason});

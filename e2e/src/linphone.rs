@@ -193,11 +193,6 @@ impl Linphone {
         self.process().say("terminate");
     }
 
-    /// Calls somebody.
-    pub fn call(&mut self, uri: &str) {
-        self.process().say(format!("call {uri}"));
-    }
-
     /// Waits for a line of its debug output, behind the last that was waited for.
     pub fn expect(&mut self, needle: &str, within: Duration) -> String {
         self.process().expect(needle, within)

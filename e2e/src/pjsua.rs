@@ -1,11 +1,10 @@
 //! A user agent on PJSUA2, through the Python script `pjsua/agent.py`.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::{Process, SOON, Transport, free_port};
+use crate::{PASSWORD, Process, Reveille, SOON, Transport, free_port};
 
 /// A running PJSUA2 user agent.
 pub struct Pjsua {
@@ -13,38 +12,28 @@ pub struct Pjsua {
 }
 
 impl Pjsua {
-    /// Starts an agent and waits until it is registered.
-    pub fn registered(
-        user: &str,
-        password: &str,
-        transport: Transport,
-        server: SocketAddr,
-    ) -> Self {
-        let pjsua = Self::started(user, password, transport, server);
-        pjsua.process.expect_anywhere("REGISTER 200", SOON);
-        pjsua
-    }
-
-    /// Starts an agent; whether it may register is for the test to see.
-    pub fn started(user: &str, password: &str, transport: Transport, server: SocketAddr) -> Self {
+    /// Starts an agent of a `--dev` user, and waits until it is registered.
+    pub fn registered(server: &Reveille, user: &str, transport: Transport) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/pjsua/agent.py");
+        let proxy = format!("sip:{};transport={transport};lr", server.sip(transport));
+        let port = free_port().to_string();
         let mut command = Command::new(python());
-        command.args([script, user, password]);
-        command.arg(format!("sip:{server};transport={transport};lr"));
-        command.args([free_port().to_string(), transport.to_string()]);
+        command.args([
+            script,
+            user,
+            PASSWORD,
+            &proxy,
+            &port,
+            &transport.to_string(),
+        ]);
         let process = Process::spawn(format!("pjsua of {user}"), &mut command);
-        process.expect_anywhere("READY", SOON);
+        process.expect_anywhere("REGISTER 200", SOON);
         Self { process }
     }
 
     /// Calls somebody.
     pub fn call(&mut self, uri: &str) {
         self.process.say(format!("call {uri}"));
-    }
-
-    /// Answers the call that came last.
-    pub fn answer(&mut self) {
-        self.process.say("answer");
     }
 
     /// Ends its last call.
@@ -58,7 +47,7 @@ impl Pjsua {
     }
 
     /// Waits for the next event that contains `needle`: `CALL EARLY 180`, `CALL CONFIRMED`, `CALL DISCONNECTED 480`,
-    /// `INCOMING`, `MESSAGE from text`, `SENT 202`.
+    /// `MESSAGE from text`, `SENT 202`.
     pub fn expect(&mut self, needle: &str, within: Duration) -> String {
         self.process.expect(needle, within)
     }

@@ -65,11 +65,6 @@ impl Process {
         }
     }
 
-    /// The process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Types one line.
     pub fn say(&mut self, line: impl AsRef<str>) {
         let line = line.as_ref();

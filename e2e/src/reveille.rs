@@ -1,7 +1,7 @@
 //! The server itself, as a user starts it: `reveille serve --dev`, moved to free ports by its environment.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -172,11 +172,6 @@ impl Reveille {
     /// The control API of its simulated clouds.
     pub fn lab(&self) -> LabApi {
         LabApi::new(self.address("lab"))
-    }
-
-    /// Its data directory.
-    pub fn data(&self) -> &Path {
-        self.data.path()
     }
 }
 

@@ -27,7 +27,6 @@ pub struct Load {
 pub struct Sipp {
     process: Process,
     folder: TempDir,
-    port: u16,
 }
 
 /// What a run came to, from sipp's own statistics.
@@ -119,16 +118,7 @@ impl Sipp {
             .arg(server.to_string())
             .current_dir(folder.path());
         let process = Process::spawn(format!("sipp {scenario}"), &mut command);
-        Self {
-            process,
-            folder,
-            port,
-        }
-    }
-
-    /// Its SIP port.
-    pub fn port(&self) -> u16 {
-        self.port
+        Self { process, folder }
     }
 
     /// Waits until all calls are over, and returns what they came to.

@@ -1,4 +1,5 @@
-//! `kill -9` in the middle of a burst: what was answered 200 or 202 is there after the restart, and comes once.
+//! `kill -9` in the middle of a burst, and a clean stop: what was answered 200 or 202 is there after the
+//! restart, and comes once.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use reveille_e2e::{Reveille, SOON, SipClient, Transport, android, new_token, poll};
+use reveille_e2e::{Pjsua, Reveille, SOON, SipClient, Transport, android, new_token, poll};
 
 /// Devices that keep registering, as many a user as there may be.
 const REGISTERING: [(&str, usize); 2] = [("bob", 5), ("erin", 5)];
@@ -224,4 +225,28 @@ fn assert_texts_survived(written: &[Written], texts: &[String]) {
         );
     }
     assert!(came.is_empty(), "nobody wrote {came:?}");
+}
+
+#[test]
+fn a_clean_stop_answers_the_caller_and_keeps_what_is_owed() {
+    let mut server = Reveille::started();
+    let address = server.sip(Transport::Udp);
+    let token = new_token();
+    let phone = android(&token).in_uri();
+    assert_eq!(SipClient::udp("bob", address).register(&phone).status, 200);
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
+    alice.message("sip:bob@localhost", "kept over the stop");
+    alice.expect("SENT 202", SOON);
+    alice.call("sip:bob@localhost");
+    server.lab().wait_for_push(&token, "call", SOON);
+
+    server.stop();
+    alice.expect("CALL DISCONNECTED", SOON);
+
+    server.start();
+    let mut bob = SipClient::udp("bob", address);
+    assert_eq!(bob.register(&phone).status, 200);
+    let kept =
+        std::iter::from_fn(|| bob.wait_incoming(SOON)).find(|request| request.method == "MESSAGE");
+    assert_eq!(kept.expect("the message").body(), "kept over the stop");
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reveille_e2e::{Linphone, PASSWORD, Pjsua, Reveille, SOON, Transport, iphone, new_token};
+use reveille_e2e::{Linphone, Pjsua, Reveille, SOON, Transport, iphone, new_token};
 
 const BOB: &str = "sip:bob@localhost";
 
@@ -16,12 +16,7 @@ fn a_dead_token_is_not_pushed_to_again_until_a_new_one_comes() {
     let mut bob = Linphone::registered(server.account("bob", Transport::Tcp, iphone(&old)));
     bob.kill();
     server.lab().fate(&old, 410, "Unregistered", Some(1));
-    let mut alice = Pjsua::registered(
-        "alice",
-        PASSWORD,
-        Transport::Udp,
-        server.sip(Transport::Udp),
-    );
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
 
     assert_call_fails_at_once(&mut alice);
     let pushes = server.lab().notifications(&old);

@@ -1,8 +1,8 @@
 //! A text for a sleeping Linphone is kept, announced by one push, and there once when it comes back.
 
 use reveille_e2e::{
-    Linphone, PASSWORD, Pjsua, PushParams, Reveille, SOON, Transport, android,
-    iphone_with_two_tokens, new_token,
+    Linphone, Pjsua, PushParams, Reveille, SOON, Transport, android, iphone_with_two_tokens,
+    new_token,
 };
 
 const BOB: &str = "sip:bob@localhost";
@@ -34,12 +34,7 @@ fn waits_and_comes_once(transport: Transport, push: PushParams, token: &str) -> 
     let server = Reveille::started();
     let mut bob = Linphone::registered(server.account("bob", transport, push));
     bob.kill();
-    let mut alice = Pjsua::registered(
-        "alice",
-        PASSWORD,
-        Transport::Udp,
-        server.sip(Transport::Udp),
-    );
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
 
     let texts = ["first text", "second text", "third text"];
     for text in texts {
@@ -86,12 +81,7 @@ fn a_phone_that_is_awake_gets_its_message_with_no_push() {
     let server = Reveille::started();
     let push = iphone_with_two_tokens(&voip, &remote);
     let mut bob = Linphone::registered(server.account("bob", Transport::Tcp, push));
-    let mut alice = Pjsua::registered(
-        "alice",
-        PASSWORD,
-        Transport::Udp,
-        server.sip(Transport::Udp),
-    );
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
     alice.message(BOB, "no need to wake you");
     alice.expect("SENT 202", SOON);
     bob.expect("no need to wake you", SOON);

@@ -1,8 +1,6 @@
 //! Several devices share an address: all are pushed and forked, and who does not answer is told who did.
 
-use reveille_e2e::{
-    Linphone, PASSWORD, Pjsua, Reveille, SOON, Transport, android, iphone, new_token,
-};
+use reveille_e2e::{Linphone, Pjsua, Reveille, SOON, Transport, android, iphone, new_token};
 
 const BOB: &str = "sip:bob@localhost";
 const ELSEWHERE: &str = "Reason: SIP;cause=200;text=\"Call completed elsewhere\"";
@@ -13,12 +11,7 @@ fn two_phones_ring_and_the_one_that_does_not_answer_is_told_why_it_stops() {
     let mut one = Linphone::registered(server.account("bob", Transport::Udp, iphone(&new_token())));
     let mut other =
         Linphone::registered(server.account("bob", Transport::Tcp, android(&new_token())));
-    let mut alice = Pjsua::registered(
-        "alice",
-        PASSWORD,
-        Transport::Udp,
-        server.sip(Transport::Udp),
-    );
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
 
     alice.call(BOB);
     one.wait_ringing(SOON);
@@ -39,12 +32,7 @@ fn a_phone_that_wakes_after_the_call_was_answered_elsewhere_rings_and_stops() {
     late.kill();
     let mut awake =
         Linphone::registered(server.account("bob", Transport::Udp, android(&new_token())));
-    let mut alice = Pjsua::registered(
-        "alice",
-        PASSWORD,
-        Transport::Udp,
-        server.sip(Transport::Udp),
-    );
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
 
     alice.call(BOB);
     server.lab().wait_for_push(&token, "call", SOON);

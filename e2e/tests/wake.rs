@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use reveille_e2e::{
-    Linphone, Load, Notification, PASSWORD, Pjsua, PushParams, Reveille, SOON, Sipp, Transport,
-    android, iphone, new_token,
+    Linphone, Load, Notification, Pjsua, PushParams, Reveille, SOON, Sipp, Transport, android,
+    iphone, new_token,
 };
 
 const BOB: &str = "sip:bob@localhost";
@@ -56,12 +56,7 @@ fn an_android_phone_is_woken_over_tls() {
 fn wakes(transport: Transport, push: PushParams, token: &str) -> Notification {
     let server = Reveille::started();
     let mut bob = asleep(&server, transport, push);
-    let mut alice = Pjsua::registered(
-        "alice",
-        PASSWORD,
-        Transport::Udp,
-        server.sip(Transport::Udp),
-    );
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
 
     alice.call(BOB);
     let push = server.lab().wait_for_push(token, "call", SOON);
@@ -149,12 +144,7 @@ fn a_call_from_sipp_wakes_a_phone_and_the_phone_may_hang_up() {
     let report = caller.finish(SOON);
     assert_eq!((report.successful, report.failed), (1, 0));
 
-    let mut alice = Pjsua::registered(
-        "alice",
-        PASSWORD,
-        Transport::Tcp,
-        server.sip(Transport::Tcp),
-    );
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Tcp);
     alice.call(BOB);
     bob.wait_ringing(SOON);
     bob.answer();
@@ -168,12 +158,7 @@ fn a_phone_that_is_awake_rings_at_once_and_is_pushed_as_well() {
     let token = new_token();
     let server = Reveille::started();
     let mut bob = Linphone::registered(server.account("bob", Transport::Udp, iphone(&token)));
-    let mut alice = Pjsua::registered(
-        "alice",
-        PASSWORD,
-        Transport::Udp,
-        server.sip(Transport::Udp),
-    );
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
 
     alice.call(BOB);
     bob.wait_ringing(SOON);
@@ -190,12 +175,7 @@ fn a_phone_woken_for_a_call_that_the_caller_gave_up_rings_and_stops() {
     let token = new_token();
     let server = Reveille::started();
     let mut bob = asleep(&server, Transport::Tcp, iphone(&token));
-    let mut alice = Pjsua::registered(
-        "alice",
-        PASSWORD,
-        Transport::Udp,
-        server.sip(Transport::Udp),
-    );
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
 
     alice.call(BOB);
     server.lab().wait_for_push(&token, "call", SOON);
@@ -213,12 +193,7 @@ fn the_trace_of_a_woken_call_tells_each_step_with_milliseconds() {
     let token = new_token();
     let server = Reveille::started();
     let mut bob = asleep(&server, Transport::Tcp, iphone(&token));
-    let mut alice = Pjsua::registered(
-        "alice",
-        PASSWORD,
-        Transport::Udp,
-        server.sip(Transport::Udp),
-    );
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
     alice.call(BOB);
     let push = server.lab().wait_for_push(&token, "call", SOON);
     bob.start();
@@ -253,12 +228,7 @@ fn nobody_comes_so_the_caller_hears_ringing_and_then_480() {
             .with("call", "wake_timeout", "3s");
     server.start();
     let _bob = asleep(&server, Transport::Tcp, iphone(&token));
-    let mut alice = Pjsua::registered(
-        "alice",
-        PASSWORD,
-        Transport::Udp,
-        server.sip(Transport::Udp),
-    );
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
     alice.call(BOB);
     alice.expect("CALL EARLY 180", SOON);
     alice.expect("CALL DISCONNECTED 480", SOON);
