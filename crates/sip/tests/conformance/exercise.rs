@@ -132,7 +132,11 @@ fn changes_keep_the_rest(message: &Message) {
         &forwarded.bytes()[at + line.len()..],
     ]
     .concat();
-    assert_eq!(without, message.bytes()[..], "every other octet is unchanged");
+    assert_eq!(
+        without,
+        message.bytes()[..],
+        "every other octet is unchanged"
+    );
     assert_eq!(
         forwarded.top_via().map(|via| via.branch()),
         Ok(Some("z9hG4bK-ours"))

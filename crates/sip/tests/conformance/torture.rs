@@ -2,7 +2,7 @@
 //! it need not understand, and refuses what makes framing, routing or matching ambiguous. Then thousands of
 //! mutations of them, which may be refused in any way, but never panic, and survive forwarding if they are not.
 
-mod exercise;
+use crate::exercise;
 
 use sip::{Contacts, HeaderName, Message};
 
@@ -20,7 +20,7 @@ use Verdict::{Dropped, Passes, Refused};
 macro_rules! cases {
     ($($name:literal: $verdict:expr,)*) => {
         const CASES: &[(&str, &[u8], Verdict)] =
-            &[$(($name, include_bytes!(concat!("torture/", $name, ".sip")), $verdict)),*];
+            &[$(($name, include_bytes!(concat!("../torture/", $name, ".sip")), $verdict)),*];
     };
 }
 

@@ -1,0 +1,10 @@
+//! The same checks that `cargo test` runs over the seed corpus, see `crates/sip/tests/conformance/corpus.rs`.
+
+#![no_main]
+
+#[path = "../../crates/sip/tests/conformance/exercise.rs"]
+mod exercise;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
+    let _ = exercise::framer(octets);
+});
