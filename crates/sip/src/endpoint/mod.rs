@@ -152,12 +152,16 @@ impl Endpoint {
     /// Answers a request with a response made for it ([`ResponseBuilder::to`]). The final response to an INVITE is
     /// repeated until its ACK comes, a 2xx too (then the ACK is told, [`Event::Ack`]). Nothing is sent when the
     /// transaction is over or has had its final response (but for a further 2xx to an INVITE), and to a non-INVITE
-    /// neither a provisional response nor 408 (RFC 4320 §4).
+    /// neither a provisional response nor 408 (RFC 4320 §4). A request that is being proxied is not answered this way
+    /// but with [`Endpoint::finish`].
     pub fn respond(&mut self, now: Instant, txn: ServerTxn, response: &Message) {
         let ServerTxn(key) = txn;
         let Some(server) = self.servers.get_mut(key) else {
             return;
         };
+        if server.context.is_some() {
+            return;
+        }
         let accepts = server.is_invite()
             && server.is_pending()
             && response.status().is_some_and(|s| s / 100 == 2);
@@ -171,8 +175,23 @@ impl Endpoint {
             self.accepted
                 .extend(server.accepted_index.map(|index| (index, key)));
         }
-        server.respond(now, &mut self.wire, response, true);
-        self.reap_server(key);
+        self.send_response(now, key, response, true);
+    }
+
+    /// Gives a response to its transaction; `false` if it has no place there any more.
+    pub(crate) fn send_response(
+        &mut self,
+        now: Instant,
+        server: Key,
+        response: &Message,
+        repeat_accepted: bool,
+    ) -> bool {
+        let sent = self
+            .servers
+            .get_mut(server)
+            .is_some_and(|server| server.respond(now, &mut self.wire, response, repeat_accepted));
+        self.reap_server(server);
+        sent
     }
 
     /// Answers a request with a status and nothing more; the To tag is [`Endpoint::local_tag`]. `reason` stands in

@@ -8,7 +8,7 @@ use super::types::{ContextId, Event, Flow, ServerTxn};
 use super::{Endpoint, matching};
 use crate::proxy::routes;
 use crate::transaction::Key;
-use crate::transaction::server::{Acked, Server};
+use crate::transaction::server::{Acked, Cancelled, Server};
 use crate::{HeaderName, Message, Method, ResponseBuilder, Uri, reason_phrase};
 
 /// Schemes of a Request-URI that somebody here may understand; another one is answered 416 (RFC 3261 §8.2.2.1).
@@ -106,12 +106,14 @@ impl Endpoint {
         let Some(server) = self.servers.get_mut(key) else {
             return;
         };
-        if server.cancelled || !server.is_pending() {
+        if server.cancelled.is_some() || !server.is_pending() {
             return;
         }
-        server.cancelled = true;
         let context = server.context;
         let reason = reason_of(cancel);
+        server.cancelled = Some(Cancelled {
+            reason: reason.clone(),
+        });
         self.events.push_back(Event::Cancelled {
             txn: ServerTxn(key),
             context: context.map(ContextId),

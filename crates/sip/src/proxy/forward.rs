@@ -59,8 +59,10 @@ pub(super) fn request(
     private: &str,
 ) -> Message {
     let mut edit = Edit::new(request);
-    if target.uri != request.request_uri() {
-        edit = edit.request_uri(&target.uri);
+    // A Contact may have header fields, a Request-URI may not (RFC 3261 §19.1.1, table 1).
+    let uri = target.uri.split('?').next().unwrap_or_default();
+    if uri != request.request_uri() {
+        edit = edit.request_uri(uri);
     }
     edit = hop(edit, request).set(MAX_BREADTH, breadth.to_string());
     if let Some(value) = &target.record_route {

@@ -8,6 +8,7 @@ use super::forward::{self, MAX_BREADTH, Target};
 use crate::endpoint::{BranchId, ContextId, Endpoint, Flow, ServerTxn};
 use crate::transaction::branch;
 use crate::transaction::client::{Client, User};
+use crate::transaction::server::Cancelled;
 use crate::transaction::{Due, Key, Span};
 use crate::{HeaderName, MAGIC_COOKIE, Message, reason_phrase};
 
@@ -17,7 +18,7 @@ const BREADTH: u32 = 60;
 /// Why a request was not sent to a further target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ForkError {
-    /// The context is over: the caller has the final response, and it is not held.
+    /// The context is ending or over, and it is not held, or not that of an INVITE.
     #[error("the response context is over")]
     Over,
     /// It has had as many branches as [`TableLimits::branches`](crate::endpoint::TableLimits::branches) allows.
@@ -87,14 +88,14 @@ impl Endpoint {
             server.context = Some(key);
         }
         if invite {
-            self.answer(now, txn, 100, "");
+            self.send_own(now, txn, 100, "");
         }
-        if self
+        let cancelled = self
             .servers
             .get(server)
-            .is_some_and(|server| server.cancelled)
-        {
-            self.caller_cancelled(now, key, None);
+            .and_then(|server| server.cancelled.clone());
+        if let Some(Cancelled { reason }) = cancelled {
+            self.caller_cancelled(now, key, reason.as_deref());
         }
         Ok(ContextId(key))
     }
@@ -131,7 +132,8 @@ impl Endpoint {
         let ContextId(context_key) = context;
         let limit = self.config.limits.branches;
         let known = self.contexts.get(context_key).ok_or(ForkError::Over)?;
-        if known.done.is_some() && !known.held {
+        let ending = known.done.is_some() || known.ending.is_some();
+        if ending && !(known.held && known.invite) {
             return Err(ForkError::Over);
         }
         if known.branches.len() >= limit {
@@ -182,7 +184,7 @@ impl Endpoint {
             .filter(|known| known.ending.is_none() && known.done.is_none());
         if let Some(known) = open {
             let txn = ServerTxn(known.server);
-            self.answer(now, txn, status.clamp(101, 199), reason);
+            self.send_own(now, txn, status.clamp(101, 199), reason);
         }
     }
 
@@ -270,6 +272,12 @@ impl Endpoint {
         self.settle(now, key);
     }
 
+    fn send_own(&mut self, now: Instant, txn: ServerTxn, status: u16, reason: &str) {
+        if let Some(response) = self.response_to(txn, status, reason) {
+            self.send_response(now, txn.0, &response.build(), false);
+        }
+    }
+
     fn object(&mut self, now: Instant, txn: ServerTxn, objection: Objection) -> Refused {
         match objection {
             Objection::TooManyHops => self.refuse_with(now, txn, 483, None),
@@ -302,12 +310,13 @@ pub(super) fn reason_value(status: u16) -> String {
     format!("SIP;cause={status};text=\"{}\"", reason_phrase(status))
 }
 
-/// The Max-Breadth of the next branch: all of it within a dialog, where nothing forks, else half of what is left.
+/// The Max-Breadth of the next branch: all of it within a dialog, where nothing forks. Else an eighth of what is left,
+/// since branches may still come at any time: enough for a proxy further on, and two dozen branches of ours.
 fn share(context: &Context) -> Result<u32, ForkError> {
     let in_dialog = context.request.to().is_ok_and(|to| to.tag().is_some());
     match context.breadth {
         0 => Err(ForkError::Breadth),
         left if in_dialog => Ok(left),
-        left => Ok(left.div_ceil(2)),
+        left => Ok((left / 8).max(1)),
     }
 }

@@ -209,10 +209,7 @@ impl Endpoint {
             return;
         };
         let server = known.server;
-        if let Some(server) = self.servers.get_mut(server) {
-            server.respond(now, &mut self.wire, response, false);
-        }
-        self.reap_server(server);
+        self.send_response(now, server, response, false);
         self.done(context, status);
     }
 
@@ -237,9 +234,7 @@ impl Endpoint {
     fn forward_upstream(&mut self, now: Instant, context: Key, response: &Message) -> bool {
         let upstream = self.upstream(response);
         let server = self.contexts.get(context).map(|known| known.server);
-        server
-            .and_then(|server| self.servers.get_mut(server))
-            .is_some_and(|server| server.respond(now, &mut self.wire, &upstream, false))
+        server.is_some_and(|server| self.send_response(now, server, &upstream, false))
     }
 
     /// The response without our Via, and without what is nobody's business.

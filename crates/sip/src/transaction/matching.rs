@@ -1,6 +1,7 @@
 //! Which server transaction a request belongs to (RFC 3261 §17.2.3), as one number. It is a keyed hash: two
 //! different requests do not meet in it but by an accident that nobody can arrange.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -20,7 +21,7 @@ pub(crate) fn transaction(secret: Secret, request: &Message, method: Method<'_>)
         .filter(|branch| branch.starts_with(MAGIC_COOKIE))
     {
         Some(branch) => {
-            let host = via.host.to_ascii_lowercase();
+            let host = lower_case(via.host);
             let port = via.port.unwrap_or(0).to_be_bytes();
             Some(secret.hash(
                 "transaction",
@@ -33,6 +34,15 @@ pub(crate) fn transaction(secret: Secret, request: &Message, method: Method<'_>)
             ))
         }
         None => before_cookies(secret, request, method),
+    }
+}
+
+/// Hosts are compared without regard to case.
+fn lower_case(host: &str) -> Cow<'_, str> {
+    if host.bytes().any(|octet| octet.is_ascii_uppercase()) {
+        Cow::Owned(host.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(host)
     }
 }
 

@@ -41,6 +41,13 @@ pub(crate) enum Acked {
     Accepted,
 }
 
+/// What a CANCEL said.
+#[derive(Debug, Clone)]
+pub(crate) struct Cancelled {
+    /// Its Reason (RFC 3326).
+    pub(crate) reason: Option<String>,
+}
+
 /// A request that arrived.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -55,8 +62,8 @@ pub(crate) struct Server {
     pub(crate) accepted_index: Option<u64>,
     /// The response context, if it is proxied.
     pub(crate) context: Option<Key>,
-    /// A CANCEL came.
-    pub(crate) cancelled: bool,
+    /// The CANCEL that came.
+    pub(crate) cancelled: Option<Cancelled>,
     invite: bool,
     state: State,
     last: Option<Bytes>,
@@ -84,7 +91,7 @@ impl Server {
             index,
             accepted_index: None,
             context: None,
-            cancelled: false,
+            cancelled: None,
             invite,
             state: State::Proceeding,
             last: None,

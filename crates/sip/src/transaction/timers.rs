@@ -34,6 +34,9 @@ impl Default for Timers {
     }
 }
 
+/// No timer is shorter.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// One of the constant times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Span {
@@ -113,7 +116,8 @@ impl<O: Copy> TimerQueues<O> {
     pub(crate) fn new(timers: &Timers) -> Self {
         let mut queues = [Queue::default(); Span::COUNT];
         for (index, queue) in queues.iter_mut().enumerate() {
-            queue.lasts = Span::lasts(index, timers);
+            // A timer of no time would be due again as often as it is started.
+            queue.lasts = Span::lasts(index, timers).max(SHORTEST);
         }
         Self {
             queues,

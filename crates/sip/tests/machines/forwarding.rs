@@ -40,7 +40,7 @@ fn request_is_forwarded_octet_for_octet_but_for_what_must_change() {
             &format!("far.example;branch=1\nRecord-Route: {RECORD_ROUTE}\n"),
         )
         .replace("Forwards: 12", "Forwards: 11")
-        .replace("Breadth: 60", "Breadth: 30");
+        .replace("Breadth: 60", "Breadth: 7");
     assert_eq!(forwarded.bytes(), message(&expected).bytes());
 }
 

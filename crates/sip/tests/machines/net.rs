@@ -77,7 +77,9 @@ impl Net {
         let (now, flow) = (self.now, flow("caller", address("proxy")));
         let caller = self.nodes.get_mut(&address("caller")).unwrap();
         let txn = caller.endpoint.request(now, flow, &invite).unwrap();
-        caller.acts.push_back((now + Duration::from_mins(2), Act::GiveUp(txn)));
+        caller
+            .acts
+            .push_back((now + Duration::from_mins(2), Act::GiveUp(txn)));
         self.collect();
     }
 
@@ -216,7 +218,8 @@ impl Node {
                 self.heard.push(method.to_string());
                 if method == Method::Invite {
                     self.endpoint.answer(now, txn, 180, "");
-                    self.acts.push_back((now + Duration::from_mins(3), Act::NoAnswer(txn)));
+                    self.acts
+                        .push_back((now + Duration::from_mins(3), Act::NoAnswer(txn)));
                     if self.name == "phone" {
                         self.acts
                             .push_back((now + Duration::from_secs(1), Act::Accept(txn)));

@@ -160,10 +160,12 @@ impl World {
 
     /// The next message that a peer got.
     pub(crate) fn next(&mut self, peer: &str) -> Message {
-        self.inboxes
-            .get_mut(&address(peer))
-            .and_then(VecDeque::pop_front)
+        self.try_next(peer)
             .unwrap_or_else(|| panic!("nothing for {peer}"))
+    }
+
+    pub(crate) fn try_next(&mut self, peer: &str) -> Option<Message> {
+        self.inboxes.get_mut(&address(peer))?.pop_front()
     }
 
     /// All that a peer got, in short: `INVITE`, `180`, and with a Reason `CANCEL SIP;cause=200`.
