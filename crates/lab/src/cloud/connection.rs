@@ -33,8 +33,8 @@ enum Directive {
     GoAway { last_stream: u32, reason: String },
     /// Reset the TCP connection.
     Reset,
-    /// Neither read nor write any more.
-    Freeze,
+    /// The wire is frozen: nothing more to do but to wait.
+    Frozen,
 }
 
 /// What all requests of a connection share.
@@ -45,6 +45,7 @@ struct Shared<P: Platform> {
     connection: u64,
     /// Streams open: accepted and not answered.
     open: AtomicU32,
+    control: WireControl,
     tell: mpsc::UnboundedSender<Directive>,
 }
 
@@ -64,11 +65,12 @@ pub(super) async fn serve<P: Platform>(
         session: Mutex::default(),
         connection: number,
         open: AtomicU32::new(0),
+        control: WireControl::new(1),
         tell,
     });
-    let state = shared.state.clone();
+    let (state, control) = (shared.state.clone(), shared.control.clone());
     let limits = state.limits();
-    let control = WireControl::new(shared.streams_allowed(*max_streams.borrow()));
+    control.set_streams(shared.streams_allowed(*max_streams.borrow()));
     let handshake = h2::server::Builder::new()
         .initial_window_size(WINDOW)
         .handshake(Wire::new(io, control.clone()));
@@ -88,7 +90,7 @@ pub(super) async fn serve<P: Platform>(
                     refuse(respond);
                 }
                 Some(Ok((request, respond))) => {
-                    shared.clone().accept(&control, request, respond);
+                    shared.clone().accept(request, respond);
                 }
                 Some(Err(_)) | None => return,
             },
@@ -102,7 +104,7 @@ pub(super) async fn serve<P: Platform>(
                     control.reset_on_close();
                     return;
                 }
-                Some(Directive::Freeze) => {
+                Some(Directive::Frozen) => {
                     let _ = timeout(limits.silence, state.stopping.cancelled()).await;
                     return;
                 }
@@ -159,14 +161,9 @@ impl<P: Platform> Shared<P> {
         }
     }
 
-    fn accept(
-        self: Arc<Self>,
-        control: &WireControl,
-        request: Request<RecvStream>,
-        respond: SendResponse<Bytes>,
-    ) {
+    fn accept(self: Arc<Self>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
         let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
-        if open > control.streams_in_force() {
+        if open > self.control.streams_in_force() {
             self.open.fetch_sub(1, Ordering::Relaxed);
             refuse(respond);
             return;
@@ -218,7 +215,8 @@ impl<P: Platform> Shared<P> {
             }
             Outcome::Silence { stream_only } => {
                 if !stream_only {
-                    self.tell(Directive::Freeze);
+                    self.control.freeze();
+                    self.tell(Directive::Frozen);
                 }
                 let _ = timeout(self.state.limits().silence, self.given_up(&mut respond)).await;
             }

@@ -11,7 +11,10 @@ use axum::{
     routing::{get, post},
 };
 use domain::Provider;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IntoDeserializer},
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -82,20 +85,35 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(Refused::because)
 }
 
-fn done() -> Answer {
-    Ok(axum::Json(json!({ "ok": true })))
+fn done() -> axum::Json<Value> {
+    axum::Json(json!({ "ok": true }))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Query {
+    #[serde(default, deserialize_with = "unless_empty")]
     provider: Option<Provider>,
+    #[serde(default, deserialize_with = "unless_empty")]
     token: Option<String>,
     accepted: Option<bool>,
     #[serde(default)]
     after: u64,
     #[serde(default)]
     wait: u64,
+}
+
+/// `provider=&token=` asks for all, as in the contract.
+fn unless_empty<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    T::deserialize(text.into_deserializer()).map(Some)
 }
 
 async fn notifications(
@@ -109,8 +127,7 @@ async fn notifications(
     })?;
     let filter = Filter {
         provider: query.provider,
-        // An empty value is what a form sends for nothing.
-        token: query.token.filter(|token| !token.is_empty()),
+        token: query.token,
         accepted: query.accepted,
         after: query.after,
     };
@@ -121,7 +138,7 @@ async fn notifications(
     Ok(axum::Json(records).into_response())
 }
 
-async fn forget_notifications(State(lab): State<Lab>) -> Answer {
+async fn forget_notifications(State(lab): State<Lab>) -> axum::Json<Value> {
     lab.clouds.forget_notifications();
     done()
 }
@@ -141,7 +158,7 @@ struct Mode {
 async fn set_mode(State(lab): State<Lab>, body: Bytes) -> Answer {
     let mode: Mode = read(&body)?;
     lab.clouds.set_token_mode(mode.tokens);
-    done()
+    Ok(done())
 }
 
 async fn set_fate(State(lab): State<Lab>, Path(token): Path<String>, body: Bytes) -> Answer {
@@ -149,16 +166,16 @@ async fn set_fate(State(lab): State<Lab>, Path(token): Path<String>, body: Bytes
     lab.clouds
         .set_fate(&token, fate)
         .map_err(Refused::because)?;
-    done()
+    Ok(done())
 }
 
 async fn order_fault(State(lab): State<Lab>, body: Bytes) -> Answer {
     let fault: Fault = read(&body)?;
     lab.clouds.order(fault).map_err(Refused::because)?;
-    done()
+    Ok(done())
 }
 
-async fn clear_faults(State(lab): State<Lab>) -> Answer {
+async fn clear_faults(State(lab): State<Lab>) -> axum::Json<Value> {
     lab.clouds.clear_faults();
     done()
 }

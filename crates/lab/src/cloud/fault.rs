@@ -20,8 +20,10 @@ pub enum FaultKind {
     /// it back.
     LatencyMs,
     /// The next request is answered 503 (`ServiceUnavailable`, `UNAVAILABLE`), with `value` as Retry-After if given.
+    #[serde(rename = "http_503")]
     Http503,
     /// The next request is answered 429 (`TooManyRequests`, `QUOTA_EXCEEDED`), with `value` as Retry-After if given.
+    #[serde(rename = "http_429")]
     Http429,
     /// The TCP connection of the next request is reset and the request not processed; with the value `"stream"` only
     /// its stream.

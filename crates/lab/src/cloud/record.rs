@@ -55,6 +55,9 @@ pub struct Record {
     /// What the device or the platform would take amiss although the cloud accepted the push.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<String>,
+    /// FCM: only to be judged, not to be delivered.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// The connection that it came over; counts from 1.
     pub connection: u64,
 }
@@ -62,9 +65,8 @@ pub struct Record {
 impl Record {
     /// Whether the cloud took it and the device gets it.
     pub fn accepted(&self) -> bool {
-        self.answer
-            .as_ref()
-            .is_some_and(|answer| answer.status == 200)
+        let taken = self.answer.as_ref().map(|answer| answer.status) == Some(200);
+        taken && !self.dry_run
     }
 
     /// Roughly what it takes in memory.

@@ -48,6 +48,7 @@ struct Orders {
     unacknowledged: VecDeque<u32>,
     go_away: Option<GoAway>,
     reset: bool,
+    frozen: bool,
 }
 
 /// What goes into a GOAWAY frame.
@@ -70,6 +71,7 @@ impl WireControl {
                     unacknowledged: VecDeque::new(),
                     go_away: None,
                     reset: false,
+                    frozen: false,
                 }),
                 acknowledged: Notify::new(),
             }),
@@ -109,6 +111,11 @@ impl WireControl {
         self.orders().reset = true;
     }
 
+    /// Nothing is read or written any more, from this moment on.
+    pub(super) fn freeze(&self) {
+        self.orders().frozen = true;
+    }
+
     fn orders(&self) -> MutexGuard<'_, Orders> {
         self.shared
             .orders
@@ -141,6 +148,9 @@ impl Wire {
     }
 
     fn poll_write_waiting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.control.orders().frozen {
+            return Poll::Pending;
+        }
         while !self.waiting.is_empty() {
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.waiting))?;
             if written == 0 {
@@ -168,6 +178,9 @@ impl AsyncRead for Wire {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.control.orders().frozen {
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
         this.inbound.look(&buf.filled()[before..], &this.control);

@@ -73,7 +73,7 @@ impl Registration {
             .header(HeaderName::CSeq, format!("{} REGISTER", self.cseq))
             .header(HeaderName::Contact, contact)
             .header(HeaderName::Expires, expires.to_string())
-            .header(HeaderName::Supported, "path, outbound")
+            .header(HeaderName::Supported, "path")
             .header(HeaderName::UserAgent, user_agent(phone));
         match self.auth.credentials(phone, Method::Register, &uri) {
             Some(credentials) => request.header(HeaderName::Authorization, credentials).build(),
@@ -160,7 +160,7 @@ impl Actor {
     /// No registration came of it. What is not the server's last word is tried again while the app is in front.
     pub(super) fn registration_failed(&mut self, status: u16, reason: String) {
         self.log.write(PhoneEvent::RegistrationFailed { why: format!("{status} {reason}") });
-        self.registered(Err(PhoneError::Refused { status, reason }));
+        self.registered(Err((status, reason)));
         if self.is_foreground() && matches!(status, 408 | 500..600) {
             self.retry_registration();
         }
@@ -173,21 +173,11 @@ impl Actor {
         self.timers.replace(Timer::Register, pause.min(LONGEST_PAUSE));
     }
 
-    fn registered(&mut self, outcome: Result<(), PhoneError>) {
+    fn registered(&mut self, outcome: Result<(), (u16, String)>) {
         self.registration.under_way = false;
-        let mut waiting = std::mem::take(&mut self.registration.waiting).into_iter();
-        match outcome {
-            Ok(()) => waiting.for_each(|waiting| {
-                let _ = waiting.send(Ok(()));
-            }),
-            Err(PhoneError::Refused { status, reason }) => waiting.for_each(|waiting| {
-                let _ = waiting.send(Err(PhoneError::Refused { status, reason: reason.clone() }));
-            }),
-            Err(error) => {
-                if let Some(first) = waiting.next() {
-                    let _ = first.send(Err(error));
-                }
-            }
+        for waiting in self.registration.waiting.drain(..) {
+            let outcome = outcome.clone();
+            let _ = waiting.send(outcome.map_err(|(status, reason)| PhoneError::Refused { status, reason }));
         }
     }
 }

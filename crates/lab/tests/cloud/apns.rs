@@ -14,6 +14,8 @@ const PATH: &str = "/3/device/00112233445566778899aabbccddeeff001122334455667788
 const CALL: &str = r#"{"kind":"call","call":"c1"}"#;
 const ALERT: &str = r#"{"aps":{"alert":"hello"}}"#;
 
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 fn bearer(token: &str) -> String {
     format!("bearer {token}")
 }
@@ -28,11 +30,11 @@ fn alert(client: &H2Client, token: &str) -> Builder {
 }
 
 /// A push with nothing but these headers.
-fn push(client: &H2Client, token: &str, headers: &[(&str, &str)]) -> Builder {
+fn push(client: &H2Client, token: &str, headers: Headers<'_>) -> Builder {
     let request = client.post(PATH).header("authorization", bearer(token));
-    headers
-        .iter()
-        .fold(request, |request, (name, value)| request.header(*name, *value))
+    headers.iter().fold(request, |request, (name, value)| {
+        request.header(*name, *value)
+    })
 }
 
 #[tokio::test]
@@ -53,7 +55,10 @@ async fn a_good_push_is_accepted_and_written_down() {
         ],
     );
     let answer = client.send(request, CALL).await;
-    assert_eq!((answer.status, &answer.headers["apns-id"]), (200, &id.parse().unwrap()));
+    assert_eq!(
+        (answer.status, &answer.headers["apns-id"]),
+        (200, &id.parse().unwrap())
+    );
 
     let written = serde_json::to_value(world.last_record()).unwrap();
     assert_eq!(written["provider"], "apns");
@@ -94,7 +99,8 @@ async fn headers_and_payload_are_held_to_the_rules() {
     let voip_fits = format!("{{\"a\":\"{}\"}}", "x".repeat(5120 - 8));
     let voip_too_large = format!("{{\"a\":\"{}\"}}", "x".repeat(5120 - 7));
     let huge = "x".repeat(200_000);
-    let rows: &[(&[(&str, &str)], &str, u16, &str)] = &[
+    #[rustfmt::skip]
+    let rows: &[(Headers<'_>, &str, u16, &str)] = &[
         (&[topic, kind("alert")], ALERT, 200, ""),
         (&[topic], ALERT, 200, ""),
         (&[voip_topic], CALL, 200, ""),
@@ -131,7 +137,11 @@ async fn headers_and_payload_are_held_to_the_rules() {
     for (headers, body, status, reason) in rows {
         let request = push(&client, &token, headers);
         let answer = client.send(request, (*body).to_owned()).await;
-        assert_eq!((answer.status, answer.reason()), (*status, *reason), "{headers:?}");
+        assert_eq!(
+            (answer.status, answer.reason()),
+            (*status, *reason),
+            "{headers:?}"
+        );
         assert!(answer.headers.contains_key("apns-id"));
         let written = world.last_record().answer.unwrap();
         assert_eq!(written.status, *status);
@@ -144,6 +154,7 @@ async fn method_and_path_are_held_to_the_rules() {
     let world = World::new().await;
     let mut client = world.apns().await;
     let token = world.provider_token(0);
+    #[rustfmt::skip]
     let rows = [
         ("POST", PATH, 200, ""),
         ("GET", PATH, 405, "MethodNotAllowed"),
@@ -160,7 +171,11 @@ async fn method_and_path_are_held_to_the_rules() {
             .header("authorization", bearer(&token))
             .header("apns-topic", "com.example.phone");
         let answer = client.send(request, ALERT).await;
-        assert_eq!((answer.status, answer.reason()), (status, reason), "{method} {path}");
+        assert_eq!(
+            (answer.status, answer.reason()),
+            (status, reason),
+            "{method} {path}"
+        );
     }
 }
 
@@ -172,6 +187,7 @@ async fn provider_tokens_are_held_to_the_rules() {
     let claims = json!({ "iss": TEAM, "iat": unix_seconds() });
     let good = es256(key, &header, &claims);
     let (signed, signature) = good.rsplit_once('.').unwrap();
+    #[rustfmt::skip]
     let rows = [
         ("good", Some(bearer(&good)), 200, ""),
         ("upper-case scheme", Some(format!("Bearer {good}")), 200, ""),
@@ -182,13 +198,22 @@ async fn provider_tokens_are_held_to_the_rules() {
         ("padded", Some(format!("bearer {good}=")), 403, "InvalidProviderToken"),
         (
             "another's signature",
-            Some(bearer(&es256(DevCredentials::new().apns_key_pem(), &header, &claims))),
+            Some(bearer(&es256(
+                DevCredentials::new().apns_key_pem(),
+                &header,
+                &claims,
+            ))),
             403,
             "InvalidProviderToken",
         ),
         (
             "DER signature",
-            Some(bearer(&ecdsa(key, &header, &claims, &ECDSA_P256_SHA256_ASN1_SIGNING))),
+            Some(bearer(&ecdsa(
+                key,
+                &header,
+                &claims,
+                &ECDSA_P256_SHA256_ASN1_SIGNING,
+            ))),
             403,
             "InvalidProviderToken",
         ),
@@ -202,45 +227,48 @@ async fn provider_tokens_are_held_to_the_rules() {
             403,
             "InvalidProviderToken",
         ),
-        (
-            "no kid",
-            Some(bearer(&world.signed(&json!({ "alg": "ES256" }), &claims))),
-            403,
-            "InvalidProviderToken",
-        ),
+        ("no kid", Some(bearer(&world.signed(&json!({ "alg": "ES256" }), &claims))), 403, "InvalidProviderToken"),
         (
             "unknown kid",
-            Some(bearer(&world.signed(&json!({ "alg": "ES256", "kid": "OTHER00000" }), &claims))),
+            Some(bearer(&world.signed(
+                &json!({ "alg": "ES256", "kid": "OTHER00000" }),
+                &claims,
+            ))),
             403,
             "InvalidProviderToken",
         ),
         (
             "unknown team",
-            Some(bearer(&world.signed(&header, &json!({ "iss": "TEAM000000", "iat": unix_seconds() })))),
+            Some(bearer(&world.signed(
+                &header,
+                &json!({ "iss": "TEAM000000", "iat": unix_seconds() }),
+            ))),
             403,
             "InvalidProviderToken",
         ),
         (
             "another algorithm",
-            Some(bearer(&world.signed(&json!({ "alg": "none", "kid": KEY_ID }), &claims))),
+            Some(bearer(
+                &world.signed(&json!({ "alg": "none", "kid": KEY_ID }), &claims),
+            )),
             403,
             "InvalidProviderToken",
         ),
-        (
-            "no iat",
-            Some(bearer(&world.signed(&header, &json!({ "iss": TEAM })))),
-            403,
-            "InvalidProviderToken",
-        ),
+        ("no iat", Some(bearer(&world.signed(&header, &json!({ "iss": TEAM })))), 403, "InvalidProviderToken"),
         (
             "fractional iat",
-            Some(bearer(&world.signed(&header, &json!({ "iss": TEAM, "iat": 1.5 })))),
+            Some(bearer(
+                &world.signed(&header, &json!({ "iss": TEAM, "iat": 1.5 })),
+            )),
             403,
             "InvalidProviderToken",
         ),
         (
             "from the future",
-            Some(bearer(&world.signed(&header, &json!({ "iss": TEAM, "iat": unix_seconds() + 3600 })))),
+            Some(bearer(&world.signed(
+                &header,
+                &json!({ "iss": TEAM, "iat": unix_seconds() + 3600 }),
+            ))),
             403,
             "InvalidProviderToken",
         ),
@@ -263,6 +291,7 @@ async fn provider_tokens_are_held_to_the_rules() {
 async fn a_connection_takes_a_new_provider_token_after_twenty_minutes_and_not_before() {
     let world = World::new().await;
     let mut client = world.apns().await;
+    #[rustfmt::skip]
     let rows = [
         (50 * 60, 200, ""),
         (31 * 60, 429, "TooManyProviderTokenUpdates"),
@@ -272,7 +301,11 @@ async fn a_connection_takes_a_new_provider_token_after_twenty_minutes_and_not_be
     for (age, status, reason) in rows {
         let request = alert(&client, &world.provider_token(age));
         let answer = client.send(request, ALERT).await;
-        assert_eq!((answer.status, answer.reason()), (status, reason), "{age} s old");
+        assert_eq!(
+            (answer.status, answer.reason()),
+            (status, reason),
+            "{age} s old"
+        );
     }
 }
 
@@ -300,7 +333,10 @@ async fn a_connection_serves_one_team() {
     assert_eq!(client.send(request, ALERT).await.status, 200);
     let request = alert(&client, &world.provider_token(0));
     let answer = client.send(request, ALERT).await;
-    assert_eq!((answer.status, answer.reason()), (403, "InvalidProviderToken"));
+    assert_eq!(
+        (answer.status, answer.reason()),
+        (403, "InvalidProviderToken")
+    );
 
     // And a team pushes to its own apps only.
     let mut client = world.apns().await;
@@ -329,12 +365,15 @@ async fn one_stream_only_until_a_valid_token_was_seen() {
             }
         }
     }
-    assert!(accepted >= 1 && refused >= 1, "{accepted} accepted, {refused} refused");
+    assert!(
+        accepted >= 1 && refused >= 1,
+        "{accepted} accepted, {refused} refused"
+    );
     assert_eq!(accepted + refused, 20);
 
     // Authorised now, the same burst goes through.
     assert_eq!(client.send(alert(&client, &token), ALERT).await.status, 200);
-    assert_eq!(client.streams_allowed(), 1000);
+    client.until_streams_allowed(1000).await;
     let burst: Vec<_> = (0..100)
         .map(|_| client.start(alert(&client, &token), ALERT))
         .collect();
@@ -377,7 +416,10 @@ async fn many_bad_tokens_in_a_row_end_the_connection() {
         assert_eq!(answer.reason(), "BadDeviceToken");
     }
     client.end().await.unwrap();
-    let refused = client.try_send(alert(&client, &token), ALERT).await.unwrap_err();
+    let refused = client
+        .try_send(alert(&client, &token), ALERT)
+        .await
+        .unwrap_err();
     assert!(refused.is_go_away() || refused.is_io(), "{refused}");
 }
 
@@ -399,6 +441,7 @@ async fn a_registered_token_is_good_for_its_own_app_channel_and_environment() {
     let message = register("com.example.phone", Some(Channel::Message), None);
     let sandbox = register("com.example.phone", None, Some(Environment::Sandbox));
     let other = register("com.example.jabber", None, None);
+    #[rustfmt::skip]
     let rows = [
         (&phone, "com.example.phone", 200, ""),
         (&phone, "com.example.phone.voip", 200, ""),
@@ -418,9 +461,13 @@ async fn a_registered_token_is_good_for_its_own_app_channel_and_environment() {
             .header("authorization", bearer(&token))
             .header("apns-topic", topic);
         let answer = client.send(request, ALERT).await;
-        assert_eq!((answer.status, answer.reason()), (status, reason), "{topic}");
+        assert_eq!(
+            (answer.status, answer.reason()),
+            (status, reason),
+            "{topic}"
+        );
     }
-    let mut client = world.apns().await.to_host("api.sandbox.push.apple.com");
+    let mut client = world.apns().await.for_host("api.sandbox.push.apple.com");
     let request = client
         .post(&format!("/3/device/{sandbox}"))
         .header("authorization", bearer(&token))
@@ -459,21 +506,38 @@ async fn a_token_meets_its_fate_as_often_as_ordered() {
         count,
         timestamp: None,
     };
-    world.handle().set_fate(DEVICE, fate(410, None, Some(1))).unwrap();
+    world
+        .handle()
+        .set_fate(DEVICE, fate(410, None, Some(1)))
+        .unwrap();
     let answer = client.send(alert(&client, &token), ALERT).await;
     assert_eq!((answer.status, answer.reason()), (410, "Unregistered"));
     let since = answer.body["timestamp"].as_u64().unwrap();
-    assert!((before..=unix_seconds() * 1000 + 1000).contains(&since), "milliseconds: {since}");
+    assert!(
+        (before..=unix_seconds() * 1000 + 1000).contains(&since),
+        "milliseconds: {since}"
+    );
     assert_eq!(client.send(alert(&client, &token), ALERT).await.status, 200);
 
-    world.handle().set_fate(DEVICE, fate(500, Some("Whatever"), None)).unwrap();
+    world
+        .handle()
+        .set_fate(DEVICE, fate(500, Some("Whatever"), None))
+        .unwrap();
     for _ in 0..3 {
         let answer = client.send(alert(&client, &token), ALERT).await;
         assert_eq!((answer.status, answer.reason()), (500, "Whatever"));
     }
-    world.handle().set_fate(DEVICE, fate(200, None, None)).unwrap();
+    world
+        .handle()
+        .set_fate(DEVICE, fate(200, None, None))
+        .unwrap();
     assert_eq!(client.send(alert(&client, &token), ALERT).await.status, 200);
-    assert!(world.handle().set_fate(DEVICE, fate(302, None, None)).is_err());
+    assert!(
+        world
+            .handle()
+            .set_fate(DEVICE, fate(302, None, None))
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -489,8 +553,12 @@ async fn what_the_device_would_take_amiss_is_marked() {
     ];
     let dual = voip("com.example.phone.voip");
     let single = voip("com.example.phone12.voip");
-    let message = [("apns-topic", "com.example.phone"), ("apns-push-type", "alert")];
-    let rows: &[(&[(&str, &str)], &str, &str)] = &[
+    let message = [
+        ("apns-topic", "com.example.phone"),
+        ("apns-push-type", "alert"),
+    ];
+    #[rustfmt::skip]
+    let rows: &[(Headers<'_>, &str, &str)] = &[
         (&dual, CALL, ""),
         (&dual, r#"{"call":"c1"}"#, ""),
         (&dual, r#"{"kind":"message"}"#, "kill the app"),
@@ -524,9 +592,16 @@ async fn the_clouds_say_goodbye_when_they_shut_down() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_with_the_reason() {
-    let world = World::with(|config| config.limits.idle = std::time::Duration::from_millis(50)).await;
+    let world =
+        World::with(|config| config.limits.idle = std::time::Duration::from_millis(50)).await;
     let mut client = world.apns().await;
     client.end().await.unwrap();
-    let refused = client.try_send(alert(&client, ""), ALERT).await.unwrap_err();
-    assert!(go_away_reason(&refused).contains("IdleTimeout"), "{refused}");
+    let refused = client
+        .try_send(alert(&client, ""), ALERT)
+        .await
+        .unwrap_err();
+    assert!(
+        go_away_reason(&refused).contains("IdleTimeout"),
+        "{refused}"
+    );
 }

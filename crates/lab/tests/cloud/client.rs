@@ -8,7 +8,11 @@ use lab::cloud::Ca;
 use ring::{rand::SystemRandom, rsa, signature};
 use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName, pem::PemObject};
 use serde_json::Value;
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tokio::{net::TcpStream, sync::watch};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -69,7 +73,7 @@ impl H2Client {
     }
 
     /// The host name that the requests are for.
-    pub(crate) fn to_host(mut self, authority: &str) -> Self {
+    pub(crate) fn for_host(mut self, authority: &str) -> Self {
         authority.clone_into(&mut self.authority);
         self
     }
@@ -77,6 +81,18 @@ impl H2Client {
     /// How many streams the server allows now.
     pub(crate) fn streams_allowed(&self) -> usize {
         self.send.current_max_send_streams()
+    }
+
+    /// Comes back when SETTINGS allow so many streams.
+    pub(crate) async fn until_streams_allowed(&self, wanted: usize) {
+        let arrive = async {
+            while self.streams_allowed() != wanted {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), arrive)
+            .await
+            .unwrap_or_else(|_| panic!("SETTINGS still allow {}", self.streams_allowed()));
     }
 
     pub(crate) fn post(&self, path: &str) -> http::request::Builder {

@@ -169,6 +169,7 @@ impl Platform for Apns {
             answer: None,
             fault: None,
             violations: Vec::new(),
+            dry_run: false,
             connection,
         }
     }

@@ -14,7 +14,7 @@ const MOST_DEVICES: usize = 100_000;
 
 /// All devices.
 pub(in super::super) struct Devices {
-    devices: HashMap<String, Device>,
+    by_token: HashMap<String, Device>,
     most_a_minute: usize,
     most_keys: usize,
 }
@@ -30,7 +30,7 @@ struct Device {
 impl Devices {
     pub(in super::super) fn new(limits: &Limits) -> Self {
         Self {
-            devices: HashMap::new(),
+            by_token: HashMap::new(),
             most_a_minute: usize::try_from(limits.fcm_device_rate).unwrap_or(usize::MAX),
             most_keys: limits.fcm_collapse_keys,
         }
@@ -39,7 +39,7 @@ impl Devices {
     /// Counts a message; false if it is one too many this minute.
     pub(super) fn may_send(&mut self, token: &str, now: Timestamp) -> bool {
         self.make_room(now);
-        let device = self.devices.entry(token.to_owned()).or_default();
+        let device = self.by_token.entry(token.to_owned()).or_default();
         device.forget_old(now);
         let may = device.sent.len() < self.most_a_minute;
         if may {
@@ -54,7 +54,7 @@ impl Devices {
         if ttl.is_zero() {
             return false;
         }
-        let device = self.devices.entry(token.to_owned()).or_default();
+        let device = self.by_token.entry(token.to_owned()).or_default();
         device.waiting.retain(|_, end| *end > now);
         let too_many = !device.waiting.contains_key(key) && device.waiting.len() >= self.most_keys;
         if too_many && let Some(gone) = device.waiting.keys().next().cloned() {
@@ -66,21 +66,21 @@ impl Devices {
 
     /// The device fetched its messages.
     pub(in super::super) fn taken(&mut self, token: &str) {
-        if let Some(device) = self.devices.get_mut(token) {
+        if let Some(device) = self.by_token.get_mut(token) {
             device.waiting.clear();
         }
     }
 
     fn make_room(&mut self, now: Timestamp) {
-        if self.devices.len() < MOST_DEVICES {
+        if self.by_token.len() < MOST_DEVICES {
             return;
         }
-        self.devices.retain(|_, device| {
+        self.by_token.retain(|_, device| {
             device.forget_old(now);
             !device.sent.is_empty()
         });
-        if self.devices.len() >= MOST_DEVICES {
-            self.devices.clear();
+        if self.by_token.len() >= MOST_DEVICES {
+            self.by_token.clear();
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Google's errors: a status with its name, a text, and details that say whose error it is (google.rpc.Status, and
-//! FCM's own "ErrorCode" reference).
+//! FCM's own reference of error codes).
 
 use super::super::record::Answer;
 use bytes::Bytes;

@@ -44,6 +44,7 @@ impl Fcm {
         let message = Message::read(request.body())?;
         self.check_token(&message, project)?;
         if message.validate_only {
+            record.dry_run = true;
             return Ok(format!("projects/{project}/messages/fake_message_id"));
         }
         let mut devices = self.state.fcm_devices();
@@ -156,6 +157,7 @@ impl Platform for Fcm {
             answer: None,
             fault: None,
             violations: Vec::new(),
+            dry_run: false,
             connection,
             payload,
         }

@@ -6,7 +6,7 @@ use super::{
 };
 use bytes::Bytes;
 use domain::Timestamp;
-use http::{Method, Request, Response, header::CONTENT_TYPE};
+use http::{Method, Request, Response, header::CONTENT_TYPE, uri::Authority};
 use ring::signature::RSA_PKCS1_2048_8192_SHA256;
 use serde::Deserialize;
 use serde_json::json;
@@ -149,7 +149,7 @@ impl AccessTokens {
 
 /// This endpoint as the client calls it, and Google's.
 fn audiences(request: &Request<Bytes>) -> [String; 2] {
-    let authority = request.uri().authority().map(|one| one.as_str());
+    let authority = request.uri().authority().map(Authority::as_str);
     let host = request
         .headers()
         .get("host")

@@ -1,0 +1,112 @@
+//! What a push does to the phone: the client's side of the behaviour table (`behaviour.md` 4), and the rule of iOS that
+//! a VoIP push must be a call (5.8).
+
+use super::actor::{Actor, Mode, Timer};
+use super::inbox::Push;
+use super::{Caller, PhoneEvent};
+
+use domain::Channel;
+
+/// Pushed calls that wait for their INVITE at once; a further one is not waited for.
+const MOST_EXPECTED: usize = 32;
+
+/// A pushed call whose INVITE is not here yet.
+pub(super) struct Expected {
+    pub(super) call: String,
+    /// CallKit shows it already.
+    pub(super) callkit: bool,
+    /// The user has answered already, on the CallKit screen.
+    pub(super) answered: bool,
+    /// The app was connected, in front: its INVITE makes the push a duplicate.
+    pub(super) live: bool,
+}
+
+impl Actor {
+    pub(super) async fn on_push(&mut self, push: Push) {
+        if push.channel == Channel::Voip && self.voip_blocked {
+            tracing::debug!(?push, "iOS delivers no VoIP pushes to this app any more");
+            return;
+        }
+        self.log.write(PhoneEvent::Pushed {
+            channel: push.channel,
+            kind: push.kind.clone(),
+            call: push.call.clone(),
+            tracking: push.tracking.clone(),
+            caller: push.caller.clone(),
+        });
+        match (push.kind.as_str(), push.call.clone()) {
+            ("call", Some(call)) => self.on_call_pushed(call, push.caller).await,
+            (kind, _) if push.channel == Channel::Voip && self.phone.has_callkit_rule() => {
+                self.kill(format!("a VoIP push that is no call (kind `{kind}`)")).await;
+            }
+            ("call_cancelled", Some(call)) => self.on_cancel_pushed(&call),
+            (kind, _) if self.is_foreground() => tracing::debug!(kind, "not shown: the app is in front"),
+            _ => self.log.write(PhoneEvent::NotificationShown {
+                kind: push.kind,
+                from: push.caller,
+                text: push.text,
+                unread: push.unread,
+            }),
+        }
+    }
+
+    async fn on_call_pushed(&mut self, call: String, caller: Option<Caller>) {
+        if self.calls.knows(&call) || self.expected.iter().any(|expected| expected.call == call) {
+            self.log.write(PhoneEvent::DuplicatePushDropped { call });
+            return;
+        }
+        let live = self.mode == Mode::Foreground;
+        let callkit = self.phone.has_callkit_rule() && !live;
+        if callkit {
+            let caller = caller.unwrap_or_else(|| Caller { name: "Unknown".to_owned(), number: String::new() });
+            let Caller { name, number } = caller;
+            self.log.write(PhoneEvent::CallKitRinging { call: call.clone(), name, number });
+        }
+        if self.expected.len() < MOST_EXPECTED {
+            self.timers.replace(Timer::Expected(call.clone()), self.phone.call_patience);
+            self.expected.push(Expected { call, callkit, answered: false, live });
+        }
+        if !live {
+            // An app that is woken comes to the foreground by itself, on every platform.
+            match self.open(true).await {
+                Ok(()) => self.register(None),
+                Err(error) => self.log.write(PhoneEvent::RegistrationFailed { why: error.to_string() }),
+            }
+        }
+    }
+
+    /// Only Android is told: its app has nothing to close if it never rang. A call that rings is ended by its CANCEL.
+    fn on_cancel_pushed(&mut self, call: &str) {
+        if self.take_expected(call).is_some() {
+            self.log.write(PhoneEvent::Cancelled { call: call.to_owned(), reason: Some("push".to_owned()) });
+        }
+    }
+
+    /// The push of this call, if its INVITE was still to come.
+    pub(super) fn take_expected(&mut self, call: &str) -> Option<Expected> {
+        let place = self.expected.iter().position(|expected| expected.call == call)?;
+        self.timers.cancel(&Timer::Expected(call.to_owned()));
+        Some(self.expected.swap_remove(place))
+    }
+
+    /// A pushed call's time is over and its INVITE never came.
+    pub(super) async fn on_invite_missing(&mut self, call: &str) {
+        let Some(expected) = self.take_expected(call) else {
+            return;
+        };
+        if expected.callkit {
+            self.log.write(PhoneEvent::CallKitClosed { call: call.to_owned() });
+        }
+        if self.phone.has_callkit_rule() {
+            self.kill(format!("a VoIP push whose call never came: {call}")).await;
+        } else {
+            self.log.write(PhoneEvent::WokenForNothing { call: call.to_owned() });
+        }
+    }
+
+    async fn kill(&mut self, why: String) {
+        self.voip_blocked = true;
+        self.log.write(PhoneEvent::Killed { why });
+        self.die().await;
+    }
+}
