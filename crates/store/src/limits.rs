@@ -40,3 +40,7 @@ pub const OPEN_BUSY: Duration = Duration::from_secs(2);
 
 /// Size to which the write-ahead log is cut back after a checkpoint, in bytes. It may grow past it in between.
 pub const WAL_BYTES: i64 = 64 * 1024 * 1024;
+
+/// Pages of the database that each connection keeps in memory, in KiB. Beyond it they are read again from the system's
+/// file cache.
+pub const CACHE_KIB: i64 = 32 * 1024;

@@ -61,6 +61,7 @@ fn settings(connection: &Connection, busy: Duration) -> rusqlite::Result<()> {
     // take back what was answered since the last checkpoint.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "journal_size_limit", limits::WAL_BYTES)?;
+    connection.pragma_update(None, "cache_size", -limits::CACHE_KIB)?;
     Ok(())
 }
 

@@ -178,6 +178,7 @@ fn write(mut connection: Connection, mut queue: mpsc::Receiver<Box<dyn Job>>, co
         let started = Instant::now();
         let saved = save_group(&mut connection, &mut group, counters);
         if let Err(error) = &saved {
+            counters.failed.fetch_add(group.len() as u64, Relaxed);
             tracing::error!(%error, steps = group.len(), "a transaction failed");
         }
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -198,21 +199,25 @@ fn save_group(
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(store_error)?;
+    let mut failed = 0;
+    let steps = group.len() as u64;
     for job in group {
         execute(&transaction, "SAVEPOINT step")?;
-        let counter = match job.run(&transaction) {
-            Ok(()) => &counters.steps,
+        match job.run(&transaction) {
+            Ok(()) => {}
             // SQLite gave up the whole transaction (disk full, I/O error): going on would save steps one by one.
             Err(error) if transaction.is_autocommit() => return Err(error),
             Err(_) => {
                 execute(&transaction, "ROLLBACK TO step")?;
-                &counters.failed
+                failed += 1;
             }
-        };
-        counter.fetch_add(1, Relaxed);
+        }
         execute(&transaction, "RELEASE step")?;
     }
-    transaction.commit().map_err(store_error)
+    transaction.commit().map_err(store_error)?;
+    counters.steps.fetch_add(steps - failed, Relaxed);
+    counters.failed.fetch_add(failed, Relaxed);
+    Ok(())
 }
 
 fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
@@ -225,4 +230,64 @@ fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
         .and_then(|mut statement| statement.execute([]))
         .map_err(store_error)
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::open;
+
+    fn insert(connection: &Connection, address: &str, bytes: usize) -> Result<(), StoreError> {
+        let user = "INSERT INTO users VALUES (?1, ?2, '', '', NULL)";
+        connection
+            .execute(user, (address, "x".repeat(bytes)))
+            .map_err(store_error)
+            .map(drop)
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_the_whole_group_and_not_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let connection = open::for_writing(&path).unwrap();
+        let pages: i64 = connection
+            .query_row("PRAGMA page_count", [], |row| row.get(0))
+            .unwrap();
+        connection
+            .pragma_update(None, "max_page_count", pages + 4)
+            .unwrap();
+        let writer = Writer::start(connection, &path).unwrap();
+
+        // Kept busy, so that what follows is one group.
+        let (running, runs) = oneshot::channel();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let first = writer.save(move |_| {
+            running.send(()).unwrap();
+            wait.recv().map_err(|_| StoreError::Closed)
+        });
+        runs.await.unwrap();
+        let small = writer.save(|connection| insert(connection, "small", 1));
+        let large = writer.save(|connection| insert(connection, "large", 1_000_000));
+        let after = writer.save(|connection| insert(connection, "after", 1));
+        go.send(()).unwrap();
+        first.await.unwrap();
+        let answers = [small.await, large.await, after.await];
+        let next = writer
+            .save(|connection| insert(connection, "next", 1))
+            .await;
+        writer.close().await;
+
+        let saved: String = open::for_reading(&path)
+            .unwrap()
+            .query_row("SELECT group_concat(address) FROM users", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(answers[1], Err(StoreError::DiskFull));
+        for (name, answer) in ["small", "large", "after"].iter().zip(&answers) {
+            assert_eq!(saved.contains(name), answer.is_ok(), "{name}: {saved}");
+        }
+        assert_eq!(next, Ok(()));
+        assert!(saved.contains("next"));
+    }
 }

@@ -87,11 +87,11 @@ async fn a_user_is_replaced_as_a_whole(store: TheStore) {
         Some(first.clone())
     );
 
-    let mut second = first;
-    second.display_name = String::new();
-    second.secrets.md5 = "other".to_owned();
-    second.secrets.sha256 = "others".to_owned();
-    second.forward = None;
+    let second = User {
+        display_name: String::new(),
+        secrets: user("someone else").secrets,
+        ..user("alice")
+    };
     save(&store, [Change::PutUser(second.clone())]).await;
     assert_eq!(store.users().await.unwrap(), [second, user("bob")]);
     assert_eq!(store.user(&address("carol")).await.unwrap(), None);
@@ -658,7 +658,7 @@ async fn recent_stories_tell_how_they_began_and_ended(store: TheStore) {
     for (at, (tracking, step)) in (10..).zip(steps) {
         save(&store, [Change::Trace(event(tracking, at, step))]).await;
     }
-    let story = |tracking: &str, began, first: Step, last| Story {
+    let told = |tracking: &str, began, first: Step, last| Story {
         tracking: TrackingId(tracking.to_owned()),
         began: Timestamp(began),
         first,
@@ -666,9 +666,9 @@ async fn recent_stories_tell_how_they_began_and_ended(store: TheStore) {
         last,
     };
     let expected = [
-        story("t3", 13, Step::CallReceived, Step::CallReceived),
-        story("t2", 11, Step::MessageStored, Step::MessageStored),
-        story("t1", 10, Step::CallReceived, Step::Answered),
+        told("t3", 13, Step::CallReceived, Step::CallReceived),
+        told("t2", 11, Step::MessageStored, Step::MessageStored),
+        told("t1", 10, Step::CallReceived, Step::Answered),
     ];
     assert_eq!(store.recent_traces(9).await.unwrap(), expected);
     assert_eq!(store.recent_traces(1).await.unwrap(), expected[..1]);

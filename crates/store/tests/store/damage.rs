@@ -66,6 +66,14 @@ fn a_directory_is_no_database() {
     assert!(matches!(error, OpenError::IsDirectory(_)), "{error}");
 }
 
+/// In a directory where nobody may create a file, root neither.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_place_where_we_may_not_write_says_so() {
+    let error = refused(Path::new("/sys/kernel/reveille.db"));
+    assert!(matches!(error, OpenError::Denied(_)), "{error}");
+}
+
 #[test]
 fn a_file_that_is_no_database_is_left_alone() {
     let (_directory, path) = directory();

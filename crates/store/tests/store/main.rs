@@ -1,5 +1,7 @@
 //! What a store promises, asked of every backend, and what SQLite adds: crashes, damage, other processes.
 
+#![expect(clippy::unwrap_used, reason = "all of this is tests, helpers included")]
+
 extern crate reveille_store as store;
 
 mod contract;
