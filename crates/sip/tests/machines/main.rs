@@ -1,7 +1,10 @@
 //! The machines of the crate seen from outside, under virtual time: what a peer sees on the wire, and what the owner
 //! is told.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it does not find what it expects")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails where it does not find what it expects"
+)]
 
 mod answers;
 mod cancelling;

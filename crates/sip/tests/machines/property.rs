@@ -77,7 +77,7 @@ impl Seen {
             }
             match message.status().unwrap() {
                 100..=199 => {
-                    self.provisional_after_final |= self.accepted > 0 || !self.refused.is_empty()
+                    self.provisional_after_final |= self.accepted > 0 || !self.refused.is_empty();
                 }
                 200..=299 => self.accepted += 1,
                 status => drop(self.refused.insert(status)),
@@ -131,10 +131,10 @@ fn play(world: &mut World, steps: &[Step]) -> (Seen, usize) {
             Step::Hold(held) => world.hold(context, *held),
             Step::Ring => world.owner(|proxy, now| proxy.provisional(now, context, 180, "")),
             Step::CancelBranches => {
-                world.owner(|proxy, now| proxy.cancel_branches(now, context, None, None))
+                world.owner(|proxy, now| proxy.cancel_branches(now, context, None, None));
             }
             Step::Finish(status) => {
-                world.owner(|proxy, now| proxy.finish(now, context, *status, None))
+                world.owner(|proxy, now| proxy.finish(now, context, *status, None));
             }
             Step::Pass(time) => world.pass_ms(*time),
         }
