@@ -228,23 +228,21 @@ impl Device {
         }
     }
 
-    /// Takes the token that the client hands over for `channel`. A token that died stays dead when the client repeats it
-    /// unless it does so in a registration later than the provider's word (`behaviour.md` 8): the client asked its
-    /// platform, and the platform gave the same token out again.
-    pub fn give_token(&mut self, channel: Channel, value: &str, now: Timestamp) {
+    /// Takes the token that the client hands over for `channel`, and says whether it is another one than before. A
+    /// token that died stays dead when the client repeats it: only a new one heals (`behaviour.md` 8).
+    pub fn give_token(&mut self, channel: Channel, value: &str, now: Timestamp) -> bool {
         let slot = match channel {
             Channel::Voip => &mut self.tokens.voip,
             Channel::Message => &mut self.tokens.message,
         };
-        let dead = slot
-            .take()
-            .filter(|old| old.value == value)
-            .and_then(|old| old.dead);
+        let known = slot.take().filter(|old| old.value == value);
+        let is_new = known.is_none();
         *slot = Some(Token {
             value: value.to_owned(),
             given_at: now,
-            dead,
+            dead: known.and_then(|old| old.dead),
         });
+        is_new
     }
 
     /// Marks `value` dead. `since` is the provider's own time: a token that was handed over later is alive. Says whether

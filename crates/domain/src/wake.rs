@@ -125,6 +125,8 @@ pub enum Failure {
 pub enum Effect {
     /// Send the call to the device's present contact. An older branch to the same device is given up.
     Fork(DeviceId),
+    /// The device is back where the call was sent to while it did not listen: send it there once more.
+    Repeat(DeviceId),
     /// Push the call to the device, once.
     Push(DeviceId),
     /// Let the caller hear ringing.
@@ -244,6 +246,7 @@ pub struct Wake {
     /// When the first device answered provisionally.
     alive_since: Option<Instant>,
     past_wake_timer: bool,
+    verdict: Option<Verdict>,
 }
 
 impl Wake {
@@ -268,6 +271,7 @@ impl Wake {
             rang: false,
             alive_since: None,
             past_wake_timer: false,
+            verdict: None,
         };
         wake.start_next_group(&mut effects);
         wake.give_up_if_hopeless(now, &mut effects);
@@ -282,6 +286,11 @@ impl Wake {
     /// Whether nothing can happen to it any more.
     pub fn is_finished(&self) -> bool {
         matches!(self.state, State::Ended(_)) && !self.parties.iter().any(Party::may_return_late)
+    }
+
+    /// How it ended, if it has.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.verdict
     }
 
     /// When [`Wake::timeout`] wants to be called next.
@@ -377,14 +386,12 @@ impl Wake {
         if !party.rule.keep {
             return;
         }
-        let waits = match party.leg {
-            Leg::Held | Leg::Later | Leg::Sent => true,
-            Leg::Alive => fresh,
-            Leg::Ended => false,
+        let effect = match party.leg {
+            Leg::Held | Leg::Later => Effect::Fork(device.clone()),
+            Leg::Sent | Leg::Alive if fresh => Effect::Fork(device.clone()),
+            Leg::Sent => Effect::Repeat(device.clone()),
+            Leg::Alive | Leg::Ended => return,
         };
-        if !waits {
-            return;
-        }
         if let Push::Accepted(at) = party.push
             && !party.returned
         {
@@ -397,12 +404,17 @@ impl Wake {
             Some(device.clone()),
             String::new(),
         ));
+        let how = if matches!(effect, Effect::Fork(_)) {
+            "to its new contact"
+        } else {
+            "once more"
+        };
         effects.push(Effect::Trace(
             Step::InviteSent,
             Some(device.clone()),
-            "to its new contact".to_owned(),
+            how.to_owned(),
         ));
-        effects.push(Effect::Fork(device.clone()));
+        effects.push(effect);
     }
 
     fn progress(
@@ -589,6 +601,7 @@ impl Wake {
             effects.push(Effect::PushMissed(party.device.clone()));
         }
         self.state = State::Ended(now + self.timers.afterlife);
+        self.verdict = Some(verdict);
         effects.push(Effect::Ended(verdict));
     }
 

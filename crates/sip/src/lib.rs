@@ -34,6 +34,7 @@ mod via;
 
 pub use build::{RequestBuilder, ResponseBuilder};
 pub use edit::Edit;
+pub use endpoint::{Flow, Transport};
 pub use frame::{Frame, FrameError, Framer};
 pub use header_name::HeaderName;
 pub use limits::Limits;

@@ -377,6 +377,31 @@ fn a_ringing_phone_that_comes_over_a_new_connection_gets_the_call_there() {
 }
 
 #[test]
+fn a_phone_that_comes_back_at_the_same_address_gets_the_same_invite_once_more() {
+    let mut world = World::call(vec![candidate("a", Mode::Unknown, IOS)]);
+    world.accepted(10, "a");
+    world
+        .at(
+            2000,
+            Input::Returned {
+                device: id("a"),
+                fresh: false,
+            },
+        )
+        .assert(&[Effect::Repeat(id("a"))]);
+    world
+        .rings(2010, "a")
+        .at(
+            2020,
+            Input::Returned {
+                device: id("a"),
+                fresh: false,
+            },
+        )
+        .assert(&[]);
+}
+
+#[test]
 fn preferred_devices_ring_first_and_sleeping_ones_are_woken_meanwhile() {
     let mut desk = no_push("desk", Mode::Foreground);
     desk.q = 500;

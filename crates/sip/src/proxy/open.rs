@@ -242,6 +242,15 @@ impl Endpoint {
         }
     }
 
+    /// Sends a branch's request once more now, to a peer that has come back at the address where it did not hear the
+    /// first: a repetition, which it cannot take for another request. Nothing happens once it has answered, or over a
+    /// reliable flow.
+    pub fn repeat_branch(&mut self, now: Instant, branch: BranchId) {
+        if let Some(client) = self.clients.get_mut(branch.0) {
+            client.send_again(now, &mut self.wire);
+        }
+    }
+
     /// Forwards the ACK to a 2xx (§16.11): without state, and the same way whenever it is repeated. An ACK at the end
     /// of its hops is dropped.
     pub fn proxy_ack(&mut self, flow: Flow, ack: &Message) {

@@ -31,7 +31,7 @@ pub struct Binding {
 
 impl Binding {
     /// What a contact of a REGISTER says; time, order and path are set by the caller.
-    pub(super) fn of(contact: &NameAddr<'_>) -> Self {
+    pub fn of(contact: &NameAddr<'_>) -> Self {
         let push = match PushRequest::of(&contact.uri) {
             PushRequest::Wake(params) => Some(params),
             _ => None,

@@ -128,6 +128,16 @@ impl Client {
         client
     }
 
+    /// Sends the request once more now, if it may have been lost: nobody has answered, and datagrams get lost.
+    pub(crate) fn send_again(&mut self, now: Instant, wire: &mut Wire) {
+        if self.state == State::Calling && !self.flow.transport.is_reliable() {
+            wire.send(self.flow, self.request.bytes());
+            self.doubled = 0;
+            wire.timers.stop(&mut self.repeat);
+            self.repeat = self.timer(now, wire, Span::Doubled(0), Timer::Repeat);
+        }
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.state == State::Over
     }

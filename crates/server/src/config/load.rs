@@ -1,0 +1,328 @@
+//! Reads the configuration from a file and the environment, and says what is wrong with it so that it can be mended.
+
+use super::{Config, SECTIONS};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// What is wrong, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}. Write one with `reveille init DIR`, or name another with --config", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file says something that cannot be.
+    #[error("{}: {message}{hint}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what is wrong.
+        message: String,
+        /// The key that was meant, perhaps.
+        hint: String,
+    },
+    /// An environment variable says something that cannot be.
+    #[error("environment variable {name}: {message}{hint}")]
+    Environment {
+        /// The variable.
+        name: String,
+        /// What is wrong.
+        message: String,
+        /// The key that was meant, perhaps.
+        hint: String,
+    },
+    /// The values do not go together.
+    #[error("{key}: {message}")]
+    Value {
+        /// Section and key.
+        key: String,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+}
+
+const PREFIX: &str = "REVEILLE_";
+
+/// The configuration of `defaults`, the file, and the environment; the later goes first. Variables are named
+/// `REVEILLE_SECTION__KEY`.
+pub fn load(
+    defaults: &Config,
+    file: Option<&Path>,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    let mut table = toml::Table::try_from(defaults).map_err(|error| ConfigError::Value {
+        key: "defaults".to_owned(),
+        message: error.to_string(),
+    })?;
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        let wrong = |error: &toml::de::Error| ConfigError::File {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+            hint: hint(error.message()),
+        };
+        toml::from_str::<Config>(&text).map_err(|error| wrong(&error))?;
+        let written: toml::Table = toml::from_str(&text).map_err(|error| wrong(&error))?;
+        for (section, keys) in written {
+            merge(&mut table, section, keys);
+        }
+    }
+    let mut variables: Vec<_> = environment
+        .filter(|(name, _)| name.starts_with(PREFIX) && name.contains("__"))
+        .collect();
+    variables.sort();
+    for (name, value) in variables {
+        override_by(&mut table, &name, &value)?;
+    }
+    let config: Config = table
+        .try_into()
+        .map_err(|error: toml::de::Error| ConfigError::Value {
+            key: "config".to_owned(),
+            message: error.to_string(),
+        })?;
+    check(&config)?;
+    Ok(config)
+}
+
+fn merge(table: &mut toml::Table, section: String, written: toml::Value) {
+    match (table.get_mut(&section), written) {
+        (Some(toml::Value::Table(known)), toml::Value::Table(keys)) => known.extend(keys),
+        (_, written) => {
+            table.insert(section, written);
+        }
+    }
+}
+
+fn override_by(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigError> {
+    let path = name[PREFIX.len()..].to_lowercase();
+    let (section, key) = path.split_once("__").unwrap_or((&path, ""));
+    let wrong = |message: String| {
+        let hint = hint(&message);
+        ConfigError::Environment {
+            name: name.to_owned(),
+            message,
+            hint,
+        }
+    };
+    let Some((_, _, keys)) = SECTIONS.iter().find(|(known, ..)| *known == section) else {
+        return Err(wrong(format!("unknown section `{section}`")));
+    };
+    if !keys.iter().any(|known| known.name == key) {
+        return Err(wrong(format!("unknown field `{key}`")));
+    }
+    let as_value = value
+        .parse::<toml::Value>()
+        .ok()
+        .filter(|value| !value.is_str());
+    let set = |value: toml::Value, table: &toml::Table| {
+        let mut changed = table.clone();
+        if let Some(toml::Value::Table(keys)) = changed.get_mut(section) {
+            keys.insert(key.to_owned(), value);
+        }
+        changed.clone().try_into::<Config>().map(|_| changed)
+    };
+    let as_text = || set(toml::Value::String(value.to_owned()), table);
+    let changed = match as_value {
+        Some(value) => set(value, table).or_else(|_| as_text()),
+        None => as_text(),
+    };
+    *table = changed.map_err(|error| wrong(error.message().to_owned()))?;
+    Ok(())
+}
+
+fn check(config: &Config) -> Result<(), ConfigError> {
+    let wrong = |key: &str, message: &str| {
+        Err(ConfigError::Value {
+            key: key.to_owned(),
+            message: message.to_owned(),
+        })
+    };
+    if config.server.domains.0.is_empty() {
+        return wrong("server.domains", "name at least one domain");
+    }
+    if let Some(role) = config.server.roles.0.iter().find(|role| *role != "call") {
+        return wrong(
+            "server.roles",
+            &format!("there is no role {role:?} in this version; it has: call"),
+        );
+    }
+    if !config.listen.sip_tls.0.is_empty() && config.tls.certificate.as_os_str().is_empty() {
+        return wrong(
+            "listen.sip_tls",
+            "needs tls.certificate and tls.key: name the PEM files, or `reveille init DIR` makes some",
+        );
+    }
+    if config.call.min_expires.0 > config.call.default_expires.0
+        || config.call.default_expires.0 > config.call.max_expires.0
+    {
+        return wrong(
+            "call.default_expires",
+            "must lie between call.min_expires and call.max_expires",
+        );
+    }
+    if config.call.ringing_after.0 >= config.call.wake_timeout.0 {
+        return wrong(
+            "call.ringing_after",
+            "must be shorter than call.wake_timeout",
+        );
+    }
+    Ok(())
+}
+
+/// "; did you mean `x`?" for a message about an unknown field.
+fn hint(message: &str) -> String {
+    let Some(unknown) = message
+        .split("unknown field `")
+        .nth(1)
+        .or_else(|| message.split("unknown section `").nth(1))
+    else {
+        return String::new();
+    };
+    let unknown = unknown.split('`').next().unwrap_or_default();
+    let names = SECTIONS.iter().flat_map(|(section, _, keys)| {
+        std::iter::once(*section).chain(keys.iter().map(|key| key.name))
+    });
+    let names = names.chain(super::App::KEYS.iter().map(|key| key.name));
+    let nearest = names.min_by_key(|name| distance(unknown, name));
+    match nearest.filter(|name| distance(unknown, name) <= unknown.len().max(3) / 2) {
+        Some(name) => {
+            let sections = SECTIONS
+                .iter()
+                .filter(|(_, _, keys)| keys.iter().any(|key| key.name == name));
+            let homes: Vec<_> = sections
+                .map(|(section, ..)| format!("[{section}]"))
+                .collect();
+            let home = if homes.is_empty() {
+                String::new()
+            } else {
+                format!(" in {}", homes.join(" or "))
+            };
+            format!("\n  Did you mean `{name}`{home}? All keys: `reveille config example`")
+        }
+        None => "\n  All keys: `reveille config example`".to_owned(),
+    }
+}
+
+/// How many letters must be added, removed or changed to make `a` out of `b` (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let change = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        load(&Config::default(), Some(file.path()), environment)
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_line_and_the_nearest_known_one() {
+        let error = read("[call]\nringing_aftr = \"5s\"\n", &[])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("line 2"), "{error}");
+        assert!(
+            error.contains("Did you mean `ringing_after` in [call]"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let environment = [
+            ("REVEILLE_CALL__WAKE_TIMEOUT", "9s"),
+            ("REVEILLE_LISTEN__SIP_UDP", "127.0.0.1:6060,[::1]:6060"),
+        ];
+        let config = read(
+            "[call]\nwake_timeout = \"11s\"\nno_answer = \"20s\"\n",
+            &environment,
+        )
+        .unwrap();
+        assert_eq!(config.call.wake_timeout, super::super::Span::seconds(9));
+        assert_eq!(config.call.no_answer, super::super::Span::seconds(20));
+        assert_eq!(config.listen.sip_udp.0.len(), 2);
+        assert_eq!(config.listen.sip_tcp, Config::default().listen.sip_tcp);
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named() {
+        for (name, value, expected) in [
+            (
+                "REVEILLE_CALL__WAKE_TIMEOT",
+                "9s",
+                "Did you mean `wake_timeout`",
+            ),
+            ("REVEILLE_CALLS__WAKE_TIMEOUT", "9s", "Did you mean `call`"),
+            ("REVEILLE_CALL__WAKE_TIMEOUT", "soon", "no span of time"),
+            ("REVEILLE_LIMITS__HELD_CALLS", "many", "invalid type"),
+            ("REVEILLE_LISTEN__ADMIN", "here", "no address"),
+        ] {
+            let error = read("", &[(name, value)]).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_that_do_not_go_together_are_refused() {
+        for (text, expected) in [
+            ("[server]\nroles = [\"im\"]", "server.roles"),
+            ("[server]\ndomains = []", "server.domains"),
+            ("[listen]\nsip_tls = \"127.0.0.1:5061\"", "tls.certificate"),
+            ("[call]\nmax_expires = \"10s\"", "call.default_expires"),
+            ("[call]\nringing_after = \"20s\"", "call.ringing_after"),
+        ] {
+            let error = read(text, &[]).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_names_the_remedy() {
+        let error = load(
+            &Config::default(),
+            Some(Path::new("/nowhere/reveille.toml")),
+            std::iter::empty(),
+        )
+        .unwrap_err();
+        assert!(error.to_string().contains("reveille init"), "{error}");
+    }
+
+    #[test]
+    fn the_example_is_the_defaults() {
+        let example = super::super::example();
+        let uncommented: String = example
+            .lines()
+            .map(|line| line.strip_prefix("#! ").unwrap_or(line))
+            .fold(String::new(), |text, line| text + line + "\n");
+        let config: Config = toml::from_str(&uncommented).unwrap();
+        assert_eq!(
+            toml::to_string(&config).unwrap(),
+            toml::to_string(&Config::default()).unwrap()
+        );
+    }
+}

@@ -1,0 +1,355 @@
+//! The counters that an operator watches, in Prometheus' text format at `/metrics`. Names and labels are stable; each
+//! is registered in one place, here.
+
+use domain::{Channel, Outcome, Provider, wake};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use std::time::Duration;
+
+/// Seconds at which the histograms of a wake change bucket.
+const WAKE_BUCKETS: [f64; 14] = [
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 8.0, 13.0, 30.0,
+];
+
+macro_rules! labels {
+    ($($(#[doc = $doc:literal])+ $name:ident { $($label:ident: $type:ty),+ })+) => {$(
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+        struct $name { $($label: $type),+ }
+    )+};
+}
+
+labels! {
+    /// Of a push.
+    PushLabels { provider: &'static str, channel: &'static str, outcome: &'static str }
+    /// Of anything that ends one way or another.
+    OutcomeLabels { outcome: &'static str }
+    /// Of a stage of a wake.
+    StageLabels { stage: &'static str }
+    /// Of a SIP request.
+    RequestLabels { method: &'static str, transport: &'static str }
+    /// Of an alarm.
+    AlarmLabels { name: &'static str }
+}
+
+/// Methods that have a label of their own; others share one, so that a peer cannot make up labels.
+const METHODS: [&str; 14] = [
+    "REGISTER",
+    "INVITE",
+    "ACK",
+    "BYE",
+    "CANCEL",
+    "OPTIONS",
+    "MESSAGE",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "PUBLISH",
+    "REFER",
+    "INFO",
+    "UPDATE",
+    "PRACK",
+];
+
+/// A condition that an operator should know of.
+#[derive(Copy, Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Alarm {
+    /// A push cloud cannot be reached.
+    PushUnreachable,
+    /// A push cloud refuses our credentials.
+    PushCredentials,
+    /// The store fails.
+    StoreFailed,
+}
+
+impl Alarm {
+    /// All of them.
+    pub const ALL: [Self; 3] = [
+        Self::PushUnreachable,
+        Self::PushCredentials,
+        Self::StoreFailed,
+    ];
+
+    /// The name in metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PushUnreachable => "push_unreachable",
+            Self::PushCredentials => "push_credentials_refused",
+            Self::StoreFailed => "store_failed",
+        }
+    }
+
+    /// What the operator can do.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::PushUnreachable => "check the network to the push cloud, and its status page",
+            Self::PushCredentials => {
+                "check the key or service account of this app in [[push.app]]; it may have been revoked"
+            }
+            Self::StoreFailed => "check disk space and permissions of server.data_dir",
+        }
+    }
+}
+
+/// All metrics. Cheap to use from anywhere.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    push: Family<PushLabels, Counter>,
+    wake: Family<OutcomeLabels, Counter>,
+    wake_seconds: Family<StageLabels, Histogram, fn() -> Histogram>,
+    requests: Family<RequestLabels, Counter>,
+    messages: Family<OutcomeLabels, Counter>,
+    tokens_dead: Counter,
+    malformed: Counter,
+    registrations: Gauge,
+    calls: Gauge,
+    queued: Gauge,
+    owed: Gauge,
+    alarms: Family<AlarmLabels, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let histogram: fn() -> Histogram = || Histogram::new(WAKE_BUCKETS);
+        let mut metrics = Self {
+            registry: Registry::default(),
+            push: Family::default(),
+            wake: Family::default(),
+            wake_seconds: Family::new_with_constructor(histogram),
+            requests: Family::default(),
+            messages: Family::default(),
+            tokens_dead: Counter::default(),
+            malformed: Counter::default(),
+            registrations: Gauge::default(),
+            calls: Gauge::default(),
+            queued: Gauge::default(),
+            owed: Gauge::default(),
+            alarms: Family::default(),
+        };
+        let mut registry = Registry::with_prefix("reveille");
+        registry.register(
+            "push_requests",
+            "Pushes by provider, channel and what became of them",
+            metrics.push.clone(),
+        );
+        registry.register("wake", "Calls that ended, by how", metrics.wake.clone());
+        registry.register_with_unit(
+            "wake",
+            "How long the stages of a wake took",
+            Unit::Seconds,
+            metrics.wake_seconds.clone(),
+        );
+        registry.register(
+            "sip_requests",
+            "SIP requests taken in",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "sip_malformed",
+            "SIP messages that could not be read",
+            metrics.malformed.clone(),
+        );
+        registry.register(
+            "messages",
+            "Messages by what became of them",
+            metrics.messages.clone(),
+        );
+        registry.register(
+            "push_tokens_dead",
+            "Tokens that a provider declared dead",
+            metrics.tokens_dead.clone(),
+        );
+        registry.register(
+            "registrations",
+            "Devices with a binding",
+            metrics.registrations.clone(),
+        );
+        registry.register(
+            "calls",
+            "Calls that wait to be answered",
+            metrics.calls.clone(),
+        );
+        registry.register(
+            "messages_queued",
+            "Messages that wait for devices",
+            metrics.queued.clone(),
+        );
+        registry.register(
+            "pushes_owed",
+            "Pushes that are owed and not settled",
+            metrics.owed.clone(),
+        );
+        registry.register(
+            "alarm_active",
+            "1 while an alarm stands",
+            metrics.alarms.clone(),
+        );
+        metrics.registry = registry;
+        for alarm in Alarm::ALL {
+            metrics
+                .alarms
+                .get_or_create(&AlarmLabels { name: alarm.name() })
+                .set(0);
+        }
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Everything, as Prometheus reads it.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    fn pushed(&self, provider: Provider, channel: Channel, outcome: &Outcome) {
+        let labels = PushLabels {
+            provider: provider.name(),
+            channel: channel.name(),
+            outcome: outcome.name(),
+        };
+        self.push.get_or_create(&labels).inc();
+        if matches!(outcome, Outcome::TokenDead { .. }) {
+            self.tokens_dead.inc();
+        }
+        self.alarm(
+            Alarm::PushCredentials,
+            matches!(outcome, Outcome::Unauthorized { .. }),
+            outcome.reason(),
+        );
+        self.alarm(
+            Alarm::PushUnreachable,
+            matches!(outcome, Outcome::Unavailable { .. }),
+            outcome.reason(),
+        );
+    }
+
+    /// A call ended.
+    pub fn wake_ended(&self, verdict: wake::Verdict) {
+        self.wake
+            .get_or_create(&OutcomeLabels {
+                outcome: verdict.name(),
+            })
+            .inc();
+    }
+
+    /// A stage of a wake took so long.
+    pub fn wake_stage(&self, stage: &'static str, took: Duration) {
+        self.wake_seconds
+            .get_or_create(&StageLabels { stage })
+            .observe(took.as_secs_f64());
+    }
+
+    /// A SIP request came in.
+    pub fn request(&self, method: &str, transport: sip::Transport) {
+        let method = METHODS
+            .into_iter()
+            .find(|known| *known == method)
+            .unwrap_or("other");
+        self.requests
+            .get_or_create(&RequestLabels {
+                method,
+                transport: transport.as_str(),
+            })
+            .inc();
+    }
+
+    /// A SIP message could not be read.
+    pub fn malformed(&self) {
+        self.malformed.inc();
+    }
+
+    /// Something became of a message: `stored`, `delivered`, `refused`.
+    pub fn message(&self, outcome: &'static str) {
+        self.messages
+            .get_or_create(&OutcomeLabels { outcome })
+            .inc();
+    }
+
+    /// How full the tables are.
+    pub fn load(&self, registrations: usize, calls: usize, owed: usize) {
+        let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.registrations.set(gauge(registrations));
+        self.calls.set(gauge(calls));
+        self.owed.set(gauge(owed));
+    }
+
+    /// Messages were queued (or left their queues, if negative).
+    pub fn queued(&self, change: i64) {
+        self.queued.inc_by(change);
+    }
+
+    /// An alarm stands, or is over. Logged when it changes.
+    pub fn alarm(&self, alarm: Alarm, active: bool, detail: &str) {
+        let gauge = self
+            .alarms
+            .get_or_create(&AlarmLabels { name: alarm.name() });
+        let was = gauge.set(i64::from(active));
+        if active && was == 0 {
+            tracing::error!(
+                alarm = alarm.name(),
+                detail,
+                remedy = alarm.remedy(),
+                "alarm"
+            );
+        } else if !active && was != 0 {
+            tracing::info!(alarm = alarm.name(), "alarm is over");
+        }
+    }
+}
+
+impl push::Observer for Metrics {
+    fn on(&self, event: &push::Event<'_>) {
+        match event {
+            push::Event::Pushed {
+                provider,
+                channel,
+                outcome,
+                ..
+            } => self.pushed(*provider, *channel, outcome),
+            push::Event::Connected { endpoint } => {
+                tracing::debug!(endpoint, "connected to a push cloud")
+            }
+            push::Event::Retired { endpoint, reason } => {
+                tracing::info!(endpoint, reason, "a connection to a push cloud ends")
+            }
+            push::Event::Unreachable { endpoint, reason } => {
+                tracing::warn!(endpoint, reason, "a push cloud cannot be reached")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_contract() {
+        let metrics = Metrics::default();
+        metrics.pushed(Provider::Apns, Channel::Voip, &Outcome::TooLarge);
+        metrics.wake_ended(wake::Verdict::Answered);
+        metrics.wake_stage("invite_to_push", Duration::from_millis(1));
+        metrics.request("INVITE", sip::Transport::Tls);
+        metrics.request("MADE-UP", sip::Transport::Udp);
+        metrics.message("stored");
+        let text = metrics.render();
+        for line in [
+            r#"reveille_push_requests_total{provider="apns",channel="voip",outcome="too_large"} 1"#,
+            r#"reveille_wake_total{outcome="answered"} 1"#,
+            r#"reveille_wake_seconds_count{stage="invite_to_push"} 1"#,
+            r#"reveille_sip_requests_total{method="INVITE",transport="TLS"} 1"#,
+            r#"reveille_sip_requests_total{method="other",transport="UDP"} 1"#,
+            r#"reveille_messages_total{outcome="stored"} 1"#,
+            r#"reveille_alarm_active{name="push_unreachable"} 0"#,
+            "reveille_registrations 0",
+        ] {
+            assert!(text.contains(line), "{line} not in\n{text}");
+        }
+    }
+}

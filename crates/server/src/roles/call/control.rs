@@ -1,0 +1,198 @@
+//! What the admin API, the device API and the command line ask of the running role.
+
+use super::{CallRole, register::history, saving::AfterCommit};
+use domain::{Address, Change, Device, DeviceId, Mode, User, device::SealingKey};
+use store::StoreError;
+use tokio::sync::oneshot;
+
+/// A question or an order.
+#[derive(Debug)]
+pub enum Control {
+    /// Create an account or replace it.
+    PutUser(Box<User>, oneshot::Sender<Result<(), StoreError>>),
+    /// Remove an account; `NotFound` if there is none.
+    RemoveUser(Address, oneshot::Sender<Result<(), ControlError>>),
+    /// The devices of a user, or all.
+    Devices(Option<Address>, oneshot::Sender<Vec<DeviceView>>),
+    /// Forget a device and what waits for it.
+    ForgetDevice(DeviceId, oneshot::Sender<Result<(), ControlError>>),
+    /// Take a device's key for sealed pushes.
+    PutKey {
+        /// Whose device.
+        user: Address,
+        /// Which; created if it is not known.
+        device: DeviceId,
+        /// The key, or none any more.
+        key: Option<SealingKey>,
+        /// Told when it is saved.
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    /// Take the client's own word on its mode.
+    SetMode {
+        /// Which device.
+        device: DeviceId,
+        /// Foreground or suspended.
+        mode: Mode,
+        /// Told when it is saved.
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// There is no such user or device.
+    #[error("there is none of that name")]
+    NotFound,
+    /// It was done, and could not be saved.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A device as an operator sees it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct DeviceView {
+    /// The record.
+    pub device: Device,
+    /// What it does now.
+    pub mode: Mode,
+    /// Messages that wait for it.
+    pub queued: u64,
+}
+
+impl CallRole {
+    pub(super) fn control(&mut self, control: Control) {
+        match control {
+            Control::PutUser(user, reply) => {
+                self.location.put_user((*user).clone());
+                self.commit(
+                    vec![Change::PutUser(*user)],
+                    AfterCommit {
+                        reply: Some(reply),
+                        ..AfterCommit::default()
+                    },
+                );
+            }
+            Control::RemoveUser(address, reply) => {
+                let devices: Vec<_> = self
+                    .location
+                    .places_of(&address)
+                    .map(|place| place.device.id.clone())
+                    .collect();
+                if self.location.remove_user(&address).is_none() {
+                    return tell(reply, Err(ControlError::NotFound));
+                }
+                for device in devices {
+                    self.device_gone(device);
+                }
+                self.commit_for(vec![Change::RemoveUser(address)], reply);
+            }
+            Control::Devices(user, reply) => {
+                let wanted =
+                    |device: &Device| user.as_ref().is_none_or(|user| device.user == *user);
+                let mut views: Vec<_> = self
+                    .location
+                    .places()
+                    .filter(|place| wanted(&place.device))
+                    .map(|place| DeviceView {
+                        device: place.device.clone(),
+                        mode: place.mode(),
+                        queued: place.queued,
+                    })
+                    .collect();
+                views.sort_by(|a, b| {
+                    (&a.device.user, &a.device.id).cmp(&(&b.device.user, &b.device.id))
+                });
+                tell(reply, views);
+            }
+            Control::ForgetDevice(device, reply) => {
+                if self.location.remove_device(&device).is_none() {
+                    return tell(reply, Err(ControlError::NotFound));
+                }
+                self.device_gone(device.clone());
+                self.commit_for(vec![Change::RemoveDevice(device)], reply);
+            }
+            Control::PutKey {
+                user,
+                device,
+                key,
+                reply,
+            } => {
+                if self.location.place(&device).is_none() {
+                    self.location
+                        .put_device(Device::new(device.clone(), user, self.now.wall), None);
+                }
+                let Some(changed) = self.location.update(&device, |device| device.key = key) else {
+                    return;
+                };
+                let changes = vec![
+                    Change::PutDevice(Box::new(changed)),
+                    history(
+                        &device,
+                        self.now.wall,
+                        "new key for sealed pushes".to_owned(),
+                    ),
+                ];
+                self.commit(
+                    changes,
+                    AfterCommit {
+                        reply: Some(reply),
+                        ..AfterCommit::default()
+                    },
+                );
+            }
+            Control::SetMode {
+                device,
+                mode,
+                reply,
+            } => {
+                let Some(changed) = self
+                    .location
+                    .update(&device, |device| device.word = Some(mode))
+                else {
+                    return tell(reply, Err(ControlError::NotFound));
+                };
+                self.commit_for(vec![Change::PutDevice(Box::new(changed))], reply);
+                if mode == Mode::Foreground {
+                    let step = self
+                        .delivery
+                        .step(self.now, domain::delivery::Input::Returned(device));
+                    self.deliver(step, None);
+                }
+            }
+        }
+    }
+
+    fn device_gone(&mut self, device: DeviceId) {
+        self.forget_owed(&device);
+        let step = self
+            .delivery
+            .step(self.now, domain::delivery::Input::Forgotten(device));
+        self.deliver(step, None);
+    }
+
+    /// Saves, and tells whoever asked.
+    fn commit_for(
+        &mut self,
+        changes: Vec<Change>,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    ) {
+        let (sender, saved) = oneshot::channel();
+        self.commit(
+            changes,
+            AfterCommit {
+                reply: Some(sender),
+                ..AfterCommit::default()
+            },
+        );
+        tokio::spawn(async move {
+            let result = saved.await.unwrap_or(Err(StoreError::Closed));
+            tell(reply, result.map_err(ControlError::from));
+        });
+    }
+}
+
+/// Whoever asked may have gone.
+fn tell<T>(reply: oneshot::Sender<T>, word: T) {
+    let _ = reply.send(word);
+}

@@ -1,0 +1,199 @@
+//! The user part of our Record-Route: which two flows a dialog joins, sealed with a key of ours (RFC 5626 §5.2), so
+//! that a request inside the dialog finds a phone behind its connection, and nobody can make up a way to another one.
+
+use ring::hmac;
+use sip::{Flow, Transport};
+use std::net::{IpAddr, SocketAddr};
+
+/// Bytes of the seal kept: 80 bits.
+const SEAL: usize = 10;
+
+/// Makes and opens tokens.
+#[derive(Debug)]
+pub(super) struct FlowTokens {
+    key: hmac::Key,
+}
+
+/// The two ends of a dialog.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(super) struct Ends {
+    /// Where the request came from that began the dialog.
+    pub(super) caller: Flow,
+    /// Where it went.
+    pub(super) callee: Flow,
+}
+
+impl Ends {
+    /// The other end, for a request that came over `from`. A phone that came back over another connection is known by
+    /// its address, or as the one whose connection is gone (`is_up` says so).
+    pub(super) fn across(&self, from: Flow, is_up: impl Fn(&Flow) -> bool) -> Flow {
+        let same_peer = |end: &Flow| end.transport == from.transport && end.remote == from.remote;
+        let from_callee = from == self.callee
+            || from != self.caller
+                && (same_peer(&self.callee)
+                    || !same_peer(&self.caller) && is_up(&self.caller) && !is_up(&self.callee));
+        if from_callee {
+            self.caller
+        } else {
+            self.callee
+        }
+    }
+}
+
+impl FlowTokens {
+    /// With this key; tokens of another key do not open.
+    pub(super) fn new(key: &[u8]) -> Self {
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, key),
+        }
+    }
+
+    /// The token of a dialog between these flows.
+    pub(super) fn seal(&self, ends: &Ends) -> String {
+        let mut bytes = Vec::with_capacity(80);
+        write_flow(&mut bytes, &ends.caller);
+        write_flow(&mut bytes, &ends.callee);
+        let seal = hmac::sign(&self.key, &bytes);
+        bytes.extend_from_slice(&seal.as_ref()[..SEAL]);
+        bytes
+            .iter()
+            .fold(String::with_capacity(bytes.len() * 2), |text, byte| {
+                text + &format!("{byte:02x}")
+            })
+    }
+
+    /// The ends, if the token is ours.
+    pub(super) fn open(&self, token: &str) -> Option<Ends> {
+        if !token.len().is_multiple_of(2) || token.len() > 256 || !token.is_ascii() {
+            return None;
+        }
+        let bytes: Vec<u8> = (0..token.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&token[at..at + 2], 16).ok())
+            .collect::<Option<_>>()?;
+        let (ends, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL)?)?;
+        let expected = hmac::sign(&self.key, ends);
+        let differs = expected.as_ref()[..SEAL]
+            .iter()
+            .zip(seal)
+            .fold(0, |differs, (a, b)| differs | (a ^ b));
+        let mut rest = (differs == 0).then_some(ends)?;
+        Some(Ends {
+            caller: read_flow(&mut rest)?,
+            callee: read_flow(&mut rest)?,
+        })
+    }
+}
+
+const TRANSPORTS: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+
+fn write_flow(bytes: &mut Vec<u8>, flow: &Flow) {
+    bytes.push(
+        TRANSPORTS
+            .iter()
+            .position(|transport| *transport == flow.transport)
+            .map_or(0xff, |at| at.to_le_bytes()[0]),
+    );
+    write_address(bytes, flow.local);
+    write_address(bytes, flow.remote);
+    bytes.extend_from_slice(&flow.id.to_be_bytes());
+}
+
+fn write_address(bytes: &mut Vec<u8>, address: SocketAddr) {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            bytes.push(4);
+            bytes.extend_from_slice(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            bytes.push(6);
+            bytes.extend_from_slice(&ip.octets());
+        }
+    }
+    bytes.extend_from_slice(&address.port().to_be_bytes());
+}
+
+fn read_flow(bytes: &mut &[u8]) -> Option<Flow> {
+    let transport = *TRANSPORTS.get(usize::from(take::<1>(bytes)?[0]))?;
+    let (local, remote) = (read_address(bytes)?, read_address(bytes)?);
+    Some(Flow {
+        transport,
+        local,
+        remote,
+        id: u64::from_be_bytes(take(bytes)?),
+    })
+}
+
+fn read_address(bytes: &mut &[u8]) -> Option<SocketAddr> {
+    let ip = match take::<1>(bytes)?[0] {
+        4 => IpAddr::from(take::<4>(bytes)?),
+        6 => IpAddr::from(take::<16>(bytes)?),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, u16::from_be_bytes(take(bytes)?)))
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(remote: &str, id: u64) -> Flow {
+        Flow {
+            transport: Transport::Tcp,
+            local: "127.0.0.1:5060".parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            id,
+        }
+    }
+
+    fn ends() -> Ends {
+        Ends {
+            caller: flow("[2001:db8::1]:40000", 7),
+            callee: flow("127.0.0.1:50000", u64::MAX),
+        }
+    }
+
+    #[test]
+    fn a_token_opens_to_what_was_sealed() {
+        let tokens = FlowTokens::new(b"key");
+        assert_eq!(tokens.open(&tokens.seal(&ends())), Some(ends()));
+    }
+
+    #[test]
+    fn a_token_that_was_changed_or_made_up_does_not_open() {
+        let tokens = FlowTokens::new(b"key");
+        let token = tokens.seal(&ends());
+        for at in 0..token.len() {
+            let mut changed = token.clone();
+            let digit = if &token[at..=at] == "0" { "1" } else { "0" };
+            changed.replace_range(at..=at, digit);
+            assert_eq!(tokens.open(&changed), None);
+        }
+        for made_up in ["", "0", "zz", "00", &token[2..], &"0".repeat(300), "é"] {
+            assert_eq!(tokens.open(made_up), None);
+        }
+        assert_eq!(FlowTokens::new(b"other").open(&token), None);
+    }
+
+    #[test]
+    fn a_request_goes_to_the_other_end() {
+        let ends = ends();
+        let up = |_: &Flow| true;
+        assert_eq!(ends.across(ends.caller, up), ends.callee);
+        assert_eq!(ends.across(ends.callee, up), ends.caller);
+    }
+
+    #[test]
+    fn a_phone_that_came_back_over_another_connection_is_known_by_the_one_that_is_gone() {
+        let ends = ends();
+        let back = flow("127.0.0.1:50001", 9);
+        assert_eq!(ends.across(back, |flow| *flow == ends.caller), ends.caller);
+        assert_eq!(ends.across(back, |flow| *flow == ends.callee), ends.callee);
+    }
+}

@@ -1,0 +1,272 @@
+//! Who is where: every user's devices with their bindings and flows, in memory. The store has the same on disk; this
+//! is what calls and messages look at.
+
+use domain::{
+    Address, AppId, AppProfile, Device, DeviceId, Mode, Timestamp, User,
+    behaviour::{self, FlowState},
+};
+use sip::{Flow, Transport};
+use std::collections::{BTreeSet, HashMap};
+
+/// A device and the way to it.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The record, as the store has it.
+    pub(super) device: Device,
+    /// How its requests arrive and ours leave.
+    pub(super) flow: Option<Flow>,
+    /// Messages that wait for it.
+    pub(super) queued: u64,
+}
+
+impl Place {
+    /// What the transport knows.
+    pub(super) fn flow_state(&self) -> FlowState {
+        match self.flow {
+            Some(flow) if self.device.binding.is_some() => match flow.transport {
+                Transport::Udp => FlowState::Connectionless,
+                _ => FlowState::Up,
+            },
+            _ => FlowState::Down,
+        }
+    }
+
+    /// What the device does.
+    pub(super) fn mode(&self) -> Mode {
+        behaviour::mode(self.device.word, self.flow_state())
+    }
+}
+
+/// All users and devices.
+#[derive(Debug, Default)]
+pub(super) struct Location {
+    users: HashMap<Address, User>,
+    places: HashMap<DeviceId, Place>,
+    by_user: HashMap<Address, Vec<DeviceId>>,
+    by_flow: HashMap<Flow, Vec<DeviceId>>,
+    expiries: BTreeSet<(Timestamp, DeviceId)>,
+    profiles: HashMap<AppId, AppProfile>,
+    registered: usize,
+}
+
+impl Location {
+    /// An empty one that knows these apps.
+    pub(super) fn new(profiles: impl IntoIterator<Item = AppProfile>) -> Self {
+        Self {
+            profiles: profiles
+                .into_iter()
+                .map(|profile| (profile.app.clone(), profile))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// A user of ours.
+    pub(super) fn user(&self, address: &Address) -> Option<&User> {
+        self.users.get(address)
+    }
+
+    /// Creates or replaces a user.
+    pub(super) fn put_user(&mut self, user: User) {
+        self.users.insert(user.address.clone(), user);
+    }
+
+    /// Removes a user with all devices.
+    pub(super) fn remove_user(&mut self, address: &Address) -> Option<User> {
+        for id in self.by_user.get(address).cloned().unwrap_or_default() {
+            self.remove_device(&id);
+        }
+        self.users.remove(address)
+    }
+
+    /// The profile of a device's app.
+    pub(super) fn profile(&self, device: &Device) -> Option<&AppProfile> {
+        self.profiles.get(device.app.as_ref()?)
+    }
+
+    /// A device.
+    pub(super) fn place(&self, id: &DeviceId) -> Option<&Place> {
+        self.places.get(id)
+    }
+
+    /// The devices of a user, in the order in which they were first seen.
+    pub(super) fn places_of(&self, user: &Address) -> impl Iterator<Item = &Place> {
+        self.by_user
+            .get(user)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.places.get(id))
+    }
+
+    /// All devices.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.places.values()
+    }
+
+    /// How many devices have a binding.
+    pub(super) fn registered(&self) -> usize {
+        self.registered
+    }
+
+    /// Creates or replaces a device; `flow` is where it can be reached now.
+    pub(super) fn put_device(&mut self, device: Device, flow: Option<Flow>) {
+        let id = device.id.clone();
+        let queued = self.detach(&id).map_or(0, |place| place.queued);
+        if let Some(binding) = &device.binding {
+            self.expiries.insert((binding.expires_at, id.clone()));
+            self.registered += 1;
+        }
+        if let Some(flow) = flow {
+            self.by_flow.entry(flow).or_default().push(id.clone());
+        }
+        let siblings = self.by_user.entry(device.user.clone()).or_default();
+        if !siblings.contains(&id) {
+            siblings.push(id.clone());
+        }
+        self.places.insert(
+            id,
+            Place {
+                device,
+                flow,
+                queued,
+            },
+        );
+    }
+
+    /// Changes a device and says what it is then; what was indexed is indexed anew.
+    pub(super) fn update(
+        &mut self,
+        id: &DeviceId,
+        change: impl FnOnce(&mut Device),
+    ) -> Option<Device> {
+        let place = self.places.get(id)?;
+        let (mut device, flow) = (place.device.clone(), place.flow);
+        change(&mut device);
+        self.put_device(device.clone(), flow);
+        Some(device)
+    }
+
+    /// Forgets a device.
+    pub(super) fn remove_device(&mut self, id: &DeviceId) -> Option<Device> {
+        let place = self.detach(id)?;
+        if let Some(siblings) = self.by_user.get_mut(&place.device.user) {
+            siblings.retain(|sibling| sibling != id);
+        }
+        Some(place.device)
+    }
+
+    /// The connection is gone: its devices have no flow any more. Says which.
+    pub(super) fn flow_lost(&mut self, flow: &Flow) -> Vec<DeviceId> {
+        let lost = self.by_flow.remove(flow).unwrap_or_default();
+        for id in &lost {
+            if let Some(place) = self.places.get_mut(id) {
+                place.flow = None;
+            }
+        }
+        lost
+    }
+
+    /// Notes that the queue of a device grew or shrank.
+    pub(super) fn count_queued(&mut self, id: &DeviceId, change: i64) {
+        if let Some(place) = self.places.get_mut(id) {
+            place.queued = place.queued.saturating_add_signed(change);
+        }
+    }
+
+    /// When the next binding expires.
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        self.expiries.first().map(|(at, _)| *at)
+    }
+
+    /// A device whose binding has expired by now; call until there is none.
+    pub(super) fn expired(&self, now: Timestamp) -> Option<DeviceId> {
+        self.expiries
+            .first()
+            .filter(|(at, _)| *at <= now)
+            .map(|(_, id)| id.clone())
+    }
+
+    /// Takes a device out of everything but its user's list.
+    fn detach(&mut self, id: &DeviceId) -> Option<Place> {
+        let place = self.places.remove(id)?;
+        if let Some(binding) = &place.device.binding {
+            self.expiries.remove(&(binding.expires_at, id.clone()));
+            self.registered -= 1;
+        }
+        if let Some(flow) = &place.flow
+            && let Some(devices) = self.by_flow.get_mut(flow)
+        {
+            devices.retain(|device| device != id);
+            if devices.is_empty() {
+                self.by_flow.remove(flow);
+            }
+        }
+        Some(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Binding;
+
+    fn flow(id: u64) -> Flow {
+        let address = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        Flow {
+            transport: Transport::Tcp,
+            local: address(5060),
+            remote: address(40_000),
+            id,
+        }
+    }
+
+    fn bound(id: &str, expires_at: u64) -> Device {
+        let mut device = Device::new(
+            DeviceId(id.to_owned()),
+            Address::new("bob", "localhost").unwrap(),
+            Timestamp(0),
+        );
+        device.binding = Some(Binding {
+            expires_at: Timestamp(expires_at),
+            ..Binding::default()
+        });
+        device
+    }
+
+    #[test]
+    fn a_closed_connection_leaves_the_device_suspended() {
+        let mut location = Location::default();
+        location.put_device(bound("a", 10), Some(flow(1)));
+        let id = DeviceId("a".to_owned());
+        assert_eq!(location.place(&id).unwrap().mode(), Mode::Foreground);
+        assert_eq!(location.flow_lost(&flow(1)), [id.clone()]);
+        assert_eq!(location.place(&id).unwrap().mode(), Mode::Suspended);
+    }
+
+    #[test]
+    fn a_device_that_moved_to_another_connection_survives_the_end_of_the_first() {
+        let mut location = Location::default();
+        location.put_device(bound("a", 10), Some(flow(1)));
+        location.put_device(bound("a", 20), Some(flow(2)));
+        assert!(location.flow_lost(&flow(1)).is_empty());
+        assert_eq!(
+            location.place(&DeviceId("a".to_owned())).unwrap().mode(),
+            Mode::Foreground
+        );
+        assert_eq!(location.registered(), 1);
+    }
+
+    #[test]
+    fn bindings_expire_in_order() {
+        let mut location = Location::default();
+        location.put_device(bound("late", 20), None);
+        location.put_device(bound("soon", 10), None);
+        assert_eq!(location.expired(Timestamp(9)), None);
+        let id = location.expired(Timestamp(10)).unwrap();
+        assert_eq!(id.0, "soon");
+        location.update(&id, |device| device.binding = None);
+        assert_eq!(location.expired(Timestamp(10)), None);
+        assert_eq!(location.next_expiry(), Some(Timestamp(20)));
+        assert_eq!(location.registered(), 1);
+    }
+}

@@ -1,0 +1,359 @@
+//! REGISTER: who is where from now on, and how they are woken (RFC 3261 §10.3, RFC 8599 §5.3).
+
+use super::{
+    CallRole,
+    auth::{Realm, Sender},
+    ids::digest_of,
+    saving::AfterCommit,
+};
+use domain::{
+    Address, AppProfile, Binding, Change, Channel, Device, DeviceId, Generation, Provider,
+    Timestamp, change::HistoryEntry,
+};
+use sip::{
+    Flow, HeaderName, Message, NameAddr, Uri,
+    endpoint::ServerTxn,
+    push::{PushParams, PushRequest, feature_caps},
+    registrar,
+};
+
+/// RFC 8599 §8.1: the status that says that we cannot wake the device.
+const PUSH_NOT_SUPPORTED: (u16, &str) = (555, "Push Notification Service Not Supported");
+
+/// An app profile with what names it in a Contact.
+#[derive(Clone, Debug)]
+pub struct AppKey {
+    /// The profile.
+    pub profile: AppProfile,
+    /// What `pn-param` says for it: `TEAM.bundle` (RFC 8599 §10) or the Firebase project (RFC 8599 §11).
+    pub param: String,
+}
+
+/// What a Contact says of push, understood.
+struct PushGrant {
+    profile: AppProfile,
+    tokens: Vec<(Channel, String)>,
+}
+
+impl CallRole {
+    pub(super) fn register(&mut self, txn: ServerTxn, flow: Flow, request: &Message) {
+        let Some(user) = request.to().ok().and_then(|to| self.local_address(&to.uri)) else {
+            return self.answer(txn, 404, "Not An Address Of This Server");
+        };
+        match self.admit(txn, flow, request, Realm::Server) {
+            Some(Sender::User(sender)) if sender == user => {}
+            Some(_) => return self.answer(txn, 403, "Register Yourself Only"),
+            None => return,
+        }
+        if self.location.user(&user).is_none() {
+            return self.answer(txn, 404, "No Such User");
+        }
+        let grants = match self.push_grants(request) {
+            Ok(grants) => grants,
+            Err(refused) => {
+                tracing::warn!(%user, from = %flow.remote, refused, "push parameters of no configured app");
+                return self.answer(txn, PUSH_NOT_SUPPORTED.0, PUSH_NOT_SUPPORTED.1);
+            }
+        };
+        let existing: Vec<_> = self
+            .location
+            .places_of(&user)
+            .filter_map(|place| known_binding(&place.device))
+            .collect();
+        let now = self.now.wall.0;
+        let outcome = match registrar::apply(&existing, request, now, &self.settings.registrar) {
+            Ok(outcome) => outcome,
+            Err(reject) => {
+                let response = reject
+                    .response(request)
+                    .to_tag(&self.endpoint.local_tag(txn))
+                    .build();
+                return self.endpoint.respond(self.now.instant, txn, &response);
+            }
+        };
+        let mut response = outcome
+            .response(request, now)
+            .to_tag(&self.endpoint.local_tag(txn));
+        for provider in self.providers_named(request, &grants) {
+            response = response.header(HeaderName::FeatureCaps, feature_caps(provider));
+        }
+        let user_agent = request
+            .header_text(HeaderName::UserAgent)
+            .unwrap_or_default();
+        let mut changes = Vec::new();
+        let mut after = AfterCommit {
+            since: Some(self.now.instant),
+            answer: Some((txn, response.build())),
+            ..AfterCommit::default()
+        };
+        for change in outcome.changes {
+            self.bind(&user, flow, user_agent, change, &mut changes, &mut after);
+        }
+        self.commit(changes, after);
+    }
+
+    /// Carries one change of the registrar over to the device that it is about.
+    fn bind(
+        &mut self,
+        user: &Address,
+        flow: Flow,
+        user_agent: &str,
+        change: registrar::Change,
+        changes: &mut Vec<Change>,
+        after: &mut AfterCommit,
+    ) {
+        let (old, new) = match change {
+            registrar::Change::Added(new) => (None, Some(new)),
+            registrar::Change::Refreshed { old, new }
+            | registrar::Change::Replaced { old, new } => (Some(old), Some(new)),
+            registrar::Change::Removed(old) => (Some(old), None),
+        };
+        let known = old.as_ref().and_then(|old| self.device_of(user, old));
+        let Some(new) = new else {
+            let Some(id) = known else { return };
+            self.unbind(&id, "unregistered", changes);
+            return;
+        };
+        let id = known.unwrap_or_else(|| device_id(user, &key_of(&new)));
+        let place = self.location.place(&id);
+        // Over the same flow it is the same place, whatever the contact says; behind a proxy the contact tells.
+        let fresh = place.is_none_or(|place| {
+            let moved = |bound: &Binding| {
+                !new.path.is_empty() && contact_uri(&bound.contact) != new.contact
+            };
+            place.flow != Some(flow) || place.device.binding.as_ref().is_none_or(moved)
+        });
+        let mut device = place.map_or_else(
+            || Device::new(id.clone(), user.clone(), self.now.wall),
+            |place| place.device.clone(),
+        );
+        let first = place.is_none();
+        device.seen_at = self.now.wall;
+        if fresh {
+            // What the client said over its last connection says nothing about this one.
+            device.word = None;
+        }
+        if let Some(grant) = new.push.as_ref().and_then(|push| self.push_grant(push)) {
+            device.app = Some(grant.profile.app);
+            for (channel, token) in grant.tokens {
+                if device.give_token(channel, &token, self.now.wall) {
+                    changes.push(history(
+                        &id,
+                        self.now.wall,
+                        format!("new {} token {}", channel.name(), shown(&token)),
+                    ));
+                }
+            }
+        }
+        if first || device.binding.is_none() {
+            let what = format!(
+                "registered over {} from {}",
+                flow.transport.as_str(),
+                flow.remote
+            );
+            changes.push(history(&id, self.now.wall, what));
+        }
+        device.binding = Some(Binding {
+            contact: format!("<{}>{}", new.contact, new.params),
+            source: format!("{}/{}", flow.transport.as_str().to_lowercase(), flow.remote),
+            q: new.q,
+            expires_at: Timestamp(new.expires_at_ms),
+            call_id: new.call_id,
+            cseq: new.cseq,
+            path: new.path,
+            user_agent: user_agent.chars().take(128).collect(),
+        });
+        changes.push(Change::PutDevice(Box::new(device.clone())));
+        self.location.put_device(device, Some(flow));
+        if first && self.unclaimed.remove(user) {
+            changes.push(Change::AdoptQueue {
+                user: user.clone(),
+                device: id.clone(),
+            });
+        }
+        after.returned.push((id, fresh));
+    }
+
+    /// The device that holds a binding.
+    fn device_of(&self, user: &Address, binding: &registrar::Binding) -> Option<DeviceId> {
+        let holds = |device: &Device| {
+            known_binding(device).is_some_and(|known| known.key() == binding.key())
+        };
+        self.location
+            .places_of(user)
+            .find(|place| holds(&place.device))
+            .map(|place| place.device.id.clone())
+    }
+
+    /// Takes the binding off a device: it is not called and not pushed to any more (RFC 8599 §5.6.1). Its queue stays.
+    pub(super) fn unbind(&mut self, id: &DeviceId, why: &str, changes: &mut Vec<Change>) {
+        let flowless = self.location.update(id, |device| device.binding = None);
+        if let Some(device) = flowless {
+            self.location.put_device(device.clone(), None);
+            changes.push(Change::PutDevice(Box::new(device)));
+            changes.push(history(id, self.now.wall, why.to_owned()));
+        }
+    }
+
+    pub(super) fn expire_bindings(&mut self) {
+        let mut changes = Vec::new();
+        while let Some(id) = self.location.expired(self.now.wall) {
+            tracing::info!(device = %id, "registration expired");
+            self.unbind(&id, "registration expired", &mut changes);
+        }
+        if !changes.is_empty() {
+            self.commit(changes, AfterCommit::default());
+        }
+    }
+
+    /// What every Contact says of push; `Err` names one that no app of ours matches.
+    fn push_grants(&self, request: &Message) -> Result<Vec<PushGrant>, String> {
+        let Ok(sip::Contacts::List(contacts)) = request.contacts() else {
+            return Ok(Vec::new());
+        };
+        let mut grants = Vec::new();
+        for contact in contacts {
+            match PushRequest::of(&contact.uri) {
+                PushRequest::Wake(params) => {
+                    let named =
+                        format!("pn-provider={} pn-param={}", params.provider, params.param);
+                    grants.push(self.push_grant(&params).ok_or(named)?);
+                }
+                PushRequest::Query(Some(provider))
+                    if !self
+                        .apps
+                        .iter()
+                        .any(|app| app.profile.provider.name() == provider) =>
+                {
+                    return Err(format!("pn-provider={provider}"));
+                }
+                PushRequest::Query(_) | PushRequest::None | PushRequest::Outdated => {}
+            }
+        }
+        Ok(grants)
+    }
+
+    fn push_grant(&self, params: &PushParams) -> Option<PushGrant> {
+        let of_provider = || {
+            self.apps
+                .iter()
+                .filter(|app| app.profile.provider.name() == params.provider)
+        };
+        // The parameter alone, or with the services after the app's own name.
+        let whole = of_provider().find(|app| app.param == params.param);
+        let app = whole.or_else(|| of_provider().find(|app| app.param == params.app()))?;
+        let channel = |service: Option<&str>| match service {
+            Some("voip") => Some(Channel::Voip),
+            Some("remote" | "message") => Some(Channel::Message),
+            _ => None,
+        };
+        let mut tokens = Vec::new();
+        for token in params.tokens() {
+            let token_for = |channel| (channel, token.token.to_owned());
+            match (
+                channel(token.service),
+                app.profile.provider,
+                app.profile.generation,
+            ) {
+                (Some(channel), ..) => tokens.push(token_for(channel)),
+                // Google has one token for everything.
+                (None, Provider::Fcm, _) => {
+                    tokens.extend([token_for(Channel::Voip), token_for(Channel::Message)])
+                }
+                // Apple's topic without a service is that of messages.
+                (None, Provider::Apns, Generation::SingleChannel | Generation::DualChannel) => {
+                    tokens.push(token_for(Channel::Message))
+                }
+            }
+        }
+        Some(PushGrant {
+            profile: app.profile.clone(),
+            tokens,
+        })
+    }
+
+    /// The providers to be named in Feature-Caps: those that were granted, or asked for (RFC 8599 §5.2, §5.4).
+    fn providers_named(&self, request: &Message, grants: &[PushGrant]) -> Vec<&'static str> {
+        let mut named: Vec<_> = grants
+            .iter()
+            .map(|grant| grant.profile.provider.name())
+            .collect();
+        if let Ok(sip::Contacts::List(contacts)) = request.contacts() {
+            for contact in contacts {
+                if let PushRequest::Query(asked) = PushRequest::of(&contact.uri) {
+                    let ours = self.apps.iter().map(|app| app.profile.provider.name());
+                    named.extend(
+                        ours.filter(|name| asked.as_deref().is_none_or(|asked| asked == *name)),
+                    );
+                }
+            }
+        }
+        named.sort_unstable();
+        named.dedup();
+        named
+    }
+}
+
+/// The id of the device that a user's client names so: short, the same every time, never another user's. An app with
+/// two accounts is two devices.
+pub fn device_id(user: &Address, key: &str) -> DeviceId {
+    DeviceId(format!(
+        "{}-{}",
+        user.name(),
+        &digest_of(&[user.as_str(), key])[..10]
+    ))
+}
+
+/// By what a client names its device: its instance (RFC 5626 §4.1), its push token, else its contact.
+fn key_of(binding: &registrar::Binding) -> String {
+    match (&binding.instance, &binding.push) {
+        (Some(instance), _) => instance_key(instance),
+        (None, Some(push)) => format!("{}:{}", push.provider, push.prid),
+        (None, None) => binding.contact.clone(),
+    }
+}
+
+/// An instance id without what every one of them has: the bare UUID, as in the device API.
+pub fn instance_key(instance: &str) -> String {
+    let instance = instance.trim_matches(['<', '>']);
+    instance
+        .strip_prefix("urn:uuid:")
+        .unwrap_or(instance)
+        .to_lowercase()
+}
+
+/// The binding of a device as the registrar knows it.
+fn known_binding(device: &Device) -> Option<registrar::Binding> {
+    let bound = device.binding.as_ref()?;
+    let contact = NameAddr::parse(bound.contact.as_bytes())?;
+    Some(registrar::Binding {
+        q: bound.q,
+        expires_at_ms: bound.expires_at.0,
+        call_id: bound.call_id.clone(),
+        cseq: bound.cseq,
+        path: bound.path.clone(),
+        ..registrar::Binding::of(&contact)
+    })
+}
+
+/// The URI in a contact as it is kept.
+pub(super) fn contact_uri(contact: &str) -> String {
+    NameAddr::parse(contact.as_bytes()).map_or_else(String::new, |contact| {
+        let uri: Uri<'_> = contact.uri;
+        uri.as_str().to_owned()
+    })
+}
+
+pub(super) fn history(device: &DeviceId, at: Timestamp, what: String) -> Change {
+    Change::History(HistoryEntry {
+        device: device.clone(),
+        at,
+        what,
+    })
+}
+
+/// As much of a token as a person needs to recognise it.
+pub(super) fn shown(token: &str) -> String {
+    let start: String = token.chars().take(8).collect();
+    format!("{start}… ({} characters)", token.chars().count())
+}
