@@ -1,3 +1,4 @@
 //! Simulated platform clouds and simulated phones that keep the platforms' real rules.
 
 pub mod cloud;
+pub mod phone;

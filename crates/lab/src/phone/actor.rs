@@ -28,9 +28,19 @@ const MOST_OUTGOING: usize = 256;
 
 /// What the handle asks for.
 pub(super) enum Command {
-    Order { order: Order, reply: Reply },
-    Call { uri: String, reply: oneshot::Sender<Result<String, PhoneError>> },
-    Send { uri: String, text: String, reply: oneshot::Sender<Result<u16, PhoneError>> },
+    Order {
+        order: Order,
+        reply: Reply,
+    },
+    Call {
+        uri: String,
+        reply: oneshot::Sender<Result<String, PhoneError>>,
+    },
+    Send {
+        uri: String,
+        text: String,
+        reply: oneshot::Sender<Result<u16, PhoneError>>,
+    },
 }
 
 /// A command that answers with nothing but success.
@@ -69,7 +79,9 @@ pub(super) enum Purpose {
     /// The INVITE of this call.
     Invite(String),
     Bye,
-    Message { reply: oneshot::Sender<Result<u16, PhoneError>> },
+    Message {
+        reply: oneshot::Sender<Result<u16, PhoneError>>,
+    },
 }
 
 /// What becomes due.
@@ -150,7 +162,10 @@ impl Actor {
     pub(super) async fn run(mut self) {
         loop {
             match self.wake().await {
-                Wake::Command(Some(Command::Order { order: Order::Shutdown, reply })) => {
+                Wake::Command(Some(Command::Order {
+                    order: Order::Shutdown,
+                    reply,
+                })) => {
                     self.close_session().await;
                     self.tasks.shutdown().await;
                     let _ = reply.send(Ok(()));
@@ -168,7 +183,12 @@ impl Actor {
     }
 
     async fn wake(&mut self) -> Wake {
-        let due = self.timers.next().into_iter().chain(self.session.as_ref().and_then(Session::next_timeout)).min();
+        let due = self
+            .timers
+            .next()
+            .into_iter()
+            .chain(self.session.as_ref().and_then(Session::next_timeout))
+            .min();
         let time = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -294,7 +314,10 @@ impl Actor {
     }
 
     async fn on_net(&mut self, event: net::Event) {
-        let lost = self.session.as_mut().is_some_and(|session| session.handle(event));
+        let lost = self
+            .session
+            .as_mut()
+            .is_some_and(|session| session.handle(event));
         self.settle();
         if !lost {
             return;
@@ -359,7 +382,11 @@ impl Actor {
 
     fn on_response(&mut self, txn: ClientTxn, response: &Message) {
         let status = response.status().unwrap_or_default();
-        if let Some(Outgoing { purpose: Purpose::Invite(call), .. }) = self.outgoing.get(&txn) {
+        if let Some(Outgoing {
+            purpose: Purpose::Invite(call),
+            ..
+        }) = self.outgoing.get(&txn)
+        {
             let call = call.clone();
             match status {
                 ..200 => return self.on_progress(&call, status),
@@ -375,18 +402,24 @@ impl Actor {
         };
         match sent.purpose {
             Purpose::Register => self.on_register_response(sent, response),
-            _ if matches!(status, 401 | 407) && sent.round_trips == 1 => self.send_with_credentials(sent, response),
-            Purpose::Message { reply } if status < 300 => self.on_message_sent(&sent.request, status, reply),
+            _ if matches!(status, 401 | 407) && sent.round_trips == 1 => {
+                self.send_with_credentials(sent, response)
+            }
+            Purpose::Message { reply } if status < 300 => {
+                self.on_message_sent(&sent.request, status, reply)
+            }
             _ => self.on_failed(sent, status, &String::from_utf8_lossy(response.reason())),
         }
     }
 
-    fn on_failed(&mut self, sent: Outgoing, status: u16, reason: &str) {
+    pub(super) fn on_failed(&mut self, sent: Outgoing, status: u16, reason: &str) {
         let reason = reason.to_owned();
         match sent.purpose {
             Purpose::Register => self.registration_failed(status, reason),
             Purpose::Invite(call) => self.on_call_failed(&call, status, reason),
-            Purpose::Message { reply } => drop(reply.send(Err(PhoneError::Refused { status, reason }))),
+            Purpose::Message { reply } => {
+                drop(reply.send(Err(PhoneError::Refused { status, reason })))
+            }
             Purpose::Bye => {}
         }
     }
@@ -394,7 +427,11 @@ impl Actor {
     /// Sends a request of ours; what becomes of it finds its way by `purpose`.
     pub(super) fn send(&mut self, outgoing: Outgoing) -> Option<ClientTxn> {
         let session = self.session.as_mut()?;
-        let sent = if self.outgoing.len() < MOST_OUTGOING { session.request(&outgoing.request).ok() } else { None };
+        let sent = if self.outgoing.len() < MOST_OUTGOING {
+            session.request(&outgoing.request).ok()
+        } else {
+            None
+        };
         match sent {
             Some(txn) => {
                 self.outgoing.insert(txn, outgoing);
@@ -406,12 +443,15 @@ impl Actor {
 
     /// The call's INVITE needs no more answers.
     pub(super) fn forget_invite(&mut self, call: &str) {
-        self.outgoing.retain(|_, sent| !matches!(&sent.purpose, Purpose::Invite(of) if of == call));
+        self.outgoing
+            .retain(|_, sent| !matches!(&sent.purpose, Purpose::Invite(of) if of == call));
     }
 
     pub(super) fn respond(&mut self, txn: sip::endpoint::ServerTxn, status: u16, reason: &str) {
         if let Some(session) = &mut self.session {
-            session.endpoint().answer(Instant::now(), txn, status, reason);
+            session
+                .endpoint()
+                .answer(Instant::now(), txn, status, reason);
         }
     }
 }
@@ -433,7 +473,8 @@ impl Timers {
 
     /// A sleeping app's timers do not run; that the platform waits for a call does not depend on the app.
     fn clear_but_expected(&mut self) {
-        self.0.retain(|(_, timer)| matches!(timer, Timer::Expected(_)));
+        self.0
+            .retain(|(_, timer)| matches!(timer, Timer::Expected(_)));
     }
 
     fn next(&self) -> Option<Instant> {

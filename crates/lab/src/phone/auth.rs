@@ -20,7 +20,12 @@ impl Auth {
     }
 
     /// Credentials for a request, with the kept nonce; `None` before the first challenge.
-    pub(super) fn credentials(&mut self, phone: &PhoneConfig, method: Method<'_>, uri: &str) -> Option<String> {
+    pub(super) fn credentials(
+        &mut self,
+        phone: &PhoneConfig,
+        method: Method<'_>,
+        uri: &str,
+    ) -> Option<String> {
         let (challenge, uses) = self.kept.as_mut()?;
         *uses += 1;
         Some(answer(challenge, *uses, phone, method, uri))
@@ -38,15 +43,27 @@ pub(super) fn answer_once(
     Some((header, answer(&challenge, 1, phone, method, uri)))
 }
 
-fn answer(challenge: &Challenge, uses: u32, phone: &PhoneConfig, method: Method<'_>, uri: &str) -> String {
-    let login = Login { user: &phone.user, password: &phone.password };
+fn answer(
+    challenge: &Challenge,
+    uses: u32,
+    phone: &PhoneConfig,
+    method: Method<'_>,
+    uri: &str,
+) -> String {
+    let login = Login {
+        user: &phone.user,
+        password: &phone.password,
+    };
     challenge.answer(login, method, uri, uses, &entropy::hex(8))
 }
 
 fn challenge(response: &Message) -> Option<(HeaderName<'static>, Challenge)> {
     let (asked, answered) = match response.status()? {
         401 => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
-        407 => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
+        407 => (
+            HeaderName::ProxyAuthenticate,
+            HeaderName::ProxyAuthorization,
+        ),
         _ => return None,
     };
     Some((answered, Challenge::strongest(response.headers(asked))?))

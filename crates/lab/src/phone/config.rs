@@ -74,7 +74,13 @@ pub struct Tokens {
 
 impl PhoneConfig {
     /// A dual-channel phone with one token, made up, that registers with `server`; every field can be set afterwards.
-    pub fn new(user: &str, password: &str, domain: &str, server: (Transport, SocketAddr), service: PushService) -> Self {
+    pub fn new(
+        user: &str,
+        password: &str,
+        domain: &str,
+        server: (Transport, SocketAddr),
+        service: PushService,
+    ) -> Self {
         let tokens = Tokens::made_up(&service, Generation::DualChannel);
         Self {
             user: user.to_owned(),
@@ -152,7 +158,10 @@ impl PhoneConfig {
         if voip == message {
             return vec![(voip.clone(), None)];
         }
-        vec![(voip.clone(), Some(Channel::Voip)), (message.clone(), Some(Channel::Message))]
+        vec![
+            (voip.clone(), Some(Channel::Voip)),
+            (message.clone(), Some(Channel::Message)),
+        ]
     }
 }
 
@@ -161,10 +170,18 @@ impl Tokens {
     pub fn made_up(service: &PushService, generation: Generation) -> Self {
         let token = || match service {
             PushService::Apns { .. } => super::entropy::hex(32),
-            PushService::Fcm { .. } => format!("{}:APA91b{}", super::entropy::hex(11), super::entropy::hex(64)),
+            PushService::Fcm { .. } => format!(
+                "{}:APA91b{}",
+                super::entropy::hex(11),
+                super::entropy::hex(64)
+            ),
         };
         let voip = token();
-        let two = matches!(service, PushService::Apns { .. }) && generation == Generation::DualChannel;
-        Self { message: if two { token() } else { voip.clone() }, voip }
+        let two =
+            matches!(service, PushService::Apns { .. }) && generation == Generation::DualChannel;
+        Self {
+            message: if two { token() } else { voip.clone() },
+            voip,
+        }
     }
 }

@@ -21,7 +21,11 @@ impl DeviceApi {
     /// The phone's client, if it is configured with a device API.
     pub(super) fn of(phone: &Arc<PhoneConfig>) -> Option<Self> {
         let url = phone.device_api.as_ref()?.trim_end_matches('/').to_owned();
-        Some(Self { url, phone: phone.clone(), token: Arc::default() })
+        Some(Self {
+            url,
+            phone: phone.clone(),
+            token: Arc::default(),
+        })
     }
 
     /// Hands over what the server needs to push to this device.
@@ -47,21 +51,31 @@ impl DeviceApi {
 
     /// Says which mode the app is in: the server's most trusted source.
     pub(super) async fn mode(&self, mode: &str) -> Result<(), PhoneError> {
-        self.call(Method::POST, "/mode", &json!({ "mode": mode })).await
+        self.call(Method::POST, "/mode", &json!({ "mode": mode }))
+            .await
     }
 
     /// Calls a path below this device, signing in first, and again when the token has expired.
     async fn call(&self, method: Method, path: &str, body: &Value) -> Result<(), PhoneError> {
-        let url = format!("{}/api/v1/me/devices/{}{path}", self.url, self.phone.instance);
+        let url = format!(
+            "{}/api/v1/me/devices/{}{path}",
+            self.url, self.phone.instance
+        );
         let ask = async |renew| {
             let token = self.token(renew).await?;
-            net::http::request(method.clone(), &url, Some(&token), Some(body)).await.map_err(PhoneError::from)
+            net::http::request(method.clone(), &url, Some(&token), Some(body))
+                .await
+                .map_err(PhoneError::from)
         };
         let mut answer = ask(false).await?;
         if answer.0 == StatusCode::UNAUTHORIZED {
             answer = ask(true).await?;
         }
-        if answer.0.is_success() { Ok(()) } else { Err(refused(answer.0, &answer.1)) }
+        if answer.0.is_success() {
+            Ok(())
+        } else {
+            Err(refused(answer.0, &answer.1))
+        }
     }
 
     async fn token(&self, renew: bool) -> Result<String, PhoneError> {

@@ -3,7 +3,9 @@
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 fn fill(bytes: &mut [u8]) {
-    SystemRandom::new().fill(bytes).expect("the system has entropy");
+    SystemRandom::new()
+        .fill(bytes)
+        .expect("the system has entropy");
 }
 
 /// 16 random bytes.
@@ -17,7 +19,11 @@ pub(super) fn seed() -> [u8; 16] {
 pub(super) fn hex(count: usize) -> String {
     let mut bytes = vec![0; count];
     fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+    bytes
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 /// A random UUID (RFC 9562 §5.4).
@@ -26,5 +32,12 @@ pub(super) fn uuid() -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex = bytes.map(|byte| format!("{byte:02x}")).concat();
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-")
 }

@@ -213,7 +213,10 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn new() -> Self {
-        Self { kept: Arc::default(), next: watch::Sender::new(0) }
+        Self {
+            kept: Arc::default(),
+            next: watch::Sender::new(0),
+        }
     }
 
     pub(super) fn write(&self, event: PhoneEvent) {
@@ -223,12 +226,21 @@ impl Log {
             kept.pop_front();
         }
         let seq = *self.next.borrow();
-        kept.push_back(Entry { seq, at: now(), instant: Instant::now(), event });
+        kept.push_back(Entry {
+            seq,
+            at: now(),
+            instant: Instant::now(),
+            event,
+        });
         self.next.send_replace(seq + 1);
     }
 
     pub(super) fn since(&self, seq: u64) -> Vec<Entry> {
-        self.kept().iter().filter(|entry| entry.seq >= seq).cloned().collect()
+        self.kept()
+            .iter()
+            .filter(|entry| entry.seq >= seq)
+            .cloned()
+            .collect()
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -264,6 +276,8 @@ impl Log {
 }
 
 fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }

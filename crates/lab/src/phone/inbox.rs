@@ -74,7 +74,13 @@ impl Inbox {
         channel: Option<Channel>,
         keys: Option<KeyPair>,
     ) -> Result<Self, PhoneError> {
-        let mut inbox = Self { lab: lab.trim_end_matches('/').to_owned(), token, channel, keys, after: 0 };
+        let mut inbox = Self {
+            lab: lab.trim_end_matches('/').to_owned(),
+            token,
+            channel,
+            keys,
+            after: 0,
+        };
         while let Some(newest) = inbox.ask(0).await?.last() {
             inbox.after = newest.seq;
         }
@@ -111,7 +117,10 @@ impl Inbox {
         let url = format!("{}/notifications?{query}", self.lab);
         let (status, body) = net::http::request(Method::GET, &url, None, None).await?;
         if status != StatusCode::OK {
-            return Err(PhoneError::Lab(format!("{status}: {}", String::from_utf8_lossy(&body))));
+            return Err(PhoneError::Lab(format!(
+                "{status}: {}",
+                String::from_utf8_lossy(&body)
+            )));
         }
         serde_json::from_slice(&body).map_err(|error| PhoneError::Lab(error.to_string()))
     }
@@ -131,7 +140,11 @@ impl Inbox {
             None => (None, None),
         };
         Push {
-            channel: self.channel.unwrap_or(if kind.starts_with("call") { Channel::Voip } else { Channel::Message }),
+            channel: self.channel.unwrap_or(if kind.starts_with("call") {
+                Channel::Voip
+            } else {
+                Channel::Message
+            }),
             call: text("call").filter(|call| !call.is_empty()),
             tracking: text("tracking"),
             unread: number("unread"),

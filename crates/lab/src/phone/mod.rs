@@ -64,7 +64,12 @@ impl Phone {
         let device_api = DeviceApi::of(&config);
         let actor = Actor::new(config.clone(), log.clone(), device_api.clone(), inbox).await?;
         tokio::spawn(actor.run());
-        Ok(Self { config, commands, log, device_api })
+        Ok(Self {
+            config,
+            commands,
+            log,
+            device_api,
+        })
     }
 
     /// What it is.
@@ -119,7 +124,14 @@ impl Phone {
     /// Calls somebody; gives the call's name at once. What becomes of it is an event.
     pub async fn call(&self, uri: &str) -> Result<String, PhoneError> {
         let (reply, answer) = oneshot::channel();
-        self.command(Command::Call { uri: uri.to_owned(), reply }, answer).await
+        self.command(
+            Command::Call {
+                uri: uri.to_owned(),
+                reply,
+            },
+            answer,
+        )
+        .await
     }
 
     /// Sends a text message; gives the server's status: 200 delivered, 202 kept.
@@ -128,7 +140,15 @@ impl Phone {
     /// [`PhoneError::Refused`] with any other final status.
     pub async fn send_message(&self, uri: &str, text: &str) -> Result<u16, PhoneError> {
         let (reply, answer) = oneshot::channel();
-        self.command(Command::Send { uri: uri.to_owned(), text: text.to_owned(), reply }, answer).await
+        self.command(
+            Command::Send {
+                uri: uri.to_owned(),
+                text: text.to_owned(),
+                reply,
+            },
+            answer,
+        )
+        .await
     }
 
     /// The app dies: no word to the server, nothing remembered but what the platform and the disk keep. A call push
@@ -189,8 +209,21 @@ impl Phone {
         let found = self.log.find(seq, patience, wanted).await;
         found.ok_or_else(|| PhoneError::Waited {
             patience,
-            happened: self.log.since(seq).into_iter().map(|entry| entry.event).collect(),
+            happened: self
+                .log
+                .since(seq)
+                .into_iter()
+                .map(|entry| entry.event)
+                .collect(),
         })
+    }
+
+    /// Returns when there is an entry number `seq`.
+    pub async fn changed(&self, seq: u64) {
+        // Far away, but not so far that the clock overflows.
+        self.log
+            .find(seq, Duration::from_hours(24 * 365), |_| true)
+            .await;
     }
 
     async fn order(&self, order: Order) -> Result<(), PhoneError> {
@@ -203,7 +236,10 @@ impl Phone {
         command: Command,
         answer: oneshot::Receiver<Result<T, PhoneError>>,
     ) -> Result<T, PhoneError> {
-        self.commands.send(command).await.map_err(|_| PhoneError::Off)?;
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| PhoneError::Off)?;
         answer.await.map_err(|_| PhoneError::Off)?
     }
 }

@@ -37,10 +37,13 @@ impl Actor {
         match (push.kind.as_str(), push.call.clone()) {
             ("call", Some(call)) => self.on_call_pushed(call, push.caller).await,
             (kind, _) if push.channel == Channel::Voip && self.phone.has_callkit_rule() => {
-                self.kill(format!("a VoIP push that is no call (kind `{kind}`)")).await;
+                self.kill(format!("a VoIP push that is no call (kind `{kind}`)"))
+                    .await;
             }
             ("call_cancelled", Some(call)) => self.on_cancel_pushed(&call),
-            (kind, _) if self.is_foreground() => tracing::debug!(kind, "not shown: the app is in front"),
+            (kind, _) if self.is_foreground() => {
+                tracing::debug!(kind, "not shown: the app is in front")
+            }
             _ => self.log.write(PhoneEvent::NotificationShown {
                 kind: push.kind,
                 from: push.caller,
@@ -58,19 +61,34 @@ impl Actor {
         let live = self.mode == Mode::Foreground;
         let callkit = self.phone.has_callkit_rule() && !live;
         if callkit {
-            let caller = caller.unwrap_or_else(|| Caller { name: "Unknown".to_owned(), number: String::new() });
+            let caller = caller.unwrap_or_else(|| Caller {
+                name: "Unknown".to_owned(),
+                number: String::new(),
+            });
             let Caller { name, number } = caller;
-            self.log.write(PhoneEvent::CallKitRinging { call: call.clone(), name, number });
+            self.log.write(PhoneEvent::CallKitRinging {
+                call: call.clone(),
+                name,
+                number,
+            });
         }
         if self.expected.len() < MOST_EXPECTED {
-            self.timers.replace(Timer::Expected(call.clone()), self.phone.call_patience);
-            self.expected.push(Expected { call, callkit, answered: false, live });
+            self.timers
+                .replace(Timer::Expected(call.clone()), self.phone.call_patience);
+            self.expected.push(Expected {
+                call,
+                callkit,
+                answered: false,
+                live,
+            });
         }
         if !live {
             // An app that is woken comes to the foreground by itself, on every platform.
             match self.open(true).await {
                 Ok(()) => self.register(None),
-                Err(error) => self.log.write(PhoneEvent::RegistrationFailed { why: error.to_string() }),
+                Err(error) => self.log.write(PhoneEvent::RegistrationFailed {
+                    why: error.to_string(),
+                }),
             }
         }
     }
@@ -78,13 +96,19 @@ impl Actor {
     /// Only Android is told: its app has nothing to close if it never rang. A call that rings is ended by its CANCEL.
     fn on_cancel_pushed(&mut self, call: &str) {
         if self.take_expected(call).is_some() {
-            self.log.write(PhoneEvent::Cancelled { call: call.to_owned(), reason: Some("push".to_owned()) });
+            self.log.write(PhoneEvent::Cancelled {
+                call: call.to_owned(),
+                reason: Some("push".to_owned()),
+            });
         }
     }
 
     /// The push of this call, if its INVITE was still to come.
     pub(super) fn take_expected(&mut self, call: &str) -> Option<Expected> {
-        let place = self.expected.iter().position(|expected| expected.call == call)?;
+        let place = self
+            .expected
+            .iter()
+            .position(|expected| expected.call == call)?;
         self.timers.cancel(&Timer::Expected(call.to_owned()));
         Some(self.expected.swap_remove(place))
     }
@@ -95,12 +119,17 @@ impl Actor {
             return;
         };
         if expected.callkit {
-            self.log.write(PhoneEvent::CallKitClosed { call: call.to_owned() });
+            self.log.write(PhoneEvent::CallKitClosed {
+                call: call.to_owned(),
+            });
         }
         if self.phone.has_callkit_rule() {
-            self.kill(format!("a VoIP push whose call never came: {call}")).await;
+            self.kill(format!("a VoIP push whose call never came: {call}"))
+                .await;
         } else {
-            self.log.write(PhoneEvent::WokenForNothing { call: call.to_owned() });
+            self.log.write(PhoneEvent::WokenForNothing {
+                call: call.to_owned(),
+            });
         }
     }
 

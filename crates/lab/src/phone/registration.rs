@@ -76,7 +76,9 @@ impl Registration {
             .header(HeaderName::Supported, "path")
             .header(HeaderName::UserAgent, user_agent(phone));
         match self.auth.credentials(phone, Method::Register, &uri) {
-            Some(credentials) => request.header(HeaderName::Authorization, credentials).build(),
+            Some(credentials) => request
+                .header(HeaderName::Authorization, credentials)
+                .build(),
             None => request.build(),
         }
     }
@@ -84,7 +86,12 @@ impl Registration {
 
 /// As the app calls itself.
 pub(super) fn user_agent(phone: &PhoneConfig) -> String {
-    format!("{} ({}; {:?}) reveille-lab", phone.client, phone.app(), phone.platform())
+    format!(
+        "{} ({}; {:?}) reveille-lab",
+        phone.client,
+        phone.app(),
+        phone.platform()
+    )
 }
 
 impl Actor {
@@ -109,7 +116,11 @@ impl Actor {
         };
         self.registration.under_way = true;
         let request = self.registration.request(&self.phone, session, expires);
-        self.send(Outgoing { request, round_trips: 1, purpose: Purpose::Register });
+        self.send(Outgoing {
+            request,
+            round_trips: 1,
+            purpose: Purpose::Register,
+        });
     }
 
     /// A final answer to a REGISTER.
@@ -121,17 +132,27 @@ impl Actor {
                 self.registered(Ok(()));
             }
             200..300 => {
-                let expires = granted(response, &self.phone.instance).unwrap_or(self.registration.expires);
-                self.log.write(PhoneEvent::Registered { expires, round_trips: sent.round_trips });
+                let expires =
+                    granted(response, &self.phone.instance).unwrap_or(self.registration.expires);
+                self.log.write(PhoneEvent::Registered {
+                    expires,
+                    round_trips: sent.round_trips,
+                });
                 self.registration.failures = 0;
-                self.timers.replace(Timer::Register, Duration::from_secs((expires / 2).max(1)));
+                self.timers
+                    .replace(Timer::Register, Duration::from_secs((expires / 2).max(1)));
                 self.registered(Ok(()));
             }
-            401 | 407 if sent.round_trips < MOST_ROUND_TRIPS && self.registration.auth.learn(response) => {
+            401 | 407
+                if sent.round_trips < MOST_ROUND_TRIPS
+                    && self.registration.auth.learn(response) =>
+            {
                 self.register_again(sent, None);
             }
             423 if sent.round_trips < MOST_ROUND_TRIPS => {
-                let least = response.header_text(HeaderName::MinExpires).and_then(|text| text.trim().parse().ok());
+                let least = response
+                    .header_text(HeaderName::MinExpires)
+                    .and_then(|text| text.trim().parse().ok());
                 self.registration.expires = least.unwrap_or(self.registration.expires * 2);
                 self.register_again(sent, Some(self.registration.expires));
             }
@@ -145,21 +166,31 @@ impl Actor {
     fn register_again(&mut self, sent: Outgoing, expires: Option<u64>) {
         let registration = &mut self.registration;
         registration.cseq += 1;
-        let mut edit = Edit::new(&sent.request).set(HeaderName::CSeq, format!("{} REGISTER", registration.cseq));
+        let mut edit = Edit::new(&sent.request)
+            .set(HeaderName::CSeq, format!("{} REGISTER", registration.cseq));
         let uri = sent.request.request_uri();
-        if let Some(credentials) = registration.auth.credentials(&self.phone, Method::Register, uri) {
+        if let Some(credentials) = registration
+            .auth
+            .credentials(&self.phone, Method::Register, uri)
+        {
             edit = edit.set(HeaderName::Authorization, credentials);
         }
         if let Some(expires) = expires {
             edit = edit.set(HeaderName::Expires, expires.to_string());
         }
         let request = edit.finish();
-        self.send(Outgoing { request, round_trips: sent.round_trips + 1, ..sent });
+        self.send(Outgoing {
+            request,
+            round_trips: sent.round_trips + 1,
+            ..sent
+        });
     }
 
     /// No registration came of it. What is not the server's last word is tried again while the app is in front.
     pub(super) fn registration_failed(&mut self, status: u16, reason: String) {
-        self.log.write(PhoneEvent::RegistrationFailed { why: format!("{status} {reason}") });
+        self.log.write(PhoneEvent::RegistrationFailed {
+            why: format!("{status} {reason}"),
+        });
         self.registered(Err((status, reason)));
         if self.is_foreground() && matches!(status, 408 | 500..600) {
             self.retry_registration();
@@ -170,14 +201,16 @@ impl Actor {
     pub(super) fn retry_registration(&mut self) {
         let pause = FIRST_PAUSE * 2u32.saturating_pow(self.registration.failures.min(16));
         self.registration.failures += 1;
-        self.timers.replace(Timer::Register, pause.min(LONGEST_PAUSE));
+        self.timers
+            .replace(Timer::Register, pause.min(LONGEST_PAUSE));
     }
 
     fn registered(&mut self, outcome: Result<(), (u16, String)>) {
         self.registration.under_way = false;
         for waiting in self.registration.waiting.drain(..) {
             let outcome = outcome.clone();
-            let _ = waiting.send(outcome.map_err(|(status, reason)| PhoneError::Refused { status, reason }));
+            let _ = waiting
+                .send(outcome.map_err(|(status, reason)| PhoneError::Refused { status, reason }));
         }
     }
 }
@@ -187,7 +220,11 @@ fn granted(response: &Message, instance: &str) -> Option<u64> {
     let of_contact = match response.contacts().ok()? {
         Contacts::List(contacts) => contacts
             .iter()
-            .find(|contact| contact.param("+sip.instance").is_some_and(|value| value.contains(instance)))
+            .find(|contact| {
+                contact
+                    .param("+sip.instance")
+                    .is_some_and(|value| value.contains(instance))
+            })
             .and_then(|contact| contact.param("expires")?.parse().ok()),
         Contacts::Star => None,
     };

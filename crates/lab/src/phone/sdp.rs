@@ -7,7 +7,10 @@ const NO_PORT: u16 = 9;
 
 /// An offer of one audio stream (RFC 3264 §5).
 pub(super) fn offer(address: IpAddr) -> String {
-    format!("{}m=audio {NO_PORT} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=inactive\r\n", head(address))
+    format!(
+        "{}m=audio {NO_PORT} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=inactive\r\n",
+        head(address)
+    )
 }
 
 /// The answer to `offer`: its first audio stream in the first format it names, all others refused (RFC 3264 §6).
@@ -26,7 +29,11 @@ pub(super) fn answer(offer: &[u8], address: IpAddr) -> String {
         let port = if takes { NO_PORT } else { 0 };
         media += &format!("m={kind} {port} {protocol} {format}\r\na=inactive\r\n");
     }
-    if media.is_empty() { self::offer(address) } else { head(address) + &media }
+    if media.is_empty() {
+        self::offer(address)
+    } else {
+        head(address) + &media
+    }
 }
 
 fn head(address: IpAddr) -> String {
@@ -43,7 +50,17 @@ mod tests {
     fn the_answer_has_a_line_for_every_stream_of_the_offer_and_takes_one() {
         let offer = "v=0\r\nm=video 5000 RTP/AVP 96 97\r\nm=audio 5002 RTP/AVP 8 0\r\nm=audio 5004 RTP/AVP 0\r\n";
         let answer = answer(offer.as_bytes(), Ipv4Addr::LOCALHOST.into());
-        let media: Vec<_> = answer.lines().filter(|line| line.starts_with("m=")).collect();
-        assert_eq!(media, ["m=video 0 RTP/AVP 96", "m=audio 9 RTP/AVP 8", "m=audio 0 RTP/AVP 0"]);
+        let media: Vec<_> = answer
+            .lines()
+            .filter(|line| line.starts_with("m="))
+            .collect();
+        assert_eq!(
+            media,
+            [
+                "m=video 0 RTP/AVP 96",
+                "m=audio 9 RTP/AVP 8",
+                "m=audio 0 RTP/AVP 0"
+            ]
+        );
     }
 }

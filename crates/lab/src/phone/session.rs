@@ -25,14 +25,30 @@ impl Session {
     pub(super) async fn open(phone: &PhoneConfig) -> Result<Self, BindError> {
         let (transport, address) = phone.server;
         let config = Config {
-            udp: if transport == Transport::Udp { vec![source_for(address)] } else { Vec::new() },
-            client_tls: phone.ca.as_ref().and_then(|ca| net::client_config(ca.as_bytes()).ok()),
-            limits: Limits { shutdown: FAREWELL, events: 256, ..Limits::default() },
+            udp: if transport == Transport::Udp {
+                vec![source_for(address)]
+            } else {
+                Vec::new()
+            },
+            client_tls: phone
+                .ca
+                .as_ref()
+                .and_then(|ca| net::client_config(ca.as_bytes()).ok()),
+            limits: Limits {
+                shutdown: FAREWELL,
+                events: 256,
+                ..Limits::default()
+            },
             ..Config::default()
         };
         let (net, events) = Net::bind(config).await?;
         let flow = connect(&net, phone);
-        Ok(Self { net, events, endpoint: Endpoint::new(endpoint::Config::new(entropy::seed())), flow })
+        Ok(Self {
+            net,
+            events,
+            endpoint: Endpoint::new(endpoint::Config::new(entropy::seed())),
+            flow,
+        })
     }
 
     /// Opens the connection anew, after it broke.
@@ -53,12 +69,16 @@ impl Session {
     pub(super) fn handle(&mut self, event: Event) -> bool {
         let now = Instant::now();
         match event {
-            Event::Message { flow, message } => self.endpoint.handle(now, Input::Received { flow, message }),
+            Event::Message { flow, message } => {
+                self.endpoint.handle(now, Input::Received { flow, message })
+            }
             Event::Closed { flow } => {
                 self.endpoint.handle(now, Input::FlowFailed { flow });
                 return flow == self.flow && flow.transport != Transport::Udp;
             }
-            Event::Malformed { reason, .. } => tracing::warn!(reason, "the phone got a malformed message"),
+            Event::Malformed { reason, .. } => {
+                tracing::warn!(reason, "the phone got a malformed message")
+            }
         }
         false
     }
@@ -119,7 +139,11 @@ fn connect(net: &Net, phone: &PhoneConfig) -> Flow {
 
 /// Our own address on the way to `server`, any port.
 fn source_for(server: SocketAddr) -> SocketAddr {
-    let any = if server.is_ipv4() { SocketAddr::from(([0; 4], 0)) } else { SocketAddr::from(([0; 16], 0)) };
+    let any = if server.is_ipv4() {
+        SocketAddr::from(([0; 4], 0))
+    } else {
+        SocketAddr::from(([0; 16], 0))
+    };
     let route = || {
         let probe = UdpSocket::bind(any)?;
         probe.connect(server)?;

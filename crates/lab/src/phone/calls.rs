@@ -1,0 +1,434 @@
+//! Calls to and from the phone: ringing, answering, ending.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use sip::endpoint::ServerTxn;
+use sip::{Edit, HeaderName, Message, Method, RequestBuilder};
+
+use super::actor::{Actor, Outgoing, Purpose, Timer};
+use super::auth::answer_once;
+use super::call::{Call, State, caller, record_routes};
+use super::registration::user_agent;
+use super::{PhoneError, PhoneEvent, entropy, sdp};
+
+/// Calls at once; a further one is answered 486.
+const MOST_CALLS: usize = 16;
+
+/// Calls remembered by their Call-ID, to tell a push that comes late; the oldest is forgotten.
+const MOST_KNOWN: usize = 1_000;
+
+/// The calls that there are, and the names of those that there were.
+#[derive(Default)]
+pub(super) struct Calls {
+    calls: Vec<Call>,
+    known: VecDeque<String>,
+}
+
+impl Calls {
+    /// Was an INVITE of this call seen?
+    pub(super) fn knows(&self, call: &str) -> bool {
+        self.known.iter().any(|known| known == call)
+    }
+
+    fn remember(&mut self, call: &str) {
+        if self.knows(call) {
+            return;
+        }
+        if self.known.len() == MOST_KNOWN {
+            self.known.pop_front();
+        }
+        self.known.push_back(call.to_owned());
+    }
+
+    fn get(&mut self, call: &str) -> Option<&mut Call> {
+        self.calls.iter_mut().find(|known| known.id == call)
+    }
+
+    fn take(&mut self, wanted: impl Fn(&Call) -> bool) -> Option<Call> {
+        let place = self.calls.iter().position(wanted)?;
+        Some(self.calls.swap_remove(place))
+    }
+}
+
+impl Actor {
+    pub(super) fn on_invite(&mut self, txn: ServerTxn, invite: &Message) {
+        let id = invite.call_id().unwrap_or_default().to_owned();
+        if invite.to().is_ok_and(|to| to.tag().is_some()) {
+            return self.on_reinvite(txn, &id, invite);
+        }
+        self.log.write(PhoneEvent::InviteReceived {
+            call: id.clone(),
+            from: caller(invite),
+        });
+        self.calls.remember(&id);
+        let pushed = self.take_expected(&id);
+        if pushed.as_ref().is_some_and(|pushed| pushed.live) {
+            self.log
+                .write(PhoneEvent::DuplicatePushDropped { call: id.clone() });
+        }
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let tag = session.endpoint().local_tag(txn);
+        let mut call = Call::incoming(&id, txn, invite, &tag);
+        call.callkit = pushed.as_ref().is_some_and(|pushed| pushed.callkit);
+
+        // The same call once more, because the server took us for freshly registered: it rings on, in the new
+        // transaction.
+        let before = self
+            .calls
+            .take(|known| known.id == id && matches!(known.state, State::Ringing { .. }));
+        if let Some(Call {
+            state: State::Ringing { txn: old, .. },
+            callkit,
+            ..
+        }) = &before
+        {
+            call.callkit |= callkit;
+            self.respond(*old, 482, "");
+        }
+        if self.calls.calls.len() >= MOST_CALLS {
+            return self.respond(txn, 486, "");
+        }
+        self.calls.calls.push(call);
+        self.respond_in_dialog(txn, invite, 180, None);
+        if before.is_none() {
+            self.log.write(PhoneEvent::Ringing { call: id.clone() });
+        }
+        if pushed.is_some_and(|pushed| pushed.answered) {
+            let _ = self.answer(&id);
+        } else if let Some(after) = self.phone.auto_answer {
+            self.timers.replace(Timer::Answer(id), after);
+        }
+    }
+
+    /// A change of the session: nothing changes for us, who have no media.
+    fn on_reinvite(&mut self, txn: ServerTxn, id: &str, invite: &Message) {
+        if self
+            .calls
+            .get(id)
+            .is_some_and(|call| matches!(call.state, State::Up { .. }))
+        {
+            self.answer_with_sdp(txn, invite);
+        } else {
+            self.respond(txn, 481, "");
+        }
+    }
+
+    pub(super) fn on_cancelled(&mut self, txn: ServerTxn, reason: Option<&str>) {
+        self.respond(txn, 487, "");
+        if let Some(call) = self.calls.take(|call| call.rings_in(txn)) {
+            let reason = reason.map(|reason| reason_text(reason).unwrap_or(reason).to_owned());
+            self.timers.cancel(&Timer::Answer(call.id.clone()));
+            self.log.write(PhoneEvent::Cancelled {
+                call: call.id.clone(),
+                reason,
+            });
+            self.close_screen(&call);
+        }
+    }
+
+    pub(super) fn on_ack(&mut self, txn: ServerTxn) {
+        for call in &mut self.calls.calls {
+            if let State::Up { answered } = &mut call.state
+                && *answered == Some(txn)
+            {
+                *answered = None;
+                self.log.write(PhoneEvent::Connected {
+                    call: call.id.clone(),
+                });
+            }
+        }
+    }
+
+    /// RFC 3261 §13.3.1.4: a call whose ACK never came is ended.
+    pub(super) fn on_ack_missing(&mut self, txn: ServerTxn) {
+        let waits =
+            |call: &Call| matches!(call.state, State::Up { answered: Some(own) } if own == txn);
+        if let Some(call) = self.calls.take(waits) {
+            self.bye(call);
+        }
+    }
+
+    pub(super) fn on_bye(&mut self, txn: ServerTxn, bye: &Message) {
+        let id = bye.call_id().unwrap_or_default();
+        match self.calls.take(|call| call.id == id) {
+            Some(call) => {
+                self.respond(txn, 200, "");
+                if let State::Ringing { txn, .. } = call.state {
+                    self.respond(txn, 487, "");
+                }
+                self.ended(&call, false);
+            }
+            None => self.respond(txn, 481, ""),
+        }
+    }
+
+    pub(super) fn answer(&mut self, id: &str) -> Result<(), PhoneError> {
+        if let Some(expected) = self
+            .expected
+            .iter_mut()
+            .find(|expected| expected.call == id)
+        {
+            expected.answered = true;
+            return Ok(());
+        }
+        let no_such_call = || PhoneError::NoSuchCall(id.to_owned());
+        let call = self.calls.get(id).ok_or_else(no_such_call)?;
+        let State::Ringing { txn, invite } = &call.state else {
+            return Err(no_such_call());
+        };
+        let (txn, invite) = (*txn, invite.clone());
+        call.state = State::Up {
+            answered: Some(txn),
+        };
+        self.timers.cancel(&Timer::Answer(id.to_owned()));
+        self.answer_with_sdp(txn, &invite);
+        self.log.write(PhoneEvent::Answered {
+            call: id.to_owned(),
+        });
+        Ok(())
+    }
+
+    pub(super) fn decline(&mut self, id: &str) -> Result<(), PhoneError> {
+        let ringing = self
+            .calls
+            .take(|call| call.id == id && matches!(call.state, State::Ringing { .. }));
+        let Some(call) = ringing else {
+            return Err(PhoneError::NoSuchCall(id.to_owned()));
+        };
+        if let State::Ringing { txn, .. } = call.state {
+            self.respond(txn, 603, "");
+        }
+        self.ended(&call, true);
+        Ok(())
+    }
+
+    pub(super) fn hangup(&mut self, id: &str) -> Result<(), PhoneError> {
+        match self.calls.get(id).map(|call| &call.state) {
+            None => Err(PhoneError::NoSuchCall(id.to_owned())),
+            Some(State::Ringing { .. }) => self.decline(id),
+            Some(State::Calling { txn }) => {
+                let txn = *txn;
+                if let Some(session) = &mut self.session {
+                    session.cancel(txn);
+                }
+                Ok(())
+            }
+            Some(State::Up { .. }) => {
+                if let Some(call) = self.calls.take(|call| call.id == id) {
+                    self.bye(call);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn bye(&mut self, mut call: Call) {
+        let request = call.request(Method::Bye);
+        self.send(Outgoing {
+            request,
+            round_trips: 1,
+            purpose: Purpose::Bye,
+        });
+        self.forget_invite(&call.id);
+        self.ended(&call, true);
+    }
+
+    fn ended(&mut self, call: &Call, by_us: bool) {
+        self.timers.cancel(&Timer::Answer(call.id.clone()));
+        self.log.write(PhoneEvent::Ended {
+            call: call.id.clone(),
+            by_us,
+        });
+        self.close_screen(call);
+    }
+
+    fn close_screen(&self, call: &Call) {
+        if call.callkit {
+            self.log.write(PhoneEvent::CallKitClosed {
+                call: call.id.clone(),
+            });
+        }
+    }
+
+    /// The app sleeps or dies, and its calls with it.
+    pub(super) fn drop_calls(&mut self) {
+        for call in std::mem::take(&mut self.calls.calls) {
+            self.ended(&call, true);
+        }
+    }
+
+    pub(super) fn call(&mut self, uri: &str) -> Result<String, PhoneError> {
+        let session = self.session.as_ref().ok_or(PhoneError::NotRunning)?;
+        if self.calls.calls.len() >= MOST_CALLS {
+            return Err(PhoneError::Busy(format!(
+                "there are {MOST_CALLS} calls already"
+            )));
+        }
+        let id = entropy::hex(12);
+        let offer = sdp::offer(session.local().ip());
+        let invite = self
+            .begin_request(Method::Invite, uri, &id)
+            .header(
+                HeaderName::Contact,
+                format!("<{}>", session.contact(&self.phone.user)),
+            )
+            .body("application/sdp", offer.as_bytes())
+            .build();
+        let outgoing = Outgoing {
+            request: invite.clone(),
+            round_trips: 1,
+            purpose: Purpose::Invite(id.clone()),
+        };
+        self.log.write(PhoneEvent::Calling {
+            call: id.clone(),
+            to: uri.to_owned(),
+        });
+        if let Some(txn) = self.send(outgoing) {
+            self.calls.remember(&id);
+            self.calls.calls.push(Call::outgoing(&id, txn, &invite));
+        }
+        Ok(id)
+    }
+
+    pub(super) fn on_progress(&mut self, call: &str, status: u16) {
+        self.log.write(PhoneEvent::Progress {
+            call: call.to_owned(),
+            status,
+        });
+    }
+
+    /// A 2xx to our INVITE, the first or a repeated one: each wants its ACK.
+    pub(super) fn on_answered(&mut self, id: &str, response: &Message) {
+        let (Some(call), Some(session)) = (self.calls.get(id), self.session.as_mut()) else {
+            return;
+        };
+        let first = matches!(call.state, State::Calling { .. });
+        if first {
+            call.established(response);
+        }
+        if let Ok(cseq) = response.cseq() {
+            session.ack(call.ack(cseq.number));
+        }
+        if first {
+            self.log.write(PhoneEvent::Answered {
+                call: id.to_owned(),
+            });
+        }
+    }
+
+    pub(super) fn on_call_failed(&mut self, id: &str, status: u16, reason: String) {
+        self.calls.take(|call| call.id == id);
+        self.log.write(PhoneEvent::CallFailed {
+            call: id.to_owned(),
+            status,
+            reason,
+        });
+    }
+
+    /// A request of ours outside of any dialog, without its body.
+    pub(super) fn begin_request(
+        &self,
+        method: Method<'_>,
+        uri: &str,
+        call_id: &str,
+    ) -> RequestBuilder {
+        RequestBuilder::new(method, uri)
+            .header(
+                HeaderName::From,
+                format!("<{}>;tag={}", self.phone.address(), entropy::hex(6)),
+            )
+            .header(HeaderName::To, format!("<{uri}>"))
+            .header(HeaderName::CallId, call_id)
+            .header(HeaderName::CSeq, format!("1 {method}"))
+            .header(HeaderName::UserAgent, user_agent(&self.phone))
+    }
+
+    /// Sends a challenged request again, with the credentials that the server asked for.
+    pub(super) fn send_with_credentials(&mut self, sent: Outgoing, response: &Message) {
+        let Outgoing {
+            request, purpose, ..
+        } = sent;
+        let method = request.method().unwrap_or(Method::Options);
+        let credentials = answer_once(response, &self.phone, method, request.request_uri());
+        let (Some((header, credentials)), Ok(cseq)) = (credentials, request.cseq()) else {
+            let status = response.status().unwrap_or_default();
+            return self.on_failed(
+                Outgoing {
+                    request: request.clone(),
+                    round_trips: 2,
+                    purpose,
+                },
+                status,
+                "Not Authorized",
+            );
+        };
+        let cseq = cseq.number + 1;
+        let again = Edit::new(&request)
+            .set(HeaderName::CSeq, format!("{cseq} {method}"))
+            .set(header, credentials)
+            .finish();
+        let call = match &purpose {
+            Purpose::Invite(call) => Some(call.clone()),
+            _ => None,
+        };
+        let txn = self.send(Outgoing {
+            request: again,
+            round_trips: 2,
+            purpose,
+        });
+        if let (Some(call), Some(txn)) = (call.and_then(|call| self.calls.get(&call)), txn) {
+            call.cseq = cseq;
+            call.state = State::Calling { txn };
+        }
+    }
+
+    fn answer_with_sdp(&mut self, txn: ServerTxn, invite: &Message) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let answer = sdp::answer(invite.body(), session.local().ip());
+        self.respond_in_dialog(txn, invite, 200, Some(&answer));
+    }
+
+    /// A response that makes or keeps a dialog (RFC 3261 §12.1.1): Record-Route copied, with a Contact.
+    fn respond_in_dialog(
+        &mut self,
+        txn: ServerTxn,
+        invite: &Message,
+        status: u16,
+        sdp: Option<&str>,
+    ) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let contact = format!("<{}>", session.contact(&self.phone.user));
+        let Some(response) = session.endpoint().response_to(txn, status, "") else {
+            return;
+        };
+        let response = record_routes(invite)
+            .iter()
+            .fold(response, |response, route| {
+                response.header(HeaderName::RecordRoute, route)
+            })
+            .header(HeaderName::Contact, contact);
+        let response = match sdp {
+            Some(sdp) => response.body("application/sdp", sdp.as_bytes()),
+            None => response,
+        };
+        session
+            .endpoint()
+            .respond(Instant::now(), txn, &response.build());
+    }
+}
+
+/// The text of a Reason header: `SIP;cause=200;text="Call completed elsewhere"` (RFC 3326).
+fn reason_text(reason: &str) -> Option<&str> {
+    let (_, text) = reason.split_once("text=")?;
+    match text.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next(),
+        None => text.split(';').next(),
+    }
+}
