@@ -1,6 +1,8 @@
 //! Messages from scratch: our own requests, and responses to a request (RFC 3261 §8.2.6). Content-Length is always
 //! written. Values are the caller's; only line ends in them are taken out.
 
+use std::borrow::Cow;
+
 use crate::assemble::Assembly;
 use crate::{HeaderName, Message, Method};
 
@@ -18,15 +20,17 @@ pub struct RequestBuilder {
 /// Writes a response to one request.
 #[derive(Debug, Clone)]
 pub struct ResponseBuilder {
+    request: Message,
     status: u16,
     reason: Vec<u8>,
+    to_tag: Option<String>,
     rest: Rest,
 }
 
 /// Header fields in order, and the body.
 #[derive(Debug, Clone, Default)]
 struct Rest {
-    headers: Vec<(String, Vec<u8>)>,
+    headers: Vec<(Cow<'static, str>, Vec<u8>)>,
     body: Vec<u8>,
 }
 
@@ -66,39 +70,22 @@ impl RequestBuilder {
 }
 
 impl ResponseBuilder {
-    /// A response to this request: all Via, From, To, Call-ID, CSeq are copied, and of a provisional response
+    /// A response to this request: all Via, From, To, Call-ID and CSeq are copied octet for octet, and into a `100`
     /// (RFC 3261 §8.2.6.1) the Timestamp.
     pub fn to(request: &Message, status: u16, reason: &str) -> Self {
-        let mut rest = Rest::default();
-        for name in COPIED {
-            for value in request.headers(name) {
-                rest.header(name, value);
-            }
-        }
-        if status == 100
-            && let Some(value) = request.header(HeaderName::Timestamp)
-        {
-            rest.header(HeaderName::Timestamp, value);
-        }
         Self {
+            request: request.clone(),
             status,
             reason: reason.as_bytes().to_vec(),
-            rest,
+            to_tag: None,
+            rest: Rest::default(),
         }
     }
 
     /// Adds a tag to To, unless the request had one there.
     #[must_use]
     pub fn to_tag(mut self, tag: &str) -> Self {
-        for (name, value) in &mut self.rest.headers {
-            if HeaderName::new(name) == HeaderName::To
-                && crate::NameAddr::parse(value).is_none_or(|to| to.tag().is_none())
-            {
-                value.extend_from_slice(b";tag=");
-                value.extend_from_slice(tag.as_bytes());
-                break;
-            }
-        }
+        self.to_tag = Some(tag.to_owned());
         self
     }
 
@@ -118,8 +105,36 @@ impl ResponseBuilder {
 
     /// The response.
     pub fn build(self) -> Message {
-        let assembly = Assembly::response(self.status, &self.reason, self.rest.capacity());
+        let capacity = self.rest.capacity() + self.request.bytes.len();
+        let mut assembly = Assembly::response(self.status, &self.reason, capacity);
+        for name in COPIED {
+            self.copy(name, &mut assembly);
+        }
+        if self.status == 100 {
+            self.copy(HeaderName::Timestamp, &mut assembly);
+        }
         self.rest.finish(assembly)
+    }
+
+    fn copy(&self, name: HeaderName<'static>, assembly: &mut Assembly) {
+        let request = &self.request;
+        for (place, line) in request
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.code == name.code())
+        {
+            match &self.to_tag {
+                Some(tag)
+                    if name == HeaderName::To
+                        && request.to().is_ok_and(|to| to.tag().is_none()) =>
+                {
+                    let value = [line.value(&request.bytes), b";tag=", tag.as_bytes()].concat();
+                    assembly.changed_field(&request.bytes, *line, &value);
+                }
+                _ => assembly.copied_fields(&request.bytes, &[*line], request.line_end(place)),
+            }
+        }
     }
 }
 
@@ -134,8 +149,7 @@ const COPIED: [HeaderName<'static>; 5] = [
 
 impl Rest {
     fn header(&mut self, name: HeaderName<'_>, value: &[u8]) {
-        self.headers
-            .push((name.as_str().to_owned(), value.to_vec()));
+        self.headers.push((name.spelling(), value.to_vec()));
     }
 
     fn body(&mut self, content_type: &str, body: &[u8]) {

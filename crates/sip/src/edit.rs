@@ -12,13 +12,10 @@ use crate::{HeaderName, Message};
 /// Changes to one message. They act in the order in which they are made; [`Edit::finish`] writes the new message.
 pub struct Edit<'a> {
     message: &'a Message,
-    start: Option<Start>,
+    /// Another Request-URI.
+    uri: Option<String>,
     fields: SmallVec<[Field; 32]>,
     body: Option<Vec<u8>>,
-}
-
-enum Start {
-    RequestUri(String),
 }
 
 /// One header field of the message to be.
@@ -28,7 +25,7 @@ enum Field {
     /// That line of the old message with another value.
     Changed(usize, Vec<u8>),
     /// A new line.
-    New(String, Vec<u8>),
+    New(Cow<'static, str>, Vec<u8>),
 }
 
 impl<'a> Edit<'a> {
@@ -36,7 +33,7 @@ impl<'a> Edit<'a> {
     pub fn new(message: &'a Message) -> Self {
         Self {
             message,
-            start: None,
+            uri: None,
             fields: (0..message.lines.len()).map(Field::Kept).collect(),
             body: None,
         }
@@ -45,7 +42,7 @@ impl<'a> Edit<'a> {
     /// Another Request-URI (nothing happens to a response).
     #[must_use]
     pub fn request_uri(mut self, uri: &str) -> Self {
-        self.start = Some(Start::RequestUri(uri.to_owned()));
+        self.uri = Some(uri.to_owned());
         self
     }
 
@@ -161,7 +158,7 @@ impl<'a> Edit<'a> {
                 Field::Kept(first) => {
                     let run = self.kept_run(place, *first);
                     let lines = &old.lines[*first..first + run];
-                    assembly.copied_fields(&old.bytes, lines, line_end(old, first + run - 1));
+                    assembly.copied_fields(&old.bytes, lines, old.line_end(first + run - 1));
                     place += run - 1;
                 }
                 Field::Changed(line, value) => {
@@ -175,8 +172,8 @@ impl<'a> Edit<'a> {
     }
 
     fn start(&self, capacity: usize) -> Assembly {
-        match (&self.start, self.message.method()) {
-            (Some(Start::RequestUri(uri)), Some(method)) => {
+        match (&self.uri, self.message.method()) {
+            (Some(uri), Some(method)) => {
                 Assembly::request(method.as_str(), uri, capacity + uri.len())
             }
             _ => Assembly::same_start(self.message, capacity),
@@ -249,14 +246,6 @@ impl<'a> Edit<'a> {
 
 impl Field {
     fn new(name: HeaderName<'_>, value: &[u8]) -> Self {
-        Self::New(name.as_str().to_owned(), value.to_vec())
+        Self::New(name.spelling(), value.to_vec())
     }
-}
-
-/// Where a line of a message ends, its CRLF included: where the next one starts, or the head ends.
-fn line_end(message: &Message, line: usize) -> u32 {
-    message
-        .lines
-        .get(line + 1)
-        .map_or(message.body - 2, |next| next.start)
 }

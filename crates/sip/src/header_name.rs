@@ -1,7 +1,7 @@
 //! Names of header fields, with their compact forms (RFC 3261 §7.3.3), in one table.
 //! A name that is not in it is carried as it is: a proxy passes headers that it does not know.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 macro_rules! header_names {
     ($($variant:ident = $name:literal $(, $compact:literal)?;)*) => {
@@ -204,6 +204,14 @@ impl<'a> HeaderName<'a> {
     /// The canonical spelling of a known name.
     pub fn canonical(self) -> Option<&'static str> {
         TABLE.get(usize::from(self.code())).map(|entry| entry.0)
+    }
+
+    /// The spelling, for keeping: no memory is taken for a known name.
+    pub(crate) fn spelling(self) -> Cow<'static, str> {
+        match self.canonical() {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(self.as_str().to_owned()),
+        }
     }
 
     /// The canonical spelling (of an unknown name: its own).

@@ -123,6 +123,13 @@ impl Message {
                     .eq_ignore_ascii_case(name.as_str().as_bytes()))
     }
 
+    /// Where a line ends, its CRLF included: where the next one starts, or the head ends.
+    pub(crate) fn line_end(&self, line: usize) -> u32 {
+        self.lines
+            .get(line + 1)
+            .map_or(self.body - 2, |next| next.start)
+    }
+
     /// A part of the request line, which the parser lets be of ASCII only.
     fn ascii(&self, part: &Range<u32>) -> &str {
         std::str::from_utf8(&self.bytes[range(part)]).unwrap_or_default()

@@ -14,7 +14,7 @@ use crate::scan::{self, Lines};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{status} {reason}")]
 pub struct ParseError {
-    /// Status code of the answer: 400, 414, 416, 420, 505, 513 ...
+    /// Status code of the answer: 400, 414, 501, 505 or 513.
     pub status: u16,
     /// Reason phrase of the answer; it says what is wrong.
     pub reason: &'static str,

@@ -153,6 +153,21 @@ impl Message {
             .any(|value| value.eq_ignore_ascii_case(token.as_bytes()))
     }
 
+    /// The option tags of a header field (Require, Proxy-Require) that are not among the supported ones, for
+    /// Unsupported in a `420` (RFC 3261 §8.2.2.3).
+    pub fn unsupported(&self, name: HeaderName<'_>, supported: &[&str]) -> Vec<String> {
+        let is_supported = |tag: &[u8]| {
+            supported
+                .iter()
+                .any(|known| tag.eq_ignore_ascii_case(known.as_bytes()))
+        };
+        self.headers(name)
+            .flat_map(split_list)
+            .filter(|tag| !tag.is_empty() && !is_supported(tag))
+            .map(|tag| String::from_utf8_lossy(tag).into_owned())
+            .collect()
+    }
+
     fn address(&self, name: HeaderName<'static>) -> Result<NameAddr<'_>, HeaderError> {
         let value = self.required(name)?;
         NameAddr::parse(value).ok_or(HeaderError::malformed(name.as_str()))

@@ -66,18 +66,18 @@ fn parse(octets: &[u8]) -> Result<Message, ParseError> {
 
 /// The frames, and whether the stream broke.
 fn frames(mut framer: Framer, stream: &[u8], cut: usize) -> (Vec<Frame>, bool) {
-    let mut frames = Vec::new();
+    let mut taken = Vec::new();
     for piece in stream.chunks(cut) {
         framer.push(piece);
         loop {
             match framer.next() {
-                Ok(Some(frame)) => frames.push(frame),
+                Ok(Some(frame)) => taken.push(frame),
                 Ok(None) => break,
-                Err(_) => return (frames, true),
+                Err(_) => return (taken, true),
             }
         }
     }
-    (frames, false)
+    (taken, false)
 }
 
 /// Every view of it.
