@@ -59,8 +59,8 @@ impl Store for SqliteStore {
     fn load(&self) -> Answer<Snapshot> {
         self.readers.read(|database| {
             Ok(Snapshot {
-                users: all(database, sql::USERS, [], columns::user)?,
-                devices: all(database, sql::DEVICES, [], columns::device)?,
+                users: users(database)?,
+                devices: devices(database)?,
                 owed: all(database, sql::OWED, [], columns::owed)?,
                 queues: all(database, sql::QUEUE_LENGTHS, [], |row| {
                     Ok((DeviceId(row.get(0)?), columns::count(row, 1)?))
@@ -79,8 +79,7 @@ impl Store for SqliteStore {
     }
 
     fn users(&self) -> Answer<Vec<User>> {
-        self.readers
-            .read(|database| all(database, sql::USERS, [], columns::user))
+        self.readers.read(users)
     }
 
     fn device(&self, id: &DeviceId) -> Answer<Option<Device>> {
@@ -92,7 +91,7 @@ impl Store for SqliteStore {
     fn devices(&self, user: Option<&Address>) -> Answer<Vec<Device>> {
         let user = user.cloned();
         self.readers.read(move |database| match user {
-            None => all(database, sql::DEVICES, [], columns::device),
+            None => devices(database),
             Some(user) => all(
                 database,
                 sql::DEVICES_OF_USER,
@@ -210,6 +209,18 @@ impl Store for SqliteStore {
             Ok(())
         })
     }
+}
+
+fn users(database: &Connection) -> Result<Vec<User>> {
+    let mut users = all(database, sql::USERS, [], columns::user)?;
+    users.sort_unstable_by(|a, b| a.address.cmp(&b.address));
+    Ok(users)
+}
+
+fn devices(database: &Connection) -> Result<Vec<Device>> {
+    let mut devices = all(database, sql::DEVICES, [], columns::device)?;
+    devices.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    Ok(devices)
 }
 
 fn rows(limit: usize) -> i64 {

@@ -89,7 +89,7 @@ async fn a_user_is_replaced_as_a_whole(store: TheStore) {
 
     let second = User {
         display_name: String::new(),
-        secrets: user("someone else").secrets,
+        secrets: user("carol").secrets,
         ..user("alice")
     };
     save(&store, [Change::PutUser(second.clone())]).await;
