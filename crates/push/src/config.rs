@@ -223,3 +223,58 @@ pub enum Problem {
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_host_and_a_port_however_it_is_written() {
+        for (text, host, port) in [
+            ("cloud.example", "cloud.example", 443),
+            ("cloud.example:2197", "cloud.example", 2197),
+            ("https://cloud.example:2197/", "cloud.example", 2197),
+            ("127.0.0.1:2197", "127.0.0.1", 2197),
+            ("[::1]:2197", "::1", 2197),
+            ("[::1]", "::1", 443),
+        ] {
+            let wanted = Endpoint {
+                host: host.to_owned(),
+                port,
+            };
+            let read: Endpoint = text.parse().unwrap();
+            assert_eq!(read, wanted, "{text}");
+            assert_eq!(read.to_string().parse(), Ok(wanted), "{text}");
+        }
+        for text in [
+            "",
+            ":443",
+            "a b",
+            "host:port",
+            "host:99999",
+            "http://host",
+            "user@host",
+            "host/path",
+            "https://",
+        ] {
+            assert!(text.parse::<Endpoint>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_service_account_file_is_read_and_its_key_is_never_shown() {
+        let json = r#"{"type": "service_account", "project_id": "p", "private_key_id": "k", "private_key": "SECRET",
+            "client_email": "c@p.example", "client_id": "1", "token_uri": "https://oauth.example/token"}"#;
+        let read = Credentials::from_service_account(json).unwrap();
+        assert_eq!(read.provider(), Provider::Fcm);
+        let shown = format!("{read:?}");
+        assert!(
+            shown.contains("c@p.example") && !shown.contains("SECRET"),
+            "{shown}"
+        );
+        let error = Credentials::from_service_account("{}")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("project_id"), "{error}");
+    }
+}

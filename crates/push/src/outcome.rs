@@ -294,3 +294,6 @@ impl FcmError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -266,3 +266,45 @@ fn granted(reply: &Reply) -> Result<Granted, Refused> {
         status => Err(Refused::Trouble(format!("HTTP {status}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+
+    const PEM: &str = include_str!("../../tests/support/test_only_rsa.pem");
+
+    #[test]
+    fn an_assertion_says_who_asks_whom_for_what_and_is_signed() {
+        let signer = FcmSigner::new("r@example.org", PEM, "https://oauth.example/token").unwrap();
+        let jwt = signer.assertion(1_700_000_000);
+        let parts: Vec<&str> = jwt.split('.').collect();
+        let [header, claims, signature] = parts[..] else {
+            panic!("three parts: {jwt}")
+        };
+        let decode = |part| URL_SAFE_NO_PAD.decode(part).unwrap();
+        assert_eq!(decode(header), br#"{"alg":"RS256","typ":"JWT"}"#);
+        let claims_read: serde_json::Value = serde_json::from_slice(&decode(claims)).unwrap();
+        assert_eq!(
+            claims_read,
+            serde_json::json!({
+                "iss": "r@example.org",
+                "scope": SCOPE,
+                "aud": "https://oauth.example/token",
+                "iat": 1_700_000_000,
+                "exp": 1_700_003_600,
+            })
+        );
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, signer.key.public().as_ref())
+            .verify(format!("{header}.{claims}").as_bytes(), &decode(signature))
+            .unwrap();
+    }
+
+    #[test]
+    fn a_key_of_another_kind_says_what_to_do() {
+        let p256 = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let error =
+            FcmSigner::new("r@example.org", &p256, "https://oauth.example/token").unwrap_err();
+        assert!(matches!(error, KeyError::NotRsa(_)), "{error}");
+    }
+}
