@@ -3,7 +3,8 @@
 
 use super::{
     Limits, State,
-    exchange::{Outcome, Platform, exchange},
+    exchange::{Fortune, Outcome, Platform, exchange},
+    locked,
     wire::{GoAway, Wire, WireControl},
 };
 use bytes::{Bytes, BytesMut};
@@ -15,7 +16,7 @@ use http::{Request, Response};
 use std::{
     future::poll_fn,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -25,12 +26,15 @@ use tokio_rustls::server::TlsStream;
 /// The window that SETTINGS repeat when they are sent again: HTTP/2's default (RFC 9113 §6.9.2).
 const WINDOW: u32 = 65_535;
 
+/// Longest list of request headers.
+const HEADER_BYTES: u32 = 16 * 1024;
+
 /// What a request tells its connection.
 enum Directive {
     /// It was judged: the number of streams allowed may have changed.
     Judged,
-    /// Take no stream above this one, and close when the others are answered.
-    GoAway { last_stream: u32, reason: String },
+    /// Take nothing more, and close when what was taken is answered.
+    GoAway(String),
     /// Reset the TCP connection.
     Reset,
     /// The wire is frozen: nothing more to do but to wait.
@@ -43,10 +47,19 @@ struct Shared<P: Platform> {
     state: Arc<State>,
     session: Mutex<P::Session>,
     connection: u64,
+    control: WireControl,
     /// Streams open: accepted and not answered.
     open: AtomicU32,
-    control: WireControl,
+    gate: Mutex<Gate>,
     tell: mpsc::UnboundedSender<Directive>,
+}
+
+/// Which streams are processed. GOAWAY must name the last one that was, so that the client may send the others again
+/// elsewhere and none twice (RFC 9113 §6.8).
+#[derive(Default)]
+struct Gate {
+    last: u32,
+    closed: bool,
 }
 
 /// Serves the connection until either side ends it.
@@ -54,25 +67,26 @@ pub(super) async fn serve<P: Platform>(
     platform: Arc<P>,
     state: Arc<State>,
     io: TlsStream<TcpStream>,
-    number: u64,
+    connection: u64,
 ) {
     let mut max_streams = state.faults(P::PROVIDER).max_streams();
     // At most one directive a request, and the requests are bounded by the streams.
     let (tell, mut told) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
         platform,
-        state,
+        state: state.clone(),
         session: Mutex::default(),
-        connection: number,
-        open: AtomicU32::new(0),
+        connection,
         control: WireControl::new(1),
+        open: AtomicU32::new(0),
+        gate: Mutex::default(),
         tell,
     });
-    let (state, control) = (shared.state.clone(), shared.control.clone());
-    let limits = state.limits();
+    let (limits, control) = (state.limits(), &shared.control);
     control.set_streams(shared.streams_allowed(*max_streams.borrow()));
     let handshake = h2::server::Builder::new()
         .initial_window_size(WINDOW)
+        .max_header_list_size(HEADER_BYTES)
         .handshake(Wire::new(io, control.clone()));
     let Ok(Ok(mut h2)) = timeout(limits.handshake, handshake).await else {
         return;
@@ -80,46 +94,42 @@ pub(super) async fn serve<P: Platform>(
     let mut closing = false;
     loop {
         let wanted = shared.streams_allowed(*max_streams.borrow_and_update());
-        announce(&mut h2, &control, wanted);
+        announce(&mut h2, control, wanted);
         let idle = tokio::time::sleep(limits.idle);
-        tokio::select! {
+        let is_idle = !closing && shared.open.load(Ordering::Relaxed) == 0;
+        let go_away = tokio::select! {
             biased;
             accepted = poll_fn(|cx| h2.poll_accept(cx)) => match accepted {
-                Some(Ok((request, respond))) if closing => {
-                    drop(request);
-                    refuse(respond);
-                }
                 Some(Ok((request, respond))) => {
                     shared.clone().accept(request, respond);
+                    None
                 }
                 Some(Err(_)) | None => return,
             },
             directive = told.recv() => match directive {
-                Some(Directive::GoAway { last_stream, reason }) if !closing => {
-                    closing = true;
-                    go_away(&mut h2, &control, last_stream, &reason);
-                }
-                Some(Directive::Judged | Directive::GoAway { .. }) | None => {}
-                Some(Directive::Reset) => {
-                    control.reset_on_close();
-                    return;
-                }
+                Some(Directive::GoAway(reason)) => Some(reason),
+                Some(Directive::Judged) | None => None,
+                Some(Directive::Reset) => return control.reset_on_close(),
                 Some(Directive::Frozen) => {
                     let _ = timeout(limits.silence, state.stopping.cancelled()).await;
                     return;
                 }
             },
-            () = control.acknowledged() => {}
-            _ = max_streams.changed() => {}
-            () = idle, if !closing && shared.open.load(Ordering::Relaxed) == 0 => {
-                closing = true;
-                go_away(&mut h2, &control, u32::MAX >> 1, "IdleTimeout");
-            }
-            () = state.stopping.cancelled(), if !closing => {
-                closing = true;
-                go_away(&mut h2, &control, u32::MAX >> 1, "Shutdown");
-            }
+            () = control.acknowledged() => None,
+            _ = max_streams.changed() => None,
+            () = idle, if is_idle => Some("IdleTimeout".to_owned()),
+            () = state.stopping.cancelled(), if !closing => Some("Shutdown".to_owned()),
             () = state.stopped.cancelled() => return,
+        };
+        if let Some(reason) = go_away
+            && !closing
+        {
+            closing = true;
+            control.set_go_away(GoAway {
+                last_stream: shared.close_gate(),
+                debug: serde_json::json!({ "reason": reason }).to_string().into(),
+            });
+            h2.graceful_shutdown();
         }
     }
 }
@@ -132,19 +142,6 @@ fn announce(h2: &mut Connection<Wire, Bytes>, control: &WireControl, streams: u3
     }
 }
 
-fn go_away(
-    h2: &mut Connection<Wire, Bytes>,
-    control: &WireControl,
-    last_stream: u32,
-    reason: &str,
-) {
-    control.set_go_away(GoAway {
-        last_stream,
-        debug: serde_json::json!({ "reason": reason }).to_string().into(),
-    });
-    h2.graceful_shutdown();
-}
-
 /// Says that the stream was not processed and may be tried again (RFC 9113 §8.7).
 fn refuse(mut respond: SendResponse<Bytes>) {
     respond.send_reset(Reason::REFUSED_STREAM);
@@ -153,8 +150,7 @@ fn refuse(mut respond: SendResponse<Bytes>) {
 impl<P: Platform> Shared<P> {
     /// One until the client is authorised; then what was ordered, or the platform's usual number.
     fn streams_allowed(&self, ordered: Option<u32>) -> u32 {
-        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.platform.is_authorised(&session) {
+        if self.platform.is_authorised(&locked(&self.session)) {
             ordered.unwrap_or(self.state.limits().streams)
         } else {
             1
@@ -169,25 +165,64 @@ impl<P: Platform> Shared<P> {
             return;
         }
         let tasks = self.state.tasks.clone();
-        tasks.spawn(self.run(request, respond));
+        tasks.spawn(async move {
+            let outcome = self.process(request, respond).await;
+            if let Some((respond, outcome)) = outcome {
+                self.carry_out(outcome, respond).await;
+            }
+        });
     }
 
-    async fn run(self: Arc<Self>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
-        let stream = respond.stream_id().as_u32();
-        let Some(request) = whole(request, self.state.limits()).await else {
-            self.open.fetch_sub(1, Ordering::Relaxed);
-            return;
+    /// Runs the request. Nothing comes of it if the client or the gate does not want it any more.
+    async fn process(
+        &self,
+        request: Request<RecvStream>,
+        mut respond: SendResponse<Bytes>,
+    ) -> Option<(SendResponse<Bytes>, Outcome)> {
+        // Freed before the answer, so that a client that opens its next stream upon it is not refused.
+        let _place = Place(&self.open);
+        let request = whole(request, self.state.limits()).await?;
+        let Some(fortune) = self.admit(respond.stream_id().as_u32(), &request) else {
+            refuse(respond);
+            return None;
         };
-        let outcome = exchange(
+        let exchange = exchange(
             &*self.platform,
             &self.state,
             &self.session,
             self.connection,
             request,
-        )
-        .await;
-        // Before the answer, so that a client that opens its next stream upon it is not refused.
-        self.open.fetch_sub(1, Ordering::Relaxed);
+            fortune,
+        );
+        tokio::select! {
+            outcome = exchange => Some((respond, outcome)),
+            _ = poll_fn(|cx| respond.poll_reset(cx)) => None,
+        }
+    }
+
+    /// Lets the stream through the gate with its fortune, or not; a GOAWAY in its fortune closes the gate before it.
+    fn admit(&self, stream: u32, request: &Request<Bytes>) -> Option<Fortune> {
+        let mut gate = locked(&self.gate);
+        if gate.closed {
+            return None;
+        }
+        let fortune = Fortune::draw(&*self.platform, &self.state, request);
+        if fortune.is_go_away() {
+            gate.closed = true;
+        } else {
+            gate.last = gate.last.max(stream);
+        }
+        Some(fortune)
+    }
+
+    /// Lets no stream through any more; says which was the last.
+    fn close_gate(&self) -> u32 {
+        let mut gate = locked(&self.gate);
+        gate.closed = true;
+        gate.last
+    }
+
+    async fn carry_out(&self, outcome: Outcome, mut respond: SendResponse<Bytes>) {
         match outcome {
             Outcome::Answer(response) => {
                 self.tell(Directive::Judged);
@@ -195,30 +230,25 @@ impl<P: Platform> Shared<P> {
             }
             Outcome::AnswerAndGoAway(response, reason) => {
                 answer(respond, response);
-                self.tell(Directive::GoAway {
-                    last_stream: stream,
-                    reason,
-                });
+                self.tell(Directive::GoAway(reason));
             }
             Outcome::GoAway(reason) => {
-                self.tell(Directive::GoAway {
-                    last_stream: stream.saturating_sub(2),
-                    reason,
-                });
+                self.tell(Directive::GoAway(reason));
                 refuse(respond);
             }
             Outcome::Reset { stream_only: true } => respond.send_reset(Reason::INTERNAL_ERROR),
             Outcome::Reset { stream_only: false } => {
                 self.tell(Directive::Reset);
                 // Dropped now, the stream would be reset in HTTP/2's own way first.
-                self.given_up(&mut respond).await;
+                self.until_given_up(&mut respond).await;
             }
             Outcome::Silence { stream_only } => {
                 if !stream_only {
                     self.control.freeze();
                     self.tell(Directive::Frozen);
                 }
-                let _ = timeout(self.state.limits().silence, self.given_up(&mut respond)).await;
+                let silence = self.state.limits().silence;
+                let _ = timeout(silence, self.until_given_up(&mut respond)).await;
             }
         }
     }
@@ -229,11 +259,20 @@ impl<P: Platform> Shared<P> {
     }
 
     /// Until the client resets the stream, the connection ends, or the clouds do.
-    async fn given_up(&self, respond: &mut SendResponse<Bytes>) {
+    async fn until_given_up(&self, respond: &mut SendResponse<Bytes>) {
         tokio::select! {
             _ = poll_fn(|cx| respond.poll_reset(cx)) => {}
             () = self.state.stopping.cancelled() => {}
         }
+    }
+}
+
+/// The place of an open stream; given back when dropped.
+struct Place<'a>(&'a AtomicU32);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 use bytes::Bytes;
 use domain::Provider;
 use http::{Request, Response};
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 /// A platform's rules.
 pub(super) trait Platform: Send + Sync + 'static {
@@ -65,27 +65,48 @@ pub(super) enum Outcome {
     Silence { stream_only: bool },
 }
 
-/// Runs one request through faults and rules.
+/// What was ordered for one request.
+#[derive(Default)]
+pub(super) struct Fortune {
+    strike: Option<Strike>,
+    latency: Option<Duration>,
+}
+
+impl Fortune {
+    /// Draws what was ordered for the next request, if `request` is one that can be struck.
+    pub(super) fn draw<P: Platform>(platform: &P, state: &State, request: &Request<Bytes>) -> Self {
+        if !platform.is_push(request) {
+            return Self::default();
+        }
+        let mut faults = state.faults(P::PROVIDER);
+        Self {
+            strike: faults.strike(),
+            latency: faults.latency(),
+        }
+    }
+
+    /// Whether the connection ends before this request.
+    pub(super) fn is_go_away(&self) -> bool {
+        matches!(self.strike, Some(Strike::GoAway { .. }))
+    }
+}
+
+/// Runs one request through its fortune and the rules. What a latency holds back is the answer: by then the cloud has
+/// taken the push and written it down.
 pub(super) async fn exchange<P: Platform>(
     platform: &P,
     state: &State,
     session: &Mutex<P::Session>,
     connection: u64,
     request: Request<Bytes>,
+    fortune: Fortune,
 ) -> Outcome {
     if !platform.is_push(&request) {
         return Outcome::Answer(platform.answer_other(&request));
     }
-    let (strike, latency) = {
-        let mut faults = state.faults(P::PROVIDER);
-        (faults.strike(), faults.latency())
-    };
-    if let Some(latency) = latency {
-        tokio::time::sleep(latency).await;
-    }
     let mut record = platform.describe(&request, connection);
-    record.fault = strike.as_ref().map(Strike::kind);
-    let outcome = match strike {
+    record.fault = fortune.strike.as_ref().map(Strike::kind);
+    let outcome = match fortune.strike {
         Some(Strike::GoAway { reason }) => Outcome::GoAway(reason),
         Some(Strike::Reset { stream_only }) => Outcome::Reset { stream_only },
         Some(Strike::Silent { stream_only }) => Outcome::Silence { stream_only },
@@ -101,6 +122,9 @@ pub(super) async fn exchange<P: Platform>(
         None => judge(platform, session, &request, &mut record),
     };
     state.journal.push(record);
+    if let Some(latency) = fortune.latency {
+        tokio::time::sleep(latency).await;
+    }
     outcome
 }
 

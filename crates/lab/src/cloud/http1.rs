@@ -3,7 +3,7 @@
 
 use super::{
     State,
-    exchange::{Outcome, Platform, exchange},
+    exchange::{Fortune, Outcome, Platform, exchange},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header::CONNECTION};
@@ -57,7 +57,8 @@ async fn one<P: Platform>(
         .map_err(io::Error::other)?
         .to_bytes();
     let request = Request::from_parts(head, body);
-    match exchange(platform, state, session, number, request).await {
+    let fortune = Fortune::draw(platform, state, &request);
+    match exchange(platform, state, session, number, request, fortune).await {
         Outcome::Answer(response) => Ok(response.map(Full::new)),
         Outcome::AnswerAndGoAway(mut response, _) => {
             let close = HeaderValue::from_static("close");
