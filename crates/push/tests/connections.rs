@@ -153,7 +153,7 @@ async fn go_away_in_a_burst_loses_nothing_and_sends_nothing_twice() {
             let stream = second.request().await.unwrap();
             second.accept(stream).await;
         }
-        assert_eq!(second.open, []);
+        assert!(second.open.is_empty());
         (first, second)
     };
     let (outcomes, _connections) = play(all, apple).await;
