@@ -159,8 +159,15 @@ impl<P: Platform> Shared<P> {
 
     fn accept(self: Arc<Self>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
         let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
-        if open > self.control.streams_in_force() {
+        let allowed = self.control.streams_in_force();
+        if open > allowed {
             self.open.fetch_sub(1, Ordering::Relaxed);
+            tracing::warn!(
+                cloud = P::PROVIDER.name(),
+                connection = self.connection,
+                allowed,
+                "the client opens more streams than it may; this one is refused"
+            );
             refuse(respond);
             return;
         }

@@ -94,6 +94,29 @@ async fn go_away_refuses_the_request_that_it_strikes_and_answers_those_before() 
 }
 
 #[tokio::test]
+async fn a_push_that_go_away_refuses_in_a_burst_was_not_taken() {
+    let world = World::new().await;
+    let mut sender = Sender::new(&world).await;
+    world.handle().forget_notifications();
+    world.order(Fault::new(Apns, FaultKind::LatencyMs).number(50));
+    let before: Vec<_> = (0..30).map(|_| sender.start()).collect();
+    world.order(Fault::new(Apns, FaultKind::Goaway));
+    let after: Vec<_> = (0..30).map(|_| sender.start()).collect();
+    let mut answered = 0;
+    for answer in before.into_iter().chain(after) {
+        match answer.await {
+            Ok(answer) => answered += usize::from(answer.status == 200),
+            Err(error) => {
+                let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
+                assert!(error.is_go_away() || refused, "{error}");
+            }
+        }
+    }
+    let taken = world.records().iter().filter(|one| one.accepted()).count();
+    assert_eq!(answered, taken);
+}
+
+#[tokio::test]
 async fn settings_go_down_to_one_stream_and_up_again_on_live_connections() {
     let world = World::new().await;
     let mut sender = Sender::new(&world).await;

@@ -15,4 +15,5 @@ mod client;
 mod control;
 mod faults;
 mod fcm;
+mod pusher;
 mod world;
