@@ -5,5 +5,7 @@ mod corpus;
 mod exercise;
 mod ipv6;
 mod messages;
+mod mutate;
 mod properties;
 mod torture;
+mod wire;

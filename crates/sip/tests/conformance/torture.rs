@@ -3,12 +3,13 @@
 //! mutations of them, which may be refused in any way, but never panic, and survive forwarding if they are not.
 
 use crate::exercise;
+use crate::mutate::{Random, mutate};
 
 use sip::{Contacts, HeaderName, Message};
 
 /// What becomes of a message.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
     Passes,
     /// Answered with this status and reason.
     Refused(u16, &'static str),
@@ -19,7 +20,7 @@ use Verdict::{Dropped, Passes, Refused};
 
 macro_rules! cases {
     ($($name:literal: $verdict:expr,)*) => {
-        const CASES: &[(&str, &[u8], Verdict)] =
+        pub(crate) const CASES: &[(&str, &[u8], Verdict)] =
             &[$(($name, include_bytes!(concat!("../torture/", $name, ".sip")), $verdict)),*];
     };
 }
@@ -262,76 +263,4 @@ fn bindings(register: &Message) -> Result<Vec<sip::registrar::Binding>, u16> {
     sip::registrar::apply(&[], register, 0, &sip::registrar::Policy::default())
         .map(|outcome| outcome.bindings)
         .map_err(|reject| reject.status)
-}
-
-/// One small change, of a kind that breaks parsers.
-fn mutate(octets: &mut Vec<u8>, random: &mut Random) {
-    const TOKENS: &[&[u8]] = &[
-        b"\r\n",
-        b"\n",
-        b"\r",
-        b"\0",
-        b"\"",
-        b"<",
-        b">",
-        b",",
-        b";",
-        b":",
-        b"=",
-        b"%",
-        b"@",
-        b"[",
-        b"]",
-        b"\\\"",
-        b"\r\n ",
-        b"\xff\xfe",
-        b"Content-Length: 3\r\n",
-        b"l: 99999999999\r\n",
-        b"Via: ",
-        b"v:,\r\n",
-        b"SIP/2.0",
-        b"\r\n\r\n",
-        b"4294967296",
-        b"-1",
-        b"Contact: *\r\n",
-        b"tag=",
-        b"\xc3\xa4",
-        b"sip:",
-        b"z9hG4bK",
-    ];
-    let at = random.below(octets.len() + 1);
-    let end = (at + 1 + random.below(12)).min(octets.len());
-    match random.below(7) {
-        0 if at < octets.len() => octets[at] ^= 1 << random.below(8),
-        1 => drop(octets.drain(at..end)),
-        2 => {
-            let copy = octets[at..end].to_vec();
-            let to = random.below(octets.len() + 1);
-            octets.splice(to..to, copy);
-        }
-        3 => octets.truncate(at),
-        4 => {
-            let (_, other, _) = &CASES[random.below(CASES.len())];
-            let from = random.below(other.len());
-            octets.splice(at..end, other[from..].iter().copied().take(200));
-        }
-        _ => {
-            let token = TOKENS[random.below(TOKENS.len())];
-            octets.splice(at..at, token.iter().copied());
-        }
-    }
-}
-
-/// A small generator (`splitmix`), the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        usize::try_from(mixed % bound.max(1) as u64).expect("below a usize")
-    }
 }
