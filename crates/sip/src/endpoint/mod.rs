@@ -65,6 +65,8 @@ pub struct Load {
     pub contexts: usize,
     /// Running timers.
     pub timers: usize,
+    /// What server transactions are looked up by.
+    pub lookups: usize,
 }
 
 impl Endpoint {
@@ -146,6 +148,7 @@ impl Endpoint {
             client_transactions: self.clients.len(),
             contexts: self.contexts.len(),
             timers: self.wire.timers.len(),
+            lookups: self.index.len() + self.accepted.len(),
         }
     }
 

@@ -54,7 +54,6 @@ enum Cancel {
     /// It waits for a provisional response (RFC 3261 §9.1).
     Wanted(Option<String>),
     Sent(Bytes),
-    Answered,
 }
 
 /// What a response means.
@@ -178,9 +177,8 @@ impl Client {
 
     /// A response to our CANCEL arrived. It only stops the repetition: what counts is the INVITE's own answer.
     pub(crate) fn cancel_response(&mut self, wire: &mut Wire, status: u16) {
-        if status >= 200 && matches!(self.cancel, Cancel::Sent(_)) {
+        if status >= 200 {
             wire.timers.stop(&mut self.repeat_cancel);
-            self.cancel = Cancel::Answered;
         }
     }
 

@@ -17,6 +17,9 @@ fn cancel_waits_for_the_first_response_of_a_branch() {
     assert_eq!(world.seen("phone"), [""; 0]);
     assert_eq!(world.seen("tablet"), ["CANCEL SIP;cause=487"]);
     assert_eq!(world.seen("caller"), ["100", "180", "200 CANCEL"]);
+    // That it still rings is no news for the caller.
+    world.answer("tablet", &invites[1], 183);
+    assert_eq!(world.seen("caller"), [""; 0]);
     // The silent one does not keep the caller once the other has ended.
     world.answer("tablet", &invites[1], 487);
     assert_eq!(world.seen("caller"), ["487"]);

@@ -74,8 +74,8 @@ fn timeout_of_one_phone_does_not_hide_the_refusal_of_the_other() {
     world.fork(context, "tablet");
     let (first, second) = (world.next("phone"), world.next("tablet"));
     world.answer("phone", &first, 408);
-    world.answer("tablet", &second, 415);
-    assert_eq!(world.seen("caller"), ["415 MESSAGE"]);
+    world.answer("tablet", &second, 501);
+    assert_eq!(world.seen("caller"), ["501 MESSAGE"]);
     world.ends_clean();
 }
 
