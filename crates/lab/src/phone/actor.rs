@@ -106,7 +106,7 @@ pub(super) struct Actor {
     pub(super) expected: Vec<Expected>,
     /// Messages that were delivered.
     pub(super) seen: Seen,
-    /// iOS sends no VoIP pushes any more, for the app broke its rule.
+    /// iOS sends no `voip` pushes any more, for the app broke its rule.
     pub(super) voip_blocked: bool,
     pub(super) timers: Timers,
     outgoing: HashMap<ClientTxn, Outgoing>,
@@ -403,10 +403,10 @@ impl Actor {
         match sent.purpose {
             Purpose::Register => self.on_register_response(sent, response),
             _ if matches!(status, 401 | 407) && sent.round_trips == 1 => {
-                self.send_with_credentials(sent, response)
+                self.send_with_credentials(sent, response);
             }
             Purpose::Message { reply } if status < 300 => {
-                self.on_message_sent(&sent.request, status, reply)
+                self.on_message_sent(&sent.request, status, reply);
             }
             _ => self.on_failed(sent, status, &String::from_utf8_lossy(response.reason())),
         }
@@ -418,7 +418,7 @@ impl Actor {
             Purpose::Register => self.registration_failed(status, reason),
             Purpose::Invite(call) => self.on_call_failed(&call, status, reason),
             Purpose::Message { reply } => {
-                drop(reply.send(Err(PhoneError::Refused { status, reason })))
+                drop(reply.send(Err(PhoneError::Refused { status, reason })));
             }
             Purpose::Bye => {}
         }

@@ -13,10 +13,13 @@ pub(super) struct Auth {
 }
 
 impl Auth {
-    /// Takes the challenge out of a 401 or 407 to keep it. False if it is none that we can answer.
-    pub(super) fn learn(&mut self, response: &Message) -> bool {
+    /// Keeps the challenge of a 401 or 407, and says whether to try again: it is one that we can answer, and either
+    /// the first that we see for this request, or told to be about the nonce and not the password.
+    pub(super) fn learn(&mut self, response: &Message, first: bool) -> bool {
         self.kept = challenge(response).map(|(_, challenge)| (challenge, 0));
-        self.kept.is_some()
+        self.kept
+            .as_ref()
+            .is_some_and(|(challenge, _)| first || challenge.stale)
     }
 
     /// Credentials for a request, with the kept nonce; `None` before the first challenge.

@@ -18,7 +18,7 @@ pub(super) struct Call {
     target: String,
     /// Route of our requests in the dialog, the first hop first.
     routes: Vec<String>,
-    /// CSeq of the last request of ours.
+    /// The number of our last request.
     pub(super) cseq: u32,
 }
 
@@ -106,7 +106,7 @@ pub(super) fn caller(request: &Message) -> String {
         return String::new();
     };
     let name = from.display_name().filter(|name| !name.trim().is_empty());
-    name.map_or_else(|| address(request), |name| name.into_owned())
+    name.map_or_else(|| address(request), std::borrow::Cow::into_owned)
 }
 
 /// Who a request is from: `sip:user@host`.

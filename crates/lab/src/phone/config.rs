@@ -131,7 +131,7 @@ impl PhoneConfig {
         format!("sip:{}@{}", self.user, self.domain)
     }
 
-    /// Does the platform kill the app for a VoIP push that is no call (iOS 13 and newer)?
+    /// Does the platform kill the app for a `voip` push that is no call (iOS 13 and newer)?
     pub(super) fn has_callkit_rule(&self) -> bool {
         self.platform() == Platform::Ios && self.generation == Generation::DualChannel
     }

@@ -181,7 +181,7 @@ pub enum PhoneEvent {
         /// Which call.
         call: String,
     },
-    /// iOS killed the app, and sends it no VoIP pushes any more.
+    /// iOS killed the app, and sends it no `voip` pushes any more.
     Killed {
         /// The rule that was broken.
         why: String,

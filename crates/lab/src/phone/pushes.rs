@@ -1,5 +1,5 @@
 //! What a push does to the phone: the client's side of the behaviour table (`behaviour.md` 4), and the rule of iOS that
-//! a VoIP push must be a call (5.8).
+//! a `voip` push must be a call (5.8).
 
 use super::actor::{Actor, Mode, Timer};
 use super::inbox::Push;
@@ -42,7 +42,7 @@ impl Actor {
             }
             ("call_cancelled", Some(call)) => self.on_cancel_pushed(&call),
             (kind, _) if self.is_foreground() => {
-                tracing::debug!(kind, "not shown: the app is in front")
+                tracing::debug!(kind, "not shown: the app is in front");
             }
             _ => self.log.write(PhoneEvent::NotificationShown {
                 kind: push.kind,

@@ -129,7 +129,7 @@ impl Actor {
         match response.status().unwrap_or_default() {
             200..300 if unregisters => {
                 self.log.write(PhoneEvent::Unregistered);
-                self.registered(Ok(()));
+                self.registered(&Ok(()));
             }
             200..300 => {
                 let expires =
@@ -141,11 +141,14 @@ impl Actor {
                 self.registration.failures = 0;
                 self.timers
                     .replace(Timer::Register, Duration::from_secs((expires / 2).max(1)));
-                self.registered(Ok(()));
+                self.registered(&Ok(()));
             }
             401 | 407
                 if sent.round_trips < MOST_ROUND_TRIPS
-                    && self.registration.auth.learn(response) =>
+                    && self
+                        .registration
+                        .auth
+                        .learn(response, sent.round_trips == 1) =>
             {
                 self.register_again(sent, None);
             }
@@ -191,7 +194,7 @@ impl Actor {
         self.log.write(PhoneEvent::RegistrationFailed {
             why: format!("{status} {reason}"),
         });
-        self.registered(Err((status, reason)));
+        self.registered(&Err((status, reason)));
         if self.is_foreground() && matches!(status, 408 | 500..600) {
             self.retry_registration();
         }
@@ -205,7 +208,7 @@ impl Actor {
             .replace(Timer::Register, pause.min(LONGEST_PAUSE));
     }
 
-    fn registered(&mut self, outcome: Result<(), (u16, String)>) {
+    fn registered(&mut self, outcome: &Result<(), (u16, String)>) {
         self.registration.under_way = false;
         for waiting in self.registration.waiting.drain(..) {
             let outcome = outcome.clone();

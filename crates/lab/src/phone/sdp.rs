@@ -1,5 +1,6 @@
 //! Session descriptions without media: a simulated phone hears and says nothing, but its offers and answers are good.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 /// The discard port: where media would go that nobody sends.
@@ -27,7 +28,10 @@ pub(super) fn answer(offer: &[u8], address: IpAddr) -> String {
         let takes = kind == "audio" && !has_audio;
         has_audio |= takes;
         let port = if takes { NO_PORT } else { 0 };
-        media += &format!("m={kind} {port} {protocol} {format}\r\na=inactive\r\n");
+        let _ = write!(
+            media,
+            "m={kind} {port} {protocol} {format}\r\na=inactive\r\n"
+        );
     }
     if media.is_empty() {
         self::offer(address)

@@ -70,14 +70,14 @@ impl Session {
         let now = Instant::now();
         match event {
             Event::Message { flow, message } => {
-                self.endpoint.handle(now, Input::Received { flow, message })
+                self.endpoint.handle(now, Input::Received { flow, message });
             }
             Event::Closed { flow } => {
                 self.endpoint.handle(now, Input::FlowFailed { flow });
                 return flow == self.flow && flow.transport != Transport::Udp;
             }
             Event::Malformed { reason, .. } => {
-                tracing::warn!(reason, "the phone got a malformed message")
+                tracing::warn!(reason, "the phone got a malformed message");
             }
         }
         false

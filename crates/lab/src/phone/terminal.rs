@@ -64,7 +64,7 @@ pub async fn run_on(
         }
         let line = tokio::select! {
             line = lines.next_line() => line,
-            _ = phone.changed(printed) => continue,
+            () = phone.changed(printed) => continue,
         };
         let Ok(Some(line)) = line else {
             break;
