@@ -29,7 +29,7 @@ struct Inner {
 }
 
 impl MemoryStore {
-    /// A panic in the middle of a step is a bug; the state is then as good as it was.
+    /// Nothing here panics while it holds the lock; if it did, going on would be better than refusing everybody.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
