@@ -16,7 +16,7 @@ use serde::{
     de::{DeserializeOwned, IntoDeserializer},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 use tokio::net::TcpListener;
 
 /// Longest body taken.
@@ -240,23 +240,41 @@ async fn no_such_method() -> Refused {
 
 async fn help(State(lab): State<Lab>) -> String {
     let Addresses { apns, fcm, control } = lab.addresses;
+    let config = &lab.clouds.state.config;
+    let mut known = String::new();
+    for team in &config.apns_teams {
+        let keys: Vec<&str> = team.keys.iter().map(|key| key.key_id.as_str()).collect();
+        let apps: Vec<&str> = team.apps.iter().map(|app| app.bundle.as_str()).collect();
+        let (keys, apps) = (keys.join(", "), apps.join(", "));
+        let _ = writeln!(known, "APNs team {}, key {keys}: {apps}", team.team);
+    }
+    for project in &config.fcm_projects {
+        let packages = project.packages.join(", ");
+        let _ = writeln!(known, "FCM project {}: {packages}", project.project);
+    }
     format!(
-        "Simulated platform clouds. They keep the platforms' rules and misbehave when told to.\n\
+        "Simulated platform clouds. They keep the platforms' rules, and misbehave when told to.\n\
          \n\
-         APNs     https://{apns}   HTTP/2, team TEAM123456, key id LABKEY0001\n\
-         FCM      https://{fcm}   v1 API; token endpoint /token\n\
+         APNs     https://{apns}   HTTP/2\n\
+         FCM      https://{fcm}   v1 API; access tokens from /token\n\
          control  http://{control}\n\
          \n\
-         GET    /ca.pem                        trust this to talk to them\n\
-         GET    /credentials/apns.p8           the APNs key\n\
-         GET    /credentials/PROJECT.json      an FCM service account\n\
-         GET    /notifications                 ?provider=apns|fcm &token= &accepted=true|false &after=SEQ &wait=SECONDS\n\
-         DELETE /notifications                 forget them\n\
-         POST   /tokens                        {{\"provider\",\"app\",\"token\"?,\"channel\"?,\"environment\"?}}\n\
-         POST   /mode                          {{\"tokens\":\"known\"|\"any\"}}\n\
-         POST   /tokens/TOKEN/fate             {{\"status\",\"reason\"?,\"count\"?,\"timestamp\"?}}\n\
-         POST   /faults                        {{\"provider\",\"kind\",\"count\"?,\"value\"?}}; kinds: goaway, max_streams,\n\
-         \x20                                     latency_ms, http_503, http_429, reset, silent, expired_credentials\n\
-         DELETE /faults                        take them back\n"
+         {known}\n{CALLS}"
     )
 }
+
+/// The calls, for `GET /`.
+const CALLS: &str = r#"GET    /ca.pem                      trust this to talk to them
+GET    /credentials/apns.p8         the APNs key
+GET    /credentials/PROJECT.json    an FCM service account
+GET    /notifications               ?provider=apns|fcm &token= &accepted=true|false &after=SEQ &wait=SECONDS
+DELETE /notifications               forget them
+POST   /tokens                      {"provider", "app", "token"?, "channel"? "voip"|"message", "environment"?}
+POST   /mode                        {"tokens": "known"|"any"}
+POST   /tokens/TOKEN/fate           {"status", "reason"?, "count"?, "timestamp"?}; status 200 takes it back
+POST   /faults                      {"provider", "kind", "count"?, "value"?}
+                                    goaway ("reason"), max_streams (number or null), latency_ms (number),
+                                    http_503 and http_429 (Retry-After), reset and silent ("connection"|"stream"),
+                                    expired_credentials
+DELETE /faults                      take them back
+"#;

@@ -12,11 +12,13 @@ mod entropy;
 mod exchange;
 mod fault;
 mod fcm;
+mod frames;
 mod http1;
 mod jwt;
 mod listener;
 mod record;
 mod registry;
+mod state;
 mod wire;
 
 pub use ca::{Ca, CaError, ServerCertificate};
@@ -26,18 +28,10 @@ pub use fault::{Fault, FaultError, FaultKind, FaultValue};
 pub use record::{Answer, Filter, Record};
 pub use registry::{Fate, NewToken, RegistryError, TokenMode};
 
-use domain::{Provider, Timestamp};
-use fault::Faults;
-use record::Journal;
-use registry::Registry;
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
-};
+use domain::Provider;
+use state::{State, locked, now};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long clients have to close their connections when the clouds shut down; then they are cut.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -232,90 +226,4 @@ impl CloudHandle {
     pub fn ca_pem(&self) -> &str {
         self.state.config.ca.ca_pem()
     }
-}
-
-/// What the clouds share.
-struct State {
-    config: CloudConfig,
-    journal: Journal,
-    registry: Mutex<Registry>,
-    apns_faults: Mutex<Faults>,
-    fcm_faults: Mutex<Faults>,
-    fcm_devices: Mutex<fcm::Devices>,
-    /// Everything that runs for the clouds.
-    tasks: TaskTracker,
-    /// Say goodbye.
-    stopping: CancellationToken,
-    /// Go.
-    stopped: CancellationToken,
-}
-
-impl State {
-    fn new(config: CloudConfig) -> Self {
-        Self {
-            journal: Journal::new(&config.limits),
-            registry: Mutex::default(),
-            apns_faults: Mutex::new(Faults::new()),
-            fcm_faults: Mutex::new(Faults::new()),
-            fcm_devices: Mutex::new(fcm::Devices::new(&config.limits)),
-            tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
-            stopped: CancellationToken::new(),
-            config,
-        }
-    }
-
-    fn limits(&self) -> &Limits {
-        &self.config.limits
-    }
-
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        locked(&self.registry)
-    }
-
-    fn fcm_devices(&self) -> MutexGuard<'_, fcm::Devices> {
-        locked(&self.fcm_devices)
-    }
-
-    fn faults(&self, provider: Provider) -> MutexGuard<'_, Faults> {
-        match provider {
-            Provider::Apns => locked(&self.apns_faults),
-            Provider::Fcm => locked(&self.fcm_faults),
-        }
-    }
-
-    fn read(&self, filter: &Filter) -> Vec<Record> {
-        let records = self.journal.read(filter);
-        self.taken(filter, &records);
-        records
-    }
-
-    async fn wait(&self, filter: &Filter, patience: Duration) -> Vec<Record> {
-        let patience = patience.min(self.limits().wait);
-        let records = self.journal.wait(filter, patience).await;
-        self.taken(filter, &records);
-        records
-    }
-
-    /// Whoever reads what came for one token plays its device: it has its messages now, so nothing waits for it.
-    fn taken(&self, filter: &Filter, records: &[Record]) {
-        if let Some(token) = &filter.token
-            && !records.is_empty()
-        {
-            self.fcm_devices().taken(token);
-        }
-    }
-}
-
-/// A lock that is good even if its holder panicked: what it guards is changed in single steps.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The time of records and tokens.
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }

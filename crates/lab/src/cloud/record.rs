@@ -199,7 +199,7 @@ impl Journal {
         let kept = self.kept();
         let first = kept.records.front().map_or(0, |record| record.seq);
         // The numbers in the ring have no gaps, so the place of the first newer one can be computed.
-        let skip = (filter.after + 1).saturating_sub(first);
+        let skip = filter.after.saturating_add(1).saturating_sub(first);
         kept.records
             .iter()
             .skip(usize::try_from(skip).unwrap_or(usize::MAX))

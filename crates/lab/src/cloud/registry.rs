@@ -83,6 +83,9 @@ pub enum RegistryError {
     /// No status of a push answer.
     #[error("status {0} is none that a cloud answers; use 400 to 599, or 200 to take a fate back")]
     Status(u16),
+    /// A fate for no push.
+    #[error("count is a number of pushes, from 1; without it the fate stays")]
+    Count,
 }
 
 /// A registered token.
@@ -153,7 +156,10 @@ impl Registry {
         now: Timestamp,
         limits: &Limits,
     ) -> Result<(), RegistryError> {
-        let key = token.to_ascii_lowercase();
+        if fate.count == Some(0) {
+            return Err(RegistryError::Count);
+        }
+        let key = fate_key(token);
         match fate.status {
             200 => {
                 self.fates.remove(&key);
@@ -173,17 +179,22 @@ impl Registry {
 
     /// The fate of the next push to `token`; counted down.
     pub(super) fn take_fate(&mut self, token: &str) -> Option<Fate> {
-        let key = token.to_ascii_lowercase();
+        let key = fate_key(token);
         let fate = self.fates.get_mut(&key)?;
         let answer = fate.clone();
         if let Some(count) = &mut fate.count {
-            *count = count.saturating_sub(1);
+            *count -= 1;
             if *count == 0 {
                 self.fates.remove(&key);
             }
         }
         Some(answer)
     }
+}
+
+/// A fate names a token and no provider, so it finds APNs' tokens in either case.
+fn fate_key(token: &str) -> String {
+    token.to_ascii_lowercase()
 }
 
 fn known_apps(provider: Provider, config: &CloudConfig) -> Vec<String> {

@@ -71,7 +71,7 @@ async fn notifications_are_listed_filtered_and_forgotten() {
     };
     let only_one = format!("/notifications?token={other}");
     #[rustfmt::skip]
-    let rows: [(&str, &[u64]); 9] = [
+    let rows: [(&str, &[u64]); 10] = [
         ("/notifications", &[1, 2, 3]),
         ("/notifications?provider=&token=", &[1, 2, 3]),
         ("/notifications?provider=apns", &[1, 2, 3]),
@@ -81,6 +81,7 @@ async fn notifications_are_listed_filtered_and_forgotten() {
         ("/notifications?accepted=false", &[3]),
         ("/notifications?after=2", &[3]),
         ("/notifications?after=3", &[]),
+        ("/notifications?after=18446744073709551615", &[]),
     ];
     for (path, wanted) in rows {
         assert_eq!(seqs(path).await, wanted, "{path}");
@@ -178,6 +179,7 @@ async fn a_refusal_says_what_is_wrong_and_what_is_allowed() {
         ("POST", "/mode", "", 400, "EOF"),
         ("POST", &fate, r#"{"status":302}"#, 400, "400 to 599"),
         ("POST", &fate, r#"{"status":410,"why":"x"}"#, 400, "`reason`"),
+        ("POST", &fate, r#"{"status":410,"count":0}"#, 400, "from 1"),
         ("POST", "/faults", r#"{"provider":"apns","kind":"fire"}"#, 400, "`max_streams`"),
         ("POST", "/faults", r#"{"provider":"apns","kind":"latency_ms"}"#, 400, "milliseconds"),
         ("POST", "/faults", r#"{"provider":"apns","kind":"reset","value":"x"}"#, 400, "stream"),
@@ -206,6 +208,8 @@ async fn anybody_s_client_finds_what_it_needs() {
         "/faults",
         "/mode",
         "expired_credentials",
+        "APNs team TEAM123456, key LABKEY0001: com.example.phone, ",
+        "FCM project example-droid: com.example.droid",
     ] {
         assert!(help.contains(path), "{path}");
     }

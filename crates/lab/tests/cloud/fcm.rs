@@ -409,6 +409,29 @@ async fn a_fifth_collapse_key_that_waits_for_a_device_is_marked() {
 }
 
 #[tokio::test]
+async fn a_call_that_would_not_wake_the_device_is_marked() {
+    let world = World::new().await;
+    let mut sender = Sender::new(&world).await;
+    let mut without = call();
+    without["message"]["android"] = json!({ "ttl": "0s" });
+    let priority = |priority| with("/message/android/priority", json!(priority));
+    let mut a_message = priority("normal");
+    a_message["message"]["data"]["kind"] = json!("message");
+    let rows = [
+        (priority("high"), false),
+        (priority("HIGH"), false),
+        (priority("normal"), true),
+        (without, true),
+        (a_message, false),
+    ];
+    for (body, marked) in rows {
+        assert_eq!(sender.send(&body).await.status, 200);
+        let violations = world.last_record().violations;
+        assert_eq!(!violations.is_empty(), marked, "{body}: {violations:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_to_validate_only_is_judged_and_not_sent() {
     let world = World::new().await;
     let mut sender = Sender::new(&world).await;

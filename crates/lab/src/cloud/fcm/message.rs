@@ -48,6 +48,8 @@ pub(super) struct Message {
     pub(super) ttl: u64,
     pub(super) package: Option<String>,
     pub(super) validate_only: bool,
+    /// What the device would take amiss.
+    pub(super) violations: Vec<String>,
 }
 
 /// A member by its proto name or that name in camel case.
@@ -101,8 +103,23 @@ impl Message {
             ttl: check_ttl(android)?,
             package: text(android, "restricted_package_name")?,
             validate_only: member(&request, "validate_only") == Some(&Value::Bool(true)),
+            violations: violations(message, android),
         })
     }
+}
+
+/// What the device would take amiss, although FCM accepts it.
+fn violations(message: &Value, android: &Value) -> Vec<String> {
+    let data = member(android, "data").or_else(|| member(message, "data"));
+    let is_call = data.is_some_and(|data| data["kind"] == "call");
+    let high = member(android, "priority")
+        .and_then(Value::as_str)
+        .is_some_and(|priority| priority.eq_ignore_ascii_case("high"));
+    let in_vain = is_call && !high;
+    in_vain
+        .then(|| "a call without priority high: a device in Doze is not woken".to_owned())
+        .into_iter()
+        .collect()
 }
 
 /// Must be an object with no name that the API does not have.

@@ -41,8 +41,9 @@ impl Fcm {
     fn check(&self, request: &Request<Bytes>, record: &mut Record) -> Result<String, GoogleError> {
         let project = project_in(request.uri().path()).ok_or_else(GoogleError::no_method)?;
         self.check_sender(request, project)?;
-        let message = Message::read(request.body())?;
+        let mut message = Message::read(request.body())?;
         self.check_token(&message, project)?;
+        record.violations.append(&mut message.violations);
         if message.validate_only {
             record.dry_run = true;
             return Ok(format!("projects/{project}/messages/fake_message_id"));
