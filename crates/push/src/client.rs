@@ -3,11 +3,11 @@
 use crate::{
     outcome::{Answer, Verdict, classify, unavailable},
     payload,
-    pool::{Fault, Pool, Reply},
+    pool::{Fault, Pool, Reply, Urgency},
     token::{apns::ApnsToken, fcm::FcmToken},
 };
 use bytes::Bytes;
-use domain::{Channel, Generation, Notification, Outcome, Provider};
+use domain::{Channel, Generation, Notification, Outcome, Provider, Purpose};
 use http::{
     HeaderName, HeaderValue, Method, Request, Uri, header,
     uri::{Authority, PathAndQuery, Scheme},
@@ -57,7 +57,7 @@ impl Apns {
         let mut renewed = false;
         loop {
             let head = || self.head(push, &authorization, body.len());
-            let reply = self.pool.exchange(head, body.clone()).await;
+            let reply = self.pool.exchange(urgency(push), head, body.clone()).await;
             match verdict(Provider::Apns, reply) {
                 Verdict::Final(outcome) => return outcome,
                 Verdict::RenewToken(reason) if renewed => return Outcome::Unauthorized { reason },
@@ -126,7 +126,7 @@ impl Fcm {
                 Err(outcome) => return outcome,
             };
             let head = || self.head(&authorization, body.len());
-            let reply = self.pool.exchange(head, body.clone()).await;
+            let reply = self.pool.exchange(urgency(push), head, body.clone()).await;
             match verdict(Provider::Fcm, reply) {
                 Verdict::Final(outcome) => return outcome,
                 Verdict::RenewToken(reason) if renewed => return Outcome::Unauthorized { reason },
@@ -147,6 +147,13 @@ impl Fcm {
             )
             .header(header::CONTENT_LENGTH, length)
             .body(())
+    }
+}
+
+fn urgency(push: &Notification) -> Urgency {
+    match push.purpose {
+        Purpose::Call { .. } | Purpose::CallCancelled { .. } => Urgency::Call,
+        Purpose::MissedCall { .. } | Purpose::Message { .. } => Urgency::Rest,
     }
 }
 

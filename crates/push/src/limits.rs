@@ -23,8 +23,8 @@ pub struct Limits {
     /// Streams on one connection at once, if the provider's SETTINGS allow as many. At it pushes wait or another
     /// connection opens.
     pub streams: usize,
-    /// Pushes that wait for a free stream of one provider and credentials. At it a push is
-    /// [`Unavailable`](domain::Outcome::Unavailable) at once.
+    /// Pushes that wait for a free stream of one provider and credentials: so many calls, and so many others, whom
+    /// calls go before. At it a push is [`Unavailable`](domain::Outcome::Unavailable) at once.
     pub queue: usize,
     /// How often a push that the provider certainly did not process (GOAWAY, `REFUSED_STREAM`) is sent again.
     pub unprocessed_retries: u32,
@@ -39,7 +39,7 @@ impl Default for Limits {
             connect: Duration::from_secs(3),
             patience: Duration::from_secs(1),
             ping: Duration::from_secs(1),
-            keep_alive: Duration::from_secs(30),
+            keep_alive: Duration::from_mins(1),
             connections: 8,
             warm_connections: 2,
             streams: 1000,

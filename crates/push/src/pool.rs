@@ -4,6 +4,9 @@
 //! goes over it, what is under way may finish. Which fault may be retried is decided in [`Pool::exchange`], and only there.
 
 mod connection;
+mod dial;
+mod failures;
+mod queue;
 mod slots;
 
 use crate::{
@@ -12,7 +15,7 @@ use crate::{
     observe::{Event, Observer},
 };
 use bytes::{Bytes, BytesMut};
-use connection::Dialer;
+use dial::Dialer;
 use http::{HeaderMap, Request, StatusCode};
 use slots::{Slot, Slots, Taken};
 use std::{fmt, pin::pin, sync::Arc};
@@ -61,6 +64,15 @@ pub(crate) enum Start {
     Open,
     /// With one stream, until an answer shows that our token was taken.
     OneStream,
+}
+
+/// Who goes first when streams are scarce.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Urgency {
+    /// A call, or what a call needs.
+    Call,
+    /// Everything else.
+    Rest,
 }
 
 /// See the module. Dropping it closes its connections.
@@ -126,6 +138,7 @@ impl Pool {
     /// One that was lost before any response byte is sent again once, on another connection (`behaviour.md` 5.6).
     pub(crate) async fn exchange(
         &self,
+        urgency: Urgency,
         head: impl Fn() -> http::Result<Request<()>>,
         body: Bytes,
     ) -> Result<Reply, Fault> {
@@ -133,7 +146,7 @@ impl Pool {
         let mut lost = 1;
         loop {
             let head = head().map_err(|error| Fault::Request(error.to_string()))?;
-            let fault = match self.attempt(head, body.clone()).await {
+            let fault = match self.attempt(urgency, head, body.clone()).await {
                 Ok(reply) => return Ok(reply),
                 Err(fault) => fault,
             };
@@ -150,30 +163,33 @@ impl Pool {
         }
     }
 
-    async fn attempt(&self, head: Request<()>, body: Bytes) -> Result<Reply, Fault> {
+    async fn attempt(
+        &self,
+        urgency: Urgency,
+        head: Request<()>,
+        body: Bytes,
+    ) -> Result<Reply, Fault> {
         let inner = &self.inner;
-        let mut slot = inner.slot().await?;
+        let mut slot = inner.slot(urgency).await?;
         // Refused here, it never left: a GOAWAY or the end of the connection came in between.
         let (response, mut stream) = slot.sender.send_request(head, false).map_err(|error| {
-            inner.retire(slot.id, &error.to_string());
+            inner.retire(slot.connection, &error.to_string());
             Fault::Unprocessed(error.to_string())
         })?;
-        let sent = stream.send_data(body, true);
-        let response = match sent {
+        let response = match stream.send_data(body, true) {
             Ok(()) => inner.patiently(&slot, response).await,
             Err(error) => Err(error),
         };
-        let (head, body) = response
-            .map_err(|error| inner.fault(slot.id, &error))?
-            .into_parts();
-        if self.inner.start == Start::OneStream && took_our_token(head.status) {
-            inner.proven(slot.id);
+        let response = response.map_err(|error| inner.fault(slot.connection, &error))?;
+        slot.served = true;
+        let (head, body) = response.into_parts();
+        if inner.start == Start::OneStream && took_our_token(head.status) {
+            inner.proven(slot.connection);
         }
-        let body = read(body, inner.limits.answer_bytes).await;
         Ok(Reply {
             status: head.status,
             headers: head.headers,
-            body,
+            body: read(body, inner.limits.answer_bytes).await,
         })
     }
 
@@ -230,10 +246,9 @@ async fn read(mut body: h2::RecvStream, limit: usize) -> Bytes {
 }
 
 impl Inner {
-    async fn slot(self: &Arc<Self>) -> Result<Slot, Fault> {
-        match self.slots.take(self) {
+    async fn slot(self: &Arc<Self>, urgency: Urgency) -> Result<Slot, Fault> {
+        match self.slots.take(self, urgency)? {
             Taken::Now(slot) => Ok(slot),
-            Taken::Refused(fault) => Err(fault),
             Taken::Later(turn) => {
                 self.grow();
                 turn.await.unwrap_or(Err(Fault::Closed))

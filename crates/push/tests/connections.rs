@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use support::{
     Diary, all_accepted, burst, call,
     frames::{Frames, Listener, Seen},
-    iphone, limits, play, pusher, tls,
+    iphone, limits, message, play, pusher, tls,
 };
 use tokio::time::Instant;
 
@@ -408,4 +408,74 @@ async fn shutdown_lets_what_is_under_way_finish_and_takes_nothing_new() {
     };
     let (outcome, ()) = play(pusher.push(call(1)), apple).await;
     assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_call_goes_before_messages_that_have_waited_longer() {
+    let one = Limits {
+        connections: 1,
+        ..limits()
+    };
+    let (cloud, pusher) = world(one).await;
+    let served = std::sync::Mutex::new(Vec::new());
+    let push = async |name: &'static str, push| {
+        assert_eq!(pusher.push(push).await.name(), "accepted");
+        served.lock().unwrap().push(name);
+    };
+    let all = async {
+        tokio::join!(
+            push("message 1", message()),
+            push("message 2", message()),
+            push("message 3", message()),
+            push("call", call(1)),
+        )
+    };
+    let apple = async {
+        let mut connection = cloud.accept(1).await;
+        for _ in 0..4 {
+            let stream = connection.request().await.unwrap();
+            connection.accept(stream).await;
+        }
+        connection
+    };
+    let (_, _connection) = play(all, apple).await;
+    let served = served.into_inner().unwrap();
+    assert_eq!(served, ["call", "message 1", "message 2", "message 3"]);
+}
+
+#[tokio::test]
+async fn a_provider_that_hangs_up_at_once_is_not_hammered() {
+    let one = Limits {
+        warm_connections: 1,
+        ..limits()
+    };
+    let (cloud, pusher) = world(one).await;
+    let apple = async {
+        drop(cloud.accept(1000).await);
+        let first = Instant::now();
+        for _ in 0..3 {
+            drop(cloud.accept(1000).await);
+        }
+        // Nothing, 100 ms, 200 ms.
+        assert!(first.elapsed() >= Duration::from_millis(250));
+    };
+    play(pusher.warm(), apple).await;
+}
+
+#[tokio::test]
+async fn goodbyes_in_a_row_lose_nothing() {
+    let (cloud, pusher) = world(limits()).await;
+    let apple = async {
+        for _ in 0..4 {
+            let mut connection = cloud.accept(1000).await;
+            connection.request().await.unwrap();
+            connection.go_away(0, "Shutdown").await;
+        }
+        let mut connection = cloud.accept(1000).await;
+        let stream = connection.request().await.unwrap();
+        connection.accept(stream).await;
+        connection
+    };
+    let (outcome, _connection) = play(pusher.push(call(1)), apple).await;
+    assert_eq!(outcome.name(), "accepted", "{outcome:?}");
 }

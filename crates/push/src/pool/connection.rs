@@ -1,76 +1,20 @@
-//! One HTTP/2 connection: how it is opened, and the task that drives it until it ends.
+//! The life of a connection: opened when it is needed, driven by a task of its own until it ends.
 
-use super::{Inner, Start};
-use crate::config::Endpoint;
+use super::{Inner, dial::Driven};
 use bytes::Bytes;
-use h2::{
-    Ping, PingPong,
-    client::{Connection, SendRequest},
-};
-use rustls::pki_types::ServerName;
+use h2::{Ping, PingPong, client::SendRequest};
 use std::{
     future::poll_fn,
-    io,
     pin::Pin,
     sync::{Arc, Weak},
     task::Poll,
 };
 use tokio::{
-    net::TcpStream,
     select,
     sync::Notify,
     time::{sleep, timeout},
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::sync::CancellationToken;
-
-/// Streams on a connection whose SETTINGS have not arrived yet, where the provider has no rule.
-const BEFORE_SETTINGS: usize = 100;
-/// What a provider may send before we read it: answers are small.
-const WINDOW: u32 = 1 << 20;
-
-type Driven = Connection<TlsStream<TcpStream>, Bytes>;
-
-/// Opens connections to one endpoint.
-pub(super) struct Dialer {
-    endpoint: Endpoint,
-    tls: TlsConnector,
-    streams: usize,
-}
-
-impl Dialer {
-    /// `tls` offers `h2` by ALPN.
-    pub(super) fn new(endpoint: Endpoint, tls: Arc<rustls::ClientConfig>, start: Start) -> Self {
-        Self {
-            endpoint,
-            tls: TlsConnector::from(tls),
-            streams: match start {
-                Start::OneStream => 1,
-                Start::Open => BEFORE_SETTINGS,
-            },
-        }
-    }
-
-    async fn dial(&self) -> io::Result<(SendRequest<Bytes>, Driven)> {
-        let Endpoint { host, port } = &self.endpoint;
-        let tcp = TcpStream::connect((host.as_str(), *port)).await?;
-        // Nagle's algorithm would hold back each push for the acknowledgement of the one before.
-        tcp.set_nodelay(true)?;
-        let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
-        let tls = self.tls.connect(name, tcp).await?;
-        if tls.get_ref().1.alpn_protocol() != Some(b"h2") {
-            return Err(io::Error::other("the other side does not speak HTTP/2"));
-        }
-        h2::client::Builder::new()
-            .initial_max_send_streams(self.streams)
-            .initial_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW)
-            .enable_push(false)
-            .handshake(tls)
-            .await
-            .map_err(io::Error::other)
-    }
-}
 
 impl Inner {
     /// Opens a connection if one is needed.
@@ -104,7 +48,7 @@ impl Inner {
         self.connected();
         let id = self
             .slots
-            .opened(self, sender, Arc::clone(&probe), self.start == Start::Open);
+            .opened(self, sender, Arc::clone(&probe), self.start);
         let pool = Arc::clone(self);
         self.spawn(&self.stop, async move {
             pool.drive(id, connection, &weak, &probe).await;

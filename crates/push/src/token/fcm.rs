@@ -5,7 +5,7 @@ use super::{KeyError, bearer, pkcs8, signing_input};
 use crate::{
     client,
     outcome::unavailable,
-    pool::{Fault, Pool, Reply},
+    pool::{Fault, Pool, Reply, Urgency},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -221,7 +221,10 @@ impl FcmToken {
                 .body(())
         };
         let asked = Instant::now();
-        let reply = self.pool.exchange(request, body.clone()).await;
+        let reply = self
+            .pool
+            .exchange(Urgency::Call, request, body.clone())
+            .await;
         let failed = |reason: String| unavailable(format!("no access token: {reason}"), entropy);
         let reply = reply.map_err(|fault: Fault| failed(fault.to_string()))?;
         let granted = granted(&reply).map_err(|refused| match refused {
