@@ -45,7 +45,7 @@ pub(crate) fn leading_line_ends(bytes: &[u8]) -> usize {
 
 /// The end of the start line (without its CRLF).
 pub(crate) fn start_line_end(bytes: &[u8], limits: &Limits) -> Result<usize, ParseError> {
-    let within = &bytes[..bytes.len().min(limits.start_line_bytes + 2)];
+    let within = &bytes[..bytes.len().min(limits.start_line_bytes + 1)];
     let Some(at) = memchr2(b'\r', b'\n', within) else {
         return Err(if within.len() < bytes.len() {
             ParseError::new(414, "Request-URI Too Long")

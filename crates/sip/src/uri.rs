@@ -171,3 +171,56 @@ fn escaped(text: &[u8]) -> Option<u8> {
         .all(|octet| octet.is_ascii_hexdigit())
         .then(|| u8::from_str_radix(digits, 16).ok())?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_uri_is_refused() {
+        for text in [
+            "",
+            "sip",
+            "sip:",
+            "sip:@reveille.example",
+            "sip:anna@",
+            "sip:anna@reveille.example:",
+            "sip:anna@reveille.example:70000",
+            "sip:anna@reveille.example:5 060",
+            "sip:anna@revei!le.example",
+            "sip:anna@reveille.example;",
+            "sip:anna@reveille.example;=x",
+            "sip: anna@reveille.example",
+            "<sip:anna@reveille.example>",
+            "1sip:anna@reveille.example",
+            ":anna",
+        ] {
+            assert_eq!(Uri::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_user_part_may_hold_what_other_parts_end_at() {
+        let uri =
+            Uri::parse("sip:a;b=1?c,d:pass;word@reveille.example:5070;lr;x=1?subject=tea").unwrap();
+        assert_eq!(
+            (uri.user, uri.password),
+            (Some("a;b=1?c,d"), Some("pass;word"))
+        );
+        assert_eq!(
+            (uri.host, uri.port, uri.headers),
+            ("reveille.example", Some(5070), Some("subject=tea"))
+        );
+        assert!(uri.is_loose());
+    }
+
+    #[test]
+    fn a_tel_uri_has_a_number_and_parameters() {
+        let uri = Uri::parse("tel:+49-30-1234;phone-context=x").unwrap();
+        assert_eq!(
+            (uri.user, uri.host, uri.is_sip()),
+            (Some("+49-30-1234"), "", false)
+        );
+        assert_eq!(uri.param("phone-context"), Some("x"));
+    }
+}

@@ -263,3 +263,29 @@ fn credentials_without_a_count_or_with_a_field_twice_are_malformed() {
         );
     }
 }
+
+#[test]
+fn nobody_gets_in_under_a_name_that_is_not_known() {
+    let mut server = verifier(Settings::new(REALM));
+    let stranger = Login {
+        user: "mallory",
+        password: "",
+    };
+    let answer = register(stranger, &challenge(&server, 1), 1);
+    // Whatever stands in for the missing HA1, an attacker may know it.
+    let exchange = super::algorithm::Exchange {
+        method: "REGISTER",
+        uri: "sip:reveille.example",
+        nonce: &challenge(&server, 1).nonce,
+        nc: "00000001",
+        cnonce: "c0ffee",
+    };
+    let (before, rest) = answer.split_once("response=\"").unwrap();
+    let (_, after) = rest.split_once('"').unwrap();
+    let forged = exchange.response(Algorithm::Sha256, "");
+    let answer = format!("{before}response=\"{forged}\"{after}");
+    assert_eq!(
+        verify(&mut server, NOW, &answer),
+        Err(Rejected::BadCredentials)
+    );
+}

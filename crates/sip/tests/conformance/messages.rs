@@ -93,3 +93,141 @@ fn a_built_request_reads_back() {
     assert_eq!(again.max_forwards(), Ok(Some(70)));
     assert!(!again.has(HeaderName::Other("X-Smuggled")));
 }
+
+#[test]
+fn a_comma_in_a_user_part_does_not_split_a_contact() {
+    let answer =
+        parse("SIP/2.0 200 OK\r\nm: <sip:anna,desk@192.0.2.7>, sip:berta@192.0.2.8\r\n\r\n");
+    let users: Vec<_> = answer
+        .addresses(HeaderName::Contact)
+        .map(|contact| contact.unwrap().uri.user.unwrap().to_owned())
+        .collect();
+    assert_eq!(users, ["anna,desk", "berta"]);
+}
+
+#[test]
+fn numbers_are_read_up_to_their_bounds() {
+    let cseq = |value: &str| {
+        parse(&format!("SIP/2.0 200 OK\r\nCSeq: {value}\r\n\r\n"))
+            .cseq()
+            .map(|cseq| cseq.number)
+            .ok()
+    };
+    assert_eq!(cseq("2147483647 INVITE"), Some(2_147_483_647));
+    for value in [
+        "2147483648 INVITE",
+        "-1 INVITE",
+        "1",
+        "1INVITE",
+        "INVITE 1",
+        "1 IN VITE",
+        "+1 INVITE",
+        "",
+    ] {
+        assert_eq!(cseq(value), None, "{value}");
+    }
+    let hops = |value: &str| {
+        parse(&format!("SIP/2.0 200 OK\r\nMax-Forwards: {value}\r\n\r\n"))
+            .max_forwards()
+            .ok()
+    };
+    assert_eq!(hops("255"), Some(Some(255)));
+    for value in ["256", "-1", "", "7 0"] {
+        assert_eq!(hops(value), None, "{value}");
+    }
+}
+
+#[test]
+fn the_same_header_field_twice_with_one_value_is_not_ambiguous() {
+    let twice = |one: &str, other: &str| {
+        let text = INVITE.replace("CSeq: 314159 INVITE\r\n", &format!("{one}\r\n{other}\r\n"));
+        Message::parse(Bytes::from(text), &Limits::default()).and_then(|message| message.validate())
+    };
+    let cseq = "CSeq: 314159 INVITE";
+    assert_eq!(twice(cseq, cseq), Ok(()));
+    assert_eq!(
+        twice(cseq, "CSEQ: 314160 INVITE").unwrap_err().reason,
+        "Several CSeq Header Fields"
+    );
+    assert_eq!(twice(cseq, "Content-Length: 3"), Ok(()));
+    assert_eq!(twice(cseq, "Content-Length: 2").unwrap_err().status, 400);
+}
+
+#[test]
+fn limits_are_kept_and_named() {
+    let limits = Limits {
+        message_bytes: 900,
+        start_line_bytes: 100,
+        header_bytes: 80,
+        header_count: 5,
+    };
+    let refusal = |fields: &str, uri: &str| {
+        let text = format!("OPTIONS sip:{uri} SIP/2.0\r\n{fields}\r\n");
+        Message::parse(Bytes::from(text), &limits)
+            .err()
+            .map(|error| (error.status, error.reason))
+    };
+    assert_eq!(refusal(&"X: y\r\n".repeat(5), "a"), None);
+    assert_eq!(
+        refusal(&"X: y\r\n".repeat(6), "a"),
+        Some((400, "Too Many Header Fields"))
+    );
+    assert_eq!(refusal(&format!("X: {}\r\n", "y".repeat(77)), "a"), None);
+    assert_eq!(
+        refusal(&format!("X: {}\r\n", "y".repeat(78)), "a"),
+        Some((400, "Header Field Too Long"))
+    );
+    assert_eq!(
+        refusal(&format!("X: {}\r\n", "y\r\n ".repeat(30)), "a"),
+        Some((400, "Header Field Too Long"))
+    );
+    assert_eq!(refusal("", &"a".repeat(80)), None);
+    assert_eq!(
+        refusal("", &"a".repeat(81)),
+        Some((414, "Request-URI Too Long"))
+    );
+    assert_eq!(
+        refusal(&"X: y\r\n".repeat(200), "a"),
+        Some((513, "Message Too Large"))
+    );
+}
+
+#[test]
+fn a_line_end_that_others_may_see_differently_is_refused() {
+    for broken in [
+        "Subject: a\nContent-Length: 9",
+        "Subject: a\rb",
+        "Subject: a\r\r\n b",
+        "Subject\n: a",
+    ] {
+        let text = INVITE.replace("X-Odd:   kept   as it is ", broken);
+        let error = Message::parse(Bytes::from(text), &Limits::default()).unwrap_err();
+        assert_eq!(
+            (error.status, error.reason),
+            (400, "Bare CR or LF in Header Field"),
+            "{broken:?}"
+        );
+    }
+}
+
+#[test]
+fn header_fields_are_set_in_place_and_values_changed_one_by_one() {
+    let changed = Edit::new(&parse(INVITE))
+        .set(HeaderName::MaxForwards, "68")
+        .set(HeaderName::Subject, "new")
+        .map_values(HeaderName::Via, |via| {
+            via.ends_with(b"76")
+                .then(|| b"SIP/2.0/TCP other".to_vec().into())
+        })
+        .remove_all(HeaderName::Other("x-odd"))
+        .finish();
+    let expected = INVITE
+        .replace("Max-Forwards: 69", "Max-Forwards: 68")
+        .replace(
+            "SIP/2.0/TCP [2001:db8::9]:5060;branch=z9hG4bK76",
+            "SIP/2.0/TCP other",
+        )
+        .replace("X-Odd:   kept   as it is \r\n", "")
+        .replace("l: 3\r\n", "l: 3\r\nSubject: new\r\n");
+    assert_eq!(changed.bytes(), expected.as_bytes());
+}
