@@ -174,7 +174,7 @@ impl Actor {
                 Wake::Command(Some(command)) => self.on_command(command).await,
                 Wake::Command(None) => return,
                 Wake::Push(push) => self.on_push(push).await,
-                Wake::Net(Some(event)) => self.on_net(event).await,
+                Wake::Net(Some(event)) => self.on_net(event),
                 Wake::Net(None) => self.close_session().await,
                 Wake::Time => self.on_time().await,
             }
@@ -183,12 +183,13 @@ impl Actor {
     }
 
     async fn wake(&mut self) -> Wake {
-        let due = self
-            .timers
-            .next()
-            .into_iter()
-            .chain(self.session.as_ref().and_then(Session::next_timeout))
-            .min();
+        let frozen = self.mode == Mode::Background;
+        let session_due = self
+            .session
+            .as_ref()
+            .filter(|_| !frozen)
+            .and_then(Session::next_timeout);
+        let due = self.timers.next().into_iter().chain(session_due).min();
         let time = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -197,8 +198,8 @@ impl Actor {
         };
         let net = async {
             match &mut self.session {
-                Some(session) => session.recv().await,
-                None => std::future::pending().await,
+                Some(session) if !frozen => session.recv().await,
+                _ => std::future::pending().await,
             }
         };
         tokio::select! {
@@ -252,8 +253,24 @@ impl Actor {
             self.mode = Mode::Foreground;
             self.log.write(PhoneEvent::Resumed { by_push });
             self.tell_mode("foreground");
+            self.catch_up();
         }
         Ok(())
+    }
+
+    /// Reads what came over the connection while the app was frozen; a connection that broke meanwhile is opened anew.
+    fn catch_up(&mut self) {
+        while let Some(event) = self.session.as_mut().and_then(Session::try_recv) {
+            let lost = self
+                .session
+                .as_mut()
+                .is_some_and(|session| session.handle(event));
+            self.settle();
+            if let (true, Some(session)) = (lost, &mut self.session) {
+                self.log.write(PhoneEvent::ConnectionLost);
+                session.reconnect(&self.phone);
+            }
+        }
     }
 
     async fn suspend(&mut self) -> Result<(), PhoneError> {
@@ -266,7 +283,8 @@ impl Actor {
         Ok(())
     }
 
-    /// The server is told before the phone says that it is there, so that who waits for that finds it so.
+    /// The app is frozen: the platform keeps its connection, but it reads nothing and no timer of it runs. The server is
+    /// told before the phone says that it is there, so that who waits for that finds it so.
     async fn background(&mut self) -> Result<(), PhoneError> {
         if self.session.is_none() {
             return Err(PhoneError::NotRunning);
@@ -275,6 +293,7 @@ impl Actor {
             api.mode("suspended").await?;
         }
         self.mode = Mode::Background;
+        self.timers.clear_but_expected();
         self.log.write(PhoneEvent::Backgrounded);
         Ok(())
     }
@@ -313,22 +332,19 @@ impl Actor {
         self.mode == Mode::Foreground
     }
 
-    async fn on_net(&mut self, event: net::Event) {
+    fn on_net(&mut self, event: net::Event) {
+        let registering = self.registration.is_under_way();
         let lost = self
             .session
             .as_mut()
             .is_some_and(|session| session.handle(event));
         self.settle();
-        if !lost {
-            return;
-        }
-        self.log.write(PhoneEvent::ConnectionLost);
-        self.registration.interrupt();
-        if self.is_foreground() {
-            self.retry_registration();
-        } else {
-            self.mode = Mode::Suspended;
-            self.close_session().await;
+        if lost {
+            self.log.write(PhoneEvent::ConnectionLost);
+            // A registration that was under way has failed with the connection, and is tried again for that.
+            if !registering {
+                self.retry_registration();
+            }
         }
     }
 

@@ -42,6 +42,7 @@ struct Sealed {
     /// Who calls or writes, to show.
     name: String,
     /// Their number or address.
+    #[serde(alias = "from")]
     number: String,
     /// The message.
     text: Option<String>,

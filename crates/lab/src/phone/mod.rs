@@ -90,7 +90,8 @@ impl Phone {
         self.order(Order::Suspend).await
     }
 
-    /// The app goes to the background, its connection still up (`silent`). With a device API it tells the server.
+    /// The app goes to the background and is frozen, its connection still up (`silent`): what comes over it waits until
+    /// a push or the user brings the app back. With a device API it tells the server.
     pub async fn background(&self) -> Result<(), PhoneError> {
         self.order(Order::Background).await
     }

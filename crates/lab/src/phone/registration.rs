@@ -47,7 +47,11 @@ impl Registration {
         }
     }
 
-    /// The connection is gone, and with it the answer to what was under way.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
+    /// The session is gone, and with it the answer to what was under way.
     pub(super) fn interrupt(&mut self) {
         self.under_way = false;
         for waiting in self.waiting.drain(..) {

@@ -61,6 +61,11 @@ impl Session {
         self.events.recv().await
     }
 
+    /// What they have said already.
+    pub(super) fn try_recv(&mut self) -> Option<Event> {
+        self.events.try_recv()
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.endpoint.next_timeout()
     }

@@ -275,3 +275,37 @@ async fn what_was_sealed_for_another_phone_stays_closed() {
         .sees(|event| matches!(event, PhoneEvent::CallKitRinging { name, .. } if name == "Unknown"))
         .await;
 }
+
+#[tokio::test]
+async fn a_frozen_iphone_reads_the_invite_only_after_its_push_and_callkit_rings_first() {
+    let world = World::registered(iphone(), |config| config).await;
+    world.phone.background().await.unwrap();
+    world.invite("c1");
+    world.push_call("c1");
+    world.registrar.hears_answer("c1", 180).await;
+    assert_eq!(
+        world.order_of(&[
+            "backgrounded",
+            "call_kit_ringing",
+            "invite_received",
+            "duplicate_push_dropped"
+        ]),
+        ["backgrounded", "call_kit_ringing", "invite_received"]
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_broke_while_the_app_was_frozen_is_opened_anew() {
+    let world = World::registered(iphone(), |config| config).await;
+    world.phone.background().await.unwrap();
+    world.registrar.order(Order::Disconnect);
+    world
+        .registrar
+        .hears(1, |heard| *heard == Heard::Closed)
+        .await;
+    world.phone.resume().await.unwrap();
+    world
+        .registrar
+        .hears(2, |heard| matches!(heard, Heard::Registered { .. }))
+        .await;
+}
