@@ -1,6 +1,11 @@
 //! The reveille server: configuration, roles, APIs, and the command line on top of them.
 
+pub mod accounts;
+pub mod api;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod date;
+pub mod dev;
 pub mod metrics;
 pub mod roles;

@@ -1,3 +1,7 @@
 //! The `reveille` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reveille::cli::main()
+}

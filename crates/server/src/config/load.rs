@@ -155,12 +155,6 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             &format!("there is no role {role:?} in this version; it has: call"),
         );
     }
-    if !config.listen.sip_tls.0.is_empty() && config.tls.certificate.as_os_str().is_empty() {
-        return wrong(
-            "listen.sip_tls",
-            "needs tls.certificate and tls.key: name the PEM files, or `reveille init DIR` makes some",
-        );
-    }
     if config.call.min_expires.0 > config.call.default_expires.0
         || config.call.default_expires.0 > config.call.max_expires.0
     {
@@ -292,7 +286,6 @@ mod tests {
         for (text, expected) in [
             ("[server]\nroles = [\"im\"]", "server.roles"),
             ("[server]\ndomains = []", "server.domains"),
-            ("[listen]\nsip_tls = \"127.0.0.1:5061\"", "tls.certificate"),
             ("[call]\nmax_expires = \"10s\"", "call.default_expires"),
             ("[call]\nringing_after = \"20s\"", "call.ringing_after"),
         ] {

@@ -1,7 +1,7 @@
 //! What the admin API, the device API and the command line ask of the running role.
 
 use super::{CallRole, register::history, saving::AfterCommit};
-use domain::{Address, Change, Device, DeviceId, Mode, User, device::SealingKey};
+use domain::{Address, AppId, Change, Channel, Device, DeviceId, Mode, User, device::SealingKey};
 use store::StoreError;
 use tokio::sync::oneshot;
 
@@ -16,14 +16,14 @@ pub enum Control {
     Devices(Option<Address>, oneshot::Sender<Vec<DeviceView>>),
     /// Forget a device and what waits for it.
     ForgetDevice(DeviceId, oneshot::Sender<Result<(), ControlError>>),
-    /// Take a device's key for sealed pushes.
-    PutKey {
+    /// Take what a client says of its device over the device API.
+    PutDevice {
         /// Whose device.
         user: Address,
         /// Which; created if it is not known.
         device: DeviceId,
-        /// The key, or none any more.
-        key: Option<SealingKey>,
+        /// What it says; what it leaves out stays.
+        update: Box<DeviceUpdate>,
         /// Told when it is saved.
         reply: oneshot::Sender<Result<(), StoreError>>,
     },
@@ -38,6 +38,21 @@ pub enum Control {
     },
 }
 
+/// What a client says of its device.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceUpdate {
+    /// Its app; one that is configured.
+    pub app: Option<AppId>,
+    /// Its token for calls.
+    pub voip: Option<String>,
+    /// Its token for messages.
+    pub message: Option<String>,
+    /// Its key for sealed pushes.
+    pub key: Option<SealingKey>,
+    /// Foreground or suspended.
+    pub mode: Option<Mode>,
+}
+
 /// Why an order was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
@@ -50,7 +65,7 @@ pub enum ControlError {
 }
 
 /// A device as an operator sees it.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub struct DeviceView {
     /// The record.
     pub device: Device,
@@ -112,35 +127,12 @@ impl CallRole {
                 self.device_gone(device.clone());
                 self.commit_for(vec![Change::RemoveDevice(device)], reply);
             }
-            Control::PutKey {
+            Control::PutDevice {
                 user,
                 device,
-                key,
+                update,
                 reply,
-            } => {
-                if self.location.place(&device).is_none() {
-                    self.location
-                        .put_device(Device::new(device.clone(), user, self.now.wall), None);
-                }
-                let Some(changed) = self.location.update(&device, |device| device.key = key) else {
-                    return;
-                };
-                let changes = vec![
-                    Change::PutDevice(Box::new(changed)),
-                    history(
-                        &device,
-                        self.now.wall,
-                        "new key for sealed pushes".to_owned(),
-                    ),
-                ];
-                self.commit(
-                    changes,
-                    AfterCommit {
-                        reply: Some(reply),
-                        ..AfterCommit::default()
-                    },
-                );
-            }
+            } => self.put_device(user, &device, *update, reply),
             Control::SetMode {
                 device,
                 mode,
@@ -161,6 +153,55 @@ impl CallRole {
                 }
             }
         }
+    }
+
+    fn put_device(
+        &mut self,
+        user: Address,
+        id: &DeviceId,
+        update: DeviceUpdate,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    ) {
+        let now = self.now.wall;
+        if self.location.place(id).is_none() {
+            self.location
+                .put_device(Device::new(id.clone(), user, now), None);
+        }
+        let mut changes = Vec::new();
+        let changed = self.location.update(id, |device| {
+            let DeviceUpdate {
+                app,
+                voip,
+                message,
+                key,
+                mode,
+            } = update;
+            device.app = app.or(device.app.take());
+            for (channel, token) in [(Channel::Voip, voip), (Channel::Message, message)] {
+                if token.is_some_and(|token| device.give_token(channel, &token, now)) {
+                    changes.push(history(
+                        id,
+                        now,
+                        format!("new {} token by the device API", channel.name()),
+                    ));
+                }
+            }
+            if key.is_some() && key != device.key {
+                changes.push(history(id, now, "new key for sealed pushes".to_owned()));
+                device.key = key;
+            }
+            device.word = mode.or(device.word);
+        });
+        if let Some(device) = changed {
+            changes.insert(0, Change::PutDevice(Box::new(device)));
+        }
+        self.commit(
+            changes,
+            AfterCommit {
+                reply: Some(reply),
+                ..AfterCommit::default()
+            },
+        );
     }
 
     fn device_gone(&mut self, device: DeviceId) {

@@ -20,9 +20,9 @@ mod request;
 mod saving;
 mod settings;
 
-pub use control::{Control, ControlError, DeviceView};
+pub use control::{Control, ControlError, DeviceUpdate, DeviceView};
 pub use ids::{digest_of, fresh, random};
-pub use register::device_id;
+pub use register::{AppKey, device_id, instance_key};
 pub use settings::Settings;
 
 use crate::metrics::{Alarm, Metrics};

@@ -28,7 +28,7 @@ pub struct Settings {
     /// Where a call goes that reaches nobody, unless its user says otherwise.
     pub fallback: Option<String>,
     /// Servers that need no password.
-    pub trusted: Vec<Network>,
+    pub(super) trusted: Vec<Network>,
     /// Whether strangers may call and write.
     pub strangers: bool,
     /// See [`crate::config::Limits`].

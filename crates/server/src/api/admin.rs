@@ -1,0 +1,195 @@
+//! The admin API: accounts, devices and stories.
+
+use super::{Admin, Api, problem::Problem};
+use crate::{
+    accounts,
+    roles::call::{Control, DeviceView},
+};
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    routing::{delete, get, put},
+};
+use domain::{Address, DeviceId, TraceEvent, change::HistoryEntry};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+/// Most lines of a list.
+const LINES: usize = 1000;
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/api/v1/users", get(users))
+        .route("/api/v1/users/{address}", put(put_user).delete(remove_user))
+        .route("/api/v1/devices", get(devices))
+        .route("/api/v1/devices/{id}", delete(forget_device))
+        .route("/api/v1/devices/{id}/history", get(history))
+        .route("/api/v1/traces", get(traces))
+        .route("/api/v1/traces/{id}", get(trace))
+}
+
+impl Api {
+    /// Asks the role and waits for its word.
+    pub(super) async fn ask<T>(
+        &self,
+        control: Control,
+        word: oneshot::Receiver<T>,
+    ) -> Result<T, Problem> {
+        if !self.role.send(control).await {
+            return Err(Problem::stopping());
+        }
+        word.await.map_err(|_| Problem::stopping())
+    }
+}
+
+/// An account as an operator sees it.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct UserView {
+    /// `name@domain`.
+    pub address: Address,
+    /// Their name.
+    pub display_name: String,
+    /// Where unanswered calls go.
+    pub forward: Option<String>,
+}
+
+impl From<domain::User> for UserView {
+    fn from(user: domain::User) -> Self {
+        Self {
+            address: user.address,
+            display_name: user.display_name,
+            forward: user.forward,
+        }
+    }
+}
+
+async fn users(State(api): State<Api>, _: Admin) -> Result<Json<Vec<UserView>>, Problem> {
+    let users = api.store.users().await?;
+    Ok(Json(users.into_iter().map(UserView::from).collect()))
+}
+
+/// What to set of an account; what is left out stays as it is.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserChange {
+    /// Needed for a new account.
+    pub password: Option<String>,
+    /// Their name.
+    pub display_name: Option<String>,
+    /// Where unanswered calls go, `sip:…`; empty: nowhere.
+    pub forward: Option<String>,
+    /// Fail if the account exists.
+    #[serde(default)]
+    pub new: bool,
+}
+
+async fn put_user(
+    State(api): State<Api>,
+    _: Admin,
+    Path(address): Path<String>,
+    Json(change): Json<UserChange>,
+) -> Result<Json<Value>, Problem> {
+    let address: Address = address.parse().map_err(unprocessable)?;
+    let known = api.store.user(&address).await?;
+    let created = known.is_none();
+    let user = accounts::change(&address, known, &change, &api.domains).map_err(unprocessable)?;
+    let (reply, saved) = oneshot::channel();
+    api.ask(Control::PutUser(Box::new(user), reply), saved)
+        .await??;
+    Ok(Json(json!({ "address": address, "created": created })))
+}
+
+fn unprocessable(error: impl std::fmt::Display) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+}
+
+async fn remove_user(
+    State(api): State<Api>,
+    _: Admin,
+    Path(address): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let address = address.parse().map_err(|error: domain::user::BadAddress| {
+        Problem::new(StatusCode::NOT_FOUND, error.to_string())
+    })?;
+    let (reply, done) = oneshot::channel();
+    api.ask(Control::RemoveUser(address, reply), done).await??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct OfUser {
+    user: Option<Address>,
+}
+
+async fn devices(
+    State(api): State<Api>,
+    _: Admin,
+    Query(OfUser { user }): Query<OfUser>,
+) -> Result<Json<Vec<DeviceView>>, Problem> {
+    let (reply, views) = oneshot::channel();
+    Ok(Json(api.ask(Control::Devices(user, reply), views).await?))
+}
+
+async fn forget_device(
+    State(api): State<Api>,
+    _: Admin,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let (reply, done) = oneshot::channel();
+    api.ask(Control::ForgetDevice(DeviceId(id), reply), done)
+        .await??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn history(
+    State(api): State<Api>,
+    _: Admin,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<HistoryEntry>>, Problem> {
+    Ok(Json(api.store.history(&DeviceId(id), LINES).await?))
+}
+
+#[derive(Deserialize)]
+struct Most {
+    limit: Option<usize>,
+}
+
+async fn traces(
+    State(api): State<Api>,
+    _: Admin,
+    Query(Most { limit }): Query<Most>,
+) -> Result<Json<Vec<Value>>, Problem> {
+    let stories = api
+        .store
+        .recent_traces(limit.unwrap_or(20).min(LINES))
+        .await?;
+    let line = |story: store::Story| {
+        json!({
+            "tracking": story.tracking,
+            "began": story.began,
+            "first": story.first,
+            "summary": story.summary,
+            "last": story.last,
+        })
+    };
+    Ok(Json(stories.into_iter().map(line).collect()))
+}
+
+async fn trace(
+    State(api): State<Api>,
+    _: Admin,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<TraceEvent>>, Problem> {
+    // What was noted a moment ago is part of the story.
+    api.store.commit(Vec::new()).await?;
+    let events = api.store.trace(&id).await?;
+    if events.is_empty() {
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            format!("no story of {id}: `reveille trace` lists the latest"),
+        ));
+    }
+    Ok(Json(events))
+}

@@ -1,0 +1,214 @@
+//! The device API: an app signs in with its user's password and hands over its tokens, its key and its mode.
+
+use super::{
+    Api, Me, now,
+    problem::Problem,
+    tokens::{ACCESS, Kind},
+};
+use crate::{
+    accounts,
+    roles::call::{Control, DeviceUpdate, DeviceView, device_id, instance_key},
+};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use domain::{Address, AppId, Mode, Platform, device::SealingKey};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+/// Longest id of a device that a client may choose, in bytes.
+const ID_BYTES: usize = 128;
+/// Longest token that is taken, in bytes.
+const TOKEN_BYTES: usize = 4096;
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/oauth/token", post(token))
+        .route("/api/v1/me/devices/{id}", get(show).put(put).delete(forget))
+        .route("/api/v1/me/devices/{id}/mode", post(mode))
+}
+
+/// A request for tokens (RFC 6749 §4.3, §6), as JSON.
+#[derive(Deserialize)]
+#[serde(tag = "grant_type", rename_all = "snake_case")]
+enum Grant {
+    Password { username: String, password: String },
+    RefreshToken { refresh_token: String },
+}
+
+async fn token(State(api): State<Api>, Json(grant): Json<Grant>) -> Result<Json<Value>, Problem> {
+    let refused = || {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_grant: wrong user or password, or the token has expired",
+        )
+    };
+    let user = match grant {
+        Grant::Password { username, password } => {
+            let address = if username.contains('@') {
+                username.parse()
+            } else {
+                Address::new(&username, &api.domain)
+            };
+            let user = api.store.user(&address.map_err(|_| refused())?).await?;
+            user.filter(|user| accounts::is_password_of(user, &password))
+                .ok_or_else(refused)?
+                .address
+        }
+        Grant::RefreshToken { refresh_token } => {
+            let address = api
+                .tokens
+                .check(&refresh_token, Kind::Refresh, now())
+                .ok_or_else(refused)?;
+            api.store.user(&address).await?.ok_or_else(refused)?.address
+        }
+    };
+    Ok(Json(json!({
+        "access_token": api.tokens.issue(&user, Kind::Access, now()),
+        "refresh_token": api.tokens.issue(&user, Kind::Refresh, now()),
+        "token_type": "Bearer",
+        "expires_in": ACCESS.as_secs(),
+    })))
+}
+
+/// What a client says of its device.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    app: Option<String>,
+    #[serde(rename = "platform")]
+    _platform: Option<Platform>,
+    #[serde(rename = "os")]
+    _os: Option<String>,
+    #[serde(default)]
+    tokens: Tokens,
+    encryption: Option<SealingKey>,
+    mode: Option<Mode>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tokens {
+    voip: Option<String>,
+    message: Option<String>,
+}
+
+async fn put(
+    State(api): State<Api>,
+    Me(user): Me,
+    Path(id): Path<String>,
+    Json(description): Json<Description>,
+) -> Result<StatusCode, Problem> {
+    let wrong = |detail: &str| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+    let Description {
+        app,
+        tokens,
+        encryption,
+        mode,
+        ..
+    } = description;
+    if id.len() > ID_BYTES {
+        return Err(wrong("the device's id is too long"));
+    }
+    if let Some(app) = app.as_ref().filter(|app| !api.apps.contains(*app)) {
+        return Err(wrong(&format!(
+            "no app {app:?} is configured: see [[push.app]]"
+        )));
+    }
+    if [&tokens.voip, &tokens.message]
+        .into_iter()
+        .flatten()
+        .any(|token| token.is_empty() || token.len() > TOKEN_BYTES)
+    {
+        return Err(wrong("a token is empty or too long"));
+    }
+    if let Some(key) = &encryption {
+        push::seal::check_key(key).map_err(|error| wrong(&format!("encryption: {error}")))?;
+    }
+    let update = DeviceUpdate {
+        app: app.map(AppId),
+        voip: tokens.voip,
+        message: tokens.message,
+        key: encryption,
+        mode: mode.map(known_mode).transpose()?,
+    };
+    let (reply, saved) = oneshot::channel();
+    let device = device_id(&user, &instance_key(&id));
+    api.ask(
+        Control::PutDevice {
+            user,
+            device,
+            update: Box::new(update),
+            reply,
+        },
+        saved,
+    )
+    .await??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct ModeWord {
+    mode: Mode,
+}
+
+async fn mode(
+    State(api): State<Api>,
+    Me(user): Me,
+    Path(id): Path<String>,
+    Json(ModeWord { mode }): Json<ModeWord>,
+) -> Result<StatusCode, Problem> {
+    let (reply, done) = oneshot::channel();
+    let device = device_id(&user, &instance_key(&id));
+    api.ask(
+        Control::SetMode {
+            device,
+            mode: known_mode(mode)?,
+            reply,
+        },
+        done,
+    )
+    .await??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn known_mode(mode: Mode) -> Result<Mode, Problem> {
+    match mode {
+        Mode::Foreground | Mode::Suspended => Ok(mode),
+        _ => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "mode is \"foreground\" or \"suspended\"",
+        )),
+    }
+}
+
+async fn show(
+    State(api): State<Api>,
+    Me(user): Me,
+    Path(id): Path<String>,
+) -> Result<Json<DeviceView>, Problem> {
+    let device = device_id(&user, &instance_key(&id));
+    let (reply, views) = oneshot::channel();
+    let views = api.ask(Control::Devices(Some(user), reply), views).await?;
+    let view = views.into_iter().find(|view| view.device.id == device);
+    view.map(Json)
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "you have no such device"))
+}
+
+async fn forget(
+    State(api): State<Api>,
+    Me(user): Me,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let (reply, done) = oneshot::channel();
+    api.ask(
+        Control::ForgetDevice(device_id(&user, &instance_key(&id)), reply),
+        done,
+    )
+    .await??;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,104 @@
+//! The HTTP APIs: for operators (the command line uses it), for devices, and for whoever watches over us.
+
+mod admin;
+mod device;
+pub mod health;
+mod problem;
+mod tokens;
+
+pub use admin::{UserChange, UserView};
+pub use tokens::AccessTokens;
+
+use crate::roles::call::Handle;
+use axum::{
+    Router,
+    extract::FromRequestParts,
+    http::{header::AUTHORIZATION, request::Parts},
+};
+use domain::{Address, Timestamp};
+use problem::Problem;
+use std::{collections::HashSet, sync::Arc, time::SystemTime};
+use store::Store;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Api {
+    /// The running role.
+    pub role: Handle,
+    /// Where state is kept.
+    pub store: Arc<dyn Store>,
+    /// Who shows this may do everything.
+    pub admin_token: Arc<str>,
+    /// Tokens of users.
+    pub tokens: Arc<AccessTokens>,
+    /// The domain of a user name without one.
+    pub domain: Arc<str>,
+    /// Every domain of ours.
+    pub domains: Arc<[String]>,
+    /// Apps that can be pushed to.
+    pub apps: Arc<HashSet<String>>,
+}
+
+/// Admin and device API.
+pub fn router(api: Api) -> Router {
+    Router::new()
+        .merge(admin::routes())
+        .merge(device::routes())
+        .fallback(problem::not_found)
+        .with_state(api)
+}
+
+/// Proof that the request came with the admin token.
+struct Admin;
+
+impl FromRequestParts<Api> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let (given, wanted) = (
+            bearer(parts).unwrap_or_default().as_bytes(),
+            api.admin_token.as_bytes(),
+        );
+        let differs = given
+            .iter()
+            .zip(wanted)
+            .fold(0, |differs, (a, b)| differs | (a ^ b));
+        if given.len() == wanted.len() && differs == 0 {
+            Ok(Self)
+        } else {
+            Err(Problem::unauthorized(
+                "this needs the admin token: it is in server.data_dir/admin.token",
+            ))
+        }
+    }
+}
+
+/// The user whose access token the request came with.
+struct Me(Address);
+
+impl FromRequestParts<Api> for Me {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let user =
+            bearer(parts).and_then(|token| api.tokens.check(token, tokens::Kind::Access, now()));
+        user.map(Self).ok_or_else(|| {
+            Problem::unauthorized("this needs an access token from POST /oauth/token")
+        })
+    }
+}
+
+fn bearer(parts: &Parts) -> Option<&str> {
+    let value = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
+}
+
+fn now() -> Timestamp {
+    let unix = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX))
+}

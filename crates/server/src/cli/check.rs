@@ -1,0 +1,89 @@
+//! `reveille check`: a configuration and everything that it names, before it is trusted with calls.
+
+use super::{config_file, load_config};
+use crate::{app, config::Config};
+use anyhow::{Context, Result, bail};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Configuration; else ./reveille.toml or /etc/reveille/reveille.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) async fn run(Args { config }: &Args) -> Result<ExitCode> {
+    let Some(file) = config_file(config.as_ref()) else {
+        bail!(
+            "no configuration to check: name one with --config, or write one with `reveille init DIR`"
+        );
+    };
+    let config = load_config(&Config::default(), Some(&file))?;
+    let mut failed = false;
+    let mut say = |what: &str, result: Result<String>| match result {
+        Ok(good) => println!("ok      {what}: {good}"),
+        Err(error) => {
+            failed = true;
+            println!("FAILED  {what}: {error:#}");
+        }
+    };
+    say("configuration", Ok(file.display().to_string()));
+    say("tls", check_tls(&config));
+    say("push apps", check_apps(&config));
+    say("store", check_store(&config).await);
+    say(
+        "settings",
+        crate::roles::call::Settings::new(
+            &config,
+            domain::Behaviour::default(),
+            &net::Addresses::default(),
+        )
+        .map(|_| "call".to_owned())
+        .map_err(Into::into),
+    );
+    Ok(if failed {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn check_tls(config: &Config) -> Result<String> {
+    if config.listen.sip_tls.0.is_empty() {
+        return Ok("not used".to_owned());
+    }
+    app::certificate(&config.tls)?;
+    Ok(config.tls.certificate.display().to_string())
+}
+
+fn check_apps(config: &Config) -> Result<String> {
+    let apps = app::apps(&config.push)?;
+    let names: Vec<_> = apps.iter().map(|app| app.profile.app.to_string()).collect();
+    struct Silent;
+    impl push::Observer for Silent {
+        fn on(&self, _: &push::Event<'_>) {}
+    }
+    push::Pusher::new(
+        apps,
+        app::roots(&config.push)?,
+        push::Limits::default(),
+        Arc::new(Silent),
+    )?;
+    Ok(if names.is_empty() {
+        "none: sleeping phones cannot be woken; describe one in [[push.app]]".to_owned()
+    } else {
+        names.join(", ")
+    })
+}
+
+async fn check_store(config: &Config) -> Result<String> {
+    let url = config.store_url();
+    let store = store::open(&url)?;
+    let snapshot = store.load().await.context("it cannot be read")?;
+    store.close().await?;
+    Ok(format!(
+        "{url}, {} users, {} devices",
+        snapshot.users.len(),
+        snapshot.devices.len()
+    ))
+}

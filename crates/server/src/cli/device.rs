@@ -1,0 +1,145 @@
+//! `reveille device`: what each user's devices are, do, and suffer from.
+
+use super::{
+    admin::{Which, path},
+    output,
+};
+use crate::roles::call::DeviceView;
+use anyhow::Result;
+use domain::{Device, Token, change::HistoryEntry};
+use http::Method;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List devices: mode, app, tokens, messages that wait
+    List(List),
+    /// Show what happened to one device
+    History(Id),
+    /// Forget a device and what waits for it
+    Forget(Id),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// Only those of this user: name@domain
+    #[arg(long)]
+    user: Option<String>,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Id {
+    /// As `device list` shows it
+    device: String,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::List(List { user, json, which }) => {
+            let query = user.map(|user| path("?user=", &user)).unwrap_or_default();
+            let views = which
+                .server()?
+                .must_ask(Method::GET, &format!("/api/v1/devices{query}"), None)
+                .await?;
+            if json {
+                println!("{views:#}");
+            } else {
+                list(&serde_json::from_value::<Vec<DeviceView>>(views)?);
+            }
+        }
+        Command::History(Id { device, which }) => {
+            let lines = which
+                .server()?
+                .must_ask(
+                    Method::GET,
+                    &(path("/api/v1/devices/", &device) + "/history"),
+                    None,
+                )
+                .await?;
+            for line in serde_json::from_value::<Vec<HistoryEntry>>(lines)?
+                .into_iter()
+                .rev()
+            {
+                println!("{}  {}", crate::date::iso8601(line.at), line.what);
+            }
+        }
+        Command::Forget(Id { device, which }) => {
+            which
+                .server()?
+                .must_ask(Method::DELETE, &path("/api/v1/devices/", &device), None)
+                .await?;
+            println!("forgot {device}");
+        }
+    }
+    Ok(())
+}
+
+fn list(views: &[DeviceView]) {
+    let mut rows = vec![output::heading(&[
+        "user",
+        "device",
+        "mode",
+        "app",
+        "waiting",
+        "registered",
+        "tokens",
+    ])];
+    for DeviceView {
+        device,
+        mode,
+        queued,
+    } in views
+    {
+        rows.push(vec![
+            device.user.to_string(),
+            device.id.to_string(),
+            mode.name().to_owned(),
+            device
+                .app
+                .as_ref()
+                .map_or("-".to_owned(), ToString::to_string),
+            queued.to_string(),
+            registration(device),
+            tokens(device),
+        ]);
+    }
+    output::table(&rows);
+}
+
+fn registration(device: &Device) -> String {
+    match &device.binding {
+        Some(binding) => format!("for {}", output::roughly(output::now(), binding.expires_at)),
+        None => "no".to_owned(),
+    }
+}
+
+fn tokens(device: &Device) -> String {
+    let word = |name: &str, token: &Option<Token>| {
+        token.as_ref().map(|token| match &token.dead {
+            None => format!("{name} ok"),
+            Some(dead) => format!(
+                "{name} DEAD ({}, {} ago)",
+                dead.reason,
+                output::roughly(dead.at, output::now())
+            ),
+        })
+    };
+    let known: Vec<_> = [
+        word("voip", &device.tokens.voip),
+        word("message", &device.tokens.message),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if known.is_empty() {
+        "none: it cannot be woken".to_owned()
+    } else {
+        known.join(", ")
+    }
+}

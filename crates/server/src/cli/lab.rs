@@ -1,0 +1,160 @@
+//! `reveille lab`: the simulated clouds for anybody's push client, and a simulated phone at the terminal.
+
+use super::load_config;
+use crate::{config::Config, dev};
+use anyhow::{Context, Result};
+use domain::Generation;
+use lab::{
+    cloud::{Ca, CloudConfig, Clouds, DevCredentials},
+    phone::{PhoneConfig, PushService, terminal},
+};
+use sip::Transport;
+use std::net::SocketAddr;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Run one simulated phone at the terminal
+    Phone(Phone),
+}
+
+#[derive(Debug, clap::Args)]
+struct Phone {
+    /// One of alice, bob, carol, dave, erin
+    user: String,
+    /// What it runs
+    #[arg(long, value_enum, default_value_t = Platform::Ios)]
+    platform: Platform,
+    /// One push channel (iOS 12 and older) or two
+    #[arg(long, value_enum, default_value_t = Channels::DualChannel)]
+    generation: Channels,
+    /// How it connects
+    #[arg(long, value_enum, default_value_t = Way::Tcp)]
+    transport: Way,
+    /// Its user's password
+    #[arg(long, default_value = dev::PASSWORD)]
+    password: String,
+}
+
+#[derive(Copy, Clone, Debug, clap::ValueEnum)]
+enum Platform {
+    Ios,
+    Android,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, clap::ValueEnum)]
+enum Channels {
+    SingleChannel,
+    DualChannel,
+}
+
+#[derive(Copy, Clone, Debug, clap::ValueEnum)]
+enum Way {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+pub(super) async fn run(Args { command }: Args) -> Result<()> {
+    let config = load_config(&dev::defaults(), None)?;
+    match command {
+        Some(Command::Phone(phone)) => run_phone(phone, &config).await,
+        None => run_clouds(&config).await,
+    }
+}
+
+async fn run_clouds(config: &Config) -> Result<()> {
+    let (ca, credentials) = (Ca::new()?, DevCredentials::new());
+    let mut cloud = CloudConfig::dev(&ca, &credentials);
+    let first = |addresses: &crate::config::Addresses| addresses.0.first().copied();
+    cloud.apns = first(&config.listen.apns).context("listen.apns is empty")?;
+    cloud.fcm = first(&config.listen.fcm).context("listen.fcm is empty")?;
+    cloud.control = first(&config.listen.lab).context("listen.lab is empty")?;
+    let clouds = Clouds::start(cloud).await?;
+    let at = clouds.addresses();
+    println!(
+        "simulated APNs https://{}, team {}, key {}",
+        at.apns,
+        credentials.apns_team(),
+        credentials.apns_key_id()
+    );
+    println!(
+        "simulated FCM https://{}, projects {}",
+        at.fcm,
+        credentials.fcm_projects().collect::<Vec<_>>().join(", ")
+    );
+    println!(
+        "control http://{0} (its help: curl http://{0}/)",
+        at.control
+    );
+    tokio::signal::ctrl_c().await?;
+    clouds.shutdown().await;
+    Ok(())
+}
+
+async fn run_phone(phone: Phone, config: &Config) -> Result<()> {
+    let first = |addresses: &crate::config::Addresses, key: &str| {
+        addresses
+            .0
+            .first()
+            .copied()
+            .with_context(|| format!("listen.{key} is empty"))
+    };
+    let listen = &config.listen;
+    let server: (Transport, SocketAddr) = match phone.transport {
+        Way::Udp => (Transport::Udp, first(&listen.sip_udp, "sip_udp")?),
+        Way::Tcp => (Transport::Tcp, first(&listen.sip_tcp, "sip_tcp")?),
+        Way::Tls => (Transport::Tls, first(&listen.sip_tls, "sip_tls")?),
+    };
+    let single = phone.generation == Channels::SingleChannel;
+    let service = match phone.platform {
+        Platform::Ios => PushService::Apns {
+            team: "TEAM123456".to_owned(),
+            bundle: if single {
+                "com.example.phone12"
+            } else {
+                "com.example.phone"
+            }
+            .to_owned(),
+        },
+        Platform::Android => PushService::Fcm {
+            project: "example-droid".to_owned(),
+            package: "com.example.droid".to_owned(),
+        },
+    };
+    let control = format!("http://{}", first(&listen.lab, "lab")?);
+    let ca = match phone.transport {
+        Way::Tls => Some(ca(&control).await?),
+        Way::Udp | Way::Tcp => None,
+    };
+    let generation = if single {
+        Generation::SingleChannel
+    } else {
+        Generation::DualChannel
+    };
+    let phone = PhoneConfig {
+        ca,
+        lab: Some(control),
+        device_api: Some(format!("http://{}", first(&listen.admin, "admin")?)),
+        ..PhoneConfig::new(
+            &phone.user,
+            &phone.password,
+            config.domain(),
+            server,
+            service,
+        )
+        .generation(generation)
+    };
+    Ok(terminal::run(phone).await?)
+}
+
+async fn ca(control: &str) -> Result<String> {
+    let (_, pem) =
+        net::http::request(http::Method::GET, &format!("{control}/ca.pem"), None, None).await?;
+    String::from_utf8(pem.to_vec()).context("the lab's CA is not PEM")
+}

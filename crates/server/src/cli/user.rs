@@ -1,0 +1,254 @@
+//! `reveille user`: accounts.
+
+use super::{
+    admin::{Admin, Which, path},
+    output,
+};
+use crate::{
+    accounts,
+    api::{UserChange, UserView},
+    roles::call::fresh,
+};
+use anyhow::{Context, Result, bail};
+use domain::{Address, Change};
+use http::Method;
+use serde_json::json;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Create an account; without --password one is made up and printed
+    Add(Add),
+    /// List the accounts
+    List(List),
+    /// Set a password; without --password one is made up and printed
+    Passwd(Passwd),
+    /// Say where calls go that nobody answers: sip:voicemail@example.org; empty: nowhere
+    Forward(Forward),
+    /// Remove an account with its devices and messages
+    Remove(Remove),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Add {
+    /// name, or name@domain
+    user: String,
+    #[command(flatten)]
+    password: Password,
+    /// Their name as others see it
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Password {
+    /// The password; "-" reads it from standard input
+    #[arg(long, env = "REVEILLE_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Passwd {
+    /// name, or name@domain
+    user: String,
+    #[command(flatten)]
+    password: Password,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Forward {
+    /// name, or name@domain
+    user: String,
+    /// A SIP URI
+    to: String,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Remove {
+    /// name, or name@domain
+    user: String,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Add(Add {
+            user,
+            password,
+            name,
+            which,
+        }) => {
+            let (password, made_up) = password.get()?;
+            let change = UserChange {
+                password: Some(password.clone()),
+                display_name: name,
+                forward: None,
+                new: true,
+            };
+            let address = change_user(&which, &user, &change).await?;
+            println!("added {address}{}", shown(&password, made_up));
+        }
+        Command::Passwd(Passwd {
+            user,
+            password,
+            which,
+        }) => {
+            must_exist(&which, &user).await?;
+            let (password, made_up) = password.get()?;
+            let change = UserChange {
+                password: Some(password.clone()),
+                ..UserChange::default()
+            };
+            let address = change_user(&which, &user, &change).await?;
+            println!("new password for {address}{}", shown(&password, made_up));
+        }
+        Command::Forward(Forward { user, to, which }) => {
+            must_exist(&which, &user).await?;
+            let address = change_user(
+                &which,
+                &user,
+                &UserChange {
+                    forward: Some(to.clone()),
+                    ..UserChange::default()
+                },
+            )
+            .await?;
+            println!(
+                "unanswered calls for {address} go to {}",
+                if to.is_empty() { "nobody" } else { &to }
+            );
+        }
+        Command::List(List { which }) => {
+            let mut rows = vec![output::heading(&["address", "name", "forward"])];
+            for user in list(&which.server()?).await? {
+                rows.push(vec![
+                    user.address.to_string(),
+                    user.display_name,
+                    user.forward.unwrap_or_default(),
+                ]);
+            }
+            output::table(&rows);
+        }
+        Command::Remove(Remove { user, which }) => {
+            must_exist(&which, &user).await?;
+            let server = which.server()?;
+            let address = address(&server, &user)?;
+            let asked = server
+                .ask(
+                    Method::DELETE,
+                    &path("/api/v1/users/", address.as_str()),
+                    None,
+                )
+                .await?;
+            if asked.is_none() {
+                server
+                    .store()?
+                    .commit(vec![Change::RemoveUser(address.clone())])
+                    .await?;
+            }
+            println!("removed {address}");
+        }
+    }
+    Ok(())
+}
+
+impl Password {
+    /// The password, and whether we made it up.
+    fn get(self) -> Result<(String, bool)> {
+        match self.password.as_deref() {
+            None => Ok((fresh(), true)),
+            Some("-") => {
+                let mut line = String::new();
+                std::io::stdin()
+                    .read_line(&mut line)
+                    .context("no password on standard input")?;
+                let password = line.trim_end_matches(['\r', '\n']);
+                anyhow::ensure!(
+                    !password.is_empty(),
+                    "the password on standard input is empty"
+                );
+                Ok((password.to_owned(), false))
+            }
+            Some("") => bail!("the password is empty"),
+            Some(password) => Ok((password.to_owned(), false)),
+        }
+    }
+}
+
+fn shown(password: &str, made_up: bool) -> String {
+    if made_up {
+        format!(" with password {password}")
+    } else {
+        String::new()
+    }
+}
+
+fn address(server: &Admin, user: &str) -> Result<Address> {
+    Ok(if user.contains('@') {
+        user.parse()
+    } else {
+        Address::new(user, server.config().domain())
+    }?)
+}
+
+async fn list(server: &Admin) -> Result<Vec<UserView>> {
+    if let Some(users) = server.ask(Method::GET, "/api/v1/users", None).await? {
+        return Ok(serde_json::from_value(users)?);
+    }
+    Ok(server
+        .store()?
+        .users()
+        .await?
+        .into_iter()
+        .map(UserView::from)
+        .collect())
+}
+
+async fn must_exist(which: &Which, user: &str) -> Result<()> {
+    let server = which.server()?;
+    let address = address(&server, user)?;
+    if list(&server)
+        .await?
+        .iter()
+        .any(|known| known.address == address)
+    {
+        Ok(())
+    } else {
+        bail!(
+            "there is no user {address}: `reveille user list` shows all, `reveille user add` makes one"
+        )
+    }
+}
+
+/// Changes an account, by the running server or in its store.
+async fn change_user(which: &Which, user: &str, change: &UserChange) -> Result<Address> {
+    let server = which.server()?;
+    let address = address(&server, user)?;
+    let asked = server
+        .ask(
+            Method::PUT,
+            &path("/api/v1/users/", address.as_str()),
+            Some(&json!(change)),
+        )
+        .await?;
+    if asked.is_none() {
+        let store = server.store()?;
+        let known = store.user(&address).await?;
+        let changed = accounts::change(&address, known, change, &server.config().server.domains.0)?;
+        store.commit(vec![Change::PutUser(changed)]).await?;
+        store.close().await?;
+    }
+    Ok(address)
+}

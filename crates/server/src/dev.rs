@@ -1,0 +1,233 @@
+//! `serve --dev` and the demo: the whole system on loopback, with known users and the simulated clouds in the same
+//! process.
+
+use crate::{
+    app::{Options, Server},
+    config::{Addresses, Config, Words},
+};
+use anyhow::{Context, Result, ensure};
+use domain::{AppId, AppProfile, Behaviour, Generation, Platform, Provider};
+use lab::cloud::{Ca, CloudConfig, Clouds, DevCredentials};
+use std::net::SocketAddr;
+
+/// The users of the contract.
+pub const USERS: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
+/// Their password.
+pub const PASSWORD: &str = "wakeup";
+/// What the command line shows to the admin API of a development server.
+pub const ADMIN_TOKEN: &str = "wakeup";
+
+/// The configuration of `--dev`, before the environment.
+pub fn defaults() -> Config {
+    let mut config = Config::default();
+    config.server.domains = Words::of(&["localhost"]);
+    config.server.data_dir = std::path::PathBuf::new();
+    config.listen.sip_udp = Addresses::of(&["127.0.0.1:5060"]);
+    config.listen.sip_tcp = Addresses::of(&["127.0.0.1:5060"]);
+    config.listen.sip_tls = Addresses::of(&["127.0.0.1:5061"]);
+    config
+}
+
+/// The same on ports that the system chooses.
+pub fn on_free_ports() -> Config {
+    let mut config = defaults();
+    let listen = &mut config.listen;
+    for addresses in [
+        &mut listen.sip_udp,
+        &mut listen.sip_tcp,
+        &mut listen.sip_tls,
+        &mut listen.admin,
+        &mut listen.health,
+        &mut listen.apns,
+        &mut listen.fcm,
+        &mut listen.lab,
+    ] {
+        *addresses = Addresses::of(&["127.0.0.1:0"]);
+    }
+    config
+}
+
+/// A running development server.
+pub struct Dev {
+    /// The server.
+    pub server: Server,
+    /// The clouds.
+    pub clouds: Clouds,
+    /// Who vouches for its certificates.
+    pub ca: Ca,
+    data_dir: std::path::PathBuf,
+    /// Its data, if they go with it.
+    _data: Option<tempfile::TempDir>,
+}
+
+impl Dev {
+    /// Starts the clouds and the server.
+    pub async fn start(config: Config, behaviour: Behaviour) -> Result<Self> {
+        Self::start_with(
+            config,
+            behaviour,
+            Ca::new()?,
+            DevCredentials::new(),
+            USERS.map(str::to_owned).to_vec(),
+        )
+        .await
+    }
+
+    /// Starts with these users.
+    pub async fn start_with(
+        mut config: Config,
+        behaviour: Behaviour,
+        ca: Ca,
+        credentials: DevCredentials,
+        users: Vec<String>,
+    ) -> Result<Self> {
+        only_loopback(&config)?;
+        let data = if config.server.data_dir.as_os_str().is_empty() {
+            let data = tempfile::Builder::new()
+                .prefix("reveille-dev-")
+                .tempdir()
+                .context("a temporary directory")?;
+            config.server.data_dir = data.path().to_owned();
+            Some(data)
+        } else {
+            std::fs::create_dir_all(&config.server.data_dir).with_context(|| {
+                format!(
+                    "server.data_dir: cannot create {}",
+                    config.server.data_dir.display()
+                )
+            })?;
+            None
+        };
+        let data_dir = config.server.data_dir.clone();
+        let mut cloud = CloudConfig::dev(&ca, &credentials);
+        for (address, configured) in [
+            (&mut cloud.apns, &config.listen.apns),
+            (&mut cloud.fcm, &config.listen.fcm),
+            (&mut cloud.control, &config.listen.lab),
+        ] {
+            *address = *configured
+                .0
+                .first()
+                .context("--dev needs listen.apns, listen.fcm and listen.lab")?;
+        }
+        let profiles = cloud.clone();
+        let clouds = Clouds::start(cloud).await?;
+        let apps = apps(&profiles, &clouds, &credentials)?;
+        let domains: Vec<&str> = config.server.domains.0.iter().map(String::as_str).collect();
+        let certificate = ca.issue(&domains)?;
+        let tls = net::TlsSource::from_pem(
+            certificate.chain_pem.as_bytes(),
+            certificate.key_pem.as_bytes(),
+        )?;
+        let options = Options {
+            behaviour,
+            apps,
+            roots: ca.root_store(),
+            tls: Some(tls),
+            client_tls: Some(net::client_config(ca.ca_pem().as_bytes())?),
+            admin_token: ADMIN_TOKEN.to_owned(),
+            users: users
+                .into_iter()
+                .map(|user| (user, PASSWORD.to_owned()))
+                .collect(),
+            config,
+        };
+        let server = Server::start(options).await?;
+        Ok(Self {
+            server,
+            clouds,
+            ca,
+            data_dir,
+            _data: data,
+        })
+    }
+
+    /// The certificate of the development CA in a file, for clients that want one.
+    pub fn ca_file(&self) -> Result<std::path::PathBuf> {
+        let path = self.data_dir.join("ca.pem");
+        std::fs::write(&path, self.ca.ca_pem())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Stops the server, then the clouds.
+    pub async fn shutdown(self) {
+        self.server.shutdown().await;
+        self.clouds.shutdown().await;
+    }
+}
+
+/// A development server has passwords that everybody knows.
+fn only_loopback(config: &Config) -> Result<()> {
+    let listen = &config.listen;
+    let all = [
+        ("sip_udp", &listen.sip_udp),
+        ("sip_tcp", &listen.sip_tcp),
+        ("sip_tls", &listen.sip_tls),
+        ("admin", &listen.admin),
+        ("health", &listen.health),
+        ("apns", &listen.apns),
+        ("fcm", &listen.fcm),
+        ("lab", &listen.lab),
+    ];
+    for (key, addresses) in all {
+        for address in &addresses.0 {
+            ensure!(
+                address.ip().is_loopback(),
+                "listen.{key}: --dev has passwords that everybody knows and never listens beyond loopback, so not at {address}: use `reveille init DIR` and serve --config"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Push apps for everything that the simulated clouds know.
+fn apps(
+    profiles: &CloudConfig,
+    clouds: &Clouds,
+    credentials: &DevCredentials,
+) -> Result<Vec<push::App>> {
+    let addresses = clouds.addresses();
+    let endpoint = |address: SocketAddr| push::Endpoint {
+        host: "localhost".to_owned(),
+        port: address.port(),
+    };
+    let mut apps = Vec::new();
+    for team in &profiles.apns_teams {
+        for app in &team.apps {
+            apps.push(push::App {
+                profile: AppProfile {
+                    app: AppId(app.bundle.clone()),
+                    platform: Platform::Ios,
+                    provider: Provider::Apns,
+                    generation: app.generation,
+                },
+                credentials: push::Credentials::Apns {
+                    team_id: team.team.clone(),
+                    key_id: credentials.apns_key_id().to_owned(),
+                    key_pem: credentials.apns_key_pem().to_owned(),
+                },
+                environment: push::Environment::Production,
+                endpoint: Some(endpoint(addresses.apns)),
+            });
+        }
+    }
+    let token_uri = format!("https://localhost:{}/token", addresses.fcm.port());
+    for project in &profiles.fcm_projects {
+        let account = credentials.fcm_service_account(&project.project, &token_uri);
+        for package in &project.packages {
+            apps.push(push::App {
+                profile: AppProfile {
+                    app: AppId(package.clone()),
+                    platform: Platform::Android,
+                    provider: Provider::Fcm,
+                    generation: Generation::DualChannel,
+                },
+                credentials: push::Credentials::from_service_account(&account)?,
+                environment: push::Environment::Production,
+                endpoint: Some(endpoint(addresses.fcm)),
+            });
+        }
+    }
+    Ok(apps)
+}
