@@ -7,18 +7,25 @@ use std::net::IpAddr;
 use super::types::Flow;
 use crate::{Edit, HeaderName, Message, Via};
 
-/// The request with `received`, and `rport` if it was asked for, in its top Via; the very same if neither is needed.
-pub(super) fn stamped(request: &Message, flow: Flow) -> Message {
+/// The request with `received`, and `rport` if it was asked for, in its top Via (the very same if neither is needed),
+/// and where its responses go: back over the connection; with datagrams to the source address, and to its port if
+/// `rport` was asked for, else to that of sent-by.
+pub(super) fn located(request: &Message, flow: Flow) -> (Message, Flow) {
     let Ok(via) = request.top_via() else {
-        return request.clone();
+        return (request.clone(), flow);
     };
-    let source = flow.remote.ip().to_canonical();
-    if via.rport().is_none() && via.received().is_none() && address(via.host) == Some(source) {
-        return request.clone();
+    let asked = via.rport().is_some();
+    let mut back = flow;
+    if !flow.transport.is_reliable() && !asked {
+        back.remote.set_port(via.port.unwrap_or(5060));
     }
-    Edit::new(request)
-        .replace_first_value(HeaderName::Via, stamp(&via, source, flow.remote.port()))
-        .finish()
+    let source = flow.remote.ip().to_canonical();
+    if !asked && via.received().is_none() && address(via.host) == Some(source) {
+        return (request.clone(), back);
+    }
+    let via = stamp(&via, source, flow.remote.port());
+    let edit = Edit::new(request).replace_first_value(HeaderName::Via, via);
+    (edit.finish(), back)
 }
 
 fn stamp(via: &Via<'_>, source: IpAddr, port: u16) -> String {
@@ -38,18 +45,6 @@ fn stamp(via: &Via<'_>, source: IpAddr, port: u16) -> String {
     }
     let _ = write!(text, ";received={source}");
     text
-}
-
-/// Where responses to this request go: back over the connection; with datagrams to the source address, and to its
-/// port if `rport` was asked for, else to that of sent-by (RFC 3261 §18.2.2).
-pub(super) fn way_back(request: &Message, flow: Flow) -> Flow {
-    let mut back = flow;
-    if let (false, Ok(via)) = (flow.transport.is_reliable(), request.top_via())
-        && via.rport().is_none()
-    {
-        back.remote.set_port(via.port.unwrap_or(5060));
-    }
-    back
 }
 
 fn address(host: &str) -> Option<IpAddr> {

@@ -26,9 +26,6 @@ pub struct Config {
     pub is_ours: IsOurs,
     /// Option tags that a proxied request may require of us (`Proxy-Require`); another one is answered 420.
     pub proxy_options: Vec<String>,
-    /// URI parameters that nobody else may see: they are taken off the Contact of everything that is forwarded, but
-    /// REGISTER. A prefix; `pn-` by default (RFC 8599 §13).
-    pub private_contact_params: String,
 }
 
 impl Config {
@@ -41,7 +38,6 @@ impl Config {
             sent_by: Vec::new(),
             is_ours: Arc::new(|_, _| false),
             proxy_options: Vec::new(),
-            private_contact_params: "pn-".to_owned(),
         }
     }
 

@@ -30,6 +30,7 @@ pub use crate::transaction::Timers;
 
 use crate::proxy::context::Context;
 use crate::transaction::branch::{Branch, Secret};
+use crate::transaction::by_flow::ByFlow;
 use crate::transaction::client::{Client, Heard, User};
 use crate::transaction::matching::{self, Index};
 use crate::transaction::server::Server;
@@ -45,6 +46,7 @@ pub struct Endpoint {
     pub(crate) events: VecDeque<Event>,
     pub(crate) servers: Slab<Server>,
     pub(crate) clients: Slab<Client>,
+    by_flow: ByFlow,
     pub(crate) contexts: Slab<Context>,
     /// Server transactions by their requests.
     index: Index,
@@ -65,7 +67,7 @@ pub struct Load {
     pub contexts: usize,
     /// Running timers.
     pub timers: usize,
-    /// What server transactions are looked up by.
+    /// What transactions are looked up by.
     pub lookups: usize,
 }
 
@@ -78,6 +80,7 @@ impl Endpoint {
             events: VecDeque::new(),
             servers: Slab::new(config.limits.server_transactions),
             clients: Slab::new(config.limits.client_transactions),
+            by_flow: ByFlow::default(),
             contexts: Slab::new(config.limits.contexts),
             index: Index::default(),
             accepted: Index::default(),
@@ -148,7 +151,7 @@ impl Endpoint {
             client_transactions: self.clients.len(),
             contexts: self.contexts.len(),
             timers: self.wire.timers.len(),
-            lookups: self.index.len() + self.accepted.len(),
+            lookups: self.index.len() + self.accepted.len() + self.by_flow.len(),
         }
     }
 
@@ -254,7 +257,7 @@ impl Endpoint {
         let branch = Branch { key, loop_mark: 0 }.write(self.secret);
         let request = self.with_via(request, flow, &branch);
         let client = Client::start(now, &mut self.wire, key, User::Owner, flow, request);
-        self.clients.insert(client);
+        self.add_client(client);
         Ok(ClientTxn(key))
     }
 
@@ -321,6 +324,10 @@ impl Endpoint {
             return;
         }
         let user = client.user;
+        if matches!(user, User::Context(_)) && response.vias().nth(1).is_none() {
+            // It would have nobody to go to.
+            return;
+        }
         match (client.response(now, &mut self.wire, response), user) {
             (Heard::Nothing, _) | (_, User::Nobody) => {}
             (_, User::Owner) => self.events.push_back(Event::Response {
@@ -336,9 +343,9 @@ impl Endpoint {
 
     fn flow_failed(&mut self, now: Instant, flow: Flow) {
         let failed: Vec<Key> = self
-            .clients
-            .iter()
-            .filter(|(_, client)| client.flow == flow && client.is_pending())
+            .by_flow
+            .of(self.secret, &self.clients, flow)
+            .filter(|(_, client)| client.is_pending())
             .map(|(key, _)| key)
             .collect();
         for key in failed {
@@ -361,6 +368,11 @@ impl Endpoint {
         }
     }
 
+    /// Takes up a transaction that was started under the next vacant key.
+    pub(crate) fn add_client(&mut self, client: Client) {
+        self.by_flow.insert(self.secret, &mut self.clients, client);
+    }
+
     pub(crate) fn reap_server(&mut self, key: Key) {
         if self.servers.get(key).is_some_and(Server::is_over)
             && let Some(server) = self.servers.remove(key)
@@ -374,7 +386,7 @@ impl Endpoint {
 
     pub(crate) fn reap_client(&mut self, key: Key) {
         if self.clients.get(key).is_some_and(Client::is_over)
-            && let Some(client) = self.clients.remove(key)
+            && let Some(client) = self.by_flow.remove(self.secret, &mut self.clients, key)
             && let User::Context(context) = client.user
         {
             self.branch_gone(context);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::arrival;
 use super::types::{ContextId, Event, Flow, ServerTxn};
 use super::{Endpoint, matching};
-use crate::proxy::routes;
+use crate::proxy::routes::{self, Arrived};
 use crate::transaction::Key;
 use crate::transaction::server::{Acked, Cancelled, Server};
 use crate::{HeaderName, Message, Method, ResponseBuilder, Uri, reason_phrase};
@@ -49,10 +49,8 @@ impl Endpoint {
         let Some(key) = self.servers.vacant() else {
             return self.refuse(flow, request, 503, reason_phrase(503));
         };
-        let back = arrival::way_back(request, flow);
-        let request = arrival::stamped(request, flow);
-        let route = routes::own_mark(&self.config.is_ours, &request);
-        let request = routes::preprocessed(&self.config.is_ours, request);
+        let (request, back) = arrival::located(request, flow);
+        let Arrived { request, mark } = routes::preprocessed(&self.config.is_ours, request);
         let server = Server::start(now, &mut self.wire, key, back, request.clone(), index);
         self.servers.insert(server);
         self.index.insert(index, key);
@@ -60,7 +58,7 @@ impl Endpoint {
             txn: ServerTxn(key),
             flow,
             request,
-            route,
+            route: mark,
         });
     }
 
@@ -88,11 +86,12 @@ impl Endpoint {
         if let Some(server) = key.and_then(|key| self.servers.get_mut(key)) {
             server.ack(now, &mut self.wire);
         }
+        let Arrived { request, mark } = routes::preprocessed(&self.config.is_ours, ack.clone());
         self.events.push_back(Event::Ack {
             txn: key.map(ServerTxn),
             flow,
-            route: routes::own_mark(&self.config.is_ours, ack),
-            request: routes::preprocessed(&self.config.is_ours, ack.clone()),
+            request,
+            route: mark,
         });
     }
 
@@ -139,8 +138,7 @@ impl Endpoint {
         if request.top_via().is_err() {
             return;
         }
-        let back = arrival::way_back(request, flow);
-        let request = arrival::stamped(request, flow);
+        let (request, back) = arrival::located(request, flow);
         let mut response = ResponseBuilder::to(&request, status, reason).to_tag(tag);
         if status == 503 {
             response = response.header(

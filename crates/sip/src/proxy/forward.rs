@@ -51,13 +51,7 @@ pub enum HeaderChange {
 }
 
 /// The request for a target. `via` is our Via value, `breadth` its share of Max-Breadth.
-pub(super) fn request(
-    request: &Message,
-    target: &Target,
-    via: &str,
-    breadth: u32,
-    private: &str,
-) -> Message {
+pub(super) fn request(request: &Message, target: &Target, via: &str, breadth: u32) -> Message {
     let mut edit = Edit::new(request);
     // A Contact may have header fields, a Request-URI may not (RFC 3261 §19.1.1, table 1).
     let uri = target.uri.split('?').next().unwrap_or_default();
@@ -72,7 +66,7 @@ pub(super) fn request(
         edit = edit.prepend(HeaderName::Route, value);
     }
     if request.method() != Some(Method::Register) {
-        edit = privacy::without_private_params(edit, request, private);
+        edit = privacy::without_push_params(edit, request);
     }
     for change in &target.headers {
         edit = match change {

@@ -144,13 +144,7 @@ impl Endpoint {
         let loop_mark = known.loop_mark;
         let branch = branch::Branch { key, loop_mark }.write(self.secret);
         let via = self.via(target.flow, &branch);
-        let request = forward::request(
-            &known.request,
-            target,
-            &via,
-            breadth,
-            &self.config.private_contact_params,
-        );
+        let request = forward::request(&known.request, target, &via, breadth);
         let user = User::Context(context_key);
         let mut client = Client::start(now, &mut self.wire, key, user, target.flow, request);
         if let Some(known) = self.contexts.get_mut(context_key) {
@@ -171,17 +165,19 @@ impl Endpoint {
                 .timers
                 .start(now, Span::C, Due::Context(context_key));
         }
-        self.clients.insert(client);
+        self.add_client(client);
         Ok(BranchId(key))
     }
 
     /// Sends a provisional response of our own, like the `180` that keeps a caller on the line; its To tag is always
-    /// [`Endpoint::local_tag`]. Only to an INVITE that waits for its final response.
+    /// [`Endpoint::local_tag`]. Only to an INVITE that waits for its final response, and to none that wants provisional
+    /// responses to be reliable (RFC 3262 §3), which ours are not.
     pub fn provisional(&mut self, now: Instant, context: ContextId, status: u16, reason: &str) {
         let open = self
             .contexts
             .get(context.0)
-            .filter(|known| known.ending.is_none() && known.done.is_none());
+            .filter(|known| known.ending.is_none() && known.done.is_none())
+            .filter(|known| !known.request.has_token(HeaderName::Require, "100rel"));
         if let Some(known) = open {
             let txn = ServerTxn(known.server);
             self.send_own(now, txn, status.clamp(101, 199), reason);

@@ -66,7 +66,7 @@ impl Endpoint {
             flow,
             with_via(bye, &via),
         );
-        self.clients.insert(client);
+        self.add_client(client);
     }
 
     /// A request in the dialog that the response establishes; `None` if it names no target.

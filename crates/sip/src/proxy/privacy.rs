@@ -1,29 +1,23 @@
 //! What is nobody else's business: push tokens, which phones put into their Contact, come off on the way
 //! (RFC 8599 §13).
 
+use crate::push::is_push_param;
 use crate::{Edit, HeaderName, Message};
 
-/// The message without Contact parameters that begin with `prefix` (of URI or header field); the very same edit if
-/// there are none.
-pub(super) fn without_private_params<'m>(
-    edit: Edit<'m>,
-    message: &'m Message,
-    prefix: &str,
-) -> Edit<'m> {
+/// The edit with no push parameters in Contact (of URI or header field); the very same if there are none.
+pub(super) fn without_push_params<'m>(edit: Edit<'m>, message: &'m Message) -> Edit<'m> {
     let concerned = message
         .headers(HeaderName::Contact)
-        .any(|value| stripped(value, prefix).is_some());
-    if !concerned || prefix.is_empty() {
+        .any(|value| stripped(value).is_some());
+    if !concerned {
         return edit;
     }
-    edit.map_values(HeaderName::Contact, |value| {
-        stripped(value, prefix).map(Into::into)
-    })
+    edit.map_values(HeaderName::Contact, |value| stripped(value).map(Into::into))
 }
 
-/// The text without `;name` and `;name=value` whose name begins with the prefix, in any case; `None` if there is none.
+/// The text without `;name` and `;name=value` of push parameters; `None` if there are none.
 /// Quoted text is left alone.
-fn stripped(text: &[u8], prefix: &str) -> Option<Vec<u8>> {
+fn stripped(text: &[u8]) -> Option<Vec<u8>> {
     let mut kept = Vec::new();
     let mut rest = text;
     let mut quoted = false;
@@ -35,7 +29,7 @@ fn stripped(text: &[u8], prefix: &str) -> Option<Vec<u8>> {
                 continue;
             }
             b'"' => quoted = !quoted,
-            b';' if !quoted && begins_with(after, prefix) => {
+            b';' if !quoted && begins_push_param(after) => {
                 rest = &after[end_of_param(after)..];
                 continue;
             }
@@ -47,9 +41,10 @@ fn stripped(text: &[u8], prefix: &str) -> Option<Vec<u8>> {
     (kept.len() < text.len()).then_some(kept)
 }
 
-fn begins_with(text: &[u8], prefix: &str) -> bool {
+fn begins_push_param(text: &[u8]) -> bool {
     let text = text.trim_ascii_start();
-    text.len() >= prefix.len() && text[..prefix.len()].eq_ignore_ascii_case(prefix.as_bytes())
+    let name = &text[..end_of_param(text)];
+    std::str::from_utf8(name).is_ok_and(is_push_param)
 }
 
 fn end_of_param(text: &[u8]) -> usize {
@@ -73,8 +68,7 @@ mod tests {
             ("<sip:b@h;pnx=1>", None),
         ];
         for (text, expected) in table {
-            let actual =
-                stripped(text.as_bytes(), "pn-").map(|text| String::from_utf8(text).unwrap());
+            let actual = stripped(text.as_bytes()).map(|text| String::from_utf8(text).unwrap());
             assert_eq!(actual.as_deref(), expected);
         }
     }

@@ -119,7 +119,7 @@ impl Endpoint {
             branch: BranchId(branch),
         });
         let status = response.status().unwrap_or(200);
-        let upstream = self.upstream(response);
+        let upstream = upstream(response);
         self.complete(now, context, &upstream, status);
         self.cancel_pending(now, context, Some(branch), Some(ELSEWHERE));
     }
@@ -186,7 +186,7 @@ impl Endpoint {
             )
         };
         let response = match &best {
-            Some(Best::Response(response)) => Some(self.upstream(response)),
+            Some(Best::Response(response)) => Some(upstream(response)),
             Some(Best::Status(status)) => self
                 .response_to(txn, *status, "")
                 .map(ResponseBuilder::build),
@@ -232,25 +232,9 @@ impl Endpoint {
 
     /// Passes a response on to the caller as it is, but for our Via. `false` if it can have no effect any more.
     fn forward_upstream(&mut self, now: Instant, context: Key, response: &Message) -> bool {
-        let upstream = self.upstream(response);
+        let upstream = upstream(response);
         let server = self.contexts.get(context).map(|known| known.server);
         server.is_some_and(|server| self.send_response(now, server, &upstream, false))
-    }
-
-    /// The response without our Via, and without what is nobody's business.
-    fn upstream(&self, response: &Message) -> Message {
-        let mut edit = Edit::new(response).remove_first_value(HeaderName::Via);
-        if response
-            .cseq()
-            .is_ok_and(|cseq| cseq.method != Method::Register)
-        {
-            edit = privacy::without_private_params(
-                edit,
-                response,
-                &self.config.private_contact_params,
-            );
-        }
-        edit.finish()
     }
 
     pub(super) fn cancel_pending(
@@ -290,4 +274,16 @@ impl Endpoint {
             self.wire.timers.stop(&mut known.guard);
         }
     }
+}
+
+/// The response without our Via, and without what is nobody's business.
+fn upstream(response: &Message) -> Message {
+    let mut edit = Edit::new(response).remove_first_value(HeaderName::Via);
+    if response
+        .cseq()
+        .is_ok_and(|cseq| cseq.method != Method::Register)
+    {
+        edit = privacy::without_push_params(edit, response);
+    }
+    edit.finish()
 }

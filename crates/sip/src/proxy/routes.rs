@@ -4,59 +4,72 @@
 use crate::endpoint::IsOurs;
 use crate::{Edit, HeaderName, Message, NameAddr, Uri};
 
-/// The request with its own address to go by in the Request-URI, and without the Route values that brought it here.
-/// All of ours at the top come off: where we put in two (one for each side), they are one stop.
-pub(crate) fn preprocessed(is_ours: &IsOurs, request: Message) -> Message {
-    if !request.has(HeaderName::Route) {
-        return request;
-    }
-    let request = past_strict_router(is_ours, request);
-    let ours = request
-        .routes()
-        .take_while(|route| {
-            route
-                .as_ref()
-                .is_ok_and(|route| names_us(is_ours, &route.uri))
-        })
-        .count();
-    if ours == 0 {
-        return request;
-    }
-    let edit = (0..ours).fold(Edit::new(&request), |edit, _| {
-        edit.remove_first_value(HeaderName::Route)
-    });
-    edit.finish()
+/// A request as it is to be understood.
+pub(crate) struct Arrived {
+    /// With the address that it is for in the Request-URI, and without the Route values that brought it here.
+    pub(crate) request: Message,
+    /// The user part of the value of ours that brought it here: the mark that our Record-Route carries.
+    pub(crate) mark: Option<String>,
 }
 
-/// The user part of the first Route value, if that is ours: the mark that our Record-Route value carries.
-pub(crate) fn own_mark(is_ours: &IsOurs, request: &Message) -> Option<String> {
-    let route = request.routes().next()?.ok()?;
-    let ours = names_us(is_ours, &route.uri);
-    route.uri.user.filter(|_| ours).map(str::to_owned)
+/// Takes off what brought the request here. All Route values of ours at the top come off: where we put in two (one for
+/// each side), they are one stop.
+pub(crate) fn preprocessed(is_ours: &IsOurs, request: Message) -> Arrived {
+    if !request.has(HeaderName::Route) {
+        return Arrived {
+            request,
+            mark: None,
+        };
+    }
+    let Arrived { request, mark } = past_strict_router(is_ours, request);
+    let ours = |route: &Result<NameAddr<'_>, _>| {
+        route
+            .as_ref()
+            .is_ok_and(|route| names_us(is_ours, &route.uri))
+    };
+    let count = request.routes().take_while(ours).count();
+    if count == 0 {
+        return Arrived { request, mark };
+    }
+    let top = request.routes().next().and_then(Result::ok);
+    let mark = mark.or_else(|| mark_of(&top?.uri));
+    let edit = (0..count).fold(Edit::new(&request), |edit, _| {
+        edit.remove_first_value(HeaderName::Route)
+    });
+    Arrived {
+        request: edit.finish(),
+        mark,
+    }
 }
 
 /// A strict router before us put our Record-Route value into the Request-URI, and the Request-URI at the end of the
 /// route. Only a value of Record-Route has `lr`, so it tells itself from an address of record.
-fn past_strict_router(is_ours: &IsOurs, request: Message) -> Message {
-    let strict = Uri::parse(request.request_uri())
-        .is_some_and(|uri| uri.params.has("lr") && names_us(is_ours, &uri));
-    let Some(last) = request
-        .routes()
-        .filter(|_| strict)
-        .last()
-        .and_then(Result::ok)
-    else {
-        return request;
+fn past_strict_router(is_ours: &IsOurs, request: Message) -> Arrived {
+    let uri = Uri::parse(request.request_uri())
+        .filter(|uri| uri.params.has("lr") && names_us(is_ours, uri));
+    let (Some(uri), Some(Ok(last))) = (uri, request.routes().last()) else {
+        return Arrived {
+            request,
+            mark: None,
+        };
     };
+    let mark = mark_of(&uri);
     let mut routes: Vec<_> = request.values(HeaderName::Route).collect();
     routes.pop();
     let edit = Edit::new(&request).request_uri(last.uri.as_str());
-    if routes.is_empty() {
-        edit.remove_all(HeaderName::Route).finish()
+    let edit = if routes.is_empty() {
+        edit.remove_all(HeaderName::Route)
     } else {
         edit.set(HeaderName::Route, routes.join(&b", "[..]))
-            .finish()
+    };
+    Arrived {
+        request: edit.finish(),
+        mark,
     }
+}
+
+fn mark_of(uri: &Uri<'_>) -> Option<String> {
+    uri.user.map(str::to_owned)
 }
 
 /// If the next hop is a strict router, its URI becomes the Request-URI, and the Request-URI the last of the route.
@@ -112,12 +125,13 @@ mod tests {
     fn seen(uri: &str, routes: &str) -> String {
         let is_ours: IsOurs =
             Arc::new(|host, port| host == "us.example" && matches!(port, 5060 | 5061));
-        let message = preprocessed(&is_ours, request(uri, routes));
-        let routes: Vec<_> = message
+        let Arrived { request, mark } = preprocessed(&is_ours, request(uri, routes));
+        let routes: Vec<_> = request
             .values(HeaderName::Route)
             .map(String::from_utf8_lossy)
             .collect();
-        format!("{} via [{}]", message.request_uri(), routes.join(" "))
+        let mark = mark.unwrap_or_default();
+        format!("{} via [{}]{mark}", request.request_uri(), routes.join(" "))
     }
 
     #[test]
@@ -156,6 +170,28 @@ mod tests {
         assert_eq!(
             seen("sip:us.example", "Route: <sip:next;lr>\r\n"),
             "sip:us.example via [<sip:next;lr>]"
+        );
+    }
+
+    #[test]
+    fn the_mark_in_our_record_route_is_found_again() {
+        assert_eq!(
+            seen(
+                "sip:bob@b",
+                "Route: <sip:far@us.example;lr>, <sip:near@us.example;lr>\r\n"
+            ),
+            "sip:bob@b via []far"
+        );
+        assert_eq!(
+            seen(
+                "sip:mark@us.example;lr",
+                "Route: <sip:next;lr>\r\nRoute: <sip:bob@b>\r\n"
+            ),
+            "sip:bob@b via [<sip:next;lr>]mark"
+        );
+        assert_eq!(
+            seen("sip:bob@b", "Route: <sip:mark@next;lr>\r\n"),
+            "sip:bob@b via [<sip:mark@next;lr>]"
         );
     }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::by_flow::Links;
 use super::{Due, Key, Span, TimerId, Wire, derived};
 use crate::endpoint::Flow;
 use crate::{Message, reason_phrase};
@@ -74,6 +75,7 @@ pub(crate) struct Client {
     key: Key,
     pub(crate) user: User,
     pub(crate) flow: Flow,
+    pub(crate) links: Links,
     pub(crate) request: Message,
     invite: bool,
     state: State,
@@ -103,6 +105,7 @@ impl Client {
             key,
             user,
             flow,
+            links: Links::default(),
             request,
             invite,
             state: State::Calling,

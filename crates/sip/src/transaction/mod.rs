@@ -2,6 +2,7 @@
 //! arrive. Each machine is told what happened and writes to [`Wire`]; what it means is the endpoint's affair.
 
 pub(crate) mod branch;
+pub(crate) mod by_flow;
 pub(crate) mod client;
 pub(crate) mod derived;
 pub(crate) mod matching;

@@ -86,14 +86,6 @@ impl<T> Slab<T> {
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
-
-    /// All entries, by slot.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
-        self.slots.iter().zip(0..).filter_map(|(entry, slot)| {
-            let generation = entry.generation;
-            Some((Key { slot, generation }, entry.value.as_ref()?))
-        })
-    }
 }
 
 #[cfg(test)]

@@ -345,3 +345,65 @@ fn response_is_forwarded_octet_for_octet_but_for_our_via_and_push_tokens() {
         .replace(";pn-provider=apns;pn-prid=t", "");
     assert_eq!(world.next("caller").bytes(), message(&expected).bytes());
 }
+
+#[test]
+fn response_that_has_nobody_to_go_to_is_dropped() {
+    let mut world = World::new();
+    let (_, invites) = world.call_to(&["phone"]);
+    let text = String::from_utf8(response("phone", &invites[0], 200).bytes().to_vec()).unwrap();
+    let second = text.match_indices("Via:").nth(1).unwrap().0;
+    let end = second + text[second..].find("\r\n").unwrap() + 2;
+    world.send(
+        "phone",
+        &format!("{}{}", &text[..second], &text[end..]).replace("\r\n", "\n"),
+    );
+    world.told();
+    assert_eq!(world.seen("caller"), ["100"]);
+    world.answer("phone", &invites[0], 200);
+    assert_eq!(world.seen("caller"), ["200"]);
+}
+
+#[test]
+fn all_that_waits_for_a_flow_fails_with_it_and_nothing_else() {
+    let mut world = World::over_tcp();
+    let contexts: Vec<_> = ["a", "b", "c"]
+        .map(|branch| world.open(&crate::world::request("INVITE", branch)))
+        .into();
+    for context in &contexts {
+        world.fork(*context, "phone");
+        world.fork(*context, "tablet");
+    }
+    let invite = world.next("phone");
+    world.next("phone");
+    world.answer("phone", &invite, 486);
+    world.told();
+    world.flow_fails("phone");
+    let failed = world.told();
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    world.flow_fails("phone");
+    assert!(world.told().is_empty());
+    world.flow_fails("tablet");
+    assert_eq!(
+        world.seen("caller"),
+        ["100", "100", "100", "500", "500", "486"]
+    );
+    world.ends_clean();
+}
+
+#[test]
+fn invite_is_sent_again_at_once_to_a_phone_that_came_back_to_its_address() {
+    let mut world = World::new();
+    let context = world.call();
+    let branch = world.fork(context, "phone");
+    let invite = world.next("phone");
+    world.pass_ms(5_000);
+    assert_eq!(world.seen("phone").len(), 3);
+    world.owner(|proxy, now| proxy.repeat_branch(now, branch));
+    assert_eq!(world.next("phone").bytes(), invite.bytes());
+    world.pass_ms(500);
+    assert_eq!(world.seen("phone"), ["INVITE"]);
+    world.answer("phone", &invite, 100);
+    world.owner(|proxy, now| proxy.repeat_branch(now, branch));
+    assert_eq!(world.seen("phone"), [""; 0]);
+    world.ends_clean();
+}

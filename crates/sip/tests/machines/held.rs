@@ -53,6 +53,14 @@ fn repeated_invite_gets_the_last_provisional_response_again() {
 }
 
 #[test]
+fn caller_that_wants_reliable_provisional_responses_gets_none_of_ours() {
+    let mut world = World::new();
+    let context = world.open(&request("INVITE", "call").replace("To:", "Require: 100rel\nTo:"));
+    world.owner(|proxy, now| proxy.provisional(now, context, 180, ""));
+    assert_eq!(world.seen("caller"), ["100"]);
+}
+
+#[test]
 fn cancel_of_a_held_call_with_no_branch_is_487_at_once() {
     let mut world = World::new();
     let context = world.call();
