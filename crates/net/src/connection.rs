@@ -30,11 +30,13 @@ const MESSAGE_BEGUN: usize = 4;
 /// Messages joined into one write.
 const WRITE_BATCH: usize = 32;
 
-/// How soon TCP notices a peer that vanished: silent this long, then probed this often…
+/// TCP asks a peer that is silent for so long whether it is still there…
 const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
+
+/// …and goes on asking this often until the system gives it up.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 
-/// …and data that is not acknowledged for so long ends the connection (the default is a quarter of an hour).
+/// Data that is not acknowledged for so long ends the connection; by default TCP takes a quarter of an hour.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 
@@ -64,7 +66,7 @@ where
         queued_bytes,
         abort,
     } = link;
-    let (reader, writer) = tokio::io::split(stream);
+    let (mut reader, writer) = tokio::io::split(stream);
     let write = async {
         let mut writer = Writer {
             shared,
@@ -74,17 +76,30 @@ where
         };
         writer.run(queue).await
     };
+    tokio::pin!(write);
     let last_moment = async {
         shared.stop.cancelled().await;
         tokio::time::sleep(shared.limits.shutdown).await;
     };
     let end = tokio::select! {
-        end = read(shared, flow, reader, accepted) => end,
-        written = write => written.map_or_else(End::Failed, |()| End::Closed),
+        end = read(shared, flow, &mut reader, accepted) => end,
+        written = &mut write => written.map_or_else(End::Failed, |()| End::Closed),
         () = abort.cancelled() => End::QueueFull,
         () = last_moment => End::Closed,
     };
     tracing::debug!(?flow, ?end, "connection ended");
+    if matches!(end, End::ClosedByPeer | End::Garbage) {
+        // What is queued, such as the answer to the garbage, still goes out.
+        shared.table().remove(flow);
+        let goodbye = async { tokio::join!(write, discard(&mut reader)) };
+        shared.within(shared.limits.shutdown, goodbye).await;
+    }
+}
+
+/// Reads to the end. Closing with unread octets would reset the connection, and the peer might lose what we sent last.
+async fn discard(reader: &mut (impl AsyncRead + Unpin)) {
+    let mut chunk = [0; READ_CHUNK];
+    while let Ok(1..) = reader.read(&mut chunk).await {}
 }
 
 /// Why a connection ended; for the log.
@@ -106,7 +121,7 @@ enum End {
 async fn read(
     shared: &Arc<Shared>,
     flow: Flow,
-    mut reader: impl AsyncRead + Unpin,
+    reader: &mut (impl AsyncRead + Unpin),
     accepted: bool,
 ) -> End {
     let limits = &shared.limits;

@@ -56,7 +56,8 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, tls: Option<&TlsSource>) {
     };
     let Some(link) = shared.table().accept(flow, &shared.limits) else {
         shared.counters.refused.add(1);
-        tracing::warn!(%remote, "connection refused: limit reached");
+        // Counted, not warned of: whoever floods us should not fill the log as well.
+        tracing::debug!(%remote, "connection refused: limit reached");
         return;
     };
     shared.counters.accepted.add(1);

@@ -181,7 +181,8 @@ impl Net {
 
     /// The counters.
     pub fn stats(&self) -> Stats {
-        self.shared.counters.snapshot()
+        let open = self.shared.table().open();
+        self.shared.counters.snapshot(open)
     }
 
     /// Sends what is queued, closes every socket, and returns when no task is left.

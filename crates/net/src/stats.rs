@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The counters, as [`crate::Net::stats`] gives them: totals since the start.
+/// The counters, as [`crate::Net::stats`] gives them: totals since the start, unless they say otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Messages received and parsed.
@@ -15,6 +15,8 @@ pub struct Stats {
     pub accepted: u64,
     /// Connections turned away because of a limit.
     pub refused: u64,
+    /// Connections open now, accepted and outgoing.
+    pub open: usize,
     /// Datagrams and queued messages dropped because a queue was full or a send failed.
     pub dropped: u64,
 }
@@ -30,13 +32,14 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn snapshot(&self) -> Stats {
+    pub(crate) fn snapshot(&self, open: usize) -> Stats {
         Stats {
             received: self.received.get(),
             sent: self.sent.get(),
             malformed: self.malformed.get(),
             accepted: self.accepted.get(),
             refused: self.refused.get(),
+            open,
             dropped: self.dropped.get(),
         }
     }

@@ -78,6 +78,10 @@ impl Table {
         Some(self.insert(flow, Some(destination), limits))
     }
 
+    pub(crate) fn open(&self) -> usize {
+        self.connections.len()
+    }
+
     pub(crate) fn outgoing(&self, destination: &Destination) -> Option<Flow> {
         self.outgoing.get(destination).copied()
     }

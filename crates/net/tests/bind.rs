@@ -1,9 +1,12 @@
 //! What an operator reads when an address cannot be listened on.
 
+// By the name that it has everywhere else in the workspace.
+extern crate reveille_net as net;
+
 mod common;
 
 use common::{loopback, tcp_net};
-use reveille_net::{BindError, Config, Limits, Net};
+use net::{BindError, Config, Limits, Net};
 
 async fn refused(config: Config) -> BindError {
     match Net::bind(config).await {

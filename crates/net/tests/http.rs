@@ -1,10 +1,13 @@
 //! The JSON client against a server made of canned bytes.
 
+// By the name that it has everywhere else in the workspace.
+extern crate reveille_net as net;
+
 mod common;
 
 use common::{loopback, read_until};
 use http::{Method, StatusCode};
-use reveille_net::http::{HttpError, request};
+use net::http::{HttpError, request};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;

@@ -1,5 +1,8 @@
 //! SIP over TCP: framing, keep-alives, limits, outgoing connections, and an end without leftovers.
 
+// By the name that it has everywhere else in the workspace.
+extern crate reveille_net as net;
+
 mod common;
 
 use std::time::Duration;
@@ -8,7 +11,7 @@ use common::{
     call_id, closed, event, loopback, message, options, read_to_close, read_until, tcp_net,
     transmit, write,
 };
-use reveille_net::{Event, Limits};
+use net::{Event, Limits};
 use sip::endpoint::Transport;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -96,8 +99,10 @@ async fn an_oversized_message_closes_the_connection() {
     let mut peer = TcpStream::connect(address).await.unwrap();
     write(&mut peer, &options("big", &"x".repeat(3_000))).await;
     assert!(matches!(event(&mut events).await, Event::Malformed { .. }));
+    let answer = read_to_close(&mut peer).await;
+    assert!(answer.starts_with("SIP/2.0 513 "), "{answer}");
+    drop(peer);
     closed(&mut events).await;
-    read_to_close(&mut peer).await;
     assert_eq!(net.stats().malformed, 1);
 }
 
@@ -114,6 +119,14 @@ async fn a_peer_that_sends_only_garbage_is_closed() {
     for _ in 0..4 {
         assert!(matches!(event(&mut events).await, Event::Malformed { .. }));
     }
+    assert_eq!(
+        read_to_close(&mut peer)
+            .await
+            .matches("SIP/2.0 505 ")
+            .count(),
+        4
+    );
+    drop(peer);
     closed(&mut events).await;
     assert_eq!(net.stats().malformed, 4);
 }
@@ -257,6 +270,7 @@ async fn shutting_down_200_connections_leaves_no_task() {
         let (flow, _) = message(&mut events).await;
         net.send(transmit(flow, "last words"));
     }
+    assert_eq!(net.stats().open, 200);
     let before = tokio::runtime::Handle::current()
         .metrics()
         .num_alive_tasks();
@@ -270,6 +284,7 @@ async fn shutting_down_200_connections_leaves_no_task() {
             .num_alive_tasks(),
         0
     );
+    assert_eq!(net.stats().open, 0);
     for peer in &mut peers {
         assert_eq!(read_to_close(peer).await, "last words");
     }

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+// By the name that it has everywhere else in the workspace.
+extern crate reveille_net as net;
+
 mod common;
 
 use std::time::Duration;
 
 use common::{call_id, closed, loopback, message, options, read_to_close, transmit};
-use reveille_net::{Config, Events, Limits, Net, TlsSource, client_config};
+use net::{Config, Events, Limits, Net, TlsSource, client_config};
 use sip::endpoint::Transport;
 use tokio::net::TcpStream;
 

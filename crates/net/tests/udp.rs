@@ -1,9 +1,12 @@
 //! SIP over UDP: batches, order, keep-alives, answers to what cannot be parsed.
 
+// By the name that it has everywhere else in the workspace.
+extern crate reveille_net as net;
+
 mod common;
 
 use common::{call_id, event, loopback, message, options, transmit, udp_net};
-use reveille_net::{Config, Event, Net};
+use net::{Config, Event, Net};
 use sip::endpoint::Transport;
 use tokio::net::UdpSocket;
 

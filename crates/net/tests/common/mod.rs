@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reveille_net::{Config, Event, Events, Limits, Net};
+use net::{Config, Event, Events, Limits, Net};
 use sip::Message;
 use sip::endpoint::{Flow, Transmit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
