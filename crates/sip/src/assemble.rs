@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::header_name::code_of;
+use crate::lex::{is_token, is_token_octet, is_uri_octet, on_one_line, trim};
 use crate::message::{Message, StartLine};
 use crate::scan::{Line, Lines};
 
@@ -19,9 +20,9 @@ impl Assembly {
     /// A request line. Octets that cannot stand in it are left out.
     pub(crate) fn request(method: &str, uri: &str, capacity: usize) -> Self {
         let mut out = Vec::with_capacity(capacity);
-        let method = push(&mut out, method.as_bytes(), u8::is_ascii_graphic);
+        let method = push(&mut out, method.as_bytes(), |octet| is_token_octet(*octet));
         out.push(b' ');
-        let uri = push(&mut out, uri.as_bytes(), u8::is_ascii_graphic);
+        let uri = push(&mut out, uri.as_bytes(), |octet| is_uri_octet(*octet));
         out.extend_from_slice(b" SIP/2.0\r\n");
         let start = StartLine::Request { method, uri };
         Self {
@@ -65,19 +66,14 @@ impl Assembly {
         }
     }
 
-    /// A header field with our own text. Line ends in the value become blanks: nobody may smuggle in a header field.
+    /// A header field with our own text, in one line: nobody may smuggle in a header field.
     pub(crate) fn field(&mut self, name: &str, value: &[u8]) {
+        debug_assert!(is_token(name.as_bytes()), "no header field name: {name}");
         let start = self.out.len();
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b": ");
         let value_start = self.out.len();
-        self.out.extend(value.iter().map(|octet| {
-            if matches!(octet, b'\r' | b'\n') {
-                b' '
-            } else {
-                *octet
-            }
-        }));
+        self.out.extend(on_one_line(trim(value)));
         self.end_field(start, name.len(), code_of(name.as_bytes()), value_start);
     }
 
@@ -87,7 +83,7 @@ impl Assembly {
         self.out
             .extend_from_slice(&bytes[line.start as usize..line.value_start as usize]);
         let value_start = self.out.len();
-        self.out.extend_from_slice(value);
+        self.out.extend_from_slice(trim(value));
         self.end_field(start, usize::from(line.name_len), line.code, value_start);
     }
 

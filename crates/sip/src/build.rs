@@ -85,7 +85,7 @@ impl ResponseBuilder {
     /// Adds a tag to To, unless the request had one there.
     #[must_use]
     pub fn to_tag(mut self, tag: &str) -> Self {
-        self.to_tag = Some(tag.to_owned());
+        self.to_tag = Some(tag.replace(['\r', '\n'], ""));
         self
     }
 

@@ -6,10 +6,11 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use crate::assemble::Assembly;
-use crate::lex::{find_unquoted, split_list, trim};
+use crate::lex::{find_unquoted, on_one_line, split_list, trim};
 use crate::{HeaderName, Message};
 
 /// Changes to one message. They act in the order in which they are made; [`Edit::finish`] writes the new message.
+/// Line ends in a value that is given become blanks.
 pub struct Edit<'a> {
     message: &'a Message,
     /// Another Request-URI.
@@ -87,7 +88,9 @@ impl<'a> Edit<'a> {
         if let Some(place) = self.first(name) {
             let old = self.value(place);
             let rest = find_unquoted(old, b',').map_or(&[][..], |comma| &old[comma..]);
-            let new = [value.as_ref(), rest].concat();
+            let new = on_one_line(value.as_ref())
+                .chain(rest.iter().copied())
+                .collect();
             self.change(place, new);
         }
         self
@@ -105,7 +108,7 @@ impl<'a> Edit<'a> {
     pub fn set(mut self, name: HeaderName<'_>, value: impl AsRef<[u8]>) -> Self {
         match self.first(name) {
             Some(place) => {
-                self.change(place, value.as_ref().to_vec());
+                self.change(place, on_one_line(value.as_ref()).collect());
                 self.keep_only_first(name, 1);
             }
             None => self.fields.push(Field::new(name, value.as_ref())),
@@ -132,7 +135,7 @@ impl<'a> Edit<'a> {
                     .zip(&new)
                     .map(|(old, new)| new.as_deref().unwrap_or(old))
                     .collect();
-                let value = values.join(&b", "[..]);
+                let value = on_one_line(&values.join(&b", "[..])).collect();
                 self.change(place, value);
             }
         }

@@ -37,6 +37,11 @@ pub(crate) fn is_token_octet(octet: u8) -> bool {
         )
 }
 
+/// May this octet stand in a Request-URI? (Of what it may be made of otherwise, [`Uri`](crate::Uri) decides.)
+pub(crate) fn is_uri_octet(octet: u8) -> bool {
+    octet.is_ascii_graphic() && !matches!(octet, b'<' | b'>' | b'"')
+}
+
 /// Is this a token, of one octet at least?
 pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().copied().all(is_token_octet)
@@ -74,6 +79,14 @@ pub(crate) fn split_list(text: &[u8]) -> impl Iterator<Item = &[u8]> {
             text
         };
         Some(trim(value))
+    })
+}
+
+/// The value on one line: line ends become blanks, so that nobody smuggles in a header field.
+pub(crate) fn on_one_line(value: &[u8]) -> impl Iterator<Item = u8> {
+    value.iter().map(|octet| match octet {
+        b'\r' | b'\n' => b' ',
+        octet => *octet,
     })
 }
 

@@ -7,7 +7,7 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Octets of the start line; beyond it `414 Request-URI Too Long` (a response is dropped).
     pub start_line_bytes: usize,
-    /// Octets of one header field with its continuation lines; beyond it `400`. At most 65,535 are ever accepted.
+    /// Octets of one header field with its continuation lines; beyond it `400`.
     pub header_bytes: usize,
     /// Header fields of a message; beyond it `400`.
     pub header_count: usize,

@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::Limits;
-use crate::lex::is_token;
+use crate::lex::{is_token, is_uri_octet};
 use crate::message::{Message, StartLine};
 use crate::scan::{self, Lines};
 
@@ -116,10 +116,7 @@ fn start_line(line: &[u8]) -> Result<StartLine, ParseError> {
     }
     check_version(version)?;
     let uri = &line[first + 1..last];
-    let plain = uri
-        .iter()
-        .all(|octet| octet.is_ascii_graphic() && !matches!(octet, b'<' | b'>' | b'"'));
-    if uri.is_empty() || !plain {
+    if uri.is_empty() || !uri.iter().copied().all(is_uri_octet) {
         return Err(ParseError::bad("Malformed Request-URI"));
     }
     Ok(StartLine::Request {

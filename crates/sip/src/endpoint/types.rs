@@ -101,7 +101,7 @@ pub enum Event {
     /// A new request: no retransmission, no ACK, no CANCEL. Its syntax is good (what was bad has been answered), its
     /// own Route values are off and its top Via says where it came from. The owner answers it with
     /// [`respond`](super::Endpoint::respond) or [`answer`](super::Endpoint::answer), or proxies it with
-    /// [`open`](super::Endpoint::open).
+    /// [`open`](super::Endpoint::open). It must do one of these with every INVITE, whose transaction lives until then.
     Request {
         /// Its transaction.
         txn: ServerTxn,

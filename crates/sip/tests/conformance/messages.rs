@@ -231,3 +231,41 @@ fn header_fields_are_set_in_place_and_values_changed_one_by_one() {
         .replace("l: 3\r\n", "l: 3\r\nSubject: new\r\n");
     assert_eq!(changed.bytes(), expected.as_bytes());
 }
+
+#[test]
+fn no_value_smuggles_in_a_header_field() {
+    let evil = " x\r\nEvil: yes\r\n\r\n ";
+    let request = parse(INVITE);
+    let messages = [
+        Edit::new(&request)
+            .set(HeaderName::MaxForwards, evil)
+            .finish(),
+        Edit::new(&request).set(HeaderName::Subject, evil).finish(),
+        Edit::new(&request)
+            .prepend(HeaderName::Route, evil)
+            .append(HeaderName::Reason, evil)
+            .finish(),
+        Edit::new(&request)
+            .replace_first_value(HeaderName::Via, evil)
+            .finish(),
+        Edit::new(&request)
+            .map_values(HeaderName::Contact, |_| Some(evil.as_bytes().into()))
+            .finish(),
+        Edit::new(&request)
+            .request_uri("sip:a SIP/2.0\r\nEvil: yes")
+            .finish(),
+        RequestBuilder::new(Method::Other("A\r\nEvil:"), "sip:a")
+            .header(HeaderName::Subject, evil)
+            .build(),
+        ResponseBuilder::to(&request, 200, evil)
+            .to_tag(evil)
+            .header(HeaderName::Subject, evil)
+            .body(evil, b"")
+            .build(),
+    ];
+    for message in messages {
+        let again = Message::parse(message.bytes().clone(), &Limits::default()).unwrap();
+        assert!(!again.has(HeaderName::Other("Evil")), "{message:?}");
+        assert!(again.all_headers().eq(message.all_headers()), "{message:?}");
+    }
+}
