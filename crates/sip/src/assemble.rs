@@ -1,9 +1,10 @@
 //! Writes a message and its table of offsets at once, so that what we write need not be read again.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 
+use crate::Uri;
 use crate::header_name::code_of;
 use crate::lex::{is_token, is_token_octet, is_uri_octet, on_one_line, trim};
 use crate::message::{Message, StartLine};
@@ -17,12 +18,13 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    /// A request line. Octets that cannot stand in it are left out.
+    /// A request line. What cannot stand in it is left out.
     pub(crate) fn request(method: &str, uri: &str, capacity: usize) -> Self {
         let mut out = Vec::with_capacity(capacity);
         let method = push(&mut out, method.as_bytes(), |octet| is_token_octet(*octet));
         out.push(b' ');
-        let uri = push(&mut out, uri.as_bytes(), |octet| is_uri_octet(*octet));
+        let fit = Uri::parse(uri).map_or(Cow::Borrowed(uri), |uri| uri.as_request_uri());
+        let uri = push(&mut out, fit.as_bytes(), |octet| is_uri_octet(*octet));
         out.extend_from_slice(b" SIP/2.0\r\n");
         let start = StartLine::Request { method, uri };
         Self {

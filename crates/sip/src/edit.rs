@@ -40,7 +40,8 @@ impl<'a> Edit<'a> {
         }
     }
 
-    /// Another Request-URI (nothing happens to a response).
+    /// Another Request-URI, as [`Uri::as_request_uri`](crate::Uri::as_request_uri) has it (nothing happens to a
+    /// response).
     #[must_use]
     pub fn request_uri(mut self, uri: &str) -> Self {
         self.uri = Some(uri.to_owned());

@@ -123,6 +123,26 @@ impl<'a> Uri<'a> {
         self.param("lr").is_some()
     }
 
+    /// What of it may stand in a Request-URI: all but header fields and the `method` parameter (RFC 3261 §16.6 step 2,
+    /// §19.1.1).
+    pub fn as_request_uri(&self) -> Cow<'a, str> {
+        let is_method = |name: &str| name.eq_ignore_ascii_case("method");
+        if !self.is_sip() || (self.headers.is_none() && !self.params.has("method")) {
+            return Cow::Borrowed(self.raw);
+        }
+        let without_headers = self.raw.len() - self.headers.map_or(0, |headers| headers.len() + 1);
+        let mut text = self.raw[..without_headers - self.params.raw().len()].to_owned();
+        for param in self.params.iter().filter(|param| !is_method(param.name)) {
+            text.push(';');
+            text.push_str(param.name);
+            if let Some(value) = param.value {
+                text.push('=');
+                text.push_str(value);
+            }
+        }
+        Cow::Owned(text)
+    }
+
     /// The user part with its escapes resolved (lossily, if they are not UTF-8).
     pub fn user_decoded(&self) -> Option<Cow<'a, str>> {
         let user = self.user?;
@@ -212,6 +232,22 @@ mod tests {
             ("reveille.example", Some(5070), Some("subject=tea"))
         );
         assert!(uri.is_loose());
+    }
+
+    #[test]
+    fn a_request_uri_has_no_header_fields_and_no_method() {
+        for (uri, expected) in [
+            ("sip:anna@r.example;lr;x=1", "sip:anna@r.example;lr;x=1"),
+            ("sip:anna@r.example?Route=%3Csip:x%3E", "sip:anna@r.example"),
+            (
+                "sip:a?b@r.example;lr;Method=BYE;x=1?Subject=x",
+                "sip:a?b@r.example;lr;x=1",
+            ),
+            ("tel:+49;method=x", "tel:+49;method=x"),
+            ("urn:service:sos?x=y", "urn:service:sos?x=y"),
+        ] {
+            assert_eq!(Uri::parse(uri).unwrap().as_request_uri(), expected);
+        }
     }
 
     #[test]
