@@ -60,15 +60,25 @@ fn address(host: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::Transport;
     use crate::Limits;
+    use crate::endpoint::Transport;
 
     #[test]
     fn source_is_written_where_it_is_asked_for_or_differs() {
         let table = [
             // Via, source, Via afterwards, port of the answer.
-            ("192.0.2.9:5070;branch=1", "192.0.2.9:4000", "192.0.2.9:5070;branch=1", 5070),
-            ("192.0.2.9;branch=1", "[::ffff:192.0.2.9]:4000", "192.0.2.9;branch=1", 5060),
+            (
+                "192.0.2.9:5070;branch=1",
+                "192.0.2.9:4000",
+                "192.0.2.9:5070;branch=1",
+                5070,
+            ),
+            (
+                "192.0.2.9;branch=1",
+                "[::ffff:192.0.2.9]:4000",
+                "192.0.2.9;branch=1",
+                5060,
+            ),
             (
                 "192.0.2.9;rport;branch=1",
                 "192.0.2.9:4000",
@@ -81,17 +91,28 @@ mod tests {
                 "192.0.2.9;rport=4000;received=192.0.2.9",
                 4000,
             ),
-            ("[2001:db8::9]:5070;x", "[2001:DB8::9]:4000", "[2001:db8::9]:5070;x", 5070),
+            (
+                "[2001:db8::9]:5070;x",
+                "[2001:DB8::9]:4000",
+                "[2001:db8::9]:5070;x",
+                5070,
+            ),
             (
                 "[2001:db8::9]:5070;x=\"a;b\"",
                 "[2001:db8::1]:4000",
                 "[2001:db8::9]:5070;x=\"a;b\";received=2001:db8::1",
                 5070,
             ),
-            ("a.example;branch=1", "192.0.2.9:4000", "a.example;branch=1;received=192.0.2.9", 5060),
+            (
+                "a.example;branch=1",
+                "192.0.2.9:4000",
+                "a.example;branch=1;received=192.0.2.9",
+                5060,
+            ),
         ];
         for (via, source, after, port) in table {
-            let text = format!("OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP {via}, SIP/2.0/UDP far\r\n\r\n");
+            let text =
+                format!("OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP {via}, SIP/2.0/UDP far\r\n\r\n");
             let request = Message::parse(text.into(), &Limits::default()).unwrap();
             let flow = Flow {
                 transport: Transport::Udp,
@@ -102,7 +123,10 @@ mod tests {
             let (located, back) = located(&request, flow);
             let expected = format!("SIP/2.0/UDP {after}, SIP/2.0/UDP far");
             assert_eq!(located.header_text(HeaderName::Via), Some(&expected[..]));
-            assert_eq!((back.remote.ip(), back.remote.port()), (flow.remote.ip(), port));
+            assert_eq!(
+                (back.remote.ip(), back.remote.port()),
+                (flow.remote.ip(), port)
+            );
             let stream = Flow {
                 transport: Transport::Tcp,
                 ..flow

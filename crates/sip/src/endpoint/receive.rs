@@ -3,12 +3,12 @@
 
 use std::time::Instant;
 
+use super::Endpoint;
 use super::arrival;
 use super::types::{ContextId, Event, Flow, ServerTxn};
-use super::{Endpoint, matching};
 use crate::proxy::routes::{self, Arrived};
-use crate::transaction::Key;
 use crate::transaction::server::{Acked, Cancelled, Server};
+use crate::transaction::{Key, matching};
 use crate::{HeaderName, Message, Method, ResponseBuilder, Uri, reason_phrase};
 
 /// Schemes of a Request-URI that somebody here may understand; another one is answered 416 (RFC 3261 §8.2.2.1).
@@ -96,6 +96,9 @@ impl Endpoint {
     }
 
     fn receive_cancel(&mut self, now: Instant, flow: Flow, cancel: &Message) {
+        if let Err(error) = cancel.validate() {
+            return self.refuse(flow, cancel, error.status, error.reason);
+        }
         let Some(key) = self.matching_invite(cancel) else {
             // RFC 3261 §9.2. (A proxy that keeps no state would forward it, §16.10; we always keep state.)
             return self.refuse(flow, cancel, 481, reason_phrase(481));

@@ -10,6 +10,7 @@ mod answers;
 mod cancelling;
 mod checks;
 mod forwarding;
+mod garbage;
 mod held;
 mod limits;
 mod loss;

@@ -1,0 +1,77 @@
+//! What becomes of a request that was sent: a response, a failed flow, or nothing in time.
+
+use std::time::Instant;
+
+use super::{ClientTxn, Endpoint, Event, Flow};
+use crate::Message;
+use crate::transaction::Key;
+use crate::transaction::branch::Branch;
+use crate::transaction::client::{Heard, User};
+
+impl Endpoint {
+    pub(super) fn receive_response(&mut self, now: Instant, response: &Message) {
+        // What matches no transaction is dropped (RFC 6026 §7.3), and so is what cannot be read.
+        let Some(Branch { key, .. }) = response
+            .top_via()
+            .ok()
+            .and_then(|via| Branch::read(via.branch()?, self.secret))
+        else {
+            return;
+        };
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        let (Ok(cseq), Ok(())) = (response.cseq(), response.validate()) else {
+            return;
+        };
+        if Some(cseq.method) != client.request.method() {
+            if cseq.method == crate::Method::Cancel {
+                client.cancel_response(&mut self.wire, response.status().unwrap_or_default());
+            }
+            return;
+        }
+        let user = client.user;
+        if matches!(user, User::Context(_)) && response.vias().nth(1).is_none() {
+            // It would have nobody to go to.
+            return;
+        }
+        match (client.response(now, &mut self.wire, response), user) {
+            (Heard::Nothing, _) | (_, User::Nobody) => {}
+            (_, User::Owner) => self.events.push_back(Event::Response {
+                txn: ClientTxn(key),
+                response: response.clone(),
+            }),
+            (heard, User::Context(context)) => {
+                self.branch_heard(now, context, key, heard, response);
+            }
+        }
+        self.reap_client(key);
+    }
+
+    pub(super) fn flow_failed(&mut self, now: Instant, flow: Flow) {
+        let failed: Vec<Key> = self
+            .by_flow
+            .of(self.secret, &self.clients, flow)
+            .filter(|(_, client)| client.is_pending())
+            .map(|(key, _)| key)
+            .collect();
+        for key in failed {
+            if let Some(client) = self.clients.get_mut(key) {
+                client.close(&mut self.wire);
+            }
+            self.client_failed(now, key, 503);
+            self.reap_client(key);
+        }
+    }
+
+    pub(super) fn client_failed(&mut self, now: Instant, key: Key, status: u16) {
+        match self.clients.get(key).map(|client| client.user) {
+            Some(User::Owner) => self.events.push_back(Event::Failed {
+                txn: ClientTxn(key),
+                status,
+            }),
+            Some(User::Context(context)) => self.branch_ended(now, context, key, status, None),
+            Some(User::Nobody) | None => {}
+        }
+    }
+}
