@@ -96,7 +96,7 @@ pub(super) async fn serve<P: Platform>(
         let wanted = shared.streams_allowed(*max_streams.borrow_and_update());
         announce(&mut h2, control, wanted);
         let idle = tokio::time::sleep(limits.idle);
-        let is_idle = !closing && shared.open.load(Ordering::Relaxed) == 0;
+        let is_quiet = shared.open.load(Ordering::Relaxed) == 0;
         let go_away = tokio::select! {
             biased;
             accepted = poll_fn(|cx| h2.poll_accept(cx)) => match accepted {
@@ -117,7 +117,8 @@ pub(super) async fn serve<P: Platform>(
             },
             () = control.acknowledged() => None,
             _ = max_streams.changed() => None,
-            () = idle, if is_idle => Some("IdleTimeout".to_owned()),
+            // A client that was told and does not go is cut.
+            () = idle, if is_quiet => if closing { return } else { Some("IdleTimeout".to_owned()) },
             () = state.stopping.cancelled(), if !closing => Some("Shutdown".to_owned()),
             () = state.stopped.cancelled() => return,
         };

@@ -1,6 +1,25 @@
 //! Simulated platform clouds: APNs and FCM over TLS, which enforce the platforms' real rules (`behaviour.md` 12), keep a
 //! journal of every push, and can be told to misbehave, in-process through [`CloudHandle`] or over the control API.
 //! They deliver nothing: whoever plays the phone reads the journal.
+//!
+//! ```
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use domain::Provider;
+//! use reveille_lab::cloud::{Ca, CloudConfig, Clouds, DevCredentials, Fault, FaultKind, Filter};
+//! use std::time::Duration;
+//!
+//! let (ca, keys) = (Ca::new()?, DevCredentials::new());
+//! let clouds = Clouds::start(CloudConfig::dev(&ca, &keys).on_free_ports()).await?;
+//! let lab = clouds.handle();
+//! // Point a push client at clouds.addresses(), with ca.root_store() and the keys, and then:
+//! lab.order(Fault::new(Provider::Apns, FaultKind::Goaway))?;
+//! for push in lab.wait_for(&Filter::token("00…ff"), Duration::from_secs(5)).await {
+//!     println!("{} {:?} {:?}", push.token, push.answer, push.violations);
+//! }
+//! clouds.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod apns;
 mod ca;
@@ -117,7 +136,7 @@ impl Clouds {
         self.addresses
     }
 
-    /// To read the journal and to order tokens, fates and faults. Works as long as anybody holds it.
+    /// To read the journal and to order tokens, fates and faults.
     pub fn handle(&self) -> CloudHandle {
         self.handle.clone()
     }
@@ -175,7 +194,8 @@ impl CloudHandle {
         self.state.read(filter)
     }
 
-    /// The same; if there is nothing yet, waits for the first one, up to `patience` (cut to `Limits::wait`).
+    /// The same; if there is nothing yet, waits for the first one, up to `patience` (cut to `Limits::wait`). Comes back
+    /// empty when the clouds shut down.
     pub async fn wait_for(&self, filter: &Filter, patience: Duration) -> Vec<Record> {
         self.state.wait(filter, patience).await
     }

@@ -68,7 +68,10 @@ impl State {
 
     pub(super) async fn wait(&self, filter: &Filter, patience: Duration) -> Vec<Record> {
         let patience = patience.min(self.limits().wait);
-        let records = self.journal.wait(filter, patience).await;
+        let records = tokio::select! {
+            records = self.journal.wait(filter, patience) => records,
+            () = self.stopping.cancelled() => Vec::new(),
+        };
         self.taken(filter, &records);
         records
     }

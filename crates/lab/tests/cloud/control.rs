@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
-use lab::cloud::{Ca, CloudConfig, Clouds, DevCredentials, StartError};
+use lab::cloud::{Ca, CloudConfig, Clouds, DevCredentials, Filter, StartError};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -122,6 +122,18 @@ async fn a_long_poll_comes_back_with_the_news_and_not_before() {
     let nothing = get(&world, "/notifications?after=3&wait=1").await;
     assert!(nothing.as_array().unwrap().is_empty());
     assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_long_poll_ends_when_the_clouds_shut_down() {
+    let world = World::new().await;
+    let lab = world.handle();
+    let start = Instant::now();
+    let filter = Filter::default();
+    let waiting = lab.wait_for(&filter, Duration::from_mins(1));
+    let (nothing, ()) = tokio::join!(waiting, world.clouds.shutdown());
+    assert!(nothing.is_empty());
+    assert!(start.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Each fault as the client meets it.
 
 use crate::{
-    client::{Answer, H2Client, go_away_reason},
+    client::{Answer, H2Client, go_away_reason, tls},
     world::{DEVICE, DROID, World},
 };
 use domain::Provider::{Apns, Fcm};
@@ -9,6 +9,7 @@ use http::request::Builder;
 use lab::cloud::{Fault, FaultKind};
 use serde_json::json;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const BODY: &str = r#"{"aps":{"alert":"hello"}}"#;
 
@@ -313,4 +314,25 @@ async fn faults_strike_in_the_order_in_which_they_were_ordered() {
             .order(Fault::new(Apns, FaultKind::Reset).text("all"))
             .is_err()
     );
+}
+
+/// Whoever plays a dead peer must not hold a connection for ever: it reads nothing, so it never sees the GOAWAY.
+#[tokio::test]
+async fn a_client_that_ignores_go_away_is_cut() {
+    let world = World::with(|config| {
+        config.limits.idle = Duration::from_millis(50);
+        config.limits.connections = 1;
+    })
+    .await;
+    let dead = tls(&world.ca, world.clouds.addresses().apns, b"h2").await;
+    let mut preface = dead;
+    let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    preface.write_all(hello).await.unwrap();
+    let mut everything = Vec::new();
+    let end = preface.read_to_end(&mut everything);
+    let end = tokio::time::timeout(Duration::from_secs(10), end).await;
+    // Cut, with or without a TLS farewell.
+    assert!(end.is_ok(), "still open");
+    // Its place is free again.
+    assert_eq!(world.apns().await.streams_allowed(), 100);
 }

@@ -8,9 +8,11 @@ use bytes::Bytes;
 use domain::Provider;
 use http::{Request, request::Builder};
 use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
-use lab::cloud::{Fate, Filter, NewToken, TokenMode};
+use lab::cloud::{Fate, Fault, FaultKind, Filter, NewToken, TokenMode};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const SEND: &str = "/v1/projects/example-droid/messages:send";
 const FCM_ERROR: &str = "type.googleapis.com/google.firebase.fcm.v1.FcmError";
@@ -445,27 +447,60 @@ async fn a_message_to_validate_only_is_judged_and_not_sent() {
     assert!(!world.last_record().accepted(), "the device gets nothing");
 }
 
+/// A connection over HTTP/1.1.
+async fn http1(world: &World) -> SendRequest<Full<Bytes>> {
+    let io = tls(&world.ca, world.clouds.addresses().fcm, b"http/1.1").await;
+    let (send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    send
+}
+
+/// Sends a call over HTTP/1.1; says the status and the body.
+async fn http1_call(
+    send: &mut SendRequest<Full<Bytes>>,
+    access: &str,
+) -> Result<(u16, Bytes), hyper::Error> {
+    let request = Request::post(SEND)
+        .header("host", "localhost")
+        .header("authorization", format!("Bearer {access}"))
+        .body(Full::new(Bytes::from(call().to_string())))
+        .unwrap();
+    send.ready().await?;
+    let answer = send.send_request(request).await?;
+    let status = answer.status().as_u16();
+    Ok((status, answer.into_body().collect().await?.to_bytes()))
+}
+
 #[tokio::test]
 async fn http_1_1_is_spoken_too() {
     let world = World::new().await;
     let mut h2 = world.fcm().await;
     let access = world.access_token(&mut h2, "example-droid").await;
-    let io = tls(&world.ca, world.clouds.addresses().fcm, b"http/1.1").await;
-    let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))
-        .await
-        .unwrap();
-    tokio::spawn(connection);
+    let mut send = http1(&world).await;
     for _ in 0..2 {
-        let request = Request::post(SEND)
-            .header("host", "localhost")
-            .header("authorization", format!("Bearer {access}"))
-            .body(Full::new(Bytes::from(call().to_string())))
-            .unwrap();
-        send.ready().await.unwrap();
-        let answer = send.send_request(request).await.unwrap();
-        assert_eq!(answer.status(), 200);
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let (status, body) = http1_call(&mut send, &access).await.unwrap();
+        assert_eq!(status, 200);
         assert!(body.starts_with(b"{\"name\":"));
     }
     assert_eq!(world.records().len(), 2);
+}
+
+#[tokio::test]
+async fn faults_strike_over_http_1_1_too() {
+    let world = World::with(|config| config.limits.silence = Duration::from_millis(50)).await;
+    let mut h2 = world.fcm().await;
+    let access = world.access_token(&mut h2, "example-droid").await;
+    let mut send = http1(&world).await;
+    world.order(Fault::new(Provider::Fcm, FaultKind::Http503));
+    assert_eq!(http1_call(&mut send, &access).await.unwrap().0, 503);
+    for kind in [FaultKind::Reset, FaultKind::Goaway, FaultKind::Silent] {
+        world.order(Fault::new(Provider::Fcm, kind));
+        // Cut, in whatever way TLS tells it.
+        assert!(http1_call(&mut send, &access).await.is_err(), "{kind:?}");
+        assert_eq!(world.last_record().fault, Some(kind));
+        send = http1(&world).await;
+        assert_eq!(http1_call(&mut send, &access).await.unwrap().0, 200);
+    }
 }
