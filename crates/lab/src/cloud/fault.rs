@@ -35,6 +35,22 @@ pub enum FaultKind {
     ExpiredCredentials,
 }
 
+impl FaultKind {
+    /// The name in the control API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Goaway => "goaway",
+            Self::MaxStreams => "max_streams",
+            Self::LatencyMs => "latency_ms",
+            Self::Http503 => "http_503",
+            Self::Http429 => "http_429",
+            Self::Reset => "reset",
+            Self::Silent => "silent",
+            Self::ExpiredCredentials => "expired_credentials",
+        }
+    }
+}
+
 /// A fault to order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,7 +114,7 @@ pub enum FaultValue {
 #[derive(Debug, thiserror::Error)]
 pub enum FaultError {
     /// The value does not fit the kind.
-    #[error("fault {kind:?} wants {wanted} as value")]
+    #[error("fault {} wants {wanted} as value", .kind.name())]
     Value {
         /// Which.
         kind: FaultKind,

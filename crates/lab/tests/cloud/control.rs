@@ -193,7 +193,7 @@ async fn a_refusal_says_what_is_wrong_and_what_is_allowed() {
         ("POST", &fate, r#"{"status":410,"why":"x"}"#, 400, "`reason`"),
         ("POST", &fate, r#"{"status":410,"count":0}"#, 400, "from 1"),
         ("POST", "/faults", r#"{"provider":"apns","kind":"fire"}"#, 400, "`max_streams`"),
-        ("POST", "/faults", r#"{"provider":"apns","kind":"latency_ms"}"#, 400, "milliseconds"),
+        ("POST", "/faults", r#"{"provider":"apns","kind":"latency_ms"}"#, 400, "latency_ms wants a number of milliseconds"),
         ("POST", "/faults", r#"{"provider":"apns","kind":"reset","value":"x"}"#, 400, "stream"),
         ("POST", "/faults", r#"{"provider":"apns","kind":"max_streams","count":1}"#, 400, "count"),
         ("GET", "/credentials/no-project.json", "", 404, "example-droid.json"),

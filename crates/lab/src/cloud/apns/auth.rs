@@ -36,9 +36,9 @@ struct ProviderToken {
     issued: Timestamp,
 }
 
-/// What a connection remembers of its provider.
+/// Who sends over a connection, once that is known.
 #[derive(Default)]
-pub(super) struct Provider {
+pub(super) struct Sender {
     token: Option<ProviderToken>,
 }
 
@@ -70,7 +70,7 @@ pub(super) fn bearer(authorization: &str) -> Option<&str> {
         .filter(|token| !token.is_empty())
 }
 
-impl Provider {
+impl Sender {
     /// Whether a good token was ever seen here.
     pub(super) fn is_known(&self) -> bool {
         self.token.is_some()

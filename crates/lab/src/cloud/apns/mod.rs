@@ -13,7 +13,7 @@ use super::{
     record::{Answer, Record},
     registry::{TokenMode, is_well_formed},
 };
-use auth::{Expired, Provider};
+use auth::{Expired, Sender};
 use bytes::Bytes;
 use domain::{Channel, Timestamp};
 use http::{HeaderMap, Request, Response};
@@ -31,7 +31,7 @@ pub(super) struct Apns {
 /// What it remembers of a connection.
 #[derive(Default)]
 pub(super) struct Session {
-    provider: Provider,
+    sender: Sender,
     bad_tokens_in_a_row: u32,
 }
 
@@ -73,7 +73,7 @@ impl Apns {
         let token = rules::check_path(request)?;
         let headers = request.headers();
         let teams = &self.state.config.apns_teams;
-        let team = session.provider.authorise(
+        let team = session.sender.authorise(
             header(headers, "authorization"),
             teams,
             &self.expired,
@@ -142,7 +142,7 @@ impl Platform for Apns {
     type Session = Session;
 
     fn is_authorised(&self, session: &Session) -> bool {
-        session.provider.is_known()
+        session.sender.is_known()
     }
 
     fn is_push(&self, _request: &Request<Bytes>) -> bool {
