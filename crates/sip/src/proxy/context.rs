@@ -42,6 +42,8 @@ pub(crate) struct Branch {
     pub(crate) key: Key,
     pub(crate) breadth: u32,
     pub(crate) state: BranchState,
+    /// It was sent only to show that the call is over.
+    pub(crate) too_late: bool,
     /// A 2xx that nobody waits for any more has been answered with a BYE.
     pub(crate) orphaned: bool,
 }

@@ -119,7 +119,8 @@ impl Endpoint {
 
     /// Sends the request to a target, at any time while the context is open (§16.6). Once it is ending or over, and
     /// held, the target still gets the INVITE and, as soon as it has answered that provisionally, a CANCEL with the
-    /// Reason: so a phone that was woken learns that the call is gone.
+    /// Reason: so a phone that was woken learns that the call is gone. If its user answers before that, it gets ACK and
+    /// BYE, and the caller hears nothing of it.
     ///
     /// # Errors
     /// See [`ForkError`]; nothing has been sent then.
@@ -154,6 +155,7 @@ impl Endpoint {
                 key,
                 breadth,
                 state: BranchState::Calling,
+                too_late: known.ending.is_some(),
                 orphaned: false,
             });
             if let Some(ending) = &known.ending {

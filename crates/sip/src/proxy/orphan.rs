@@ -1,5 +1,5 @@
 //! A phone that answers a call which is gone: the caller has got a final response or its transaction is over, so the
-//! 2xx can go nowhere (RFC 6026 §8.3 lets it be discarded). The phone would show a call for half a minute, waiting
+//! 2xx can go nowhere (RFC 6026 §8.3 lets it be discarded), or the phone got the INVITE only to see that it is over. The phone would show a call for half a minute, waiting
 //! for an ACK; so it gets ACK and BYE instead, in the caller's name. It happens when a woken phone's user answers
 //! before the INVITE arrives, and the caller has just hung up.
 

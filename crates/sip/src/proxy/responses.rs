@@ -102,6 +102,9 @@ impl Endpoint {
         let Some(known) = self.contexts.get_mut(context) else {
             return;
         };
+        if known.branch_mut(branch).is_some_and(|entry| entry.too_late) {
+            return self.end_orphan(now, context, branch, response);
+        }
         if known.done.is_some() {
             if known.invite && !self.forward_upstream(now, context, response) {
                 self.end_orphan(now, context, branch, response);

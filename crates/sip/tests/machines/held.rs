@@ -142,6 +142,25 @@ fn phone_that_comes_after_another_answered_learns_that_it_was_elsewhere() {
 }
 
 #[test]
+fn phone_whose_user_answers_too_late_is_hung_up_on_and_the_caller_is_left_alone() {
+    let mut world = World::new();
+    let context = world.call();
+    world.hold(context, true);
+    world.fork(context, "phone");
+    let invite = world.next("phone");
+    world.answer("phone", &invite, 200);
+    world.seen("caller");
+
+    world.fork(context, "tablet");
+    let invite = world.next("tablet");
+    world.answer("tablet", &invite, 200);
+    assert_eq!(world.seen("tablet"), ["ACK", "BYE SIP;cause=200"]);
+    assert_eq!(world.seen("caller"), [""; 0]);
+    world.hold(context, false);
+    world.ends_clean();
+}
+
+#[test]
 fn letting_go_of_a_held_call_that_nobody_came_for_is_480() {
     let mut world = World::new();
     let context = world.call();
