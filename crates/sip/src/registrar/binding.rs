@@ -79,15 +79,15 @@ impl Binding {
         }
     }
 
-    /// The same device, even under another URI: same instance and flow number, or same push token.
+    /// The same device, even under another URI: same instance and flow number, or same push token, which is given
+    /// out to one installation of an app only. Two bindings that share a token would mean two pushes for one call.
     pub(super) fn is_same_device(&self, other: &Self) -> bool {
-        if self.instance.is_some() && other.instance.is_some() {
-            return self.instance == other.instance && self.reg_id == other.reg_id;
-        }
-        match (&self.push, &other.push) {
+        let one_instance = self.instance.is_some() && self.instance == other.instance;
+        let one_token = match (&self.push, &other.push) {
             (Some(one), Some(other)) => one.is_same_device(other),
             _ => false,
-        }
+        };
+        self.reg_id == other.reg_id && (one_instance || one_token)
     }
 
     /// The value of Contact that lists it in a response.

@@ -285,6 +285,11 @@ fn a_device_under_a_new_uri_replaces_its_old_binding() {
             old,
             "<sip:anna@198.51.100.9:40001;pn-provider=apns;pn-param=T.b.voip;pn-prid=0a>",
         ),
+        (
+            "same token, although the app forgot its instance",
+            "<sip:anna@192.0.2.7;pn-provider=fcm;pn-prid=1>;+sip.instance=\"<urn:uuid:1>\"",
+            "<sip:anna@192.0.2.8;pn-provider=fcm;pn-prid=1>;+sip.instance=\"<urn:uuid:2>\"",
+        ),
     ];
     for (case, old, new) in table {
         let bindings = after(&[contact("c1", 1, old)]);
