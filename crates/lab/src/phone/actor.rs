@@ -113,8 +113,9 @@ pub(super) struct Actor {
     device_api: Option<DeviceApi>,
     commands: mpsc::Receiver<Command>,
     pushes: mpsc::Receiver<Push>,
-    /// The inboxes, and what is being told to the device API.
-    tasks: JoinSet<()>,
+    inboxes: JoinSet<()>,
+    /// What is being told to the device API.
+    telling: JoinSet<()>,
 }
 
 /// What the task woke up for.
@@ -133,11 +134,11 @@ impl Actor {
         commands: mpsc::Receiver<Command>,
     ) -> Result<Self, PhoneError> {
         let (sender, pushes) = mpsc::channel(PUSHES);
-        let mut tasks = JoinSet::new();
+        let mut inboxes = JoinSet::new();
         if let Some(lab) = &phone.lab {
             for (token, channel) in phone.token_channels() {
                 let inbox = Inbox::open(lab, token, channel, phone.keys.clone()).await?;
-                tasks.spawn(inbox.run(sender.clone()));
+                inboxes.spawn(inbox.run(sender.clone()));
             }
         }
         Ok(Self {
@@ -155,7 +156,8 @@ impl Actor {
             device_api,
             commands,
             pushes,
-            tasks,
+            inboxes,
+            telling: JoinSet::new(),
         })
     }
 
@@ -167,7 +169,8 @@ impl Actor {
                     reply,
                 })) => {
                     self.close_session().await;
-                    self.tasks.shutdown().await;
+                    self.inboxes.shutdown().await;
+                    self.telling.shutdown().await;
                     let _ = reply.send(Ok(()));
                     return;
                 }
@@ -290,6 +293,8 @@ impl Actor {
             return Err(PhoneError::NotRunning);
         }
         if let Some(api) = &self.device_api {
+            // Only after what is being told already, or the server hears it in the wrong order.
+            while self.telling.join_next().await.is_some() {}
             api.mode("suspended").await?;
         }
         self.mode = Mode::Background;
@@ -319,8 +324,8 @@ impl Actor {
 
     fn tell_mode(&mut self, mode: &'static str) {
         if let Some(api) = self.device_api.clone() {
-            while self.tasks.try_join_next().is_some() {}
-            self.tasks.spawn(async move {
+            while self.telling.try_join_next().is_some() {}
+            self.telling.spawn(async move {
                 if let Err(error) = api.mode(mode).await {
                     tracing::debug!(%error, "the device API was not told the mode");
                 }

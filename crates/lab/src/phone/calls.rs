@@ -338,7 +338,7 @@ impl Actor {
         RequestBuilder::new(method, uri)
             .header(
                 HeaderName::From,
-                format!("<{}>;tag={}", self.phone.address(), entropy::hex(6)),
+                format!("{};tag={}", self.phone.name_and_address(), entropy::hex(6)),
             )
             .header(HeaderName::To, format!("<{uri}>"))
             .header(HeaderName::CallId, call_id)

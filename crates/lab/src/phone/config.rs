@@ -12,6 +12,8 @@ use sip::endpoint::Transport;
 pub struct PhoneConfig {
     /// The user's name, left of the `@`.
     pub user: String,
+    /// The name that others see; may be empty.
+    pub display_name: String,
     /// The user's password, for SIP and the device API.
     pub password: String,
     /// The SIP domain; over TLS also the name that the server's certificate must have.
@@ -84,6 +86,7 @@ impl PhoneConfig {
         let tokens = Tokens::made_up(&service, Generation::DualChannel);
         Self {
             user: user.to_owned(),
+            display_name: capitalised(user),
             password: password.to_owned(),
             domain: domain.to_owned(),
             server,
@@ -131,6 +134,16 @@ impl PhoneConfig {
         format!("sip:{}@{}", self.user, self.domain)
     }
 
+    /// Its address with the name, as it stands in From.
+    pub(super) fn name_and_address(&self) -> String {
+        let address = self.address();
+        if self.display_name.is_empty() {
+            return format!("<{address}>");
+        }
+        let name = self.display_name.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{name}\" <{address}>")
+    }
+
     /// Does the platform kill the app for a `voip` push that is no call (iOS 13 and newer)?
     pub(super) fn has_callkit_rule(&self) -> bool {
         self.platform() == Platform::Ios && self.generation == Generation::DualChannel
@@ -163,6 +176,13 @@ impl PhoneConfig {
             (message.clone(), Some(Channel::Message)),
         ]
     }
+}
+
+/// `alice` as people write her.
+fn capitalised(user: &str) -> String {
+    let mut letters = user.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
 }
 
 impl Tokens {

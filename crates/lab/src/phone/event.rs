@@ -1,6 +1,7 @@
 //! What a phone goes through, written down with its time, for whoever waits for it.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,6 +19,17 @@ pub struct Caller {
     pub name: String,
     /// The number or address.
     pub number: String,
+}
+
+impl fmt::Display for Caller {
+    /// The name with the number, or what there is of the two.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.name.as_str(), self.number.as_str()) {
+            (name, "") => f.write_str(name),
+            ("", number) => f.write_str(number),
+            (name, number) => write!(f, "{name} ({number})"),
+        }
+    }
 }
 
 /// One step. A call is named by its Call-ID everywhere.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 
-use super::{Phone, PhoneConfig, PhoneError, PhoneEvent};
+use super::{Caller, Phone, PhoneConfig, PhoneError, PhoneEvent};
 
 /// What `help` prints.
 const HELP: &str = "\
@@ -182,16 +182,17 @@ pub fn describe(event: &PhoneEvent) -> String {
             caller,
             ..
         } => {
-            let from = caller.as_ref().map_or(String::new(), |caller| {
-                format!(" from {} ({})", caller.name, caller.number)
-            });
+            let from = caller
+                .as_ref()
+                .map_or(String::new(), |caller| format!(" from {caller}"));
             format!("push on the {} channel: {kind}{from}", channel.name())
         }
         PhoneEvent::DuplicatePushDropped { .. } => {
             "push dropped: SIP had the call already".to_owned()
         }
         PhoneEvent::CallKitRinging { name, number, .. } => {
-            format!("CallKit rings: {name} ({number})")
+            let (name, number) = (name.clone(), number.clone());
+            format!("CallKit rings: {}", Caller { name, number })
         }
         PhoneEvent::CallKitClosed { .. } => "CallKit closed".to_owned(),
         PhoneEvent::NotificationShown {
@@ -202,7 +203,7 @@ pub fn describe(event: &PhoneEvent) -> String {
         } => {
             let from = from
                 .as_ref()
-                .map_or(String::new(), |from| format!(" from {}", from.name));
+                .map_or(String::new(), |from| format!(" from {from}"));
             let text = text
                 .as_ref()
                 .map_or(String::new(), |text| format!(": {text}"));

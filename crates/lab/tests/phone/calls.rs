@@ -178,3 +178,11 @@ async fn a_phone_that_is_not_running_cannot_call() {
     world.phone.suspend().await.unwrap();
     assert!(world.phone.call("sip:alice@localhost").await.is_err());
 }
+
+#[tokio::test]
+async fn others_see_the_name_of_who_calls_them() {
+    let world = World::registered(iphone(), |config| config).await;
+    let call = world.phone.call("sip:alice@localhost").await.unwrap();
+    world.registrar.hears(1, heard("INVITE", &call)).await;
+    assert_eq!(world.registrar.last_from(), "\"Bob\" <sip:bob@localhost>");
+}

@@ -60,6 +60,7 @@ pub struct Registrar {
     pub address: SocketAddr,
     orders: mpsc::UnboundedSender<Order>,
     heard: Arc<Mutex<Vec<Heard>>>,
+    from: Arc<Mutex<String>>,
     count: watch::Sender<usize>,
 }
 
@@ -89,6 +90,7 @@ impl Registrar {
             address,
             orders,
             heard: Arc::default(),
+            from: Arc::default(),
             count: watch::Sender::new(0),
         };
         let task = Task {
@@ -112,6 +114,11 @@ impl Registrar {
 
     pub fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
+    }
+
+    /// From of the last request, without its tag.
+    pub fn last_from(&self) -> String {
+        self.from.lock().unwrap().clone()
     }
 
     /// Waits until something was heard `times` times.
@@ -227,6 +234,9 @@ impl Task {
                 let call = request.call_id().unwrap().to_owned();
                 let method = request.method().unwrap();
                 let body = String::from_utf8_lossy(request.body()).into_owned();
+                let from = request.header_text(HeaderName::From).unwrap();
+                let (from, _) = from.split_once(";tag").unwrap();
+                *self.registrar.from.lock().unwrap() = String::from(from);
                 self.registrar.write(Heard::Request {
                     method: method.to_string(),
                     call,
