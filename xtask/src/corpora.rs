@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace::Workspace;
 
-const CORPUS: &str = "fuzz/corpus";
+const CORPUS: &str = "fuzz/corpus-seed";
 
 /// Fails if a corpus is empty, or no test names it.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {

@@ -23,6 +23,8 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How often what is too old is removed.
 const PRUNING: Duration = Duration::from_hours(1);
+/// How often we look whether the command line has changed accounts behind our back.
+const STORE_LOOK: Duration = Duration::from_secs(5);
 /// How often the certificate files are looked at.
 const CERTIFICATE_LOOK: Duration = Duration::from_secs(30);
 
@@ -146,6 +148,11 @@ impl Server {
         others.push(tokio::spawn(prune(
             store.clone(),
             config.observe.retention.0,
+            stopped.clone(),
+        )));
+        others.push(tokio::spawn(follow_store(
+            store.clone(),
+            api.role.clone(),
             stopped.clone(),
         )));
         if let Some((source, files)) = watched {
@@ -295,6 +302,29 @@ async fn prune(store: Arc<dyn Store>, retention: Duration, stopped: watch::Recei
     }
 }
 
+/// Takes over accounts that another process wrote into the store: the command line, when it could not reach us.
+async fn follow_store(store: Arc<dyn Store>, role: call::Handle, stopped: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(STORE_LOOK);
+    let stop = until(stopped);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = ticks.tick() => {}
+        }
+        if !matches!(store.changed_elsewhere().await, Ok(true)) {
+            continue;
+        }
+        match store.users().await {
+            Ok(users) => {
+                tracing::info!("another process changed the store: accounts are taken over");
+                role.send(call::Control::ReplaceUsers(users)).await;
+            }
+            Err(error) => tracing::error!(%error, "accounts could not be read again"),
+        }
+    }
+}
+
 /// The certificate files to keep an eye on.
 fn watched_certificate(
     config: &Config,
@@ -339,7 +369,7 @@ async fn reread_certificate(
         match read() {
             Ok(()) => tracing::info!(certificate = %files[0].display(), "new certificate"),
             Err(error) => {
-                tracing::error!(%error, certificate = %files[0].display(), "the changed certificate cannot be used: the old one stays")
+                tracing::error!(%error, certificate = %files[0].display(), "the changed certificate cannot be used: the old one stays");
             }
         }
     }

@@ -87,7 +87,7 @@ impl Dev {
                 .prefix("reveille-dev-")
                 .tempdir()
                 .context("a temporary directory")?;
-            config.server.data_dir = data.path().to_owned();
+            data.path().clone_into(&mut config.server.data_dir);
             Some(data)
         } else {
             std::fs::create_dir_all(&config.server.data_dir).with_context(|| {

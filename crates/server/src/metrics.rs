@@ -313,13 +313,13 @@ impl push::Observer for Metrics {
                 ..
             } => self.pushed(*provider, *channel, outcome),
             push::Event::Connected { endpoint } => {
-                tracing::debug!(endpoint, "connected to a push cloud")
+                tracing::debug!(endpoint, "connected to a push cloud");
             }
             push::Event::Retired { endpoint, reason } => {
-                tracing::info!(endpoint, reason, "a connection to a push cloud ends")
+                tracing::info!(endpoint, reason, "a connection to a push cloud ends");
             }
             push::Event::Unreachable { endpoint, reason } => {
-                tracing::warn!(endpoint, reason, "a push cloud cannot be reached")
+                tracing::warn!(endpoint, reason, "a push cloud cannot be reached");
             }
         }
     }

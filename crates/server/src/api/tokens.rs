@@ -5,7 +5,7 @@ use ring::hmac;
 use std::time::Duration;
 
 /// Life of an access token (`behaviour.md` 7).
-pub(super) const ACCESS: Duration = Duration::from_mins(60);
+pub(super) const ACCESS: Duration = Duration::from_hours(1);
 /// Life of a refresh token (`behaviour.md` 7).
 const REFRESH: Duration = Duration::from_hours(60 * 24);
 

@@ -5,7 +5,7 @@ use crate::{config::Config, dev};
 use anyhow::{Context, Result, bail};
 use http::{Method, StatusCode};
 use serde_json::Value;
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt::Write, path::PathBuf, sync::Arc};
 use store::Store;
 
 /// Which server.
@@ -141,9 +141,12 @@ pub(super) fn path(prefix: &str, part: &str) -> String {
     for byte in part.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'@' => {
-                text.push(char::from(byte))
+                text.push(char::from(byte));
             }
-            _ => text.push_str(&format!("%{byte:02X}")),
+            _ => {
+                // Writing to a string does not fail.
+                let _ = write!(text, "%{byte:02X}");
+            }
         }
     }
     text

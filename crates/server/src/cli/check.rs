@@ -56,13 +56,16 @@ fn check_tls(config: &Config) -> Result<String> {
     Ok(config.tls.certificate.display().to_string())
 }
 
+/// Nothing is pushed here, so there is nothing to see.
+struct Silent;
+
+impl push::Observer for Silent {
+    fn on(&self, _: &push::Event<'_>) {}
+}
+
 fn check_apps(config: &Config) -> Result<String> {
     let apps = app::apps(&config.push)?;
     let names: Vec<_> = apps.iter().map(|app| app.profile.app.to_string()).collect();
-    struct Silent;
-    impl push::Observer for Silent {
-        fn on(&self, _: &push::Event<'_>) {}
-    }
     push::Pusher::new(
         apps,
         app::roots(&config.push)?,

@@ -81,8 +81,8 @@ fn configuration(dir: &Path, domain: &str, node: &str) -> String {
             .and_then(|line| line.split_once(" = "))
             .map(|(key, _)| key);
         match set.iter().find(|(key, _)| Some(*key) == known) {
-            Some((key, value)) => text += &format!("{key} = {value}\n"),
-            None => text += &format!("{line}\n"),
+            Some((key, value)) => text.extend([*key, " = ", value, "\n"]),
+            None => text.extend([line, "\n"]),
         }
     }
     text

@@ -16,7 +16,7 @@ pub(super) struct Args {
     /// Configuration; else ./reveille.toml or /etc/reveille/reveille.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Known users, loopback only, simulated clouds in the same process; needs no configuration
+    /// To try it out: known users, loopback only, simulated clouds, no configuration
     #[arg(long)]
     dev: bool,
     /// What this process does; today: call

@@ -95,7 +95,7 @@ section! {
 section! {
     /// Where state is kept.
     Store {
-        /// "sqlite:PATH" or "memory:"; empty: reveille.db in server.data_dir.
+        /// "sqlite:PATH" or "memory:"; empty: reveille.db in `server.data_dir`.
         url: String = String::new(),
     }
 }
@@ -166,7 +166,7 @@ section! {
 section! {
     /// What we tell the operator.
     Observe {
-        /// Log filter, as "info" or "info,reveille=debug"; the environment variable RUST_LOG goes first.
+        /// Log filter, as "info" or "info,reveille=debug"; the environment variable `RUST_LOG` goes first.
         log: String = "info".to_owned(),
         /// Traces, delivered messages and device history older than this are removed.
         retention: Span = Span::seconds(30 * 86_400),

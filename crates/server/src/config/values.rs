@@ -105,7 +105,7 @@ impl<'de> Deserialize<'de> for Words {
     }
 }
 
-/// Addresses to listen at, as "127.0.0.1:5060" or "[::1]:5060".
+/// Addresses to listen at, as "127.0.0.1:5060" or "[`::1`]:5060".
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Addresses(pub Vec<SocketAddr>);

@@ -120,7 +120,7 @@ impl CallRole {
         txn: ServerTxn,
         flow: Flow,
         request: &Message,
-        callee: Address,
+        callee: &Address,
         sender: &Sender,
     ) {
         if self.calls.waiting() >= self.settings.held_calls {
@@ -134,7 +134,6 @@ impl CallRole {
             return;
         };
         self.endpoint.hold(self.now.instant, context, true);
-        let from = request.from().ok();
         let call_id = request.call_id().unwrap_or_default().to_owned();
         let wakes_nobody = if request.has(HeaderName::Other("Replaces")) {
             Some("an INVITE with Replaces rings where the call is already")
@@ -147,11 +146,7 @@ impl CallRole {
             tracking: TrackingId(super::ids::fresh()),
             id: call_id.clone(),
             caller: flow,
-            caller_name: from
-                .as_ref()
-                .and_then(sip::NameAddr::display_name)
-                .unwrap_or_default()
-                .into_owned(),
+            caller_name: self.display_name(request, sender),
             caller_number: sender.name().to_owned(),
             received: self.now.instant,
             callee: callee.clone(),
@@ -177,7 +172,25 @@ impl CallRole {
             detail: format!("from {} to {callee}", sender.name()),
         }));
         self.calls.insert(context, call);
-        self.wake(context, &callee, wakes_nobody);
+        self.wake(context, callee, wakes_nobody);
+    }
+
+    /// The name that a request's sender goes by: their own word, else that of their account.
+    pub(super) fn display_name(&self, request: &Message, sender: &Sender) -> String {
+        let said = request
+            .from()
+            .ok()
+            .and_then(|from| from.display_name().map(Into::into));
+        let account = || match sender {
+            Sender::User(address) => self
+                .location
+                .user(address)
+                .map(|user| user.display_name.clone()),
+            Sender::Outside(_) => None,
+        };
+        said.filter(|name: &String| !name.is_empty())
+            .or_else(account)
+            .unwrap_or_default()
     }
 
     /// Starts the wake of a user's devices for a call.
@@ -290,7 +303,7 @@ impl CallRole {
                     }
                 }
                 Effect::Trace(step, device, detail) => {
-                    self.trace(&tracking, step, device.as_ref(), detail)
+                    self.trace(&tracking, step, device.as_ref(), detail);
                 }
                 Effect::Measured(stage, took) => {
                     let stage = match stage {

@@ -10,6 +10,8 @@ use tokio::sync::oneshot;
 pub enum Control {
     /// Create an account or replace it.
     PutUser(Box<User>, oneshot::Sender<Result<(), StoreError>>),
+    /// Take the accounts as they are in the store: another process has changed them.
+    ReplaceUsers(Vec<User>),
     /// Remove an account; `NotFound` if there is none.
     RemoveUser(Address, oneshot::Sender<Result<(), ControlError>>),
     /// The devices of a user, or all.
@@ -88,6 +90,7 @@ impl CallRole {
                     },
                 );
             }
+            Control::ReplaceUsers(users) => self.location.replace_users(users),
             Control::RemoveUser(address, reply) => {
                 let devices: Vec<_> = self
                     .location
@@ -168,7 +171,7 @@ impl CallRole {
                 .put_device(Device::new(id.clone(), user, now), None);
         }
         let mut changes = Vec::new();
-        let changed = self.location.update(id, |device| {
+        let updated = self.location.update(id, |device| {
             let DeviceUpdate {
                 app,
                 voip,
@@ -192,7 +195,7 @@ impl CallRole {
             }
             device.word = mode.or(device.word);
         });
-        if let Some(device) = changed {
+        if let Some(device) = updated {
             changes.insert(0, Change::PutDevice(Box::new(device)));
         }
         self.commit(

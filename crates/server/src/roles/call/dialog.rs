@@ -5,16 +5,18 @@ use sip::{
     Flow, Message, Transport, Uri,
     endpoint::{ServerTxn, Target},
 };
-use std::net::{IpAddr, SocketAddr};
 
 impl CallRole {
     /// Our Record-Route for a dialog between these flows. Where the two sides use different listeners of ours, each
     /// gets the one it knows (RFC 5658 §3.2 double record-routing): the far side's first.
-    pub(super) fn record_route(&self, caller: Flow, callee: Flow) -> String {
-        let token = self.tokens.seal(&Ends { caller, callee });
+    pub(super) fn record_route(&self, from: Flow, to: Flow) -> String {
+        let token = self.tokens.seal(&Ends {
+            caller: from,
+            callee: to,
+        });
         let (near, far) = (
-            self.settings.uri(&token, caller),
-            self.settings.uri(&token, callee),
+            self.settings.uri(&token, from),
+            self.settings.uri(&token, to),
         );
         if near == far {
             format!("<{far};lr>")
@@ -30,7 +32,7 @@ impl CallRole {
         request: &Message,
         route: Option<&str>,
     ) {
-        let Some(to) = self.across(flow, request, route) else {
+        let Some(to) = self.across(flow, route) else {
             return self.answer(txn, 481, "No Such Dialog");
         };
         let Ok(context) = self.endpoint.open(self.now.instant, txn) else {
@@ -47,47 +49,22 @@ impl CallRole {
     }
 
     pub(super) fn ack(&mut self, flow: Flow, ack: &Message, route: Option<&str>) {
-        if let Some(to) = self.across(flow, ack, route) {
+        if let Some(to) = self.across(flow, route) {
             self.endpoint.proxy_ack(to, ack);
         }
     }
 
-    /// The flow on the other side of a dialog of ours.
-    fn across(&self, from: Flow, request: &Message, route: Option<&str>) -> Option<Flow> {
+    /// The flow on the other side of a dialog of ours. If that connection is gone: the one over which its device is
+    /// back, else a new one to where it led.
+    fn across(&self, from: Flow, route: Option<&str>) -> Option<Flow> {
         let ends = self.tokens.open(route?)?;
         let is_up = |flow: &Flow| flow.transport == Transport::Udp || self.flows.contains(flow);
         let to = ends.across(from, is_up);
         if is_up(&to) {
-            Some(to)
-        } else {
-            self.new_way(request).or(Some(to))
+            return Some(to);
         }
-    }
-
-    /// The way to a remote target whose connection is gone: over the one on which its device is back, else straight to
-    /// its address.
-    fn new_way(&self, request: &Message) -> Option<Flow> {
-        let uri = Uri::parse(request.request_uri())?;
-        let is_target = |contact: &str| {
-            let contact = super::register::contact_uri(contact);
-            Uri::parse(&contact).is_some_and(|contact| {
-                contact.user == uri.user && contact.host == uri.host && contact.port == uri.port
-            })
-        };
-        let device = self.location.places().find(|place| {
-            place.flow.is_some()
-                && place
-                    .device
-                    .binding
-                    .as_ref()
-                    .is_some_and(|binding| is_target(&binding.contact))
-        });
-        if let Some(flow) = device.and_then(|place| place.flow) {
-            return Some(flow);
-        }
-        let (transport, port) = way_of(&uri);
-        let ip: IpAddr = uri.host.trim_matches(['[', ']']).parse().ok()?;
-        Some(self.net.connect(transport, SocketAddr::new(ip, port)))
+        let moved = self.location.moved_to(&to);
+        Some(moved.unwrap_or_else(|| self.net.connect(to.transport, to.remote)))
     }
 }
 

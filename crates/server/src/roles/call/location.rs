@@ -6,7 +6,10 @@ use domain::{
     behaviour::{self, FlowState},
 };
 use sip::{Flow, Transport};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+/// Most flows remembered that their devices have left; the oldest are forgotten.
+const LEFT: usize = 100_000;
 
 /// A device and the way to it.
 #[derive(Debug)]
@@ -44,6 +47,10 @@ pub(super) struct Location {
     places: HashMap<DeviceId, Place>,
     by_user: HashMap<Address, Vec<DeviceId>>,
     by_flow: HashMap<Flow, Vec<DeviceId>>,
+    /// Whose each flow was that is not theirs any more.
+    left: HashMap<Flow, DeviceId>,
+    /// The same, oldest first.
+    left_in_order: VecDeque<Flow>,
     expiries: BTreeSet<(Timestamp, DeviceId)>,
     profiles: HashMap<AppId, AppProfile>,
     registered: usize,
@@ -71,11 +78,25 @@ impl Location {
         self.users.insert(user.address.clone(), user);
     }
 
+    /// Takes over who has an account, and drops the devices of those who have none any more.
+    pub(super) fn replace_users(&mut self, users: Vec<User>) {
+        let before: Vec<_> = self.users.keys().cloned().collect();
+        let now: HashMap<_, _> = users
+            .into_iter()
+            .map(|user| (user.address.clone(), user))
+            .collect();
+        for gone in before.iter().filter(|address| !now.contains_key(*address)) {
+            self.remove_user(gone);
+        }
+        self.users = now;
+    }
+
     /// Removes a user with all devices.
     pub(super) fn remove_user(&mut self, address: &Address) -> Option<User> {
         for id in self.by_user.get(address).cloned().unwrap_or_default() {
             self.remove_device(&id);
         }
+        self.by_user.remove(address);
         self.users.remove(address)
     }
 
@@ -111,7 +132,14 @@ impl Location {
     /// Creates or replaces a device; `flow` is where it can be reached now.
     pub(super) fn put_device(&mut self, device: Device, flow: Option<Flow>) {
         let id = device.id.clone();
-        let queued = self.detach(&id).map_or(0, |place| place.queued);
+        let before = self.detach(&id);
+        let queued = before.as_ref().map_or(0, |place| place.queued);
+        if let Some(left) = before
+            .and_then(|place| place.flow)
+            .filter(|left| Some(*left) != flow)
+        {
+            self.remember_left(left, id.clone());
+        }
         if let Some(binding) = &device.binding {
             self.expiries.insert((binding.expires_at, id.clone()));
             self.registered += 1;
@@ -162,8 +190,25 @@ impl Location {
             if let Some(place) = self.places.get_mut(id) {
                 place.flow = None;
             }
+            self.remember_left(*flow, id.clone());
         }
         lost
+    }
+
+    /// Where the device is now that this flow led to once.
+    pub(super) fn moved_to(&self, left: &Flow) -> Option<Flow> {
+        self.places.get(self.left.get(left)?)?.flow
+    }
+
+    fn remember_left(&mut self, flow: Flow, device: DeviceId) {
+        if self.left.insert(flow, device).is_none() {
+            self.left_in_order.push_back(flow);
+        }
+        if self.left_in_order.len() > LEFT
+            && let Some(oldest) = self.left_in_order.pop_front()
+        {
+            self.left.remove(&oldest);
+        }
     }
 
     /// Notes that the queue of a device grew or shrank.
@@ -239,7 +284,7 @@ mod tests {
         location.put_device(bound("a", 10), Some(flow(1)));
         let id = DeviceId("a".to_owned());
         assert_eq!(location.place(&id).unwrap().mode(), Mode::Foreground);
-        assert_eq!(location.flow_lost(&flow(1)), [id.clone()]);
+        assert_eq!(location.flow_lost(&flow(1)), std::slice::from_ref(&id));
         assert_eq!(location.place(&id).unwrap().mode(), Mode::Suspended);
     }
 
@@ -254,6 +299,19 @@ mod tests {
             Mode::Foreground
         );
         assert_eq!(location.registered(), 1);
+    }
+
+    #[test]
+    fn a_device_is_found_again_by_the_connection_that_it_left() {
+        let mut location = Location::default();
+        location.put_device(bound("a", 10), Some(flow(1)));
+        location.flow_lost(&flow(1));
+        assert_eq!(location.moved_to(&flow(1)), None);
+        location.put_device(bound("a", 20), Some(flow(2)));
+        location.put_device(bound("a", 30), Some(flow(3)));
+        assert_eq!(location.moved_to(&flow(1)), Some(flow(3)));
+        assert_eq!(location.moved_to(&flow(2)), Some(flow(3)));
+        assert_eq!(location.moved_to(&flow(4)), None);
     }
 
     #[test]

@@ -44,11 +44,7 @@ impl CallRole {
             id: MessageId(ids::fresh()),
             tracking: TrackingId(ids::fresh()),
             from: sender.name().to_owned(),
-            from_name: request
-                .from()
-                .ok()
-                .and_then(|from| from.display_name().map(Into::into))
-                .unwrap_or_default(),
+            from_name: self.display_name(request, sender),
             to: callee.clone(),
             at: self.now.wall,
             content_type: request
@@ -116,7 +112,7 @@ impl CallRole {
                 _ => {}
             }
         }
-        self.name_stories(&mut changes);
+        Self::name_stories(&mut changes);
         self.commit(
             changes,
             AfterCommit {
@@ -129,7 +125,7 @@ impl CallRole {
     }
 
     /// The story of a message can also be asked for by the message's own id.
-    fn name_stories(&self, changes: &mut [Change]) {
+    fn name_stories(changes: &mut [Change]) {
         let archived = changes.iter().find_map(|change| match change {
             Change::Archive(message) => Some((
                 message.id.clone(),
@@ -191,7 +187,7 @@ impl CallRole {
         }
     }
 
-    /// The message as a request to a device. Call-ID, CSeq and From tag are made of the message's id: whoever gets it
+    /// The message as a request to a device. Call-ID, `CSeq` and From tag are made of the message's id: whoever gets it
     /// twice can tell.
     fn message_request(&self, device: &DeviceId, message: &Chat) -> Option<(sip::Flow, Message)> {
         let place = self.location.place(device)?;

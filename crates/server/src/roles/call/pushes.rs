@@ -235,7 +235,7 @@ impl CallRole {
         let now = self.now.wall;
         let mut died = false;
         let changed = self.location.update(device, |device| {
-            died = device.kill_token(token, *since, reason, now)
+            died = device.kill_token(token, *since, reason, now);
         });
         let Some(device) = changed.filter(|_| died) else {
             return;

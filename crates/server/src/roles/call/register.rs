@@ -128,16 +128,27 @@ impl CallRole {
             |place| place.device.clone(),
         );
         let first = place.is_none();
+        // Its lines come behind it: a line is about a device that the store knows.
+        let mut lines = Vec::new();
         device.seen_at = self.now.wall;
         if fresh {
             // What the client said over its last connection says nothing about this one.
             device.word = None;
         }
+        if old.is_some_and(|old| old.push.is_some()) && new.push.is_none() {
+            // RFC 8599 §4.1.2: without pn-prid it wants no pushes any more.
+            device.tokens = domain::device::Tokens::default();
+            lines.push(history(
+                &id,
+                self.now.wall,
+                "wants no pushes any more".to_owned(),
+            ));
+        }
         if let Some(grant) = new.push.as_ref().and_then(|push| self.push_grant(push)) {
             device.app = Some(grant.profile.app);
             for (channel, token) in grant.tokens {
                 if device.give_token(channel, &token, self.now.wall) {
-                    changes.push(history(
+                    lines.push(history(
                         &id,
                         self.now.wall,
                         format!("new {} token {}", channel.name(), shown(&token)),
@@ -151,7 +162,7 @@ impl CallRole {
                 flow.transport.as_str(),
                 flow.remote
             );
-            changes.push(history(&id, self.now.wall, what));
+            lines.push(history(&id, self.now.wall, what));
         }
         device.binding = Some(Binding {
             contact: format!("<{}>{}", new.contact, new.params),
@@ -164,6 +175,7 @@ impl CallRole {
             user_agent: user_agent.chars().take(128).collect(),
         });
         changes.push(Change::PutDevice(Box::new(device.clone())));
+        changes.append(&mut lines);
         self.location.put_device(device, Some(flow));
         if first && self.unclaimed.remove(user) {
             changes.push(Change::AdoptQueue {
@@ -258,11 +270,11 @@ impl CallRole {
                 (Some(channel), ..) => tokens.push(token_for(channel)),
                 // Google has one token for everything.
                 (None, Provider::Fcm, _) => {
-                    tokens.extend([token_for(Channel::Voip), token_for(Channel::Message)])
+                    tokens.extend([token_for(Channel::Voip), token_for(Channel::Message)]);
                 }
                 // Apple's topic without a service is that of messages.
                 (None, Provider::Apns, Generation::SingleChannel | Generation::DualChannel) => {
-                    tokens.push(token_for(Channel::Message))
+                    tokens.push(token_for(Channel::Message));
                 }
             }
         }

@@ -18,16 +18,15 @@ impl CallRole {
                 flow,
                 request,
                 route,
-            } => self.request(txn, flow, request, route),
+            } => self.request(txn, flow, &request, route.as_deref()),
             Event::Ack {
                 flow,
                 request,
                 route,
                 txn: None,
             } => self.ack(flow, &request, route.as_deref()),
-            Event::Ack { .. } => {}
             // We answer no INVITE ourselves, so there is no 2xx of ours.
-            Event::AckMissing { .. } => {}
+            Event::Ack { .. } | Event::AckMissing { .. } => {}
             Event::Cancelled { context, .. } => {
                 if let Some(context) = context {
                     self.caller_cancelled(context);
@@ -49,25 +48,25 @@ impl CallRole {
             Event::ContextAnswered { context, branch } => self.context_answered(context, branch),
             Event::ContextDone { context, status } => self.context_done(context, status),
             Event::Response { txn, response } => {
-                self.message_answered(txn, response.status().unwrap_or_default())
+                self.message_answered(txn, response.status().unwrap_or_default());
             }
             Event::Failed { txn, status } => self.message_answered(txn, status),
         }
     }
 
-    fn request(&mut self, txn: ServerTxn, flow: Flow, request: Message, route: Option<String>) {
+    fn request(&mut self, txn: ServerTxn, flow: Flow, request: &Message, route: Option<&str>) {
         let Some(method) = request.method() else {
             return;
         };
         self.metrics.request(method.as_str(), flow.transport);
         if request.to().is_ok_and(|to| to.tag().is_some()) {
-            return self.in_dialog(txn, flow, &request, route.as_deref());
+            return self.in_dialog(txn, flow, request, route);
         }
         let Some(uri) = Uri::parse(request.request_uri()) else {
             return self.answer(txn, 400, "Bad Request-URI");
         };
         if method == Method::Register {
-            return self.register(txn, flow, &request);
+            return self.register(txn, flow, request);
         }
         if method == Method::Options
             && uri.user.is_none()
@@ -77,21 +76,21 @@ impl CallRole {
         }
         let Some(callee) = self.local_address(&uri) else {
             // Only who may use us is told more.
-            if self.admit(txn, flow, &request, Realm::Proxy).is_some() {
+            if self.admit(txn, flow, request, Realm::Proxy).is_some() {
                 self.answer(txn, 404, "Not A Domain Of This Server");
             }
             return;
         };
-        let Some(sender) = self.admit(txn, flow, &request, Realm::Proxy) else {
+        let Some(sender) = self.admit(txn, flow, request, Realm::Proxy) else {
             return;
         };
         if self.location.user(&callee).is_none() {
             return self.answer(txn, 404, "No Such User");
         }
         match method {
-            Method::Invite => self.invite(txn, flow, &request, callee, &sender),
-            Method::Message => self.message(txn, &request, &callee, &sender),
-            _ => self.pass(txn, flow, &request, &callee),
+            Method::Invite => self.invite(txn, flow, request, &callee, &sender),
+            Method::Message => self.message(txn, request, &callee, &sender),
+            _ => self.pass(txn, flow, request, &callee),
         }
     }
 
