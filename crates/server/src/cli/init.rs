@@ -12,7 +12,7 @@ pub(super) struct Args {
     /// The domain of the users' addresses
     #[arg(long, default_value = "localhost")]
     domain: String,
-    /// The host name by which phones reach this server; the domain itself if left out
+    /// The host name by which phones reach this server; else the domain
     #[arg(long)]
     node: Option<String>,
     /// The first account
