@@ -10,7 +10,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// For one connection: name resolution, TCP, TLS. At it the attempt has failed.
     pub connect: Duration,
-    /// Without an answer for so long, a request makes its connection prove by a PING that it still lives.
+    /// Without an answer for so long, a request makes its connection prove by a PING that it still lives. After twice
+    /// as long nothing new goes over it.
     pub patience: Duration,
     /// For the answer to a PING. At it the connection is dead and what it carried is tried on another one.
     pub ping: Duration,

@@ -122,7 +122,9 @@ pub fn apns(push: &Notification, generation: Generation) -> Result<Vec<u8>, Outc
 impl<'a> Aps<'a> {
     fn shown(push: &'a Notification) -> Self {
         let (loc_key, badge, thread_id) = match &push.purpose {
-            Purpose::Call { .. } | Purpose::CallCancelled { .. } => ("Incoming call", None, None),
+            // Its end is not shown; it only ends what is shown.
+            Purpose::CallCancelled { .. } => return Self::default(),
+            Purpose::Call { .. } => ("Incoming call", None, None),
             Purpose::MissedCall { .. } => ("Missed call", None, None),
             Purpose::Message {
                 conversation,

@@ -256,13 +256,18 @@ impl Inner {
         }
     }
 
-    /// Waits for the answer; after a while asks the connection whether it still lives, which ends it if it does not.
-    async fn patiently<F: Future>(&self, slot: &Slot, response: F) -> F::Output {
+    /// Waits for the answer. After a while asks the connection whether it still lives, which ends it if it does not;
+    /// then spares others the same wait, for a provider may answer PINGs and nothing else.
+    async fn patiently<F: Future>(self: &Arc<Self>, slot: &Slot, response: F) -> F::Output {
         let mut response = pin!(response);
         if let Ok(response) = timeout(self.limits.patience, &mut response).await {
             return response;
         }
         slot.probe.notify_one();
+        if let Ok(response) = timeout(self.limits.patience, &mut response).await {
+            return response;
+        }
+        self.retire(slot.connection, "a request has no answer");
         response.await
     }
 

@@ -71,6 +71,21 @@ fn printable(text: &str) -> bool {
 
 /// A token as it may stand in a log: enough to tell two apart, too little to use.
 pub fn redact(token: &str) -> String {
-    let head: String = token.chars().take(8).collect();
+    let shown = (token.chars().count() / 2).min(8);
+    let head: String = token.chars().take(shown).collect();
     format!("{head}… ({} bytes)", token.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_in_a_log_cannot_be_used() {
+        assert_eq!(
+            redact("00fc13adff785122b4ad28809a342098"),
+            "00fc13ad… (32 bytes)"
+        );
+        assert_eq!(redact("äöü"), "ä… (6 bytes)");
+    }
 }
