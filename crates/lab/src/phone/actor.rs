@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use sip::Method;
 use sip::endpoint::{ClientTxn, Event};
-use sip::{Message, Method};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -15,16 +15,16 @@ use super::device_api::DeviceApi;
 use super::event::Log;
 use super::inbox::{Inbox, Push};
 use super::messages::Seen;
+use super::modes::Mode;
 use super::pushes::Expected;
 use super::registration::{Registration, Reply};
+use super::requests::Outgoing;
 use super::session::Session;
+use super::timers::{Timer, Timers};
 use super::{PhoneConfig, PhoneError, PhoneEvent};
 
 /// Pushes that wait for the phone; the inbox waits when it is full.
 const PUSHES: usize = 256;
-
-/// Requests of ours without a final answer; a further one is refused.
-const MOST_OUTGOING: usize = 256;
 
 /// What the handle asks for.
 pub(super) enum Command {
@@ -56,45 +56,6 @@ pub(super) enum Order {
     Shutdown,
 }
 
-/// What the app is doing.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Mode {
-    /// Not started, signed out, crashed or killed.
-    Off,
-    Foreground,
-    Background,
-    Suspended,
-}
-
-/// A request of ours that waits for its final answer.
-pub(super) struct Outgoing {
-    pub(super) request: Message,
-    /// How often it was sent, each time with better credentials.
-    pub(super) round_trips: u32,
-    pub(super) purpose: Purpose,
-}
-
-pub(super) enum Purpose {
-    Register,
-    /// The INVITE of this call.
-    Invite(String),
-    Bye,
-    Message {
-        reply: oneshot::Sender<Result<u16, PhoneError>>,
-    },
-}
-
-/// What becomes due.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Timer {
-    /// Register again.
-    Register,
-    /// Answer this call by itself.
-    Answer(String),
-    /// The INVITE of this pushed call should be here.
-    Expected(String),
-}
-
 pub(super) struct Actor {
     pub(super) phone: Arc<PhoneConfig>,
     pub(super) log: Log,
@@ -109,13 +70,13 @@ pub(super) struct Actor {
     /// iOS sends no `voip` pushes any more, for the app broke its rule.
     pub(super) voip_blocked: bool,
     pub(super) timers: Timers,
-    outgoing: HashMap<ClientTxn, Outgoing>,
-    device_api: Option<DeviceApi>,
+    pub(super) outgoing: HashMap<ClientTxn, Outgoing>,
+    pub(super) device_api: Option<DeviceApi>,
     commands: mpsc::Receiver<Command>,
     pushes: mpsc::Receiver<Push>,
     inboxes: JoinSet<()>,
     /// What is being told to the device API.
-    telling: JoinSet<()>,
+    pub(super) telling: JoinSet<()>,
 }
 
 /// What the task woke up for.
@@ -247,96 +208,6 @@ impl Actor {
         }
     }
 
-    /// Brings the app to the foreground, with a connection.
-    pub(super) async fn open(&mut self, by_push: bool) -> Result<(), PhoneError> {
-        if self.session.is_none() {
-            self.session = Some(Session::open(&self.phone).await?);
-        }
-        if self.mode != Mode::Foreground {
-            self.mode = Mode::Foreground;
-            self.log.write(PhoneEvent::Resumed { by_push });
-            self.tell_mode("foreground");
-            self.catch_up();
-        }
-        Ok(())
-    }
-
-    /// Reads what came over the connection while the app was frozen; a connection that broke meanwhile is opened anew.
-    fn catch_up(&mut self) {
-        while let Some(event) = self.session.as_mut().and_then(Session::try_recv) {
-            let lost = self
-                .session
-                .as_mut()
-                .is_some_and(|session| session.handle(event));
-            self.settle();
-            if let (true, Some(session)) = (lost, &mut self.session) {
-                self.log.write(PhoneEvent::ConnectionLost);
-                session.reconnect(&self.phone);
-            }
-        }
-    }
-
-    async fn suspend(&mut self) -> Result<(), PhoneError> {
-        if self.mode == Mode::Off {
-            return Err(PhoneError::NotRunning);
-        }
-        self.mode = Mode::Suspended;
-        self.close_session().await;
-        self.log.write(PhoneEvent::Suspended);
-        Ok(())
-    }
-
-    /// The app is frozen: the platform keeps its connection, but it reads nothing and no timer of it runs. The server is
-    /// told before the phone says that it is there, so that who waits for that finds it so.
-    async fn background(&mut self) -> Result<(), PhoneError> {
-        if self.session.is_none() {
-            return Err(PhoneError::NotRunning);
-        }
-        if let Some(api) = &self.device_api {
-            // Only after what is being told already, or the server hears it in the wrong order.
-            while self.telling.join_next().await.is_some() {}
-            api.mode("suspended").await?;
-        }
-        self.mode = Mode::Background;
-        self.timers.clear_but_expected();
-        self.log.write(PhoneEvent::Backgrounded);
-        Ok(())
-    }
-
-    /// The app's process ends: what it had in memory is gone.
-    pub(super) async fn die(&mut self) {
-        self.mode = Mode::Off;
-        self.close_session().await;
-        self.registration = Registration::new(&self.phone);
-        self.expected.clear();
-        self.calls = Calls::default();
-    }
-
-    async fn close_session(&mut self) {
-        self.timers.clear_but_expected();
-        self.outgoing.clear();
-        self.registration.interrupt();
-        self.drop_calls();
-        if let Some(session) = self.session.take() {
-            session.close().await;
-        }
-    }
-
-    fn tell_mode(&mut self, mode: &'static str) {
-        if let Some(api) = self.device_api.clone() {
-            while self.telling.try_join_next().is_some() {}
-            self.telling.spawn(async move {
-                if let Err(error) = api.mode(mode).await {
-                    tracing::debug!(%error, "the device API was not told the mode");
-                }
-            });
-        }
-    }
-
-    pub(super) fn is_foreground(&self) -> bool {
-        self.mode == Mode::Foreground
-    }
-
     fn on_net(&mut self, event: net::Event) {
         let registering = self.registration.is_under_way();
         let lost = self
@@ -372,7 +243,7 @@ impl Actor {
     }
 
     /// Acts on all that the transaction layer has to say, and sends what is due.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         while let Some(event) = self.session.as_mut().and_then(Session::poll) {
             self.on_sip(event);
         }
@@ -401,109 +272,11 @@ impl Actor {
         }
     }
 
-    fn on_response(&mut self, txn: ClientTxn, response: &Message) {
-        let status = response.status().unwrap_or_default();
-        if let Some(Outgoing {
-            purpose: Purpose::Invite(call),
-            ..
-        }) = self.outgoing.get(&txn)
-        {
-            let call = call.clone();
-            match status {
-                ..200 => return self.on_progress(&call, status),
-                // Kept: a repeated 2xx wants its ACK again.
-                200..300 => return self.on_answered(&call, response),
-                300.. => {}
-            }
-        } else if status < 200 {
-            return;
-        }
-        let Some(sent) = self.outgoing.remove(&txn) else {
-            return;
-        };
-        match sent.purpose {
-            Purpose::Register => self.on_register_response(sent, response),
-            _ if matches!(status, 401 | 407) && sent.round_trips == 1 => {
-                self.send_with_credentials(sent, response);
-            }
-            Purpose::Message { reply } if status < 300 => {
-                self.on_message_sent(&sent.request, status, reply);
-            }
-            _ => self.on_failed(sent, status, &String::from_utf8_lossy(response.reason())),
-        }
-    }
-
-    pub(super) fn on_failed(&mut self, sent: Outgoing, status: u16, reason: &str) {
-        let reason = reason.to_owned();
-        match sent.purpose {
-            Purpose::Register => self.registration_failed(status, reason),
-            Purpose::Invite(call) => self.on_call_failed(&call, status, reason),
-            Purpose::Message { reply } => {
-                drop(reply.send(Err(PhoneError::Refused { status, reason })));
-            }
-            Purpose::Bye => {}
-        }
-    }
-
-    /// Sends a request of ours; what becomes of it finds its way by `purpose`.
-    pub(super) fn send(&mut self, outgoing: Outgoing) -> Option<ClientTxn> {
-        let session = self.session.as_mut()?;
-        let sent = if self.outgoing.len() < MOST_OUTGOING {
-            session.request(&outgoing.request).ok()
-        } else {
-            None
-        };
-        match sent {
-            Some(txn) => {
-                self.outgoing.insert(txn, outgoing);
-            }
-            None => self.on_failed(outgoing, 503, "Too Many Requests At Once"),
-        }
-        sent
-    }
-
-    /// The call's INVITE needs no more answers.
-    pub(super) fn forget_invite(&mut self, call: &str) {
-        self.outgoing
-            .retain(|_, sent| !matches!(&sent.purpose, Purpose::Invite(of) if of == call));
-    }
-
     pub(super) fn respond(&mut self, txn: sip::endpoint::ServerTxn, status: u16, reason: &str) {
         if let Some(session) = &mut self.session {
             session
                 .endpoint()
                 .answer(Instant::now(), txn, status, reason);
         }
-    }
-}
-
-/// The phone's own timers; a handful at a time.
-#[derive(Default)]
-pub(super) struct Timers(Vec<(Instant, Timer)>);
-
-impl Timers {
-    /// Sets `timer`, instead of an equal one.
-    pub(super) fn replace(&mut self, timer: Timer, after: Duration) {
-        self.cancel(&timer);
-        self.0.push((Instant::now() + after, timer));
-    }
-
-    pub(super) fn cancel(&mut self, timer: &Timer) {
-        self.0.retain(|(_, set)| set != timer);
-    }
-
-    /// A sleeping app's timers do not run; that the platform waits for a call does not depend on the app.
-    fn clear_but_expected(&mut self) {
-        self.0
-            .retain(|(_, timer)| matches!(timer, Timer::Expected(_)));
-    }
-
-    fn next(&self) -> Option<Instant> {
-        self.0.iter().map(|(due, _)| *due).min()
-    }
-
-    fn pop(&mut self, now: Instant) -> Option<Timer> {
-        let place = self.0.iter().position(|(due, _)| *due <= now)?;
-        Some(self.0.swap_remove(place).1)
     }
 }

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use sip::endpoint::ServerTxn;
-use sip::{Edit, HeaderName, Message, Method, RequestBuilder};
+use sip::{HeaderName, Message, Method};
 
-use super::actor::{Actor, Outgoing, Purpose, Timer};
-use super::auth::answer_once;
+use super::actor::Actor;
 use super::call::{Call, State, caller, record_routes};
-use super::registration::user_agent;
+use super::pushes::Wish;
+use super::requests::{Outgoing, Purpose};
+use super::timers::Timer;
 use super::{PhoneError, PhoneEvent, entropy, sdp};
 
 /// Calls at once; a further one is answered 486.
@@ -41,7 +42,7 @@ impl Calls {
         self.known.push_back(call.to_owned());
     }
 
-    fn get(&mut self, call: &str) -> Option<&mut Call> {
+    pub(super) fn get(&mut self, call: &str) -> Option<&mut Call> {
         self.calls.iter_mut().find(|known| known.id == call)
     }
 
@@ -96,11 +97,18 @@ impl Actor {
         if before.is_none() {
             self.log.write(PhoneEvent::Ringing { call: id.clone() });
         }
-        if pushed.is_some_and(|pushed| pushed.answered) {
-            let _ = self.answer(&id);
-        } else if let Some(after) = self.phone.auto_answer {
-            self.timers.replace(Timer::Answer(id), after);
-        }
+        let _ = match (
+            pushed.and_then(|pushed| pushed.wish),
+            self.phone.auto_answer,
+        ) {
+            (Some(Wish::Answer), _) => self.answer(&id),
+            (Some(Wish::Decline), _) => self.decline(&id),
+            (None, None) => Ok(()),
+            (None, Some(after)) => {
+                self.timers.replace(Timer::Answer(id), after);
+                Ok(())
+            }
+        };
     }
 
     /// A change of the session: nothing changes for us, who have no media.
@@ -166,12 +174,7 @@ impl Actor {
     }
 
     pub(super) fn answer(&mut self, id: &str) -> Result<(), PhoneError> {
-        if let Some(expected) = self
-            .expected
-            .iter_mut()
-            .find(|expected| expected.call == id)
-        {
-            expected.answered = true;
+        if self.wish(id, Wish::Answer) {
             return Ok(());
         }
         let no_such_call = || PhoneError::NoSuchCall(id.to_owned());
@@ -192,6 +195,9 @@ impl Actor {
     }
 
     pub(super) fn decline(&mut self, id: &str) -> Result<(), PhoneError> {
+        if self.wish(id, Wish::Decline) {
+            return Ok(());
+        }
         let ringing = self
             .calls
             .take(|call| call.id == id && matches!(call.state, State::Ringing { .. }));
@@ -207,8 +213,7 @@ impl Actor {
 
     pub(super) fn hangup(&mut self, id: &str) -> Result<(), PhoneError> {
         match self.calls.get(id).map(|call| &call.state) {
-            None => Err(PhoneError::NoSuchCall(id.to_owned())),
-            Some(State::Ringing { .. }) => self.decline(id),
+            None | Some(State::Ringing { .. }) => self.decline(id),
             Some(State::Calling { txn }) => {
                 let txn = *txn;
                 if let Some(session) = &mut self.session {
@@ -227,17 +232,13 @@ impl Actor {
 
     fn bye(&mut self, mut call: Call) {
         let request = call.request(Method::Bye);
-        self.send(Outgoing {
-            request,
-            round_trips: 1,
-            purpose: Purpose::Bye,
-        });
-        self.forget_invite(&call.id);
+        self.send(Outgoing::first(request, Purpose::Bye));
         self.ended(&call, true);
     }
 
     fn ended(&mut self, call: &Call, by_us: bool) {
         self.timers.cancel(&Timer::Answer(call.id.clone()));
+        self.forget_invite(&call.id);
         self.log.write(PhoneEvent::Ended {
             call: call.id.clone(),
             by_us,
@@ -277,11 +278,7 @@ impl Actor {
             )
             .body("application/sdp", offer.as_bytes())
             .build();
-        let outgoing = Outgoing {
-            request: invite.clone(),
-            round_trips: 1,
-            purpose: Purpose::Invite(id.clone()),
-        };
+        let outgoing = Outgoing::first(invite.clone(), Purpose::Invite(id.clone()));
         self.log.write(PhoneEvent::Calling {
             call: id.clone(),
             to: uri.to_owned(),
@@ -326,63 +323,6 @@ impl Actor {
             status,
             reason,
         });
-    }
-
-    /// A request of ours outside of any dialog, without its body.
-    pub(super) fn begin_request(
-        &self,
-        method: Method<'_>,
-        uri: &str,
-        call_id: &str,
-    ) -> RequestBuilder {
-        RequestBuilder::new(method, uri)
-            .header(
-                HeaderName::From,
-                format!("{};tag={}", self.phone.name_and_address(), entropy::hex(6)),
-            )
-            .header(HeaderName::To, format!("<{uri}>"))
-            .header(HeaderName::CallId, call_id)
-            .header(HeaderName::CSeq, format!("1 {method}"))
-            .header(HeaderName::UserAgent, user_agent(&self.phone))
-    }
-
-    /// Sends a challenged request again, with the credentials that the server asked for.
-    pub(super) fn send_with_credentials(&mut self, sent: Outgoing, response: &Message) {
-        let Outgoing {
-            request, purpose, ..
-        } = sent;
-        let method = request.method().unwrap_or(Method::Options);
-        let credentials = answer_once(response, &self.phone, method, request.request_uri());
-        let (Some((header, credentials)), Ok(cseq)) = (credentials, request.cseq()) else {
-            let status = response.status().unwrap_or_default();
-            return self.on_failed(
-                Outgoing {
-                    request: request.clone(),
-                    round_trips: 2,
-                    purpose,
-                },
-                status,
-                "Not Authorized",
-            );
-        };
-        let cseq = cseq.number + 1;
-        let again = Edit::new(&request)
-            .set(HeaderName::CSeq, format!("{cseq} {method}"))
-            .set(header, credentials)
-            .finish();
-        let call = match &purpose {
-            Purpose::Invite(call) => Some(call.clone()),
-            _ => None,
-        };
-        let txn = self.send(Outgoing {
-            request: again,
-            round_trips: 2,
-            purpose,
-        });
-        if let (Some(call), Some(txn)) = (call.and_then(|call| self.calls.get(&call)), txn) {
-            call.cseq = cseq;
-            call.state = State::Calling { txn };
-        }
     }
 
     fn answer_with_sdp(&mut self, txn: ServerTxn, invite: &Message) {

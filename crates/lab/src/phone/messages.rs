@@ -6,8 +6,9 @@ use sip::endpoint::ServerTxn;
 use sip::{Message, Method};
 use tokio::sync::oneshot;
 
-use super::actor::{Actor, Outgoing, Purpose};
+use super::actor::Actor;
 use super::call::address;
+use super::requests::{Outgoing, Purpose};
 use super::{PhoneError, PhoneEvent, entropy};
 
 /// Messages remembered to tell repeated ones; the oldest is forgotten.
@@ -68,11 +69,7 @@ impl Actor {
             .begin_request(Method::Message, uri, &entropy::hex(12))
             .body("text/plain;charset=UTF-8", text.as_bytes())
             .build();
-        self.send(Outgoing {
-            request,
-            round_trips: 1,
-            purpose: Purpose::Message { reply },
-        });
+        self.send(Outgoing::first(request, Purpose::Message { reply }));
     }
 
     pub(super) fn on_message_sent(

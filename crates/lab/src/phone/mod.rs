@@ -21,11 +21,14 @@ mod entropy;
 mod event;
 mod inbox;
 mod messages;
+mod modes;
 mod pushes;
 mod registration;
+mod requests;
 mod sdp;
 mod session;
 pub mod terminal;
+mod timers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,7 +115,7 @@ impl Phone {
         self.order(Order::Answer(call.to_owned())).await
     }
 
-    /// Declines a ringing call for all of the user's devices (`603`).
+    /// Declines a call for all of the user's devices (`603`), one that rings by `CallKit` only when its INVITE arrives.
     pub async fn decline(&self, call: &str) -> Result<(), PhoneError> {
         self.order(Order::Decline(call.to_owned())).await
     }

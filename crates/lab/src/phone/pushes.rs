@@ -1,8 +1,10 @@
 //! What a push does to the phone: the client's side of the behaviour table (`behaviour.md` 4), and the rule of iOS that
 //! a `voip` push must be a call (5.8).
 
-use super::actor::{Actor, Mode, Timer};
+use super::actor::Actor;
 use super::inbox::Push;
+use super::modes::Mode;
+use super::timers::Timer;
 use super::{Caller, PhoneEvent};
 
 use domain::Channel;
@@ -15,10 +17,17 @@ pub(super) struct Expected {
     pub(super) call: String,
     /// CallKit shows it already.
     pub(super) callkit: bool,
-    /// The user has answered already, on the CallKit screen.
-    pub(super) answered: bool,
+    /// What the user has chosen already, on the CallKit screen.
+    pub(super) wish: Option<Wish>,
     /// The app was connected, in front: its INVITE makes the push a duplicate.
     pub(super) live: bool,
+}
+
+/// A choice that waits for the INVITE.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wish {
+    Answer,
+    Decline,
 }
 
 impl Actor {
@@ -54,11 +63,17 @@ impl Actor {
     }
 
     async fn on_call_pushed(&mut self, call: String, caller: Option<Caller>) {
-        if self.calls.knows(&call) || self.expected.iter().any(|expected| expected.call == call) {
+        // A sleeping app has lost its calls, so a push for one that it knew wakes it again.
+        let live = self.mode == Mode::Foreground;
+        let rings = self.calls.get(&call).is_some();
+        let is_expected = self.expected.iter().any(|expected| expected.call == call);
+        if is_expected || rings || (live && self.calls.knows(&call)) {
             self.log.write(PhoneEvent::DuplicatePushDropped { call });
+            if !live {
+                self.wake_up().await;
+            }
             return;
         }
-        let live = self.mode == Mode::Foreground;
         let callkit = self.phone.has_callkit_rule() && !live;
         if callkit {
             let caller = caller.unwrap_or_else(|| Caller {
@@ -78,19 +93,34 @@ impl Actor {
             self.expected.push(Expected {
                 call,
                 callkit,
-                answered: false,
+                wish: None,
                 live,
             });
         }
         if !live {
-            // An app that is woken comes to the foreground by itself, on every platform.
-            match self.open(true).await {
-                Ok(()) => self.register(None),
-                Err(error) => self.log.write(PhoneEvent::RegistrationFailed {
-                    why: error.to_string(),
-                }),
-            }
+            self.wake_up().await;
         }
+    }
+
+    /// An app that a call wakes comes to the foreground by itself, on every platform.
+    async fn wake_up(&mut self) {
+        match self.open(true).await {
+            Ok(()) => self.register(None),
+            Err(error) => self.log.write(PhoneEvent::RegistrationFailed {
+                why: error.to_string(),
+            }),
+        }
+    }
+
+    /// Notes what the user chose for a call whose INVITE is not here yet. False if there is none.
+    pub(super) fn wish(&mut self, call: &str, wish: Wish) -> bool {
+        let expected = self
+            .expected
+            .iter_mut()
+            .find(|expected| expected.call == call);
+        expected
+            .map(|expected| expected.wish = Some(wish))
+            .is_some()
     }
 
     /// Only Android is told: its app has nothing to close if it never rang. A call that rings is ended by its CANCEL.

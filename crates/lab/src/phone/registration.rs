@@ -5,9 +5,11 @@ use std::time::Duration;
 use sip::{Contacts, Edit, HeaderName, Message, Method, RequestBuilder};
 use tokio::sync::oneshot;
 
-use super::actor::{Actor, Outgoing, Purpose, Timer};
+use super::actor::Actor;
 use super::auth::Auth;
+use super::requests::{Outgoing, Purpose};
 use super::session::Session;
+use super::timers::Timer;
 use super::{PhoneConfig, PhoneError, PhoneEvent, entropy};
 
 /// REGISTERs for one registration: one refused nonce, one real challenge, one interval too brief.
@@ -120,11 +122,7 @@ impl Actor {
         };
         self.registration.under_way = true;
         let request = self.registration.request(&self.phone, session, expires);
-        self.send(Outgoing {
-            request,
-            round_trips: 1,
-            purpose: Purpose::Register,
-        });
+        self.send(Outgoing::first(request, Purpose::Register));
     }
 
     /// A final answer to a REGISTER.

@@ -309,3 +309,42 @@ async fn a_connection_that_broke_while_the_app_was_frozen_is_opened_anew() {
         .hears(2, |heard| matches!(heard, Heard::Registered { .. }))
         .await;
 }
+
+#[tokio::test]
+async fn a_call_declined_on_the_callkit_screen_is_declined_when_its_invite_comes() {
+    let world = World::registered(iphone(), |config| config).await;
+    world.phone.suspend().await.unwrap();
+    world.push_call("c1");
+    world
+        .sees(|event| matches!(event, PhoneEvent::CallKitRinging { .. }))
+        .await;
+    world.phone.decline("c1").await.unwrap();
+    world
+        .registrar
+        .hears(2, |heard| matches!(heard, Heard::Registered { .. }))
+        .await;
+    world.invite("c1");
+    world.registrar.hears_answer("c1", 603).await;
+    world
+        .sees_event(PhoneEvent::CallKitClosed {
+            call: "c1".to_owned(),
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_phone_put_to_sleep_while_it_rings_is_woken_again_for_the_same_call() {
+    let world = World::registered(iphone(), |config| config).await;
+    world.invite("c1");
+    world.registrar.hears_answer("c1", 180).await;
+    world.phone.suspend().await.unwrap();
+    world.push_call("c1");
+    world
+        .sees(|event| matches!(event, PhoneEvent::CallKitRinging { .. }))
+        .await;
+    world
+        .registrar
+        .hears(2, |heard| matches!(heard, Heard::Registered { .. }))
+        .await;
+    assert!(!world.has_seen(|event| matches!(event, PhoneEvent::DuplicatePushDropped { .. })));
+}

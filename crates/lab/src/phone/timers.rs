@@ -1,0 +1,45 @@
+//! The phone's own timers: a handful at a time, so a list is enough.
+
+use std::time::{Duration, Instant};
+
+/// What becomes due.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Timer {
+    /// Register again.
+    Register,
+    /// Answer this call by itself.
+    Answer(String),
+    /// The INVITE of this pushed call should be here.
+    Expected(String),
+}
+
+/// The phone's own timers; a handful at a time.
+#[derive(Default)]
+pub(super) struct Timers(Vec<(Instant, Timer)>);
+
+impl Timers {
+    /// Sets `timer`, instead of an equal one.
+    pub(super) fn replace(&mut self, timer: Timer, after: Duration) {
+        self.cancel(&timer);
+        self.0.push((Instant::now() + after, timer));
+    }
+
+    pub(super) fn cancel(&mut self, timer: &Timer) {
+        self.0.retain(|(_, set)| set != timer);
+    }
+
+    /// A sleeping app's timers do not run; that the platform waits for a call does not depend on the app.
+    pub(super) fn clear_but_expected(&mut self) {
+        self.0
+            .retain(|(_, timer)| matches!(timer, Timer::Expected(_)));
+    }
+
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.0.iter().map(|(due, _)| *due).min()
+    }
+
+    pub(super) fn pop(&mut self, now: Instant) -> Option<Timer> {
+        let place = self.0.iter().position(|(due, _)| *due <= now)?;
+        Some(self.0.swap_remove(place).1)
+    }
+}
