@@ -148,7 +148,12 @@ impl CallRole {
                     return tell(reply, Err(ControlError::NotFound));
                 };
                 self.commit_for(vec![Change::PutDevice(Box::new(changed))], reply);
-                if mode == Mode::Foreground {
+                // Its word counts only while its flow is up; a registration that is on its way brings it back.
+                let there = self
+                    .location
+                    .place(&device)
+                    .map(super::location::Place::mode);
+                if there == Some(Mode::Foreground) {
                     let step = self
                         .delivery
                         .step(self.now, domain::delivery::Input::Returned(device));

@@ -87,11 +87,11 @@ enum Inbox {
         token: String,
         outcome: Outcome,
     },
-    /// An owed push ended, or turned out to be needless.
+    /// An owed push ended.
     OwedDone {
         push: domain::push::OwedPush,
         token: String,
-        outcome: Option<Outcome>,
+        outcome: Outcome,
     },
     /// The head of a device's queue.
     Fetched {
@@ -281,7 +281,7 @@ impl CallRole {
                 push,
                 token,
                 outcome,
-            } => self.owed_done(push, &token, outcome),
+            } => self.owed_done(push, &token, &outcome),
             Inbox::Fetched { device, messages } => {
                 let step = self.delivery.step(
                     self.now,
@@ -382,7 +382,7 @@ impl CallRole {
             self.calls.next_timeout(),
             self.delivery.next_timeout(),
             self.location.next_expiry().map(at),
-            self.owed.next_due().map(at),
+            self.next_owed().map(at),
         ]
         .into_iter()
         .flatten()

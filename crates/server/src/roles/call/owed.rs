@@ -53,6 +53,17 @@ struct Preview {
     text: String,
 }
 
+impl Preview {
+    fn of(message: &domain::Message) -> Self {
+        let text = String::from_utf8_lossy(&message.body);
+        Self {
+            from: message.from.clone(),
+            name: message.from_name.clone(),
+            text: text.chars().take(PREVIEW).collect(),
+        }
+    }
+}
+
 /// Most of a message's text that goes into a push, in characters: the platforms' limit leaves no room for more.
 const PREVIEW: usize = 256;
 
@@ -72,30 +83,43 @@ impl CallRole {
                 self.settle(&push, "it is too late for it");
                 continue;
             }
-            let Some(draft) = self.draft_owed(&push) else {
-                self.settle(&push, "its token is dead or gone");
-                continue;
-            };
-            self.send_owed(push, draft, slot);
+            match self.draft_owed(&push) {
+                Ok(draft) => self.send_owed(push, draft, slot),
+                Err(why) => self.settle(&push, why),
+            }
         }
     }
 
-    fn draft_owed(&self, push: &OwedPush) -> Option<Draft> {
+    /// When something is due that there is room for; what there is no room for waits for a push to end.
+    pub(super) fn next_owed(&self) -> Option<Timestamp> {
+        self.owed
+            .next_due()
+            .filter(|_| self.push_slots.available_permits() > 0)
+    }
+
+    /// The push as of now, still unsealed; `Err` says why it is not needed any more.
+    fn draft_owed(&self, push: &OwedPush) -> Result<Draft, &'static str> {
+        let place = self
+            .location
+            .place(&push.device)
+            .ok_or("its device is gone")?;
         // A single-channel app has one way; of two, everything but a ringing call takes that for messages. What ends a
         // ringing call follows it on its own way.
         let happening = match push.purpose {
             Purpose::Call { .. } | Purpose::CallCancelled { .. } => Happening::Call,
             Purpose::MissedCall { .. } | Purpose::Message { .. } => Happening::Message,
         };
+        let mut purpose = push.purpose.clone();
+        if let Purpose::Message { unread, .. } = &mut purpose {
+            if place.queued == 0 {
+                return Err("everything was delivered meanwhile");
+            }
+            *unread = u32::try_from(place.queued).unwrap_or(u32::MAX);
+        }
+        let (id, tracking) = (push.id.clone(), push.tracking.clone());
         let ttl = push.until.since(self.now.wall);
-        self.draft(
-            &push.device,
-            happening,
-            push.id.clone(),
-            push.purpose.clone(),
-            push.tracking.clone(),
-            ttl,
-        )
+        self.draft(&push.device, happening, id, purpose, tracking, ttl)
+            .ok_or("its token is dead or gone")
     }
 
     fn send_owed(&self, push: OwedPush, draft: Draft, slot: tokio::sync::OwnedSemaphorePermit) {
@@ -106,35 +130,13 @@ impl CallRole {
                 key,
                 ..
             } = draft;
-            let mut needless = false;
-            if let Purpose::Message { unread, .. } = &mut notification.purpose {
-                let waiting = store.queue_length(&push.device).await.unwrap_or(1);
-                *unread = u32::try_from(waiting).unwrap_or(u32::MAX);
-                notification.badge = Some(*unread);
-                needless = waiting == 0;
-            }
             if let (Some(id), Some(key)) = (&push.message, key)
                 && let Ok(Some(message)) = store.message(id).await
             {
-                let text = String::from_utf8_lossy(&message.body)
-                    .chars()
-                    .take(PREVIEW)
-                    .collect();
-                notification.sealed = seal(
-                    &key,
-                    &Preview {
-                        from: message.from,
-                        name: message.from_name,
-                        text,
-                    },
-                );
+                notification.sealed = seal(&key, &Preview::of(&message));
             }
             let token = notification.token.clone();
-            let outcome = if needless {
-                None
-            } else {
-                Some(pusher.push(notification).await)
-            };
+            let outcome = pusher.push(notification).await;
             drop(slot);
             // The role may have stopped; then the push is owed still, and done again.
             let _ = inbox
@@ -147,15 +149,12 @@ impl CallRole {
         });
     }
 
-    pub(super) fn owed_done(&mut self, push: OwedPush, token: &str, outcome: Option<Outcome>) {
-        let Some(outcome) = outcome else {
-            return self.settle(&push, "everything was delivered meanwhile");
-        };
+    pub(super) fn owed_done(&mut self, push: OwedPush, token: &str, outcome: &Outcome) {
         let detail = format!("{} {}", push.purpose.name(), super::register::shown(token));
         self.trace(&push.tracking, Step::PushSent, Some(&push.device), detail);
-        self.trace_outcome(&push.tracking, &push.device, &outcome);
-        self.mind_dead_token(&push.device, token, &outcome);
-        match pause(&outcome, push.attempts) {
+        self.trace_outcome(&push.tracking, &push.device, outcome);
+        self.mind_dead_token(&push.device, token, outcome);
+        match pause(outcome, push.attempts) {
             Some(pause) => self.owe_again(push, pause),
             None => self.commit(vec![Change::Settle(push.id)], AfterCommit::default()),
         }

@@ -261,7 +261,7 @@ impl CallRole {
 pub(super) struct Draft {
     pub(super) notification: Notification,
     pub(super) key: Option<domain::device::SealingKey>,
-    pub(super) provider: domain::Provider,
+    provider: domain::Provider,
 }
 
 /// What of a call only the device may read.
