@@ -27,6 +27,30 @@ const APNS_PRIORITY: HeaderName = HeaderName::from_static("apns-priority");
 const APNS_EXPIRATION: HeaderName = HeaderName::from_static("apns-expiration");
 const APNS_COLLAPSE_ID: HeaderName = HeaderName::from_static("apns-collapse-id");
 
+/// The way to an app.
+pub(crate) enum Client {
+    Apns(Apns),
+    Fcm(Fcm),
+}
+
+impl Client {
+    pub(crate) async fn push(&self, push: &Notification) -> Outcome {
+        match self {
+            Self::Apns(client) => client.push(push).await,
+            Self::Fcm(client) => client.push(push).await,
+        }
+    }
+
+    /// Gets ahead of need what the first push would wait for, connections apart.
+    pub(crate) async fn warm(&self) -> Result<(), Outcome> {
+        match self {
+            // Signed here, in no time.
+            Self::Apns(_) => Ok(()),
+            Self::Fcm(client) => client.token.current(now(), entropy()).await.map(|_| ()),
+        }
+    }
+}
+
 /// The way to an app through Apple's cloud.
 pub(crate) struct Apns {
     pub(crate) generation: Generation,

@@ -5,6 +5,7 @@
 //! [`seal`] is for what only the device may read; the caller seals, the push carries. [`outcome`] is the one table of
 //! what providers' answers mean, [`payload`] the one place that says what apps receive.
 
+mod builder;
 mod client;
 mod config;
 mod limits;

@@ -3,7 +3,6 @@
 
 use super::{KeyError, bearer, pkcs8, signing_input};
 use crate::{
-    client,
     outcome::unavailable,
     pool::{Fault, Pool, Reply, Urgency},
 };
@@ -155,13 +154,6 @@ impl FcmToken {
             kept: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
         }
-    }
-
-    /// Gets a token ahead of need.
-    pub(crate) async fn warm(&self) -> Result<(), Outcome> {
-        self.current(client::now(), client::entropy())
-            .await
-            .map(|_| ())
     }
 
     /// The header's value; or the outcome of a push that cannot get one. `now` in seconds since the Unix epoch.
