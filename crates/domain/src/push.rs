@@ -36,6 +36,8 @@ pub enum Purpose {
         /// The call's own id.
         call: String,
     },
+    /// The registration is about to expire: register again, and sleep on. Shows nothing (RFC 8599 §5.5).
+    Refresh,
     /// Messages wait.
     Message {
         /// Opaque name of the conversation, the same for all its messages; tells nobody who takes part.
@@ -52,6 +54,7 @@ impl Purpose {
             Self::Call { .. } => "call",
             Self::CallCancelled { .. } => "call_cancelled",
             Self::MissedCall { .. } => "missed_call",
+            Self::Refresh => "refresh",
             Self::Message { .. } => "message",
         }
     }

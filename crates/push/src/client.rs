@@ -107,9 +107,11 @@ impl Apns {
         length: usize,
     ) -> http::Result<Request<()>> {
         // A single-channel app gets messages over its VoIP token too.
-        let (topic, kind) = match push.channel {
-            Channel::Voip => (&self.voip_topic, "voip"),
-            Channel::Message => (&self.topic, "alert"),
+        let (topic, kind, priority) = match (push.channel, &push.purpose) {
+            (Channel::Voip, _) => (&self.voip_topic, "voip", "10"),
+            // What shows nothing must not be urgent (`behaviour.md` 12).
+            (Channel::Message, Purpose::Refresh) => (&self.topic, "background", "5"),
+            (Channel::Message, _) => (&self.topic, "alert", "10"),
         };
         let expiration = match payload::seconds_to_live(push) {
             0 => 0,
@@ -128,7 +130,7 @@ impl Apns {
             .header(APNS_ID, uuid(&push.id.0))
             .header(APNS_TOPIC, topic.clone())
             .header(APNS_PUSH_TYPE, HeaderValue::from_static(kind))
-            .header(APNS_PRIORITY, HeaderValue::from_static("10"))
+            .header(APNS_PRIORITY, HeaderValue::from_static(priority))
             .header(APNS_EXPIRATION, expiration);
         if let Some(key) = &push.collapse {
             request = request.header(APNS_COLLAPSE_ID, key);
@@ -177,7 +179,7 @@ impl Fcm {
 fn urgency(push: &Notification) -> Urgency {
     match push.purpose {
         Purpose::Call { .. } | Purpose::CallCancelled { .. } => Urgency::Call,
-        Purpose::MissedCall { .. } | Purpose::Message { .. } => Urgency::Rest,
+        Purpose::MissedCall { .. } | Purpose::Message { .. } | Purpose::Refresh => Urgency::Rest,
     }
 }
 

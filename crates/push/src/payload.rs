@@ -57,6 +57,7 @@ impl<'a> Data<'a> {
                 call: Some(call),
                 ..data
             },
+            Purpose::Refresh => data,
             Purpose::Message {
                 conversation,
                 unread,
@@ -90,6 +91,9 @@ struct Aps<'a> {
     /// 1: the app's extension may open `sealed` and show what is in it instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     mutable_content: Option<u8>,
+    /// 1: a background push.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_available: Option<u8>,
 }
 
 /// The key is plain English, for iOS shows the key itself when the app has no text for it.
@@ -120,10 +124,19 @@ pub fn apns(push: &Notification, generation: Generation) -> Result<Vec<u8>, Outc
 }
 
 impl<'a> Aps<'a> {
+    /// Wakes the app for a moment and shows nothing.
+    fn silent() -> Self {
+        Self {
+            content_available: Some(1),
+            ..Self::default()
+        }
+    }
+
     fn shown(push: &'a Notification) -> Self {
         let (loc_key, badge, thread_id) = match &push.purpose {
             // Its end is not shown; it only ends what is shown.
             Purpose::CallCancelled { .. } => return Self::default(),
+            Purpose::Refresh => return Self::silent(),
             Purpose::Call { .. } => ("Incoming call", None, None),
             Purpose::MissedCall { .. } => ("Missed call", None, None),
             Purpose::Message {
@@ -137,6 +150,7 @@ impl<'a> Aps<'a> {
             sound: Some("default"),
             thread_id,
             mutable_content: Some(1),
+            content_available: None,
         }
     }
 }
@@ -174,7 +188,8 @@ pub fn fcm(push: &Notification) -> Result<Vec<u8>, Outcome> {
             token: &push.token,
             data,
             android: Android {
-                // All of them wake somebody: a call, its end, a message to read.
+                // All of them wake somebody: a call, its end, a message to read, a registration about to end.
+                // The last shows nothing, but comes once a registration, and later would be too late.
                 priority: "HIGH",
                 ttl: format!("{}s", seconds_to_live(push).min(FCM_LONGEST_TTL)),
                 collapse_key: push.collapse.as_deref(),
@@ -188,7 +203,9 @@ pub fn fcm(push: &Notification) -> Result<Vec<u8>, Outcome> {
 pub(crate) fn seconds_to_live(push: &Notification) -> u64 {
     match push.purpose {
         Purpose::Call { .. } | Purpose::CallCancelled { .. } => 0,
-        Purpose::MissedCall { .. } | Purpose::Message { .. } => push.ttl.as_secs(),
+        Purpose::MissedCall { .. } | Purpose::Message { .. } | Purpose::Refresh => {
+            push.ttl.as_secs()
+        }
     }
 }
 

@@ -136,6 +136,23 @@ async fn a_missed_call_is_an_alert() {
 }
 
 #[tokio::test]
+async fn a_refresh_wakes_the_app_in_the_background_and_shows_nothing() {
+    let push = Notification {
+        purpose: Purpose::Refresh,
+        collapse: None,
+        badge: None,
+        ..message()
+    };
+    let asked = asked(push).await;
+    assert_eq!(asked.header("apns-push-type"), Some("background"));
+    assert_eq!(asked.header("apns-priority"), Some("5"));
+    assert_eq!(
+        asked.json(),
+        json!({"aps": {"content-available": 1}, "kind": "refresh", "tracking": "track-1"})
+    );
+}
+
+#[tokio::test]
 async fn only_a_call_goes_on_the_voip_channel_and_a_cancelled_call_on_none() {
     let (cloud, pusher) = world().await;
     let cancelled = Purpose::CallCancelled {

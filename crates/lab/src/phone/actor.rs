@@ -238,6 +238,7 @@ impl Actor {
                 }
                 Timer::Answer(call) => drop(self.answer(&call)),
                 Timer::Expected(call) => self.on_invite_missing(&call).await,
+                Timer::Moment => self.sleep_on().await,
             }
         }
     }

@@ -5,7 +5,13 @@ use super::actor::Actor;
 use super::calls::Calls;
 use super::registration::Registration;
 use super::session::Session;
+use super::timers::Timer;
 use super::{PhoneError, PhoneEvent};
+
+use std::time::Duration;
+
+/// How long a background push lets a sleeping app run. iOS allows some seconds; what needs longer is not done here.
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// What the app is doing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,6 +78,32 @@ impl Actor {
         self.timers.clear_but_expected();
         self.log.write(PhoneEvent::Backgrounded);
         Ok(())
+    }
+
+    /// A background push: the platform lets the app run, unseen. It registers again (RFC 8599 §4.1.3), takes what waits
+    /// for it, and sleeps on.
+    pub(super) async fn run_for_a_moment(&mut self) {
+        if self.mode == Mode::Suspended && self.session.is_none() {
+            match Session::open(&self.phone).await {
+                Ok(session) => self.session = Some(session),
+                Err(error) => {
+                    return self.log.write(PhoneEvent::RegistrationFailed {
+                        why: error.to_string(),
+                    });
+                }
+            }
+            self.timers.replace(Timer::Moment, MOMENT);
+        }
+        if self.session.is_some() {
+            self.register(None);
+        }
+    }
+
+    pub(super) async fn sleep_on(&mut self) {
+        if self.mode == Mode::Suspended {
+            self.close_session().await;
+            self.log.write(PhoneEvent::Suspended);
+        }
     }
 
     /// The app's process ends: what it had in memory is gone.

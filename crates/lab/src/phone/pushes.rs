@@ -50,6 +50,7 @@ impl Actor {
                     .await;
             }
             ("call_cancelled", Some(call)) => self.on_cancel_pushed(&call),
+            ("refresh", _) => self.run_for_a_moment().await,
             (kind, _) if self.is_foreground() => {
                 tracing::debug!(kind, "not shown: the app is in front");
             }

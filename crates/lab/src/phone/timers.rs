@@ -11,6 +11,8 @@ pub(super) enum Timer {
     Answer(String),
     /// The INVITE of this pushed call should be here.
     Expected(String),
+    /// The moment is over for which the platform let a sleeping app run.
+    Moment,
 }
 
 /// The phone's own timers; a handful at a time.

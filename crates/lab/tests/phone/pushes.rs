@@ -228,6 +228,23 @@ async fn a_message_push_is_shown_and_only_a_tap_opens_the_app() {
 }
 
 #[tokio::test]
+async fn a_refresh_push_lets_a_sleeping_app_register_unseen() {
+    let world = World::registered(iphone(), |config| config).await;
+    world.phone.suspend().await.unwrap();
+    world.push_message(json!({ "aps": { "content-available": 1 }, "kind": "refresh" }));
+    world
+        .registrar
+        .hears(2, |heard| matches!(heard, Heard::Registered { .. }))
+        .await;
+    assert!(!world.has_seen(|event| matches!(event, PhoneEvent::NotificationShown { .. })));
+    assert_eq!(
+        world.order_of(&["resumed"]).len(),
+        1,
+        "not brought to the foreground"
+    );
+}
+
+#[tokio::test]
 async fn an_app_in_front_shows_no_message_push() {
     let world = World::registered(iphone(), |config| config).await;
     world.push_message(json!({ "kind": "message", "unread": "1" }));

@@ -30,8 +30,8 @@ struct Phone {
     /// What it runs
     #[arg(long, value_enum, default_value_t = Platform::Ios)]
     platform: Platform,
-    /// One push channel (iOS 12 and older) or two
-    #[arg(long, value_enum, default_value_t = Channels::DualChannel)]
+    /// single-channel (iOS 12 and older) or dual-channel (the default)
+    #[arg(long, value_enum, default_value_t = Channels::DualChannel, hide_default_value = true, hide_possible_values = true)]
     generation: Channels,
     /// How it connects
     #[arg(long, value_enum, default_value_t = Way::Tcp)]

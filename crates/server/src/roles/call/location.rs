@@ -6,7 +6,14 @@ use domain::{
     behaviour::{self, FlowState},
 };
 use sip::{Flow, Transport};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    time::Duration,
+};
+
+/// How long before its registration expires a sleeping device is asked to register again: RFC 8599 §5.5 wants at least
+/// 120 s. Of a shorter registration it is the second half.
+pub(super) const REFRESH_LEAD: Duration = Duration::from_secs(180);
 
 /// Most flows remembered that their devices have left; the oldest are forgotten.
 const LEFT: usize = 100_000;
@@ -20,6 +27,8 @@ pub(super) struct Place {
     pub(super) flow: Option<Flow>,
     /// Messages that wait for it.
     pub(super) queued: u64,
+    /// The expiry for which it was asked to register again.
+    asked_for: Option<Timestamp>,
 }
 
 impl Place {
@@ -52,6 +61,8 @@ pub(super) struct Location {
     /// The same, oldest first.
     left_in_order: VecDeque<Flow>,
     expiries: BTreeSet<(Timestamp, DeviceId)>,
+    /// When each device is asked to register again.
+    refreshes: BTreeSet<(Timestamp, DeviceId)>,
     profiles: HashMap<AppId, AppProfile>,
     registered: usize,
 }
@@ -134,6 +145,7 @@ impl Location {
         let id = device.id.clone();
         let before = self.detach(&id);
         let queued = before.as_ref().map_or(0, |place| place.queued);
+        let asked_for = before.as_ref().and_then(|place| place.asked_for);
         if let Some(left) = before
             .and_then(|place| place.flow)
             .filter(|left| Some(*left) != flow)
@@ -142,6 +154,9 @@ impl Location {
         }
         if let Some(binding) = &device.binding {
             self.expiries.insert((binding.expires_at, id.clone()));
+            if asked_for != Some(binding.expires_at) {
+                self.refreshes.insert((refresh_at(&device), id.clone()));
+            }
             self.registered += 1;
         }
         if let Some(flow) = flow {
@@ -157,6 +172,7 @@ impl Location {
                 device,
                 flow,
                 queued,
+                asked_for,
             },
         );
     }
@@ -218,6 +234,24 @@ impl Location {
         }
     }
 
+    /// When the next device is to be asked to register again.
+    pub(super) fn next_refresh(&self) -> Option<Timestamp> {
+        self.refreshes.first().map(|(at, _)| *at)
+    }
+
+    /// A device that is to be asked by now to register again, once for each registration; call until there is none.
+    pub(super) fn due_refresh(&mut self, now: Timestamp) -> Option<DeviceId> {
+        self.next_refresh().filter(|at| *at <= now)?;
+        let (_, id) = self.refreshes.pop_first()?;
+        let place = self.places.get_mut(&id)?;
+        place.asked_for = place
+            .device
+            .binding
+            .as_ref()
+            .map(|binding| binding.expires_at);
+        Some(id)
+    }
+
     /// When the next binding expires.
     pub(super) fn next_expiry(&self) -> Option<Timestamp> {
         self.expiries.first().map(|(at, _)| *at)
@@ -236,6 +270,8 @@ impl Location {
         let place = self.places.remove(id)?;
         if let Some(binding) = &place.device.binding {
             self.expiries.remove(&(binding.expires_at, id.clone()));
+            self.refreshes
+                .remove(&(refresh_at(&place.device), id.clone()));
             self.registered -= 1;
         }
         if let Some(flow) = &place.flow
@@ -248,6 +284,20 @@ impl Location {
         }
         Some(place)
     }
+}
+
+/// When a registered device is to be asked to register again.
+fn refresh_at(device: &Device) -> Timestamp {
+    let expires_at = device
+        .binding
+        .as_ref()
+        .map_or(Timestamp::default(), |binding| binding.expires_at);
+    let lead = REFRESH_LEAD.min(expires_at.since(device.seen_at) / 2);
+    Timestamp(
+        expires_at
+            .0
+            .saturating_sub(u64::try_from(lead.as_millis()).unwrap_or(u64::MAX)),
+    )
 }
 
 #[cfg(test)]
@@ -312,6 +362,21 @@ mod tests {
         assert_eq!(location.moved_to(&flow(1)), Some(flow(3)));
         assert_eq!(location.moved_to(&flow(2)), Some(flow(3)));
         assert_eq!(location.moved_to(&flow(4)), None);
+    }
+
+    #[test]
+    fn a_device_is_asked_once_to_register_again_before_it_expires() {
+        let minute = 60_000;
+        let mut location = Location::default();
+        location.put_device(bound("long", 60 * minute), None);
+        location.put_device(bound("short", 2 * minute), None);
+        assert_eq!(location.next_refresh(), Some(Timestamp(minute)));
+        assert_eq!(location.due_refresh(Timestamp(minute - 1)), None);
+        assert_eq!(location.due_refresh(Timestamp(minute)).unwrap().0, "short");
+        location.update(&DeviceId("short".to_owned()), |device| device.word = None);
+        assert_eq!(location.next_refresh(), Some(Timestamp(57 * minute)));
+        location.put_device(bound("short", 4 * minute), None);
+        assert_eq!(location.next_refresh(), Some(Timestamp(2 * minute)));
     }
 
     #[test]

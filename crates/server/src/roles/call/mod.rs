@@ -9,6 +9,7 @@ mod calls;
 mod control;
 mod dialog;
 mod flow_token;
+mod heard_at;
 mod ids;
 mod location;
 mod messages;
@@ -371,6 +372,7 @@ impl CallRole {
         let step = self.delivery.timeout(self.now);
         self.deliver(step, None);
         self.expire_bindings();
+        self.refresh_bindings();
         self.push_owed();
         self.run_endpoint();
     }
@@ -382,6 +384,7 @@ impl CallRole {
             self.calls.next_timeout(),
             self.delivery.next_timeout(),
             self.location.next_expiry().map(at),
+            self.location.next_refresh().map(at),
             self.next_owed().map(at),
         ]
         .into_iter()

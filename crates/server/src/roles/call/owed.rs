@@ -7,8 +7,8 @@ use super::{
     saving::AfterCommit,
 };
 use domain::{
-    Change, DeviceId, Outcome, Purpose, Timestamp, behaviour::Happening, push::OwedPush,
-    trace::Step,
+    Change, DeviceId, Mode, NotificationId, Outcome, Purpose, Timestamp, TrackingId,
+    behaviour::Happening, push::OwedPush, trace::Step, wake::Pushable,
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -90,6 +90,40 @@ impl CallRole {
         }
     }
 
+    /// Asks sleeping devices whose registrations are about to expire to register again (RFC 8599 §5.5): an expired one
+    /// may not be pushed to any more, and its user would be out of reach until they open the app.
+    pub(super) fn refresh_bindings(&mut self) {
+        while let Some(id) = self.location.due_refresh(self.now.wall) {
+            let Some(place) = self.location.place(&id) else {
+                continue;
+            };
+            let Some(binding) = &place.device.binding else {
+                continue;
+            };
+            // An app in front refreshes by itself.
+            let pushable = self.pushable(place, Happening::Message);
+            if place.mode() == Mode::Foreground || !matches!(pushable, Pushable::Yes(_)) {
+                continue;
+            }
+            let expires_at = binding.expires_at;
+            let push = OwedPush {
+                id: NotificationId(format!("refresh:{id}:{}", expires_at.0)),
+                device: id,
+                purpose: Purpose::Refresh,
+                tracking: TrackingId(super::ids::fresh()),
+                message: None,
+                due: self.now.wall,
+                until: expires_at,
+                attempts: 0,
+            };
+            let after = AfterCommit {
+                owed: vec![push.clone()],
+                ..AfterCommit::default()
+            };
+            self.commit(vec![Change::Owe(push)], after);
+        }
+    }
+
     /// When something is due that there is room for; what there is no room for waits for a push to end.
     pub(super) fn next_owed(&self) -> Option<Timestamp> {
         self.owed
@@ -107,9 +141,21 @@ impl CallRole {
         // ringing call follows it on its own way.
         let happening = match push.purpose {
             Purpose::Call { .. } | Purpose::CallCancelled { .. } => Happening::Call,
-            Purpose::MissedCall { .. } | Purpose::Message { .. } => Happening::Message,
+            Purpose::MissedCall { .. } | Purpose::Message { .. } | Purpose::Refresh => {
+                Happening::Message
+            }
         };
         let mut purpose = push.purpose.clone();
+        if purpose == Purpose::Refresh {
+            let expires_at = place
+                .device
+                .binding
+                .as_ref()
+                .map(|binding| binding.expires_at);
+            if expires_at.is_none_or(|expires_at| expires_at > push.until) {
+                return Err("it has registered meanwhile");
+            }
+        }
         if let Purpose::Message { unread, .. } = &mut purpose {
             if place.queued == 0 {
                 return Err("everything was delivered meanwhile");
