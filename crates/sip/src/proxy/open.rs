@@ -45,19 +45,8 @@ impl Endpoint {
     /// The request was refused, and has been answered.
     pub fn open(&mut self, now: Instant, txn: ServerTxn) -> Result<ContextId, Refused> {
         let ServerTxn(server) = txn;
-        let pending = self
-            .servers
-            .get(server)
-            .filter(|server| server.context.is_none());
-        let Some(request) = pending.and_then(|server| server.request.clone()) else {
-            return Err(Refused { status: 481 });
-        };
+        let request = self.screen(now, txn)?;
         let loop_mark = checks::loop_mark(self.secret, &request);
-        if let Some(objection) =
-            checks::objection(self.secret, &self.config.proxy_options, &request, loop_mark)
-        {
-            return Err(self.object(now, txn, objection));
-        }
         let Some(key) = self.contexts.vacant() else {
             let retry_after = self.config.limits.retry_after.to_string();
             return Err(self.refuse_with(
@@ -98,6 +87,27 @@ impl Endpoint {
             self.caller_cancelled(now, key, reason.as_deref());
         }
         Ok(ContextId(key))
+    }
+
+    /// Looks whether a request may be proxied at all, and answers it if not, as [`Endpoint::open`] does; returns it if
+    /// it may. Ask before its sender is challenged: that comes last (§16.3).
+    ///
+    /// # Errors
+    /// The request was refused, and has been answered.
+    pub fn screen(&mut self, now: Instant, txn: ServerTxn) -> Result<Message, Refused> {
+        let pending = self
+            .servers
+            .get(txn.0)
+            .filter(|server| server.context.is_none());
+        let Some(request) = pending.and_then(|server| server.request.clone()) else {
+            return Err(Refused { status: 481 });
+        };
+        let loop_mark = checks::loop_mark(self.secret, &request);
+        let options = &self.config.proxy_options;
+        match checks::objection(self.secret, options, &request, loop_mark) {
+            Some(objection) => Err(self.object(now, txn, objection)),
+            None => Ok(request),
+        }
     }
 
     /// While a context is held, the caller does not get the best of its responses even when every branch has ended,

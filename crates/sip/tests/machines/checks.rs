@@ -31,6 +31,17 @@ fn request_at_the_end_of_its_hops_is_483_when_proxied_and_fine_for_us() {
 }
 
 #[test]
+fn request_at_the_end_of_its_hops_is_483_before_its_sender_is_challenged() {
+    let mut world = World::new();
+    let text = request("INVITE", "call").replace("Forwards: 70", "Forwards: 0");
+    world.send("caller", &text);
+    let txn = world.arrived();
+    let refused = world.owner(|proxy, now| proxy.screen(now, txn));
+    assert_eq!(refused.unwrap_err().status, 483);
+    assert_eq!(world.seen("caller"), ["483"]);
+}
+
+#[test]
 fn request_that_comes_back_as_it_left_is_482_and_a_spiral_goes_on() {
     let mut world = World::new();
     let context = world.call();
