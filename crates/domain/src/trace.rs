@@ -90,8 +90,8 @@ steps! {
     Fallback = "fallback",
     /// The call ended without an answer.
     CallFailed = "call_failed",
-    /// The call is over.
-    CallEnded = "call_ended",
+    /// The caller has the answer: the call is up.
+    CallConnected = "call_connected",
     /// A message came in and was stored.
     MessageStored = "message_stored",
     /// A message was refused.

@@ -399,10 +399,15 @@ impl Wake {
         }
         party.returned = true;
         party.leg = Leg::Sent;
+        let whence = if fresh {
+            "registered at a new place"
+        } else {
+            "registered at the same place"
+        };
         effects.push(Effect::Trace(
             Step::DeviceReturned,
             Some(device.clone()),
-            String::new(),
+            whence.to_owned(),
         ));
         let how = if matches!(effect, Effect::Fork(_)) {
             "to its new contact"

@@ -108,7 +108,7 @@ async fn retention_removes_what_is_older_and_keeps_what_waits(store: TheStore) {
             Change::History(line("d1", 99, "old")),
             Change::History(line("d1", 100, "new")),
             Change::Trace(called(event("old", 99, Step::CallReceived), "call@1")),
-            Change::Trace(event("old", 200, Step::CallEnded)),
+            Change::Trace(event("old", 200, Step::CallConnected)),
             Change::Trace(event("new", 100, Step::CallReceived)),
         ],
     )
