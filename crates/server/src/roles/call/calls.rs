@@ -1,7 +1,7 @@
 //! Calls: each has its wake in the domain and its response context in the SIP endpoint; what the one decides, the other
 //! does.
 
-use super::{CallRole, auth::Sender, location::Place, request::not_urgent};
+use super::{CallRole, auth::Sender, dialog::Initiator, location::Place, request::not_urgent};
 use domain::{
     Address, DeviceId, Generation, Platform, TrackingId,
     behaviour::Happening,
@@ -26,7 +26,7 @@ pub(super) struct Call {
     pub(super) tracking: TrackingId,
     /// The call's own id.
     pub(super) id: String,
-    pub(super) caller: Flow,
+    pub(super) caller: Initiator,
     /// As the caller calls themselves, for what is sealed.
     pub(super) caller_name: String,
     pub(super) caller_number: String,
@@ -145,7 +145,7 @@ impl CallRole {
         let call = Call {
             tracking: TrackingId(super::ids::fresh()),
             id: call_id.clone(),
-            caller: flow,
+            caller: Initiator::of(request, flow),
             caller_name: self.display_name(request, sender),
             caller_number: sender.name().to_owned(),
             received: self.now.instant,
@@ -401,7 +401,7 @@ impl CallRole {
         call.done = true;
         let tracking = call.tracking.clone();
         let step = if status < 300 {
-            Step::CallEnded
+            Step::CallConnected
         } else {
             Step::CallFailed
         };

@@ -1,21 +1,56 @@
 //! Requests inside a dialog: they follow the way that its first request took, by the token in our Record-Route.
 
-use super::{CallRole, flow_token::Ends, request::credentials_off};
+use super::{
+    CallRole,
+    flow_token::{Ends, Mark},
+    heard_at::heard_at,
+    request::credentials_off,
+};
 use sip::{
-    Flow, Message, Transport, Uri,
+    Contacts, Flow, HeaderName, Message, NameAddr, Transport, Uri,
     endpoint::{ServerTxn, Target},
 };
+
+/// Who begins a dialog, and how they are reached.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Initiator {
+    pub(super) flow: Flow,
+    mark: Mark,
+}
+
+impl Initiator {
+    /// The sender of the request that came over `from` and begins a dialog.
+    pub(super) fn of(request: &Message, from: Flow) -> Self {
+        let contact = match request.contacts() {
+            Ok(Contacts::List(contacts)) if !request.has(HeaderName::RecordRoute) => contacts,
+            _ => Vec::new(),
+        };
+        let contact = contact.first().map(|contact| contact.uri.as_str());
+        Self {
+            flow: contact.map_or(from, |contact| heard_at(from, request, contact)),
+            mark: mark(request),
+        }
+    }
+}
+
+/// Both sides of a dialog keep their tags, wherever they come from: the From tag tells whose request it is
+/// (RFC 3261 §12.2.1.1).
+fn mark(request: &Message) -> Mark {
+    let from = request.from().ok();
+    Mark::of(from.as_ref().and_then(NameAddr::tag).unwrap_or_default())
+}
 
 impl CallRole {
     /// Our Record-Route for a dialog between these flows. Where the two sides use different listeners of ours, each
     /// gets the one it knows (RFC 5658 §3.2 double record-routing): the far side's first.
-    pub(super) fn record_route(&self, from: Flow, to: Flow) -> String {
+    pub(super) fn record_route(&self, from: Initiator, to: Flow) -> String {
         let token = self.tokens.seal(&Ends {
-            caller: from,
+            initiator: from.mark,
+            caller: from.flow,
             callee: to,
         });
         let (near, far) = (
-            self.settings.uri(&token, from),
+            self.settings.uri(&token, from.flow),
             self.settings.uri(&token, to),
         );
         if near == far {
@@ -25,14 +60,8 @@ impl CallRole {
         }
     }
 
-    pub(super) fn in_dialog(
-        &mut self,
-        txn: ServerTxn,
-        flow: Flow,
-        request: &Message,
-        route: Option<&str>,
-    ) {
-        let Some(to) = self.across(flow, route) else {
+    pub(super) fn in_dialog(&mut self, txn: ServerTxn, request: &Message, route: Option<&str>) {
+        let Some(to) = self.across(request, route) else {
             return self.answer(txn, 481, "No Such Dialog");
         };
         let Ok(context) = self.endpoint.open(self.now.instant, txn) else {
@@ -48,23 +77,24 @@ impl CallRole {
         }
     }
 
-    pub(super) fn ack(&mut self, flow: Flow, ack: &Message, route: Option<&str>) {
-        if let Some(to) = self.across(flow, route) {
+    pub(super) fn ack(&mut self, ack: &Message, route: Option<&str>) {
+        if let Some(to) = self.across(ack, route) {
             self.endpoint.proxy_ack(to, ack);
         }
     }
 
     /// The flow on the other side of a dialog of ours. If that connection is gone: the one over which its device is
     /// back, else a new one to where it led.
-    fn across(&self, from: Flow, route: Option<&str>) -> Option<Flow> {
-        let ends = self.tokens.open(route?)?;
-        let is_up = |flow: &Flow| flow.transport == Transport::Udp || self.flows.contains(flow);
-        let to = ends.across(from, is_up);
-        if is_up(&to) {
+    fn across(&self, request: &Message, route: Option<&str>) -> Option<Flow> {
+        let to = self.tokens.open(route?)?.across(mark(request));
+        if self.flows.contains(&to) {
             return Some(to);
         }
         let moved = self.location.moved_to(&to);
-        Some(moved.unwrap_or_else(|| self.net.connect(to.transport, to.remote)))
+        Some(moved.unwrap_or_else(|| match to.transport {
+            Transport::Udp => to,
+            _ => self.net.connect(to.transport, to.remote),
+        }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The user part of our Record-Route: which two flows a dialog joins, sealed with a key of ours (RFC 5626 §5.2), so
 //! that a request inside the dialog finds a phone behind its connection, and nobody can make up a way to another one.
 
-use ring::hmac;
+use ring::{digest, hmac};
 use sip::{Flow, Transport};
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,29 +14,39 @@ pub(super) struct FlowTokens {
     key: hmac::Key,
 }
 
+/// A side of a dialog, by its tag.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(super) struct Mark([u8; 4]);
+
 /// The two ends of a dialog.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(super) struct Ends {
-    /// Where the request came from that began the dialog.
+    /// Who began the dialog.
+    pub(super) initiator: Mark,
+    /// Where its first request came from.
     pub(super) caller: Flow,
     /// Where it went.
     pub(super) callee: Flow,
 }
 
 impl Ends {
-    /// The other end, for a request that came over `from`. A phone that came back over another connection is known by
-    /// its address, or as the one whose connection is gone (`is_up` says so).
-    pub(super) fn across(&self, from: Flow, is_up: impl Fn(&Flow) -> bool) -> Flow {
-        let same_peer = |end: &Flow| end.transport == from.transport && end.remote == from.remote;
-        let from_callee = from == self.callee
-            || from != self.caller
-                && (same_peer(&self.callee)
-                    || !same_peer(&self.caller) && is_up(&self.caller) && !is_up(&self.callee));
-        if from_callee {
-            self.caller
-        } else {
+    /// The other end, for a request of the side that is known by `from`.
+    pub(super) fn across(&self, from: Mark) -> Flow {
+        if from == self.initiator {
             self.callee
+        } else {
+            self.caller
         }
+    }
+}
+
+impl Mark {
+    /// Of the side with this tag.
+    pub(super) fn of(tag: &str) -> Self {
+        let digest = digest::digest(&digest::SHA256, tag.as_bytes());
+        let mut mark = [0; 4];
+        mark.copy_from_slice(&digest.as_ref()[..4]);
+        Self(mark)
     }
 }
 
@@ -50,7 +60,8 @@ impl FlowTokens {
 
     /// The token of a dialog between these flows.
     pub(super) fn seal(&self, ends: &Ends) -> String {
-        let mut bytes = Vec::with_capacity(80);
+        let mut bytes = Vec::with_capacity(128);
+        bytes.extend_from_slice(&ends.initiator.0);
         write_flow(&mut bytes, &ends.caller);
         write_flow(&mut bytes, &ends.callee);
         let seal = hmac::sign(&self.key, &bytes);
@@ -79,6 +90,7 @@ impl FlowTokens {
             .fold(0, |differs, (a, b)| differs | (a ^ b));
         let mut rest = (differs == 0).then_some(ends)?;
         Some(Ends {
+            initiator: Mark(take(&mut rest)?),
             caller: read_flow(&mut rest)?,
             callee: read_flow(&mut rest)?,
         })
@@ -154,6 +166,7 @@ mod tests {
 
     fn ends() -> Ends {
         Ends {
+            initiator: Mark::of("callers tag"),
             caller: flow("[2001:db8::1]:40000", 7),
             callee: flow("127.0.0.1:50000", u64::MAX),
         }
@@ -182,18 +195,9 @@ mod tests {
     }
 
     #[test]
-    fn a_request_goes_to_the_other_end() {
+    fn a_request_goes_to_the_other_end_wherever_it_comes_from() {
         let ends = ends();
-        let up = |_: &Flow| true;
-        assert_eq!(ends.across(ends.caller, up), ends.callee);
-        assert_eq!(ends.across(ends.callee, up), ends.caller);
-    }
-
-    #[test]
-    fn a_phone_that_came_back_over_another_connection_is_known_by_the_one_that_is_gone() {
-        let ends = ends();
-        let back = flow("127.0.0.1:50001", 9);
-        assert_eq!(ends.across(back, |flow| *flow == ends.caller), ends.caller);
-        assert_eq!(ends.across(back, |flow| *flow == ends.callee), ends.callee);
+        assert_eq!(ends.across(Mark::of("callers tag")), ends.callee);
+        assert_eq!(ends.across(Mark::of("another tag")), ends.caller);
     }
 }

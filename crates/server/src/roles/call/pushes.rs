@@ -20,7 +20,7 @@ impl CallRole {
         let Some(call) = self.calls.get(context) else {
             return;
         };
-        let register_at = self.settings.uri("", call.caller);
+        let register_at = self.settings.uri("", call.caller.flow);
         let purpose = Purpose::Call {
             call: call.id.clone(),
             register_at,

@@ -3,6 +3,7 @@
 use super::{
     CallRole,
     auth::{Realm, Sender},
+    heard_at::heard_at,
     ids::digest_of,
     saving::AfterCommit,
 };
@@ -77,9 +78,6 @@ impl CallRole {
         for provider in self.providers_named(request, &grants) {
             response = response.header(HeaderName::FeatureCaps, feature_caps(provider));
         }
-        let user_agent = request
-            .header_text(HeaderName::UserAgent)
-            .unwrap_or_default();
         let mut changes = Vec::new();
         let mut after = AfterCommit {
             since: Some(self.now.instant),
@@ -87,7 +85,7 @@ impl CallRole {
             ..AfterCommit::default()
         };
         for change in outcome.changes {
-            self.bind(&user, flow, user_agent, change, &mut changes, &mut after);
+            self.bind(&user, flow, request, change, &mut changes, &mut after);
         }
         self.commit(changes, after);
     }
@@ -97,7 +95,7 @@ impl CallRole {
         &mut self,
         user: &Address,
         flow: Flow,
-        user_agent: &str,
+        request: &Message,
         change: registrar::Change,
         changes: &mut Vec<Change>,
         after: &mut AfterCommit,
@@ -113,6 +111,12 @@ impl CallRole {
             let Some(id) = known else { return };
             self.unbind(&id, "unregistered", changes);
             return;
+        };
+        let from = flow;
+        let flow = if new.path.is_empty() {
+            heard_at(from, request, &new.contact)
+        } else {
+            from
         };
         let id = known.unwrap_or_else(|| device_id(user, &key_of(&new)));
         let place = self.location.place(&id);
@@ -159,11 +163,14 @@ impl CallRole {
         if first || device.binding.is_none() {
             let what = format!(
                 "registered over {} from {}",
-                flow.transport.as_str(),
-                flow.remote
+                from.transport.as_str(),
+                from.remote
             );
             lines.push(history(&id, self.now.wall, what));
         }
+        let user_agent = request
+            .header_text(HeaderName::UserAgent)
+            .unwrap_or_default();
         device.binding = Some(Binding {
             contact: format!("<{}>{}", new.contact, new.params),
             source: format!("{}/{}", flow.transport.as_str().to_lowercase(), flow.remote),

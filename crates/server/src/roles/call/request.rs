@@ -1,6 +1,6 @@
 //! What a request is for, and who in here takes care of it.
 
-use super::{CallRole, auth::Realm, messages};
+use super::{CallRole, auth::Realm, dialog::Initiator, messages};
 use domain::delivery;
 use sip::{
     Flow, HeaderName, Message, Method, Uri,
@@ -20,11 +20,11 @@ impl CallRole {
                 route,
             } => self.request(txn, flow, &request, route.as_deref()),
             Event::Ack {
-                flow,
                 request,
                 route,
                 txn: None,
-            } => self.ack(flow, &request, route.as_deref()),
+                ..
+            } => self.ack(&request, route.as_deref()),
             // We answer no INVITE ourselves, so there is no 2xx of ours.
             Event::Ack { .. } | Event::AckMissing { .. } => {}
             Event::Cancelled { context, .. } => {
@@ -60,7 +60,7 @@ impl CallRole {
         };
         self.metrics.request(method.as_str(), flow.transport);
         if request.to().is_ok_and(|to| to.tag().is_some()) {
-            return self.in_dialog(txn, flow, request, route);
+            return self.in_dialog(txn, request, route);
         }
         let Some(uri) = Uri::parse(request.request_uri()) else {
             return self.answer(txn, 400, "Bad Request-URI");
@@ -73,6 +73,9 @@ impl CallRole {
             && self.settings.is_ours(uri.host, uri.port)
         {
             return self.options(txn);
+        }
+        if self.endpoint.screen(self.now.instant, txn).is_err() {
+            return;
         }
         let Some(callee) = self.local_address(&uri) else {
             // Only who may use us is told more.
@@ -109,10 +112,11 @@ impl CallRole {
 
     /// Any other request for a user goes to the devices that are there: nobody is woken for it.
     fn pass(&mut self, txn: ServerTxn, flow: Flow, request: &Message, callee: &domain::Address) {
+        let from = Initiator::of(request, flow);
         let there: Vec<_> = self
             .location
             .places_of(callee)
-            .filter_map(|place| self.target(place, flow))
+            .filter_map(|place| self.target(place, from))
             .collect();
         if there.is_empty() {
             return self.answer(txn, 480, "");
@@ -132,7 +136,7 @@ impl CallRole {
     }
 
     /// Where a request from `from` reaches a device, if there is a way.
-    pub(super) fn target(&self, place: &super::location::Place, from: Flow) -> Option<Target> {
+    pub(super) fn target(&self, place: &super::location::Place, from: Initiator) -> Option<Target> {
         let (flow, binding) = (place.flow?, place.device.binding.as_ref()?);
         Some(Target {
             record_route: Some(self.record_route(from, flow)),
