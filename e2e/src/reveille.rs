@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{LabApi, Process, Transport, free_port, http, poll};
+use crate::{LabApi, Process, SOON, Transport, free_port, http, poll};
 
 /// How long a start may take, store and certificates included.
 const START: Duration = Duration::from_secs(20);
@@ -113,6 +114,22 @@ impl Reveille {
             String::from_utf8_lossy(&output.stderr)
         );
         said
+    }
+
+    /// Waits until no message waits for a device of this user: each has been acknowledged to the server.
+    pub fn wait_delivered(&self, user: &str) {
+        let address = format!("{user}@localhost");
+        let waiting = || {
+            let devices = self.ask(&["device", "list", "--json", "--user", &address]);
+            let devices: Value = serde_json::from_str(&devices).expect("a list in JSON");
+            let devices = devices.as_array().expect("a list of devices");
+            devices
+                .iter()
+                .map(|device| device["queued"].as_u64().expect("how many wait"))
+                .sum::<u64>()
+        };
+        let delivered = poll(SOON, || (waiting() == 0).then_some(()));
+        assert!(delivered.is_some(), "{} still wait for {user}", waiting());
     }
 
     /// `kill -9`.

@@ -54,6 +54,8 @@ fn waits_and_comes_once(transport: Transport, push: PushParams, token: &str) -> 
     for text in texts {
         bob.expect(text, SOON);
     }
+    // The app shows a text before it answers for it: killed in between, it would rightly get it again.
+    server.wait_delivered("bob");
     assert_eq!(
         server.lab().pushes(token, "message").len(),
         1,
