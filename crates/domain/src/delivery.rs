@@ -4,8 +4,8 @@
 //! What must survive is in the [`Step::changes`]; the effects are performed once those are durable.
 
 use crate::{
-    Behaviour, Change, DeviceId, Message, MessageId, Mode, NotificationId, Purpose, Timestamp,
-    TraceEvent, TrackingId, behaviour::Happening, push::OwedPush, trace,
+    Behaviour, Change, Class, DeviceId, Message, MessageId, Mode, NotificationId, Purpose,
+    Timestamp, TraceEvent, TrackingId, behaviour::Happening, push::OwedPush, trace,
 };
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -41,6 +41,8 @@ pub const WINDOWS: usize = 64;
 const LANES: usize = 10_000;
 /// Acknowledged messages remembered per lane, so that a queue read before they left it does not send them again.
 const DONE: usize = 2 * BATCH;
+/// Announced messages remembered per lane: the one in flight is among the latest.
+const ANNOUNCED: usize = BATCH;
 
 /// Now, on both clocks.
 #[derive(Copy, Clone, Debug)]
@@ -49,17 +51,6 @@ pub struct Now {
     pub instant: Instant,
     /// For records.
     pub wall: Timestamp,
-}
-
-/// What kind of message it is: what its rules are.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub enum Class {
-    /// Somebody writes: kept, pushed.
-    Chat,
-    /// A receipt or something not urgent: kept, never pushed.
-    Notice,
-    /// A typing notice: to who is there now, else dropped.
-    Transient,
 }
 
 /// A device that the message is for, as it is when the message comes.
@@ -80,8 +71,6 @@ pub enum Input {
     Arrived {
         /// The message.
         message: Message,
-        /// Its kind.
-        class: Class,
         /// Opaque name of its conversation.
         conversation: String,
         /// All devices of the user.
@@ -176,6 +165,8 @@ struct Lane {
     complete: bool,
     fetching: bool,
     done: VecDeque<MessageId>,
+    /// Messages that a push was owed for since the device was here last.
+    announced: VecDeque<MessageId>,
     /// By conversation: when its last push was or will be due.
     windows: BTreeMap<String, Timestamp>,
 }
@@ -219,15 +210,15 @@ impl Delivery {
         match input {
             Input::Arrived {
                 message,
-                class,
                 conversation,
                 recipients,
             } => {
-                self.arrived(now, &message, class, &conversation, recipients, &mut step);
+                self.arrived(now, &message, &conversation, recipients, &mut step);
             }
             Input::Returned(device) => {
                 let lane = self.lane(&device);
                 lane.windows.clear();
+                lane.announced.clear();
                 lane.complete = false;
                 self.pump(now, &device, &mut step);
             }
@@ -271,12 +262,11 @@ impl Delivery {
         &mut self,
         now: Now,
         message: &Message,
-        class: Class,
         conversation: &str,
         recipients: Vec<Recipient>,
         step: &mut Step,
     ) {
-        if class != Class::Transient {
+        if message.class != Class::Transient {
             step.changes.push(Change::Archive(message.clone()));
             step.trace(
                 &message.tracking,
@@ -301,7 +291,7 @@ impl Delivery {
         }
         for Recipient { device, mode, push } in recipients {
             let rule = self.behaviour.rule(mode, Happening::Message);
-            if class == Class::Transient {
+            if message.class == Class::Transient {
                 if rule.direct {
                     step.effects
                         .push(Effect::Relay(device, Box::new(message.clone())));
@@ -326,7 +316,7 @@ impl Delivery {
                     mode.name(),
                 );
             }
-            if rule.push && class == Class::Chat {
+            if rule.push && message.class == Class::Chat {
                 match push {
                     Ok(()) => self.owe_push(now, &device, message, conversation, step),
                     Err(why) => {
@@ -478,11 +468,14 @@ impl Delivery {
             Some(device),
             why,
         );
-        self.owe_push(now, device, &message, &conversation, step);
+        if message.class == Class::Chat {
+            self.owe_push(now, device, &message, &conversation, step);
+        }
         true
     }
 
-    /// One push a conversation and window: the first goes at once, the others share one at the window's end.
+    /// One push a message; one a conversation and window: the first goes at once, the others share one at the window's
+    /// end.
     fn owe_push(
         &mut self,
         now: Now,
@@ -493,7 +486,23 @@ impl Delivery {
     ) {
         let collapse = self.timers.collapse;
         let until = now.wall.plus(self.timers.push_lifetime);
-        let windows = &mut self.lane(device).windows;
+        let Lane {
+            announced, windows, ..
+        } = self.lane(device);
+        if announced.contains(&message.id) {
+            step.trace(
+                &message.tracking,
+                now.wall,
+                trace::Step::PushSkipped,
+                Some(device),
+                "it was pushed for already",
+            );
+            return;
+        }
+        announced.push_back(message.id.clone());
+        if announced.len() > ANNOUNCED {
+            announced.pop_front();
+        }
         windows.retain(|_, due| now.wall < due.plus(collapse));
         let due = match windows.get(conversation) {
             Some(&due) if now.wall < due => {

@@ -22,7 +22,7 @@ pub use change::Change;
 pub use device::{
     AppId, AppProfile, Binding, Channel, Device, DeviceId, Generation, Platform, Provider, Token,
 };
-pub use message::{Message, MessageId};
+pub use message::{Class, Message, MessageId};
 pub use push::{Notification, NotificationId, Outcome, Purpose};
 pub use time::Timestamp;
 pub use trace::{TraceEvent, TrackingId};

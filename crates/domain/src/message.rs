@@ -16,6 +16,18 @@ impl fmt::Display for MessageId {
     }
 }
 
+/// What kind of message it is: what its rules are.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Somebody writes: kept, pushed.
+    Chat,
+    /// A receipt or something not urgent: kept, never pushed.
+    Notice,
+    /// A typing notice: to who is there now, else dropped.
+    Transient,
+}
+
 /// A message as it is kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Message {
@@ -31,6 +43,8 @@ pub struct Message {
     pub to: Address,
     /// When we took it.
     pub at: Timestamp,
+    /// Its kind.
+    pub class: Class,
     /// The body's media type.
     pub content_type: String,
     /// The body, untouched.

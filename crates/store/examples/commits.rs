@@ -3,7 +3,7 @@
 //! A step is what a REGISTER saves (the device), or what a MESSAGE does (the message, its place in a queue, the push).
 
 use domain::{
-    Address, Binding, Change, Device, DeviceId, Message, MessageId, NotificationId, Purpose,
+    Address, Binding, Change, Class, Device, DeviceId, Message, MessageId, NotificationId, Purpose,
     Timestamp, TrackingId, User, push::OwedPush, user::Secrets,
 };
 use reveille_store::{Store, open};
@@ -99,6 +99,7 @@ fn message(alice: &Address, n: usize) -> Vec<Change> {
             from_name: "Bob".to_owned(),
             to: alice.clone(),
             at: Timestamp(0),
+            class: Class::Chat,
             content_type: "text/plain".to_owned(),
             body: "See you at noon, same place as last time?".into(),
         }),

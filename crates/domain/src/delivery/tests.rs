@@ -32,6 +32,7 @@ fn message(name: &str) -> Message {
         from_name: String::new(),
         to: Address::new("bob", "example.org").unwrap(),
         at: Timestamp(0),
+        class: Class::Chat,
         content_type: "text/plain".to_owned(),
         body: Bytes::from_static(b"hello"),
     }
@@ -92,13 +93,15 @@ impl World {
         class: Class,
         recipients: &[Recipient],
     ) -> &mut Self {
-        let message = message(name);
+        let message = Message {
+            class,
+            ..message(name)
+        };
         let conversation = message.from.clone();
         self.at(
             millis,
             Input::Arrived {
                 message,
-                class,
                 conversation,
                 recipients: recipients.to_vec(),
             },
@@ -356,6 +359,31 @@ fn a_receipt_is_queued_and_never_pushed() {
     );
     assert!(world.pushes.is_empty());
     assert_eq!(world.queued("phone"), 1);
+}
+
+#[test]
+fn a_receipt_is_not_pushed_even_if_the_device_does_not_acknowledge_it() {
+    let mut world = World::new();
+    let recipients = [recipient("phone", Mode::Foreground)];
+    world.arrives_as(0, "r", Class::Notice, &recipients);
+    world.at(5000, Input::Returned(id("other")));
+    assert_eq!(world.hibernated, ["phone"]);
+    assert!(world.pushes.is_empty());
+    assert_eq!(world.queued("phone"), 1);
+}
+
+#[test]
+fn a_message_that_was_sent_and_pushed_is_not_pushed_again_when_nobody_acknowledges_it() {
+    let mut world = World::new();
+    let recipients = [recipient("phone", Mode::Unknown)];
+    world.arrives(0, "m1", &recipients);
+    world.at(5000, Input::Returned(id("other")));
+    assert_eq!(world.pushes, [("phone".to_owned(), 0)]);
+    // It came, slept again at once, and has not got it yet.
+    world.at(6000, Input::Returned(id("phone")));
+    world.at(11_000, Input::Returned(id("other")));
+    assert_eq!(world.sent_to("phone"), ["m1", "m1"]);
+    assert_eq!(world.pushes.last(), Some(&("phone".to_owned(), 11_000)));
 }
 
 #[test]

@@ -128,6 +128,7 @@ fn archive(connection: &Connection, message: &Message) -> Result<usize> {
         at,
         content_type,
         body,
+        class,
     } = message;
     run(
         connection,
@@ -141,6 +142,7 @@ fn archive(connection: &Connection, message: &Message) -> Result<usize> {
             time(*at),
             content_type,
             &body[..],
+            json(class)?,
         ],
     )
 }

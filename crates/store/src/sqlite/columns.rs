@@ -74,6 +74,7 @@ pub(super) fn message(row: &Row<'_>) -> Result<Message> {
         at: timestamp(row, 5)?,
         content_type: row.get(6)?,
         body: row.get::<_, Vec<u8>>(7)?.into(),
+        class: from_json(row, 8)?,
     })
 }
 

@@ -16,7 +16,7 @@ macro_rules! device_columns {
 
 macro_rules! message_columns {
     () => {
-        "m.id, m.tracking, m.sender, m.sender_name, m.recipient, m.at, m.content_type, m.body"
+        "m.id, m.tracking, m.sender, m.sender_name, m.recipient, m.at, m.content_type, m.body, m.class"
     };
 }
 
@@ -50,8 +50,8 @@ statements! {
     PRUNE_HISTORY = "DELETE FROM history WHERE number IN (SELECT number FROM history WHERE at < ?1 ORDER BY at LIMIT ?2)";
 
     // The archive.
-    ARCHIVE = "INSERT INTO messages (id, tracking, sender, sender_name, recipient, at, content_type, body)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING";
+    ARCHIVE = "INSERT INTO messages (id, tracking, sender, sender_name, recipient, at, content_type, body, class)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING";
     MESSAGE = concat!("SELECT ", message_columns!(), " FROM messages m WHERE m.id = ?1");
     MESSAGE_EXISTS = "SELECT 1 FROM messages WHERE id = ?1";
     MESSAGE_NUMBER = "SELECT number FROM messages WHERE id = ?1";
@@ -60,7 +60,7 @@ statements! {
         "SELECT ", message_columns!(), ", m.number FROM messages m WHERE m.recipient = ?1 AND m.number < ?2
         UNION ALL
         SELECT ", message_columns!(), ", m.number FROM messages m WHERE m.sender = ?1 AND m.recipient <> ?1 AND m.number < ?2
-        ORDER BY 9 DESC LIMIT ?3"
+        ORDER BY 10 DESC LIMIT ?3"
     );
     PRUNE_MESSAGES = "DELETE FROM messages WHERE number IN (SELECT m.number FROM messages m WHERE m.at < ?1
         AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.message = m.id)

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use domain::{
-    Address, AppId, Binding, Change, Device, DeviceId, Message, MessageId, Mode, NotificationId,
-    Purpose, Timestamp, Token, TraceEvent, TrackingId, User,
+    Address, AppId, Binding, Change, Class, Device, DeviceId, Message, MessageId, Mode,
+    NotificationId, Purpose, Timestamp, Token, TraceEvent, TrackingId, User,
     change::HistoryEntry,
     device::{DeadToken, SealingKey, Tokens},
     push::OwedPush,
@@ -108,6 +108,7 @@ pub(crate) fn message(id: &str, from: &str, to: &str) -> Message {
         from_name: from.to_uppercase(),
         to: address(to),
         at: Timestamp(2_000),
+        class: Class::Notice,
         content_type: "text/plain".to_owned(),
         body: Bytes::from(format!("text of {id}")),
     }

@@ -2,9 +2,9 @@
 
 use super::{CallRole, Inbox, auth::Sender, ids, request::class, saving::AfterCommit};
 use domain::{
-    Address, Change, DeviceId, Message as Chat, MessageId, TrackingId,
+    Address, Change, Class, DeviceId, Message as Chat, MessageId, TrackingId,
     behaviour::Happening,
-    delivery::{BATCH, Class, Effect, Input, Recipient, Step},
+    delivery::{BATCH, Effect, Input, Recipient, Step},
     wake::Pushable,
 };
 use sip::{
@@ -47,6 +47,7 @@ impl CallRole {
             from_name: self.display_name(request, sender),
             to: callee.clone(),
             at: self.now.wall,
+            class,
             content_type: request
                 .header_text(HeaderName::ContentType)
                 .unwrap_or(TEXT)
@@ -69,7 +70,6 @@ impl CallRole {
             self.now,
             Input::Arrived {
                 message,
-                class,
                 conversation,
                 recipients,
             },

@@ -1,7 +1,7 @@
 //! What a request is for, and who in here takes care of it.
 
 use super::{CallRole, auth::Realm, dialog::Initiator, messages};
-use domain::delivery;
+use domain::Class;
 use sip::{
     Flow, HeaderName, Message, Method, Uri,
     endpoint::{Event, HeaderChange, ServerTxn, Target},
@@ -156,23 +156,23 @@ pub(super) fn credentials_off() -> Vec<HeaderChange> {
 }
 
 /// What kind of message a MESSAGE carries, by its media type and priority: one table.
-pub(super) fn class(request: &Message) -> delivery::Class {
+pub(super) fn class(request: &Message) -> Class {
     let media = request
         .header_text(HeaderName::ContentType)
         .unwrap_or(messages::TEXT);
     let media = media.split(';').next().unwrap_or_default().trim();
     let by_media = [
-        ("application/im-iscomposing+xml", delivery::Class::Transient), // RFC 3994
-        ("message/imdn+xml", delivery::Class::Notice),                  // RFC 5438
+        ("application/im-iscomposing+xml", Class::Transient), // RFC 3994
+        ("message/imdn+xml", Class::Notice),                  // RFC 5438
     ];
     let known = by_media
         .iter()
         .find(|(name, _)| media.eq_ignore_ascii_case(name))
         .map(|(_, class)| *class);
     known.unwrap_or(if not_urgent(request) {
-        delivery::Class::Notice
+        Class::Notice
     } else {
-        delivery::Class::Chat
+        Class::Chat
     })
 }
 

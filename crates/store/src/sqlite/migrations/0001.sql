@@ -40,7 +40,8 @@ CREATE TABLE messages (
     recipient    TEXT NOT NULL,
     at           INTEGER NOT NULL,
     content_type TEXT NOT NULL,
-    body         BLOB NOT NULL
+    body         BLOB NOT NULL,
+    class        TEXT NOT NULL
 ) STRICT;
 CREATE INDEX messages_sender ON messages (sender);
 CREATE INDEX messages_recipient ON messages (recipient);
