@@ -122,9 +122,13 @@ impl PushParams {
     }
 }
 
-/// The value of Feature-Caps by which we say that we wake devices through this provider (RFC 8599 §5.4, RFC 6809).
-pub fn feature_caps(provider: &str) -> String {
-    format!("*;+sip.pns=\"{provider}\"")
+/// The value of Feature-Caps by which we say that we wake devices through this provider (RFC 8599 §5.4, RFC 6809). A
+/// device that can refresh its registration by itself is told how many seconds ahead to do so (RFC 8599 §8.4).
+pub fn feature_caps(provider: &str, refresh_ahead: Option<u64>) -> String {
+    let caps = format!("*;+sip.pns=\"{provider}\"");
+    refresh_ahead.map_or(caps.clone(), |seconds| {
+        format!("{caps};+sip.pnsreg=\"{seconds}\"")
+    })
 }
 
 #[cfg(test)]
@@ -182,6 +186,15 @@ mod tests {
     fn a_colon_in_an_fcm_token_is_part_of_it() {
         let params = wake("sip:a@10.0.0.1;pn-provider=fcm;pn-param=91923;pn-prid=dX1:APA91b-c_d");
         assert_eq!(tokens(&params), [(None, "dX1:APA91b-c_d")]);
+    }
+
+    #[test]
+    fn feature_caps_name_the_provider_and_when_to_refresh() {
+        assert_eq!(feature_caps("apns", None), r#"*;+sip.pns="apns""#);
+        assert_eq!(
+            feature_caps("fcm", Some(240)),
+            r#"*;+sip.pns="fcm";+sip.pnsreg="240""#
+        );
     }
 
     #[test]

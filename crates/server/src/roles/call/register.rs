@@ -21,6 +21,10 @@ use sip::{
 /// RFC 8599 §8.1: the status that says that we cannot wake the device.
 const PUSH_NOT_SUPPORTED: (u16, &str) = (555, "Push Notification Service Not Supported");
 
+/// Seconds before its registration expires at which a device that can do so refreshes it by itself: before it would be
+/// asked to by push.
+const REFRESH_AHEAD: u64 = super::location::REFRESH_LEAD.as_secs() + 60;
+
 /// An app profile with what names it in a Contact.
 #[derive(Clone, Debug)]
 pub struct AppKey {
@@ -75,8 +79,10 @@ impl CallRole {
         let mut response = outcome
             .response(request, now)
             .to_tag(&self.endpoint.local_tag(txn));
+        let refresh_ahead = refreshes_itself(request).then_some(REFRESH_AHEAD);
         for provider in self.providers_named(request, &grants) {
-            response = response.header(HeaderName::FeatureCaps, feature_caps(provider));
+            let caps = feature_caps(provider, refresh_ahead);
+            response = response.header(HeaderName::FeatureCaps, caps);
         }
         let mut changes = Vec::new();
         let mut after = AfterCommit {
@@ -311,6 +317,16 @@ impl CallRole {
         named.dedup();
         named
     }
+}
+
+/// Whether the device says that it can refresh its registration without being woken (RFC 8599 §8.5).
+fn refreshes_itself(request: &Message) -> bool {
+    let Ok(sip::Contacts::List(contacts)) = request.contacts() else {
+        return false;
+    };
+    contacts
+        .iter()
+        .any(|contact| contact.params.has("+sip.pnsreg"))
 }
 
 /// The id of the device that a user's client names so: short, the same every time, never another user's. An app with
