@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use reveille_e2e::{Pjsua, Reveille, SOON, SipClient, Transport, android, new_token, poll};
+use reveille_e2e::{
+    Linphone, Pjsua, Reveille, SOON, SipClient, Transport, android, new_token, poll,
+};
 
 /// Devices that keep registering, as many a user as there may be.
 const REGISTERING: [(&str, usize); 2] = [("bob", 5), ("erin", 5)];
@@ -225,6 +227,24 @@ fn assert_texts_survived(written: &[Written], texts: &[String]) {
         );
     }
     assert!(came.is_empty(), "nobody wrote {came:?}");
+}
+
+#[test]
+fn a_call_that_is_up_outlives_kill_9_and_can_be_hung_up() {
+    let mut server = Reveille::started();
+    let phone = server.account("bob", Transport::Udp, android(&new_token()));
+    let mut bob = Linphone::registered(phone);
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
+    alice.call("sip:bob@localhost");
+    bob.wait_ringing(SOON);
+    bob.answer();
+    alice.expect("CALL CONFIRMED 200", SOON);
+
+    server.kill();
+    server.start();
+    alice.hang_up();
+    bob.wait_call_over(SOON);
+    alice.expect("CALL DISCONNECTED", SOON);
 }
 
 #[test]

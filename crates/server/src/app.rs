@@ -107,7 +107,9 @@ impl Server {
 
         let domains = settings.domains.clone().into();
         let app_names = keys.iter().map(|app| app.profile.app.0.clone()).collect();
+        let secret = token_key(&config)?;
         let (role_handle, running) = CallRole::start(Parts {
+            secret: secret.clone(),
             settings,
             net: net.clone(),
             store: store.clone(),
@@ -120,7 +122,7 @@ impl Server {
             role: role_handle,
             store: store.clone(),
             admin_token: admin_token.into(),
-            tokens: Arc::new(AccessTokens::new(&token_key(&config)?)),
+            tokens: Arc::new(AccessTokens::new(&secret)),
             domain: config.domain().into(),
             domains,
             apps: Arc::new(app_names),

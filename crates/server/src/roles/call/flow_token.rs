@@ -51,10 +51,13 @@ impl Mark {
 }
 
 impl FlowTokens {
-    /// With this key; tokens of another key do not open.
-    pub(super) fn new(key: &[u8]) -> Self {
+    /// With a key derived from this secret, which may serve other ends as well; tokens of another one do not open.
+    /// Dialogs outlive us, so the secret should.
+    pub(super) fn new(secret: &[u8]) -> Self {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let key = hmac::sign(&secret, b"record-route");
         Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, key),
+            key: hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()),
         }
     }
 

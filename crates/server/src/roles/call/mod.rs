@@ -74,6 +74,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// What the store held at start.
     pub snapshot: Snapshot,
+    /// Seals what peers hand back to us after a restart, too.
+    pub secret: Vec<u8>,
 }
 
 /// What comes in beside the sockets.
@@ -158,6 +160,7 @@ impl CallRole {
             apps,
             metrics,
             snapshot,
+            secret,
         } = parts;
         let (inbox, receiver) = mpsc::channel(INBOX);
         let bound = net.addresses().clone();
@@ -178,7 +181,7 @@ impl CallRole {
             push_slots: Arc::new(Semaphore::new(settings.pushes_in_flight)),
             endpoint: Endpoint::new(config),
             gate,
-            tokens: FlowTokens::new(&ids::random::<32>()),
+            tokens: FlowTokens::new(&secret),
             location: Location::new(apps.iter().map(|app| app.profile.clone())),
             unclaimed: HashSet::new(),
             flows: HashSet::new(),
