@@ -248,6 +248,27 @@ fn a_call_that_is_up_outlives_kill_9_and_can_be_hung_up() {
 }
 
 #[test]
+fn a_phone_that_sleeps_through_kill_9_is_woken_after_it() {
+    let mut server = Reveille::started();
+    let token = new_token();
+    let phone = server.account("bob", Transport::Tcp, android(&token));
+    let mut bob = Linphone::registered(phone);
+    bob.kill();
+
+    server.kill();
+    server.start();
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
+    alice.call("sip:bob@localhost");
+    server.lab().wait_for_push(&token, "call", SOON);
+    bob.start();
+    bob.wait_ringing(SOON);
+    bob.answer();
+    alice.expect("CALL CONFIRMED 200", SOON);
+    alice.hang_up();
+    bob.wait_call_over(SOON);
+}
+
+#[test]
 fn a_clean_stop_answers_the_caller_and_keeps_what_is_owed() {
     let mut server = Reveille::started();
     let address = server.sip(Transport::Udp);

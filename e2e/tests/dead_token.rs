@@ -60,6 +60,32 @@ fn a_dead_token_is_not_pushed_to_again_until_a_new_one_comes() {
     );
 }
 
+#[test]
+fn a_call_to_a_phone_that_cannot_be_woken_goes_to_the_fallback_at_once() {
+    let server = Reveille::started();
+    server.ask(&["user", "forward", "bob", "sip:carol@localhost"]);
+    let dead = new_token();
+    let mut bob = Linphone::registered(server.account("bob", Transport::Tcp, iphone(&dead)));
+    bob.kill();
+    server.lab().fate(&dead, 410, "Unregistered", None);
+    let mut carol =
+        Linphone::registered(server.account("carol", Transport::Tcp, iphone(&new_token())));
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
+
+    let called = Instant::now();
+    alice.call(BOB);
+    carol.wait_ringing(SOON);
+    assert!(
+        called.elapsed() < AT_ONCE,
+        "the fallback had to wait {:?} for a device that cannot be woken",
+        called.elapsed()
+    );
+    carol.answer();
+    alice.expect("CALL CONFIRMED 200", SOON);
+    alice.hang_up();
+    carol.wait_call_over(SOON);
+}
+
 fn assert_call_fails_at_once(alice: &mut Pjsua) {
     let called = Instant::now();
     alice.call(BOB);
