@@ -13,7 +13,7 @@ use std::{
 
 /// How long before its registration expires a sleeping device is asked to register again: RFC 8599 §5.5 wants at least
 /// 120 s. Of a shorter registration it is the second half.
-pub(super) const REFRESH_LEAD: Duration = Duration::from_secs(180);
+pub(super) const REFRESH_LEAD: Duration = Duration::from_mins(3);
 
 /// Most flows remembered that their devices have left; the oldest are forgotten.
 const LEFT: usize = 100_000;
