@@ -292,7 +292,7 @@ impl Inner {
         if !self.slots.retire(id) {
             return;
         }
-        tracing::info!(endpoint = self.name, reason, "connection retired");
+        tracing::debug!(endpoint = self.name, reason, "connection retired");
         self.observer.on(&Event::Retired {
             endpoint: &self.name,
             reason,
