@@ -59,7 +59,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address is taken, or not ours.
-    #[error("{what} cannot listen on {address}: {source}")]
+    #[error("{what} cannot listen on {address}")]
     Listen {
         /// Which listener.
         what: &'static str,
