@@ -59,7 +59,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address is taken, or not ours.
-    #[error("{what} cannot listen on {address}")]
+    #[error(
+        "{what} cannot listen on {address}: end what does (`ss -lntup` names it), or take another port"
+    )]
     Listen {
         /// Which listener.
         what: &'static str,
