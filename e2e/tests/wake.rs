@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reveille_e2e::{
     Linphone, Load, Notification, Pjsua, PushParams, Reveille, SOON, Sipp, Transport, android,
-    iphone, new_token,
+    iphone, iphone_with_two_tokens, new_token,
 };
 
 const BOB: &str = "sip:bob@localhost";
@@ -186,6 +186,25 @@ fn a_phone_woken_for_a_call_that_the_caller_gave_up_rings_and_stops() {
     bob.wait_ringing(SOON);
     bob.wait_call_over(SOON);
     assert_eq!(server.lab().pushes(&token, "call").len(), 1);
+}
+
+#[test]
+fn a_call_that_the_caller_gave_up_is_told_as_missed() {
+    let (voip, remote) = (new_token(), new_token());
+    let server = Reveille::started();
+    let push = iphone_with_two_tokens(&voip, &remote);
+    let _bob = asleep(&server, Transport::Tcp, push);
+    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
+
+    alice.call(BOB);
+    let call = server.lab().wait_for_push(&voip, "call", SOON);
+    alice.hang_up();
+    alice.expect("CALL DISCONNECTED 487", SOON);
+    let missed = server.lab().wait_for_push(&remote, "missed_call", SOON);
+    assert_eq!(missed.field("topic"), "com.example.phone");
+    assert_eq!(missed.data("call"), call.data("call"));
+    assert_is_accepted_and_silent(&missed);
+    assert_eq!(server.lab().notifications(&voip).len(), 1);
 }
 
 #[test]
