@@ -1,7 +1,7 @@
 //! `reveille check`: a configuration and everything that it names, before it is trusted with calls.
 
 use super::{config_file, load_config};
-use crate::{app, config::Config};
+use crate::{config::Config, setup};
 use anyhow::{Context, Result, bail};
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -52,7 +52,7 @@ fn check_tls(config: &Config) -> Result<String> {
     if config.listen.sip_tls.0.is_empty() {
         return Ok("not used".to_owned());
     }
-    app::certificate(&config.tls)?;
+    setup::certificate(&config.tls)?;
     Ok(config.tls.certificate.display().to_string())
 }
 
@@ -64,11 +64,11 @@ impl push::Observer for Silent {
 }
 
 fn check_apps(config: &Config) -> Result<String> {
-    let apps = app::apps(&config.push)?;
+    let apps = setup::apps(&config.push)?;
     let names: Vec<_> = apps.iter().map(|app| app.profile.app.to_string()).collect();
     push::Pusher::new(
         apps,
-        app::roots(&config.push)?,
+        setup::roots(&config.push)?,
         push::Limits::default(),
         Arc::new(Silent),
     )?;

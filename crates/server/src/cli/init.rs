@@ -1,6 +1,6 @@
 //! `reveille init`: a directory from which a server can be started at once.
 
-use crate::{accounts, app, config, roles::call::fresh};
+use crate::{accounts, config, roles::call::fresh, setup};
 use anyhow::{Context, Result, ensure};
 use domain::{Address, Change};
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub(super) async fn run(
     write(&dir.join("certificate.pem"), &certificate.chain_pem, 0o644)?;
     write(&dir.join("key.pem"), &certificate.key_pem, 0o600)?;
     write(&file, &configuration(&dir, domain, node), 0o640)?;
-    app::secret_file(&dir.join("admin.token"))?;
+    setup::secret_file(&dir.join("admin.token"))?;
     let password = fresh();
     let store = store::open(&format!("sqlite:{}", dir.join("reveille.db").display()))?;
     store

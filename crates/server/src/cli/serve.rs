@@ -2,9 +2,10 @@
 
 use super::{config_file, load_config};
 use crate::{
-    app::{self, Bound, Options, Server},
+    app::{Bound, Options, Server},
     config::{Config, Words},
     dev::{self, Dev},
+    setup,
 };
 use anyhow::{Context, Result, bail};
 use domain::Behaviour;
@@ -59,15 +60,15 @@ async fn serve(config: Config) -> Result<()> {
     let tls = if config.listen.sip_tls.0.is_empty() {
         None
     } else {
-        Some(app::certificate(&config.tls)?)
+        Some(setup::certificate(&config.tls)?)
     };
     let options = Options {
         behaviour: Behaviour::default(),
-        apps: app::apps(&config.push)?,
-        roots: app::roots(&config.push)?,
+        apps: setup::apps(&config.push)?,
+        roots: setup::roots(&config.push)?,
         tls,
-        client_tls: Some(app::public_tls()?),
-        admin_token: app::secret_file(&config.server.data_dir.join("admin.token"))?,
+        client_tls: Some(setup::public_tls()?),
+        admin_token: setup::secret_file(&config.server.data_dir.join("admin.token"))?,
         users: Vec::new(),
         config,
     };
