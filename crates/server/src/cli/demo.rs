@@ -1,6 +1,28 @@
-//! `reveille demo`.
-use anyhow::Result;
-use std::process::ExitCode;
+//! `reveille demo`: shows the plays of [`crate::demo`], and says how they went.
+
+mod paint;
+mod screen;
+
+use crate::{
+    demo::{Demo, Pace},
+    dev::{self, Dev},
+};
+use anyhow::{Context, Result};
+use domain::Behaviour;
+use paint::Paint;
+use screen::Screen;
+use std::{io::Write, process::ExitCode, time::Duration};
+use tokio::sync::mpsc;
+
+/// News that wait to be shown; plays wait for a terminal that is slower.
+const NEWS: usize = 1024;
+
+/// Few at once: it is quick enough, and leaves the machine idle enough for honest figures.
+const PACE: Pace = Pace {
+    at_once: 2,
+    patience: Duration::from_secs(5),
+};
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// For machines
@@ -10,6 +32,122 @@ pub(super) struct Args {
     #[arg(long)]
     keep: bool,
 }
-pub(super) async fn run(_args: Args) -> Result<ExitCode> {
-    Ok(ExitCode::SUCCESS)
+
+pub(super) async fn run(Args { json, keep }: Args) -> Result<ExitCode> {
+    start_log();
+    let config = super::load_config(&dev::on_free_ports(), None)?;
+    let demo = Demo::start(config, Behaviour::default(), PACE).await?;
+    let (teller, mut told) = mpsc::channel(NEWS);
+    let report = if json {
+        drop(told);
+        let report = demo.play(teller).await;
+        say(&serde_json::to_string_pretty(&report)?);
+        report
+    } else {
+        let mut screen = Screen::new(Paint::of_stdout(), demo.titles());
+        let show = async {
+            say(&screen.opening());
+            while let Some(news) = told.recv().await {
+                say(&screen.show(news));
+            }
+        };
+        let (report, ()) = tokio::join!(demo.play(teller), show);
+        say(&screen.table(&report));
+        report
+    };
+    if keep {
+        print_addresses(demo.dev())?;
+        tokio::signal::ctrl_c().await?;
+    }
+    demo.shutdown().await;
+    Ok(if report.ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Who looked may have seen enough (`reveille demo | head`): that ends the showing, not the demo.
+fn say(text: &str) {
+    if !text.is_empty() {
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+}
+
+/// On standard error, so that `--json` stays one document.
+fn print_addresses(dev: &Dev) -> Result<()> {
+    let (bound, clouds) = (dev.server.bound(), dev.clouds.addresses());
+    let first = |addresses: &[std::net::SocketAddr]| {
+        addresses
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
+    let lines = [
+        (
+            "SIP",
+            format!(
+                "udp {}, tcp {}, tls {}",
+                first(&bound.sip.udp),
+                first(&bound.sip.tcp),
+                first(&bound.sip.tls)
+            ),
+        ),
+        (
+            "users",
+            format!(
+                "{} at localhost, password {}",
+                dev::USERS.join(", "),
+                dev::PASSWORD
+            ),
+        ),
+        (
+            "admin, device API",
+            format!(
+                "http://{}, admin token {}",
+                first(&bound.admin),
+                dev::ADMIN_TOKEN
+            ),
+        ),
+        (
+            "health, metrics",
+            format!("http://{}", first(&bound.health)),
+        ),
+        (
+            "simulated clouds",
+            format!("APNs https://{}, FCM https://{}", clouds.apns, clouds.fcm),
+        ),
+        (
+            "their control",
+            format!("http://{0} (help: curl http://{0}/)", clouds.control),
+        ),
+        (
+            "development CA",
+            dev.ca_file().context("the CA")?.display().to_string(),
+        ),
+        (
+            "stories",
+            format!(
+                "REVEILLE_LISTEN__ADMIN={} reveille trace",
+                first(&bound.admin)
+            ),
+        ),
+    ];
+    eprintln!("\nStill running, until Ctrl-C:");
+    for (what, at) in lines {
+        eprintln!("  {what:<18} {at}");
+    }
+    Ok(())
+}
+
+/// Plays provoke what the server warns of; the steps show it. `RUST_LOG` shows more.
+fn start_log() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false)
+        .init();
 }

@@ -1,0 +1,141 @@
+//! The demo: the whole system on loopback with simulated clouds and phones, and a play for every row of the behaviour
+//! table (`behaviour.md` 4) and for the rules around it (5, 6, 8). A play does what people do, looks at what phones,
+//! callers and clouds see, and knows nothing of how the server does it. How all this is shown is the command line's.
+//!
+//! ```text
+//! Programme ──> Play ──> Scene (phones of this play) ──> Stage (server, clouds; shared)
+//!                          └── narrator ──> Told (steps, rows) ──> whoever shows it
+//! ```
+
+mod narrator;
+mod phone;
+mod plays;
+mod programme;
+mod relay;
+mod report;
+mod scene;
+mod stage;
+mod words;
+
+pub use report::{Report, Row, Step, Title, Told};
+
+use crate::{config::Config, dev::Dev};
+use anyhow::Result;
+use domain::{Behaviour, Timestamp};
+use lab::cloud::{Ca, DevCredentials};
+use programme::{PLAYS, Play};
+use scene::Scene;
+use stage::Stage;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
+
+/// How the plays are played.
+#[derive(Copy, Clone, Debug)]
+pub struct Pace {
+    /// Plays of the behaviour table at once. Those that wait for long timers all begin at once, beside them.
+    pub at_once: usize,
+    /// How long something may take that ought to happen at once; then the play has failed.
+    pub patience: Duration,
+}
+
+/// A system that waits for its plays.
+pub struct Demo {
+    dev: Dev,
+    stage: Arc<Stage>,
+    pace: Pace,
+}
+
+impl Demo {
+    /// Starts server and clouds. `config` should say free ports (`dev::on_free_ports`); the server goes by `behaviour`,
+    /// the plays expect what the behaviour table of the product says.
+    pub async fn start(config: Config, behaviour: Behaviour, pace: Pace) -> Result<Self> {
+        let timers = stage::Timers::of(&config.call);
+        let users = programme::users();
+        let dev =
+            Dev::start_with(config, behaviour, Ca::new()?, DevCredentials::new(), users).await?;
+        let stage = Arc::new(Stage::new(&dev, timers, pace.patience)?);
+        Ok(Self { dev, stage, pace })
+    }
+
+    /// What was started, for who wants to look around.
+    pub fn dev(&self) -> &Dev {
+        &self.dev
+    }
+
+    /// What every row is about and expects, in the order in which rows are numbered.
+    pub fn titles(&self) -> Vec<(Title, String)> {
+        let timers = self.stage.timers();
+        PLAYS
+            .iter()
+            .map(|play| (play.title(), play.expected(timers)))
+            .collect()
+    }
+
+    /// Plays everything and tells of it as it happens.
+    pub async fn play(&self, told: mpsc::Sender<Told>) -> Report {
+        let began = now();
+        let seats = Arc::new(Semaphore::new(self.pace.at_once.max(1)));
+        let mut playing = JoinSet::new();
+        for (number, play) in PLAYS.iter().enumerate().filter(|(_, play)| !play.is_last()) {
+            let (stage, seats, told) = (self.stage.clone(), seats.clone(), told.clone());
+            playing.spawn(async move {
+                let _seat = match play.waits_for_timers() {
+                    true => None,
+                    false => seats.acquire_owned().await.ok(),
+                };
+                perform(stage, number, play, told).await
+            });
+        }
+        let mut rows = Vec::new();
+        while let Some(played) = playing.join_next().await {
+            rows.extend(played);
+        }
+        for (number, play) in PLAYS.iter().enumerate().filter(|(_, play)| play.is_last()) {
+            rows.push(perform(self.stage.clone(), number, play, told.clone()).await);
+        }
+        rows.sort_by_key(|(number, _)| *number);
+        Report::new(
+            rows.into_iter().map(|(_, row)| row).collect(),
+            now().since(began),
+        )
+    }
+
+    /// Stops everything.
+    pub async fn shutdown(self) {
+        self.dev.shutdown().await;
+    }
+}
+
+async fn perform(
+    stage: Arc<Stage>,
+    number: usize,
+    play: &Play,
+    told: mpsc::Sender<Told>,
+) -> (usize, Row) {
+    let expected = play.expected(stage.timers());
+    let scene = Scene::new(stage, number);
+    let (outcome, steps) = narrator::narrate(&scene, number, play.perform(&scene), &told).await;
+    scene.end().await;
+    let row = Row::new(play.title(), expected, outcome, steps);
+    // Who listened may have gone; the report has it too.
+    let _ = told
+        .send(Told::Row {
+            play: number,
+            row: row.clone(),
+        })
+        .await;
+    (number, row)
+}
+
+fn now() -> Timestamp {
+    let unix = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,216 @@
+//! A phone in a play: what its user does, and what is waited for on it.
+
+use super::{
+    programme::{Client, Person},
+    relay::Relay,
+    stage::{Stage, kind},
+};
+use anyhow::{Result, bail, ensure};
+use lab::{
+    cloud::Record,
+    phone::{Entry, Phone, PhoneEvent},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// A phone with its owner. Clones speak of the same one.
+#[derive(Clone)]
+pub(super) struct Actor {
+    stage: Arc<Stage>,
+    pub(super) who: &'static str,
+    pub(super) phone: Phone,
+    /// What happened before this entry of its log was before the play.
+    curtain: Arc<AtomicU64>,
+    relay: Option<Arc<Relay>>,
+}
+
+impl Actor {
+    pub(super) fn new(
+        stage: Arc<Stage>,
+        who: &'static str,
+        phone: Phone,
+        relay: Option<Relay>,
+    ) -> Self {
+        Self {
+            stage,
+            who,
+            phone,
+            curtain: Arc::default(),
+            relay: relay.map(Arc::new),
+        }
+    }
+
+    /// From here on it counts.
+    pub(super) fn curtain(&self) {
+        self.curtain.store(self.phone.mark(), Ordering::Relaxed);
+    }
+
+    /// Everything on it since the curtain.
+    pub(super) fn seen(&self) -> Vec<Entry> {
+        self.phone
+            .events_since(self.curtain.load(Ordering::Relaxed))
+    }
+
+    /// `name@domain`.
+    pub(super) fn address(&self) -> String {
+        let config = self.phone.config();
+        format!("{}@{}", config.user, config.domain)
+    }
+
+    /// Its token for calls.
+    pub(super) fn voip(&self) -> &str {
+        &self.phone.config().tokens.voip
+    }
+
+    /// Its token for messages.
+    pub(super) fn message(&self) -> &str {
+        &self.phone.config().tokens.message
+    }
+
+    /// Falls asleep; returns when the server knows.
+    pub(super) async fn sleeps(&self) -> Result<()> {
+        self.phone.suspend().await?;
+        self.stage.asleep(&self.address(), self.voip()).await
+    }
+
+    /// Its network is gone for now; it sleeps already.
+    pub(super) fn enters_lift(&self) {
+        if let Some(relay) = &self.relay {
+            relay.cut();
+        }
+    }
+
+    pub(super) fn leaves_lift(&self) {
+        if let Some(relay) = &self.relay {
+            relay.mend();
+        }
+    }
+
+    /// Calls somebody; gives the call's name.
+    pub(super) async fn calls(&self, callee: &Self) -> Result<String> {
+        Ok(self
+            .phone
+            .call(&format!("sip:{}", callee.address()))
+            .await?)
+    }
+
+    /// Writes to somebody; the server must keep it.
+    pub(super) async fn writes(&self, to: &Self, text: &str) -> Result<()> {
+        let uri = format!("sip:{}", to.address());
+        let status = self.phone.send_message(&uri, text).await?;
+        ensure!(status == 202, "the server answered a message with {status}");
+        Ok(())
+    }
+
+    /// What happens on it first of what is wanted, waiting for it for as long as things take that ought to happen at
+    /// once. `what` completes "Bob's iPhone never …".
+    pub(super) async fn sees(
+        &self,
+        what: &str,
+        wanted: impl FnMut(&PhoneEvent) -> bool,
+    ) -> Result<Entry> {
+        self.sees_later(Duration::ZERO, what, wanted).await
+    }
+
+    /// The same for what ought to happen so much later.
+    pub(super) async fn sees_later(
+        &self,
+        later: Duration,
+        what: &str,
+        mut wanted: impl FnMut(&PhoneEvent) -> bool,
+    ) -> Result<Entry> {
+        let is_end = |event: &PhoneEvent| matches!(event, PhoneEvent::Killed { .. });
+        let from = self.curtain.load(Ordering::Relaxed);
+        let found = self
+            .phone
+            .wait_for_since(
+                from,
+                |event| wanted(event) || is_end(event),
+                later + self.stage.patience(),
+            )
+            .await;
+        match found {
+            Ok(Entry {
+                event: PhoneEvent::Killed { why },
+                ..
+            }) => bail!("{} was killed: {why}", self.who),
+            Ok(entry) => Ok(entry),
+            Err(_) => bail!("{} never {what}", self.who),
+        }
+    }
+
+    /// How often that happened on it.
+    pub(super) fn count(&self, wanted: impl Fn(&PhoneEvent) -> bool) -> usize {
+        self.seen()
+            .iter()
+            .filter(|entry| wanted(&entry.event))
+            .count()
+    }
+
+    /// Fails if that happened on it.
+    pub(super) fn never(&self, what: &str, unwanted: impl Fn(&PhoneEvent) -> bool) -> Result<()> {
+        ensure!(self.count(unwanted) == 0, "{} {what}", self.who);
+        Ok(())
+    }
+
+    /// The first push of this kind to one of its tokens.
+    pub(super) async fn push(&self, token: &str, wanted: &str) -> Result<Record> {
+        let patience = self.stage.patience();
+        match self.stage.push(token, wanted, patience).await {
+            Some(record) => Ok(record),
+            None => bail!("no {} push to {}", wanted.replace('_', " "), self.who),
+        }
+    }
+
+    /// All pushes of this kind to one of its tokens.
+    pub(super) fn pushes(&self, token: &str, wanted: &str) -> Vec<Record> {
+        let mut pushes = self.stage.pushes(token, 0);
+        pushes.retain(|record| kind(record) == wanted);
+        pushes
+    }
+}
+
+/// How a phone takes part.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(super) enum Reach {
+    /// Pushes and the network reach it.
+    Good,
+    /// Pushes reach it; its network can be cut.
+    Lift,
+    /// It lies in a drawer, switched off: no push reaches it.
+    Drawer,
+}
+
+/// A phone to be cast.
+pub(super) struct Part<'a> {
+    pub(super) owner: Person,
+    pub(super) client: &'a Client,
+    /// What it is called in the steps.
+    pub(super) who: &'static str,
+    pub(super) reach: Reach,
+}
+
+impl<'a> Part<'a> {
+    /// Bob's phone, which everything reaches.
+    pub(super) fn of_bob(client: &'a Client) -> Self {
+        Self {
+            owner: Person::Bob,
+            client,
+            who: client.phone,
+            reach: Reach::Good,
+        }
+    }
+
+    pub(super) fn in_reach(self, reach: Reach) -> Self {
+        Self { reach, ..self }
+    }
+
+    pub(super) fn called(self, who: &'static str) -> Self {
+        Self { who, ..self }
+    }
+}

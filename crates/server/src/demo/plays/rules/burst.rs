@@ -1,0 +1,69 @@
+//! Many messages at once to a phone that sleeps: one push a conversation and window (`behaviour.md` 6.3).
+
+use super::super::span;
+use crate::demo::{
+    phone::{Part, Reach},
+    programme::{Person, WEBEX_13},
+    scene::Scene,
+    stage::unread,
+};
+use anyhow::{Context, Result, ensure};
+use std::time::Instant;
+
+/// Messages of the burst.
+const MESSAGES: usize = 6;
+
+pub(in crate::demo) async fn play(scene: &Scene) -> Result<String> {
+    let alice = scene.caller(Person::Alice).await?;
+    let carol = scene.caller(Person::Carol).await?;
+    let bob = scene
+        .phone(Part::of_bob(&WEBEX_13).in_reach(Reach::Good))
+        .await?;
+    scene.curtain();
+    bob.sleeps().await?;
+    let began = Instant::now();
+    for number in 1..=MESSAGES {
+        alice
+            .writes(&bob, &format!("Part {number} of {MESSAGES}."))
+            .await?;
+    }
+    let window = scene.stage().timers().collapse.0;
+    ensure!(
+        began.elapsed() < window,
+        "this machine is too slow for a burst"
+    );
+    let pushes = || bob.pushes(bob.message(), "message");
+    let first = bob.push(bob.message(), "message").await?;
+    let second = scene
+        .stage()
+        .push_after(bob.message(), first.seq, window)
+        .await;
+    let second = second.context("no push at the end of the window")?;
+    let later = second.time.since(first.time);
+    ensure!(
+        later.as_millis() + 100 >= window.as_millis(),
+        "the second push came after {}",
+        span(later)
+    );
+    let last = MESSAGES.to_string();
+    ensure!(
+        unread(&second) == last,
+        "the second push says that {} wait",
+        unread(&second)
+    );
+
+    // One of somebody else is pushed at once; had there been any more before it, they would be here by now.
+    carol.writes(&bob, "Did you get it all?").await?;
+    scene
+        .stage()
+        .push_after(bob.message(), second.seq, scene.stage().timers().collapse.0)
+        .await
+        .context("no push for another conversation")?;
+    let all = pushes().len();
+    ensure!(
+        all == 3,
+        "there were {} pushes for {MESSAGES} messages",
+        all - 1
+    );
+    Ok(format!("2 pushes for {MESSAGES}, {} apart", span(later)))
+}

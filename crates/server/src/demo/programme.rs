@@ -1,0 +1,381 @@
+//! The programme: every play with its title and what is expected. One table; its order is that of the rows.
+
+use super::{
+    plays::{calls, messages, rules},
+    report::Title,
+    scene::Scene,
+    stage::Timers,
+};
+use crate::dev;
+use anyhow::Result;
+use domain::Generation;
+use lab::phone::PushService;
+use sip::Transport;
+
+/// A client of the behaviour table (`behaviour.md` 2).
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Client {
+    /// As people know it.
+    pub(super) name: &'static str,
+    /// What the phone calls itself.
+    pub(super) app: &'static str,
+    /// What the phone is called in the steps.
+    pub(super) phone: &'static str,
+    cloud: Cloud,
+    pub(super) generation: Generation,
+    pub(super) transport: Transport,
+}
+
+#[derive(Debug, Eq, PartialEq)]
+enum Cloud {
+    Apns {
+        bundle: &'static str,
+    },
+    Fcm {
+        project: &'static str,
+        package: &'static str,
+    },
+}
+
+/// The team of the simulated APNs.
+const TEAM: &str = "TEAM123456";
+
+const fn iphone(
+    name: &'static str,
+    app: &'static str,
+    bundle: &'static str,
+    generation: Generation,
+    transport: Transport,
+) -> Client {
+    Client {
+        name,
+        app,
+        phone: "iPhone",
+        cloud: Cloud::Apns { bundle },
+        generation,
+        transport,
+    }
+}
+
+const fn android(
+    name: &'static str,
+    app: &'static str,
+    project: &'static str,
+    package: &'static str,
+    transport: Transport,
+) -> Client {
+    Client {
+        name,
+        app,
+        phone: "Android",
+        cloud: Cloud::Fcm { project, package },
+        generation: Generation::DualChannel,
+        transport,
+    }
+}
+
+use Generation::{DualChannel, SingleChannel};
+use Transport::{Tcp, Tls};
+
+pub(super) const JABBER_12: Client = iphone(
+    "Jabber iOS 12",
+    "Jabber",
+    "com.example.jabber12",
+    SingleChannel,
+    Tcp,
+);
+pub(super) const JABBER_13: Client = iphone(
+    "Jabber iOS 13+",
+    "Jabber",
+    "com.example.jabber",
+    DualChannel,
+    Tcp,
+);
+pub(super) const JABBER_DROID: Client = android(
+    "Jabber Android",
+    "Jabber",
+    "jabber-droid",
+    "com.example.jabber.droid",
+    Tcp,
+);
+pub(super) const WEBEX_12: Client = iphone(
+    "Webex iOS 12",
+    "Webex",
+    "com.example.webex12",
+    SingleChannel,
+    Tls,
+);
+pub(super) const WEBEX_13: Client = iphone(
+    "Webex iOS 13+",
+    "Webex",
+    "com.example.webex",
+    DualChannel,
+    Tls,
+);
+pub(super) const WEBEX_DROID: Client = android(
+    "Webex Android",
+    "Webex",
+    "webex-droid",
+    "com.example.webex.droid",
+    Tls,
+);
+
+/// The way of a push, in the words of its platform.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Way {
+    pub(super) topic: Option<String>,
+    pub(super) push_type: Option<&'static str>,
+    pub(super) project: Option<&'static str>,
+    pub(super) priority: &'static str,
+    /// Set if it must be delivered now or never.
+    pub(super) expiration: Option<&'static str>,
+}
+
+impl Client {
+    /// Whose cloud pushes to it.
+    pub(super) fn service(&self) -> PushService {
+        match self.cloud {
+            Cloud::Apns { bundle } => PushService::Apns {
+                team: TEAM.to_owned(),
+                bundle: bundle.to_owned(),
+            },
+            Cloud::Fcm { project, package } => PushService::Fcm {
+                project: project.to_owned(),
+                package: package.to_owned(),
+            },
+        }
+    }
+
+    /// How a push of this kind must travel: topic, push type, project, priority, and how long it may be kept if that is
+    /// for now or never (`behaviour.md` 12).
+    pub(super) fn way_of(&self, kind: &str) -> Way {
+        let is_call = kind == "call";
+        match self.cloud {
+            Cloud::Apns { bundle } => {
+                let voip = is_call || self.generation == SingleChannel;
+                let topic = if voip {
+                    format!("{bundle}.voip")
+                } else {
+                    bundle.to_owned()
+                };
+                Way {
+                    topic: Some(topic),
+                    push_type: Some(if voip { "voip" } else { "alert" }),
+                    project: None,
+                    priority: "10",
+                    expiration: is_call.then_some("0"),
+                }
+            }
+            Cloud::Fcm { project, .. } => Way {
+                topic: None,
+                push_type: None,
+                project: Some(project),
+                priority: "high",
+                expiration: is_call.then_some("0s"),
+            },
+        }
+    }
+
+    /// iOS 13 and newer shows a pushed call by itself, before any SIP.
+    pub(super) fn has_callkit(&self) -> bool {
+        matches!(self.cloud, Cloud::Apns { .. }) && self.generation == DualChannel
+    }
+}
+
+/// A play.
+#[derive(Debug)]
+pub(super) enum Play {
+    ForegroundCall(Client),
+    ForegroundMessage(Client),
+    SuspendedCall(Client),
+    SuspendedMessage(Client),
+    CallerHearsRinging,
+    WakeFails,
+    WakeFailsWithForward,
+    TokenDead,
+    AnsweredElsewhere,
+    CallerGivesUp,
+    Burst,
+    PlatformRules,
+}
+
+/// All plays.
+pub(super) const PLAYS: &[Play] = &{
+    use Play::*;
+    [
+        ForegroundCall(JABBER_12),
+        ForegroundMessage(JABBER_12),
+        SuspendedCall(JABBER_12),
+        SuspendedMessage(JABBER_12),
+        ForegroundCall(JABBER_13),
+        ForegroundMessage(JABBER_13),
+        SuspendedCall(JABBER_13),
+        SuspendedMessage(JABBER_13),
+        ForegroundCall(JABBER_DROID),
+        ForegroundMessage(JABBER_DROID),
+        SuspendedCall(JABBER_DROID),
+        SuspendedMessage(JABBER_DROID),
+        ForegroundCall(WEBEX_12),
+        ForegroundMessage(WEBEX_12),
+        SuspendedCall(WEBEX_12),
+        SuspendedMessage(WEBEX_12),
+        ForegroundCall(WEBEX_13),
+        ForegroundMessage(WEBEX_13),
+        SuspendedCall(WEBEX_13),
+        SuspendedMessage(WEBEX_13),
+        ForegroundCall(WEBEX_DROID),
+        ForegroundMessage(WEBEX_DROID),
+        SuspendedCall(WEBEX_DROID),
+        SuspendedMessage(WEBEX_DROID),
+        TokenDead,
+        AnsweredElsewhere,
+        CallerGivesUp,
+        Burst,
+        CallerHearsRinging,
+        WakeFails,
+        WakeFailsWithForward,
+        PlatformRules,
+    ]
+};
+
+impl Play {
+    pub(super) fn title(&self) -> Title {
+        use Play::*;
+        let (subject, what) = match self {
+            ForegroundCall(client) => (client.name, "foreground call"),
+            ForegroundMessage(client) => (client.name, "foreground message"),
+            SuspendedCall(client) => (client.name, "suspended call"),
+            SuspendedMessage(client) => (client.name, "suspended message"),
+            CallerHearsRinging => ("No phone answers yet", ""),
+            WakeFails => ("No phone wakes", ""),
+            WakeFailsWithForward => ("No phone wakes, with a forward", ""),
+            TokenDead => ("The provider says: token dead", ""),
+            AnsweredElsewhere => ("Answered on another device", ""),
+            CallerGivesUp => ("The caller gives up", ""),
+            Burst => ("A burst of messages", ""),
+            PlatformRules => ("The platforms' own rules", ""),
+        };
+        Title {
+            subject: subject.to_owned(),
+            what: what.to_owned(),
+        }
+    }
+
+    /// What should happen, in a few words.
+    pub(super) fn expected(&self, timers: Timers) -> String {
+        use Play::*;
+        let Timers {
+            ringing,
+            wake,
+            collapse,
+        } = timers;
+        let (ringing, wake, collapse) = (spaced(ringing), spaced(wake), spaced(collapse));
+        match self {
+            ForegroundCall(_) => "SIP rings, the push is a duplicate".to_owned(),
+            ForegroundMessage(_) => "over its connection, no push".to_owned(),
+            SuspendedCall(client) if client.has_callkit() => {
+                "CallKit rings by push, then by SIP".to_owned()
+            }
+            SuspendedCall(_) => "wakes by push, held INVITE rings".to_owned(),
+            SuspendedMessage(_) => "kept, pushed, fetched on a tap".to_owned(),
+            CallerHearsRinging => format!("the caller hears ringing at {ringing}"),
+            WakeFails => format!("the caller gets 480 at {wake}"),
+            WakeFailsWithForward => format!("the forward rings at {wake}"),
+            TokenDead => "forward at once, no more pushes".to_owned(),
+            AnsweredElsewhere => "the others stop and learn why".to_owned(),
+            CallerGivesUp => "CallKit closes, missed call pushed".to_owned(),
+            Burst => format!("one push a window of {collapse}"),
+            PlatformRules => "no app killed, no cloud offended".to_owned(),
+        }
+    }
+
+    /// It takes long, and does nothing for most of it.
+    pub(super) fn waits_for_timers(&self) -> bool {
+        matches!(
+            self,
+            Self::CallerHearsRinging | Self::WakeFails | Self::WakeFailsWithForward | Self::Burst
+        )
+    }
+
+    /// It looks at what all others have left behind.
+    pub(super) fn is_last(&self) -> bool {
+        matches!(self, Self::PlatformRules)
+    }
+
+    /// Plays it; says what was seen, or what went wrong.
+    pub(super) async fn perform(&self, scene: &Scene) -> Result<String> {
+        use Play::*;
+        match self {
+            ForegroundCall(client) => calls::foreground(scene, client).await,
+            SuspendedCall(client) => calls::suspended(scene, client).await,
+            ForegroundMessage(client) => messages::foreground(scene, client).await,
+            SuspendedMessage(client) => messages::suspended(scene, client).await,
+            CallerHearsRinging => rules::unanswered::caller_hears_ringing(scene).await,
+            WakeFails => rules::unanswered::wake_fails(scene).await,
+            WakeFailsWithForward => rules::unanswered::wake_fails_with_forward(scene).await,
+            TokenDead => rules::dead_token::play(scene).await,
+            AnsweredElsewhere => rules::elsewhere::play(scene).await,
+            CallerGivesUp => rules::given_up::play(scene).await,
+            Burst => rules::burst::play(scene).await,
+            PlatformRules => scene.stage().verdict_of_platforms(),
+        }
+    }
+}
+
+/// `5 s`, as people write it.
+fn spaced(span: crate::config::Span) -> String {
+    let text = span.to_string();
+    let unit = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit);
+    format!("{number} {unit}")
+}
+
+/// A person of a play. Every play has people of its own, so that all can run over one server.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(super) enum Person {
+    Alice,
+    Bob,
+    Carol,
+}
+
+impl Person {
+    const ALL: [Self; 3] = [Self::Alice, Self::Bob, Self::Carol];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Alice => "Alice",
+            Self::Bob => "Bob",
+            Self::Carol => "Carol",
+        }
+    }
+
+    pub(super) fn full_name(self) -> &'static str {
+        match self {
+            Self::Alice => "Alice Archer",
+            Self::Bob => "Bob Baker",
+            Self::Carol => "Carol Cook",
+        }
+    }
+
+    /// Their number in the play of this number: the name of their account.
+    pub(super) fn number(self, play: usize) -> String {
+        let who = match self {
+            Self::Alice => 1,
+            Self::Bob => 2,
+            Self::Carol => 3,
+        };
+        format!("4{who}{play:02}")
+    }
+}
+
+/// The accounts of all plays, and those that every development server has.
+pub(super) fn users() -> Vec<String> {
+    let people = (0..PLAYS.len()).flat_map(|play| Person::ALL.map(|person| person.number(play)));
+    dev::USERS
+        .into_iter()
+        .map(str::to_owned)
+        .chain(people)
+        .collect()
+}

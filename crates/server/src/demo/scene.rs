@@ -1,0 +1,178 @@
+//! One play's own world: its people with their phones, and what there is to tell of them.
+
+use super::{
+    phone::{Actor, Part, Reach},
+    programme::{Client, JABBER_13, Person},
+    relay::Relay,
+    report::Step,
+    stage::Stage,
+    words,
+};
+use crate::dev;
+use anyhow::Result;
+use domain::Timestamp;
+use lab::phone::{Phone, PhoneConfig};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// The domain of all people.
+const DOMAIN: &str = "localhost";
+
+/// See the module.
+pub(super) struct Scene {
+    stage: Arc<Stage>,
+    number: usize,
+    cast: Mutex<Cast>,
+}
+
+#[derive(Default)]
+struct Cast {
+    actors: Vec<Actor>,
+    /// Since when steps are told.
+    curtain: Option<Timestamp>,
+    /// How far each phone's log, by its place in `actors`, and each token's pushes were told.
+    told: HashMap<usize, u64>,
+    told_pushes: HashMap<String, u64>,
+}
+
+impl Scene {
+    pub(super) fn new(stage: Arc<Stage>, number: usize) -> Self {
+        Self {
+            stage,
+            number,
+            cast: Mutex::default(),
+        }
+    }
+
+    pub(super) fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    fn cast(&self) -> MutexGuard<'_, Cast> {
+        self.cast.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody who calls and writes.
+    pub(super) async fn caller(&self, person: Person) -> Result<Actor> {
+        let part = Part {
+            owner: person,
+            client: &JABBER_13,
+            who: person.name(),
+            reach: Reach::Drawer,
+        };
+        self.phone(part).await
+    }
+
+    /// A phone, registered, its app in front.
+    pub(super) async fn phone(&self, part: Part<'_>) -> Result<Actor> {
+        let server = self.stage.sip(part.client.transport);
+        let relay = match part.reach {
+            Reach::Lift => Some(Relay::to(server).await?),
+            Reach::Good | Reach::Drawer => None,
+        };
+        let address = relay.as_ref().map_or(server, Relay::address);
+        let mut config = self.config(part.owner, part.client);
+        config.server = (part.client.transport, address);
+        config.lab = (part.reach != Reach::Drawer).then(|| self.stage.control().to_owned());
+        self.start(part.who, config, relay).await
+    }
+
+    /// A phone's app that was installed anew: the same device with new push tokens.
+    pub(super) async fn reinstalled(&self, phone: &Actor) -> Result<Actor> {
+        phone.phone.shutdown().await;
+        let mut config = phone.phone.config().clone();
+        config.tokens = lab::phone::Tokens::made_up(&config.service, config.generation);
+        self.start(phone.who, config, None).await
+    }
+
+    fn config(&self, owner: Person, client: &Client) -> PhoneConfig {
+        let server = (client.transport, self.stage.sip(client.transport));
+        let user = owner.number(self.number);
+        PhoneConfig {
+            display_name: owner.full_name().to_owned(),
+            client: client.app.to_owned(),
+            ca: Some(self.stage.ca().to_owned()),
+            device_api: Some(self.stage.device_api().to_owned()),
+            // A phone that is woken for nothing shall say so before the play gives up.
+            call_patience: self.stage.patience() * 3 / 4,
+            ..PhoneConfig::new(&user, dev::PASSWORD, DOMAIN, server, client.service())
+                .generation(client.generation)
+        }
+    }
+
+    async fn start(
+        &self,
+        who: &'static str,
+        config: PhoneConfig,
+        relay: Option<Relay>,
+    ) -> Result<Actor> {
+        let phone = Phone::start(config).await?;
+        let actor = Actor::new(self.stage.clone(), who, phone.clone(), relay);
+        self.stage.add(phone.clone());
+        self.cast().actors.push(actor.clone());
+        phone.register().await?;
+        Ok(actor)
+    }
+
+    /// The play begins: what happened before is not told.
+    pub(super) fn curtain(&self) {
+        let mut cast = self.cast();
+        for actor in &cast.actors {
+            actor.curtain();
+        }
+        cast.curtain = Some(super::now());
+    }
+
+    /// What happened since it was asked last, in order of time.
+    pub(super) fn news(&self) -> Vec<Step> {
+        let mut cast = self.cast();
+        let Some(curtain) = cast.curtain else {
+            return Vec::new();
+        };
+        let Cast {
+            actors,
+            told,
+            told_pushes,
+            ..
+        } = &mut *cast;
+        let mut news = Vec::new();
+        for (place, actor) in actors.iter().enumerate() {
+            let told = told.entry(place).or_default();
+            let mut seen = actor.seen();
+            seen.retain(|entry| entry.seq >= *told);
+            for entry in seen {
+                *told = entry.seq + 1;
+                let words = words::of_phone(&entry.event);
+                news.extend(words.map(|what| (entry.at, actor.who, what)));
+            }
+            for token in [actor.voip(), actor.message()] {
+                let told = told_pushes.entry(token.to_owned()).or_default();
+                for push in self.stage.pushes(token, *told) {
+                    *told = push.seq;
+                    news.push((push.time, words::cloud(&push), words::of_cloud(&push)));
+                }
+            }
+        }
+        news.retain(|(at, ..)| *at >= curtain);
+        // Within a millisecond the order of the cast is the order of causes: who calls, then whose phone rings.
+        news.sort_by_key(|(at, ..)| *at);
+        news.into_iter()
+            .map(|(at, who, what)| Step {
+                ms: u64::try_from(at.since(curtain).as_millis()).unwrap_or(u64::MAX),
+                who,
+                what,
+            })
+            .collect()
+    }
+
+    /// Everybody goes home.
+    pub(super) async fn end(&self) {
+        let actors = self.cast().actors.clone();
+        for actor in actors {
+            actor.leaves_lift();
+            actor.phone.shutdown().await;
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! What all plays share: the running system, seen from outside. Everything here goes the way that an operator or a phone
+//! goes (admin API, the lab's journal); nothing looks into the server.
+
+use super::programme::Client;
+use crate::{
+    config,
+    dev::{ADMIN_TOKEN, Dev},
+    roles::call::DeviceView,
+};
+use anyhow::{Context, Result, bail, ensure};
+use domain::{Mode, TraceEvent};
+use http::{Method, StatusCode};
+use lab::{
+    cloud::{CloudHandle, Fate, Filter, Record},
+    phone::{Phone, PhoneEvent},
+};
+use serde_json::{Value, json};
+use sip::Transport;
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Pause between two questions to the admin API by who waits for something there.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The server's timers that plays wait for.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Timers {
+    pub(super) ringing: config::Span,
+    pub(super) wake: config::Span,
+    pub(super) collapse: config::Span,
+}
+
+impl Timers {
+    pub(super) fn of(call: &config::Call) -> Self {
+        Self {
+            ringing: call.ringing_after,
+            wake: call.wake_timeout,
+            collapse: call.message_collapse,
+        }
+    }
+}
+
+/// See the module.
+pub(super) struct Stage {
+    clouds: CloudHandle,
+    control: String,
+    admin: String,
+    sip_tcp: SocketAddr,
+    sip_tls: SocketAddr,
+    timers: Timers,
+    patience: Duration,
+    /// Every phone that ever came on.
+    phones: Mutex<Vec<Phone>>,
+}
+
+impl Stage {
+    pub(super) fn new(dev: &Dev, timers: Timers, patience: Duration) -> Result<Self> {
+        let bound = dev.server.bound();
+        let first = |addresses: &[SocketAddr], key: &str| {
+            let address = addresses.first().copied();
+            address.with_context(|| format!("the demo needs listen.{key}"))
+        };
+        Ok(Self {
+            clouds: dev.clouds.handle(),
+            control: format!("http://{}", dev.clouds.addresses().control),
+            admin: format!("http://{}", first(&bound.admin, "admin")?),
+            sip_tcp: first(&bound.sip.tcp, "sip_tcp")?,
+            sip_tls: first(&bound.sip.tls, "sip_tls")?,
+            timers,
+            patience,
+            phones: Mutex::default(),
+        })
+    }
+
+    pub(super) fn timers(&self) -> Timers {
+        self.timers
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Where phones register over `transport`.
+    pub(super) fn sip(&self, transport: Transport) -> SocketAddr {
+        match transport {
+            Transport::Tls => self.sip_tls,
+            _ => self.sip_tcp,
+        }
+    }
+
+    /// Where phones get their pushes.
+    pub(super) fn control(&self) -> &str {
+        &self.control
+    }
+
+    /// The device API stands beside the admin API.
+    pub(super) fn device_api(&self) -> &str {
+        &self.admin
+    }
+
+    pub(super) fn ca(&self) -> &str {
+        self.clouds.ca_pem()
+    }
+
+    pub(super) fn add(&self, phone: Phone) {
+        self.phones().push(phone);
+    }
+
+    fn phones(&self) -> MutexGuard<'_, Vec<Phone>> {
+        self.phones.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the clouds were asked for a token from `after` on.
+    pub(super) fn pushes(&self, token: &str, after: u64) -> Vec<Record> {
+        self.clouds
+            .notifications(&Filter::token(token).after(after))
+    }
+
+    /// The first push of this kind to a token, waiting for it.
+    pub(super) async fn push(
+        &self,
+        token: &str,
+        wanted: &str,
+        patience: Duration,
+    ) -> Option<Record> {
+        let deadline = Instant::now() + patience;
+        let mut after = 0;
+        loop {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            let filter = Filter::token(token).after(after);
+            let records = self.clouds.wait_for(&filter, patience).await;
+            after = records.last()?.seq;
+            if let Some(found) = records.into_iter().find(|record| kind(record) == wanted) {
+                return Some(found);
+            }
+        }
+    }
+
+    /// The next push to a token after the one of this number, which may come so much later.
+    pub(super) async fn push_after(
+        &self,
+        token: &str,
+        seq: u64,
+        later: Duration,
+    ) -> Option<Record> {
+        let filter = Filter::token(token).after(seq);
+        let records = self.clouds.wait_for(&filter, later + self.patience).await;
+        records.into_iter().next()
+    }
+
+    /// From now on the cloud says that this token is dead.
+    pub(super) fn kill_token(&self, token: &str) -> Result<()> {
+        let fate = Fate {
+            status: 410,
+            reason: None,
+            count: None,
+            timestamp: None,
+        };
+        Ok(self.clouds.set_fate(token, fate)?)
+    }
+
+    /// Where calls for a user go that nobody takes.
+    pub(super) async fn set_forward(&self, user: &str, forward: &str) -> Result<()> {
+        let path = format!("/api/v1/users/{user}");
+        self.ask(Method::PUT, &path, Some(&json!({ "forward": forward })))
+            .await?;
+        Ok(())
+    }
+
+    /// A call's or a message's story as the server tells it.
+    pub(super) async fn story(&self, id: &str) -> Result<Vec<TraceEvent>> {
+        match self
+            .ask(Method::GET, &format!("/api/v1/traces/{id}"), None)
+            .await?
+        {
+            Some(story) => Ok(serde_json::from_value(story)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// A story, once it has come as far as `step`.
+    pub(super) async fn story_with(
+        &self,
+        id: &str,
+        step: domain::trace::Step,
+    ) -> Result<Vec<TraceEvent>> {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let story = self.story(id).await?;
+            if story.iter().any(|event| event.step == step) {
+                return Ok(story);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the server never says {}",
+                step.name()
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The device of this user with this token for calls, once the server knows of it what is `wanted`.
+    pub(super) async fn device(
+        &self,
+        user: &str,
+        token: &str,
+        what: &str,
+        wanted: impl Fn(&DeviceView) -> bool,
+    ) -> Result<DeviceView> {
+        let deadline = Instant::now() + self.patience;
+        let path = format!("/api/v1/devices?user={user}");
+        loop {
+            let devices = self.ask(Method::GET, &path, None).await?;
+            let devices: Vec<DeviceView> =
+                serde_json::from_value(devices.context("no list of devices")?)?;
+            let has_token = |view: &DeviceView| {
+                let voip = view.device.tokens.voip.as_ref();
+                voip.is_some_and(|voip| voip.value == token)
+            };
+            let known = devices
+                .into_iter()
+                .find(|view| has_token(view) && wanted(view));
+            if let Some(view) = known {
+                return Ok(view);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the server never thinks that the phone {what}"
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Returns when the server has seen that the phone's connection is gone.
+    pub(super) async fn asleep(&self, user: &str, token: &str) -> Result<()> {
+        self.device(user, token, "sleeps", |view| view.mode == Mode::Suspended)
+            .await?;
+        Ok(())
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Option<Value>> {
+        let url = format!("{}{path}", self.admin);
+        let (status, answer) = net::http::request(method, &url, Some(ADMIN_TOKEN), body).await?;
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !status.is_success() {
+            bail!("{url}: {status} {}", String::from_utf8_lossy(&answer));
+        }
+        Ok(Some(serde_json::from_slice(&answer).unwrap_or_default()))
+    }
+
+    /// Nothing that any play did may have hurt a phone or a cloud.
+    pub(super) fn verdict_of_platforms(&self) -> Result<String> {
+        let phones = self.phones().clone();
+        let complaint = |event: PhoneEvent| match event {
+            PhoneEvent::Killed { why } => Some(format!("killed: {why}")),
+            PhoneEvent::WokenForNothing { .. } => Some("woken for a call that never came".into()),
+            _ => None,
+        };
+        for phone in &phones {
+            let mut events = phone.events().into_iter();
+            if let Some(why) = events.find_map(|entry| complaint(entry.event)) {
+                bail!("{} of {}: {why}", phone.config().app(), phone.config().user);
+            }
+        }
+        let pushes = self.clouds.notifications(&Filter::default());
+        for push in &pushes {
+            if let Some(broken) = push.violations.first() {
+                bail!("a {} push: {broken}", kind(push));
+            }
+            let status = push.answer.as_ref().map(|answer| answer.status);
+            // 410 is what a dead token gets.
+            ensure!(
+                matches!(status, Some(200 | 410)),
+                "a {} push got {status:?}",
+                kind(push)
+            );
+        }
+        Ok(format!("{} phones, {} pushes", phones.len(), pushes.len()))
+    }
+}
+
+/// What a push is about, as its payload says in the clear: `call`, `message`, `missed_call`, `call_cancelled`.
+pub(super) fn kind(record: &Record) -> &str {
+    text(record, "kind")
+}
+
+/// How many messages wait, as the payload says.
+pub(super) fn unread(record: &Record) -> &str {
+    text(record, "unread")
+}
+
+/// APNs has our keys beside `aps`, FCM in `message.data`; all are strings.
+fn text<'a>(record: &'a Record, key: &str) -> &'a str {
+    let data = record
+        .payload
+        .pointer("/message/data")
+        .unwrap_or(&record.payload);
+    data.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Checks that a push went the right way for its client, and that nobody but the phone can read who it is about.
+pub(super) fn check_push(record: &Record, client: &Client, personal: &[&str]) -> Result<()> {
+    let right = client.way_of(kind(record));
+    let seen = (
+        record.topic.as_deref(),
+        record.push_type.as_deref(),
+        record.project.as_deref(),
+        record.priority.as_deref().map(str::to_lowercase),
+    );
+    let expected = (
+        right.topic.as_deref(),
+        right.push_type,
+        right.project,
+        Some(right.priority.to_owned()),
+    );
+    ensure!(
+        seen == expected,
+        "the {} push went another way: {seen:?}",
+        kind(record)
+    );
+    ensure!(
+        right.expiration.is_none() || record.expiration.as_deref() == right.expiration,
+        "the {} push may be kept by the cloud",
+        kind(record)
+    );
+    ensure!(record.accepted(), "the cloud refused the push");
+    let payload = record.payload.to_string();
+    for word in personal {
+        ensure!(
+            !payload.contains(word),
+            "{word:?} stands in the push in the clear"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! The demo's rows can fail: each rule that is taken away in the behaviour table is missed by the rows that it is for, and
+//! by no others.
+
+use domain::{Behaviour, Mode, behaviour::Happening};
+use reveille::{
+    config::{Config, Span},
+    demo::{Demo, Pace, Report},
+    dev,
+};
+use std::{collections::BTreeSet, process::Command, time::Duration};
+use tokio::sync::mpsc;
+
+const CLIENTS: [&str; 6] = [
+    "Jabber iOS 12",
+    "Jabber iOS 13+",
+    "Jabber Android",
+    "Webex iOS 12",
+    "Webex iOS 13+",
+    "Webex Android",
+];
+const SITUATIONS: [&str; 4] = [
+    "foreground call",
+    "foreground message",
+    "suspended call",
+    "suspended message",
+];
+/// Rules that need the push of a call to wake a phone.
+const RULES_OF_WAKING: [&str; 6] = [
+    "No phone answers yet",
+    "No phone wakes",
+    "No phone wakes, with a forward",
+    "The provider says: token dead",
+    "Answered on another device",
+    "The caller gives up",
+];
+const OTHER_RULES: [&str; 2] = ["A burst of messages", "The platforms' own rules"];
+
+/// Shorter than the product's, and still apart by more than a busy machine is late.
+const RINGING_AFTER: &str = "1s";
+const WAKE_TIMEOUT: &str = "4s";
+const MESSAGE_COLLAPSE: &str = "2s";
+
+fn config() -> Config {
+    let span = |text: &str| text.parse::<Span>().unwrap();
+    let mut config = dev::on_free_ports();
+    config.call.ringing_after = span(RINGING_AFTER);
+    config.call.wake_timeout = span(WAKE_TIMEOUT);
+    config.call.message_collapse = span(MESSAGE_COLLAPSE);
+    config
+}
+
+async fn played_by(behaviour: Behaviour) -> Report {
+    let pace = Pace {
+        at_once: 8,
+        patience: Duration::from_secs(6),
+    };
+    let demo = Demo::start(config(), behaviour, pace).await.unwrap();
+    // Nobody listens: the report says it all.
+    let report = demo.play(mpsc::channel(1).0).await;
+    demo.shutdown().await;
+    report
+}
+
+fn failed(report: &Report) -> BTreeSet<String> {
+    let failed = report.rows.iter().filter(|row| !row.ok);
+    failed.map(|row| row.name.to_string()).collect()
+}
+
+/// The rows of all clients in these situations.
+fn rows_of(situations: &[&str]) -> BTreeSet<String> {
+    let of_client = |client| {
+        situations
+            .iter()
+            .map(move |situation| format!("{client}: {situation}"))
+    };
+    CLIENTS.iter().flat_map(of_client).collect()
+}
+
+fn rules(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// What went wrong, for whoever has to mend it.
+fn story(report: &Report) -> String {
+    serde_json::to_string_pretty(report).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_is_ok() {
+    let report = played_by(Behaviour::default()).await;
+    assert_eq!(failed(&report), BTreeSet::new(), "{}", story(&report));
+    assert!(report.ok);
+    let played: BTreeSet<_> = report.rows.iter().map(|row| row.name.to_string()).collect();
+    let all = &(&rows_of(&SITUATIONS) | &rules(&RULES_OF_WAKING)) | &rules(&OTHER_RULES);
+    assert_eq!(played, all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_push_of_a_call_nobody_is_woken() {
+    let no_push = Behaviour::default().with(Mode::Suspended, Happening::Call, |rule| {
+        rule.push = false;
+    });
+    let report = played_by(no_push).await;
+    let missed = &rows_of(&["suspended call"]) | &rules(&RULES_OF_WAKING);
+    assert_eq!(failed(&report), missed, "{}", story(&report));
+    assert!(!report.ok);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_pushed_in_the_foreground_is_noticed() {
+    let pushed = Behaviour::default().with(Mode::Foreground, Happening::Message, |rule| {
+        rule.push = true;
+    });
+    let report = played_by(pushed).await;
+    let missed = rows_of(&["foreground message"]);
+    assert_eq!(failed(&report), missed, "{}", story(&report));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_late_fork_phones_are_woken_for_nothing() {
+    let no_fork = Behaviour::default().with(Mode::Suspended, Happening::Call, |rule| {
+        rule.keep = false;
+    });
+    let report = played_by(no_fork).await;
+    let (failed, story) = (failed(&report), story(&report));
+    assert!(failed.is_superset(&rows_of(&["suspended call"])), "{story}");
+    // iOS kills an app whose pushed call never comes.
+    assert!(failed.contains("The platforms' own rules"), "{story}");
+    let untouched = rows_of(&["foreground call", "foreground message", "suspended message"]);
+    assert!(failed.is_disjoint(&untouched), "{story}");
+}
+
+#[test]
+fn for_machines_it_prints_one_document() {
+    let output = Command::new(env!("CARGO_BIN_EXE_reveille"))
+        .args(["demo", "--json"])
+        .env("REVEILLE_CALL__RINGING_AFTER", RINGING_AFTER)
+        .env("REVEILLE_CALL__WAKE_TIMEOUT", WAKE_TIMEOUT)
+        .env("REVEILLE_CALL__MESSAGE_COLLAPSE", MESSAGE_COLLAPSE)
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["ok"], true, "{report:#}");
+    assert!(output.status.success());
+    let rows = report["rows"].as_array().unwrap();
+    let tables = CLIENTS.len() * SITUATIONS.len();
+    assert_eq!(
+        rows.len(),
+        tables + RULES_OF_WAKING.len() + OTHER_RULES.len()
+    );
+    for row in rows {
+        for key in ["name", "expected", "seen"] {
+            let text = row[key].as_str().unwrap_or_default();
+            assert!(!text.is_empty(), "{key} of {row}");
+        }
+    }
+    let is_call = |row: &&serde_json::Value| row["name"] == "Webex iOS 13+: suspended call";
+    let steps = rows.iter().find(is_call).unwrap()["steps"]
+        .as_array()
+        .unwrap();
+    assert!(steps.iter().any(|step| step["who"] == "Apple"), "{steps:?}");
+}
