@@ -2,7 +2,9 @@
 //! The process is killed when the value goes; nothing else on the machine is ever signalled.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -161,6 +163,18 @@ impl Process {
         lines.0[from..].join("\n")
     }
 
+    /// Keeps everything said for whoever looks into a failed test, and says where.
+    fn keep_output(&self) -> String {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/e2e");
+        let name = self.name.replace(' ', "-");
+        let file = folder.join(format!("{name}-{}.log", self.child.id()));
+        let kept = fs::create_dir_all(&folder).and_then(|()| fs::write(&file, self.output()));
+        kept.map_or_else(
+            |error| format!("not kept, {error}"),
+            |()| file.display().to_string(),
+        )
+    }
+
     /// Ends it at once, as a phone's system ends a suspended app or a power cut ends a server: it says goodbye to nobody.
     pub fn kill(&mut self) {
         // An error means that it has ended already.
@@ -199,7 +213,12 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
         if thread::panicking() {
-            eprintln!("---- {} said last:\n{}\n----", self.name, self.tail());
+            let kept = self.keep_output();
+            eprintln!(
+                "---- {} said last (all of it: {kept}):\n{}\n----",
+                self.name,
+                self.tail()
+            );
         }
     }
 }
