@@ -1,7 +1,8 @@
 //! The wake under virtual time: one small world a test, told by [`World`].
 
 use super::*;
-use crate::Timestamp;
+use crate::{Mode, Timestamp, behaviour::Happening};
+use std::time::Duration;
 
 const IOS: PlatformRules = PlatformRules {
     cancel_push: false,
@@ -69,13 +70,8 @@ impl World {
         self.effects.clear();
         while let Some(next) = self.wake.next_timeout().filter(|next| *next <= until) {
             self.effects.extend(self.wake.timeout(next));
-            assert!(
-                self.wake.next_timeout() != Some(next) || self.wake.is_finished(),
-                "a timeout that comes again at once"
-            );
-            if self.wake.is_finished() {
-                break;
-            }
+            let later = self.wake.next_timeout().is_none_or(|after| after > next);
+            assert!(later, "a timeout that comes again at once");
         }
         self
     }
@@ -399,6 +395,102 @@ fn a_phone_that_comes_back_at_the_same_address_gets_the_same_invite_once_more() 
             },
         )
         .assert(&[]);
+}
+
+#[test]
+fn a_silent_contact_beside_a_ringing_phone_costs_nothing() {
+    let mut world = World::call(vec![
+        no_push("unplugged", Mode::Unknown),
+        no_push("desk", Mode::Unknown),
+    ]);
+    world.rings(100, "desk").pass(12_000).assert(&[]);
+    world
+        .at(12_500, Input::Answered(id("desk")))
+        .assert(&[Effect::Ended(Verdict::Answered)]);
+}
+
+#[test]
+fn a_call_that_is_over_for_all_devices_has_no_clock_left() {
+    let mut world = World::call(vec![candidate("a", Mode::Suspended, ANDROID)]);
+    world.accepted(10, "a").pass(13_000);
+    assert_eq!(world.wake.next_timeout(), None);
+    assert!(world.wake.is_finished());
+}
+
+#[test]
+fn a_device_that_is_busy_is_busy_though_it_never_rang() {
+    let mut world = World::call(vec![no_push("a", Mode::Foreground)]);
+    world.fails(20, "a", Failure::Declined).assert(&[
+        Effect::CancelAll,
+        Effect::Ended(Verdict::Declined),
+        Effect::GiveUp,
+    ]);
+}
+
+#[test]
+fn a_phone_that_rang_and_vanished_missed_the_call() {
+    let mut world = World::call(vec![no_push("a", Mode::Foreground)]);
+    world.rings(20, "a");
+    world.fails(900, "a", Failure::Unreachable).assert(&[
+        Effect::CancelAll,
+        Effect::PushMissed(id("a")),
+        Effect::Ended(Verdict::Unreachable),
+        Effect::GiveUp,
+    ]);
+}
+
+#[test]
+fn an_iphone_that_was_pushed_and_waited_for_its_turn_sees_the_end_at_once() {
+    let mut iphone = candidate("iphone", Mode::Foreground, IOS);
+    iphone.q = 500;
+    let mut world = World::call(vec![no_push("desk", Mode::Foreground), iphone]);
+    world.accepted(10, "iphone").rings(20, "desk");
+    world.at(900, Input::Answered(id("desk"))).assert(&[
+        Effect::ShowEnded(id("iphone")),
+        Effect::Ended(Verdict::Answered),
+    ]);
+    assert!(world.wake.is_finished());
+}
+
+#[test]
+fn an_iphone_that_woke_and_vanished_again_still_sees_the_end() {
+    let mut world = World::call(vec![candidate("a", Mode::Suspended, IOS)]);
+    world.accepted(10, "a").returns(900, "a");
+    world.fails(950, "a", Failure::Unreachable).assert(&[]);
+    world.at(1500, Input::CallerCancelled).assert(&[
+        Effect::CancelAll,
+        Effect::PushMissed(id("a")),
+        Effect::Ended(Verdict::Cancelled),
+    ]);
+    world
+        .returns(2500, "a")
+        .assert(&[Effect::ShowEnded(id("a"))]);
+}
+
+#[test]
+fn a_preferred_contact_that_says_nothing_holds_the_others_up_for_two_seconds_only() {
+    let mut second = no_push("second", Mode::Unknown);
+    second.q = 500;
+    let mut world = World::call(vec![no_push("first", Mode::Unknown), second]);
+    world.assert(&[Effect::Fork(id("first"))]);
+    world.pass(1999).assert(&[]);
+    world.pass(2000).assert(&[Effect::Fork(id("second"))]);
+}
+
+#[test]
+fn the_story_says_from_whom_the_call_was_taken() {
+    let mut world = World::call(vec![
+        no_push("desk", Mode::Foreground),
+        no_push("tablet", Mode::Foreground),
+    ]);
+    world.rings(20, "desk").rings(30, "tablet");
+    world.at(900, Input::Answered(id("desk")));
+    let taken = Effect::Trace(
+        Step::DeviceCancelled,
+        Some(id("tablet")),
+        "answered".to_owned(),
+    );
+    assert!(world.effects.contains(&taken), "{:?}", world.effects);
 }
 
 #[test]
