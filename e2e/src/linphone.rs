@@ -179,12 +179,13 @@ impl Linphone {
         self.expect("to LinphoneCallReleased", within);
     }
 
-    /// How many times a text was in a MESSAGE that came in. Its debug output quotes each as it is parsed.
+    /// How many times a text was in a MESSAGE that came in. Its debug output quotes what it reads; what came in the same
+    /// read follows the body without a line end.
     pub fn times_received(&mut self, text: &str) -> usize {
         self.process()
             .output()
             .lines()
-            .filter(|line| line.trim() == text)
+            .filter(|line| line.trim().starts_with(text))
             .count()
     }
 
