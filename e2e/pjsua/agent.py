@@ -14,7 +14,9 @@ USER, PASSWORD, PROXY, PORT, TRANSPORT = sys.argv[1:]
 
 
 def tell(*words):
-    print(*words, flush=True)
+    # In one write: PJSIP logs into the same pipe from threads of its own.
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 class Call(pj.Call):
