@@ -208,7 +208,23 @@ impl Endpoint {
         }
     }
 
-    /// The same with a response made by the owner ([`Endpoint::response_to`]): a 302 with its Contact, say.
+    /// Ends the context with the best response that there was (§16.7), or 480: what is pending is cancelled, with
+    /// `reason` as the value of the Reason header field. A branch that has said something provisional is waited for; one
+    /// that never said a word is not. Held or not, no effect once the caller has a final response.
+    pub fn finish_best(&mut self, now: Instant, context: ContextId, reason: &str) {
+        let open = |known: &&mut Context| known.done.is_none();
+        let Some(known) = self.contexts.get_mut(context.0).filter(open) else {
+            return;
+        };
+        known.ending.get_or_insert(Ending {
+            by_caller: false,
+            reason: Some(reason.to_owned()),
+        });
+        self.cancel_pending(now, context.0, None, Some(reason));
+        self.settle(now, context.0);
+    }
+
+    /// The same as [`Endpoint::finish`] with a response made by the owner ([`Endpoint::response_to`]): a 302 with its Contact, say.
     pub fn finish_with(
         &mut self,
         now: Instant,

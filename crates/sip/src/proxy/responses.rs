@@ -187,6 +187,8 @@ impl Endpoint {
                     .finals()
                     .filter(|(status, _)| known.invite || *status != 408),
             )
+            // Nobody said anything.
+            .or(known.invite.then_some(Best::Status(480)))
         };
         let response = match &best {
             Some(Best::Response(response)) => Some(upstream(response)),

@@ -264,3 +264,27 @@ fn call_that_its_owner_forgot_is_let_go_of() {
     assert_eq!(world.seen("caller")[0], "480");
     world.ends_clean();
 }
+
+#[test]
+fn the_owner_ends_a_held_call_with_what_a_phone_said_and_does_not_wait_for_a_silent_one() {
+    let mut world = World::new();
+    let context = world.call();
+    world.hold(context, true);
+    world.fork(context, "phone");
+    world.fork(context, "desk");
+    let invite = world.next("phone");
+    world.answer("phone", &invite, 486);
+    assert_eq!(world.seen("caller"), ["100"]);
+    world.owner(|proxy, now| proxy.finish_best(now, context, "SIP;cause=487"));
+    assert_eq!(world.seen("caller"), ["486"]);
+}
+
+#[test]
+fn the_owner_ends_a_held_call_on_which_nobody_said_anything_with_480() {
+    let mut world = World::new();
+    let context = world.call();
+    world.hold(context, true);
+    world.fork(context, "phone");
+    world.owner(|proxy, now| proxy.finish_best(now, context, "SIP;cause=487"));
+    assert_eq!(world.seen("caller"), ["100", "480"]);
+}

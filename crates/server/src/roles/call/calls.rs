@@ -1,7 +1,14 @@
-//! Calls: each has its wake in the domain and its response context in the SIP endpoint; what the one decides, the other
+//! Calls: each has its wakes in the domain and its response context in the SIP endpoint; what the one decides, the other
 //! does.
 
-use super::{CallRole, auth::Sender, dialog::Initiator, location::Place, request::not_urgent};
+use super::{
+    CallRole,
+    auth::Sender,
+    call_table::{Call, Fallback},
+    dialog::Initiator,
+    location::Place,
+    request::not_urgent,
+};
 use domain::{
     Address, DeviceId, Generation, Platform, TrackingId,
     behaviour::Happening,
@@ -9,110 +16,21 @@ use domain::{
     wake::{Candidate, Effect, Failure, Input, PlatformRules, Pushable, Stage, Verdict, Wake},
 };
 use sip::{
-    Flow, HeaderName, Message, Transport, Uri,
-    endpoint::{BranchId, ContextId, ServerTxn, Target},
+    Flow, HeaderName, Message,
+    endpoint::{BranchId, ContextId, ServerTxn},
 };
-use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
-    net::SocketAddr,
-    time::Instant,
-};
+use std::{collections::VecDeque, time::Instant};
 
 /// RFC 3326: why a branch is cancelled that nobody answered.
-const NOT_ANSWERED: &str = "SIP;cause=487;text=\"Request Terminated\"";
-
-/// A call that waits to be answered, or whose end some device has yet to be shown.
-pub(super) struct Call {
-    pub(super) tracking: TrackingId,
-    /// The call's own id.
-    pub(super) id: String,
-    pub(super) caller: Initiator,
-    /// As the caller calls themselves, for what is sealed.
-    pub(super) caller_name: String,
-    pub(super) caller_number: String,
-    pub(super) received: Instant,
-    callee: Address,
-    wake: Wake,
-    branches: HashMap<BranchId, DeviceId>,
-    /// The branch by which each device has the call now.
-    current: HashMap<DeviceId, BranchId>,
-    /// It was sent on to the fallback of the user whom it was for.
-    forwarded: bool,
-    /// The caller has the final answer.
-    done: bool,
-    timeout: Option<Instant>,
-}
-
-/// All of them.
-#[derive(Default)]
-pub(super) struct Calls {
-    by_context: HashMap<ContextId, Call>,
-    by_callee: HashMap<Address, Vec<ContextId>>,
-    timeouts: BTreeSet<(Instant, ContextId)>,
-}
-
-impl Calls {
-    pub(super) fn get(&self, context: ContextId) -> Option<&Call> {
-        self.by_context.get(&context)
-    }
-
-    /// Calls that look for somebody to answer them, and those that linger.
-    pub(super) fn waiting(&self) -> usize {
-        self.by_context.len()
-    }
-
-    pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.timeouts.first().map(|(at, _)| *at)
-    }
-
-    fn insert(&mut self, context: ContextId, call: Call) {
-        self.by_callee
-            .entry(call.callee.clone())
-            .or_default()
-            .push(context);
-        self.by_context.insert(context, call);
-    }
-
-    fn remove(&mut self, context: ContextId) -> Option<Call> {
-        let call = self.by_context.remove(&context)?;
-        if let Some(at) = call.timeout {
-            self.timeouts.remove(&(at, context));
-        }
-        self.unlist(&call.callee, context);
-        Some(call)
-    }
-
-    fn unlist(&mut self, callee: &Address, context: ContextId) {
-        if let Some(contexts) = self.by_callee.get_mut(callee) {
-            contexts.retain(|known| *known != context);
-            if contexts.is_empty() {
-                self.by_callee.remove(callee);
-            }
-        }
-    }
-
-    /// The call is for another user now.
-    fn readdress(&mut self, context: ContextId, callee: Address) {
-        let Some(call) = self.by_context.get_mut(&context) else {
-            return;
-        };
-        let before = std::mem::replace(&mut call.callee, callee.clone());
-        self.unlist(&before, context);
-        self.by_callee.entry(callee).or_default().push(context);
-    }
-
-    /// Notes when the wake wants to be called again.
-    fn reschedule(&mut self, context: ContextId) {
-        let Some(call) = self.by_context.get_mut(&context) else {
-            return;
-        };
-        if let Some(at) = call.timeout {
-            self.timeouts.remove(&(at, context));
-        }
-        call.timeout = call.wake.next_timeout();
-        self.timeouts.extend(call.timeout.map(|at| (at, context)));
-    }
-}
+pub(super) const NOT_ANSWERED: &str = "SIP;cause=487;text=\"Request Terminated\"";
+/// RFC 3326: why a branch is cancelled whose call another device took (`behaviour.md` 5.7).
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+/// RFC 3326: why a branch is cancelled whose call was turned down on another device.
+const DECLINED: &str = "SIP;cause=603;text=\"Decline\"";
+/// Answers by which a proxy on the way says that it cannot reach the device (RFC 3261 §21, RFC 5626 §11.5).
+const NOT_THERE: [u16; 4] = [408, 430, 480, 503];
+/// Most characters of a caller's name or address that go into a push.
+const CALLER: usize = 128;
 
 impl CallRole {
     pub(super) fn invite(
@@ -123,7 +41,7 @@ impl CallRole {
         callee: &Address,
         sender: &Sender,
     ) {
-        if self.calls.waiting() >= self.settings.held_calls {
+        if self.calls.len() >= self.settings.held_calls {
             tracing::warn!(
                 limit = self.settings.held_calls,
                 "limits.held_calls is reached: a call is refused"
@@ -134,45 +52,24 @@ impl CallRole {
             return;
         };
         self.endpoint.hold(self.now.instant, context, true);
-        let call_id = request.call_id().unwrap_or_default().to_owned();
-        let wakes_nobody = if request.has(HeaderName::Other("Replaces")) {
-            Some("an INVITE with Replaces rings where the call is already")
-        } else if not_urgent(request) {
-            Some("not urgent")
-        } else {
-            None
-        };
-        let call = Call {
-            tracking: TrackingId(super::ids::fresh()),
-            id: call_id.clone(),
-            caller: Initiator::of(request, flow),
-            caller_name: self.display_name(request, sender),
-            caller_number: sender.name().to_owned(),
-            received: self.now.instant,
-            callee: callee.clone(),
-            wake: Wake::start(
-                self.now.instant,
-                Vec::new(),
-                &self.settings.behaviour,
-                self.settings.wake,
-            )
-            .0,
-            branches: HashMap::new(),
-            current: HashMap::new(),
-            forwarded: false,
-            done: false,
-            timeout: None,
-        };
+        let id = request.call_id().unwrap_or_default().to_owned();
+        let tracking = TrackingId(super::ids::fresh());
         self.notes.push(domain::Change::Trace(domain::TraceEvent {
-            tracking: call.tracking.clone(),
+            tracking: tracking.clone(),
             at: self.now.wall,
             step: Step::CallReceived,
-            alias: Some(call_id),
+            alias: Some(id.clone()),
             device: None,
             detail: format!("from {} to {callee}", sender.name()),
         }));
+        let short = |text: &str| text.chars().take(CALLER).collect();
+        let caller = Initiator::of(request, flow);
+        let mut call = Call::new(tracking, id, caller, self.now.instant);
+        call.caller_name = short(&self.display_name(request, sender));
+        call.caller_number = short(sender.name());
+        call.wakes_nobody = wakes_nobody(request);
         self.calls.insert(context, call);
-        self.wake(context, callee, wakes_nobody);
+        self.wake(context, callee);
     }
 
     /// The name that a request's sender goes by: their own word, else that of their account.
@@ -194,7 +91,10 @@ impl CallRole {
     }
 
     /// Starts the wake of a user's devices for a call.
-    fn wake(&mut self, context: ContextId, callee: &Address, wakes_nobody: Option<&str>) {
+    pub(super) fn wake(&mut self, context: ContextId, callee: &Address) {
+        let Some(call) = self.calls.get(context) else {
+            return;
+        };
         let candidates = self
             .location
             .places_of(callee)
@@ -203,7 +103,7 @@ impl CallRole {
                 device: place.device.id.clone(),
                 mode: place.mode(),
                 q: place.device.binding.as_ref().map_or(0, |binding| binding.q),
-                push: match wakes_nobody {
+                push: match call.wakes_nobody {
                     Some(why) => Pushable::No(why.to_owned()),
                     None => self.pushable(place, Happening::Call),
                 },
@@ -215,9 +115,7 @@ impl CallRole {
             &self.settings.behaviour,
             self.settings.wake,
         );
-        if let Some(call) = self.calls.by_context.get_mut(&context) {
-            call.wake = wake;
-        }
+        self.calls.add_wake(context, callee.clone(), wake);
         self.perform(context, effects);
     }
 
@@ -247,63 +145,50 @@ impl CallRole {
         }
     }
 
-    pub(super) fn step(&mut self, context: ContextId, input: Input) {
-        let Some(call) = self.calls.by_context.get_mut(&context) else {
-            return;
-        };
-        let effects = call.wake.step(self.now.instant, input);
-        self.perform(context, effects);
+    pub(super) fn step(&mut self, context: ContextId, input: &Input) {
+        if let Some(call) = self.calls.get_mut(context) {
+            let effects = call.step(self.now.instant, input);
+            self.perform(context, effects);
+        }
     }
 
-    /// Does what the wake says, and what follows from that.
+    /// Does what the wakes say, and what follows from that.
     fn perform(&mut self, context: ContextId, effects: Vec<Effect>) {
+        let now = self.now.instant;
         let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
-            let Some(tracking) = self.calls.get(context).map(|call| call.tracking.clone()) else {
-                return;
-            };
             match effect {
                 Effect::Fork(device) => {
                     if let Err(why) = self.fork(context, &device)
-                        && let Some(call) = self.calls.by_context.get_mut(&context)
+                        && let Some(call) = self.calls.get_mut(context)
                     {
+                        let failure = Failure::Unreachable;
                         let failed = Input::Failed {
                             device,
                             why,
-                            failure: Failure::Unreachable,
+                            failure,
                         };
-                        effects.extend(call.wake.step(self.now.instant, failed));
+                        effects.extend(call.step(now, &failed));
                     }
                 }
                 Effect::Repeat(device) => {
-                    if let Some(branch) = self
-                        .calls
-                        .get(context)
-                        .and_then(|call| call.current.get(&device))
-                    {
-                        self.endpoint.repeat_branch(self.now.instant, *branch);
+                    let call = self.calls.get(context);
+                    if let Some(branch) = call.and_then(|call| call.current.get(&device)) {
+                        self.endpoint.repeat_branch(now, *branch);
                     }
                 }
                 Effect::Push(device) => self.push_call(context, &device),
-                Effect::Ring => self
-                    .endpoint
-                    .provisional(self.now.instant, context, 180, ""),
-                Effect::CancelAll => self.endpoint.cancel_branches(
-                    self.now.instant,
-                    context,
-                    None,
-                    Some(NOT_ANSWERED),
-                ),
+                Effect::Ring => self.endpoint.provisional(now, context, 180, ""),
+                Effect::CancelAll => {
+                    self.endpoint
+                        .cancel_branches(now, context, None, Some(NOT_ANSWERED));
+                }
                 Effect::GiveUp => self.give_up(context),
                 Effect::PushCancelled(device) => self.push_cancelled(context, &device),
                 Effect::PushMissed(device) => self.push_missed(context, &device),
-                Effect::ShowEnded(device) => {
-                    if let Err(why) = self.fork(context, &device) {
-                        tracing::warn!(%device, why, "the end of a call could not be shown");
-                    }
-                }
+                Effect::ShowEnded(device) => self.show_ended(context, &device),
                 Effect::Trace(step, device, detail) => {
-                    self.trace(&tracking, step, device.as_ref(), detail);
+                    self.trace_call(context, step, device.as_ref(), detail);
                 }
                 Effect::Measured(stage, took) => {
                     let stage = match stage {
@@ -319,8 +204,38 @@ impl CallRole {
         self.let_go_if_finished(context);
     }
 
+    pub(super) fn trace_call(
+        &mut self,
+        context: ContextId,
+        step: Step,
+        device: Option<&DeviceId>,
+        detail: impl Into<String>,
+    ) {
+        if let Some(tracking) = self.calls.get(context).map(|call| call.tracking.clone()) {
+            self.trace(&tracking, step, device, detail);
+        }
+    }
+
+    /// A device that was pushed gets the call and, as soon as it says a word, its end.
+    fn show_ended(&mut self, context: ContextId, device: &DeviceId) {
+        let verdict = self.calls.get(context).and_then(Call::verdict);
+        let reason = match verdict {
+            Some(Verdict::Answered) => ELSEWHERE,
+            Some(Verdict::Declined) => DECLINED,
+            _ => NOT_ANSWERED,
+        };
+        match self.fork(context, device) {
+            Ok(branch) => {
+                let now = self.now.instant;
+                self.endpoint.cancel_branch(now, branch, Some(reason));
+            }
+            Err(why) => tracing::warn!(%device, why, "the end of a call could not be shown"),
+        }
+    }
+
     /// Sends the call to the device's present contact. A branch to its earlier one is given up.
-    fn fork(&mut self, context: ContextId, device: &DeviceId) -> Result<(), String> {
+    fn fork(&mut self, context: ContextId, device: &DeviceId) -> Result<BranchId, String> {
+        let now = self.now.instant;
         let caller = self
             .calls
             .get(context)
@@ -333,27 +248,22 @@ impl CallRole {
             .ok_or("no connection")?;
         let branch = self
             .endpoint
-            .fork(self.now.instant, context, &target)
+            .fork(now, context, &target)
             .map_err(|error| error.to_string())?;
-        if let Some(call) = self.calls.by_context.get_mut(&context) {
+        if let Some(call) = self.calls.get_mut(context) {
             call.branches.insert(branch, device.clone());
             if let Some(before) = call.current.insert(device.clone(), branch) {
                 call.branches.remove(&before);
-                self.endpoint.cancel_branch(self.now.instant, before, None);
+                self.endpoint.cancel_branch(now, before, None);
             }
         }
-        Ok(())
+        Ok(branch)
     }
 
     pub(super) fn branch_provisional(&mut self, context: ContextId, branch: BranchId, status: u16) {
         if let Some(device) = self.device_of_branch(context, branch) {
-            self.step(
-                context,
-                Input::Progress {
-                    device,
-                    ringing: status == 180 || status == 183,
-                },
-            );
+            let ringing = matches!(status, 180 | 183);
+            self.step(context, &Input::Progress { device, ringing });
         }
     }
 
@@ -364,79 +274,82 @@ impl CallRole {
         status: u16,
         response: Option<&Message>,
     ) {
+        if status < 300 {
+            return;
+        }
         let Some(device) = self.device_of_branch(context, branch) else {
+            let fallback = self.calls.get(context).map(|call| call.fallback);
+            if fallback == Some(Fallback::Called(branch)) {
+                self.answer_with_best(context);
+            }
             return;
         };
         let (why, failure) = match (status, response) {
-            (200..=299, _) => return,
             (_, None) => (format!("no answer ({status})"), Failure::Unreachable),
             (600.., Some(_)) => (format!("declined ({status})"), Failure::DeclinedEverywhere),
             (_, Some(response)) => {
-                let reason = String::from_utf8_lossy(response.reason()).into_owned();
-                (format!("{status} {reason}"), Failure::Declined)
+                let reason = String::from_utf8_lossy(response.reason());
+                let why = format!("{status} {reason}");
+                if NOT_THERE.contains(&status) && self.is_behind_a_proxy(&device) {
+                    (why, Failure::Unreachable)
+                } else {
+                    (why, Failure::Declined)
+                }
             }
         };
-        self.step(
-            context,
-            Input::Failed {
-                device,
-                why,
-                failure,
-            },
-        );
+        let failed = Input::Failed {
+            device,
+            why,
+            failure,
+        };
+        self.step(context, &failed);
+    }
+
+    /// Whether somebody else may speak for the device (RFC 3327).
+    fn is_behind_a_proxy(&self, device: &DeviceId) -> bool {
+        let binding = self
+            .location
+            .place(device)
+            .and_then(|place| place.device.binding.as_ref());
+        binding.is_some_and(|binding| !binding.path.is_empty())
     }
 
     pub(super) fn context_answered(&mut self, context: ContextId, branch: BranchId) {
-        if let Some(device) = self.device_of_branch(context, branch) {
-            self.step(context, Input::Answered(device));
-        } else {
-            self.step(context, Input::Over);
-        }
+        let answered = self.device_of_branch(context, branch).map(Input::Answered);
+        self.step(context, &answered.unwrap_or(Input::Over));
     }
 
     pub(super) fn context_done(&mut self, context: ContextId, status: u16) {
-        let Some(call) = self.calls.by_context.get_mut(&context) else {
-            return;
-        };
-        call.done = true;
-        let tracking = call.tracking.clone();
+        if let Some(call) = self.calls.get_mut(context) {
+            call.done = true;
+        }
         let step = if status < 300 {
             Step::CallConnected
         } else {
             Step::CallFailed
         };
-        self.trace(&tracking, step, None, format!("the caller got {status}"));
-        self.step(context, Input::Over);
+        self.trace_call(context, step, None, format!("the caller got {status}"));
+        self.step(context, &Input::Over);
     }
 
     pub(super) fn caller_cancelled(&mut self, context: ContextId) {
-        self.step(context, Input::CallerCancelled);
+        self.step(context, &Input::CallerCancelled);
     }
 
     /// A device is back, by a word that came in at `since`: every call for its user hears of it.
     pub(super) fn calls_of_returned(&mut self, device: &DeviceId, fresh: bool, since: Instant) {
-        let Some(user) = self
-            .location
-            .place(device)
-            .map(|place| place.device.user.clone())
-        else {
+        let Some(place) = self.location.place(device) else {
             return;
         };
-        for context in self.calls.by_callee.get(&user).cloned().unwrap_or_default() {
-            let branch = |calls: &Calls| {
-                calls
-                    .get(context)
-                    .and_then(|call| call.current.get(device).copied())
+        for context in self.calls.of(&place.device.user) {
+            let before = self.branch_of(context, device);
+            let device = device.clone();
+            let returned = Input::Returned {
+                device: device.clone(),
+                fresh,
             };
-            let before = branch(&self.calls);
-            self.step(
-                context,
-                Input::Returned {
-                    device: device.clone(),
-                    fresh,
-                },
-            );
-            if branch(&self.calls) != before {
+            self.step(context, &returned);
+            if self.branch_of(context, &device) != before {
                 self.metrics
                     .wake_stage("register_to_invite", self.now.instant - since);
             }
@@ -444,131 +357,8 @@ impl CallRole {
     }
 
     pub(super) fn call_timeouts(&mut self) {
-        while let Some((at, context)) = self
-            .calls
-            .timeouts
-            .first()
-            .copied()
-            .filter(|(at, _)| *at <= self.now.instant)
-        {
-            self.calls.timeouts.remove(&(at, context));
-            let Some(call) = self.calls.by_context.get_mut(&context) else {
-                continue;
-            };
-            call.timeout = None;
-            let effects = call.wake.timeout(self.now.instant);
+        while let Some((context, effects)) = self.calls.due(self.now.instant) {
             self.perform(context, effects);
-        }
-    }
-
-    /// Nobody will answer: the call goes to the fallback, once; else the caller gets the best answer that there was.
-    fn give_up(&mut self, context: ContextId) {
-        let Some(call) = self.calls.by_context.get_mut(&context) else {
-            return;
-        };
-        let tracking = call.tracking.clone();
-        let first = !std::mem::replace(&mut call.forwarded, true);
-        let forward = self
-            .location
-            .user(&call.callee)
-            .and_then(|user| user.forward.clone());
-        let Some(fallback) = forward
-            .or_else(|| self.settings.fallback.clone())
-            .filter(|_| first)
-        else {
-            return self.answer_unreached(context);
-        };
-        self.trace(&tracking, Step::Fallback, None, fallback.clone());
-        let Some(uri) = Uri::parse(&fallback) else {
-            tracing::error!(
-                fallback,
-                "is no SIP URI: mend the user's forward or call.fallback"
-            );
-            return self.answer_unreached(context);
-        };
-        if let Some(address) = self.local_address(&uri) {
-            if self.location.user(&address).is_none() {
-                tracing::error!(
-                    fallback,
-                    "no such user: mend the user's forward or call.fallback"
-                );
-                return self.answer_unreached(context);
-            }
-            self.calls.readdress(context, address.clone());
-            return self.wake(context, &address, None);
-        }
-        let (transport, port) = super::dialog::way_of(&uri);
-        if let Ok(ip) = uri.host.trim_matches(['[', ']']).parse() {
-            return self.fall_back_to(
-                context,
-                fallback.clone(),
-                transport,
-                Some(SocketAddr::new(ip, port)),
-            );
-        }
-        let (inbox, host) = (self.inbox.clone(), uri.host.to_owned());
-        tokio::spawn(async move {
-            let address = tokio::net::lookup_host((host, port))
-                .await
-                .ok()
-                .and_then(|mut found| found.next());
-            // The role may have stopped.
-            let _ = inbox
-                .send(super::Inbox::Resolved {
-                    context,
-                    uri: fallback,
-                    transport,
-                    address,
-                })
-                .await;
-        });
-    }
-
-    pub(super) fn fall_back_to(
-        &mut self,
-        context: ContextId,
-        uri: String,
-        transport: Transport,
-        address: Option<SocketAddr>,
-    ) {
-        let Some(call) = self.calls.get(context) else {
-            return;
-        };
-        let caller = call.caller;
-        let Some(address) = address else {
-            tracing::error!(
-                fallback = uri,
-                "its host cannot be found: mend the user's forward or call.fallback"
-            );
-            return self.answer_unreached(context);
-        };
-        let flow = self.net.connect(transport, address);
-        let target = Target {
-            record_route: Some(self.record_route(caller, flow)),
-            headers: super::request::credentials_off(),
-            ..Target::new(uri, flow)
-        };
-        match self.endpoint.fork(self.now.instant, context, &target) {
-            // The fallback's answer is the call's.
-            Ok(_) => self.endpoint.hold(self.now.instant, context, false),
-            Err(error) => {
-                tracing::warn!(%error, "the fallback could not be called");
-                self.answer_unreached(context);
-            }
-        }
-    }
-
-    /// What a device said itself goes first; else the user is unavailable.
-    fn answer_unreached(&mut self, context: ContextId) {
-        let declined = self
-            .calls
-            .get(context)
-            .is_some_and(|call| call.wake.verdict() == Some(Verdict::Declined));
-        if declined {
-            self.endpoint.hold(self.now.instant, context, false);
-        } else {
-            self.endpoint
-                .finish(self.now.instant, context, 480, Some(NOT_ANSWERED));
         }
     }
 
@@ -576,13 +366,12 @@ impl CallRole {
         self.calls.get(context)?.branches.get(&branch).cloned()
     }
 
+    fn branch_of(&self, context: ContextId, device: &DeviceId) -> Option<BranchId> {
+        self.calls.get(context)?.current.get(device).copied()
+    }
+
     fn let_go_if_finished(&mut self, context: ContextId) {
-        // A call at its fallback has a finished wake and no final answer yet: it stays until it has.
-        if self
-            .calls
-            .get(context)
-            .is_some_and(|call| call.done && call.wake.is_finished())
-        {
+        if self.calls.get(context).is_some_and(Call::is_finished) {
             self.calls.remove(context);
             self.endpoint.hold(self.now.instant, context, false);
         }
@@ -590,20 +379,21 @@ impl CallRole {
 
     /// The server stops: who calls is told so, and nobody goes on ringing.
     pub(super) fn end_all_calls(&mut self) {
-        let contexts: Vec<_> = self.calls.by_context.keys().copied().collect();
-        for context in contexts {
-            if self
-                .calls
-                .get(context)
-                .is_some_and(|call| call.wake.is_waking())
-            {
-                self.endpoint.finish(
-                    self.now.instant,
-                    context,
-                    503,
-                    Some("SIP;cause=503;text=\"Server Shutting Down\""),
-                );
-            }
+        let reason = "SIP;cause=503;text=\"Server Shutting Down\"";
+        for context in self.calls.unanswered() {
+            self.endpoint
+                .finish(self.now.instant, context, 503, Some(reason));
         }
+    }
+}
+
+/// Why nobody is woken for an INVITE, if that is so (`behaviour.md` 5.9).
+fn wakes_nobody(request: &Message) -> Option<&'static str> {
+    if request.has(HeaderName::Other("Replaces")) {
+        Some("an INVITE with Replaces rings where the call is already")
+    } else if not_urgent(request) {
+        Some("not urgent")
+    } else {
+        None
     }
 }

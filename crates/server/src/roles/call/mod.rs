@@ -5,9 +5,11 @@
 //! it. Nothing in here waits.
 
 mod auth;
+mod call_table;
 mod calls;
 mod control;
 mod dialog;
+mod fallback;
 mod flow_token;
 mod heard_at;
 mod ids;
@@ -18,17 +20,19 @@ mod owed;
 mod pushes;
 mod register;
 mod request;
+mod running;
 mod saving;
 mod settings;
 
 pub use control::{Control, ControlError, DeviceUpdate, DeviceView};
 pub use ids::{digest_of, fresh, random};
 pub use register::{AppKey, device_id, instance_key};
+pub use running::Running;
 pub use settings::Settings;
 
 use crate::metrics::{Alarm, Metrics};
 use auth::Gate;
-use calls::Calls;
+use call_table::Calls;
 use domain::{
     Change, DeviceId, Message as Chat, Outcome, Timestamp, TraceEvent, TrackingId,
     delivery::{Delivery, Now},
@@ -46,17 +50,13 @@ use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::Instant,
 };
 use store::{Snapshot, Store, StoreError};
 use tokio::sync::{Semaphore, mpsc};
 
-/// Inputs taken before answers go out: enough to fill a batch of datagrams.
-const BATCH: usize = 64;
 /// Words from tasks and APIs that may wait; more make the sender wait.
 const INBOX: usize = 4096;
-/// How long a shutdown waits for what is saved and pushed at that moment.
-const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Everything the role needs from outside.
 pub struct Parts {
@@ -106,6 +106,7 @@ enum Inbox {
         context: ContextId,
         uri: String,
         transport: Transport,
+        host: String,
         address: Option<SocketAddr>,
     },
 }
@@ -177,7 +178,7 @@ impl CallRole {
             settings.strangers,
         );
         let mut role = Self {
-            now: clock(),
+            now: running::clock(),
             push_slots: Arc::new(Semaphore::new(settings.pushes_in_flight)),
             endpoint: Endpoint::new(config),
             gate,
@@ -204,13 +205,7 @@ impl CallRole {
             metrics,
         };
         role.load(snapshot);
-        (
-            Handle(inbox),
-            Running {
-                role,
-                inbox: receiver,
-            },
-        )
+        (Handle(inbox), Running::new(role, receiver))
     }
 
     /// Takes over what the store held: accounts, devices with the flows that outlive us, and what is owed.
@@ -297,8 +292,9 @@ impl CallRole {
                 context,
                 uri,
                 transport,
+                host,
                 address,
-            } => self.fall_back_to(context, uri, transport, address),
+            } => self.fall_back_to(context, &uri, transport, &host, address),
         }
         self.run_endpoint();
     }
@@ -416,7 +412,7 @@ impl CallRole {
         self.net.flush();
         self.metrics.load(
             self.location.registered(),
-            self.calls.waiting(),
+            self.calls.len(),
             self.owed.len(),
         );
     }
@@ -451,80 +447,5 @@ impl CallRole {
     fn count_queued(&mut self, device: &DeviceId, change: i64) {
         self.location.count_queued(device, change);
         self.metrics.queued(change);
-    }
-}
-
-/// The role with its ear, ready to run.
-pub struct Running {
-    role: CallRole,
-    inbox: mpsc::Receiver<Inbox>,
-}
-
-impl Running {
-    /// Runs until `stop` resolves; then finishes what is being saved.
-    pub async fn run(mut self, mut events: net::Events, stop: impl Future<Output = ()>) {
-        let role = &mut self.role;
-        tokio::pin!(stop);
-        loop {
-            let wake_up = role
-                .next_timeout()
-                .unwrap_or(role.now.instant + Duration::from_hours(1));
-            tokio::select! {
-                biased;
-                () = &mut stop => break,
-                event = events.recv() => {
-                    let Some(event) = event else { break };
-                    role.now = clock();
-                    role.take_event(event);
-                    for _ in 1..BATCH {
-                        let Some(event) = events.try_recv() else { break };
-                        role.take_event(event);
-                    }
-                }
-                (result, after) = role.commits.next() => {
-                    role.now = clock();
-                    role.saved(result, after);
-                }
-                Some(word) = self.inbox.recv() => {
-                    role.now = clock();
-                    role.take_word(word);
-                }
-                () = tokio::time::sleep_until(wake_up.into()) => role.now = clock(),
-            }
-            role.timeouts();
-            role.end_turn();
-        }
-        self.wind_down().await;
-    }
-
-    /// Calls in progress get their answer, and what was promised is saved. Pushes that are owed are in the store.
-    async fn wind_down(mut self) {
-        let role = &mut self.role;
-        role.now = clock();
-        role.end_all_calls();
-        role.run_endpoint();
-        role.end_turn();
-        let deadline = tokio::time::sleep(LAST_WORDS);
-        tokio::pin!(deadline);
-        while !role.commits.is_empty() {
-            tokio::select! {
-                (result, after) = role.commits.next() => role.saved(result, after),
-                () = &mut deadline => {
-                    tracing::warn!("the store did not answer in time");
-                    break;
-                }
-            }
-        }
-        role.end_turn();
-    }
-}
-
-fn clock() -> Now {
-    let unix = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Now {
-        instant: Instant::now(),
-        wall: Timestamp(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX)),
     }
 }

@@ -20,7 +20,7 @@ impl CallRole {
         let Some(call) = self.calls.get(context) else {
             return;
         };
-        let register_at = self.settings.uri("", call.caller.flow);
+        let register_at = self.register_at(device);
         let purpose = Purpose::Call {
             call: call.id.clone(),
             register_at,
@@ -89,6 +89,16 @@ impl CallRole {
         });
     }
 
+    /// The address at which a device finds the node that holds its call: the listener that it uses.
+    fn register_at(&self, device: &DeviceId) -> String {
+        let place = self.location.place(device);
+        let source = place.and_then(|place| place.device.binding.as_ref());
+        let transport = source.map_or("", |binding| {
+            binding.source.split('/').next().unwrap_or_default()
+        });
+        self.settings.register_at(transport)
+    }
+
     pub(super) fn call_pushed(
         &mut self,
         context: ContextId,
@@ -104,7 +114,7 @@ impl CallRole {
         if let Some(tracking) = self.calls.get(context).map(|call| call.tracking.clone()) {
             self.trace_outcome(&tracking, &device, &outcome);
         }
-        self.step(context, Input::Pushed { device, outcome });
+        self.step(context, &Input::Pushed { device, outcome });
     }
 
     pub(super) fn trace_outcome(

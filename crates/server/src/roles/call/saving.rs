@@ -3,7 +3,11 @@
 
 use domain::{DeviceId, push::OwedPush};
 use sip::{Message, endpoint::ServerTxn};
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
 use store::{Answer, StoreError};
 use tokio::sync::oneshot;
 
@@ -37,6 +41,17 @@ impl Commits {
     /// Whether all are saved.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The store's word on the oldest step, if it has spoken.
+    pub(super) fn try_next(&mut self) -> Option<(Result<(), StoreError>, AfterCommit)> {
+        let (answer, _) = self.0.front_mut()?;
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(result) = answer.as_mut().poll(&mut context) else {
+            return None;
+        };
+        let (_, after) = self.0.pop_front()?;
+        Some((result, after))
     }
 
     /// The store's word on the oldest step; waits for ever while there is none. Cancel safe.

@@ -38,6 +38,8 @@ pub struct Settings {
     /// See [`crate::config::Limits`].
     pub pushes_in_flight: usize,
     /// What we listen at.
+    bound: net::Addresses,
+    /// The same, whatever the transport.
     ours: Arc<HashSet<SocketAddr>>,
 }
 
@@ -95,6 +97,7 @@ impl Settings {
             messages_per_device: config.limits.messages_per_device as u64,
             held_calls: config.limits.held_calls,
             pushes_in_flight: config.limits.pushes_in_flight,
+            bound: bound.clone(),
             ours: Arc::new(
                 [&bound.udp, &bound.tcp, &bound.tls]
                     .into_iter()
@@ -167,6 +170,17 @@ impl Settings {
             Some((transport, self.sent_by(*wildcard)))
         })
         .collect()
+    }
+
+    /// Our URI for a device that registers over this transport (`udp`, `tcp`, `tls`).
+    pub fn register_at(&self, transport: &str) -> String {
+        let (locals, suffix) = match transport {
+            "tls" => (&self.bound.tls, ";transport=tls"),
+            "tcp" => (&self.bound.tcp, ";transport=tcp"),
+            _ => (&self.bound.udp, ""),
+        };
+        let at = locals.first().map(|local| self.sent_by(*local));
+        format!("sip:{}{suffix}", at.as_deref().unwrap_or(&self.node))
     }
 
     /// The URI of us at the near end of a flow, with `user` in it.
