@@ -76,10 +76,15 @@ impl Udp {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    // Unreachable, too long: the first one cannot be sent at all. RFC 3261 §18.4: tell who sent it.
-                    if let Some((to, _)) = queue.pop_front() {
-                        tracing::debug!(%to, %error, "a datagram could not be sent");
-                        shared.emit_failed(self.flow(to));
+                    // The first one cannot be sent at all.
+                    if let Some((to, bytes)) = queue.pop_front() {
+                        tracing::debug!(%to, bytes = bytes.len(), %error, "a datagram could not be sent");
+                        shared.counters.dropped.add(1);
+                        // RFC 3261 §18.4: who sends is told that the peer is unreachable. That one datagram is too
+                        // long says nothing of the peer.
+                        if error.raw_os_error() != Some(nix::libc::EMSGSIZE) {
+                            shared.emit_failed(self.flow(to));
+                        }
                     }
                 }
             }

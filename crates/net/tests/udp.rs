@@ -90,6 +90,21 @@ async fn a_datagram_with_no_way_out_closes_its_flow() {
 }
 
 #[tokio::test]
+async fn a_datagram_that_is_too_long_is_lost_and_says_nothing_of_its_peer() {
+    let (net, mut events, _) = udp_net().await;
+    let peer = UdpSocket::bind(loopback()).await.unwrap();
+    let flow = net.connect(Transport::Udp, peer.local_addr().unwrap());
+    net.send(transmit(flow, vec![b'x'; 65_508]));
+    net.send(transmit(flow, options("next", "")));
+    net.flush();
+    let mut buffer = [0; 1_000];
+    let length = peer.recv(&mut buffer).await.unwrap();
+    assert_eq!(buffer[..length], *options("next", "").as_bytes());
+    assert!(events.try_recv().is_none());
+    assert_eq!(net.stats().dropped, 1);
+}
+
+#[tokio::test]
 async fn an_outgoing_datagram_leaves_from_the_socket_that_fits_its_route() {
     let config = Config {
         udp: vec![loopback(), "127.0.0.2:0".parse().unwrap()],

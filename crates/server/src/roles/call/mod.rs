@@ -260,7 +260,12 @@ impl CallRole {
 
     fn flow_closed(&mut self, flow: Flow) {
         self.flows.remove(&flow);
-        for device in self.location.flow_lost(&flow) {
+        // Over UDP it was a datagram that found no way; the next may find one.
+        let lost = match flow.transport {
+            Transport::Udp => Vec::new(),
+            _ => self.location.flow_lost(&flow),
+        };
+        for device in lost {
             tracing::debug!(%device, from = %flow.remote, "connection closed: the device is suspended");
         }
         self.endpoint
