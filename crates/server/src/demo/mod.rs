@@ -85,9 +85,10 @@ impl Demo {
         for (number, play) in PLAYS.iter().enumerate().filter(|(_, play)| !play.is_last()) {
             let (stage, seats, told) = (self.stage.clone(), seats.clone(), told.clone());
             playing.spawn(async move {
-                let _seat = match play.waits_for_timers() {
-                    true => None,
-                    false => seats.acquire_owned().await.ok(),
+                let _seat = if play.waits_for_timers() {
+                    None
+                } else {
+                    seats.acquire_owned().await.ok()
                 };
                 perform(stage, number, play, told).await
             });

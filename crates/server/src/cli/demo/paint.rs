@@ -17,11 +17,6 @@ impl Paint {
         Self { colour }
     }
 
-    #[cfg(test)]
-    pub(super) fn none() -> Self {
-        Self { colour: false }
-    }
-
     pub(super) fn bold(self, text: &str) -> String {
         self.with("1", text)
     }
