@@ -1,6 +1,8 @@
 //! The demo's rows can fail: each rule that is taken away in the behaviour table is missed by the rows that it is for, and
 //! by no others.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
+
 use domain::{Behaviour, Mode, behaviour::Happening};
 use reveille::{
     config::{Config, Span},
