@@ -104,7 +104,8 @@ impl CallRole {
             return None;
         };
         let claimed = self.local_address(&from.uri);
-        if self.gate.trusts(flow.remote.ip()) {
+        // A trusted server calls and writes without a password; nobody registers without one.
+        if realm == Realm::Proxy && self.gate.trusts(flow.remote.ip()) {
             return Some(claimed.map_or_else(|| Sender::Outside(bare(&from.uri)), Sender::User));
         }
         let Some(claimed) = claimed else {
