@@ -108,6 +108,18 @@ pub struct Token {
     pub given_at: Timestamp,
     /// Set when the provider said that it is dead: never pushed to again.
     pub dead: Option<DeadToken>,
+    /// How the client handed it over.
+    pub handed: Handed,
+}
+
+/// How a client hands over a token.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Handed {
+    /// In its registrations: one without it takes it back.
+    InRegistration,
+    /// Apart from them: it stays.
+    Apart,
 }
 
 /// The provider's word on a dead token.
@@ -230,7 +242,13 @@ impl Device {
 
     /// Takes the token that the client hands over for `channel`, and says whether it is another one than before. A
     /// token that died stays dead when the client repeats it: only a new one heals (`behaviour.md` 8).
-    pub fn give_token(&mut self, channel: Channel, value: &str, now: Timestamp) -> bool {
+    pub fn give_token(
+        &mut self,
+        channel: Channel,
+        value: &str,
+        handed: Handed,
+        now: Timestamp,
+    ) -> bool {
         let slot = match channel {
             Channel::Voip => &mut self.tokens.voip,
             Channel::Message => &mut self.tokens.message,
@@ -240,9 +258,27 @@ impl Device {
         *slot = Some(Token {
             value: value.to_owned(),
             given_at: now,
+            // What a registration once named, a registration can take back.
+            handed: known
+                .as_ref()
+                .map_or(handed, |old| match (old.handed, handed) {
+                    (Handed::Apart, Handed::Apart) => Handed::Apart,
+                    _ => Handed::InRegistration,
+                }),
             dead: known.and_then(|old| old.dead),
         });
         is_new
+    }
+
+    /// Takes back the tokens that registrations named: the client registered without them and wants no pushes any more.
+    /// Says whether there were any.
+    pub fn take_tokens_back(&mut self) -> bool {
+        let mut changed = false;
+        for slot in self.tokens.slots() {
+            let named = |token: &mut Token| token.handed == Handed::InRegistration;
+            changed |= slot.take_if(named).is_some();
+        }
+        changed
     }
 
     /// Marks `value` dead. `since` is the provider's own time: a token that was handed over later is alive. Says whether
@@ -266,5 +302,49 @@ impl Device {
             }
         }
         changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device() -> Device {
+        let bob = Address::new("bob", "localhost").unwrap();
+        Device::new(DeviceId("a".to_owned()), bob, Timestamp(0))
+    }
+
+    #[test]
+    fn a_dead_token_stays_dead_until_the_client_hands_over_another() {
+        let mut device = device();
+        let give = |device: &mut Device, value: &str| {
+            device.give_token(Channel::Voip, value, Handed::InRegistration, Timestamp(5))
+        };
+        assert!(give(&mut device, "t1"));
+        assert!(device.kill_token("t1", None, "Unregistered", Timestamp(9)));
+        assert!(!give(&mut device, "t1"));
+        assert!(device.tokens.voip.as_ref().unwrap().dead.is_some());
+        assert!(give(&mut device, "t2"));
+        assert_eq!(device.tokens.voip.unwrap().dead, None);
+    }
+
+    #[test]
+    fn a_token_handed_over_after_the_providers_time_of_death_is_alive() {
+        let mut device = device();
+        device.give_token(Channel::Voip, "t1", Handed::InRegistration, Timestamp(5));
+        assert!(!device.kill_token("t1", Some(Timestamp(4)), "Unregistered", Timestamp(9)));
+        assert!(device.kill_token("t1", Some(Timestamp(5)), "Unregistered", Timestamp(9)));
+    }
+
+    #[test]
+    fn a_registration_takes_back_what_registrations_named_and_nothing_else() {
+        let mut device = device();
+        device.give_token(Channel::Voip, "t1", Handed::InRegistration, Timestamp(1));
+        device.give_token(Channel::Message, "t2", Handed::Apart, Timestamp(1));
+        device.give_token(Channel::Voip, "t1", Handed::Apart, Timestamp(2));
+        assert!(device.take_tokens_back());
+        assert!(!device.take_tokens_back());
+        assert_eq!(device.tokens.voip, None);
+        assert_eq!(device.tokens.message.unwrap().value, "t2");
     }
 }

@@ -20,7 +20,8 @@ pub mod wake;
 pub use behaviour::{Behaviour, Mode, Rule};
 pub use change::Change;
 pub use device::{
-    AppId, AppProfile, Binding, Channel, Device, DeviceId, Generation, Platform, Provider, Token,
+    AppId, AppProfile, Binding, Channel, Device, DeviceId, Generation, Handed, Platform, Provider,
+    Token,
 };
 pub use message::{Class, Message, MessageId};
 pub use push::{Notification, NotificationId, Outcome, Purpose};

@@ -63,6 +63,7 @@ pub(crate) fn full_device(id: &str, owner: &str) -> Device {
         value: value.to_owned(),
         given_at: Timestamp(7),
         dead: None,
+        handed: domain::Handed::InRegistration,
     };
     let dead = DeadToken {
         at: Timestamp(9),

@@ -1,7 +1,9 @@
 //! What the admin API, the device API and the command line ask of the running role.
 
 use super::{CallRole, register::history, saving::AfterCommit};
-use domain::{Address, AppId, Change, Channel, Device, DeviceId, Mode, User, device::SealingKey};
+use domain::{
+    Address, AppId, Change, Channel, Device, DeviceId, Handed, Mode, User, device::SealingKey,
+};
 use store::StoreError;
 use tokio::sync::oneshot;
 
@@ -186,7 +188,8 @@ impl CallRole {
             } = update;
             device.app = app.or(device.app.take());
             for (channel, token) in [(Channel::Voip, voip), (Channel::Message, message)] {
-                if token.is_some_and(|token| device.give_token(channel, &token, now)) {
+                if token.is_some_and(|token| device.give_token(channel, &token, Handed::Apart, now))
+                {
                     changes.push(history(
                         id,
                         now,

@@ -8,7 +8,7 @@ use super::{
     saving::AfterCommit,
 };
 use domain::{
-    Address, AppProfile, Binding, Change, Channel, Device, DeviceId, Generation, Provider,
+    Address, AppProfile, Binding, Change, Channel, Device, DeviceId, Generation, Handed, Provider,
     Timestamp, change::HistoryEntry,
 };
 use sip::{
@@ -145,24 +145,19 @@ impl CallRole {
             // What the client said over its last connection says nothing about this one.
             device.word = None;
         }
-        if old.is_some_and(|old| old.push.is_some()) && new.push.is_none() {
-            // RFC 8599 §4.1.2: without pn-prid it wants no pushes any more.
-            device.tokens = domain::device::Tokens::default();
-            lines.push(history(
-                &id,
-                self.now.wall,
-                "wants no pushes any more".to_owned(),
-            ));
+        // RFC 8599 §4.1.2: without pn-prid it wants no pushes any more.
+        if new.push.is_none() && device.take_tokens_back() {
+            let what = "wants no pushes any more".to_owned();
+            lines.push(history(&id, self.now.wall, what));
         }
-        if let Some(grant) = new.push.as_ref().and_then(|push| self.push_grant(push)) {
+        let wanted = new.push.as_ref().filter(|_| !is_woken_upstream(request));
+        if let Some(grant) = wanted.and_then(|push| self.push_grant(push)) {
             device.app = Some(grant.profile.app);
             for (channel, token) in grant.tokens {
-                if device.give_token(channel, &token, self.now.wall) {
-                    lines.push(history(
-                        &id,
-                        self.now.wall,
-                        format!("new {} token {}", channel.name(), shown(&token)),
-                    ));
+                let handed = Handed::InRegistration;
+                if device.give_token(channel, &token, handed, self.now.wall) {
+                    let what = format!("new {} token {}", channel.name(), shown(&token));
+                    lines.push(history(&id, self.now.wall, what));
                 }
             }
         }
@@ -237,7 +232,14 @@ impl CallRole {
             return Ok(Vec::new());
         };
         let mut grants = Vec::new();
-        for contact in contacts {
+        let leaving = |contact: &NameAddr<'_>| match contact.param("expires") {
+            Some(expires) => expires.trim() == "0",
+            None => request.expires() == Ok(Some(0)),
+        };
+        if is_woken_upstream(request) {
+            return Ok(grants);
+        }
+        for contact in contacts.into_iter().filter(|contact| !leaving(contact)) {
             match PushRequest::of(&contact.uri) {
                 PushRequest::Wake(params) => {
                     let named =
@@ -317,6 +319,12 @@ impl CallRole {
         named.dedup();
         named
     }
+}
+
+/// Whether a proxy on the way has said that it wakes the device: then we do not (RFC 8599 §5.6.1).
+fn is_woken_upstream(request: &Message) -> bool {
+    let mut caps = request.headers(HeaderName::FeatureCaps);
+    caps.any(|caps| String::from_utf8_lossy(caps).contains("+sip.pns="))
 }
 
 /// Whether the device says that it can refresh its registration without being woken (RFC 8599 §8.5).
