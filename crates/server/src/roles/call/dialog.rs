@@ -2,7 +2,7 @@
 
 use super::{
     CallRole,
-    flow_token::{Ends, Mark},
+    flow_token::{DialogId, Ends, Mark},
     heard_at::heard_at,
     request::credentials_off,
 };
@@ -16,6 +16,7 @@ use sip::{
 pub(super) struct Initiator {
     pub(super) flow: Flow,
     mark: Mark,
+    dialog: DialogId,
 }
 
 impl Initiator {
@@ -29,6 +30,7 @@ impl Initiator {
         Self {
             flow: contact.map_or(from, |contact| heard_at(from, request, contact)),
             mark: mark(request),
+            dialog: dialog(request),
         }
     }
 }
@@ -40,15 +42,20 @@ fn mark(request: &Message) -> Mark {
     Mark::of(from.as_ref().and_then(NameAddr::tag).unwrap_or_default())
 }
 
+fn dialog(request: &Message) -> DialogId {
+    DialogId::of(request.call_id().unwrap_or_default())
+}
+
 impl CallRole {
     /// Our Record-Route for a dialog between these flows. Where the two sides use different listeners of ours, each
     /// gets the one it knows (RFC 5658 §3.2 double record-routing): the far side's first.
     pub(super) fn record_route(&self, from: Initiator, to: Flow) -> String {
-        let token = self.tokens.seal(&Ends {
+        let ends = Ends {
             initiator: from.mark,
             caller: from.flow,
             callee: to,
-        });
+        };
+        let token = self.tokens.seal(&ends, from.dialog, self.now.wall);
         let (near, far) = (
             self.settings.uri(&token, from.flow),
             self.settings.uri(&token, to),
@@ -86,7 +93,8 @@ impl CallRole {
     /// The flow on the other side of a dialog of ours. If that connection is gone: the one over which its device is
     /// back, else a new one to where it led.
     fn across(&self, request: &Message, route: Option<&str>) -> Option<Flow> {
-        let to = self.tokens.open(route?)?.across(mark(request));
+        let ends = self.tokens.open(route?, dialog(request), self.now.wall)?;
+        let to = ends.across(mark(request));
         if self.flows.contains(&to) {
             return Some(to);
         }

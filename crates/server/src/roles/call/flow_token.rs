@@ -1,17 +1,35 @@
 //! The user part of our Record-Route: which two flows a dialog joins, sealed with a key of ours (RFC 5626 §5.2), so
 //! that a request inside the dialog finds a phone behind its connection, and nobody can make up a way to another one.
 
+use domain::Timestamp;
 use ring::{digest, hmac};
 use sip::{Flow, Transport};
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 /// Bytes of the seal kept: 80 bits.
 const SEAL: usize = 10;
+/// How long a token opens; no call lasts longer.
+const LIFETIME: Duration = Duration::from_hours(24);
 
 /// Makes and opens tokens.
 #[derive(Debug)]
 pub(super) struct FlowTokens {
     key: hmac::Key,
+}
+
+/// A dialog, by its Call-ID.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(super) struct DialogId([u8; 16]);
+
+impl DialogId {
+    /// The dialog with this Call-ID.
+    pub(super) fn of(call_id: &str) -> Self {
+        let digest = digest::digest(&digest::SHA256, call_id.as_bytes());
+        Self(std::array::from_fn(|at| digest.as_ref()[at]))
+    }
 }
 
 /// A side of a dialog, by its tag.
@@ -44,9 +62,7 @@ impl Mark {
     /// Of the side with this tag.
     pub(super) fn of(tag: &str) -> Self {
         let digest = digest::digest(&digest::SHA256, tag.as_bytes());
-        let mut mark = [0; 4];
-        mark.copy_from_slice(&digest.as_ref()[..4]);
-        Self(mark)
+        Self(std::array::from_fn(|at| digest.as_ref()[at]))
     }
 }
 
@@ -61,14 +77,15 @@ impl FlowTokens {
         }
     }
 
-    /// The token of a dialog between these flows.
-    pub(super) fn seal(&self, ends: &Ends) -> String {
+    /// The token of this dialog between these flows.
+    pub(super) fn seal(&self, ends: &Ends, dialog: DialogId, now: Timestamp) -> String {
         let mut bytes = Vec::with_capacity(128);
+        bytes.extend_from_slice(&now.0.to_be_bytes());
         bytes.extend_from_slice(&ends.initiator.0);
         write_flow(&mut bytes, &ends.caller);
         write_flow(&mut bytes, &ends.callee);
-        let seal = hmac::sign(&self.key, &bytes);
-        bytes.extend_from_slice(&seal.as_ref()[..SEAL]);
+        let seal = self.sign(&bytes, dialog);
+        bytes.extend_from_slice(&seal);
         bytes
             .iter()
             .fold(String::with_capacity(bytes.len() * 2), |text, byte| {
@@ -76,8 +93,17 @@ impl FlowTokens {
             })
     }
 
-    /// The ends, if the token is ours.
-    pub(super) fn open(&self, token: &str) -> Option<Ends> {
+    /// The seal of what a token says, good for one dialog.
+    fn sign(&self, bytes: &[u8], dialog: DialogId) -> [u8; SEAL] {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(bytes);
+        context.update(&dialog.0);
+        let whole = context.sign();
+        std::array::from_fn(|at| whole.as_ref()[at])
+    }
+
+    /// The ends, if the token is ours, of this dialog, and not too old.
+    pub(super) fn open(&self, token: &str, dialog: DialogId, now: Timestamp) -> Option<Ends> {
         if !token.len().is_multiple_of(2) || token.len() > 256 || !token.is_ascii() {
             return None;
         }
@@ -86,12 +112,16 @@ impl FlowTokens {
             .map(|at| u8::from_str_radix(&token[at..at + 2], 16).ok())
             .collect::<Option<_>>()?;
         let (ends, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL)?)?;
-        let expected = hmac::sign(&self.key, ends);
-        let differs = expected.as_ref()[..SEAL]
+        let expected = self.sign(ends, dialog);
+        let differs = expected
             .iter()
             .zip(seal)
             .fold(0, |differs, (a, b)| differs | (a ^ b));
         let mut rest = (differs == 0).then_some(ends)?;
+        let made = Timestamp(u64::from_be_bytes(take(&mut rest)?));
+        if now.since(made) > LIFETIME {
+            return None;
+        }
         Some(Ends {
             initiator: Mark(take(&mut rest)?),
             caller: read_flow(&mut rest)?,
@@ -175,26 +205,45 @@ mod tests {
         }
     }
 
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn dialog() -> DialogId {
+        DialogId::of("call@example.org")
+    }
+
     #[test]
     fn a_token_opens_to_what_was_sealed() {
         let tokens = FlowTokens::new(b"key");
-        assert_eq!(tokens.open(&tokens.seal(&ends())), Some(ends()));
+        let token = tokens.seal(&ends(), dialog(), NOW);
+        assert_eq!(tokens.open(&token, dialog(), NOW), Some(ends()));
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_dialog_and_for_its_time() {
+        let tokens = FlowTokens::new(b"key");
+        let token = tokens.seal(&ends(), dialog(), NOW);
+        let other = DialogId::of("another@example.org");
+        assert_eq!(tokens.open(&token, other, NOW), None);
+        let last = NOW.plus(LIFETIME);
+        assert_eq!(tokens.open(&token, dialog(), last), Some(ends()));
+        let late = last.plus(Duration::from_millis(1));
+        assert_eq!(tokens.open(&token, dialog(), late), None);
     }
 
     #[test]
     fn a_token_that_was_changed_or_made_up_does_not_open() {
         let tokens = FlowTokens::new(b"key");
-        let token = tokens.seal(&ends());
+        let token = tokens.seal(&ends(), dialog(), NOW);
         for at in 0..token.len() {
             let mut changed = token.clone();
             let digit = if &token[at..=at] == "0" { "1" } else { "0" };
             changed.replace_range(at..=at, digit);
-            assert_eq!(tokens.open(&changed), None);
+            assert_eq!(tokens.open(&changed, dialog(), NOW), None);
         }
         for made_up in ["", "0", "zz", "00", &token[2..], &"0".repeat(300), "é"] {
-            assert_eq!(tokens.open(made_up), None);
+            assert_eq!(tokens.open(made_up, dialog(), NOW), None);
         }
-        assert_eq!(FlowTokens::new(b"other").open(&token), None);
+        assert_eq!(FlowTokens::new(b"other").open(&token, dialog(), NOW), None);
     }
 
     #[test]

@@ -213,6 +213,10 @@ impl Location {
 
     /// Where the device is now that this flow led to once.
     pub(super) fn moved_to(&self, left: &Flow) -> Option<Flow> {
+        if self.by_flow.contains_key(left) {
+            // Somebody is there, be it another one behind the same address.
+            return None;
+        }
         self.places.get(self.left.get(left)?)?.flow
     }
 
@@ -362,6 +366,8 @@ mod tests {
         assert_eq!(location.moved_to(&flow(1)), Some(flow(3)));
         assert_eq!(location.moved_to(&flow(2)), Some(flow(3)));
         assert_eq!(location.moved_to(&flow(4)), None);
+        location.put_device(bound("b", 30), Some(flow(1)));
+        assert_eq!(location.moved_to(&flow(1)), None);
     }
 
     #[test]
