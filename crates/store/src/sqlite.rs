@@ -202,10 +202,9 @@ impl Store for SqliteStore {
     }
 
     fn close(&self) -> Answer<()> {
-        let (readers, writer) = (self.readers.close(), self.writer.close());
+        let closed = self.writer.close(self.readers.close());
         Box::pin(async move {
-            readers.await;
-            writer.await;
+            closed.await;
             Ok(())
         })
     }

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Where steps are handed in. Dropped, the thread saves what waits and ends.
 pub(super) struct Writer {
-    desk: Desk<Box<dyn Job>>,
+    desk: Arc<Desk<Box<dyn Job>>>,
     counters: Arc<Counters>,
     /// SQLite's data version when we looked last. It changes when another connection writes, and not when this one does.
     seen: Arc<AtomicI64>,
@@ -53,7 +53,7 @@ impl Writer {
                 detail: error.to_string(),
             })?;
         Ok(Self {
-            desk,
+            desk: Arc::new(desk),
             counters,
             seen: Arc::new(AtomicI64::new(version)),
         })
@@ -131,9 +131,17 @@ impl Writer {
         }
     }
 
-    /// Takes no more, and waits until everything is saved.
-    pub(super) fn close(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.desk.close()
+    /// Waits until the readers are gone, then takes no more, and waits until everything is saved. Whoever closes SQLite
+    /// last puts the log into the database, and a reader may not.
+    pub(super) fn close(
+        &self,
+        readers: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let desk = Arc::clone(&self.desk);
+        async move {
+            readers.await;
+            desk.close().await;
+        }
     }
 }
 
@@ -174,13 +182,18 @@ where
 
 fn write(mut connection: Connection, mut queue: mpsc::Receiver<Box<dyn Job>>, counters: &Counters) {
     let mut group = Vec::with_capacity(limits::GROUP);
+    let mut failing = false;
     while queue.blocking_recv_many(&mut group, limits::GROUP) > 0 {
         let started = Instant::now();
         let saved = save_group(&mut connection, &mut group, counters);
         if let Err(error) = &saved {
             counters.failed.fetch_add(group.len() as u64, Relaxed);
-            tracing::error!(%error, steps = group.len(), "a transaction failed");
+            // Whoever waits for the answer hears it each time; the log, on a full disk of all places, does not.
+            if !failing {
+                tracing::error!(%error, "transactions fail");
+            }
         }
+        failing = saved.is_err();
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         counters.last_commit_micros.store(micros, Relaxed);
         counters.groups.fetch_add(1, Relaxed);
@@ -275,7 +288,7 @@ mod tests {
         let next = writer
             .save(|connection| insert(connection, "next", 1))
             .await;
-        writer.close().await;
+        writer.close(async {}).await;
 
         let saved: String = open::for_reading(&path)
             .unwrap()
