@@ -102,15 +102,18 @@ impl CallRole {
         if changes.is_empty() && answer.is_none() {
             return self.perform_delivery(effects);
         }
-        let mut owed = Vec::new();
+        let (mut owed, mut queued) = (Vec::new(), Vec::new());
         for change in &changes {
             match change {
-                Change::Enqueue { device, .. } => self.count_queued(device, 1),
-                Change::Delivered { device, .. } => self.count_queued(device, -1),
+                Change::Enqueue { device, .. } => queued.push((device.clone(), 1)),
+                Change::Delivered { device, .. } => queued.push((device.clone(), -1)),
                 Change::Archive(_) => self.metrics.message("stored"),
                 Change::Owe(push) => owed.push(push.clone()),
                 _ => {}
             }
+        }
+        for (device, change) in &queued {
+            self.count_queued(device, *change);
         }
         Self::name_stories(&mut changes);
         self.commit(
@@ -119,6 +122,7 @@ impl CallRole {
                 answer,
                 deliver: effects,
                 owed,
+                queued,
                 ..AfterCommit::default()
             },
         );

@@ -311,6 +311,7 @@ impl CallRole {
             returned,
             deliver,
             owed,
+            queued,
             reply,
         } = after;
         self.metrics.alarm(
@@ -336,7 +337,11 @@ impl CallRole {
                 self.perform_delivery(deliver);
             }
             Err(error) => {
-                tracing::error!(%error, "not saved");
+                // The alarm has said so already, once.
+                tracing::debug!(%error, "not saved");
+                for (device, change) in queued {
+                    self.count_queued(&device, -change);
+                }
                 if let Some((txn, _)) = answer {
                     let status = if *error == StoreError::Overloaded {
                         503

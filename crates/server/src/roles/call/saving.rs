@@ -24,6 +24,8 @@ pub(super) struct AfterCommit {
     pub(super) deliver: Vec<domain::delivery::Effect>,
     /// Push.
     pub(super) owed: Vec<OwedPush>,
+    /// By how much the queues of these devices are longer; if the store fails, that is taken back.
+    pub(super) queued: Vec<(DeviceId, i64)>,
     /// Tell whoever asked.
     pub(super) reply: Option<oneshot::Sender<Result<(), StoreError>>>,
 }
