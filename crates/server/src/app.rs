@@ -113,6 +113,7 @@ impl Server {
             store: store.clone(),
             admin_token: admin_token.into(),
             tokens: Arc::new(AccessTokens::new(&secret)),
+            guesses: Arc::default(),
             domain: config.domain().into(),
             domains,
             apps: Arc::new(app_names),
@@ -256,7 +257,11 @@ fn serve(
             until(stopped).await;
             tokio::time::sleep(FAREWELL).await;
         };
-        let served = axum::serve(listener, router).with_graceful_shutdown(farewell);
+        let served = axum::serve(
+            listener,
+            router.into_make_service_with_connect_info::<SocketAddr>(),
+        )
+        .with_graceful_shutdown(farewell);
         tokio::select! {
             ended = async { served.await } => {
                 if let Err(error) = ended {

@@ -3,7 +3,7 @@
 use super::{
     Api, Me, now,
     problem::Problem,
-    tokens::{ACCESS, Kind},
+    tokens::{ACCESS, AccessTokens, Kind},
 };
 use crate::{
     accounts,
@@ -11,13 +11,14 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{ConnectInfo, Path, State},
     http::StatusCode,
     routing::{get, post},
 };
-use domain::{Address, AppId, Mode, Platform, device::SealingKey};
+use domain::{Address, AppId, Mode, Platform, User, device::SealingKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::net::{IpAddr, SocketAddr};
 use tokio::sync::oneshot;
 
 /// Longest id of a device that a client may choose, in bytes.
@@ -40,32 +41,16 @@ enum Grant {
     RefreshToken { refresh_token: String },
 }
 
-async fn token(State(api): State<Api>, Json(grant): Json<Grant>) -> Result<Json<Value>, Problem> {
-    let refused = || {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_grant: wrong user or password, or the token has expired",
-        )
-    };
+async fn token(
+    State(api): State<Api>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Json(grant): Json<Grant>,
+) -> Result<Json<Value>, Problem> {
     let user = match grant {
         Grant::Password { username, password } => {
-            let address = if username.contains('@') {
-                username.parse()
-            } else {
-                Address::new(&username, &api.domain)
-            };
-            let user = api.store.user(&address.map_err(|_| refused())?).await?;
-            user.filter(|user| accounts::is_password_of(user, &password))
-                .ok_or_else(refused)?
-                .address
+            by_password(&api, from.ip(), &username, &password).await?
         }
-        Grant::RefreshToken { refresh_token } => {
-            let address = api
-                .tokens
-                .check(&refresh_token, Kind::Refresh, now())
-                .ok_or_else(refused)?;
-            api.store.user(&address).await?.ok_or_else(refused)?.address
-        }
+        Grant::RefreshToken { refresh_token } => by_token(&api, &refresh_token).await?,
     };
     Ok(Json(json!({
         "access_token": api.tokens.issue(&user, Kind::Access, now()),
@@ -73,6 +58,44 @@ async fn token(State(api): State<Api>, Json(grant): Json<Grant>) -> Result<Json<
         "token_type": "Bearer",
         "expires_in": ACCESS.as_secs(),
     })))
+}
+
+fn invalid_grant() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_grant: wrong user or password, or the token has expired",
+    )
+}
+
+async fn by_password(
+    api: &Api,
+    from: IpAddr,
+    username: &str,
+    password: &str,
+) -> Result<User, Problem> {
+    let address = if username.contains('@') {
+        username.parse()
+    } else {
+        Address::new(username, &api.domain)
+    };
+    let address = address.map_err(|_| invalid_grant())?;
+    if let Some(wait) = api.guesses.wait(from, address.as_str(), now()) {
+        return Err(Problem::try_again("too many wrong passwords", wait));
+    }
+    let user = api.store.user(&address).await?;
+    let right = |user: &User| accounts::is_password_of(user, password);
+    user.filter(right).ok_or_else(|| {
+        tracing::warn!(%address, %from, "wrong user or password");
+        api.guesses.count(from, address.as_str(), now());
+        invalid_grant()
+    })
+}
+
+async fn by_token(api: &Api, token: &str) -> Result<User, Problem> {
+    let address = AccessTokens::claimed(token).ok_or_else(invalid_grant)?;
+    let user = api.store.user(&address).await?;
+    let good = |user: &User| api.tokens.is_good(token, Kind::Refresh, user, now());
+    user.filter(good).ok_or_else(invalid_grant)
 }
 
 /// What a client says of its device.

@@ -2,11 +2,13 @@
 
 mod admin;
 mod device;
+mod guesses;
 pub mod health;
 mod problem;
 mod tokens;
 
 pub use admin::{UserChange, UserView};
+pub use guesses::Guesses;
 pub use tokens::AccessTokens;
 
 use crate::roles::call::Handle;
@@ -19,6 +21,7 @@ use domain::{Address, Timestamp};
 use problem::Problem;
 use std::{collections::HashSet, sync::Arc, time::SystemTime};
 use store::Store;
+use tokens::Kind;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -31,6 +34,8 @@ pub struct Api {
     pub admin_token: Arc<str>,
     /// Tokens of users.
     pub tokens: Arc<AccessTokens>,
+    /// Wrong passwords of late.
+    pub guesses: Arc<Guesses>,
     /// The domain of a user name without one.
     pub domain: Arc<str>,
     /// Every domain of ours.
@@ -80,11 +85,15 @@ impl FromRequestParts<Api> for Me {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let user =
-            bearer(parts).and_then(|token| api.tokens.check(token, tokens::Kind::Access, now()));
-        user.map(Self).ok_or_else(|| {
-            Problem::unauthorized("this needs an access token from POST /oauth/token")
-        })
+        let refused = || Problem::unauthorized("this needs an access token from POST /oauth/token");
+        let token = bearer(parts).ok_or_else(refused)?;
+        let address = AccessTokens::claimed(token).ok_or_else(refused)?;
+        let user = api.store.user(&address).await?.ok_or_else(refused)?;
+        if api.tokens.is_good(token, Kind::Access, &user, now()) {
+            Ok(Self(address))
+        } else {
+            Err(refused())
+        }
     }
 }
 

@@ -3,9 +3,13 @@
 use crate::roles::call::ControlError;
 use axum::{
     Json,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER},
+    },
     response::{IntoResponse, Response},
 };
+use std::time::Duration;
 use store::StoreError;
 
 /// What went wrong, for whoever asked.
@@ -13,6 +17,8 @@ use store::StoreError;
 pub(super) struct Problem {
     status: StatusCode,
     detail: String,
+    /// Seconds.
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -20,11 +26,20 @@ impl Problem {
         Self {
             status,
             detail: detail.into(),
+            retry_after: None,
         }
     }
 
     pub(super) fn unauthorized(detail: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// Not now (RFC 6585 §4).
+    pub(super) fn try_again(detail: &str, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait.as_secs().max(1)),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+        }
     }
 
     /// The role has stopped.
@@ -44,12 +59,16 @@ impl IntoResponse for Problem {
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
-        (
-            self.status,
-            [(CONTENT_TYPE, "application/problem+json")],
-            Json(document).into_response().into_body(),
-        )
-            .into_response()
+        let mut response = (self.status, Json(document)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

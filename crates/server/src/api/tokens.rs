@@ -1,6 +1,6 @@
 //! Access and refresh tokens: who, until when, sealed with a key of ours. Nothing is kept of them.
 
-use domain::{Address, Timestamp};
+use domain::{Address, Timestamp, User};
 use ring::hmac;
 use std::time::Duration;
 
@@ -32,34 +32,44 @@ impl AccessTokens {
         }
     }
 
-    pub(super) fn issue(&self, user: &Address, kind: Kind, now: Timestamp) -> String {
+    /// A token for a user, good as long as their password stays the same.
+    pub(super) fn issue(&self, user: &User, kind: Kind, now: Timestamp) -> String {
         let (name, life) = match kind {
             Kind::Access => ("a", ACCESS),
             Kind::Refresh => ("r", REFRESH),
         };
-        let claims = format!(
-            "{name}.{}.{}",
-            now.plus(life).0,
-            hex(user.as_str().as_bytes())
-        );
-        let seal = hmac::sign(&self.key, claims.as_bytes());
+        let until = now.plus(life).0;
+        let claims = format!("{name}.{until}.{}", hex(user.address.as_str().as_bytes()));
+        let seal = hmac::sign(&self.key, &sealed(&claims, user));
         format!("{claims}.{}", hex(seal.as_ref()))
     }
 
-    pub(super) fn check(&self, token: &str, kind: Kind, now: Timestamp) -> Option<Address> {
-        let (claims, seal) = token.rsplit_once('.')?;
-        hmac::verify(&self.key, claims.as_bytes(), &unhex(seal)?).ok()?;
-        let mut parts = claims.split('.');
-        let (name, until, user) = (parts.next()?, parts.next()?, parts.next()?);
-        let fits = name == if kind == Kind::Access { "a" } else { "r" };
-        let lives = now.0 < until.parse().ok()?;
-        let user = String::from_utf8(unhex(user)?).ok()?;
-        if fits && lives {
-            user.parse().ok()
-        } else {
-            None
-        }
+    /// Whose token it says to be: ask [`AccessTokens::is_good`] next.
+    pub(super) fn claimed(token: &str) -> Option<Address> {
+        let user = unhex(token.split('.').nth(2)?)?;
+        String::from_utf8(user).ok()?.parse().ok()
     }
+
+    /// Whether it is a token of this user, of this kind, and not too old.
+    pub(super) fn is_good(&self, token: &str, kind: Kind, user: &User, now: Timestamp) -> bool {
+        let opens = || {
+            let (claims, seal) = token.rsplit_once('.')?;
+            hmac::verify(&self.key, &sealed(claims, user), &unhex(seal)?).ok()?;
+            let mut parts = claims.split('.');
+            let (name, until) = (parts.next()?, parts.next()?.parse::<u64>().ok()?);
+            let fits = name == if kind == Kind::Access { "a" } else { "r" };
+            Some(fits && now.0 < until)
+        };
+        opens().unwrap_or(false)
+    }
+}
+
+/// What is sealed: the claims, and the password as they are to be good for it only.
+fn sealed(claims: &str, user: &User) -> Vec<u8> {
+    let User {
+        address, secrets, ..
+    } = user;
+    format!("{claims}\0{address}\0{}", secrets.sha256).into_bytes()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -84,26 +94,35 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
+    fn bob(password: &str) -> User {
+        crate::accounts::user(Address::new("bob", "localhost").unwrap(), password)
+    }
+
     #[test]
     fn a_token_is_good_for_one_thing_and_for_its_time() {
         let tokens = AccessTokens::new(b"key");
-        let bob = Address::new("bob", "localhost").unwrap();
+        let bob = bob("wakeup");
         let token = tokens.issue(&bob, Kind::Access, Timestamp(0));
+        let good = |kind, now| tokens.is_good(&token, kind, &bob, Timestamp(now));
         let hour = 3_600_000;
-        assert_eq!(
-            tokens.check(&token, Kind::Access, Timestamp(hour - 1)),
-            Some(bob)
-        );
-        assert_eq!(tokens.check(&token, Kind::Access, Timestamp(hour)), None);
-        assert_eq!(tokens.check(&token, Kind::Refresh, Timestamp(0)), None);
-        assert_eq!(
-            AccessTokens::new(b"other").check(&token, Kind::Access, Timestamp(0)),
-            None
-        );
+        assert_eq!(AccessTokens::claimed(&token), Some(bob.address.clone()));
+        assert!(good(Kind::Access, hour - 1));
+        assert!(!good(Kind::Access, hour));
+        assert!(!good(Kind::Refresh, 0));
+        assert!(!AccessTokens::new(b"other").is_good(&token, Kind::Access, &bob, Timestamp(0)));
         let other = token.replacen("a.", "r.", 1);
-        assert_eq!(tokens.check(&other, Kind::Refresh, Timestamp(0)), None);
+        assert!(!tokens.is_good(&other, Kind::Refresh, &bob, Timestamp(0)));
         for nonsense in ["", ".", "a.b.c.d", "é.é"] {
-            assert_eq!(tokens.check(nonsense, Kind::Access, Timestamp(0)), None);
+            assert!(!tokens.is_good(nonsense, Kind::Access, &bob, Timestamp(0)));
+            assert_eq!(AccessTokens::claimed(nonsense), None);
         }
+    }
+
+    #[test]
+    fn a_new_password_ends_all_tokens() {
+        let tokens = AccessTokens::new(b"key");
+        let token = tokens.issue(&bob("old"), Kind::Refresh, Timestamp(0));
+        assert!(tokens.is_good(&token, Kind::Refresh, &bob("old"), Timestamp(1)));
+        assert!(!tokens.is_good(&token, Kind::Refresh, &bob("new"), Timestamp(1)));
     }
 }

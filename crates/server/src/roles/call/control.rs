@@ -173,6 +173,10 @@ impl CallRole {
         reply: oneshot::Sender<Result<(), StoreError>>,
     ) {
         let now = self.now.wall;
+        if self.location.user(&user).is_none() {
+            let (kind, name) = ("user", user.to_string());
+            return tell(reply, Err(StoreError::Missing { kind, name }));
+        }
         if self.location.place(id).is_none() {
             self.location
                 .put_device(Device::new(id.clone(), user, now), None);
