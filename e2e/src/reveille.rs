@@ -116,20 +116,26 @@ impl Reveille {
         said
     }
 
+    /// The names of a user's devices.
+    pub fn devices(&self, user: &str) -> Vec<String> {
+        let name = |view: &Value| view["device"]["id"].as_str().expect("its name").to_owned();
+        self.device_views(user).iter().map(name).collect()
+    }
+
     /// Waits until no message waits for a device of this user: each has been acknowledged to the server.
     pub fn wait_delivered(&self, user: &str) {
-        let address = format!("{user}@localhost");
         let waiting = || {
-            let devices = self.ask(&["device", "list", "--json", "--user", &address]);
-            let devices: Value = serde_json::from_str(&devices).expect("a list in JSON");
-            let devices = devices.as_array().expect("a list of devices");
-            devices
-                .iter()
-                .map(|device| device["queued"].as_u64().expect("how many wait"))
-                .sum::<u64>()
+            let queued = |view: &Value| view["queued"].as_u64().expect("how many wait");
+            self.device_views(user).iter().map(queued).sum::<u64>()
         };
         let delivered = poll(SOON, || (waiting() == 0).then_some(()));
         assert!(delivered.is_some(), "{} still wait for {user}", waiting());
+    }
+
+    fn device_views(&self, user: &str) -> Vec<Value> {
+        let address = format!("{user}@localhost");
+        let devices = self.ask(&["device", "list", "--json", "--user", &address]);
+        serde_json::from_str(&devices).expect("a list in JSON")
     }
 
     /// `kill -9`.

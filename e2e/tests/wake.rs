@@ -171,6 +171,36 @@ fn a_phone_that_is_awake_rings_at_once_and_is_pushed_as_well() {
 }
 
 #[test]
+fn a_call_from_one_transport_to_another_can_be_ended_from_either_side() {
+    let server = Reveille::started();
+    for (caller, callee) in [
+        (Transport::Tls, Transport::Udp),
+        (Transport::Tcp, Transport::Tls),
+        (Transport::Udp, Transport::Tcp),
+    ] {
+        let push = iphone(&new_token());
+        let mut bob = Linphone::registered(server.account("bob", callee, push));
+        let mut alice = Pjsua::registered(&server, "alice", caller);
+        for bob_hangs_up in [true, false] {
+            alice.call(BOB);
+            bob.wait_ringing(SOON);
+            bob.answer();
+            alice.expect("CALL CONFIRMED 200", SOON);
+            if bob_hangs_up {
+                bob.hang_up();
+            } else {
+                alice.hang_up();
+            }
+            bob.wait_call_over(SOON);
+            alice.expect("CALL DISCONNECTED", SOON);
+        }
+        for device in server.devices("bob") {
+            server.ask(&["device", "forget", &device]);
+        }
+    }
+}
+
+#[test]
 fn a_phone_woken_for_a_call_that_the_caller_gave_up_rings_and_stops() {
     let token = new_token();
     let server = Reveille::started();
