@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use reveille_e2e::{Mutator, Reveille, SipClient, Transport};
+use reveille_e2e::{Mutator, Reveille, SipClient, Transport, android, iphone, new_token};
 
 /// How many damaged messages each transport gets.
 const DAMAGED: usize = 10_000;
@@ -82,6 +82,65 @@ fn damaged_datagrams_leave_the_server_up_and_answering() {
         }
     }
     assert_works(&mut server);
+}
+
+/// What a trusted server sends for bob: nobody asks it for a password, so its damage goes deeper.
+fn requests_for_bob(serial: usize) -> Vec<Vec<u8>> {
+    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
+    let bodies = [
+        ("INVITE", "application/sdp", sdp),
+        ("MESSAGE", "text/plain", "good morning"),
+        ("MESSAGE", "message/imdn+xml", "<imdn/>"),
+        ("SUBSCRIBE", "", ""),
+        ("OPTIONS", "", ""),
+        ("CANCEL", "", ""),
+        ("ACK", "", ""),
+        ("WAKEUP", "", ""),
+    ];
+    bodies
+        .into_iter()
+        .map(|(method, media, body)| {
+            format!(
+                "{method} sip:bob@localhost SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5099;branch=z9hG4bK{serial};rport\r\n\
+                 Max-Forwards: 70\r\nFrom: \"Alice\" <sip:alice@localhost>;tag=deep\r\nTo: <sip:bob@localhost>\r\n\
+                 Call-ID: deep{serial}\r\nCSeq: 1 {method}\r\nContact: <sip:alice@127.0.0.1:5099>\r\nContent-Type: {media}\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .into_bytes()
+        })
+        .collect()
+}
+
+#[test]
+fn damaged_requests_of_a_trusted_server_leave_ours_up_and_answering() {
+    let mut server = Reveille::new()
+        .with("call", "trusted", "127.0.0.0/8")
+        .with("call", "ringing_after", "500ms")
+        .with("call", "wake_timeout", "1s");
+    server.start();
+    let address = server.sip(Transport::Udp);
+    let token = new_token();
+    for phone in [android(&token), iphone(&new_token())] {
+        let answer = SipClient::udp("bob", address).register(&phone.in_uri());
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    let mut mutator = Mutator::new(8599);
+    for index in 0..DAMAGED {
+        // From many ports, as calls of their own.
+        let mut sender = SipClient::udp("mallory", address);
+        let message = mutator.damaged(&requests_for_bob(index));
+        let _ = sender.send_raw(&message);
+        if index % BETWEEN_QUESTIONS == 0 {
+            assert_answers(
+                &mut server,
+                &format!("damaged request {index}: {}", message.escape_ascii()),
+            );
+        }
+    }
+    assert_works(&mut server);
+    let woken = server.lab().pushes(&token, "call").len();
+    assert!(woken > 100, "only {woken} of them went as deep as a wake");
 }
 
 #[test]
