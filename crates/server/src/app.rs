@@ -140,6 +140,7 @@ impl Server {
         }
         others.push(tokio::spawn(upkeep::prune(
             store.clone(),
+            api.role.clone(),
             config.observe.retention.0,
             stopped.clone(),
         )));
@@ -169,6 +170,14 @@ impl Server {
     /// Where it can be reached.
     pub fn bound(&self) -> &Bound {
         &self.bound
+    }
+
+    /// Resolves if the call role ends although nobody stopped it: a bug of ours. The server is of no use then.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        let ended = (&mut self.role).await;
+        self.ready.set(false);
+        let why = ended.map_or_else(|error| error.to_string(), |()| "it returned".to_owned());
+        anyhow::anyhow!("the call role ended ({why}): please report this; the log above says more")
     }
 
     /// Stops: calls in progress get their answer, what was promised is saved, connections are closed.

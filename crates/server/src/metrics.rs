@@ -1,13 +1,17 @@
 //! The counters that an operator watches, in Prometheus' text format at `/metrics`. Names and labels are stable; each
 //! is registered in one place, here.
 
-use domain::{Channel, Outcome, Provider, wake};
+use domain::{AppId, Channel, Outcome, Provider, wake};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 /// Seconds at which the histograms of a wake change bucket.
 const WAKE_BUCKETS: [f64; 14] = [
@@ -62,14 +66,17 @@ pub enum Alarm {
     PushCredentials,
     /// The store fails.
     StoreFailed,
+    /// Devices cannot be woken because their tokens are dead.
+    TokensDead,
 }
 
 impl Alarm {
     /// All of them.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::PushUnreachable,
         Self::PushCredentials,
         Self::StoreFailed,
+        Self::TokensDead,
     ];
 
     /// The name in metrics and logs.
@@ -78,6 +85,7 @@ impl Alarm {
             Self::PushUnreachable => "push_unreachable",
             Self::PushCredentials => "push_credentials_refused",
             Self::StoreFailed => "store_failed",
+            Self::TokensDead => "tokens_dead",
         }
     }
 
@@ -89,6 +97,9 @@ impl Alarm {
                 "check the key or service account of this app in [[push.app]]; it may have been revoked"
             }
             Self::StoreFailed => "check disk space and permissions of server.data_dir",
+            Self::TokensDead => {
+                "`reveille device list` names them; each heals when its app registers with a new token"
+            }
         }
     }
 }
@@ -109,6 +120,8 @@ pub struct Metrics {
     queued: Gauge,
     owed: Gauge,
     alarms: Family<AlarmLabels, Gauge>,
+    /// The apps for which an alarm stands.
+    apps: Mutex<HashSet<(Alarm, AppId)>>,
 }
 
 impl Default for Metrics {
@@ -128,6 +141,7 @@ impl Default for Metrics {
             queued: Gauge::default(),
             owed: Gauge::default(),
             alarms: Family::default(),
+            apps: Mutex::default(),
         };
         let mut registry = Registry::with_prefix("reveille");
         registry.register(
@@ -207,7 +221,7 @@ impl Metrics {
         text
     }
 
-    fn pushed(&self, provider: Provider, channel: Channel, outcome: &Outcome) {
+    fn pushed(&self, app: &AppId, provider: Provider, channel: Channel, outcome: &Outcome) {
         let labels = PushLabels {
             provider: provider.name(),
             channel: channel.name(),
@@ -217,16 +231,33 @@ impl Metrics {
         if matches!(outcome, Outcome::TokenDead { .. }) {
             self.tokens_dead.inc();
         }
-        self.alarm(
-            Alarm::PushCredentials,
-            matches!(outcome, Outcome::Unauthorized { .. }),
-            outcome.reason(),
-        );
-        self.alarm(
-            Alarm::PushUnreachable,
-            matches!(outcome, Outcome::Unavailable { .. }),
-            outcome.reason(),
-        );
+        // What was refused without asking the provider says nothing of it.
+        let standing = match outcome {
+            Outcome::Unauthorized { .. } => Some(Alarm::PushCredentials),
+            Outcome::Unavailable { .. } => Some(Alarm::PushUnreachable),
+            Outcome::Accepted { .. } | Outcome::TokenDead { .. } | Outcome::Throttled { .. } => {
+                None
+            }
+            Outcome::Refused { .. } | Outcome::TooLarge => return,
+        };
+        for alarm in [Alarm::PushCredentials, Alarm::PushUnreachable] {
+            self.alarm_of_app(alarm, app, standing == Some(alarm), outcome.reason());
+        }
+    }
+
+    /// An alarm that stands as long as it stands for any app.
+    fn alarm_of_app(&self, alarm: Alarm, app: &AppId, active: bool, detail: &str) {
+        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (alarm, app.clone());
+        let changed = if active {
+            apps.insert(key)
+        } else {
+            apps.remove(&key)
+        };
+        if changed {
+            let any = apps.iter().any(|(standing, _)| *standing == alarm);
+            self.alarm(alarm, any, &format!("{app}: {detail}"));
+        }
     }
 
     /// A call ended.
@@ -272,8 +303,9 @@ impl Metrics {
     }
 
     /// How full the tables are.
-    pub fn load(&self, registrations: usize, calls: usize, owed: usize) {
+    pub fn load(&self, registrations: usize, calls: usize, owed: usize, dead: usize) {
         let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.alarm(Alarm::TokensDead, dead > 0, "a device cannot be woken");
         self.registrations.set(gauge(registrations));
         self.calls.set(gauge(calls));
         self.owed.set(gauge(owed));
@@ -307,11 +339,12 @@ impl push::Observer for Metrics {
     fn on(&self, event: &push::Event<'_>) {
         match event {
             push::Event::Pushed {
+                app,
                 provider,
                 channel,
                 outcome,
                 ..
-            } => self.pushed(*provider, *channel, outcome),
+            } => self.pushed(app, *provider, *channel, outcome),
             push::Event::Connected { endpoint } => {
                 tracing::debug!(endpoint, "connected to a push cloud");
             }
@@ -332,7 +365,8 @@ mod tests {
     #[test]
     fn names_are_those_of_the_contract() {
         let metrics = Metrics::default();
-        metrics.pushed(Provider::Apns, Channel::Voip, &Outcome::TooLarge);
+        let app = AppId("com.example.phone".to_owned());
+        metrics.pushed(&app, Provider::Apns, Channel::Voip, &Outcome::TooLarge);
         metrics.wake_ended(wake::Verdict::Answered);
         metrics.wake_stage("invite_to_push", Duration::from_millis(1));
         metrics.request("INVITE", sip::Transport::Tls);
@@ -351,5 +385,33 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} not in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_good_app_does_not_silence_the_alarm_of_a_bad_one() {
+        let metrics = Metrics::default();
+        let (bad, good) = (AppId("bad".to_owned()), AppId("good".to_owned()));
+        let push = |app: &AppId, outcome: &Outcome| {
+            metrics.pushed(app, Provider::Apns, Channel::Voip, outcome);
+        };
+        let stands = || {
+            metrics
+                .render()
+                .contains(r#"reveille_alarm_active{name="push_credentials_refused"} 1"#)
+        };
+        let accepted = Outcome::Accepted {
+            provider_id: String::new(),
+        };
+        push(
+            &bad,
+            &Outcome::Unauthorized {
+                reason: "InvalidProviderToken".to_owned(),
+            },
+        );
+        push(&good, &accepted);
+        push(&bad, &Outcome::TooLarge);
+        assert!(stands());
+        push(&bad, &accepted);
+        assert!(!stands());
     }
 }

@@ -51,9 +51,10 @@ impl Ticks {
     }
 }
 
-/// Removes stories, delivered messages and device history older than `retention`.
+/// Removes stories, delivered messages and device history older than `retention`, and devices out of reach for longer.
 pub(crate) async fn prune(
     store: Arc<dyn Store>,
+    role: Handle,
     retention: Duration,
     stopped: watch::Receiver<bool>,
 ) {
@@ -64,6 +65,7 @@ pub(crate) async fn prune(
             .unwrap_or_default();
         let before = unix.saturating_sub(retention);
         let before = Timestamp(u64::try_from(before.as_millis()).unwrap_or_default());
+        role.send(Control::ForgetGone(before)).await;
         match store.prune(before).await {
             Ok(pruned) => tracing::debug!(?pruned, "removed what is too old"),
             Err(error) => tracing::error!(%error, "what is too old could not be removed"),

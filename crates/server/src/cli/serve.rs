@@ -75,15 +75,15 @@ async fn serve(config: Config) -> Result<()> {
     if options.apps.is_empty() {
         tracing::warn!("no [[push.app]] is configured: sleeping phones cannot be woken");
     }
-    let server = Server::start(options).await?;
+    let mut server = Server::start(options).await?;
     println!("{}", ready_line(server.bound()));
-    until_told_to_stop().await?;
+    until_told_to_stop(&mut server).await?;
     server.shutdown().await;
     Ok(())
 }
 
 async fn serve_dev(config: Config) -> Result<()> {
-    let dev = Dev::start(config, Behaviour::default()).await?;
+    let mut dev = Dev::start(config, Behaviour::default()).await?;
     let clouds = dev.clouds.addresses();
     println!("{}", ready_line(dev.server.bound()));
     println!(
@@ -100,7 +100,7 @@ async fn serve_dev(config: Config) -> Result<()> {
         clouds.control,
         dev.ca_file()?.display()
     );
-    until_told_to_stop().await?;
+    until_told_to_stop(&mut dev.server).await?;
     dev.shutdown().await;
     Ok(())
 }
@@ -132,11 +132,19 @@ fn ready_line(bound: &Bound) -> String {
     line.trim_end_matches(';').to_owned()
 }
 
-async fn until_told_to_stop() -> Result<()> {
+/// Resolves when the operator wants us to stop, with an error if we cannot go on.
+async fn until_told_to_stop(server: &mut Server) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => break interrupted?,
+            _ = terminate.recv() => break,
+            _ = hang_up.recv() => {
+                tracing::warn!("SIGHUP: certificates are read again by themselves; everything else needs a restart");
+            }
+            error = server.failed() => return Err(error),
+        }
     }
     tracing::info!("stopping");
     Ok(())

@@ -2,7 +2,8 @@
 
 use super::{CallRole, register::history, saving::AfterCommit};
 use domain::{
-    Address, AppId, Change, Channel, Device, DeviceId, Handed, Mode, User, device::SealingKey,
+    Address, AppId, Change, Channel, Device, DeviceId, Handed, Mode, Timestamp, User,
+    device::SealingKey,
 };
 use store::StoreError;
 use tokio::sync::oneshot;
@@ -14,6 +15,8 @@ pub enum Control {
     PutUser(Box<User>, oneshot::Sender<Result<(), StoreError>>),
     /// Take the accounts as they are in the store: another process has changed them.
     ReplaceUsers(Vec<User>),
+    /// Forget devices that have been out of reach since then.
+    ForgetGone(Timestamp),
     /// Remove an account; `NotFound` if there is none.
     RemoveUser(Address, oneshot::Sender<Result<(), ControlError>>),
     /// The devices of a user, or all.
@@ -92,6 +95,7 @@ impl CallRole {
                     },
                 );
             }
+            Control::ForgetGone(before) => self.forget_gone(before),
             Control::ReplaceUsers(users) => self.location.replace_users(users),
             Control::RemoveUser(address, reply) => {
                 let devices: Vec<_> = self
@@ -177,11 +181,14 @@ impl CallRole {
             let (kind, name) = ("user", user.to_string());
             return tell(reply, Err(StoreError::Missing { kind, name }));
         }
+        let mut changes = Vec::new();
         if self.location.place(id).is_none() {
+            if !self.make_room(&user, &mut changes) {
+                return tell(reply, Err(StoreError::Overloaded));
+            }
             self.location
                 .put_device(Device::new(id.clone(), user, now), None);
         }
-        let mut changes = Vec::new();
         let updated = self.location.update(id, |device| {
             let DeviceUpdate {
                 app,
@@ -219,7 +226,7 @@ impl CallRole {
         );
     }
 
-    fn device_gone(&mut self, device: DeviceId) {
+    pub(super) fn device_gone(&mut self, device: DeviceId) {
         self.forget_owed(&device);
         let step = self
             .delivery

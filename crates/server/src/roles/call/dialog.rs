@@ -4,7 +4,6 @@ use super::{
     CallRole,
     flow_token::{DialogId, Ends, Mark},
     heard_at::heard_at,
-    request::credentials_off,
 };
 use sip::{
     Contacts, Flow, HeaderName, Message, NameAddr, Transport, Uri,
@@ -67,7 +66,13 @@ impl CallRole {
         }
     }
 
-    pub(super) fn in_dialog(&mut self, txn: ServerTxn, request: &Message, route: Option<&str>) {
+    pub(super) fn in_dialog(
+        &mut self,
+        txn: ServerTxn,
+        flow: Flow,
+        request: &Message,
+        route: Option<&str>,
+    ) {
         let Some(to) = self.across(request, route) else {
             return self.answer(txn, 481, "No Such Dialog");
         };
@@ -75,7 +80,7 @@ impl CallRole {
             return;
         };
         let target = Target {
-            headers: credentials_off(),
+            headers: self.headers_off(flow),
             ..Target::new(request.request_uri(), to)
         };
         if let Err(error) = self.endpoint.fork(self.now.instant, context, &target) {

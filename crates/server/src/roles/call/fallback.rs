@@ -130,7 +130,7 @@ impl CallRole {
         let flow = self.net.connect_named(transport, address, host);
         let target = Target {
             record_route: Some(self.record_route(caller, flow)),
-            headers: super::request::credentials_off(),
+            headers: self.headers_off(caller.flow),
             ..Target::new(uri, flow)
         };
         match self.endpoint.fork(self.now.instant, context, &target) {

@@ -65,6 +65,8 @@ pub(super) struct Location {
     refreshes: BTreeSet<(Timestamp, DeviceId)>,
     profiles: HashMap<AppId, AppProfile>,
     registered: usize,
+    /// Registered devices with a dead token.
+    with_dead_token: usize,
 }
 
 impl Location {
@@ -140,6 +142,11 @@ impl Location {
         self.registered
     }
 
+    /// How many of them have a dead token.
+    pub(super) fn with_dead_token(&self) -> usize {
+        self.with_dead_token
+    }
+
     /// Creates or replaces a device; `flow` is where it can be reached now.
     pub(super) fn put_device(&mut self, device: Device, flow: Option<Flow>) {
         let id = device.id.clone();
@@ -158,6 +165,7 @@ impl Location {
                 self.refreshes.insert((refresh_at(&device), id.clone()));
             }
             self.registered += 1;
+            self.with_dead_token += usize::from(has_dead_token(&device));
         }
         if let Some(flow) = flow {
             self.by_flow.entry(flow).or_default().push(id.clone());
@@ -277,6 +285,7 @@ impl Location {
             self.refreshes
                 .remove(&(refresh_at(&place.device), id.clone()));
             self.registered -= 1;
+            self.with_dead_token -= usize::from(has_dead_token(&place.device));
         }
         if let Some(flow) = &place.flow
             && let Some(devices) = self.by_flow.get_mut(flow)
@@ -288,6 +297,12 @@ impl Location {
         }
         Some(place)
     }
+}
+
+fn has_dead_token(device: &Device) -> bool {
+    let tokens = [&device.tokens.voip, &device.tokens.message];
+    let mut tokens = tokens.into_iter().flatten();
+    tokens.any(|token| token.dead.is_some())
 }
 
 /// When a registered device is to be asked to register again.

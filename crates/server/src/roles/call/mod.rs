@@ -314,15 +314,12 @@ impl CallRole {
             queued,
             reply,
         } = after;
-        self.metrics.alarm(
-            Alarm::StoreFailed,
-            result.is_err(),
-            &result
-                .as_ref()
-                .err()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-        );
+        // A change that speaks of somebody who was removed meanwhile is no trouble of the store.
+        let failed = |error: &StoreError| !matches!(error, StoreError::Missing { .. });
+        let error = result.as_ref().err().filter(|error| failed(error));
+        let detail = error.map(ToString::to_string).unwrap_or_default();
+        self.metrics
+            .alarm(Alarm::StoreFailed, error.is_some(), &detail);
         match &result {
             Ok(()) => {
                 if let Some((txn, response)) = answer {
@@ -424,6 +421,7 @@ impl CallRole {
             self.location.registered(),
             self.calls.len(),
             self.owed.len(),
+            self.location.with_dead_token(),
         );
     }
 

@@ -138,6 +138,9 @@ impl CallRole {
             |place| place.device.clone(),
         );
         let first = place.is_none();
+        if first {
+            self.make_room(user, changes);
+        }
         // Its lines come behind it: a line is about a device that the store knows.
         let mut lines = Vec::new();
         device.seen_at = self.now.wall;
@@ -192,6 +195,47 @@ impl CallRole {
             });
         }
         after.returned.push((id, fresh));
+    }
+
+    /// Makes room for one more device of a user: the one that is gone for longest is forgotten. Says whether there is room.
+    pub(super) fn make_room(&mut self, user: &Address, changes: &mut Vec<Change>) -> bool {
+        loop {
+            if self.location.places_of(user).count() < self.settings.registrar.max_bindings {
+                return true;
+            }
+            let devices = self.location.places_of(user).map(|place| &place.device);
+            let gone = devices.filter(|device| device.binding.is_none());
+            let Some(oldest) = gone.min_by_key(|device| device.seen_at) else {
+                return false;
+            };
+            let id = oldest.id.clone();
+            tracing::info!(device = %id, "forgotten: its user has too many devices");
+            self.forget(&id, changes);
+        }
+    }
+
+    /// Forgets devices that have been out of reach since `before`.
+    pub(super) fn forget_gone(&mut self, before: Timestamp) {
+        let gone = |device: &Device| device.binding.is_none() && device.seen_at < before;
+        let devices = self.location.places().map(|place| &place.device);
+        let ids: Vec<_> = devices
+            .filter(|device| gone(device))
+            .map(|device| device.id.clone())
+            .collect();
+        let mut changes = Vec::new();
+        for id in &ids {
+            self.forget(id, &mut changes);
+        }
+        if !changes.is_empty() {
+            tracing::info!(devices = ids.len(), "forgotten: out of reach for too long");
+            self.commit(changes, AfterCommit::default());
+        }
+    }
+
+    fn forget(&mut self, id: &DeviceId, changes: &mut Vec<Change>) {
+        self.location.remove_device(id);
+        self.device_gone(id.clone());
+        changes.push(Change::RemoveDevice(id.clone()));
     }
 
     /// The device that holds a binding.

@@ -60,7 +60,7 @@ impl CallRole {
         };
         self.metrics.request(method.as_str(), flow.transport);
         if request.to().is_ok_and(|to| to.tag().is_some()) {
-            return self.in_dialog(txn, request, route);
+            return self.in_dialog(txn, flow, request, route);
         }
         let Some(uri) = Uri::parse(request.request_uri()) else {
             return self.answer(txn, 400, "Bad Request-URI");
@@ -135,24 +135,26 @@ impl CallRole {
         }
     }
 
+    /// What is taken off a request that came over `from`: credentials for us are nobody else's affair, and an identity
+    /// counts only if a server that we trust asserts it (RFC 3325 §5).
+    pub(super) fn headers_off(&self, from: Flow) -> Vec<HeaderChange> {
+        let identity = HeaderName::Other("P-Asserted-Identity");
+        let credentials = [HeaderName::ProxyAuthorization, HeaderName::Authorization];
+        let asserted = Some(identity).filter(|_| !self.gate.trusts(from.remote.ip()));
+        let names = credentials.into_iter().chain(asserted);
+        names.map(HeaderChange::Remove).collect()
+    }
+
     /// Where a request from `from` reaches a device, if there is a way.
     pub(super) fn target(&self, place: &super::location::Place, from: Initiator) -> Option<Target> {
         let (flow, binding) = (place.flow?, place.device.binding.as_ref()?);
         Some(Target {
             record_route: Some(self.record_route(from, flow)),
             route: binding.path.clone(),
-            headers: credentials_off(),
+            headers: self.headers_off(from.flow),
             ..Target::new(super::register::contact_uri(&binding.contact), flow)
         })
     }
-}
-
-/// Credentials for us are nobody else's affair.
-pub(super) fn credentials_off() -> Vec<HeaderChange> {
-    vec![
-        HeaderChange::Remove(HeaderName::ProxyAuthorization),
-        HeaderChange::Remove(HeaderName::Authorization),
-    ]
 }
 
 /// What kind of message a MESSAGE carries, by its media type and priority: one table.
