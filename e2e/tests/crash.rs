@@ -231,20 +231,26 @@ fn assert_texts_survived(written: &[Written], texts: &[String]) {
 
 #[test]
 fn a_call_that_is_up_outlives_kill_9_and_can_be_hung_up() {
-    let mut server = Reveille::started();
-    let phone = server.account("bob", Transport::Udp, android(&new_token()));
-    let mut bob = Linphone::registered(phone);
-    let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
-    alice.call("sip:bob@localhost");
-    bob.wait_ringing(SOON);
-    bob.answer();
-    alice.expect("CALL CONFIRMED 200", SOON);
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut server = Reveille::started();
+        let phone = server.account("bob", transport, android(&new_token()));
+        let mut bob = Linphone::registered(phone);
+        let mut alice = Pjsua::registered(&server, "alice", Transport::Udp);
+        alice.call("sip:bob@localhost");
+        bob.wait_ringing(SOON);
+        bob.answer();
+        alice.expect("CALL CONFIRMED 200", SOON);
 
-    server.kill();
-    server.start();
-    alice.hang_up();
-    bob.wait_call_over(SOON);
-    alice.expect("CALL DISCONNECTED", SOON);
+        server.kill();
+        server.start();
+        if transport == Transport::Tcp {
+            // It sees that its connection broke, and opens another.
+            bob.expect("to [LinphoneRegistrationOk]", SOON);
+        }
+        alice.hang_up();
+        bob.wait_call_over(SOON);
+        alice.expect("CALL DISCONNECTED", SOON);
+    }
 }
 
 #[test]

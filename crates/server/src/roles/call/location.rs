@@ -15,7 +15,7 @@ use std::{
 /// 120 s. Of a shorter registration it is the second half.
 pub(super) const REFRESH_LEAD: Duration = Duration::from_mins(3);
 
-/// Most flows remembered that their devices have left; the oldest are forgotten.
+/// Most flows remembered that their devices have left; the oldest are forgotten. As many of the run before this one.
 const LEFT: usize = 100_000;
 
 /// A device and the way to it.
@@ -49,6 +49,11 @@ impl Place {
     }
 }
 
+/// Where a registration came from, as its binding keeps it.
+pub(super) fn source_of(flow: Flow) -> String {
+    format!("{}/{}", flow.transport.as_str().to_lowercase(), flow.remote)
+}
+
 /// All users and devices.
 #[derive(Debug, Default)]
 pub(super) struct Location {
@@ -60,6 +65,8 @@ pub(super) struct Location {
     left: HashMap<Flow, DeviceId>,
     /// The same, oldest first.
     left_in_order: VecDeque<Flow>,
+    /// Whose connection each was, by its source, that ended with the run of the server before this one.
+    before: HashMap<String, DeviceId>,
     expiries: BTreeSet<(Timestamp, DeviceId)>,
     /// When each device is asked to register again.
     refreshes: BTreeSet<(Timestamp, DeviceId)>,
@@ -219,13 +226,26 @@ impl Location {
         lost
     }
 
+    /// Takes over a device as it was when the server ran last; `flow` is a way to it that has outlived that.
+    pub(super) fn load_device(&mut self, device: Device, flow: Option<Flow>) {
+        if let Some(binding) = device.binding.as_ref().filter(|_| flow.is_none())
+            && self.before.len() < LEFT
+        {
+            self.before
+                .insert(binding.source.clone(), device.id.clone());
+        }
+        self.put_device(device, flow);
+    }
+
     /// Where the device is now that this flow led to once.
     pub(super) fn moved_to(&self, left: &Flow) -> Option<Flow> {
         if self.by_flow.contains_key(left) {
             // Somebody is there, be it another one behind the same address.
             return None;
         }
-        self.places.get(self.left.get(left)?)?.flow
+        let whose = self.left.get(left);
+        let whose = whose.or_else(|| self.before.get(&source_of(*left)))?;
+        self.places.get(whose)?.flow
     }
 
     fn remember_left(&mut self, flow: Flow, device: DeviceId) {
@@ -383,6 +403,17 @@ mod tests {
         assert_eq!(location.moved_to(&flow(4)), None);
         location.put_device(bound("b", 30), Some(flow(1)));
         assert_eq!(location.moved_to(&flow(1)), None);
+    }
+
+    #[test]
+    fn a_device_is_found_again_by_the_connection_that_ended_with_the_server() {
+        let mut location = Location::default();
+        let mut device = bound("a", 10);
+        device.binding.as_mut().unwrap().source = source_of(flow(1));
+        location.load_device(device, None);
+        assert_eq!(location.moved_to(&flow(1)), None);
+        location.put_device(bound("a", 20), Some(flow(2)));
+        assert_eq!(location.moved_to(&flow(1)), Some(flow(2)));
     }
 
     #[test]

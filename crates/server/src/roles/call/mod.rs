@@ -219,7 +219,7 @@ impl CallRole {
                 .as_ref()
                 .map(|binding| binding.source.as_str());
             let flow = source.and_then(|source| self.surviving_flow(source));
-            self.location.put_device(device, flow);
+            self.location.load_device(device, flow);
         }
         for (device, waiting) in snapshot.queues {
             self.count_queued(&device, i64::try_from(waiting).unwrap_or(i64::MAX));

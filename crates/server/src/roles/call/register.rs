@@ -177,7 +177,7 @@ impl CallRole {
             .unwrap_or_default();
         device.binding = Some(Binding {
             contact: format!("<{}>{}", new.contact, new.params),
-            source: format!("{}/{}", flow.transport.as_str().to_lowercase(), flow.remote),
+            source: super::location::source_of(flow),
             q: new.q,
             expires_at: Timestamp(new.expires_at_ms),
             call_id: new.call_id,
