@@ -5,6 +5,7 @@ mod command;
 mod corpora;
 mod layers;
 mod peers;
+mod picture;
 mod steps;
 mod workspace;
 
@@ -14,10 +15,12 @@ use steps::STEPS;
 
 const USAGE: &str = "\
 Usage: cargo xtask test [--only STEP]... [--list]
+       cargo xtask picture
 
   test            run every check that CI runs, and install the Debian packages that it needs
   --only STEP     run this step alone; may be given more than once
   --list          name the steps
+  picture         draw docs/images/demo.svg, the README's picture, from what the demo prints
   -h, --help      print this
 ";
 
@@ -35,6 +38,13 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Request::Test { only }) => steps::run(&only),
+        Ok(Request::Picture) => match picture::draw() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        },
         Err(problem) => {
             eprint!("{problem}\n\n{USAGE}");
             ExitCode::from(2)
@@ -46,6 +56,7 @@ fn main() -> ExitCode {
 enum Request {
     Help,
     List,
+    Picture,
     Test { only: Vec<String> },
 }
 
@@ -53,6 +64,7 @@ fn parse(arguments: &[String]) -> Result<Request, String> {
     let mut words = arguments.iter().map(String::as_str);
     match words.next() {
         Some("test") => {}
+        Some("picture") => return Ok(Request::Picture),
         None | Some("-h" | "--help" | "help") => return Ok(Request::Help),
         Some(other) => return Err(format!("There is no chore {other:?}.")),
     }
