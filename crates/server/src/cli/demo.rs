@@ -143,7 +143,7 @@ fn print_addresses(dev: &Dev) -> Result<()> {
 /// Plays provoke what the server warns of; the steps show it. `RUST_LOG` shows more.
 fn start_log() {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -145,21 +145,23 @@ impl Scene {
             for entry in seen {
                 *told = entry.seq + 1;
                 let words = words::of_phone(&entry.event);
-                news.extend(words.map(|what| (entry.at, actor.who, what)));
+                let when = (entry.at, Some(entry.instant));
+                news.extend(words.map(|what| (when, actor.who, what)));
             }
             for token in [actor.voip(), actor.message()] {
                 let told = told_pushes.entry(token.to_owned()).or_default();
                 for push in self.stage.pushes(token, *told) {
                     *told = push.seq;
-                    news.push((push.time, words::cloud(&push), words::of_cloud(&push)));
+                    let when = (push.time, None);
+                    news.push((when, words::cloud(&push), words::of_cloud(&push)));
                 }
             }
         }
-        news.retain(|(at, ..)| *at >= curtain);
-        // Within a millisecond the order of the cast is the order of causes: who calls, then whose phone rings.
-        news.sort_by_key(|(at, ..)| *at);
+        news.retain(|((at, _), ..)| *at >= curtain);
+        // A cloud counts milliseconds only; what it took comes first among what followed in the same one.
+        news.sort_by_key(|(when, ..)| *when);
         news.into_iter()
-            .map(|(at, who, what)| Step {
+            .map(|((at, _), who, what)| Step {
                 ms: u64::try_from(at.since(curtain).as_millis()).unwrap_or(u64::MAX),
                 who,
                 what,
