@@ -8,6 +8,7 @@ pub mod config;
 pub mod date;
 pub mod demo;
 pub mod dev;
+mod hex;
 pub mod metrics;
 pub mod roles;
 pub mod setup;

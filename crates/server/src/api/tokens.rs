@@ -1,5 +1,6 @@
 //! Access and refresh tokens: who, until when, sealed with a key of ours. Nothing is kept of them.
 
+use crate::hex;
 use domain::{Address, Timestamp, User};
 use ring::hmac;
 use std::time::Duration;
@@ -39,14 +40,17 @@ impl AccessTokens {
             Kind::Refresh => ("r", REFRESH),
         };
         let until = now.plus(life).0;
-        let claims = format!("{name}.{until}.{}", hex(user.address.as_str().as_bytes()));
+        let claims = format!(
+            "{name}.{until}.{}",
+            hex::encode(user.address.as_str().as_bytes())
+        );
         let seal = hmac::sign(&self.key, &sealed(&claims, user));
-        format!("{claims}.{}", hex(seal.as_ref()))
+        format!("{claims}.{}", hex::encode(seal.as_ref()))
     }
 
     /// Whose token it says to be: ask [`AccessTokens::is_good`] next.
     pub(super) fn claimed(token: &str) -> Option<Address> {
-        let user = unhex(token.split('.').nth(2)?)?;
+        let user = hex::decode(token.split('.').nth(2)?)?;
         String::from_utf8(user).ok()?.parse().ok()
     }
 
@@ -54,7 +58,7 @@ impl AccessTokens {
     pub(super) fn is_good(&self, token: &str, kind: Kind, user: &User, now: Timestamp) -> bool {
         let opens = || {
             let (claims, seal) = token.rsplit_once('.')?;
-            hmac::verify(&self.key, &sealed(claims, user), &unhex(seal)?).ok()?;
+            hmac::verify(&self.key, &sealed(claims, user), &hex::decode(seal)?).ok()?;
             let mut parts = claims.split('.');
             let (name, until) = (parts.next()?, parts.next()?.parse::<u64>().ok()?);
             let fits = name == if kind == Kind::Access { "a" } else { "r" };
@@ -70,24 +74,6 @@ fn sealed(claims: &str, user: &User) -> Vec<u8> {
         address, secrets, ..
     } = user;
     format!("{claims}\0{address}\0{}", secrets.sha256).into_bytes()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |text, byte| {
-            text + &format!("{byte:02x}")
-        })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The user part of our Record-Route: which two flows a dialog joins, sealed with a key of ours (RFC 5626 §5.2), so
 //! that a request inside the dialog finds a phone behind its connection, and nobody can make up a way to another one.
 
+use crate::hex;
 use domain::Timestamp;
 use ring::{digest, hmac};
 use sip::{Flow, Transport};
@@ -11,6 +12,8 @@ use std::{
 
 /// Bytes of the seal kept: 80 bits.
 const SEAL: usize = 10;
+/// Most digits of a token.
+const LONGEST: usize = 256;
 /// How long a token opens; no call lasts longer.
 const LIFETIME: Duration = Duration::from_hours(24);
 
@@ -86,11 +89,7 @@ impl FlowTokens {
         write_flow(&mut bytes, &ends.callee);
         let seal = self.sign(&bytes, dialog);
         bytes.extend_from_slice(&seal);
-        bytes
-            .iter()
-            .fold(String::with_capacity(bytes.len() * 2), |text, byte| {
-                text + &format!("{byte:02x}")
-            })
+        hex::encode(&bytes)
     }
 
     /// The seal of what a token says, good for one dialog.
@@ -104,13 +103,8 @@ impl FlowTokens {
 
     /// The ends, if the token is ours, of this dialog, and not too old.
     pub(super) fn open(&self, token: &str, dialog: DialogId, now: Timestamp) -> Option<Ends> {
-        if !token.len().is_multiple_of(2) || token.len() > 256 || !token.is_ascii() {
-            return None;
-        }
-        let bytes: Vec<u8> = (0..token.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&token[at..at + 2], 16).ok())
-            .collect::<Option<_>>()?;
+        let token = Some(token).filter(|token| token.len() <= LONGEST)?;
+        let bytes = hex::decode(token)?;
         let (ends, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL)?)?;
         let expected = self.sign(ends, dialog);
         let differs = expected

@@ -1,5 +1,6 @@
 //! Names that nobody can guess, and names made out of others.
 
+use crate::hex;
 use ring::{
     digest,
     rand::{SecureRandom, SystemRandom},
@@ -18,7 +19,7 @@ pub fn random<const N: usize>() -> [u8; N] {
 
 /// A new name of 96 random bits, in hex.
 pub fn fresh() -> String {
-    hex(&random::<12>())
+    hex::encode(&random::<12>())
 }
 
 /// A short name for all of `parts`, the same every time, from which they cannot be read off.
@@ -28,13 +29,5 @@ pub fn digest_of(parts: &[&str]) -> String {
         context.update(&part.len().to_be_bytes());
         context.update(part.as_bytes());
     }
-    hex(&context.finish().as_ref()[..8])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |text, byte| {
-            text + &format!("{byte:02x}")
-        })
+    hex::encode(&context.finish().as_ref()[..8])
 }
