@@ -43,8 +43,9 @@ pub struct Account {
 /// A Linphone, running or not.
 pub struct Linphone {
     account: Account,
-    home: TempDir,
+    // Ended before its home goes, or it would write into what is being removed.
     process: Option<Process>,
+    home: TempDir,
 }
 
 impl Linphone {

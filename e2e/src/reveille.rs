@@ -22,8 +22,9 @@ const LISTENERS: [&str; 8] = [
 pub struct Reveille {
     ports: [u16; LISTENERS.len()],
     settings: Vec<(String, String)>,
-    data: TempDir,
+    // Ended before its data go, or it would write into what is being removed.
     process: Option<Process>,
+    data: TempDir,
 }
 
 impl Reveille {
