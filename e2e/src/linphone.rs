@@ -144,6 +144,8 @@ impl Linphone {
         command.arg("-c").arg(self.rc()).args(["-d", "6"]);
         command
             .env("HOME", home)
+            // Its sound library leaves a folder behind in here at every start.
+            .env("TMPDIR", home)
             .env_remove("XDG_DATA_HOME")
             .env_remove("XDG_CONFIG_HOME")
             .current_dir(home);
