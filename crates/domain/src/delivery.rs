@@ -3,35 +3,20 @@
 //!
 //! What must survive is in the [`Step::changes`]; the effects are performed once those are durable.
 
+mod vocabulary;
+
+pub use vocabulary::{Effect, Input, Now, Recipient, Step, Timers};
+
 use crate::{
-    Behaviour, Change, Class, DeviceId, Message, MessageId, Mode, NotificationId, Purpose,
-    Timestamp, TraceEvent, TrackingId, behaviour::Happening, push::OwedPush, trace,
+    Behaviour, Change, Class, DeviceId, Message, MessageId, NotificationId, Purpose, Timestamp,
+    TrackingId, behaviour::Happening, push::OwedPush, trace,
 };
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    time::{Duration, Instant},
+    fmt,
+    sync::Arc,
+    time::Instant,
 };
-
-/// The clocks of delivery.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub struct Timers {
-    /// A device that has not acknowledged a message by then is asleep.
-    pub acknowledge: Duration,
-    /// One push a conversation and window; what comes meanwhile shares the one at its end.
-    pub collapse: Duration,
-    /// How long a push for a message is worth trying.
-    pub push_lifetime: Duration,
-}
-
-impl Default for Timers {
-    fn default() -> Self {
-        Self {
-            acknowledge: Duration::from_secs(5),
-            collapse: Duration::from_secs(5),
-            push_lifetime: Duration::from_hours(24),
-        }
-    }
-}
 
 /// Most messages of one device that are held in memory; the rest waits in the store.
 pub const BATCH: usize = 32;
@@ -44,115 +29,11 @@ const DONE: usize = 2 * BATCH;
 /// Announced messages remembered per lane: the one in flight is among the latest.
 const ANNOUNCED: usize = BATCH;
 
-/// Now, on both clocks.
-#[derive(Copy, Clone, Debug)]
-pub struct Now {
-    /// For timers.
-    pub instant: Instant,
-    /// For records.
-    pub wall: Timestamp,
-}
-
-/// A device that the message is for, as it is when the message comes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Recipient {
-    /// Which.
-    pub device: DeviceId,
-    /// What it does.
-    pub mode: Mode,
-    /// Whether it can be pushed to; if not, why, in words for the trace.
-    pub push: Result<(), String>,
-}
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// A message for a user came in.
-    Arrived {
-        /// The message.
-        message: Message,
-        /// Opaque name of its conversation.
-        conversation: String,
-        /// All devices of the user.
-        recipients: Vec<Recipient>,
-    },
-    /// The device registered, or said that it is in the foreground.
-    Returned(DeviceId),
-    /// What the store has queued for the device, oldest first: the answer to [`Effect::Fetch`].
-    Fetched {
-        /// Which.
-        device: DeviceId,
-        /// At most [`BATCH`]; fewer means that there is no more.
-        messages: Vec<Message>,
-    },
-    /// The device has the message.
-    Acknowledged {
-        /// Which.
-        device: DeviceId,
-        /// Which message.
-        message: MessageId,
-    },
-    /// The message did not get through.
-    Failed {
-        /// Which device.
-        device: DeviceId,
-        /// Which message.
-        message: MessageId,
-        /// Why, in words for the trace.
-        why: String,
-        /// The device itself refused it for good: trying again would block all that follow.
-        for_good: bool,
-    },
-    /// The device is no more.
-    Forgotten(DeviceId),
-}
-
-/// What to do once the changes are durable.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Send it over the device's connection, and say what became of it.
-    Send(DeviceId, Box<Message>),
-    /// Send it and forget it.
-    Relay(DeviceId, Box<Message>),
-    /// Read the head of the device's queue, with all that was saved before.
-    Fetch(DeviceId),
-    /// The device does not answer: its connection is dead, whatever the transport says.
-    Hibernate(DeviceId),
-}
-
-/// What a step changes and does.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Step {
-    /// To be saved in one transaction. A [`Change::Owe`] among them is also to be carried out.
-    pub changes: Vec<Change>,
-    /// To be done after that.
-    pub effects: Vec<Effect>,
-}
-
-impl Step {
-    fn trace(
-        &mut self,
-        tracking: &TrackingId,
-        at: Timestamp,
-        step: trace::Step,
-        device: Option<&DeviceId>,
-        detail: &str,
-    ) {
-        self.changes.push(Change::Trace(TraceEvent {
-            tracking: tracking.clone(),
-            at,
-            step,
-            alias: None,
-            device: device.cloned(),
-            detail: detail.to_owned(),
-        }));
-    }
-}
-
 #[derive(Debug)]
 struct Flight {
     message: Message,
-    conversation: String,
+    /// Acknowledged by then, or the device is asleep.
+    deadline: Instant,
 }
 
 /// What goes to one device.
@@ -178,24 +59,43 @@ pub struct Delivery {
     timers: Timers,
     lanes: HashMap<DeviceId, Lane>,
     /// In order of time, since all wait equally long.
-    deadlines: VecDeque<(Instant, DeviceId, MessageId)>,
-    /// Names the conversation of a message that is delivered from the queue.
-    name_conversation: fn(&Message) -> String,
+    deadlines: VecDeque<(Instant, DeviceId)>,
+    name_conversation: NameConversation,
+    /// Number of lanes at which idle ones are cleared away.
+    crowded: usize,
+}
+
+/// Names the conversation that a message belongs to: the same for all its messages, and telling nobody who takes part.
+#[derive(Clone)]
+pub struct NameConversation(Arc<dyn Fn(&Message) -> String + Send + Sync>);
+
+impl NameConversation {
+    /// By this rule.
+    pub fn by(rule: impl Fn(&Message) -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(rule))
+    }
+
+    fn of(&self, message: &Message) -> String {
+        (self.0)(message)
+    }
+}
+
+impl fmt::Debug for NameConversation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NameConversation")
+    }
 }
 
 impl Delivery {
     /// Delivery by this table.
-    pub fn new(
-        behaviour: Behaviour,
-        timers: Timers,
-        name_conversation: fn(&Message) -> String,
-    ) -> Self {
+    pub fn new(behaviour: Behaviour, timers: Timers, name_conversation: NameConversation) -> Self {
         Self {
             behaviour,
             timers,
             lanes: HashMap::new(),
             deadlines: VecDeque::new(),
             name_conversation,
+            crowded: LANES,
         }
     }
 
@@ -210,21 +110,13 @@ impl Delivery {
         match input {
             Input::Arrived {
                 message,
-                conversation,
                 recipients,
-            } => {
-                self.arrived(now, &message, &conversation, recipients, &mut step);
-            }
-            Input::Returned(device) => {
-                let lane = self.lane(&device);
-                lane.windows.clear();
-                lane.announced.clear();
-                lane.complete = false;
-                self.pump(now, &device, &mut step);
-            }
+            } => self.arrived(now, &message, recipients, &mut step),
+            Input::Returned { device, fresh } => self.returned(now, &device, fresh, &mut step),
             Input::Fetched { device, messages } => self.fetched(now, &device, messages, &mut step),
             Input::Acknowledged { device, message } => {
-                self.acknowledged(now, &device, &message, &mut step);
+                let how = (trace::Step::MessageDelivered, "");
+                self.leaves_queue(now, &device, &message, how, &mut step);
             }
             Input::Failed {
                 device,
@@ -233,11 +125,13 @@ impl Delivery {
                 for_good,
             } => {
                 if for_good {
-                    self.refused(now, &device, &message, &why, &mut step);
+                    let how = (trace::Step::MessageRefused, why.as_str());
+                    self.leaves_queue(now, &device, &message, how, &mut step);
                 } else {
                     self.unacknowledged(now, &device, &message, &why, &mut step);
                 }
             }
+            Input::Undone(effects) => self.undone(effects),
             Input::Forgotten(device) => {
                 self.lanes.remove(&device);
             }
@@ -248,10 +142,14 @@ impl Delivery {
     /// Time passed: devices that have not acknowledged are asleep.
     pub fn timeout(&mut self, now: Now) -> Step {
         let mut step = Step::default();
-        while let Some((_, device, message)) =
-            self.deadlines.pop_front_if(|(at, ..)| *at <= now.instant)
-        {
-            if self.unacknowledged(now, &device, &message, "no answer in time", &mut step) {
+        while let Some((at, device)) = self.deadlines.pop_front_if(|(at, _)| *at <= now.instant) {
+            let lane = self.lanes.get(&device);
+            let due = lane
+                .and_then(|lane| lane.in_flight.as_ref())
+                .filter(|flight| flight.deadline == at)
+                .map(|flight| flight.message.id.clone());
+            if let Some(id) = due {
+                self.unacknowledged(now, &device, &id, "no answer in time", &mut step);
                 step.effects.push(Effect::Hibernate(device));
             }
         }
@@ -262,7 +160,6 @@ impl Delivery {
         &mut self,
         now: Now,
         message: &Message,
-        conversation: &str,
         recipients: Vec<Recipient>,
         step: &mut Step,
     ) {
@@ -318,7 +215,7 @@ impl Delivery {
             }
             if rule.push && message.class == Class::Chat {
                 match push {
-                    Ok(()) => self.owe_push(now, &device, message, conversation, step),
+                    Ok(()) => self.owe_push(now, &device, message, step),
                     Err(why) => {
                         step.trace(
                             &message.tracking,
@@ -350,7 +247,7 @@ impl Delivery {
 
     /// Sends the next message, or asks for more.
     fn pump(&mut self, now: Now, device: &DeviceId, step: &mut Step) {
-        let name_conversation = self.name_conversation;
+        let deadline = now.instant + self.timers.acknowledge;
         let lane = self.lane(device);
         if lane.in_flight.is_some() || lane.fetching {
             return;
@@ -365,14 +262,10 @@ impl Delivery {
             return;
         };
         lane.in_flight = Some(Flight {
-            conversation: name_conversation(&message),
             message: message.clone(),
+            deadline,
         });
-        self.deadlines.push_back((
-            now.instant + self.timers.acknowledge,
-            device.clone(),
-            message.id.clone(),
-        ));
+        self.deadlines.push_back((deadline, device.clone()));
         step.trace(
             &message.tracking,
             now.wall,
@@ -393,40 +286,58 @@ impl Delivery {
         self.pump(now, device, step);
     }
 
-    fn acknowledged(&mut self, now: Now, device: &DeviceId, id: &MessageId, step: &mut Step) {
-        let tracking = self.land(device, id);
+    /// The device has the message, or will never take it. Told once: what comes again is an echo.
+    fn leaves_queue(
+        &mut self,
+        now: Now,
+        device: &DeviceId,
+        id: &MessageId,
+        (how, why): (trace::Step, &str),
+        step: &mut Step,
+    ) {
+        if self.lane(device).done.contains(id) {
+            return self.pump(now, device, step);
+        }
         step.changes.push(Change::Delivered {
             device: device.clone(),
             message: id.clone(),
         });
-        if let Some(tracking) = tracking {
-            step.trace(
-                &tracking,
-                now.wall,
-                trace::Step::MessageDelivered,
-                Some(device),
-                "",
-            );
+        if let Some(tracking) = self.land(device, id) {
+            step.trace(&tracking, now.wall, how, Some(device), why);
         }
         self.pump(now, device, step);
     }
 
-    fn refused(&mut self, now: Now, device: &DeviceId, id: &MessageId, why: &str, step: &mut Step) {
-        let tracking = self.land(device, id);
-        step.changes.push(Change::Delivered {
-            device: device.clone(),
-            message: id.clone(),
-        });
-        if let Some(tracking) = tracking {
-            step.trace(
-                &tracking,
-                now.wall,
-                trace::Step::MessageRefused,
-                Some(device),
-                why,
-            );
+    /// The device is back. What was on its way over an earlier connection goes again: it can be told by its id.
+    fn returned(&mut self, now: Now, device: &DeviceId, fresh: bool, step: &mut Step) {
+        let lane = self.lane(device);
+        lane.windows.clear();
+        lane.announced.clear();
+        lane.complete = false;
+        if fresh {
+            lane.in_flight = None;
+            lane.ready.clear();
         }
         self.pump(now, device, step);
+    }
+
+    /// What was not done is tried again when the device returns or the next message comes.
+    fn undone(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            let (Effect::Fetch(device) | Effect::Send(device, _)) = &effect else {
+                continue;
+            };
+            let lane = self.lane(device);
+            lane.complete = false;
+            match &effect {
+                Effect::Send(_, message) => {
+                    lane.ready.clear();
+                    lane.in_flight
+                        .take_if(|flight| flight.message.id == message.id);
+                }
+                _ => lane.fetching = false,
+            }
+        }
     }
 
     /// The message is off our hands; says whose story it was if it was in flight.
@@ -442,7 +353,7 @@ impl Delivery {
             .map(|flight| flight.message.tracking)
     }
 
-    /// The message stays queued, and the device is pushed to. Says whether it was in flight at all.
+    /// The message stays queued, and the device is pushed to.
     fn unacknowledged(
         &mut self,
         now: Now,
@@ -450,14 +361,11 @@ impl Delivery {
         id: &MessageId,
         why: &str,
         step: &mut Step,
-    ) -> bool {
+    ) {
         let lane = self.lane(device);
-        let Some(Flight {
-            message,
-            conversation,
-        }) = lane.in_flight.take_if(|flight| flight.message.id == *id)
-        else {
-            return false;
+        let this = |flight: &mut Flight| flight.message.id == *id;
+        let Some(Flight { message, .. }) = lane.in_flight.take_if(this) else {
+            return;
         };
         lane.ready.clear();
         lane.complete = false;
@@ -469,21 +377,14 @@ impl Delivery {
             why,
         );
         if message.class == Class::Chat {
-            self.owe_push(now, device, &message, &conversation, step);
+            self.owe_push(now, device, &message, step);
         }
-        true
     }
 
     /// One push a message; one a conversation and window: the first goes at once, the others share one at the window's
     /// end.
-    fn owe_push(
-        &mut self,
-        now: Now,
-        device: &DeviceId,
-        message: &Message,
-        conversation: &str,
-        step: &mut Step,
-    ) {
+    fn owe_push(&mut self, now: Now, device: &DeviceId, message: &Message, step: &mut Step) {
+        let conversation = &self.name_conversation.of(message);
         let collapse = self.timers.collapse;
         let until = now.wall.plus(self.timers.push_lifetime);
         let Lane {
@@ -538,7 +439,7 @@ impl Delivery {
 
     /// Keeps the number of lanes near that of the devices in use.
     fn clear_idle_lanes(&mut self, now: Timestamp) {
-        if self.lanes.len() < LANES || !self.lanes.len().is_power_of_two() {
+        if self.lanes.len() < self.crowded {
             return;
         }
         let collapse = self.timers.collapse;
@@ -546,6 +447,7 @@ impl Delivery {
             let windows_open = lane.windows.values().any(|due| now < due.plus(collapse));
             lane.in_flight.is_some() || lane.fetching || !lane.ready.is_empty() || windows_open
         });
+        self.crowded = LANES.max(2 * self.lanes.len());
     }
 }
 

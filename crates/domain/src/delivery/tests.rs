@@ -1,9 +1,9 @@
 //! Delivery under virtual time, against a store of three lines.
 
 use super::*;
-use crate::Address;
+use crate::{Address, Mode};
 use bytes::Bytes;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 struct World {
     start: Instant,
@@ -55,7 +55,11 @@ impl World {
     fn with(behaviour: Behaviour) -> Self {
         Self {
             start: Instant::now(),
-            delivery: Delivery::new(behaviour, Timers::default(), |message| message.from.clone()),
+            delivery: Delivery::new(
+                behaviour,
+                Timers::default(),
+                NameConversation::by(|message| message.from.clone()),
+            ),
             queues: BTreeMap::new(),
             archive: Vec::new(),
             sent: Vec::new(),
@@ -97,12 +101,10 @@ impl World {
             class,
             ..message(name)
         };
-        let conversation = message.from.clone();
         self.at(
             millis,
             Input::Arrived {
                 message,
-                conversation,
                 recipients: recipients.to_vec(),
             },
         )
@@ -196,7 +198,13 @@ fn a_suspended_device_gets_a_push_and_its_message_when_it_returns() {
     assert_eq!(world.pushes, [("a".to_owned(), 0)]);
     assert!(world.sent.is_empty());
     world
-        .at(4000, Input::Returned(id("a")))
+        .at(
+            4000,
+            Input::Returned {
+                device: id("a"),
+                fresh: true,
+            },
+        )
         .acknowledges(4010, "a", "m1");
     assert_eq!(world.sent_to("a"), ["m1"]);
     assert_eq!(world.queued("a"), 0);
@@ -209,7 +217,13 @@ fn messages_come_in_order_and_one_at_a_time_however_many_wait() {
     for name in &names {
         world.arrives(0, name, &[recipient("a", Mode::Suspended)]);
     }
-    world.at(1000, Input::Returned(id("a")));
+    world.at(
+        1000,
+        Input::Returned {
+            device: id("a"),
+            fresh: true,
+        },
+    );
     for name in &names {
         assert_eq!(world.sent_to("a").last(), Some(&name.as_str()));
         world.acknowledges(1001, "a", name);
@@ -224,11 +238,15 @@ fn a_message_that_comes_while_the_queue_is_drained_waits_its_turn() {
     world
         .arrives(0, "m1", &[recipient("a", Mode::Suspended)])
         .arrives(0, "m2", &[recipient("a", Mode::Suspended)]);
-    world.at(1000, Input::Returned(id("a"))).arrives(
-        1001,
-        "m3",
-        &[recipient("a", Mode::Foreground)],
-    );
+    world
+        .at(
+            1000,
+            Input::Returned {
+                device: id("a"),
+                fresh: true,
+            },
+        )
+        .arrives(1001, "m3", &[recipient("a", Mode::Foreground)]);
     for name in ["m1", "m2", "m3"] {
         world.acknowledges(1010, "a", name);
     }
@@ -261,12 +279,24 @@ fn a_quiet_window_makes_the_next_push_immediate_again() {
 fn a_device_that_does_not_acknowledge_is_asleep_and_gets_the_message_once_more_when_it_returns() {
     let mut world = World::new();
     world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
-    world.at(5000, Input::Returned(id("b")));
+    world.at(
+        5000,
+        Input::Returned {
+            device: id("b"),
+            fresh: true,
+        },
+    );
     assert_eq!(world.hibernated, ["a"]);
     assert_eq!(world.pushes, [("a".to_owned(), 5000)]);
     assert_eq!(world.queued("a"), 1);
     world
-        .at(9000, Input::Returned(id("a")))
+        .at(
+            9000,
+            Input::Returned {
+                device: id("a"),
+                fresh: true,
+            },
+        )
         .acknowledges(9010, "a", "m1");
     assert_eq!(world.sent_to("a"), ["m1", "m1"]);
     assert_eq!(world.queued("a"), 0);
@@ -277,10 +307,84 @@ fn a_late_acknowledgement_spares_the_device_the_repetition() {
     let mut world = World::new();
     world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
     world
-        .at(5000, Input::Returned(id("b")))
+        .at(
+            5000,
+            Input::Returned {
+                device: id("b"),
+                fresh: true,
+            },
+        )
         .acknowledges(6000, "a", "m1")
-        .at(9000, Input::Returned(id("a")));
+        .at(
+            9000,
+            Input::Returned {
+                device: id("a"),
+                fresh: true,
+            },
+        );
     assert_eq!(world.sent_to("a"), ["m1"]);
+}
+
+#[test]
+fn a_phone_that_changes_connection_gets_the_message_that_was_on_its_way_again_and_is_left_alone() {
+    let mut world = World::new();
+    world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
+    world.at(
+        3000,
+        Input::Returned {
+            device: id("a"),
+            fresh: true,
+        },
+    );
+    assert_eq!(world.sent_to("a"), ["m1", "m1"]);
+    world.acknowledges(5500, "a", "m1");
+    assert!(world.hibernated.is_empty() && world.pushes.is_empty());
+    assert_eq!(world.queued("a"), 0);
+}
+
+#[test]
+fn a_phone_that_refreshes_its_registration_does_not_get_the_message_twice() {
+    let mut world = World::new();
+    world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
+    world.at(
+        100,
+        Input::Returned {
+            device: id("a"),
+            fresh: false,
+        },
+    );
+    assert_eq!(world.sent_to("a"), ["m1"]);
+}
+
+#[test]
+fn what_could_not_be_saved_blocks_nothing() {
+    let mut world = World::new();
+    let now = world.now(0);
+    let lost = Input::Arrived {
+        message: message("lost"),
+        recipients: vec![recipient("a", Mode::Foreground)],
+    };
+    let step = world.delivery.step(now, lost);
+    world.delivery.step(now, Input::Undone(step.effects));
+    world
+        .arrives(10, "m2", &[recipient("a", Mode::Foreground)])
+        .acknowledges(20, "a", "m2");
+    assert_eq!(world.sent_to("a"), ["m2"]);
+    assert!(world.pushes.is_empty() && world.hibernated.is_empty());
+}
+
+#[test]
+fn a_second_acknowledgement_changes_nothing() {
+    let mut world = World::new();
+    world
+        .arrives(0, "m1", &[recipient("a", Mode::Foreground)])
+        .acknowledges(10, "a", "m1");
+    let now = world.now(20);
+    let again = Input::Acknowledged {
+        device: id("a"),
+        message: MessageId("m1".to_owned()),
+    };
+    assert_eq!(world.delivery.step(now, again).changes, []);
 }
 
 #[test]
@@ -366,7 +470,13 @@ fn a_receipt_is_not_pushed_even_if_the_device_does_not_acknowledge_it() {
     let mut world = World::new();
     let recipients = [recipient("phone", Mode::Foreground)];
     world.arrives_as(0, "r", Class::Notice, &recipients);
-    world.at(5000, Input::Returned(id("other")));
+    world.at(
+        5000,
+        Input::Returned {
+            device: id("other"),
+            fresh: true,
+        },
+    );
     assert_eq!(world.hibernated, ["phone"]);
     assert!(world.pushes.is_empty());
     assert_eq!(world.queued("phone"), 1);
@@ -377,11 +487,29 @@ fn a_message_that_was_sent_and_pushed_is_not_pushed_again_when_nobody_acknowledg
     let mut world = World::new();
     let recipients = [recipient("phone", Mode::Unknown)];
     world.arrives(0, "m1", &recipients);
-    world.at(5000, Input::Returned(id("other")));
+    world.at(
+        5000,
+        Input::Returned {
+            device: id("other"),
+            fresh: true,
+        },
+    );
     assert_eq!(world.pushes, [("phone".to_owned(), 0)]);
     // It came, slept again at once, and has not got it yet.
-    world.at(6000, Input::Returned(id("phone")));
-    world.at(11_000, Input::Returned(id("other")));
+    world.at(
+        6000,
+        Input::Returned {
+            device: id("phone"),
+            fresh: true,
+        },
+    );
+    world.at(
+        11_000,
+        Input::Returned {
+            device: id("other"),
+            fresh: true,
+        },
+    );
     assert_eq!(world.sent_to("phone"), ["m1", "m1"]);
     assert_eq!(world.pushes.last(), Some(&("phone".to_owned(), 11_000)));
 }

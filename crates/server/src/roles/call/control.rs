@@ -154,18 +154,23 @@ impl CallRole {
                     return tell(reply, Err(ControlError::NotFound));
                 };
                 self.commit_for(vec![Change::PutDevice(Box::new(changed))], reply);
-                // Its word counts only while its flow is up; a registration that is on its way brings it back.
-                let there = self
-                    .location
-                    .place(&device)
-                    .map(super::location::Place::mode);
-                if there == Some(Mode::Foreground) {
-                    let step = self
-                        .delivery
-                        .step(self.now, domain::delivery::Input::Returned(device));
-                    self.deliver(step, None);
-                }
+                self.heed_word(device);
             }
+        }
+    }
+
+    /// The client has said what it does: in the foreground it takes its messages. Its word counts only while its flow is
+    /// up; a registration that is on its way brings it back.
+    fn heed_word(&mut self, device: DeviceId) {
+        let there = self
+            .location
+            .place(&device)
+            .map(super::location::Place::mode);
+        if there == Some(Mode::Foreground) {
+            let fresh = false;
+            let returned = domain::delivery::Input::Returned { device, fresh };
+            let step = self.delivery.step(self.now, returned);
+            self.deliver(step, None);
         }
     }
 
@@ -176,7 +181,7 @@ impl CallRole {
         update: DeviceUpdate,
         reply: oneshot::Sender<Result<(), StoreError>>,
     ) {
-        let now = self.now.wall;
+        let (now, mode) = (self.now.wall, update.mode);
         if self.location.user(&user).is_none() {
             let (kind, name) = ("user", user.to_string());
             return tell(reply, Err(StoreError::Missing { kind, name }));
@@ -217,13 +222,17 @@ impl CallRole {
         if let Some(device) = updated {
             changes.insert(0, Change::PutDevice(Box::new(device)));
         }
+        let reply = Some(reply);
         self.commit(
             changes,
             AfterCommit {
-                reply: Some(reply),
+                reply,
                 ..AfterCommit::default()
             },
         );
+        if mode.is_some() {
+            self.heed_word(id.clone());
+        }
     }
 
     pub(super) fn device_gone(&mut self, device: DeviceId) {

@@ -259,6 +259,24 @@ impl Location {
         }
     }
 
+    /// Whether others are reached over the same flow: other devices of it, or whoever stands behind a proxy.
+    pub(super) fn shares_flow(&self, id: &DeviceId) -> bool {
+        let Some(place) = self.places.get(id) else {
+            return false;
+        };
+        let behind_a_proxy = |binding: &domain::Binding| !binding.path.is_empty();
+        let others = place.flow.and_then(|flow| self.by_flow.get(&flow));
+        others.is_some_and(|devices| devices.len() > 1)
+            || place.device.binding.as_ref().is_some_and(behind_a_proxy)
+    }
+
+    /// The device is not reached over its flow any more, whoever else is.
+    pub(super) fn detach_flow(&mut self, id: &DeviceId) {
+        if let Some(device) = self.places.get(id).map(|place| place.device.clone()) {
+            self.put_device(device, None);
+        }
+    }
+
     /// Notes that the queue of a device grew or shrank.
     pub(super) fn count_queued(&mut self, id: &DeviceId, change: i64) {
         if let Some(place) = self.places.get_mut(id) {

@@ -1,14 +1,16 @@
 //! MESSAGE (RFC 3428): stored and answered 202, then delivered to every device of the user in its own way.
 
 use super::{CallRole, Inbox, auth::Sender, ids, request::class, saving::AfterCommit};
+use crate::hex;
 use domain::{
     Address, Change, Class, DeviceId, Message as Chat, MessageId, TrackingId,
     behaviour::Happening,
-    delivery::{BATCH, Effect, Input, Recipient, Step},
+    delivery::{BATCH, Effect, Input, NameConversation, Recipient, Step},
     wake::Pushable,
 };
+use ring::hmac;
 use sip::{
-    HeaderName, Message, Method, RequestBuilder,
+    Flow, HeaderName, Message, Method, RequestBuilder, Transport,
     endpoint::{ClientTxn, ServerTxn},
 };
 
@@ -16,11 +18,28 @@ use sip::{
 pub(super) const TEXT: &str = "text/plain";
 
 /// Answers by which a device refuses a message itself, whatever connection it comes over: trying again is no use.
-const REFUSED_FOR_GOOD: [u16; 9] = [400, 405, 413, 415, 420, 488, 493, 603, 606];
+const REFUSED_FOR_GOOD: [u16; 11] = [400, 405, 413, 415, 420, 488, 493, 501, 513, 603, 606];
+/// The device has met this very message in another transaction (RFC 3261 §8.2.2.2): it has it.
+const MET_ALREADY: u16 = 482;
 
-/// Names a conversation so that nobody can tell from the name who takes part: the same for every message of it.
-pub(super) fn conversation(message: &Chat) -> String {
-    ids::digest_of(&["conversation", message.to.as_str(), &message.from])
+/// Longest request that fits a datagram: what is longer never reaches a device over UDP.
+const DATAGRAM: usize = 65_507;
+
+/// Names a conversation by a secret, so that nobody can tell from the name who takes part.
+pub(super) fn name_conversations(secret: &[u8]) -> NameConversation {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    NameConversation::by(move |message| {
+        let who = format!("conversation\0{}\0{}", message.to, message.from);
+        hex::encode(&hmac::sign(&key, who.as_bytes()).as_ref()[..8])
+    })
+}
+
+/// A message on its way to a device.
+#[derive(Debug)]
+pub(super) struct Sent {
+    device: DeviceId,
+    message: MessageId,
+    flow: Flow,
 }
 
 impl CallRole {
@@ -31,6 +50,11 @@ impl CallRole {
         callee: &Address,
         sender: &Sender,
     ) {
+        // We keep the body and its type, not how it was packed: better refused than delivered as rubbish.
+        let packed = request.header_text(HeaderName::ContentEncoding);
+        if packed.is_some_and(|how| !how.trim().eq_ignore_ascii_case("identity")) {
+            return self.refuse_packed(txn);
+        }
         let class = class(request);
         let full =
             |place: &super::location::Place| place.queued >= self.settings.messages_per_device;
@@ -54,8 +78,8 @@ impl CallRole {
                 .to_owned(),
             body: request.body_bytes(),
         };
-        if class == Class::Chat && recipients.is_empty() {
-            self.unclaimed.insert(callee.clone());
+        if class != Class::Transient && recipients.is_empty() {
+            *self.unclaimed.entry(callee.clone()).or_default() += 1;
         }
         let status = if class == Class::Transient { 200 } else { 202 };
         let Some(answer) = self
@@ -65,16 +89,23 @@ impl CallRole {
         else {
             return;
         };
-        let conversation = conversation(&message);
         let step = self.delivery.step(
             self.now,
             Input::Arrived {
                 message,
-                conversation,
                 recipients,
             },
         );
         self.deliver(step, Some((txn, answer)));
+    }
+
+    /// RFC 3261 §21.4.13: what we take instead.
+    fn refuse_packed(&mut self, txn: ServerTxn) {
+        if let Some(response) = self.endpoint.response_to(txn, 415, "") {
+            let response = response.header(HeaderName::AcceptEncoding, "identity");
+            self.endpoint
+                .respond(self.now.instant, txn, &response.build());
+        }
     }
 
     /// Every device of a user that has room, as it is now.
@@ -165,25 +196,37 @@ impl CallRole {
     }
 
     fn send_message(&mut self, device: &DeviceId, message: &Chat) {
-        let sent = self
-            .message_request(device, message)
-            .ok_or("no connection".to_owned())
-            .and_then(|(flow, request)| {
-                self.endpoint
-                    .request(self.now.instant, flow, &request)
-                    .map_err(|error| error.to_string())
-            });
-        match sent {
-            Ok(txn) => {
-                self.sending
-                    .insert(txn, (device.clone(), message.id.clone()));
+        let sent = match self.message_request(device, message) {
+            None => Err(("no connection".to_owned(), false)),
+            Some((flow, request))
+                if flow.transport == Transport::Udp && request.bytes().len() > DATAGRAM =>
+            {
+                Err(("too long for a datagram".to_owned(), true))
             }
-            Err(why) => {
+            Some((flow, request)) => self
+                .endpoint
+                .request(self.now.instant, flow, &request)
+                .map(|txn| (txn, flow))
+                .map_err(|error| (error.to_string(), false)),
+        };
+        match sent {
+            Ok((txn, flow)) => {
+                let (device, message) = (device.clone(), message.id.clone());
+                self.sending.insert(
+                    txn,
+                    Sent {
+                        device,
+                        message,
+                        flow,
+                    },
+                );
+            }
+            Err((why, for_good)) => {
                 let failed = Input::Failed {
                     device: device.clone(),
                     message: message.id.clone(),
                     why,
-                    for_good: false,
+                    for_good,
                 };
                 let step = self.delivery.step(self.now, failed);
                 self.deliver(step, None);
@@ -223,10 +266,13 @@ impl CallRole {
         if status < 200 {
             return;
         }
-        let Some((device, message)) = self.sending.remove(&txn) else {
+        let Some(Sent {
+            device, message, ..
+        }) = self.sending.remove(&txn)
+        else {
             return;
         };
-        let input = if status < 300 {
+        let input = if status < 300 || status == MET_ALREADY {
             self.metrics.message("delivered");
             Input::Acknowledged { device, message }
         } else {
@@ -259,21 +305,32 @@ impl CallRole {
                 Ok(()) => store.queued(&device, BATCH).await,
                 Err(error) => Err(error),
             };
-            let messages = messages.unwrap_or_else(|error| {
-                tracing::error!(%device, %error, "a queue could not be read: it waits for the device's next registration");
-                Vec::new()
-            });
+            let word = match messages {
+                Ok(messages) => Input::Fetched { device, messages },
+                Err(error) => {
+                    tracing::error!(%device, %error, "a queue could not be read: it waits for the device's next registration");
+                    Input::Undone(vec![Effect::Fetch(device)])
+                }
+            };
             // The role may have stopped.
-            let _ = inbox.send(Inbox::Fetched { device, messages }).await;
+            let _ = inbox.send(Inbox::Delivery(word)).await;
         });
     }
 
     /// The device does not answer: what is left of its connection goes.
     fn hibernate(&mut self, device: &DeviceId) {
-        let Some(flow) = self.location.place(device).and_then(|place| place.flow) else {
+        let asked = self.sending.values().find(|sent| sent.device == *device);
+        let Some(flow) = asked.map(|sent| sent.flow) else {
             return;
         };
-        if flow.transport != sip::Transport::Udp {
+        let flow_now = self.location.place(device).and_then(|place| place.flow);
+        if flow.transport == Transport::Udp || flow_now != Some(flow) {
+            return;
+        }
+        if self.location.shares_flow(device) {
+            tracing::info!(%device, from = %flow.remote, "the device does not answer: it is suspended");
+            self.location.detach_flow(device);
+        } else {
             tracing::info!(%device, from = %flow.remote, "the device does not answer: its connection is closed");
             self.net.close(flow);
             self.flow_closed(flow);

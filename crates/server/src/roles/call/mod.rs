@@ -34,8 +34,8 @@ use crate::metrics::{Alarm, Metrics};
 use auth::Gate;
 use call_table::Calls;
 use domain::{
-    Change, DeviceId, Message as Chat, Outcome, Timestamp, TraceEvent, TrackingId,
-    delivery::{Delivery, Now},
+    Change, DeviceId, Outcome, Timestamp, TraceEvent, TrackingId,
+    delivery::{self, Delivery, Now},
     trace::Step,
 };
 use flow_token::FlowTokens;
@@ -96,11 +96,8 @@ enum Inbox {
         token: String,
         outcome: Outcome,
     },
-    /// The head of a device's queue.
-    Fetched {
-        device: DeviceId,
-        messages: Vec<Chat>,
-    },
+    /// What became of reading the head of a device's queue.
+    Delivery(delivery::Input),
     /// A fallback's host name was looked up.
     Resolved {
         context: ContextId,
@@ -137,12 +134,12 @@ pub struct CallRole {
     tokens: FlowTokens,
     location: Location,
     /// Users for whom messages wait of whom no device is known.
-    unclaimed: HashSet<domain::Address>,
+    unclaimed: HashMap<domain::Address, u64>,
     /// Connections that are up.
     flows: HashSet<Flow>,
     calls: Calls,
     delivery: Delivery,
-    sending: HashMap<endpoint::ClientTxn, (DeviceId, domain::MessageId)>,
+    sending: HashMap<endpoint::ClientTxn, messages::Sent>,
     owed: Owed,
     commits: Commits,
     /// Lines of stories that are saved with the next turn.
@@ -184,13 +181,13 @@ impl CallRole {
             gate,
             tokens: FlowTokens::new(&secret),
             location: Location::new(apps.iter().map(|app| app.profile.clone())),
-            unclaimed: HashSet::new(),
+            unclaimed: HashMap::new(),
             flows: HashSet::new(),
             calls: Calls::default(),
             delivery: Delivery::new(
                 settings.behaviour.clone(),
                 settings.delivery,
-                messages::conversation,
+                messages::name_conversations(&secret),
             ),
             sending: HashMap::new(),
             owed: Owed::default(),
@@ -224,11 +221,7 @@ impl CallRole {
         for (device, waiting) in snapshot.queues {
             self.count_queued(&device, i64::try_from(waiting).unwrap_or(i64::MAX));
         }
-        self.unclaimed = snapshot
-            .unclaimed
-            .into_iter()
-            .map(|(user, _)| user)
-            .collect();
+        self.unclaimed = snapshot.unclaimed.into_iter().collect();
         for push in snapshot.owed {
             self.owed.insert(push);
         }
@@ -286,11 +279,8 @@ impl CallRole {
                 token,
                 outcome,
             } => self.owed_done(push, &token, &outcome),
-            Inbox::Fetched { device, messages } => {
-                let step = self.delivery.step(
-                    self.now,
-                    domain::delivery::Input::Fetched { device, messages },
-                );
+            Inbox::Delivery(input) => {
+                let step = self.delivery.step(self.now, input);
                 self.deliver(step, None);
             }
             Inbox::Resolved {
@@ -312,6 +302,7 @@ impl CallRole {
             deliver,
             owed,
             queued,
+            adopted,
             reply,
         } = after;
         // A change that speaks of somebody who was removed meanwhile is no trouble of the store.
@@ -339,6 +330,11 @@ impl CallRole {
                 for (device, change) in queued {
                     self.count_queued(&device, -change);
                 }
+                if let Some((user, messages)) = adopted {
+                    *self.unclaimed.entry(user).or_default() += messages;
+                }
+                self.delivery
+                    .step(self.now, delivery::Input::Undone(deliver));
                 if let Some((txn, _)) = answer {
                     let status = if *error == StoreError::Overloaded {
                         503
@@ -359,15 +355,16 @@ impl CallRole {
     /// A device registered, or said that it is back: its calls and its messages go to it.
     fn device_returned(&mut self, device: &DeviceId, fresh: bool, since: Instant) {
         self.calls_of_returned(device, fresh, since);
-        let connectionless = |place: &location::Place| {
-            place
-                .flow
-                .is_some_and(|flow| flow.transport == Transport::Udp)
-        };
-        if fresh || self.location.place(device).is_some_and(connectionless) {
-            let step = self
-                .delivery
-                .step(self.now, domain::delivery::Input::Returned(device.clone()));
+        let connectionless =
+            |flow: Option<Flow>| flow.is_some_and(|flow| flow.transport == Transport::Udp);
+        let waits = self
+            .location
+            .place(device)
+            .is_some_and(|place| place.queued > 0 || connectionless(place.flow));
+        if fresh || waits {
+            let device = device.clone();
+            let returned = delivery::Input::Returned { device, fresh };
+            let step = self.delivery.step(self.now, returned);
             self.deliver(step, None);
         }
     }

@@ -188,11 +188,15 @@ impl CallRole {
         changes.push(Change::PutDevice(Box::new(device.clone())));
         changes.append(&mut lines);
         self.location.put_device(device, Some(flow));
-        if first && self.unclaimed.remove(user) {
+        if let Some(messages) = self.unclaimed.remove(user) {
             changes.push(Change::AdoptQueue {
                 user: user.clone(),
                 device: id.clone(),
             });
+            let count = i64::try_from(messages).unwrap_or(i64::MAX);
+            self.count_queued(&id, count);
+            after.queued.push((id.clone(), count));
+            after.adopted = Some((user.clone(), messages));
         }
         after.returned.push((id, fresh));
     }

@@ -1,7 +1,7 @@
 //! Durable before acknowledged: what a step changes goes to the store, and what it promised is done once the store has
 //! answered, in the order of the steps.
 
-use domain::{DeviceId, push::OwedPush};
+use domain::{Address, DeviceId, push::OwedPush};
 use sip::{Message, endpoint::ServerTxn};
 use std::{
     collections::VecDeque,
@@ -26,6 +26,8 @@ pub(super) struct AfterCommit {
     pub(super) owed: Vec<OwedPush>,
     /// By how much the queues of these devices are longer; if the store fails, that is taken back.
     pub(super) queued: Vec<(DeviceId, i64)>,
+    /// What waited for this user now waits for a device; if the store fails, it does not.
+    pub(super) adopted: Option<(Address, u64)>,
     /// Tell whoever asked.
     pub(super) reply: Option<oneshot::Sender<Result<(), StoreError>>>,
 }
