@@ -131,7 +131,7 @@ impl Delivery {
                     self.unacknowledged(now, &device, &message, &why, &mut step);
                 }
             }
-            Input::Undone(effects) => self.undone(effects),
+            Input::Undone { effects, devices } => self.undone(effects, &devices),
             Input::Forgotten(device) => {
                 self.lanes.remove(&device);
             }
@@ -280,9 +280,11 @@ impl Delivery {
     fn fetched(&mut self, now: Now, device: &DeviceId, messages: Vec<Message>, step: &mut Step) {
         let lane = self.lane(device);
         lane.fetching = false;
-        lane.complete &= messages.len() < BATCH;
+        let more = messages.len() >= BATCH;
         let fresh = |message: &Message| !lane.done.contains(&message.id);
         lane.ready = messages.into_iter().filter(fresh).collect();
+        // A batch of nothing but old acquaintances would only come again.
+        lane.complete &= !more || lane.ready.is_empty();
         self.pump(now, device, step);
     }
 
@@ -322,7 +324,13 @@ impl Delivery {
     }
 
     /// What was not done is tried again when the device returns or the next message comes.
-    fn undone(&mut self, effects: Vec<Effect>) {
+    fn undone(&mut self, effects: Vec<Effect>, devices: &[DeviceId]) {
+        for device in devices {
+            let lane = self.lane(device);
+            lane.ready.clear();
+            lane.done.clear();
+            lane.complete = false;
+        }
         for effect in effects {
             let (Effect::Fetch(device) | Effect::Send(device, _)) = &effect else {
                 continue;

@@ -84,13 +84,7 @@ pub(crate) async fn follow_store(
         if !matches!(store.changed_elsewhere().await, Ok(true)) {
             continue;
         }
-        match store.users().await {
-            Ok(users) => {
-                tracing::info!("another process changed the store: accounts are taken over");
-                role.send(Control::ReplaceUsers(users)).await;
-            }
-            Err(error) => tracing::error!(%error, "accounts could not be read again"),
-        }
+        role.send(Control::UsersChanged).await;
     }
 }
 

@@ -365,7 +365,11 @@ fn what_could_not_be_saved_blocks_nothing() {
         recipients: vec![recipient("a", Mode::Foreground)],
     };
     let step = world.delivery.step(now, lost);
-    world.delivery.step(now, Input::Undone(step.effects));
+    let undone = Input::Undone {
+        effects: step.effects,
+        devices: vec![id("a")],
+    };
+    world.delivery.step(now, undone);
     world
         .arrives(10, "m2", &[recipient("a", Mode::Foreground)])
         .acknowledges(20, "a", "m2");

@@ -87,7 +87,12 @@ pub enum Input {
         for_good: bool,
     },
     /// These effects were not performed: what they were to follow could not be saved, or a queue could not be read.
-    Undone(Vec<Effect>),
+    Undone {
+        /// What was not performed.
+        effects: Vec<Effect>,
+        /// Whose queues are not as the changes said.
+        devices: Vec<DeviceId>,
+    },
     /// The device is no more.
     Forgotten(DeviceId),
 }

@@ -176,7 +176,7 @@ section! {
 section! {
     /// Everything has a limit.
     Limits {
-        /// Devices a user; for one more the one that is out of reach for longest is forgotten, or it is answered 403.
+        /// Devices a user; for one more the one that is out of reach for longest is forgotten, or it is refused.
         devices_per_user: usize = 10,
         /// Messages that wait for one device; one more is refused if no other device can take it.
         messages_per_device: usize = 1000,

@@ -1,6 +1,6 @@
 //! What the admin API, the device API and the command line ask of the running role.
 
-use super::{CallRole, register::history, saving::AfterCommit};
+use super::{CallRole, Inbox, register::history, saving::AfterCommit};
 use domain::{
     Address, AppId, Change, Channel, Device, DeviceId, Handed, Mode, Timestamp, User,
     device::SealingKey,
@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 pub enum Control {
     /// Create an account or replace it.
     PutUser(Box<User>, oneshot::Sender<Result<(), StoreError>>),
-    /// Take the accounts as they are in the store: another process has changed them.
-    ReplaceUsers(Vec<User>),
+    /// Another process has changed the store: take the accounts as they are there.
+    UsersChanged,
     /// Forget devices that have been out of reach since then.
     ForgetGone(Timestamp),
     /// Remove an account; `NotFound` if there is none.
@@ -86,6 +86,7 @@ impl CallRole {
     pub(super) fn control(&mut self, control: Control) {
         match control {
             Control::PutUser(user, reply) => {
+                self.user_changes += 1;
                 self.location.put_user((*user).clone());
                 self.commit(
                     vec![Change::PutUser(*user)],
@@ -96,8 +97,9 @@ impl CallRole {
                 );
             }
             Control::ForgetGone(before) => self.forget_gone(before),
-            Control::ReplaceUsers(users) => self.location.replace_users(users),
+            Control::UsersChanged => self.read_users(),
             Control::RemoveUser(address, reply) => {
+                self.user_changes += 1;
                 let devices: Vec<_> = self
                     .location
                     .places_of(&address)
@@ -156,6 +158,34 @@ impl CallRole {
                 self.commit_for(vec![Change::PutDevice(Box::new(changed))], reply);
                 self.heed_word(device);
             }
+        }
+    }
+
+    /// Reads the accounts, with everything that was saved before.
+    fn read_users(&self) {
+        let (saved, store) = (self.store.commit(Vec::new()), self.store.clone());
+        let (inbox, as_of) = (self.inbox.clone(), self.user_changes);
+        tokio::spawn(async move {
+            let users = match saved.await {
+                Ok(()) => store.users().await,
+                Err(error) => Err(error),
+            };
+            match users {
+                // The role may have stopped.
+                Ok(users) => drop(inbox.send(Inbox::Users { users, as_of }).await),
+                Err(error) => tracing::error!(%error, "accounts could not be read again"),
+            }
+        });
+    }
+
+    /// Takes over the accounts as they were read, unless we have changed some meanwhile: then they are read again.
+    pub(super) fn users_read(&mut self, users: Vec<User>, as_of: u64) {
+        if as_of != self.user_changes {
+            return self.read_users();
+        }
+        tracing::info!("another process changed the store: accounts are taken over");
+        for device in self.location.replace_users(users) {
+            self.device_gone(device);
         }
     }
 

@@ -98,17 +98,20 @@ impl Location {
         self.users.insert(user.address.clone(), user);
     }
 
-    /// Takes over who has an account, and drops the devices of those who have none any more.
-    pub(super) fn replace_users(&mut self, users: Vec<User>) {
+    /// Takes over who has an account, and drops the devices of those who have none any more. Says which.
+    pub(super) fn replace_users(&mut self, users: Vec<User>) -> Vec<DeviceId> {
+        let mut dropped = Vec::new();
         let before: Vec<_> = self.users.keys().cloned().collect();
         let now: HashMap<_, _> = users
             .into_iter()
             .map(|user| (user.address.clone(), user))
             .collect();
         for gone in before.iter().filter(|address| !now.contains_key(*address)) {
+            dropped.extend(self.by_user.get(gone).cloned().unwrap_or_default());
             self.remove_user(gone);
         }
         self.users = now;
+        dropped
     }
 
     /// Removes a user with all devices.

@@ -1,6 +1,8 @@
 //! MESSAGE (RFC 3428): stored and answered 202, then delivered to every device of the user in its own way.
 
-use super::{CallRole, Inbox, auth::Sender, ids, request::class, saving::AfterCommit};
+use super::{
+    CallRole, Inbox, auth::Sender, ids, request::class, saving::AfterCommit, sending::Sent,
+};
 use crate::hex;
 use domain::{
     Address, Change, Class, DeviceId, Message as Chat, MessageId, TrackingId,
@@ -10,7 +12,7 @@ use domain::{
 };
 use ring::hmac;
 use sip::{
-    Flow, HeaderName, Message, Method, RequestBuilder, Transport,
+    HeaderName, Message, Method, RequestBuilder, Transport,
     endpoint::{ClientTxn, ServerTxn},
 };
 
@@ -32,14 +34,6 @@ pub(super) fn name_conversations(secret: &[u8]) -> NameConversation {
         let who = format!("conversation\0{}\0{}", message.to, message.from);
         hex::encode(&hmac::sign(&key, who.as_bytes()).as_ref()[..8])
     })
-}
-
-/// A message on its way to a device.
-#[derive(Debug)]
-pub(super) struct Sent {
-    device: DeviceId,
-    message: MessageId,
-    flow: Flow,
 }
 
 impl CallRole {
@@ -212,14 +206,7 @@ impl CallRole {
         match sent {
             Ok((txn, flow)) => {
                 let (device, message) = (device.clone(), message.id.clone());
-                self.sending.insert(
-                    txn,
-                    Sent {
-                        device,
-                        message,
-                        flow,
-                    },
-                );
+                self.sending.insert(device, Sent { txn, message, flow });
             }
             Err((why, for_good)) => {
                 let failed = Input::Failed {
@@ -266,10 +253,7 @@ impl CallRole {
         if status < 200 {
             return;
         }
-        let Some(Sent {
-            device, message, ..
-        }) = self.sending.remove(&txn)
-        else {
+        let Some((device, message)) = self.sending.answered(txn) else {
             return;
         };
         let input = if status < 300 || status == MET_ALREADY {
@@ -309,7 +293,10 @@ impl CallRole {
                 Ok(messages) => Input::Fetched { device, messages },
                 Err(error) => {
                     tracing::error!(%device, %error, "a queue could not be read: it waits for the device's next registration");
-                    Input::Undone(vec![Effect::Fetch(device)])
+                    Input::Undone {
+                        effects: vec![Effect::Fetch(device)],
+                        devices: Vec::new(),
+                    }
                 }
             };
             // The role may have stopped.
@@ -319,8 +306,7 @@ impl CallRole {
 
     /// The device does not answer: what is left of its connection goes.
     fn hibernate(&mut self, device: &DeviceId) {
-        let asked = self.sending.values().find(|sent| sent.device == *device);
-        let Some(flow) = asked.map(|sent| sent.flow) else {
+        let Some(flow) = self.sending.flow(device) else {
             return;
         };
         let flow_now = self.location.place(device).and_then(|place| place.flow);

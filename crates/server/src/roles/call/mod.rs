@@ -22,6 +22,7 @@ mod register;
 mod request;
 mod running;
 mod saving;
+mod sending;
 mod settings;
 
 pub use control::{Control, ControlError, DeviceUpdate, DeviceView};
@@ -42,6 +43,7 @@ use flow_token::FlowTokens;
 use location::Location;
 use owed::Owed;
 use saving::{AfterCommit, Commits};
+use sending::Sending;
 use sip::{
     Flow, Transport,
     endpoint::{self, ContextId, Endpoint, Input, ServerTxn},
@@ -98,6 +100,11 @@ enum Inbox {
     },
     /// What became of reading the head of a device's queue.
     Delivery(delivery::Input),
+    /// The accounts as they were in the store after so many changes of ours.
+    Users {
+        users: Vec<domain::User>,
+        as_of: u64,
+    },
     /// A fallback's host name was looked up.
     Resolved {
         context: ContextId,
@@ -133,13 +140,15 @@ pub struct CallRole {
     gate: Gate,
     tokens: FlowTokens,
     location: Location,
+    /// Accounts that we have created, changed or removed.
+    user_changes: u64,
     /// Users for whom messages wait of whom no device is known.
     unclaimed: HashMap<domain::Address, u64>,
     /// Connections that are up.
     flows: HashSet<Flow>,
     calls: Calls,
     delivery: Delivery,
-    sending: HashMap<endpoint::ClientTxn, messages::Sent>,
+    sending: Sending,
     owed: Owed,
     commits: Commits,
     /// Lines of stories that are saved with the next turn.
@@ -181,6 +190,7 @@ impl CallRole {
             gate,
             tokens: FlowTokens::new(&secret),
             location: Location::new(apps.iter().map(|app| app.profile.clone())),
+            user_changes: 0,
             unclaimed: HashMap::new(),
             flows: HashSet::new(),
             calls: Calls::default(),
@@ -189,7 +199,7 @@ impl CallRole {
                 settings.delivery,
                 messages::name_conversations(&secret),
             ),
-            sending: HashMap::new(),
+            sending: Sending::default(),
             owed: Owed::default(),
             commits: Commits::default(),
             notes: Vec::new(),
@@ -283,6 +293,7 @@ impl CallRole {
                 let step = self.delivery.step(self.now, input);
                 self.deliver(step, None);
             }
+            Inbox::Users { users, as_of } => self.users_read(users, as_of),
             Inbox::Resolved {
                 context,
                 uri,
@@ -327,14 +338,17 @@ impl CallRole {
             Err(error) => {
                 // The alarm has said so already, once.
                 tracing::debug!(%error, "not saved");
-                for (device, change) in queued {
-                    self.count_queued(&device, -change);
+                for (device, change) in &queued {
+                    self.count_queued(device, -change);
                 }
                 if let Some((user, messages)) = adopted {
                     *self.unclaimed.entry(user).or_default() += messages;
                 }
-                self.delivery
-                    .step(self.now, delivery::Input::Undone(deliver));
+                let undone = delivery::Input::Undone {
+                    effects: deliver,
+                    devices: queued.into_iter().map(|(device, _)| device).collect(),
+                };
+                self.delivery.step(self.now, undone);
                 if let Some((txn, _)) = answer {
                     let status = if *error == StoreError::Overloaded {
                         503
@@ -361,6 +375,9 @@ impl CallRole {
             .location
             .place(device)
             .is_some_and(|place| place.queued > 0 || connectionless(place.flow));
+        if fresh {
+            self.sending.give_up(device);
+        }
         if fresh || waits {
             let device = device.clone();
             let returned = delivery::Input::Returned { device, fresh };
