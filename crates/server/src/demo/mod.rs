@@ -77,7 +77,7 @@ impl Demo {
             .collect()
     }
 
-    /// Plays everything and tells of it as it happens.
+    /// Plays everything and tells of it as it happens. Plays wait for a listener who is slow; one who has gone is not missed.
     pub async fn play(&self, told: mpsc::Sender<Told>) -> Report {
         let began = now();
         let seats = Arc::new(Semaphore::new(self.pace.at_once.max(1)));
