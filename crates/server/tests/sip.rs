@@ -1,0 +1,226 @@
+//! What a SIP client on the wire gets from the server: who may register, what of push is granted and taken back, what is
+//! refused and in which words.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
+
+use domain::Behaviour;
+use net::http::request;
+use reveille::{
+    config::Words,
+    dev::{self, Dev},
+};
+use serde_json::{Value, json};
+use sip::{
+    HeaderName, Message, Method,
+    digest::{Challenge, Login},
+};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{net::UdpSocket, time::timeout};
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct World {
+    dev: Dev,
+}
+
+impl World {
+    async fn start() -> Self {
+        Self::start_trusting(&[]).await
+    }
+
+    async fn start_trusting(trusted: &[&str]) -> Self {
+        let mut config = dev::on_free_ports();
+        config.call.trusted = Words::of(trusted);
+        let dev = Dev::start(config, Behaviour::default()).await.unwrap();
+        Self { dev }
+    }
+
+    async fn client(&self, user: &'static str) -> Client {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let server = self.dev.server.bound().sip.udp[0];
+        socket.connect(server).await.unwrap();
+        Client {
+            socket,
+            user,
+            server,
+            sent: 0,
+        }
+    }
+
+    fn admin(&self, path: &str) -> String {
+        format!("http://{}{path}", self.dev.server.bound().admin[0])
+    }
+
+    async fn devices(&self) -> Value {
+        let url = self.admin("/api/v1/devices");
+        let token = Some(dev::ADMIN_TOKEN);
+        let (_, body) = request(http::Method::GET, &url, token, None).await.unwrap();
+        serde_json::from_slice(&body).unwrap()
+    }
+}
+
+/// A SIP client of a user, over UDP.
+struct Client {
+    socket: UdpSocket,
+    user: &'static str,
+    server: SocketAddr,
+    sent: u32,
+}
+
+impl Client {
+    /// Sends a request and gives its final answer.
+    async fn ask(&mut self, method: &str, to: &str, headers: &str, body: &str) -> Message {
+        self.sent += 1;
+        let (user, here, n) = (self.user, self.socket.local_addr().unwrap(), self.sent);
+        let (uri, port, length) = (uri_of(method, to), here.port(), body.len());
+        let text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{method}{n};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{user}@localhost>;tag=t{port}\r\nTo: <sip:{to}@localhost>\r\n\
+             Call-ID: {method}-{port}\r\nCSeq: {n} {method}\r\n{headers}Content-Length: {length}\r\n\r\n{body}",
+        );
+        self.socket.send(text.as_bytes()).await.unwrap();
+        let mut buffer = vec![0; 65_535];
+        loop {
+            let received = timeout(PATIENCE, self.socket.recv(&mut buffer)).await;
+            let length = received.unwrap().unwrap();
+            let bytes = buffer[..length].to_vec().into();
+            let answer = Message::parse(bytes, &sip::Limits::default()).unwrap();
+            let ours = answer.cseq().is_ok_and(|cseq| cseq.number == n);
+            if ours && answer.status().is_some_and(|status| status >= 200) {
+                return answer;
+            }
+        }
+    }
+
+    /// The same with the user's password, after the challenge.
+    async fn ask_with_password(
+        &mut self,
+        method: &str,
+        to: &str,
+        headers: &str,
+        body: &str,
+    ) -> Message {
+        let challenged = self.ask(method, to, headers, body).await;
+        let (challenge, credentials) = match challenged.status() {
+            Some(401) => (HeaderName::WwwAuthenticate, "Authorization"),
+            Some(407) => (HeaderName::ProxyAuthenticate, "Proxy-Authorization"),
+            other => panic!("{other:?} from {}", self.server),
+        };
+        let challenge = Challenge::strongest(challenged.headers(challenge)).unwrap();
+        let login = Login {
+            user: self.user,
+            password: dev::PASSWORD,
+        };
+        let uri = uri_of(method, to);
+        let answer = challenge.answer(login, Method::new(method), &uri, 1, "c");
+        let headers = format!("{headers}{credentials}: {answer}\r\n");
+        self.ask(method, to, &headers, body).await
+    }
+
+    async fn register(&mut self, params: &str, expires: u32) -> Message {
+        let here = self.socket.local_addr().unwrap();
+        let user = self.user;
+        let contact = format!("Contact: <sip:{user}@{here}{params}>;expires={expires}\r\n");
+        self.ask_with_password("REGISTER", user, &contact, "").await
+    }
+}
+
+fn uri_of(method: &str, to: &str) -> String {
+    match method {
+        "REGISTER" => "sip:localhost".to_owned(),
+        _ => format!("sip:{to}@localhost"),
+    }
+}
+
+const PUSH: &str = ";pn-provider=apns;pn-param=TEAM123456.com.example.phone.voip;pn-prid=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+const PUSH_OF_NOBODY: &str =
+    ";pn-provider=apns;pn-param=TEAM999999.com.example.none.voip;pn-prid=00";
+
+#[tokio::test]
+async fn a_trusted_address_writes_without_a_password_and_registers_with_one_only() {
+    let world = World::start_trusting(&["127.0.0.0/8"]).await;
+    let mut client = world.client("alice").await;
+    let here = client.socket.local_addr().unwrap();
+    let contact = format!("Contact: <sip:alice@{here}>\r\n");
+    let answer = client.ask("REGISTER", "alice", &contact, "").await;
+    assert_eq!(answer.status(), Some(401));
+    let answer = client.ask("MESSAGE", "bob", "", "hello").await;
+    assert_eq!(answer.status(), Some(202));
+    world.dev.shutdown().await;
+}
+
+#[tokio::test]
+async fn push_is_granted_by_name_and_taken_back_by_a_registration_without_it() {
+    let world = World::start().await;
+    let mut client = world.client("bob").await;
+    let answer = client.register(PUSH, 600).await;
+    assert_eq!(answer.status(), Some(200));
+    let caps = answer.header_text(HeaderName::FeatureCaps);
+    assert_eq!(caps, Some("*;+sip.pns=\"apns\""));
+    let tokens = &world.devices().await[0]["device"]["tokens"];
+    assert!(tokens["voip"]["value"].is_string(), "{tokens}");
+
+    assert_eq!(client.register("", 600).await.status(), Some(200));
+    let tokens = &world.devices().await[0]["device"]["tokens"];
+    assert_eq!(tokens["voip"], Value::Null);
+    world.dev.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_token_of_an_unknown_app_is_refused_and_leaving_with_it_is_not() {
+    let world = World::start().await;
+    let mut client = world.client("bob").await;
+    let answer = client.register(PUSH_OF_NOBODY, 600).await;
+    assert_eq!(answer.status(), Some(555));
+    let answer = client.register(PUSH_OF_NOBODY, 0).await;
+    assert_eq!(answer.status(), Some(200));
+    world.dev.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_devices_and_the_one_gone_for_longest_makes_room() {
+    let world = World::start().await;
+    let mut client = world.client("carol").await;
+    for n in 0..12 {
+        let instance = format!(";x={n}");
+        assert_eq!(client.register(&instance, 600).await.status(), Some(200));
+        assert_eq!(client.register(&instance, 0).await.status(), Some(200));
+    }
+    assert!(world.devices().await.as_array().unwrap().len() <= 10);
+    world.dev.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_packed_is_refused_with_what_is_taken() {
+    let world = World::start().await;
+    let mut client = world.client("alice").await;
+    let answer = client
+        .ask_with_password("MESSAGE", "bob", "Content-Encoding: deflate\r\n", "x")
+        .await;
+    assert_eq!(answer.status(), Some(415));
+    let encodings = answer.header_text(HeaderName::AcceptEncoding);
+    assert_eq!(encodings, Some("identity"));
+    world.dev.shutdown().await;
+}
+
+#[tokio::test]
+async fn passwords_cannot_be_guessed_at_leisure() {
+    let world = World::start().await;
+    let url = world.admin("/oauth/token");
+    let guess =
+        |password: &str| json!({"grant_type": "password", "username": "bob", "password": password});
+    for _ in 0..10 {
+        let body = guess("wrong");
+        let (status, _) = request(http::Method::POST, &url, None, Some(&body))
+            .await
+            .unwrap();
+        assert_eq!(status, 400);
+    }
+    let body = guess(dev::PASSWORD);
+    let (status, _) = request(http::Method::POST, &url, None, Some(&body))
+        .await
+        .unwrap();
+    assert_eq!(status, 429);
+    world.dev.shutdown().await;
+}
