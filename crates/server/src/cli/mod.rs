@@ -37,7 +37,7 @@ enum Command {
     /// Accounts: add, list, passwd, forward, remove
     #[command(subcommand)]
     User(user::Command),
-    /// Devices: list, forget
+    /// Devices: list, history, forget
     #[command(subcommand)]
     Device(device::Command),
     /// Tell the story of one call or message
