@@ -11,7 +11,7 @@ use store::Store;
 /// Which server.
 #[derive(Debug, clap::Args)]
 pub(super) struct Which {
-    /// Configuration; else ./reveille.toml or /etc/reveille/reveille.toml, else serve --dev
+    /// Configuration; else a usual place, else serve --dev
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
