@@ -1,6 +1,6 @@
 //! Making accounts: what is kept of a password.
 
-use crate::api::UserChange;
+use crate::{api::UserChange, secret};
 use domain::{Address, User, user::Secrets};
 use sip::digest::{Algorithm, ha1};
 
@@ -27,13 +27,7 @@ pub fn secrets(address: &Address, password: &str) -> Secrets {
 /// Whether it is the password of the account.
 pub fn is_password_of(user: &User, password: &str) -> bool {
     let given = secrets(&user.address, password);
-    let (given, kept) = (given.sha256.as_bytes(), user.secrets.sha256.as_bytes());
-    given.len() == kept.len()
-        && given
-            .iter()
-            .zip(kept)
-            .fold(0, |differs, (a, b)| differs | (a ^ b))
-            == 0
+    secret::same(given.sha256.as_bytes(), user.secrets.sha256.as_bytes())
 }
 
 /// Why an account cannot be as it was asked for.

@@ -124,6 +124,12 @@ pub struct Metrics {
     apps: Mutex<HashSet<(Alarm, AppId)>>,
 }
 
+macro_rules! register {
+    ($registry:ident, $($metric:expr => $name:literal, $help:literal;)+) => {
+        $($registry.register($name, $help, $metric.clone());)+
+    };
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let histogram: fn() -> Histogram = || Histogram::new(WAKE_BUCKETS);
@@ -144,63 +150,21 @@ impl Default for Metrics {
             apps: Mutex::default(),
         };
         let mut registry = Registry::with_prefix("reveille");
-        registry.register(
-            "push_requests",
-            "Pushes by provider, channel and what became of them",
-            metrics.push.clone(),
-        );
-        registry.register("wake", "Calls that ended, by how", metrics.wake.clone());
-        registry.register_with_unit(
-            "wake",
-            "How long the stages of a wake took",
-            Unit::Seconds,
-            metrics.wake_seconds.clone(),
-        );
-        registry.register(
-            "sip_requests",
-            "SIP requests taken in",
-            metrics.requests.clone(),
-        );
-        registry.register(
-            "sip_malformed",
-            "SIP messages that could not be read",
-            metrics.malformed.clone(),
-        );
-        registry.register(
-            "messages",
-            "Messages by what became of them",
-            metrics.messages.clone(),
-        );
-        registry.register(
-            "push_tokens_dead",
-            "Tokens that a provider declared dead",
-            metrics.tokens_dead.clone(),
-        );
-        registry.register(
-            "registrations",
-            "Devices with a binding",
-            metrics.registrations.clone(),
-        );
-        registry.register(
-            "calls",
-            "Calls that wait to be answered",
-            metrics.calls.clone(),
-        );
-        registry.register(
-            "messages_queued",
-            "Messages that wait for devices",
-            metrics.queued.clone(),
-        );
-        registry.register(
-            "pushes_owed",
-            "Pushes that are owed and not settled",
-            metrics.owed.clone(),
-        );
-        registry.register(
-            "alarm_active",
-            "1 while an alarm stands",
-            metrics.alarms.clone(),
-        );
+        register! { registry,
+            metrics.push => "push_requests", "Pushes by provider, channel and what became of them";
+            metrics.wake => "wake", "Calls that ended, by how";
+            metrics.requests => "sip_requests", "SIP requests taken in";
+            metrics.malformed => "sip_malformed", "SIP messages that could not be read";
+            metrics.messages => "messages", "Messages by what became of them";
+            metrics.tokens_dead => "push_tokens_dead", "Tokens that a provider declared dead";
+            metrics.registrations => "registrations", "Devices with a binding";
+            metrics.calls => "calls", "Calls that wait to be answered";
+            metrics.queued => "messages_queued", "Messages that wait for devices";
+            metrics.owed => "pushes_owed", "Pushes that are owed and not settled";
+            metrics.alarms => "alarm_active", "1 while an alarm stands";
+        }
+        let help = "How long the stages of a wake took";
+        registry.register_with_unit("wake", help, Unit::Seconds, metrics.wake_seconds.clone());
         metrics.registry = registry;
         for alarm in Alarm::ALL {
             metrics

@@ -122,11 +122,10 @@ fn push_app(app: &config::App) -> Result<push::App> {
 
 /// Who vouches for the push clouds: the CA file of the configuration, or the public ones.
 pub fn roots(config: &config::Push) -> Result<rustls::RootCertStore> {
-    let mut roots = rustls::RootCertStore::empty();
     if config.ca.as_os_str().is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        return Ok(roots);
+        return Ok(public_roots());
     }
+    let mut roots = rustls::RootCertStore::empty();
     let pem = std::fs::read(&config.ca)
         .with_context(|| format!("push.ca: cannot read {}", config.ca.display()))?;
     for certificate in rustls::pki_types::CertificateDer::pem_slice_iter(&pem) {
@@ -137,14 +136,16 @@ pub fn roots(config: &config::Push) -> Result<rustls::RootCertStore> {
     Ok(roots)
 }
 
+fn public_roots() -> rustls::RootCertStore {
+    webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()
+}
+
 /// Whom we trust when we connect out to other servers over TLS: the public CAs.
 pub fn public_tls() -> Result<Arc<rustls::ClientConfig>> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
+        .with_root_certificates(public_roots())
         .with_no_client_auth();
     Ok(Arc::new(config))
 }

@@ -2,6 +2,7 @@
 //! certificate.
 
 use crate::{
+    clock,
     config::Config,
     roles::call::{Control, Handle},
 };
@@ -60,10 +61,8 @@ pub(crate) async fn prune(
 ) {
     let mut ticks = Ticks::every(PRUNING, stopped);
     while ticks.next().await {
-        let unix = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let before = unix.saturating_sub(retention);
+        let now = Duration::from_millis(clock::now().0);
+        let before = now.saturating_sub(retention);
         let before = Timestamp(u64::try_from(before.as_millis()).unwrap_or_default());
         role.send(Control::ForgetGone(before)).await;
         match store.prune(before).await {

@@ -1,12 +1,13 @@
 //! The device API: an app signs in with its user's password and hands over its tokens, its key and its mode.
 
 use super::{
-    Api, Me, now,
+    Api, Me,
     problem::Problem,
     tokens::{ACCESS, AccessTokens, Kind},
 };
 use crate::{
     accounts,
+    clock::now,
     roles::call::{Control, DeviceUpdate, DeviceView, device_id, instance_key},
 };
 use axum::{

@@ -11,15 +11,15 @@ pub use admin::{UserChange, UserView};
 pub use guesses::Guesses;
 pub use tokens::AccessTokens;
 
-use crate::roles::call::Handle;
+use crate::{clock::now, roles::call::Handle, secret};
 use axum::{
     Router,
     extract::FromRequestParts,
     http::{header::AUTHORIZATION, request::Parts},
 };
-use domain::{Address, Timestamp};
+use domain::Address;
 use problem::Problem;
-use std::{collections::HashSet, sync::Arc, time::SystemTime};
+use std::{collections::HashSet, sync::Arc};
 use store::Store;
 use tokens::Kind;
 
@@ -60,15 +60,8 @@ impl FromRequestParts<Api> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let (given, wanted) = (
-            bearer(parts).unwrap_or_default().as_bytes(),
-            api.admin_token.as_bytes(),
-        );
-        let differs = given
-            .iter()
-            .zip(wanted)
-            .fold(0, |differs, (a, b)| differs | (a ^ b));
-        if given.len() == wanted.len() && differs == 0 {
+        let given = bearer(parts).unwrap_or_default();
+        if secret::same(given.as_bytes(), api.admin_token.as_bytes()) {
             Ok(Self)
         } else {
             Err(Problem::unauthorized(
@@ -103,11 +96,4 @@ fn bearer(parts: &Parts) -> Option<&str> {
     scheme
         .eq_ignore_ascii_case("bearer")
         .then_some(token.trim())
-}
-
-fn now() -> Timestamp {
-    let unix = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX))
 }

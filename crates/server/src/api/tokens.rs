@@ -1,6 +1,6 @@
 //! Access and refresh tokens: who, until when, sealed with a key of ours. Nothing is kept of them.
 
-use crate::hex;
+use crate::{hex, secret};
 use domain::{Address, Timestamp, User};
 use ring::hmac;
 use std::time::Duration;
@@ -26,10 +26,10 @@ pub struct AccessTokens {
 }
 
 impl AccessTokens {
-    /// With this key; tokens of another key are no good.
-    pub fn new(key: &[u8]) -> Self {
+    /// With this secret, which may serve other ends as well; tokens of another one are no good.
+    pub fn new(secret: &[u8]) -> Self {
         Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, key),
+            key: secret::key_for("access-tokens", secret),
         }
     }
 

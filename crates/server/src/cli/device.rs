@@ -4,7 +4,7 @@ use super::{
     admin::{Which, path},
     output,
 };
-use crate::roles::call::DeviceView;
+use crate::{clock, roles::call::DeviceView};
 use anyhow::Result;
 use domain::{Device, Token, change::HistoryEntry};
 use http::Method;
@@ -114,7 +114,7 @@ fn list(views: &[DeviceView]) {
 
 fn registration(device: &Device) -> String {
     match &device.binding {
-        Some(binding) => format!("for {}", output::roughly(output::now(), binding.expires_at)),
+        Some(binding) => format!("for {}", output::roughly(clock::now(), binding.expires_at)),
         None => "no".to_owned(),
     }
 }
@@ -126,7 +126,7 @@ fn tokens(device: &Device) -> String {
             Some(dead) => format!(
                 "{name} DEAD ({}, {} ago)",
                 dead.reason,
-                output::roughly(dead.at, output::now())
+                output::roughly(dead.at, clock::now())
             ),
         })
     };

@@ -1,7 +1,6 @@
 //! Tables for people.
 
 use domain::Timestamp;
-use std::time::SystemTime;
 
 /// Prints rows in columns that are as wide as they must be; the first row is the heading.
 pub(super) fn table(rows: &[Vec<String>]) {
@@ -28,14 +27,6 @@ pub(super) fn table(rows: &[Vec<String>]) {
 /// A heading.
 pub(super) fn heading(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| name.to_uppercase()).collect()
-}
-
-/// Now.
-pub(super) fn now() -> Timestamp {
-    let unix = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// How long until then, or since then, roughly: `5m`, `3h`, `2d`.

@@ -19,17 +19,14 @@ mod words;
 
 pub use report::{Report, Row, Step, Title, Told};
 
-use crate::{config::Config, dev::Dev};
+use crate::{clock::now, config::Config, dev::Dev};
 use anyhow::Result;
-use domain::{Behaviour, Timestamp};
+use domain::Behaviour;
 use lab::cloud::{Ca, DevCredentials};
 use programme::{PLAYS, Play};
 use scene::Scene;
 use stage::Stage;
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
@@ -132,11 +129,4 @@ async fn perform(
         })
         .await;
     (number, row)
-}
-
-fn now() -> Timestamp {
-    let unix = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX))
 }

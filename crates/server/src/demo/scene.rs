@@ -122,7 +122,7 @@ impl Scene {
         for actor in &cast.actors {
             actor.curtain();
         }
-        cast.curtain = Some(super::now());
+        cast.curtain = Some(crate::clock::now());
     }
 
     /// What happened since it was asked last, in order of time.

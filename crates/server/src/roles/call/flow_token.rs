@@ -1,7 +1,7 @@
 //! The user part of our Record-Route: which two flows a dialog joins, sealed with a key of ours (RFC 5626 §5.2), so
 //! that a request inside the dialog finds a phone behind its connection, and nobody can make up a way to another one.
 
-use crate::hex;
+use crate::{hex, secret};
 use domain::Timestamp;
 use ring::{digest, hmac};
 use sip::{Flow, Transport};
@@ -73,10 +73,8 @@ impl FlowTokens {
     /// With a key derived from this secret, which may serve other ends as well; tokens of another one do not open.
     /// Dialogs outlive us, so the secret should.
     pub(super) fn new(secret: &[u8]) -> Self {
-        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        let key = hmac::sign(&secret, b"record-route");
         Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()),
+            key: secret::key_for("record-route", secret),
         }
     }
 
@@ -106,12 +104,8 @@ impl FlowTokens {
         let token = Some(token).filter(|token| token.len() <= LONGEST)?;
         let bytes = hex::decode(token)?;
         let (ends, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL)?)?;
-        let expected = self.sign(ends, dialog);
-        let differs = expected
-            .iter()
-            .zip(seal)
-            .fold(0, |differs, (a, b)| differs | (a ^ b));
-        let mut rest = (differs == 0).then_some(ends)?;
+        let ours = secret::same(&self.sign(ends, dialog), seal);
+        let mut rest = Some(ends).filter(|_| ours)?;
         let made = Timestamp(u64::from_be_bytes(take(&mut rest)?));
         if now.since(made) > LIFETIME {
             return None;

@@ -3,7 +3,7 @@
 use super::{
     CallRole, Inbox, auth::Sender, ids, request::class, saving::AfterCommit, sending::Sent,
 };
-use crate::hex;
+use crate::{hex, secret};
 use domain::{
     Address, Change, Class, DeviceId, Message as Chat, MessageId, TrackingId,
     behaviour::Happening,
@@ -29,9 +29,9 @@ const DATAGRAM: usize = 65_507;
 
 /// Names a conversation by a secret, so that nobody can tell from the name who takes part.
 pub(super) fn name_conversations(secret: &[u8]) -> NameConversation {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    let key = secret::key_for("conversations", secret);
     NameConversation::by(move |message| {
-        let who = format!("conversation\0{}\0{}", message.to, message.from);
+        let who = format!("{}\0{}", message.to, message.from);
         hex::encode(&hmac::sign(&key, who.as_bytes()).as_ref()[..8])
     })
 }

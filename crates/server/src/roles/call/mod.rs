@@ -184,7 +184,7 @@ impl CallRole {
             settings.strangers,
         );
         let mut role = Self {
-            now: running::clock(),
+            now: running::now(),
             push_slots: Arc::new(Semaphore::new(settings.pushes_in_flight)),
             endpoint: Endpoint::new(config),
             gate,

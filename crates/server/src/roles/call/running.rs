@@ -1,8 +1,9 @@
 //! The role's loop: it waits for whatever comes first, takes what else is ready, and lets the answers go.
 
 use super::{CallRole, Inbox, saving::AfterCommit};
-use domain::{Timestamp, delivery::Now};
-use std::time::{Duration, Instant, SystemTime};
+use crate::clock;
+use domain::delivery::Now;
+use std::time::{Duration, Instant};
 use store::StoreError;
 use tokio::sync::mpsc;
 
@@ -47,7 +48,7 @@ impl Running {
                 Some(word) = self.inbox.recv() => Woken::Word(word),
                 () = tokio::time::sleep_until(wake_up.into()) => Woken::Time,
             };
-            self.role.now = clock();
+            self.role.now = now();
             match woken {
                 Woken::Stop => break,
                 Woken::Event(event) => self.role.take_event(event),
@@ -80,7 +81,7 @@ impl Running {
     /// Calls in progress get their answer, and what was promised is saved. Pushes that are owed are in the store.
     async fn wind_down(mut self) {
         let Self { role, inbox } = &mut self;
-        role.now = clock();
+        role.now = now();
         role.end_all_calls();
         role.run_endpoint();
         let deadline = tokio::time::sleep(LAST_WORDS);
@@ -104,12 +105,9 @@ impl Running {
     }
 }
 
-pub(super) fn clock() -> Now {
-    let unix = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+pub(super) fn now() -> Now {
     Now {
         instant: Instant::now(),
-        wall: Timestamp(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX)),
+        wall: clock::now(),
     }
 }

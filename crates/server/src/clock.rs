@@ -1,0 +1,12 @@
+//! The rim where time comes in: everything further in takes it as an argument.
+
+use domain::Timestamp;
+use std::time::SystemTime;
+
+/// Now, by the clock on the wall.
+pub(crate) fn now() -> Timestamp {
+    let unix = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX))
+}
