@@ -1,7 +1,7 @@
 //! One Via value: `SIP/2.0/UDP host:port;branch=...` (RFC 3261 §20.42, RFC 3581).
 
+use super::lex::{is_token, trim_str};
 use crate::Params;
-use crate::lex::{is_token, trim_str};
 
 /// Start of every branch by RFC 3261 §8.1.1.7.
 pub const MAGIC_COOKIE: &str = "z9hG4bK";
@@ -23,7 +23,7 @@ impl<'a> Via<'a> {
     /// Reads one value (not a comma list); `None` if it is malformed.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         let end = memchr::memchr(b';', text).unwrap_or(text.len());
-        let params = Params::new(crate::lex::trim(&text[end..]));
+        let params = Params::new(super::lex::trim(&text[end..]));
         let sent = std::str::from_utf8(&text[..end]).ok()?;
         let (name, rest) = sent.split_once('/')?;
         let (version, rest) = rest.split_once('/')?;

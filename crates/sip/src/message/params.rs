@@ -1,6 +1,6 @@
 //! Parameters of header values and URIs: `;name`, `;name=value`, `;name="quoted; value"`.
 
-use crate::lex::{find_unquoted, trim};
+use super::lex::{find_unquoted, trim};
 
 /// Parameters as they are written, from the first `;` on (or empty). They are read on demand; one that is not UTF-8
 /// is passed over.
@@ -89,20 +89,20 @@ fn param_is_well_formed(text: &[u8]) -> bool {
         [b'"', ..] => false,
         _ => !value
             .iter()
-            .any(|octet| crate::lex::is_lws(*octet) || *octet == b'"'),
+            .any(|octet| super::lex::is_lws(*octet) || *octet == b'"'),
     };
-    !name.is_empty() && !name.iter().any(|octet| crate::lex::is_lws(*octet)) && closed
+    !name.is_empty() && !name.iter().any(|octet| super::lex::is_lws(*octet)) && closed
 }
 
 impl<'a> Param<'a> {
     fn read(text: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(crate::lex::trim_str(value))),
+            Some((name, value)) => (name, Some(super::lex::trim_str(value))),
             None => (text, None),
         };
         Some(Self {
-            name: crate::lex::trim_str(name),
+            name: super::lex::trim_str(name),
             value,
         })
     }

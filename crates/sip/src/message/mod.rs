@@ -1,12 +1,45 @@
 //! A SIP message: its octets, and where in them the parts stand. What a header field means is read on demand
 //! (`typed`); what changes on the way is written by [`Edit`](crate::Edit). Nothing here copies.
 
+mod assemble;
+mod build;
+mod edit;
+mod equivalence;
+mod frame;
+mod header_name;
+pub(crate) mod lex;
+mod limits;
+mod method;
+mod name_addr;
+mod params;
+mod parse;
+mod reply;
+mod scan;
+mod status;
+mod typed;
+pub(crate) mod uri;
+mod validate;
+mod via;
+
+pub use build::{RequestBuilder, ResponseBuilder};
+pub use edit::Edit;
+pub use frame::{Frame, FrameError, Framer};
+pub use header_name::HeaderName;
+pub use limits::Limits;
+pub use method::Method;
+pub use name_addr::NameAddr;
+pub use params::{Param, Params};
+pub use parse::{HeaderError, ParseError};
+pub use status::reason_phrase;
+pub use typed::{CSeq, Contacts};
+pub use uri::Uri;
+pub use via::{MAGIC_COOKIE, Via};
+
 use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::scan::Line;
-use crate::{HeaderName, Method};
+use scan::Line;
 
 /// One whole SIP message. Cloning it copies no octets.
 #[derive(Clone)]
@@ -117,7 +150,7 @@ impl Message {
 
     pub(crate) fn is_named(&self, line: Line, code: u8, name: HeaderName<'_>) -> bool {
         line.code == code
-            && (code != crate::header_name::UNKNOWN
+            && (code != header_name::UNKNOWN
                 || line
                     .name(&self.bytes)
                     .eq_ignore_ascii_case(name.as_str().as_bytes()))

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::assemble::Assembly;
-use crate::lex::{find_unquoted, on_one_line, split_list, trim};
+use super::assemble::Assembly;
+use super::lex::{find_unquoted, on_one_line, split_list, trim};
 use crate::{HeaderName, Message};
 
 /// Changes to one message. They act in the order in which they are made; [`Edit::finish`] writes the new message.

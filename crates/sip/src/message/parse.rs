@@ -5,10 +5,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::lex::{is_token, is_uri_octet};
+use super::scan::{self, Lines};
+use super::{Message, StartLine};
 use crate::Limits;
-use crate::lex::{is_token, is_uri_octet};
-use crate::message::{Message, StartLine};
-use crate::scan::{self, Lines};
 
 /// Why a message was refused, in the words of the answer to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -133,7 +133,7 @@ fn status_line(line: &[u8], first: usize) -> Result<StartLine, ParseError> {
         [a, b, c, b' ', ..] => &[*a, *b, *c],
         _ => return Err(ParseError::bad("Malformed Status Code")),
     };
-    let status = crate::lex::number(status)
+    let status = super::lex::number(status)
         .and_then(|status| u16::try_from(status).ok())
         .filter(|status| (100..700).contains(status))
         .ok_or(ParseError::bad("Malformed Status Code"))?;

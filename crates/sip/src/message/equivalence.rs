@@ -1,8 +1,8 @@
 //! When two URIs mean the same (RFC 3261 §19.1.4), and the key of an address-of-record (§10.3 step 5).
 
+use super::uri::unescape;
+use super::via::read_ipv6;
 use crate::Uri;
-use crate::uri::unescape;
-use crate::via::read_ipv6;
 
 /// URIs with more parameters or header fields than this are the same only octet for octet: comparing costs their
 /// number squared.

@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memmem;
 
-use crate::scan::{self, Lines};
+use super::scan::{self, Lines};
 use crate::{Limits, ParseError};
 
 /// What comes out of a stream.

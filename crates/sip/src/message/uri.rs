@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use super::via::split_host_port;
 use crate::Params;
-use crate::via::split_host_port;
 
 /// A URI as it is written, and its parts. Nothing is unescaped here; see [`Uri::user_decoded`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::hash::{DefaultHasher, Hasher};
 
 use bytes::Bytes;
 
-use crate::assemble::Assembly;
-use crate::header_name::code_of;
-use crate::lex::trim;
+use super::assemble::Assembly;
+use super::header_name::code_of;
+use super::lex::trim;
 use crate::{HeaderName, NameAddr, ParseError};
 
 /// So many octets of a broken message are searched for header fields.

@@ -4,10 +4,10 @@
 use memchr::{memchr, memchr2};
 use smallvec::SmallVec;
 
+use super::header_name::code_of;
+use super::lex::{is_token, trim};
+use super::parse::ParseError;
 use crate::Limits;
-use crate::header_name::code_of;
-use crate::lex::{is_token, trim};
-use crate::parse::ParseError;
 
 /// One header field: offsets into the message. The value includes line ends of folded lines.
 #[derive(Debug, Clone, Copy)]
@@ -147,7 +147,7 @@ pub(crate) fn stated_length(bytes: &[u8], lines: &[Line]) -> Result<Option<usize
     let code = crate::HeaderName::ContentLength.code();
     let mut stated = None;
     for line in lines.iter().filter(|line| line.code == code) {
-        let length = crate::lex::number(line.value(bytes))
+        let length = super::lex::number(line.value(bytes))
             .ok_or(ParseError::bad("Malformed Content-Length"))?;
         if stated.is_some_and(|earlier| earlier != length) {
             return Err(ParseError::bad("Different Content-Length Values"));

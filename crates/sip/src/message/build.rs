@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::assemble::Assembly;
+use super::assemble::Assembly;
 use crate::{HeaderName, Message, Method};
 
 /// Max-Forwards of a request that states none (RFC 3261 §8.1.1.6).

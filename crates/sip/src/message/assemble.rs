@@ -4,11 +4,11 @@ use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 
+use super::header_name::code_of;
+use super::lex::{is_token, is_token_octet, is_uri_octet, on_one_line, trim};
+use super::scan::{Line, Lines};
+use super::{Message, StartLine};
 use crate::Uri;
-use crate::header_name::code_of;
-use crate::lex::{is_token, is_token_octet, is_uri_octet, on_one_line, trim};
-use crate::message::{Message, StartLine};
-use crate::scan::{Line, Lines};
 
 /// A message in the making.
 pub(crate) struct Assembly {

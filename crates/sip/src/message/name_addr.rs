@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::lex::{find_unquoted, trim, unquote};
+use super::lex::{find_unquoted, trim, unquote};
 use crate::{Params, Uri};
 
 /// One address of a header field.

@@ -1,6 +1,6 @@
 //! Header fields as what they mean, read on demand. Each view fails alone: a malformed header field hides no other.
 
-use crate::lex::{number, split_list, trim};
+use super::lex::{number, split_list, trim};
 use crate::{HeaderError, HeaderName, Message, Method, NameAddr, Via};
 
 /// The value of CSeq (RFC 3261 §20.16).
@@ -185,10 +185,10 @@ impl Message {
 }
 
 fn read_cseq(value: &[u8]) -> Option<CSeq<'_>> {
-    let end = value.iter().position(|octet| crate::lex::is_lws(*octet))?;
+    let end = value.iter().position(|octet| super::lex::is_lws(*octet))?;
     let method = trim(&value[end..]);
     let number = number(&value[..end]).filter(|number| *number <= MAX_CSEQ)?;
-    if !crate::lex::is_token(method) {
+    if !super::lex::is_token(method) {
         return None;
     }
     let method = Method::new(std::str::from_utf8(method).ok()?);
