@@ -107,7 +107,7 @@ async fn serve(
         .await
         .ok_or(io::ErrorKind::TimedOut)??;
     connection::prepare(&stream)?;
-    if flow.transport != Transport::Tls {
+    if !flow.transport.is_secure() {
         connection::run(shared, link, stream, false).await;
         return Ok(());
     }

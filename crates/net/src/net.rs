@@ -132,14 +132,14 @@ impl Net {
     }
 
     fn open(&self, transport: Transport, remote: SocketAddr, name: Option<&str>) -> Flow {
-        match transport {
-            Transport::Udp => Flow {
-                transport,
-                local: self.source_for(remote),
-                remote,
-                id: 0,
-            },
-            _ => connect::connect(&self.shared, transport, remote, name),
+        if transport.is_reliable() {
+            return connect::connect(&self.shared, transport, remote, name);
+        }
+        Flow {
+            transport,
+            local: self.source_for(remote),
+            remote,
+            id: 0,
         }
     }
 
@@ -206,11 +206,11 @@ fn bind_udp(address: SocketAddr) -> Result<Udp, BindError> {
 
 impl Shared {
     pub(crate) fn send(&self, flow: Flow, bytes: Bytes) {
-        let sent = if flow.transport == Transport::Udp {
+        let sent = if flow.transport.is_reliable() {
+            self.table().send(flow, bytes, &self.limits)
+        } else {
             let udp = self.udp.iter().find(|udp| udp.local == flow.local);
             udp.map(|udp| udp.send(self, flow.remote, bytes)).is_some()
-        } else {
-            self.table().send(flow, bytes, &self.limits)
         };
         if !sent {
             self.emit_failed(flow);

@@ -12,12 +12,13 @@ pub mod registrar;
 mod message;
 mod proxy;
 mod transaction;
+mod transport;
 
-pub use endpoint::{Flow, Transport};
 pub use message::{
     CSeq, Contacts, Edit, Frame, FrameError, Framer, HeaderError, HeaderName, Limits, MAGIC_COOKIE,
     Message, Method, NameAddr, Param, Params, ParseError, RequestBuilder, ResponseBuilder, Uri,
     Via, reason_phrase,
 };
+pub use transport::{Flow, Transport};
 
 pub(crate) use message::{lex, uri};

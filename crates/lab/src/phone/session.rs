@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use net::{BindError, Config, Event, Events, Limits, Net};
-use sip::endpoint::{self, ClientTxn, Endpoint, Flow, Input, Overload, Transport};
+use sip::endpoint::{self, ClientTxn, Endpoint, Flow, Input, Overload};
 use sip::{Message, RequestBuilder};
 
 use super::{PhoneConfig, entropy};
@@ -25,10 +25,10 @@ impl Session {
     pub(super) async fn open(phone: &PhoneConfig) -> Result<Self, BindError> {
         let (transport, address) = phone.server;
         let config = Config {
-            udp: if transport == Transport::Udp {
-                vec![source_for(address)]
-            } else {
+            udp: if transport.is_reliable() {
                 Vec::new()
+            } else {
+                vec![source_for(address)]
             },
             client_tls: phone
                 .ca
@@ -79,7 +79,7 @@ impl Session {
             }
             Event::Closed { flow } => {
                 self.endpoint.handle(now, Input::FlowFailed { flow });
-                return flow == self.flow && flow.transport != Transport::Udp;
+                return flow == self.flow && flow.transport.is_reliable();
             }
             Event::Malformed { reason, .. } => {
                 tracing::warn!(reason, "the phone got a malformed message");
@@ -120,7 +120,7 @@ impl Session {
 
     /// Where the server reaches us: `user@host:port;transport=…`, for a Contact URI.
     pub(super) fn contact(&self, user: &str) -> String {
-        let transport = self.flow.transport.as_str().to_ascii_lowercase();
+        let transport = self.flow.transport.param();
         format!("sip:{user}@{};transport={transport}", self.flow.local)
     }
 
@@ -136,9 +136,11 @@ impl Session {
 }
 
 fn connect(net: &Net, phone: &PhoneConfig) -> Flow {
-    match phone.server {
-        (Transport::Tls, address) => net.connect_named(Transport::Tls, address, &phone.domain),
-        (transport, address) => net.connect(transport, address),
+    let (transport, address) = phone.server;
+    if transport.is_secure() {
+        net.connect_named(transport, address, &phone.domain)
+    } else {
+        net.connect(transport, address)
     }
 }
 

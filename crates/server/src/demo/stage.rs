@@ -85,9 +85,10 @@ impl Stage {
 
     /// Where phones register over `transport`.
     pub(super) fn sip(&self, transport: Transport) -> SocketAddr {
-        match transport {
-            Transport::Tls => self.sip_tls,
-            _ => self.sip_tcp,
+        if transport.is_secure() {
+            self.sip_tls
+        } else {
+            self.sip_tcp
         }
     }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::types::Flow;
+use super::Flow;
 use crate::{Edit, HeaderName, Message, Via};
 
 /// The request with `received`, and `rport` if it was asked for, in its top Via (the very same if neither is needed),

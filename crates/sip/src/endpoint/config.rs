@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::types::{Flow, Transport};
+use super::{Flow, Transport};
 use crate::transaction::Timers;
 
 /// Says whether a host and a port (the scheme's default if a URI states none) are ours: the question behind taking

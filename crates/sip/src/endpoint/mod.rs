@@ -52,9 +52,9 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 pub use config::{Config, IsOurs, TableLimits};
-pub use types::{
-    BranchId, ClientTxn, ContextId, Event, Flow, Input, Overload, ServerTxn, Transmit, Transport,
-};
+pub use types::{BranchId, ClientTxn, ContextId, Event, Input, Overload, ServerTxn, Transmit};
+
+pub use crate::transport::{Flow, Transport};
 
 pub use crate::proxy::{ForkError, HeaderChange, Refused, Target};
 pub use crate::transaction::Timers;

@@ -4,8 +4,9 @@
 use std::time::Instant;
 
 use super::Endpoint;
+use super::Flow;
 use super::arrival;
-use super::types::{ContextId, Event, Flow, ServerTxn};
+use super::types::{ContextId, Event, ServerTxn};
 use crate::proxy::routes::{self, Arrived};
 use crate::transaction::server::{Acked, Cancelled, Server};
 use crate::transaction::{Key, matching};

@@ -1,52 +1,9 @@
 //! What goes into an [`Endpoint`](super::Endpoint) and what comes out of it.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 
-use crate::Message;
 use crate::transaction::Key;
-
-/// What carries the messages of a [`Flow`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Transport {
-    /// Datagrams: the endpoint retransmits.
-    Udp,
-    /// A TCP connection.
-    Tcp,
-    /// A TLS connection.
-    Tls,
-}
-
-impl Transport {
-    /// The transport's name in a Via (RFC 3261 §20.42).
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-            Self::Tls => "TLS",
-        }
-    }
-
-    /// Does it deliver what it takes, so that nothing need be sent again (RFC 3261 §17)?
-    pub fn is_reliable(self) -> bool {
-        !matches!(self, Self::Udp)
-    }
-}
-
-/// Where a message came from or goes to: one connection, or one UDP peer of one listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Flow {
-    /// What carries it.
-    pub transport: Transport,
-    /// Our address.
-    pub local: SocketAddr,
-    /// The peer's address.
-    pub remote: SocketAddr,
-    /// Number of the connection, 0 for UDP. A new connection between the same addresses is another flow.
-    pub id: u64,
-}
+use crate::{Flow, Message};
 
 /// Octets to send over a flow.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -102,11 +102,7 @@ pub(super) fn onward<'r>(is_ours: &IsOurs, response: &'r Message) -> Vec<&'r [u8
 }
 
 fn names_us(is_ours: &IsOurs, uri: &Uri<'_>) -> bool {
-    let secure = uri.is_secure()
-        || uri
-            .param("transport")
-            .is_some_and(|name| name.eq_ignore_ascii_case("tls"));
-    let port = uri.port.unwrap_or(if secure { 5061 } else { 5060 });
+    let (_, port) = crate::Transport::for_uri(uri);
     uri.is_sip() && is_ours(uri.host, port)
 }
 
