@@ -8,6 +8,7 @@ pub mod digest;
 pub mod endpoint;
 pub mod push;
 pub mod registrar;
+pub mod steer;
 
 mod message;
 mod proxy;
