@@ -1,6 +1,8 @@
 //! What a Contact URI says of push notifications (RFC 8599 §4.1): the `pn-` parameters, and Linphone's way to name
 //! two tokens in one of them.
 
+use std::borrow::Cow;
+
 use crate::Uri;
 use crate::uri::unescape;
 
@@ -12,26 +14,26 @@ pub(crate) fn is_push_param(name: &str) -> bool {
 
 /// What a Contact URI asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PushRequest {
+pub enum PushRequest<'a> {
     /// Nothing about push.
     None,
     /// Which services there are (RFC 8599 §4.1.5): of one kind, or all of them if there is no name.
-    Query(Option<String>),
+    Query(Option<Cow<'a, str>>),
     /// Wake me through this service (RFC 8599 §4.1.1).
-    Wake(PushParams),
+    Wake(PushParams<'a>),
     /// The parameters that Linphone used before RFC 8599 (`pn-type`, `pn-tok`, `app-id`): not supported.
     Outdated,
 }
 
 /// How a device is woken, with escapes resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushParams {
+pub struct PushParams<'a> {
     /// `apns`, `fcm`, `webpush` ..., in small letters.
-    pub provider: String,
+    pub provider: Cow<'a, str>,
     /// Provider-specific: `TEAM.bundle.voip` for APNs, project id for FCM; empty if there is none.
-    pub param: String,
+    pub param: Cow<'a, str>,
     /// The token, or several; see [`PushParams::tokens`].
-    pub prid: String,
+    pub prid: Cow<'a, str>,
 }
 
 /// One token of a device and what it is for.
@@ -43,32 +45,55 @@ pub struct PushToken<'a> {
     pub token: &'a str,
 }
 
-impl PushRequest {
+impl<'a> PushRequest<'a> {
     /// Reads the parameters of a Contact URI.
-    pub fn of(uri: &Uri<'_>) -> Self {
-        let value = |name| {
-            uri.param(name)
-                .map(|text| String::from_utf8_lossy(&unescape(text)).into_owned())
-        };
-        match (
-            value("pn-provider"),
-            value("pn-prid").filter(|prid| !prid.is_empty()),
-        ) {
-            (Some(provider), Some(prid)) if !provider.is_empty() => Self::Wake(PushParams {
-                provider: provider.to_ascii_lowercase(),
-                param: value("pn-param").unwrap_or_default(),
+    pub fn of(uri: &Uri<'a>) -> Self {
+        let (mut provider, mut param, mut prid, mut outdated) = (None, None, None, false);
+        for found in uri.params.iter() {
+            let value = found.value.unwrap_or_default();
+            let name = plain(found.name);
+            if !is_push_param(&name) {
+                continue;
+            }
+            match &*small(name) {
+                "pn-provider" => provider = provider.or(Some(value)),
+                "pn-param" => param = param.or(Some(value)),
+                "pn-prid" => prid = prid.or(Some(value)),
+                "pn-tok" | "pn-type" => outdated = true,
+                _ => {}
+            }
+        }
+        let prid = plain(prid.unwrap_or_default());
+        match provider.map(|provider| small(plain(provider))) {
+            Some(provider) if !provider.is_empty() && !prid.is_empty() => Self::Wake(PushParams {
+                provider,
+                param: plain(param.unwrap_or_default()),
                 prid,
             }),
-            (Some(provider), _) => {
-                Self::Query((!provider.is_empty()).then(|| provider.to_ascii_lowercase()))
-            }
-            (None, _) if uri.params.has("pn-tok") || uri.params.has("pn-type") => Self::Outdated,
-            (None, _) => Self::None,
+            Some(provider) => Self::Query((!provider.is_empty()).then_some(provider)),
+            None if outdated => Self::Outdated,
+            None => Self::None,
         }
     }
 }
 
-impl PushParams {
+/// Escapes resolved.
+fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(String::from_utf8_lossy(&unescape(text)).into_owned())
+}
+
+/// In small letters.
+fn small(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.bytes().any(|octet| octet.is_ascii_uppercase()) {
+        return Cow::Owned(text.to_ascii_lowercase());
+    }
+    text
+}
+
+impl PushParams<'_> {
     /// The services that the last part of `pn-param` names: `voip`, or `voip&remote`. (Of FCM, whose parameter has
     /// no dot, there are none.)
     pub fn services(&self) -> impl Iterator<Item = &str> {
@@ -80,7 +105,7 @@ impl PushParams {
     pub fn app(&self) -> &str {
         self.param
             .rsplit_once('.')
-            .map_or(&self.param, |(app, _)| app)
+            .map_or(&*self.param, |(app, _)| app)
     }
 
     /// The tokens. `T1:voip&T2:remote` holds two; a token without a service is for the only service there is, if
@@ -135,14 +160,14 @@ pub fn feature_caps(provider: &str, refresh_ahead: Option<u64>) -> String {
 mod tests {
     use super::*;
 
-    fn wake(uri: &str) -> PushParams {
+    fn wake(uri: &str) -> PushParams<'_> {
         match PushRequest::of(&Uri::parse(uri).unwrap()) {
             PushRequest::Wake(params) => params,
             other => panic!("{other:?}"),
         }
     }
 
-    fn tokens(params: &PushParams) -> Vec<(Option<&str>, &str)> {
+    fn tokens<'p>(params: &'p PushParams<'_>) -> Vec<(Option<&'p str>, &'p str)> {
         params
             .tokens()
             .iter()
@@ -204,11 +229,11 @@ mod tests {
             ("sip:a@10.0.0.1;pn-provider", PushRequest::Query(None)),
             (
                 "sip:a@10.0.0.1;pn-provider=fcm",
-                PushRequest::Query(Some("fcm".to_owned())),
+                PushRequest::Query(Some("fcm".into())),
             ),
             (
                 "sip:a@10.0.0.1;pn-provider=fcm;pn-prid=",
-                PushRequest::Query(Some("fcm".to_owned())),
+                PushRequest::Query(Some("fcm".into())),
             ),
             (
                 "sip:a@10.0.0.1;app-id=x;pn-type=apple;pn-tok=1",

@@ -43,13 +43,7 @@ impl<'a> Params<'a> {
 
     /// The value of the first parameter of this name (any case), without its quotes; a flag has an empty one.
     pub fn get(self, name: &str) -> Option<&'a str> {
-        let value = self.find(name)?.value.unwrap_or_default();
-        Some(
-            value
-                .strip_prefix('"')
-                .and_then(|value| value.strip_suffix('"'))
-                .unwrap_or(value),
-        )
+        self.find(name).map(Param::unquoted)
     }
 
     /// Is there a parameter of this name?
@@ -95,6 +89,15 @@ fn param_is_well_formed(text: &[u8]) -> bool {
 }
 
 impl<'a> Param<'a> {
+    /// Its value without its quotes; a flag has an empty one.
+    pub fn unquoted(self) -> &'a str {
+        let value = self.value.unwrap_or_default();
+        value
+            .strip_prefix('"')
+            .and_then(|value| value.strip_suffix('"'))
+            .unwrap_or(value)
+    }
+
     fn read(text: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let (name, value) = match text.split_once('=') {

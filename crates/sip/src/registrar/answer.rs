@@ -1,15 +1,17 @@
 //! The answer to a REGISTER (RFC 3261 §10.3 step 8).
 
-use super::{Binding, Change};
+use super::{Binding, Change, Registration};
 use crate::{HeaderName, Message, ResponseBuilder};
 
 /// What a REGISTER comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// All bindings of the address from now on, oldest first.
-    pub bindings: Vec<Binding>,
-    /// What changed, in the order of the request's contacts. Nothing changed if the client only asked.
+pub struct Outcome<'b> {
+    /// Bindings that it did not touch.
+    pub kept: Vec<&'b Binding>,
+    /// What changed. Nothing did if the client only asked.
     pub changes: Vec<Change>,
+    /// Outbound is agreed for what it bound (RFC 5626 §6).
+    pub outbound: bool,
 }
 
 /// Why a REGISTER is refused; no binding changes.
@@ -43,27 +45,33 @@ impl Reject {
     }
 }
 
-impl Outcome {
-    /// `200` with all bindings, and with the Path that was used if the client can read it (RFC 3327 §5.3). The
-    /// caller may add Date, Service-Route, Feature-Caps.
-    pub fn response(&self, request: &Message, now_ms: u64) -> ResponseBuilder {
-        let mut response = ResponseBuilder::to(request, 200, "OK");
-        for contact in self.contacts(now_ms) {
-            response = response.header(HeaderName::Contact, contact);
-        }
-        if request.has_token(HeaderName::Supported, "path") {
-            for path in request.headers(HeaderName::Path) {
-                response = response.header(HeaderName::Path, path);
-            }
-        }
-        response
+impl Outcome<'_> {
+    /// All bindings of the address from now on, oldest first.
+    pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
+        let new = self.changes.iter().filter_map(Change::bound);
+        self.kept.iter().copied().chain(new)
     }
 
-    /// Values of Contact for all bindings, each with its `expires`.
-    pub fn contacts(&self, now_ms: u64) -> Vec<String> {
-        self.bindings
-            .iter()
-            .map(|binding| binding.contact_value(now_ms))
-            .collect()
+    /// `200` with all bindings, and with the Path that was used if the client can read it (RFC 3327 §5.3). The
+    /// caller may add Date, Service-Route, Feature-Caps.
+    pub fn response(
+        &self,
+        request: &Message,
+        registration: &Registration<'_>,
+        now_ms: u64,
+    ) -> ResponseBuilder {
+        let mut response = ResponseBuilder::to(request, 200, "OK");
+        for binding in self.bindings() {
+            response = response.header(HeaderName::Contact, binding.contact_value(now_ms));
+        }
+        if registration.supports_path {
+            for path in &registration.path {
+                response = response.header(HeaderName::Path, *path);
+            }
+        }
+        if self.outbound {
+            response = response.header(HeaderName::Require, "outbound");
+        }
+        response
     }
 }

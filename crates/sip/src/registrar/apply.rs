@@ -1,176 +1,203 @@
 //! The steps of RFC 3261 §10.3 that touch bindings, all or nothing.
 
-use super::{Binding, Change, Outcome, Policy, Reject};
-use crate::lex::number;
-use crate::{Contacts, HeaderName, Message, NameAddr};
+use std::num::NonZeroU32;
 
-/// A malformed `expires` counts as so many seconds (RFC 3261 §20.10).
-const MALFORMED_EXPIRES: u32 = 3600;
+use smallvec::SmallVec;
+
+use super::identity::Identity;
+use super::{
+    Binding, Change, Contact, Contacts, Known, Outcome, Policy, Registration, Reject, Removal,
+};
 
 /// A wish of so many seconds or more is never too brief (RFC 3261 §10.3 step 7).
 const NEVER_TOO_BRIEF: u32 = 3600;
 
 const OUT_OF_ORDER: Reject = Reject::new(500, "REGISTER Out of Order");
-const BAD_STAR: Reject = Reject::new(400, "Star Contact Needs Expires 0 Alone");
+const TOO_MANY: Reject = Reject::new(403, "Too Many Contacts");
+const TWICE: Reject = Reject::new(400, "Contact Given Twice");
 
-/// Applies a REGISTER to the bindings of its address. Bindings that have expired are forgotten first.
+/// Applies a REGISTER to the bindings of its address. `flow_qualifies` says whether it came straight from the client
+/// over a connection, so that Outbound can be agreed (RFC 5626 §6).
 ///
 /// # Errors
 /// The answer to give; then nothing has changed.
-pub fn apply(
-    existing: &[Binding],
-    request: &Message,
+pub fn apply<'b>(
+    known: &[Known<'b>],
+    registration: &Registration<'_>,
+    flow_qualifies: bool,
     now_ms: u64,
     policy: &Policy,
-) -> Result<Outcome, Reject> {
-    // Step 5: an address-of-record is a SIP URI.
-    if !request.to().is_ok_and(|to| to.uri.is_sip()) {
-        return Err(Reject::new(400, "To Is No SIP Address"));
+) -> Result<Outcome<'b>, Reject> {
+    let mut update = Update {
+        known,
+        left: known
+            .iter()
+            .map(|known| known.binding.expires_at_ms > now_ms)
+            .collect(),
+        registration,
+        outbound: flow_qualifies && registration.supports_outbound,
+        now_ms,
+        policy,
+        changes: Vec::new(),
+    };
+    match &registration.contacts {
+        Contacts::None => {}
+        Contacts::Star => update.remove(|_| true, Removal::Unregistered)?,
+        Contacts::List(contacts) => update.contacts(contacts)?,
     }
-    let live = existing
-        .iter()
-        .filter(|binding| binding.expires_at_ms > now_ms);
-    let bindings = live.cloned().collect();
-    let update = Update::new(bindings, request, now_ms, policy)?;
-    match request.contacts() {
-        Err(_) => Err(Reject::new(400, "Malformed Contact Header Field")),
-        Ok(Contacts::Star) => update.remove_all(request),
-        Ok(Contacts::List(contacts)) => update.contacts(&contacts),
-    }
+    Ok(update.outcome())
 }
 
 /// A REGISTER being applied.
-struct Update<'a> {
-    policy: &'a Policy,
+struct Update<'a, 'b> {
+    known: &'a [Known<'b>],
+    /// Which of them have not expired, and are not touched yet.
+    left: SmallVec<[bool; 16]>,
+    registration: &'a Registration<'a>,
+    /// Is Outbound agreed with whoever names an instance and a flow?
+    outbound: bool,
     now_ms: u64,
-    call_id: &'a str,
-    cseq: u32,
-    /// Seconds of the Expires header field, if there is one.
-    expires: Option<u32>,
-    path: Vec<String>,
-    /// Bindings that this request has not touched.
-    old: Vec<Binding>,
-    /// Bindings that it has set.
-    set: Vec<Binding>,
+    policy: &'a Policy,
     changes: Vec<Change>,
 }
 
-impl<'a> Update<'a> {
-    fn new(
-        old: Vec<Binding>,
-        request: &'a Message,
-        now_ms: u64,
-        policy: &'a Policy,
-    ) -> Result<Self, Reject> {
-        let malformed = |_| Reject::new(400, "Malformed REGISTER");
-        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        Ok(Self {
-            policy,
-            now_ms,
-            call_id: request.call_id().map_err(malformed)?,
-            cseq: request.cseq().map_err(malformed)?.number,
-            expires: request.header(HeaderName::Expires).map(seconds),
-            path: request.values(HeaderName::Path).map(text).collect(),
-            old,
-            set: Vec::new(),
-            changes: Vec::new(),
-        })
-    }
+/// A contact that is to be bound.
+struct Wanted<'a> {
+    contact: &'a Contact<'a>,
+    identity: Identity<'a>,
+    reg_id: Option<NonZeroU32>,
+    expires_at_ms: u64,
+    /// The binding that it takes the place of, and whether that is the same one.
+    old: Option<(usize, bool)>,
+}
 
-    /// Step 6: `Contact: *`.
-    fn remove_all(self, request: &Message) -> Result<Outcome, Reject> {
-        if request.expires() != Ok(Some(0)) {
-            return Err(BAD_STAR);
-        }
-        for binding in &self.old {
-            self.check_order(binding)?;
-        }
-        Ok(Outcome {
-            bindings: Vec::new(),
-            changes: self.old.into_iter().map(Change::Removed).collect(),
-        })
-    }
-
-    /// Step 7: each contact in turn.
-    fn contacts(mut self, contacts: &[NameAddr<'_>]) -> Result<Outcome, Reject> {
-        let too_many = Reject::new(403, "Too Many Contacts");
+impl<'a, 'b> Update<'a, 'b> {
+    /// Step 7. What is bound comes first, so that a device which names its old contact only to take it back is known
+    /// again in its new one.
+    fn contacts(&mut self, contacts: &'a [Contact<'a>]) -> Result<(), Reject> {
         if contacts.len() > self.policy.max_bindings {
-            return Err(too_many);
+            return Err(TOO_MANY);
         }
+        let (mut wanted, mut leaving) = (SmallVec::<[Wanted<'a>; 1]>::new(), Vec::new());
         for contact in contacts {
-            self.contact(contact)?;
+            match self.granted(contact)? {
+                0 => leaving.push(contact),
+                seconds => wanted.push(self.wanted(contact, seconds)),
+            }
         }
-        if !self.set.is_empty() && self.old.len() + self.set.len() > self.policy.max_bindings {
-            return Err(too_many);
+        check_twice(&wanted, &leaving)?;
+        self.bind(wanted)?;
+        for contact in leaving {
+            self.take_back(contact)?;
         }
-        Ok(Outcome {
-            bindings: [self.old, self.set].concat(),
-            changes: self.changes,
-        })
+        self.make_room()
     }
 
-    fn contact(&mut self, contact: &NameAddr<'_>) -> Result<(), Reject> {
-        let granted = self.granted(contact)?;
-        let new = Binding {
-            expires_at_ms: self.now_ms + u64::from(granted) * 1000,
-            call_id: self.call_id.to_owned(),
-            cseq: self.cseq,
-            path: self.path.clone(),
-            ..Binding::of(contact)
-        };
-        // Only one of the two could be meant.
-        if self.set.iter().any(|binding| binding.is_same_binding(&new)) {
-            return Err(Reject::new(400, "Contact Given Twice"));
+    fn wanted(&self, contact: &'a Contact<'a>, seconds: u32) -> Wanted<'a> {
+        let agreed = self.outbound && contact.instance.is_some();
+        let reg_id = contact.reg_id.filter(|_| agreed);
+        Wanted {
+            contact,
+            identity: Identity::of_contact(contact, reg_id),
+            reg_id,
+            expires_at_ms: self.now_ms + u64::from(seconds) * 1000,
+            old: None,
         }
-        let old = self.take_old(&new)?;
-        self.changes.extend(match (old, granted) {
-            (None, 0) => None,
-            (Some(old), 0) => Some(Change::Removed(old)),
-            (None, _) => Some(Change::Added(new.clone())),
-            (Some(old), _) if old.is_same_contact(&new) => Some(Change::Refreshed {
-                old,
-                new: new.clone(),
-            }),
-            (Some(old), _) => Some(Change::Replaced {
-                old,
-                new: new.clone(),
-            }),
-        });
-        if granted > 0 {
-            self.set.push(new);
+    }
+
+    /// Each contact takes the place of the same binding, else of one of its device; what its device has besides goes.
+    fn bind(&mut self, mut wanted: SmallVec<[Wanted<'a>; 1]>) -> Result<(), Reject> {
+        for one in &mut wanted {
+            let same = self.find(|known| one.identity.is_same_binding(known));
+            one.old = self.take(same)?.map(|old| (old, true));
+        }
+        for one in wanted.iter_mut().filter(|one| one.old.is_none()) {
+            let moved = self.find(|known| one.identity.supersedes(known));
+            one.old = self.take(moved)?.map(|old| (old, false));
+        }
+        for one in &wanted {
+            let new = Binding::new(
+                one.contact,
+                self.registration,
+                one.reg_id,
+                one.expires_at_ms,
+            );
+            self.changes.push(match one.old {
+                None => Change::Added(new),
+                Some((old, true)) => Change::Refreshed { old, new },
+                Some((old, false)) => Change::Replaced { old, new },
+            });
+        }
+        let superseded =
+            |known: &Identity<'_>| wanted.iter().any(|one| one.identity.supersedes(known));
+        self.remove(superseded, Removal::Superseded)
+    }
+
+    /// Removes by contact alone; a flow of Outbound by its number, where the client names it (RFC 5626 §6).
+    fn take_back(&mut self, contact: &Contact<'_>) -> Result<(), Reject> {
+        let by_flow = contact.reg_id.filter(|_| contact.instance.is_some());
+        let identity = Identity::of_contact(contact, by_flow);
+        self.remove(
+            |known| identity.is_same_binding(known),
+            Removal::Unregistered,
+        )
+    }
+
+    /// Forgets those that are out of reach for longest, until there is room for what was bound.
+    fn make_room(&mut self) -> Result<(), Reject> {
+        let bound = self
+            .changes
+            .iter()
+            .filter(|change| change.bound().is_some())
+            .count();
+        let left = self.left.iter().filter(|left| **left).count();
+        if bound == 0 {
+            return Ok(());
+        }
+        for _ in self.policy.max_bindings..bound + left {
+            let lost = |place: &usize| self.known[*place].out_of_reach_since;
+            let places = (0..self.known.len()).filter(|place| self.left[*place]);
+            let oldest = places
+                .filter(|place| lost(place).is_some())
+                .min_by_key(lost);
+            let old = oldest.ok_or(TOO_MANY)?;
+            self.left[old] = false;
+            let why = Removal::MadeRoom;
+            self.changes.push(Change::Removed { old, why });
         }
         Ok(())
     }
 
-    /// Takes the binding that this contact is about out of those from before: the same one, else the same device
-    /// under another URI.
-    fn take_old(&mut self, new: &Binding) -> Result<Option<Binding>, Reject> {
-        let find =
-            |is: fn(&Binding, &Binding) -> bool| self.old.iter().position(|old| is(old, new));
-        let Some(place) = find(Binding::is_same_binding).or_else(|| find(Binding::is_same_device))
-        else {
-            return Ok(None);
-        };
-        self.check_order(&self.old[place])?;
-        Ok(Some(self.old.remove(place)))
+    /// The first binding that is left and is such a one.
+    fn find(&self, is: impl Fn(&Identity<'_>) -> bool) -> Option<usize> {
+        let mut places = 0..self.known.len();
+        places.find(|place| {
+            self.left[*place] && is(&Identity::of_binding(self.known[*place].binding))
+        })
     }
 
-    /// Requests of one client (one Call-ID) count in order only.
-    fn check_order(&self, binding: &Binding) -> Result<(), Reject> {
-        if binding.call_id == self.call_id && self.cseq <= binding.cseq {
+    fn remove(&mut self, is: impl Fn(&Identity<'_>) -> bool, why: Removal) -> Result<(), Reject> {
+        while let Some(old) = self.take(self.find(&is))? {
+            self.changes.push(Change::Removed { old, why });
+        }
+        Ok(())
+    }
+
+    /// Takes a binding out of those that are left. Requests of one client (one Call-ID) count in order only.
+    fn take(&mut self, place: Option<usize>) -> Result<Option<usize>, Reject> {
+        let Some(place) = place else { return Ok(None) };
+        let (binding, request) = (self.known[place].binding, self.registration);
+        if binding.call_id() == request.call_id && request.cseq <= binding.cseq {
             return Err(OUT_OF_ORDER);
         }
-        Ok(())
+        self.left[place] = false;
+        Ok(Some(place))
     }
 
     /// Seconds that this contact gets; zero removes it.
-    fn granted(&self, contact: &NameAddr<'_>) -> Result<u32, Reject> {
-        let parameter = contact
-            .param("expires")
-            .map(|text| seconds(text.as_bytes()));
-        let wish = parameter
-            .or(self.expires)
-            .unwrap_or(self.policy.default_expires);
+    fn granted(&self, contact: &Contact<'_>) -> Result<u32, Reject> {
+        let wish = self.registration.wish(contact);
+        let wish = wish.unwrap_or(self.policy.default_expires);
         let min = self.policy.min_expires;
         if wish > 0 && wish < NEVER_TOO_BRIEF && wish < min {
             return Err(Reject {
@@ -180,8 +207,33 @@ impl<'a> Update<'a> {
         }
         Ok(wish.min(self.policy.max_expires))
     }
+
+    fn outcome(self) -> Outcome<'b> {
+        let kept = self.known.iter().zip(&self.left).filter(|(_, left)| **left);
+        let new = || self.changes.iter().filter_map(Change::bound);
+        Outcome {
+            kept: kept.map(|(known, _)| known.binding).collect(),
+            outbound: new().any(|binding| binding.reg_id.is_some()),
+            changes: self.changes,
+        }
+    }
 }
 
-fn seconds(text: &[u8]) -> u32 {
-    number(text).unwrap_or(MALFORMED_EXPIRES)
+/// Only one of two that are the same could be meant. A contact with its old push token may be taken back beside it.
+fn check_twice(wanted: &[Wanted<'_>], leaving: &[&Contact<'_>]) -> Result<(), Reject> {
+    for (place, one) in wanted.iter().enumerate() {
+        let identity = &one.identity;
+        let before = &wanted[..place];
+        let taken_back = |contact: &&Contact<'_>| {
+            identity.is_same_contact_and_token(&Identity::of_contact(contact, None))
+        };
+        if before
+            .iter()
+            .any(|other| identity.is_same_binding(&other.identity))
+            || (one.reg_id.is_none() && leaving.iter().any(taken_back))
+        {
+            return Err(TWICE);
+        }
+    }
+    Ok(())
 }

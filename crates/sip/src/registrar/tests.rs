@@ -1,4 +1,8 @@
+mod devices;
+mod stored;
+
 use super::*;
+use crate::push::PushRequest;
 use crate::{HeaderName, Message, Method, RequestBuilder};
 
 const NOW: u64 = 1_800_000_000_000;
@@ -26,24 +30,83 @@ fn contact(call_id: &str, cseq: u32, value: &str) -> Message {
     register(call_id, cseq, &[(HeaderName::Contact, value)])
 }
 
-/// What an address has after these, one after the other at `NOW`.
-fn after(requests: &[Message]) -> Vec<Binding> {
-    requests.iter().fold(Vec::new(), |bindings, request| {
-        apply(&bindings, request, NOW, &Policy::default())
-            .unwrap()
-            .bindings
-    })
+/// What a REGISTER came to.
+#[derive(Debug)]
+struct Done {
+    bindings: Vec<Binding>,
+    changes: Vec<Change>,
+    answer: Message,
 }
 
-fn outcome(existing: &[Binding], request: &Message) -> Result<Outcome, Reject> {
-    apply(existing, request, NOW, &Policy::default())
+impl Done {
+    /// The values of Contact in the answer.
+    fn listed(&self) -> Vec<&str> {
+        let values = self.answer.values(HeaderName::Contact);
+        values
+            .map(|value| std::str::from_utf8(value).unwrap())
+            .collect()
+    }
+}
+
+/// A registrar with its clock, its policy and what it knows of the flow.
+#[derive(Clone, Copy)]
+struct World {
+    now_ms: u64,
+    policy: Policy,
+    flow_qualifies: bool,
+    /// Since when each binding is out of reach, by its contact.
+    out_of_reach: fn(&Binding) -> Option<u64>,
+}
+
+const WORLD: World = World {
+    now_ms: NOW,
+    policy: Policy {
+        min_expires: 60,
+        max_expires: 30 * 24 * 3600,
+        default_expires: 3600,
+        max_bindings: 16,
+    },
+    flow_qualifies: false,
+    out_of_reach: |_| None,
+};
+
+impl World {
+    fn apply(&self, existing: &[Binding], request: &Message) -> Result<Done, Reject> {
+        let known: Vec<_> = existing
+            .iter()
+            .map(|binding| Known {
+                binding,
+                out_of_reach_since: (self.out_of_reach)(binding),
+            })
+            .collect();
+        let registration = Registration::parse(request)?;
+        let (qualifies, now) = (self.flow_qualifies, self.now_ms);
+        let outcome = apply(&known, &registration, qualifies, now, &self.policy)?;
+        Ok(Done {
+            bindings: outcome.bindings().cloned().collect(),
+            answer: outcome.response(request, &registration, now).build(),
+            changes: outcome.changes,
+        })
+    }
+
+    /// What an address has after these, one after the other.
+    fn after(&self, requests: &[Message]) -> Vec<Binding> {
+        requests.iter().fold(Vec::new(), |bindings, request| {
+            self.apply(&bindings, request).unwrap().bindings
+        })
+    }
+}
+
+fn after(requests: &[Message]) -> Vec<Binding> {
+    WORLD.after(requests)
+}
+
+fn outcome(existing: &[Binding], request: &Message) -> Result<Done, Reject> {
+    WORLD.apply(existing, request)
 }
 
 fn contacts(bindings: &[Binding]) -> Vec<&str> {
-    bindings
-        .iter()
-        .map(|binding| binding.contact.as_str())
-        .collect()
+    bindings.iter().map(Binding::contact).collect()
 }
 
 #[test]
@@ -84,12 +147,10 @@ fn a_wish_below_the_minimum_is_too_brief() {
 
 #[test]
 fn an_hour_or_more_is_never_too_brief() {
-    let policy = Policy {
-        min_expires: 7200,
-        ..Policy::default()
-    };
+    let mut world = WORLD;
+    world.policy.min_expires = 7200;
     let hour = contact("c1", 1, "<sip:anna@192.0.2.7>;expires=3600");
-    assert!(apply(&[], &hour, NOW, &policy).is_ok());
+    assert!(world.apply(&[], &hour).is_ok());
 }
 
 #[test]
@@ -100,7 +161,8 @@ fn removing_is_never_too_brief() {
         &contact("c1", 2, "<sip:anna@192.0.2.7:5070>;expires=0"),
     )
     .unwrap();
-    assert_eq!(removed.changes, [Change::Removed(bindings[0].clone())]);
+    let why = Removal::Unregistered;
+    assert_eq!(removed.changes, [Change::Removed { old: 0, why }]);
     assert_eq!(removed.bindings, []);
 }
 
@@ -115,12 +177,8 @@ fn without_a_contact_the_client_only_asks() {
     let bindings = after(&[contact("c1", 1, PHONE)]);
     let asked = outcome(&bindings, &register("other", 1, &[])).unwrap();
     assert_eq!(asked.changes, []);
-    let answer = asked.response(&register("other", 1, &[]), NOW).build();
-    assert_eq!(answer.status(), Some(200));
-    assert_eq!(
-        answer.header_text(HeaderName::Contact),
-        Some("<sip:anna@192.0.2.7:5070>;expires=3600")
-    );
+    assert_eq!(asked.answer.status(), Some(200));
+    assert_eq!(asked.listed(), ["<sip:anna@192.0.2.7:5070>;expires=3600"]);
 }
 
 #[test]
@@ -194,7 +252,7 @@ fn several_contacts_each_have_their_own_parameters() {
         [500, 1000]
     );
     assert_eq!(
-        done.contacts(NOW),
+        done.listed(),
         [
             "<sip:anna@192.0.2.7>;expires=100;q=0.500",
             "<sip:anna@192.0.2.8>;mobility=\"fixed\";expires=3600",
@@ -224,164 +282,68 @@ fn a_contact_given_twice_is_refused() {
 #[test]
 fn expired_bindings_are_forgotten() {
     let bindings = after(&[contact("c1", 9, PHONE)]);
-    let later = apply(
-        &bindings,
-        &register("c1", 1, &[]),
-        NOW + HOUR,
-        &Policy::default(),
-    )
-    .unwrap();
-    assert_eq!(later.bindings, []);
+    let later = World {
+        now_ms: NOW + HOUR,
+        ..WORLD
+    };
+    let asked = later.apply(&bindings, &register("c1", 1, &[])).unwrap();
+    assert_eq!(asked.bindings, []);
     // An expired binding has no say in the order either.
-    let again = apply(
-        &bindings,
-        &contact("c1", 1, PHONE),
-        NOW + HOUR,
-        &Policy::default(),
-    )
-    .unwrap();
+    let again = later.apply(&bindings, &contact("c1", 1, PHONE)).unwrap();
     assert!(matches!(&again.changes[..], [Change::Added(_)]));
 }
 
 #[test]
 fn the_number_of_bindings_is_bounded() {
-    let policy = Policy {
-        max_bindings: 2,
-        ..Policy::default()
-    };
+    let mut world = WORLD;
+    world.policy.max_bindings = 2;
     let three = contact(
         "c1",
         1,
         "<sip:a@192.0.2.1>, <sip:a@192.0.2.2>, <sip:a@192.0.2.3>",
     );
-    assert_eq!(apply(&[], &three, NOW, &policy).unwrap_err().status, 403);
+    assert_eq!(world.apply(&[], &three).unwrap_err().status, 403);
     let two = contact("c1", 1, "<sip:a@192.0.2.1>, <sip:a@192.0.2.2>");
-    let full = apply(&[], &two, NOW, &policy).unwrap().bindings;
+    let full = world.apply(&[], &two).unwrap().bindings;
     let third = contact("c2", 1, "<sip:a@192.0.2.3>");
-    assert_eq!(apply(&full, &third, NOW, &policy).unwrap_err().status, 403);
-    assert!(apply(&full, &contact("c1", 2, "<sip:a@192.0.2.1>"), NOW, &policy).is_ok());
-    assert!(
-        apply(
-            &full,
-            &contact("c1", 2, "<sip:a@192.0.2.1>;expires=0"),
-            NOW,
-            &policy
-        )
-        .is_ok()
-    );
-}
-
-#[test]
-fn a_device_under_a_new_uri_replaces_its_old_binding() {
-    let old = "<sip:anna@192.0.2.7:5070;pn-provider=apns;pn-param=T.b.voip;pn-prid=0a>";
-    let table: &[(&str, &str, &str)] = &[
-        (
-            "same instance",
-            "<sip:anna@192.0.2.7:5070>;+sip.instance=\"<urn:uuid:1>\"",
-            "<sip:anna@198.51.100.9:40001>;+sip.instance=\"<urn:uuid:1>\"",
-        ),
-        (
-            "same token",
-            old,
-            "<sip:anna@198.51.100.9:40001;pn-provider=apns;pn-param=T.b.voip;pn-prid=0a>",
-        ),
-        (
-            "same token, although the app forgot its instance",
-            "<sip:anna@192.0.2.7;pn-provider=fcm;pn-prid=1>;+sip.instance=\"<urn:uuid:1>\"",
-            "<sip:anna@192.0.2.8;pn-provider=fcm;pn-prid=1>;+sip.instance=\"<urn:uuid:2>\"",
-        ),
-    ];
-    for (case, old, new) in table {
-        let bindings = after(&[contact("c1", 1, old)]);
-        let done = outcome(&bindings, &contact("c2", 1, new)).unwrap();
-        assert!(
-            matches!(&done.changes[..], [Change::Replaced { .. }]),
-            "{case}"
-        );
-        assert_eq!(contacts(&done.bindings).len(), 1, "{case}");
+    assert_eq!(world.apply(&full, &third).unwrap_err().status, 403);
+    for known in ["<sip:a@192.0.2.1>", "<sip:a@192.0.2.1>;expires=0"] {
+        assert!(world.apply(&full, &contact("c1", 2, known)).is_ok());
     }
 }
 
 #[test]
-fn a_late_request_does_not_bring_back_a_replaced_binding() {
-    let instance = ";+sip.instance=\"<urn:uuid:1>\"";
-    let bindings = after(&[
-        contact("c1", 1, &format!("<sip:anna@192.0.2.7>{instance}")),
-        contact("c1", 2, &format!("<sip:anna@192.0.2.8>{instance}")),
-    ]);
-    let late = contact("c1", 1, &format!("<sip:anna@192.0.2.7>{instance}"));
-    assert_eq!(outcome(&bindings, &late).unwrap_err().status, 500);
-}
-
-#[test]
-fn different_devices_do_not_replace_each_other() {
-    let table: &[(&str, &str, &str)] = &[
-        (
-            "two phones with one private address behind two routers",
-            "<sip:anna@192.168.1.5:5060>;+sip.instance=\"<urn:uuid:1>\"",
-            "<sip:anna@192.168.1.5:5060>;+sip.instance=\"<urn:uuid:2>\"",
-        ),
-        (
-            "two flows of one instance",
-            "<sip:anna@192.0.2.7>;+sip.instance=\"<urn:uuid:1>\";reg-id=1",
-            "<sip:anna@192.0.2.7>;+sip.instance=\"<urn:uuid:1>\";reg-id=2",
-        ),
-        (
-            "two tokens",
-            "<sip:anna@192.0.2.7;pn-provider=fcm;pn-prid=1>",
-            "<sip:anna@192.0.2.8;pn-provider=fcm;pn-prid=2>",
-        ),
-        (
-            "one token, two providers",
-            "<sip:anna@192.0.2.7;pn-provider=fcm;pn-prid=1>",
-            "<sip:anna@192.0.2.8;pn-provider=apns;pn-prid=1>",
-        ),
-    ];
-    for (case, one, other) in table {
-        let bindings = after(&[contact("c1", 1, one), contact("c2", 1, other)]);
-        assert_eq!(bindings.len(), 2, "{case}");
-        assert_ne!(bindings[0].key(), bindings[1].key(), "{case}");
-    }
-}
-
-#[test]
-fn one_instance_may_have_two_contacts_in_one_request() {
-    let both = |port| {
-        let instance = "+sip.instance=\"<urn:uuid:1>\"";
-        format!(
-            "<sip:anna@192.0.2.7:{port}>;{instance}, <sip:anna@[2001:db8::7]:{port}>;{instance}"
-        )
+fn room_is_made_among_those_out_of_reach_for_longest() {
+    let mut world = WORLD;
+    world.policy.max_bindings = 3;
+    world.out_of_reach = |binding| match binding.contact() {
+        "sip:a@192.0.2.1" => Some(NOW - 1),
+        "sip:a@192.0.2.2" => Some(NOW - 2),
+        _ => None,
     };
-    let bindings = after(&[
-        contact("c1", 1, &both(5060)),
-        contact("c1", 2, &both(5060)),
-        contact("c1", 3, &both(5070)),
-    ]);
-    assert_eq!(
-        contacts(&bindings),
-        ["sip:anna@192.0.2.7:5070", "sip:anna@[2001:db8::7]:5070"]
-    );
+    let three = "<sip:a@192.0.2.1>, <sip:a@192.0.2.2>, <sip:a@192.0.2.3>";
+    let full = world.after(&[contact("c1", 1, three)]);
+    let fourth = world
+        .apply(&full, &contact("c2", 1, "<sip:a@192.0.2.4>"))
+        .unwrap();
+    let why = Removal::MadeRoom;
+    assert_eq!(fourth.changes[1..], [Change::Removed { old: 1, why }]);
+    let more = "<sip:a@192.0.2.5>, <sip:a@192.0.2.6>";
+    let done = world.apply(&full, &contact("c2", 1, more)).unwrap();
+    let left = ["sip:a@192.0.2.3", "sip:a@192.0.2.5", "sip:a@192.0.2.6"];
+    assert_eq!(contacts(&done.bindings), left);
+    assert_eq!(done.listed().len(), 3, "what is listed is what is bound");
 }
 
 #[test]
-fn a_refresh_without_a_token_ends_the_pushes() {
-    let with = "<sip:anna@192.0.2.7;pn-provider=apns;pn-param=T.b.voip;pn-prid=0a>";
-    let bindings = after(&[contact("c1", 1, with)]);
-    assert_eq!(bindings[0].push.as_ref().unwrap().prid, "0a");
-    let bindings = after(&[
-        contact("c1", 1, with),
-        contact("c1", 2, "<sip:anna@192.0.2.7;pn-provider=apns>"),
-    ]);
-    assert_eq!((bindings.len(), bindings[0].push.as_ref()), (1, None));
-}
-
-#[test]
-fn a_new_token_for_the_same_contact_takes_the_place_of_the_old() {
-    let token = |prid| format!("<sip:anna@192.0.2.7;pn-provider=fcm;pn-param=p;pn-prid={prid}>");
-    let bindings = after(&[contact("c1", 1, &token("old"))]);
-    let done = outcome(&bindings, &contact("c1", 2, &token("new"))).unwrap();
-    assert_eq!(done.bindings.len(), 1);
-    assert_eq!(done.bindings[0].push.as_ref().unwrap().prid, "new");
+fn a_client_without_an_instance_may_come_back_again_and_again() {
+    let mut world = WORLD;
+    world.out_of_reach = |binding| (!binding.contact().ends_with(":4017")).then_some(0);
+    let come = |port: u32| contact(&format!("c{port}"), 1, &format!("<sip:a@192.0.2.1:{port}>"));
+    let requests: Vec<_> = (4000..4018).map(come).collect();
+    let bindings = world.after(&requests);
+    assert_eq!(bindings.len(), world.policy.max_bindings);
+    assert_eq!(bindings[15].contact(), "sip:a@192.0.2.1:4017");
 }
 
 #[test]
@@ -399,12 +361,9 @@ fn the_path_is_kept_and_told_to_a_client_that_can_read_it() {
         ],
     );
     let done = outcome(&[], &request).unwrap();
-    assert_eq!(
-        done.bindings[0].path,
-        ["<sip:edge1.example;lr>", "<sip:edge2.example;lr>"]
-    );
-    let answer = done.response(&request, NOW).build();
-    assert_eq!(answer.values(HeaderName::Path).count(), 2);
+    let path: Vec<_> = done.bindings[0].path().collect();
+    assert_eq!(path, ["<sip:edge1.example;lr>", "<sip:edge2.example;lr>"]);
+    assert_eq!(done.answer.values(HeaderName::Path).count(), 2);
 }
 
 #[test]
@@ -429,5 +388,56 @@ fn a_malformed_contact_is_refused() {
 fn parameters_that_we_do_not_know_come_back_in_the_answer() {
     let linphone = "<sip:anna@192.0.2.7>;+sip.instance=\"<urn:uuid:1>\";+org.linphone.specs=\"groupchat,lime\"";
     let done = outcome(&[], &contact("c1", 1, linphone)).unwrap();
-    assert_eq!(done.contacts(NOW), [format!("{linphone};expires=3600")]);
+    assert_eq!(done.listed(), [format!("{linphone};expires=3600")]);
+}
+
+#[test]
+fn a_registration_says_all_that_a_registrar_needs() {
+    let request = register(
+        "c1",
+        7,
+        &[
+            (
+                HeaderName::Contact,
+                "<sip:anna@192.0.2.7;pn-provider=apns;pn-param=T.b.voip;pn-prid=0A>;reg-id=2;\
+                 +sip.instance=\"<urn:uuid:1>\";+sip.pnsreg;q=0.25;expires=\"60\"",
+            ),
+            (HeaderName::Contact, "<sip:anna@192.0.2.8;pn-provider=fcm>"),
+            (HeaderName::Expires, "600"),
+            (HeaderName::Supported, "PATH"),
+            (HeaderName::Supported, "gruu, outbound"),
+            (HeaderName::FeatureCaps, "*;+sip.pns=\"apns\""),
+        ],
+    );
+    let read = Registration::parse(&request).unwrap();
+    assert_eq!(read.to.as_str(), "sip:anna@reveille.example");
+    assert_eq!(
+        (read.call_id, read.cseq, read.expires),
+        ("c1", 7, Some(600))
+    );
+    assert!(read.supports_path && read.supports_outbound && read.woken_upstream);
+    let [one, two] = read.contacts() else {
+        panic!("{read:?}")
+    };
+    assert_eq!(one.instance, Some("<urn:uuid:1>"));
+    assert_eq!(one.reg_id.map(std::num::NonZero::get), Some(2));
+    assert_eq!((one.q, one.refreshes_itself), (250, true));
+    assert_eq!((read.wish(one), read.wish(two)), (Some(60), Some(600)));
+    assert!(matches!(&one.push, PushRequest::Wake(push) if push.prid == "0A"));
+    assert_eq!(two.push, PushRequest::Query(Some("fcm".into())));
+}
+
+#[test]
+fn what_a_client_calls_itself_is_cut() {
+    for (given, kept) in [
+        ("Linphone", "Linphone".to_owned()),
+        (&"ü".repeat(200), "ü".repeat(128)),
+    ] {
+        let request = register(
+            "c1",
+            1,
+            &[(HeaderName::Contact, PHONE), (HeaderName::UserAgent, given)],
+        );
+        assert_eq!(after(&[request])[0].user_agent(), kept);
+    }
 }

@@ -2,6 +2,7 @@
 //! targets themselves.
 
 use bytes::Bytes;
+use sip::registrar::{self, Binding, Outcome, Policy, Registration};
 use sip::{Edit, Frame, Framer, HeaderName, Limits, Message, ParseError, ResponseBuilder, Uri};
 
 const OUR_VIA: &str = "SIP/2.0/TLS proxy.reveille.example;branch=z9hG4bK-ours";
@@ -115,7 +116,15 @@ fn read_all(message: &Message) {
         }
     }
     let _ = Uri::parse(message.request_uri()).map(|uri| uri.user_decoded().is_some());
-    let _ = sip::registrar::apply(&[], message, 0, &sip::registrar::Policy::default());
+    if let Ok(registration) = Registration::parse(message) {
+        let outcome = registrar::apply(&[], &registration, true, 0, &Policy::default());
+        for binding in outcome.iter().flat_map(Outcome::bindings) {
+            let mut value = Vec::new();
+            binding.encode(&mut value);
+            assert_eq!(Binding::decode(&value).as_ref(), Some(binding));
+        }
+    }
+    let _ = sip::steer::steer(message);
     assert!(message.bytes().ends_with(message.body()));
 }
 

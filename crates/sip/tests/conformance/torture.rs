@@ -5,6 +5,7 @@
 use crate::exercise;
 use crate::mutate::{Random, mutate};
 
+use sip::registrar::{self, Binding, Policy, Registration};
 use sip::{Contacts, HeaderName, Message};
 
 /// What becomes of a message.
@@ -240,8 +241,12 @@ fn a_request_of_rfc_2543_is_a_request() {
 fn the_registrar_tells_parameters_of_the_contact_from_those_of_its_uri() {
     let listed = |name| {
         let register = read(name);
-        bindings(&register)
-            .map(|bindings| (bindings[0].contact.clone(), bindings[0].params.clone()))
+        bindings(&register).map(|bindings| {
+            (
+                bindings[0].contact().to_owned(),
+                bindings[0].params().to_owned(),
+            )
+        })
     };
     let contact = "sip:+4930123456@198.51.100.4".to_owned();
     assert_eq!(
@@ -259,8 +264,11 @@ fn the_registrar_tells_parameters_of_the_contact_from_those_of_its_uri() {
     assert!(listed("regaut01").is_ok());
 }
 
-fn bindings(register: &Message) -> Result<Vec<sip::registrar::Binding>, u16> {
-    sip::registrar::apply(&[], register, 0, &sip::registrar::Policy::default())
-        .map(|outcome| outcome.bindings)
+fn bindings(register: &Message) -> Result<Vec<Binding>, u16> {
+    let outcome = Registration::parse(register).and_then(|registration| {
+        registrar::apply(&[], &registration, false, 0, &Policy::default())
+    });
+    outcome
+        .map(|outcome| outcome.bindings().cloned().collect())
         .map_err(|reject| reject.status)
 }

@@ -60,14 +60,26 @@ impl CallRole {
                 return self.answer(txn, PUSH_NOT_SUPPORTED.0, PUSH_NOT_SUPPORTED.1);
             }
         };
-        let existing: Vec<_> = self
+        let (ids, existing): (Vec<_>, Vec<_>) = self
             .location
             .places_of(&user)
-            .filter_map(|place| known_binding(&place.device))
+            .filter_map(|place| Some((place.device.id.clone(), known_binding(&place.device)?)))
+            .unzip();
+        let known: Vec<_> = existing
+            .iter()
+            .map(|binding| registrar::Known {
+                binding,
+                out_of_reach_since: None,
+            })
             .collect();
         let now = self.now.wall.0;
-        let outcome = match registrar::apply(&existing, request, now, &self.settings.registrar) {
-            Ok(outcome) => outcome,
+        let applied = registrar::Registration::parse(request).and_then(|registration| {
+            let policy = &self.settings.registrar;
+            let outcome = registrar::apply(&known, &registration, false, now, policy)?;
+            Ok((registration, outcome))
+        });
+        let (registration, outcome) = match applied {
+            Ok(applied) => applied,
             Err(reject) => {
                 let response = reject
                     .response(request)
@@ -77,7 +89,7 @@ impl CallRole {
             }
         };
         let mut response = outcome
-            .response(request, now)
+            .response(request, &registration, now)
             .to_tag(&self.endpoint.local_tag(txn));
         let refresh_ahead = refreshes_itself(request).then_some(REFRESH_AHEAD);
         for provider in self.providers_named(request, &grants) {
@@ -91,7 +103,9 @@ impl CallRole {
             ..AfterCommit::default()
         };
         for change in outcome.changes {
-            self.bind(&user, flow, request, change, &mut changes, &mut after);
+            let known = change.old().map(|old| ids[old].clone());
+            let new = change.bound();
+            self.bind(&user, flow, request, (known, new), &mut changes, &mut after);
         }
         self.commit(changes, after);
     }
@@ -102,35 +116,28 @@ impl CallRole {
         user: &Address,
         flow: Flow,
         request: &Message,
-        change: registrar::Change,
+        (known, new): (Option<DeviceId>, Option<&registrar::Binding>),
         changes: &mut Vec<Change>,
         after: &mut AfterCommit,
     ) {
-        let (old, new) = match change {
-            registrar::Change::Added(new) => (None, Some(new)),
-            registrar::Change::Refreshed { old, new }
-            | registrar::Change::Replaced { old, new } => (Some(old), Some(new)),
-            registrar::Change::Removed(old) => (Some(old), None),
-        };
-        let known = old.as_ref().and_then(|old| self.device_of(user, old));
         let Some(new) = new else {
             let Some(id) = known else { return };
             self.unbind(&id, "unregistered", changes);
             return;
         };
         let from = flow;
-        let flow = if new.path.is_empty() {
-            heard_at(from, request, &new.contact)
+        let path: Vec<_> = new.path().map(str::to_owned).collect();
+        let flow = if path.is_empty() {
+            heard_at(from, request, new.contact())
         } else {
             from
         };
-        let id = known.unwrap_or_else(|| device_id(user, &key_of(&new)));
+        let id = known.unwrap_or_else(|| device_id(user, &key_of(new)));
         let place = self.location.place(&id);
         // Over the same flow it is the same place, whatever the contact says; behind a proxy the contact tells.
         let fresh = place.is_none_or(|place| {
-            let moved = |bound: &Binding| {
-                !new.path.is_empty() && contact_uri(&bound.contact) != new.contact
-            };
+            let moved =
+                |bound: &Binding| !path.is_empty() && contact_uri(&bound.contact) != new.contact();
             place.flow != Some(flow) || place.device.binding.as_ref().is_none_or(moved)
         });
         let mut device = place.map_or_else(
@@ -149,12 +156,12 @@ impl CallRole {
             device.word = None;
         }
         // RFC 8599 §4.1.2: without pn-prid it wants no pushes any more.
-        if new.push.is_none() && device.take_tokens_back() {
+        if new.push().is_none() && device.take_tokens_back() {
             let what = "wants no pushes any more".to_owned();
             lines.push(history(&id, self.now.wall, what));
         }
-        let wanted = new.push.as_ref().filter(|_| !is_woken_upstream(request));
-        if let Some(grant) = wanted.and_then(|push| self.push_grant(push)) {
+        let wanted = new.push().filter(|_| !is_woken_upstream(request));
+        if let Some(grant) = wanted.and_then(|push| self.push_grant(&push)) {
             device.app = Some(grant.profile.app);
             for (channel, token) in grant.tokens {
                 let handed = Handed::InRegistration;
@@ -176,13 +183,13 @@ impl CallRole {
             .header_text(HeaderName::UserAgent)
             .unwrap_or_default();
         device.binding = Some(Binding {
-            contact: format!("<{}>{}", new.contact, new.params),
+            contact: format!("<{}>{}", new.contact(), new.params()),
             source: super::location::source_of(flow),
             q: new.q,
             expires_at: Timestamp(new.expires_at_ms),
-            call_id: new.call_id,
+            call_id: new.call_id().to_owned(),
             cseq: new.cseq,
-            path: new.path,
+            path,
             user_agent: user_agent.chars().take(128).collect(),
         });
         changes.push(Change::PutDevice(Box::new(device.clone())));
@@ -242,17 +249,6 @@ impl CallRole {
         changes.push(Change::RemoveDevice(id.clone()));
     }
 
-    /// The device that holds a binding.
-    fn device_of(&self, user: &Address, binding: &registrar::Binding) -> Option<DeviceId> {
-        let holds = |device: &Device| {
-            known_binding(device).is_some_and(|known| known.key() == binding.key())
-        };
-        self.location
-            .places_of(user)
-            .find(|place| holds(&place.device))
-            .map(|place| place.device.id.clone())
-    }
-
     /// Takes the binding off a device: it is not called and not pushed to any more (RFC 8599 §5.6.1). Its queue stays.
     pub(super) fn unbind(&mut self, id: &DeviceId, why: &str, changes: &mut Vec<Change>) {
         let flowless = self.location.update(id, |device| device.binding = None);
@@ -308,7 +304,7 @@ impl CallRole {
         Ok(grants)
     }
 
-    fn push_grant(&self, params: &PushParams) -> Option<PushGrant> {
+    fn push_grant(&self, params: &PushParams<'_>) -> Option<PushGrant> {
         let of_provider = || {
             self.apps
                 .iter()
@@ -397,10 +393,10 @@ pub fn device_id(user: &Address, key: &str) -> DeviceId {
 
 /// By what a client names its device: its instance (RFC 5626 §4.1), its push token, else its contact.
 fn key_of(binding: &registrar::Binding) -> String {
-    match (&binding.instance, &binding.push) {
+    match (binding.instance(), binding.push()) {
         (Some(instance), _) => instance_key(instance),
         (None, Some(push)) => format!("{}:{}", push.provider, push.prid),
-        (None, None) => binding.contact.clone(),
+        (None, None) => binding.contact().to_owned(),
     }
 }
 
@@ -417,14 +413,29 @@ pub fn instance_key(instance: &str) -> String {
 fn known_binding(device: &Device) -> Option<registrar::Binding> {
     let bound = device.binding.as_ref()?;
     let contact = NameAddr::parse(bound.contact.as_bytes())?;
-    Some(registrar::Binding {
-        q: bound.q,
-        expires_at_ms: bound.expires_at.0,
-        call_id: bound.call_id.clone(),
+    let registration = registrar::Registration {
+        to: contact.uri,
+        call_id: &bound.call_id,
         cseq: bound.cseq,
-        path: bound.path.clone(),
-        ..registrar::Binding::of(&contact)
-    })
+        contacts: registrar::Contacts::None,
+        expires: None,
+        path: bound.path.iter().map(String::as_str).collect(),
+        user_agent: &bound.user_agent,
+        supports_path: false,
+        supports_outbound: false,
+        woken_upstream: false,
+    };
+    let contact = registrar::Contact {
+        q: bound.q,
+        ..registrar::Contact::of(&contact)
+    };
+    let expires_at = bound.expires_at.0;
+    Some(registrar::Binding::new(
+        &contact,
+        &registration,
+        None,
+        expires_at,
+    ))
 }
 
 /// The URI in a contact as it is kept.
