@@ -149,6 +149,24 @@ const fn by_length() -> ([u8; TABLE.len()], [u8; LONGEST + 2]) {
     (order, starts)
 }
 
+/// First and last letter of each name: they tell most names of one length apart.
+const ENDS: [[u8; 2]; TABLE.len()] = {
+    let mut ends = [[0; 2]; TABLE.len()];
+    let mut place = 0;
+    while place < TABLE.len() {
+        ends[place] = ends_of(TABLE[place].0.as_bytes());
+        place += 1;
+    }
+    ends
+};
+
+const fn ends_of(name: &[u8]) -> [u8; 2] {
+    match name {
+        [first, .., last] => [first.to_ascii_lowercase(), last.to_ascii_lowercase()],
+        _ => [0; 2],
+    }
+}
+
 /// Compact forms by letter.
 const BY_LETTER: [u8; 26] = by_letter();
 
@@ -179,14 +197,16 @@ pub(crate) fn code_of(name: &[u8]) -> u8 {
         _ => {
             let (order, starts) = (&BY_LENGTH.0, &BY_LENGTH.1);
             let same_length = usize::from(starts[name.len()])..usize::from(starts[name.len() + 1]);
+            let ends = ends_of(name);
             order[same_length]
                 .iter()
                 .copied()
                 .find(|&place| {
-                    TABLE[usize::from(place)]
-                        .0
-                        .as_bytes()
-                        .eq_ignore_ascii_case(name)
+                    ENDS[usize::from(place)] == ends
+                        && TABLE[usize::from(place)]
+                            .0
+                            .as_bytes()
+                            .eq_ignore_ascii_case(name)
                 })
                 .unwrap_or(UNKNOWN)
         }

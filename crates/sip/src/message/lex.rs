@@ -1,6 +1,8 @@
 //! The few lexical rules that all header fields share (RFC 3261 §25.1): white space with folding, tokens,
 //! quoted strings, comma lists. Everything works on octets, since a value need not be UTF-8 to be passed on.
 
+use memchr::{memchr, memchr2, memchr3};
+
 /// Is this white space inside a header field? Line ends count, since a field may be folded.
 pub(crate) fn is_lws(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
@@ -25,21 +27,46 @@ pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
 
 /// The same for text that is known to be UTF-8.
 pub(crate) fn trim_str(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
+    let octets = text.as_bytes();
+    let start = octets.iter().take_while(|octet| is_lws(**octet)).count();
+    let end = octets
+        .iter()
+        .rev()
+        .take_while(|octet| is_lws(**octet))
+        .count();
+    text.get(start..octets.len() - end).unwrap_or_default()
 }
+
+/// Which octets may stand in a token, by octet.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+        let this = octet as u8;
+        table[octet] = this.is_ascii_alphanumeric()
+            || matches!(
+                this,
+                b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
+            );
+        octet += 1;
+    }
+    table
+};
 
 /// Is this one octet of a token?
 pub(crate) fn is_token_octet(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
-        || matches!(
-            octet,
-            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-        )
+    TOKEN[usize::from(octet)]
 }
 
 /// May this octet stand in a Request-URI? (Of what it may be made of otherwise, [`Uri`](crate::Uri) decides.)
 pub(crate) fn is_uri_octet(octet: u8) -> bool {
     octet.is_ascii_graphic() && !matches!(octet, b'<' | b'>' | b'"')
+}
+
+/// Do all octets pass? Every octet is looked at, so that many can be at once.
+pub(crate) fn all(text: &[u8], passes: impl Fn(u8) -> bool) -> bool {
+    text.iter().fold(true, |all, octet| all & passes(*octet))
 }
 
 /// Is this a token, of one octet at least?
@@ -50,20 +77,26 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
 /// Where the first octet of `wanted` stands outside quoted strings and angle brackets.
 /// A quote that is never closed runs to the end of the text.
 pub(crate) fn find_unquoted(text: &[u8], wanted: u8) -> Option<usize> {
-    let (mut quoted, mut bracketed) = (false, false);
     let mut at = 0;
-    while at < text.len() {
-        match text[at] {
-            b'\\' if quoted => at += 1,
-            b'"' if !bracketed => quoted = !quoted,
-            octet if !quoted && !bracketed && octet == wanted => return Some(at),
-            b'<' if !quoted => bracketed = true,
-            b'>' if !quoted => bracketed = false,
-            _ => {}
-        }
-        at += 1;
+    loop {
+        at += memchr3(wanted, b'"', b'<', text.get(at..)?)?;
+        at = match text[at] {
+            octet if octet == wanted => return Some(at),
+            b'"' => quote_end(text, at + 1)?,
+            _ => at + memchr(b'>', &text[at..])?,
+        } + 1;
     }
-    None
+}
+
+/// Where the quoted string ends of which the first octet is at `at`.
+fn quote_end(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[at] == b'"' {
+            return Some(at);
+        }
+        at += 2;
+    }
 }
 
 /// The values of a comma list, trimmed; commas in quoted strings and in angle brackets do not split.

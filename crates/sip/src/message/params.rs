@@ -1,6 +1,6 @@
 //! Parameters of header values and URIs: `;name`, `;name=value`, `;name="quoted; value"`.
 
-use super::lex::{find_unquoted, trim};
+use super::lex::{all, find_unquoted, is_lws, trim, trim_str};
 
 /// Parameters as they are written, from the first `;` on (or empty). They are read on demand; one that is not UTF-8
 /// is passed over.
@@ -75,17 +75,15 @@ impl<'a> Params<'a> {
 }
 
 fn param_is_well_formed(text: &[u8]) -> bool {
-    let mut halves = text.splitn(2, |octet| *octet == b'=');
-    let name = trim(halves.next().unwrap_or_default());
-    let value = trim(halves.next().unwrap_or_default());
+    let equals = text.iter().position(|octet| *octet == b'=');
+    let (name, value) = text.split_at(equals.unwrap_or(text.len()));
+    let (name, value) = (trim(name), trim(value.get(1..).unwrap_or_default()));
     let closed = match value {
         [b'"', .., b'"'] if value.len() > 1 => true,
         [b'"', ..] => false,
-        _ => !value
-            .iter()
-            .any(|octet| super::lex::is_lws(*octet) || *octet == b'"'),
+        _ => all(value, |octet| !(is_lws(octet) || octet == b'"')),
     };
-    !name.is_empty() && !name.iter().any(|octet| super::lex::is_lws(*octet)) && closed
+    !name.is_empty() && !name.iter().copied().any(is_lws) && closed
 }
 
 impl<'a> Param<'a> {
@@ -100,12 +98,12 @@ impl<'a> Param<'a> {
 
     fn read(text: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(super::lex::trim_str(value))),
+        let (name, value) = match text.bytes().position(|octet| octet == b'=') {
+            Some(equals) => (&text[..equals], Some(trim_str(&text[equals + 1..]))),
             None => (text, None),
         };
         Some(Self {
-            name: super::lex::trim_str(name),
+            name: trim_str(name),
             value,
         })
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::lex::{is_token, is_uri_octet};
+use super::lex::{all, is_token, is_uri_octet};
 use super::scan::{self, Lines};
 use super::{Message, StartLine};
 use crate::Limits;
@@ -116,7 +116,7 @@ fn start_line(line: &[u8]) -> Result<StartLine, ParseError> {
     }
     check_version(version)?;
     let uri = &line[first + 1..last];
-    if uri.is_empty() || !uri.iter().copied().all(is_uri_octet) {
+    if uri.is_empty() || !all(uri, is_uri_octet) {
         return Err(ParseError::bad("Malformed Request-URI"));
     }
     Ok(StartLine::Request {

@@ -2,6 +2,9 @@
 
 use std::{borrow::Cow, fmt};
 
+use memchr::memchr;
+
+use super::lex::all;
 use super::via::split_host_port;
 use crate::Params;
 
@@ -28,11 +31,9 @@ pub struct Uri<'a> {
 impl<'a> Uri<'a> {
     /// Reads a whole URI; `None` if it is malformed.
     pub fn parse(raw: &'a str) -> Option<Self> {
-        let (scheme, rest) = raw.split_once(':')?;
-        let blank = raw
-            .bytes()
-            .any(|octet| octet <= b' ' || matches!(octet, b'<' | b'>' | b'"' | 0x7f));
-        if blank || rest.is_empty() || !is_scheme(scheme) {
+        let (scheme, rest) = split(raw, b':')?;
+        let fits = |octet| (octet > b' ') & !matches!(octet, b'<' | b'>' | b'"' | 0x7f);
+        if !all(raw.as_bytes(), fits) || rest.is_empty() || !is_scheme(scheme) {
             return None;
         }
         if scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
@@ -44,25 +45,26 @@ impl<'a> Uri<'a> {
 
     fn parse_sip(raw: &'a str, scheme: &'a str, rest: &'a str) -> Option<Self> {
         // `@` may not stand unescaped in any other part but the headers, `;` and `?` may in the user part.
-        let (userinfo, rest) = match rest.split_once('@') {
+        let (userinfo, rest) = match split(rest, b'@') {
             Some((userinfo, rest)) => (Some(userinfo), rest),
             None => (None, rest),
         };
-        let (rest, headers) = match rest.split_once('?') {
+        let (rest, headers) = match split(rest, b'?') {
             Some((rest, headers)) => (rest, Some(headers)),
             None => (rest, None),
         };
-        let (address, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+        let end = memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
+        let (address, params) = rest.split_at(end);
         let (host, port) = split_host_port(address)?;
         let (user, password) = match userinfo {
-            Some(userinfo) => match userinfo.split_once(':') {
+            Some(userinfo) => match split(userinfo, b':') {
                 Some((user, password)) => (Some(user), Some(password)),
                 None => (Some(userinfo), None),
             },
             None => (None, None),
         };
         let params = Params::new(params.as_bytes());
-        (user != Some("") && params.is_well_formed()).then_some(Self {
+        (user != Some("") && all_are_named(params)).then_some(Self {
             raw,
             scheme,
             user,
@@ -159,6 +161,21 @@ impl fmt::Display for Uri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.raw)
     }
+}
+
+/// What stands before and after the first such octet.
+fn split(text: &str, octet: u8) -> Option<(&str, &str)> {
+    let at = memchr(octet, text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// Has every parameter a name? (What else could be wrong with one, no URI holds.)
+fn all_are_named(params: Params<'_>) -> bool {
+    let raw = params.raw();
+    let pairs = raw.iter().zip(raw.iter().skip(1).chain(b";"));
+    pairs.fold(true, |named, (one, next)| {
+        named & !((*one == b';') & matches!(next, b';' | b'='))
+    })
 }
 
 fn is_scheme(text: &str) -> bool {
