@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr_iter};
+
 use crate::Uri;
 use crate::uri::unescape;
 
@@ -49,18 +51,33 @@ impl<'a> PushRequest<'a> {
     /// Reads the parameters of a Contact URI.
     pub fn of(uri: &Uri<'a>) -> Self {
         let (mut provider, mut param, mut prid, mut outdated) = (None, None, None, false);
-        for found in uri.params.iter() {
-            let value = found.value.unwrap_or_default();
-            let name = plain(found.name);
-            if !is_push_param(&name) {
+        let raw = uri.params.raw();
+        let escapes = memchr(b'%', raw).is_some();
+        // A URI holds no quotes: each `;` ends a parameter.
+        let ends = memchr_iter(b';', raw).skip(1).chain([raw.len()]);
+        let mut start = 1;
+        for end in ends {
+            let text = raw.get(start..end).unwrap_or_default();
+            start = end + 1;
+            if !matches!(text.first(), Some(b'p' | b'P' | b'%')) {
                 continue;
             }
-            match &*small(name) {
-                "pn-provider" => provider = provider.or(Some(value)),
-                "pn-param" => param = param.or(Some(value)),
-                "pn-prid" => prid = prid.or(Some(value)),
-                "pn-tok" | "pn-type" => outdated = true,
-                _ => {}
+            let equals = text.iter().position(|octet| *octet == b'=');
+            let (name, value) = text.split_at(equals.unwrap_or(text.len()));
+            let known = |known: &[u8]| {
+                name == known
+                    || name.eq_ignore_ascii_case(known)
+                    || (escapes && unescape(name).eq_ignore_ascii_case(known))
+            };
+            let value = value.get(1..).unwrap_or_default();
+            if known(b"pn-provider") {
+                provider = provider.or(Some(value));
+            } else if known(b"pn-param") {
+                param = param.or(Some(value));
+            } else if known(b"pn-prid") {
+                prid = prid.or(Some(value));
+            } else {
+                outdated |= known(b"pn-tok") || known(b"pn-type");
             }
         }
         let prid = plain(prid.unwrap_or_default());
@@ -77,12 +94,13 @@ impl<'a> PushRequest<'a> {
     }
 }
 
-/// Escapes resolved.
-fn plain(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
+/// Escapes resolved (lossily, if they are not UTF-8).
+fn plain(value: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(value) {
+        Ok(text) if memchr(b'%', value).is_none() => return Cow::Borrowed(text),
+        _ => {}
     }
-    Cow::Owned(String::from_utf8_lossy(&unescape(text)).into_owned())
+    Cow::Owned(String::from_utf8_lossy(&unescape(value)).into_owned())
 }
 
 /// In small letters.

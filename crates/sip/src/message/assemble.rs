@@ -121,12 +121,7 @@ impl Assembly {
         self.out.extend_from_slice(b"\r\n");
         let body_start = at(self.out.len());
         self.out.extend_from_slice(body);
-        Message {
-            bytes: Bytes::from(self.out),
-            start: self.start,
-            lines: self.lines.as_slice().into(),
-            body: body_start,
-        }
+        Message::new(Bytes::from(self.out), self.start, &self.lines, body_start)
     }
 }
 

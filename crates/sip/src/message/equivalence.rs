@@ -89,7 +89,7 @@ fn plain(text: &str) -> Vec<u8> {
     while let Some(at) = rest.find('%') {
         out.extend_from_slice(&rest.as_bytes()[..at]);
         let escape = rest.get(at..at + 3).unwrap_or(&rest[at..=at]);
-        match unescape(escape)[..] {
+        match unescape(escape.as_bytes())[..] {
             [octet] if escape.len() == 3 && !RESERVED.contains(&octet) => out.push(octet),
             _ => out.extend(escape.bytes().map(|octet| octet.to_ascii_uppercase())),
         }

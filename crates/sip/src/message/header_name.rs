@@ -28,8 +28,16 @@ macro_rules! header_names {
             /// A small number for a known name, [`UNKNOWN`] for every other.
             pub(crate) fn code(self) -> u8 {
                 match self {
-                    $(Self::$variant => Place::$variant as u8,)*
                     Self::Other(text) => code_of(text.as_bytes()),
+                    known => known.known_code(),
+                }
+            }
+
+            /// The same for a name that was not spelled.
+            pub(crate) const fn known_code(self) -> u8 {
+                match self {
+                    $(Self::$variant => Place::$variant as u8,)*
+                    Self::Other(_) => UNKNOWN,
                 }
             }
         }
@@ -117,54 +125,35 @@ header_names! {
 /// The code of every name that is not in the table.
 pub(crate) const UNKNOWN: u8 = u8::MAX;
 
-/// Longest known name, in octets.
-const LONGEST: usize = 24;
+/// Where each name stands in the table, by [`slot_of`] of it: a look-up compares one name.
+const SLOTS: [u8; SLOT_COUNT] = slots();
 
-/// Places of the table ordered by length, and where each length starts: a look-up compares a handful of names.
-const BY_LENGTH: ([u8; TABLE.len()], [u8; LONGEST + 2]) = by_length();
+const SLOT_COUNT: usize = 512;
+
+/// A number below [`SLOT_COUNT`] out of the length of a name and three of its letters, in any case. The factors are
+/// such that no two names of the table have the same; where a new one does, others must be found.
+const fn slot_of(name: &[u8]) -> usize {
+    let [first, .., last] = name else { return 0 };
+    let middle = name[name.len() / 2] | 0x20;
+    let sum = (*first | 0x20) as usize * 13 + middle as usize * 17 + (*last | 0x20) as usize * 7;
+    (sum + name.len()) % SLOT_COUNT
+}
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "the table has fewer than 255 names, asserted below"
+    reason = "the table has fewer than 255 names, asserted here"
 )]
-const fn by_length() -> ([u8; TABLE.len()], [u8; LONGEST + 2]) {
+const fn slots() -> [u8; SLOT_COUNT] {
     assert!(TABLE.len() < UNKNOWN as usize);
-    let mut order = [0; TABLE.len()];
-    let mut starts = [0; LONGEST + 2];
-    let (mut length, mut filled) = (0, 0);
-    while length <= LONGEST {
-        starts[length] = filled as u8;
-        let mut place = 0;
-        while place < TABLE.len() {
-            if TABLE[place].0.len() == length {
-                order[filled] = place as u8;
-                filled += 1;
-            }
-            place += 1;
-        }
-        length += 1;
-    }
-    starts[LONGEST + 1] = filled as u8;
-    assert!(filled == TABLE.len(), "a name is longer than LONGEST");
-    (order, starts)
-}
-
-/// First and last letter of each name: they tell most names of one length apart.
-const ENDS: [[u8; 2]; TABLE.len()] = {
-    let mut ends = [[0; 2]; TABLE.len()];
+    let mut slots = [UNKNOWN; SLOT_COUNT];
     let mut place = 0;
     while place < TABLE.len() {
-        ends[place] = ends_of(TABLE[place].0.as_bytes());
+        let slot = slot_of(TABLE[place].0.as_bytes());
+        assert!(slots[slot] == UNKNOWN, "two names in one slot");
+        slots[slot] = place as u8;
         place += 1;
     }
-    ends
-};
-
-const fn ends_of(name: &[u8]) -> [u8; 2] {
-    match name {
-        [first, .., last] => [first.to_ascii_lowercase(), last.to_ascii_lowercase()],
-        _ => [0; 2],
-    }
+    slots
 }
 
 /// Compact forms by letter.
@@ -193,22 +182,15 @@ pub(crate) fn code_of(name: &[u8]) -> u8 {
         [letter] if letter.is_ascii_alphabetic() => {
             BY_LETTER[usize::from(letter.to_ascii_lowercase() - b'a')]
         }
-        _ if name.len() > LONGEST => UNKNOWN,
         _ => {
-            let (order, starts) = (&BY_LENGTH.0, &BY_LENGTH.1);
-            let same_length = usize::from(starts[name.len()])..usize::from(starts[name.len() + 1]);
-            let ends = ends_of(name);
-            order[same_length]
-                .iter()
-                .copied()
-                .find(|&place| {
-                    ENDS[usize::from(place)] == ends
-                        && TABLE[usize::from(place)]
-                            .0
-                            .as_bytes()
-                            .eq_ignore_ascii_case(name)
-                })
-                .unwrap_or(UNKNOWN)
+            let place = SLOTS[slot_of(name)];
+            let known = TABLE
+                .get(usize::from(place))
+                .map(|entry| entry.0.as_bytes());
+            match known {
+                Some(known) if known == name || known.eq_ignore_ascii_case(name) => place,
+                _ => UNKNOWN,
+            }
         }
     }
 }

@@ -74,6 +74,17 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().copied().all(is_token_octet)
 }
 
+/// Where the first such octet stands.
+pub(crate) fn find(text: &[u8], wanted: u8) -> Option<usize> {
+    memchr(wanted, text)
+}
+
+/// What stands before and after the first such octet, which is one of ASCII.
+pub(crate) fn split_at_octet(text: &str, wanted: u8) -> Option<(&str, &str)> {
+    let at = find(text.as_bytes(), wanted)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
 /// Where the first octet of `wanted` stands outside quoted strings and angle brackets.
 /// A quote that is never closed runs to the end of the text.
 pub(crate) fn find_unquoted(text: &[u8], wanted: u8) -> Option<usize> {

@@ -7,6 +7,7 @@ mod edit;
 mod equivalence;
 mod frame;
 mod header_name;
+mod index;
 pub(crate) mod lex;
 mod limits;
 mod method;
@@ -39,6 +40,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
+use index::Index;
 use scan::Line;
 
 /// One whole SIP message. Cloning it copies no octets.
@@ -47,6 +49,7 @@ pub struct Message {
     pub(crate) bytes: Bytes,
     pub(crate) start: StartLine,
     pub(crate) lines: Arc<[Line]>,
+    index: Index,
     /// First octet of the body; the two before it end the head.
     pub(crate) body: u32,
 }
@@ -59,6 +62,16 @@ pub(crate) enum StartLine {
 }
 
 impl Message {
+    pub(crate) fn new(bytes: Bytes, start: StartLine, lines: &[Line], body: u32) -> Self {
+        Self {
+            bytes,
+            start,
+            lines: lines.into(),
+            index: Index::of(lines),
+            body,
+        }
+    }
+
     /// The message as it is on the wire.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
@@ -105,7 +118,8 @@ impl Message {
     /// in one piece, not necessarily UTF-8.
     pub fn header(&self, name: HeaderName<'_>) -> Option<&[u8]> {
         let code = name.code();
-        self.lines
+        let lines = self.index.from(code, &self.lines);
+        lines
             .iter()
             .find(|line| self.is_named(**line, code, name))
             .map(|line| line.value(&self.bytes))
@@ -119,7 +133,8 @@ impl Message {
     /// The values of all fields of one name, in order, each like [`Message::header`].
     pub fn headers<'m>(&'m self, name: HeaderName<'m>) -> impl Iterator<Item = &'m [u8]> {
         let code = name.code();
-        self.lines
+        let lines = self.index.from(code, &self.lines);
+        lines
             .iter()
             .filter(move |line| self.is_named(**line, code, name))
             .map(|line| line.value(&self.bytes))

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::lex::{find_unquoted, trim, unquote};
+use super::lex::{find, find_unquoted, trim, unquote};
 use crate::{Params, Uri};
 
 /// One address of a header field.
@@ -22,14 +22,14 @@ impl<'a> NameAddr<'a> {
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         let text = trim(text);
         let (display, uri, params) = if let Some(open) = find_unquoted(text, b'<') {
-            let close = open + memchr::memchr(b'>', &text[open..])?;
+            let close = open + find(&text[open..], b'>')?;
             (
                 trim(&text[..open]),
                 &text[open + 1..close],
                 trim(&text[close + 1..]),
             )
         } else {
-            let end = memchr::memchr(b';', text).unwrap_or(text.len());
+            let end = find(text, b';').unwrap_or(text.len());
             let uri = trim(&text[..end]);
             if uri.iter().any(|octet| matches!(octet, b'?' | b',')) {
                 return None;

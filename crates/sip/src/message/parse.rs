@@ -94,12 +94,7 @@ impl Message {
             }
             bytes.truncate(body + length);
         }
-        Ok(Self {
-            bytes,
-            start,
-            lines: lines.as_slice().into(),
-            body: offset(body)?,
-        })
+        Ok(Self::new(bytes, start, &lines, offset(body)?))
     }
 }
 

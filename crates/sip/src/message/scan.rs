@@ -4,7 +4,7 @@
 use memchr::{memchr, memchr2};
 use smallvec::SmallVec;
 
-use super::header_name::code_of;
+use super::header_name::{UNKNOWN, code_of};
 use super::lex::{is_token, trim};
 use super::parse::ParseError;
 use crate::Limits;
@@ -121,7 +121,8 @@ fn split_field(bytes: &[u8], start: usize, end: usize) -> Result<Line, ParseErro
     let field = &bytes[start..end];
     let colon = memchr(b':', field).ok_or(ParseError::bad("Header Field Without Colon"))?;
     let name = field[..colon].trim_ascii_end();
-    if !is_token(name) {
+    let code = code_of(name);
+    if code == UNKNOWN && !is_token(name) {
         return Err(ParseError::bad("Malformed Header Field Name"));
     }
     let after = &field[colon + 1..];
@@ -135,7 +136,7 @@ fn split_field(bytes: &[u8], start: usize, end: usize) -> Result<Line, ParseErro
     Ok(Line {
         start: u32::try_from(start).map_err(too_long)?,
         name_len: u16::try_from(name.len()).map_err(too_long)?,
-        code: code_of(name),
+        code,
         value_start: u32::try_from(value_start).map_err(too_long)?,
         value_end: u32::try_from(value_start + value.len()).map_err(too_long)?,
     })

@@ -65,7 +65,7 @@ impl Message {
         let value = self.required(HeaderName::CallId)?;
         std::str::from_utf8(value)
             .ok()
-            .filter(|id| !id.is_empty() && !id.contains([' ', '\t', '\r', '\n']))
+            .filter(|id| !id.is_empty() && !id.bytes().any(super::lex::is_lws))
             .ok_or(HeaderError::malformed("Call-ID"))
     }
 

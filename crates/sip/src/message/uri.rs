@@ -2,9 +2,9 @@
 
 use std::{borrow::Cow, fmt};
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
-use super::lex::all;
+use super::lex::{all, find, split_at_octet};
 use super::via::split_host_port;
 use crate::Params;
 
@@ -31,7 +31,7 @@ pub struct Uri<'a> {
 impl<'a> Uri<'a> {
     /// Reads a whole URI; `None` if it is malformed.
     pub fn parse(raw: &'a str) -> Option<Self> {
-        let (scheme, rest) = split(raw, b':')?;
+        let (scheme, rest) = split_at_octet(raw, b':')?;
         let fits = |octet| (octet > b' ') & !matches!(octet, b'<' | b'>' | b'"' | 0x7f);
         if !all(raw.as_bytes(), fits) || rest.is_empty() || !is_scheme(scheme) {
             return None;
@@ -45,19 +45,19 @@ impl<'a> Uri<'a> {
 
     fn parse_sip(raw: &'a str, scheme: &'a str, rest: &'a str) -> Option<Self> {
         // `@` may not stand unescaped in any other part but the headers, `;` and `?` may in the user part.
-        let (userinfo, rest) = match split(rest, b'@') {
+        let (userinfo, rest) = match split_at_octet(rest, b'@') {
             Some((userinfo, rest)) => (Some(userinfo), rest),
             None => (None, rest),
         };
-        let (rest, headers) = match split(rest, b'?') {
+        let (rest, headers) = match split_at_octet(rest, b'?') {
             Some((rest, headers)) => (rest, Some(headers)),
             None => (rest, None),
         };
-        let end = memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
+        let end = find(rest.as_bytes(), b';').unwrap_or(rest.len());
         let (address, params) = rest.split_at(end);
         let (host, port) = split_host_port(address)?;
         let (user, password) = match userinfo {
-            Some(userinfo) => match split(userinfo, b':') {
+            Some(userinfo) => match split_at_octet(userinfo, b':') {
                 Some((user, password)) => (Some(user), Some(password)),
                 None => (Some(userinfo), None),
             },
@@ -115,7 +115,7 @@ impl<'a> Uri<'a> {
     pub fn param(&self, name: &str) -> Option<&'a str> {
         self.params.get(name).or_else(|| {
             let mut odd = self.params.iter().filter(|param| param.name.contains('%'));
-            odd.find(|param| unescape(param.name).eq_ignore_ascii_case(name.as_bytes()))
+            odd.find(|param| unescape(param.name.as_bytes()).eq_ignore_ascii_case(name.as_bytes()))
                 .map(|param| param.value.unwrap_or_default())
         })
     }
@@ -148,11 +148,11 @@ impl<'a> Uri<'a> {
     /// The user part with its escapes resolved (lossily, if they are not UTF-8).
     pub fn user_decoded(&self) -> Option<Cow<'a, str>> {
         let user = self.user?;
-        if !user.contains('%') {
+        if memchr(b'%', user.as_bytes()).is_none() {
             return Some(Cow::Borrowed(user));
         }
         Some(Cow::Owned(
-            String::from_utf8_lossy(&unescape(user)).into_owned(),
+            String::from_utf8_lossy(&unescape(user.as_bytes())).into_owned(),
         ))
     }
 }
@@ -163,19 +163,10 @@ impl fmt::Display for Uri<'_> {
     }
 }
 
-/// What stands before and after the first such octet.
-fn split(text: &str, octet: u8) -> Option<(&str, &str)> {
-    let at = memchr(octet, text.as_bytes())?;
-    Some((&text[..at], &text[at + 1..]))
-}
-
 /// Has every parameter a name? (What else could be wrong with one, no URI holds.)
 fn all_are_named(params: Params<'_>) -> bool {
     let raw = params.raw();
-    let pairs = raw.iter().zip(raw.iter().skip(1).chain(b";"));
-    pairs.fold(true, |named, (one, next)| {
-        named & !((*one == b';') & matches!(next, b';' | b'='))
-    })
+    memchr_iter(b';', raw).all(|at| !matches!(raw.get(at + 1), None | Some(b';' | b'=')))
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -186,9 +177,9 @@ fn is_scheme(text: &str) -> bool {
 }
 
 /// Resolves `%hh`; a `%` without two hexadecimal digits stays.
-pub(crate) fn unescape(text: &str) -> Vec<u8> {
+pub(crate) fn unescape(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     while let [first, after @ ..] = rest {
         if let (b'%', Some(octet)) = (first, escaped(after)) {
             plain.push(octet);

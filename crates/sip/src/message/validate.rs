@@ -31,10 +31,13 @@ impl Message {
             }
         }
         let wrong = |error: HeaderError| ParseError::bad(reason_of(error));
-        for via in self.vias() {
+        let mut vias = self.vias();
+        vias.next()
+            .unwrap_or(Err(HeaderError::missing("Via")))
+            .map_err(wrong)?;
+        for via in vias {
             via.map_err(wrong)?;
         }
-        self.top_via().map_err(wrong)?;
         self.from().map_err(wrong)?;
         self.to().map_err(wrong)?;
         self.call_id().map_err(wrong)?;

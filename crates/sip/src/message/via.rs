@@ -1,6 +1,6 @@
 //! One Via value: `SIP/2.0/UDP host:port;branch=...` (RFC 3261 §20.42, RFC 3581).
 
-use super::lex::{is_token, trim_str};
+use super::lex::{all, find, is_token, split_at_octet, trim_str};
 use crate::Params;
 
 /// Start of every branch by RFC 3261 §8.1.1.7.
@@ -22,16 +22,17 @@ pub struct Via<'a> {
 impl<'a> Via<'a> {
     /// Reads one value (not a comma list); `None` if it is malformed.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
-        let end = memchr::memchr(b';', text).unwrap_or(text.len());
+        let end = find(text, b';').unwrap_or(text.len());
         let params = Params::new(super::lex::trim(&text[end..]));
         let sent = std::str::from_utf8(&text[..end]).ok()?;
-        let (name, rest) = sent.split_once('/')?;
-        let (version, rest) = rest.split_once('/')?;
+        let (name, rest) = split_at_octet(sent, b'/')?;
+        let (version, rest) = split_at_octet(rest, b'/')?;
         if !trim_str(name).eq_ignore_ascii_case("SIP") || trim_str(version) != "2.0" {
             return None;
         }
         let rest = trim_str(rest);
-        let (transport, sent_by) = rest.split_once([' ', '\t', '\r', '\n'])?;
+        let blank = rest.bytes().position(super::lex::is_lws)?;
+        let (transport, sent_by) = rest.split_at(blank);
         let (host, port) = split_host_port(trim_str(sent_by))?;
         (is_token(transport.as_bytes()) && params.is_well_formed()).then_some(Self {
             transport,
@@ -71,7 +72,8 @@ pub(crate) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
     let host_end = if text.starts_with('[') {
         text.find(']')? + 1
     } else {
-        text.find(':').unwrap_or(text.len())
+        let colon = text.bytes().position(|octet| octet == b':');
+        colon.unwrap_or(text.len())
     };
     let (host, rest) = text.split_at(host_end);
     let (host, rest) = (trim_str(host), trim_str(rest));
@@ -96,9 +98,9 @@ fn is_host(text: &str) -> bool {
             .is_some_and(|address| read_ipv6(address).is_some());
     }
     !text.is_empty()
-        && text
-            .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_'))
+        && all(text.as_bytes(), |octet| {
+            octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_')
+        })
 }
 
 /// An IPv6 address, also with the third colon that the grammar of RFC 3261 wrongly allows (RFC 5118 §4.10).

@@ -181,6 +181,9 @@ fn seconds(text: &[u8]) -> u32 {
 }
 
 fn cut(text: &str) -> &str {
+    if text.len() <= USER_AGENT_CHARS {
+        return text;
+    }
     let end = text.char_indices().nth(USER_AGENT_CHARS);
     end.map_or(text, |(end, _)| &text[..end])
 }
