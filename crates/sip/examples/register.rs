@@ -68,17 +68,15 @@ fn step_answer(
 }
 
 #[inline(never)]
-fn step_verify(verifier: &mut Verifier, message: &Message, ha1: &str) {
+fn step_verify(verifier: &Verifier, message: &Message, ha1: &str) {
     let credentials = message.headers(HeaderName::Authorization);
     verifier
-        .verify(NOW, Method::Register, credentials, |_, _| {
-            Some(ha1.to_owned())
-        })
+        .verify(NOW, Method::Register, credentials, |_, _| Some(ha1))
         .expect("authenticated");
 }
 
 fn main() {
-    let mut verifier = Verifier::new([7; 32], Settings::new(REALM));
+    let verifier = Verifier::new([7; 32], Settings::new(REALM));
     let values = verifier.challenge(NOW, false, 1);
     let challenge = Challenge::strongest(values.iter().map(String::as_bytes)).expect("a challenge");
     let ha1 = digest::ha1(Algorithm::Sha256, ANNA.user, REALM, ANNA.password);
@@ -94,7 +92,7 @@ fn main() {
         let bytes = request(turn, &format!("Authorization: {answer}\r\n"));
         let message = black_box(step_parse(&bytes));
         step_validate(&message);
-        step_verify(&mut verifier, &message, &ha1);
+        step_verify(&verifier, &message, &ha1);
         let registration = step_read(&message);
         let known: Vec<_> = bindings
             .iter()

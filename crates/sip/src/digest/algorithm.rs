@@ -2,6 +2,7 @@
 
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
+use subtle::ConstantTimeEq;
 
 /// A hash function by its name in `algorithm=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,21 +46,32 @@ impl Algorithm {
         }
     }
 
-    /// The hash of the parts joined by colons, in small hexadecimal digits.
-    fn hash(self, parts: &[&str]) -> String {
-        let text = parts.join(":");
+    /// The hash of the parts joined by colons.
+    fn hash(self, parts: &[&[u8]]) -> Digits {
         match self {
-            Self::Md5 => hex(&Md5::digest(text)),
-            Self::Sha256 => hex(&Sha256::digest(text)),
-            Self::Sha512_256 => hex(&Sha512_256::digest(text)),
+            Self::Md5 => joined::<Md5>(parts),
+            Self::Sha256 => joined::<Sha256>(parts),
+            Self::Sha512_256 => joined::<Sha512_256>(parts),
         }
     }
+}
+
+fn joined<H: Digest>(parts: &[&[u8]]) -> Digits {
+    let mut hash = H::new();
+    for (place, part) in parts.iter().enumerate() {
+        if place > 0 {
+            hash.update(b":");
+        }
+        hash.update(part);
+    }
+    Digits::of(&hash.finalize())
 }
 
 /// What a server keeps instead of a password, in hexadecimal digits (RFC 7616 §3.4.2). It is as good as the password
 /// for this realm: keep it as secret.
 pub fn ha1(algorithm: Algorithm, user: &str, realm: &str, password: &str) -> String {
-    algorithm.hash(&[user, realm, password])
+    let parts = [user, realm, password].map(str::as_bytes);
+    algorithm.hash(&parts).as_str().to_owned()
 }
 
 /// What both sides feed into the response besides HA1 (RFC 7616 §3.4.1).
@@ -75,17 +87,48 @@ pub(super) struct Exchange<'a> {
 
 impl Exchange<'_> {
     /// The response for `qop=auth`.
-    pub(super) fn response(&self, algorithm: Algorithm, ha1: &str) -> String {
-        let ha2 = algorithm.hash(&[self.method, self.uri]);
-        algorithm.hash(&[ha1, self.nonce, self.nc, self.cnonce, "auth", &ha2])
+    pub(super) fn response(&self, algorithm: Algorithm, ha1: &[u8]) -> Digits {
+        let ha2 = algorithm.hash(&[self.method, self.uri].map(str::as_bytes));
+        let [nonce, nc, cnonce] = [self.nonce, self.nc, self.cnonce].map(str::as_bytes);
+        let ha2 = ha2.as_str().as_bytes();
+        algorithm.hash(&[ha1, nonce, nc, cnonce, b"auth", ha2])
     }
 }
 
-pub(super) fn hex(octets: &[u8]) -> String {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
-    octets
-        .iter()
-        .flat_map(|octet| [digit(octet >> 4), digit(*octet)])
-        .collect()
+/// A hash in small hexadecimal digits.
+#[derive(Clone, Copy)]
+pub(super) struct Digits {
+    digits: [u8; MOST_DIGITS],
+    length: usize,
+}
+
+/// Of 256 bits.
+const MOST_DIGITS: usize = 64;
+
+impl Digits {
+    pub(super) fn of(octets: &[u8]) -> Self {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let mut digits = [0; MOST_DIGITS];
+        for (pair, octet) in digits.chunks_exact_mut(2).zip(octets) {
+            pair[0] = DIGITS[usize::from(octet >> 4)];
+            pair[1] = DIGITS[usize::from(octet & 15)];
+        }
+        Self {
+            digits,
+            length: MOST_DIGITS.min(octets.len() * 2),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.digits[..self.length]).unwrap_or_default()
+    }
+
+    /// The same digits, in any case? It takes the same time wherever they differ.
+    pub(super) fn is(&self, given: &str) -> bool {
+        let mut small = [0; MOST_DIGITS];
+        for (small, given) in small.iter_mut().zip(given.bytes()) {
+            *small = given.to_ascii_lowercase();
+        }
+        given.len() == self.length && bool::from(small.ct_eq(&self.digits))
+    }
 }

@@ -80,14 +80,15 @@ impl Challenge {
             cnonce,
         };
         let ha1 = ha1(self.algorithm, login.user, &self.realm, login.password);
-        let response = exchange.response(self.algorithm, &ha1);
+        let response = exchange.response(self.algorithm, ha1.as_bytes());
         let mut value = format!(
-            "Digest username={}, realm={}, nonce={}, uri={}, response=\"{response}\", algorithm={}, qop=auth, \
+            "Digest username={}, realm={}, nonce={}, uri={}, response=\"{}\", algorithm={}, qop=auth, \
              nc={nc}, cnonce={}",
             quoted(login.user),
             quoted(&self.realm),
             quoted(&self.nonce),
             quoted(uri),
+            response.as_str(),
             self.algorithm.name(),
             quoted(cnonce),
         );

@@ -1,18 +1,22 @@
 //! `Digest name=value, name="value"`, as in challenges and credentials (RFC 3261 §25.1).
 
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
 use crate::lex::{split_list, trim, unquote};
 
 /// The fields of one header value of the Digest scheme.
-pub(super) struct Fields {
-    fields: Vec<(String, String)>,
+pub(super) struct Fields<'v> {
+    fields: SmallVec<[(&'v str, Cow<'v, str>); 12]>,
 }
 
 /// More fields than this make the value malformed.
 const MOST_FIELDS: usize = 32;
 
-impl Fields {
+impl<'v> Fields<'v> {
     /// `None` if it is of another scheme or malformed: a field without `=`, twice, or not UTF-8.
-    pub(super) fn read(value: &[u8]) -> Option<Self> {
+    pub(super) fn read(value: &'v [u8]) -> Option<Self> {
         let value = trim(value);
         let scheme = value.get(..6)?;
         let rest = value.get(6..)?;
@@ -21,26 +25,41 @@ impl Fields {
         {
             return None;
         }
-        let mut fields: Vec<(String, String)> = Vec::new();
+        let mut fields = Self {
+            fields: SmallVec::new(),
+        };
         for field in split_list(rest) {
             let equals = memchr::memchr(b'=', field)?;
-            let name = std::str::from_utf8(trim(&field[..equals]))
-                .ok()?
-                .to_ascii_lowercase();
-            let value = String::from_utf8(unquote(trim(&field[equals + 1..]))).ok()?;
-            if fields.len() == MOST_FIELDS || fields.iter().any(|(known, _)| *known == name) {
+            let name = std::str::from_utf8(trim(&field[..equals])).ok()?;
+            let value = text(unquote(trim(&field[equals + 1..])))?;
+            if fields.fields.len() == MOST_FIELDS || fields.find(name).is_some() {
                 return None;
             }
-            fields.push((name, value));
+            fields.fields.push((name, value));
         }
-        Some(Self { fields })
+        Some(fields)
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.find(name).map(|value| &**value)
+    }
+
+    /// The value itself, which may outlive these fields.
+    pub(super) fn take(&self, name: &str) -> Option<Cow<'v, str>> {
+        self.find(name).cloned()
+    }
+
+    fn find(&self, name: &str) -> Option<&Cow<'v, str>> {
+        let mut fields = self.fields.iter();
+        let found = fields.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value)
+    }
+}
+
+fn text(octets: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
+    match octets {
+        Cow::Borrowed(octets) => std::str::from_utf8(octets).ok().map(Cow::Borrowed),
+        Cow::Owned(octets) => String::from_utf8(octets).ok().map(Cow::Owned),
     }
 }
 

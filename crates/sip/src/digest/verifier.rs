@@ -1,10 +1,11 @@
 //! The server's side: challenges, and the check of credentials.
 
-use subtle::ConstantTimeEq;
+use std::borrow::Cow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::algorithm::{Algorithm, Exchange};
 use super::fields::{Fields, quoted};
-use super::nonce::Stamp;
+use super::nonce::{NonceKey, Stamp};
 use super::replay::{Replay, Use};
 use crate::Method;
 
@@ -18,27 +19,28 @@ pub struct Settings {
     /// Seconds for which a nonce may be used, again and again with a growing count. A phone that is woken within it
     /// registers in one round trip.
     pub nonce_lifetime: u64,
-    /// Nonces of which the use is remembered. Beyond it the oldest is forgotten and counts as stale.
+    /// Nonces of which the use is remembered, about 60 octets each: as many as there are phones. Beyond it the oldest
+    /// are forgotten together, and a phone whose count lags behind theirs is given a new nonce.
     pub max_nonces: usize,
 }
 
 impl Settings {
-    /// SHA-256, then MD5; nonces for a day; 65,536 of them.
+    /// SHA-256, then MD5; nonces for a day; two million of them.
     pub fn new(realm: impl Into<String>) -> Self {
         Self {
             realm: realm.into(),
             algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             nonce_lifetime: 24 * 3600,
-            max_nonces: 65_536,
+            max_nonces: 2_000_000,
         }
     }
 }
 
 /// Who sent the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authenticated {
+pub struct Authenticated<'v> {
     /// The user name of the credentials.
-    pub user: String,
+    pub user: Cow<'v, str>,
 }
 
 /// Why a request is not authenticated.
@@ -70,19 +72,29 @@ impl Rejected {
 
 /// Checks credentials. The key should be drawn anew at each start: the nonce counts that were used are not kept
 /// beyond it. (A client with an old nonce is then told `stale`, and goes on without asking its user.)
+///
+/// Many may ask at once: what is remembered of nonces is behind locks, each for a part of them and held for a look-up.
 #[derive(Debug)]
 pub struct Verifier {
-    key: [u8; 32],
+    key: NonceKey,
     settings: Settings,
-    replay: Replay,
+    replay: Vec<Mutex<Replay>>,
 }
+
+/// So many parts.
+const PARTS: usize = 16;
 
 impl Verifier {
     /// A verifier whose nonces are good for this key alone.
     pub fn new(key: [u8; 32], settings: Settings) -> Self {
+        let parts = settings.max_nonces.clamp(1, PARTS);
+        let replay = || {
+            let most = settings.max_nonces / parts;
+            Mutex::new(Replay::new(most, settings.nonce_lifetime))
+        };
         Self {
-            key,
-            replay: Replay::new(settings.max_nonces),
+            key: NonceKey::new(key),
+            replay: std::iter::repeat_with(replay).take(parts).collect(),
             settings,
         }
     }
@@ -94,7 +106,7 @@ impl Verifier {
             seconds: now_unix_secs,
             salt,
         };
-        let nonce = stamp.nonce(&self.key);
+        let nonce = self.key.nonce(stamp);
         let realm = quoted(&self.settings.realm);
         let stale = if stale { ", stale=true" } else { "" };
         self.settings
@@ -108,17 +120,17 @@ impl Verifier {
     }
 
     /// Checks the values of Authorization or Proxy-Authorization; of several the first for our realm counts.
-    /// `ha1` looks up what [`ha1`](super::ha1) makes of the password, by user name.
+    /// `ha1` looks up what [`ha1`](super::ha1) makes of the password, by user name: its digits, by whatever holds them.
     ///
     /// # Errors
     /// What to do about it.
-    pub fn verify<'v>(
-        &mut self,
+    pub fn verify<'v, H: AsRef<[u8]>>(
+        &self,
         now_unix_secs: u64,
         method: Method<'_>,
         credentials: impl IntoIterator<Item = &'v [u8]>,
-        ha1: impl FnOnce(&str, Algorithm) -> Option<String>,
-    ) -> Result<Authenticated, Rejected> {
+        ha1: impl FnOnce(&str, Algorithm) -> Option<H>,
+    ) -> Result<Authenticated<'v>, Rejected> {
         let fields = self.ours(credentials)?;
         let given = Given::read(&fields).ok_or(Rejected::Malformed)?;
         if !self.settings.algorithms.contains(&given.algorithm) {
@@ -130,25 +142,20 @@ impl Verifier {
             ..given.exchange
         };
         // Hashed for a stranger too, so that the time taken does not tell who is one.
-        let wanted = exchange.response(given.algorithm, known.as_deref().unwrap_or_default());
-        let same = bool::from(
-            wanted
-                .as_bytes()
-                .ct_eq(given.response.to_ascii_lowercase().as_bytes()),
-        );
-        if !same || known.is_none() {
+        let digits = known.as_ref().map_or(&[][..], AsRef::as_ref);
+        let wanted = exchange.response(given.algorithm, digits);
+        if !wanted.is(given.response) || known.is_none() {
             return Err(Rejected::BadCredentials);
         }
         self.check_nonce(now_unix_secs, &given)?;
-        Ok(Authenticated {
-            user: given.user.to_owned(),
-        })
+        let user = fields.take("username").ok_or(Rejected::Malformed)?;
+        Ok(Authenticated { user })
     }
 
     fn ours<'v>(
         &self,
         credentials: impl IntoIterator<Item = &'v [u8]>,
-    ) -> Result<Fields, Rejected> {
+    ) -> Result<Fields<'v>, Rejected> {
         let mut rejected = Rejected::Missing;
         for value in credentials {
             match Fields::read(value) {
@@ -163,22 +170,35 @@ impl Verifier {
         Err(rejected)
     }
 
-    fn check_nonce(&mut self, now: u64, given: &Given<'_>) -> Result<(), Rejected> {
+    fn check_nonce(&self, now: u64, given: &Given<'_>) -> Result<(), Rejected> {
         let oldest = now.saturating_sub(self.settings.nonce_lifetime);
-        self.replay.forget_before(oldest);
-        let stamp = Stamp::of(given.exchange.nonce, &self.key)
-            .filter(|stamp| stamp.seconds >= oldest)
-            .ok_or(Rejected::Stale)?;
-        match self.replay.note(stamp, given.count) {
+        let stamp = self.key.open(given.exchange.nonce);
+        let stamp = stamp.ok_or(Rejected::Stale)?;
+        let mut replay = self.replay_of(stamp);
+        replay.forget_before(oldest);
+        if stamp.seconds < oldest {
+            return Err(Rejected::Stale);
+        }
+        match replay.note(stamp, given.count) {
             Use::Fresh => Ok(()),
             Use::Again => Err(Rejected::Replayed),
             Use::Forgotten => Err(Rejected::Stale),
         }
     }
 
+    fn replay_of(&self, stamp: Stamp) -> MutexGuard<'_, Replay> {
+        // The salt may be random or a count: its lowest digits spread either way.
+        let part = stamp.salt % self.replay.len() as u64;
+        let part = usize::try_from(part).unwrap_or_default();
+        self.replay[part]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
-        self.replay.len()
+        let parts = self.replay.iter();
+        parts.map(|part| part.lock().unwrap().len()).sum()
     }
 }
 
@@ -199,7 +219,7 @@ struct Given<'f> {
 
 impl<'f> Given<'f> {
     /// `None` if a field is absent or makes no sense. We always offer `qop=auth`, so it must be used.
-    fn read(fields: &'f Fields) -> Option<Self> {
+    fn read(fields: &'f Fields<'_>) -> Option<Self> {
         let nc = fields
             .get("nc")
             .filter(|nc| nc.len() == 8 && nc.bytes().all(|octet| octet.is_ascii_hexdigit()))?;
@@ -210,7 +230,8 @@ impl<'f> Given<'f> {
             user: fields.get("username")?,
             algorithm: Algorithm::named(fields.get("algorithm"))?,
             response: fields.get("response")?,
-            count: u32::from_str_radix(nc, 16).ok()?,
+            // It counts from 1 (RFC 7616 §3.4).
+            count: u32::from_str_radix(nc, 16).ok().filter(|nc| *nc > 0)?,
             exchange: Exchange {
                 method: "",
                 uri: fields.get("uri")?,

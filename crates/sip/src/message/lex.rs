@@ -1,6 +1,8 @@
 //! The few lexical rules that all header fields share (RFC 3261 §25.1): white space with folding, tokens,
 //! quoted strings, comma lists. Everything works on octets, since a value need not be UTF-8 to be passed on.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memchr2, memchr3};
 
 /// Is this white space inside a header field? Line ends count, since a field may be folded.
@@ -135,10 +137,13 @@ pub(crate) fn on_one_line(value: &[u8]) -> impl Iterator<Item = u8> {
 }
 
 /// The inside of a quoted string with its escapes resolved; any other text as it is.
-pub(crate) fn unquote(text: &[u8]) -> Vec<u8> {
+pub(crate) fn unquote(text: &[u8]) -> Cow<'_, [u8]> {
     let [b'"', inside @ .., b'"'] = text else {
-        return text.to_vec();
+        return Cow::Borrowed(text);
     };
+    if memchr(b'\\', inside).is_none() {
+        return Cow::Borrowed(inside);
+    }
     let mut plain = Vec::with_capacity(inside.len());
     let mut octets = inside.iter().copied();
     while let Some(octet) = octets.next() {
@@ -148,7 +153,7 @@ pub(crate) fn unquote(text: &[u8]) -> Vec<u8> {
             Some(octet)
         });
     }
-    plain
+    Cow::Owned(plain)
 }
 
 /// A decimal number of digits only, that fits.
