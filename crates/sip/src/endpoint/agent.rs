@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use super::{ClientTxn, Endpoint, Flow, Overload, ServerTxn};
 use crate::transaction::Key;
-use crate::transaction::branch::Branch;
+use crate::transaction::branch::{self, Branch};
 use crate::transaction::client::{Client, User};
 use crate::transaction::matching;
-use crate::{Edit, HeaderName, MAGIC_COOKIE, Message, ResponseBuilder, reason_phrase};
+use crate::{Edit, HeaderName, Message, ResponseBuilder, reason_phrase};
 
 impl Endpoint {
     /// Answers a request with a response made for it ([`ResponseBuilder::to`]). The final response to an INVITE is
@@ -88,10 +88,9 @@ impl Endpoint {
     pub fn local_tag(&self, txn: ServerTxn) -> String {
         let Key { slot, generation } = txn.0;
         let (slot, generation) = (slot.to_be_bytes(), generation.to_be_bytes());
-        format!(
-            "{:016x}",
-            self.secret.hash("tag", [&slot[..], &generation[..]])
-        )
+        let shard = [self.config.shard];
+        self.secret
+            .tag("tag", [&shard[..], &slot[..], &generation[..]])
     }
 
     /// Sends a request of our own, which comes without a Via, and has it repeated until it is answered. The ACK to a
@@ -109,7 +108,7 @@ impl Endpoint {
             .clients
             .vacant()
             .ok_or(Overload("client transactions"))?;
-        let branch = Branch { key, loop_mark: 0 }.write(self.secret);
+        let branch = self.branch(key, 0);
         let request = self.with_via(request, flow, &branch);
         let client = Client::start(now, &mut self.wire, key, User::Owner, flow, request);
         self.add_client(client);
@@ -129,7 +128,7 @@ impl Endpoint {
     pub fn send_ack(&mut self, flow: Flow, ack: &Message) {
         self.acks += 1;
         let hash = self.secret.hash("ack", [&self.acks.to_be_bytes()[..]]);
-        let ack = self.with_via(ack, flow, &format!("{MAGIC_COOKIE}a{hash:016x}"));
+        let ack = self.with_via(ack, flow, &branch::stateless(self.config.shard, 'a', hash));
         self.wire.send(flow, ack.bytes());
     }
 
@@ -142,6 +141,16 @@ impl Endpoint {
         Edit::new(request)
             .prepend(HeaderName::Via, self.via(flow, branch))
             .finish()
+    }
+
+    /// The branch of a request that is sent under this key.
+    pub(crate) fn branch(&self, key: Key, loop_mark: u32) -> String {
+        let branch = Branch {
+            shard: self.config.shard,
+            key,
+            loop_mark,
+        };
+        branch.write(self.secret)
     }
 
     /// Our Via for a request over this flow. Over UDP the response shall come to the port that we send from

@@ -20,6 +20,9 @@ pub struct Config {
     /// does not know it cannot make up a response to our requests. Endpoints that must detect loops through one
     /// another share it.
     pub seed: [u8; 16],
+    /// Which of the endpoints with this seed this one is. It stands at the start of our Via branch, so that a response
+    /// can be given to the one that asked.
+    pub shard: u8,
     /// What stands in our Via for a transport, `host` or `host:port`. The flow's own address if it is not named.
     pub sent_by: Vec<(Transport, String)>,
     /// Which addresses and names are ours. Everything else is somebody else's, as by default.
@@ -35,6 +38,7 @@ impl Config {
             timers: Timers::default(),
             limits: TableLimits::default(),
             seed,
+            shard: 0,
             sent_by: Vec::new(),
             is_ours: Arc::new(|_, _| false),
             proxy_options: Vec::new(),

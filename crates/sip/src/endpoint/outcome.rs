@@ -15,6 +15,7 @@ impl Endpoint {
             .top_via()
             .ok()
             .and_then(|via| Branch::read(via.branch()?, self.secret))
+            .filter(|branch| branch.shard == self.config.shard)
         else {
             return;
         };

@@ -161,10 +161,7 @@ impl Endpoint {
             .and_then(|via| via.branch())
             .unwrap_or_default();
         let call_id = request.header(HeaderName::CallId).unwrap_or_default();
-        format!(
-            "{:016x}",
-            self.secret.hash("stateless", [branch.as_bytes(), call_id])
-        )
+        self.secret.tag("stateless", [branch.as_bytes(), call_id])
     }
 }
 

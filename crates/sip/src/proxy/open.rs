@@ -10,7 +10,7 @@ use crate::transaction::branch;
 use crate::transaction::client::{Client, User};
 use crate::transaction::server::Cancelled;
 use crate::transaction::{Due, Key, Span};
-use crate::{HeaderName, MAGIC_COOKIE, Message, reason_phrase};
+use crate::{HeaderName, Message, reason_phrase};
 
 /// Max-Breadth of a request that came without, and the most that one is let have (RFC 5393 §5.3.3).
 const BREADTH: u32 = 60;
@@ -153,7 +153,7 @@ impl Endpoint {
         let breadth = share(known)?;
         let key = self.clients.vacant().ok_or(ForkError::Overload)?;
         let loop_mark = known.loop_mark;
-        let branch = branch::Branch { key, loop_mark }.write(self.secret);
+        let branch = self.branch(key, loop_mark);
         let via = self.via(target.flow, &branch);
         let request = forward::request(&known.request, target, &via, breadth);
         let user = User::Context(context_key);
@@ -290,7 +290,7 @@ impl Endpoint {
         let hash = self
             .secret
             .hash("proxied ack", [received.as_bytes(), call_id]);
-        let via = self.via(flow, &format!("{MAGIC_COOKIE}p{hash:016x}"));
+        let via = self.via(flow, &branch::stateless(self.config.shard, 'p', hash));
         let ack = forward::ack(ack, &via, flow.transport.is_reliable());
         self.wire.send(flow, ack.bytes());
     }

@@ -8,9 +8,9 @@ use std::time::Instant;
 use super::routes;
 use crate::endpoint::Endpoint;
 use crate::transaction::Key;
-use crate::transaction::branch::Branch;
+use crate::transaction::branch;
 use crate::transaction::client::{Client, User};
-use crate::{HeaderName, MAGIC_COOKIE, Message, Method, RequestBuilder};
+use crate::{HeaderName, Message, Method, RequestBuilder};
 
 impl Endpoint {
     /// Acknowledges the 2xx, each time it comes, and ends its dialog, once.
@@ -46,7 +46,7 @@ impl Endpoint {
                 &branch.generation.to_be_bytes(),
             ],
         );
-        let via = self.via(flow, &format!("{MAGIC_COOKIE}o{hash:016x}"));
+        let via = self.via(flow, &branch::stateless(self.config.shard, 'o', hash));
         self.wire.send(flow, with_via(ack, &via).bytes());
         let Some(key) = self.clients.vacant().filter(|_| first) else {
             return;
@@ -57,7 +57,7 @@ impl Endpoint {
         if let Some(reason) = reason {
             bye = bye.header(HeaderName::Reason, reason);
         }
-        let via = self.via(flow, &Branch { key, loop_mark: 0 }.write(self.secret));
+        let via = self.via(flow, &self.branch(key, 0));
         let client = Client::start(
             now,
             &mut self.wire,

@@ -1,6 +1,7 @@
-//! Our Via branch: magic cookie, slot and generation of the client transaction, the mark that finds loops (RFC 5393
-//! §4.2.1), and a check that nobody without the seed can make. So a response leads straight to its transaction, one
-//! that was made up leads nowhere, and our own Via is known again wherever the request went in between.
+//! Our Via branch: magic cookie, the shard that sent the request, slot and generation of its client transaction, the
+//! mark that finds loops (RFC 5393 §4.2.1), and a check that nobody without the seed can make. So a response leads
+//! straight to its shard and its transaction, one that was made up leads nowhere, and our own Via is known again
+//! wherever the request went in between.
 
 use super::slab::Key;
 use crate::MAGIC_COOKIE;
@@ -27,6 +28,17 @@ impl Secret {
         }
         hasher.finish()
     }
+
+    /// The same as a To tag.
+    pub(crate) fn tag<'p>(
+        self,
+        purpose: &str,
+        parts: impl IntoIterator<Item = &'p [u8]>,
+    ) -> String {
+        let mut text = String::with_capacity(HASH_DIGITS);
+        push_hex(&mut text, self.hash(purpose, parts), HASH_DIGITS);
+        text
+    }
 }
 
 impl std::fmt::Debug for Secret {
@@ -38,49 +50,91 @@ impl std::fmt::Debug for Secret {
 /// What a branch of ours says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Branch {
+    /// Which of the endpoints with one seed sent the request.
+    pub(crate) shard: u8,
     pub(crate) key: Key,
     /// Mark of the request as it was received; 0 if it is our own request.
     pub(crate) loop_mark: u32,
 }
 
+/// The shard is written with so many digits, each other number with [`DIGITS`].
+const SHARD_DIGITS: usize = 2;
 const DIGITS: usize = 8;
+const NUMBERS: usize = 4;
+
+/// A whole hash.
+const HASH_DIGITS: usize = 16;
 
 impl Branch {
     pub(crate) fn write(self, secret: Secret) -> String {
         let Key { slot, generation } = self.key;
-        let check = self.check(secret);
-        format!(
-            "{MAGIC_COOKIE}{slot:08x}{generation:08x}{:08x}{check:08x}",
-            self.loop_mark
-        )
+        let mut text = prefix(self.shard);
+        text.reserve(NUMBERS * DIGITS);
+        for number in [slot, generation, self.loop_mark, self.check(secret)] {
+            push_hex(&mut text, number.into(), DIGITS);
+        }
+        text
     }
 
     /// Reads a branch; `None` if it is not one of ours.
     pub(crate) fn read(text: &str, secret: Secret) -> Option<Self> {
-        let digits = text.strip_prefix(MAGIC_COOKIE)?;
-        if digits.len() != 4 * DIGITS || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        let digits = text.strip_prefix(MAGIC_COOKIE)?.as_bytes();
+        if digits.len() != SHARD_DIGITS + NUMBERS * DIGITS {
             return None;
         }
-        let word = |place: usize| {
-            let start = place * DIGITS;
-            u32::from_str_radix(&digits[start..start + DIGITS], 16).ok()
-        };
+        let (shard, numbers) = digits.split_at(SHARD_DIGITS);
+        let shard = u8::try_from(read_hex(shard)?).ok()?;
+        let number = |place: usize| read_hex(&numbers[place * DIGITS..(place + 1) * DIGITS]);
         let branch = Self {
+            shard,
             key: Key {
-                slot: word(0)?,
-                generation: word(1)?,
+                slot: number(0)?,
+                generation: number(1)?,
             },
-            loop_mark: word(2)?,
+            loop_mark: number(2)?,
         };
-        (word(3)? == branch.check(secret)).then_some(branch)
+        (number(3)? == branch.check(secret)).then_some(branch)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
     fn check(self, secret: Secret) -> u32 {
         let Key { slot, generation } = self.key;
-        let words = [slot, generation, self.loop_mark].map(u32::to_be_bytes);
-        secret.hash("branch", words.iter().map(|word| &word[..])) as u32
+        let mut octets = [0; 13];
+        octets[0] = self.shard;
+        for (place, number) in [slot, generation, self.loop_mark].into_iter().enumerate() {
+            octets[1 + 4 * place..5 + 4 * place].copy_from_slice(&number.to_be_bytes());
+        }
+        secret.hash("branch", [&octets[..]]) as u32
     }
+}
+
+/// Branch of a request that keeps no transaction: an ACK to a 2xx. `what` keeps those of different origin apart.
+pub(crate) fn stateless(shard: u8, what: char, hash: u64) -> String {
+    let mut text = prefix(shard);
+    text.push(what);
+    push_hex(&mut text, hash, HASH_DIGITS);
+    text
+}
+
+/// How each branch of ours begins: whoever gets a response knows by it which shard it is for.
+fn prefix(shard: u8) -> String {
+    let mut text = String::with_capacity(MAGIC_COOKIE.len() + SHARD_DIGITS + NUMBERS * DIGITS);
+    text.push_str(MAGIC_COOKIE);
+    push_hex(&mut text, shard.into(), SHARD_DIGITS);
+    text
+}
+
+fn push_hex(text: &mut String, number: u64, digits: usize) {
+    for place in (0..digits).rev() {
+        let digit = ((number >> (4 * place)) & 0xf) as usize;
+        text.push(char::from(b"0123456789abcdef"[digit]));
+    }
+}
+
+fn read_hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number: u32, digit| {
+        Some(number << 4 | char::from(*digit).to_digit(16)?)
+    })
 }
 
 #[cfg(test)]
@@ -88,6 +142,7 @@ mod tests {
     use super::*;
 
     const BRANCH: Branch = Branch {
+        shard: 0xa3,
         key: Key {
             slot: 7,
             generation: 0xffff_fffe,
@@ -99,6 +154,10 @@ mod tests {
     fn a_branch_is_read_as_it_was_written_in_any_case() {
         let secret = Secret::new([1; 16]);
         let text = BRANCH.write(secret);
+        assert!(
+            text.starts_with("z9hG4bKa300000007fffffffe00000063"),
+            "{text}"
+        );
         assert_eq!(Branch::read(&text, secret), Some(BRANCH));
         let digits = text[MAGIC_COOKIE.len()..].to_uppercase();
         assert_eq!(
@@ -112,13 +171,13 @@ mod tests {
         let secret = Secret::new([1; 16]);
         let text = BRANCH.write(secret);
         assert_eq!(Branch::read(&text, Secret::new([2; 16])), None);
-        assert_eq!(
-            Branch::read(&text.replacen("00000007", "00000008", 1), secret),
-            None
-        );
+        for (from, to) in [("00000007", "00000008"), ("Ka3", "Ka4")] {
+            let made_up = text.replacen(from, to, 1);
+            assert_eq!(Branch::read(&made_up, secret), None, "{made_up}");
+        }
         assert_eq!(Branch::read("z9hG4bKnashds8", secret), None);
         assert_eq!(
-            Branch::read(&format!("z9hG4bK{}", "+1".repeat(16)), secret),
+            Branch::read(&format!("z9hG4bK{}", "+1".repeat(17)), secret),
             None
         );
     }

@@ -17,5 +17,6 @@ mod loss;
 mod net;
 mod non_invite;
 mod property;
+mod shards;
 mod user_agent;
 mod world;
