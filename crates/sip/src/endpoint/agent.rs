@@ -51,6 +51,7 @@ impl Endpoint {
             .servers
             .get_mut(server)
             .is_some_and(|server| server.respond(now, &mut self.wire, response, repeat_accepted));
+        self.tell_missed(server);
         self.reap_server(server);
         sent
     }

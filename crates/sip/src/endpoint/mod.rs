@@ -44,6 +44,7 @@
 mod agent;
 mod arrival;
 mod config;
+mod flows;
 mod outcome;
 mod receive;
 mod types;
@@ -52,6 +53,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 pub use config::{Config, IsOurs, TableLimits};
+pub(crate) use flows::GIVEN_UP;
 pub use types::{BranchId, ClientTxn, ContextId, Event, Input, Overload, ServerTxn, Transmit};
 
 pub use crate::transport::{Flow, Transport};
@@ -76,7 +78,9 @@ pub struct Endpoint {
     pub(crate) events: VecDeque<Event>,
     pub(crate) servers: Slab<Server>,
     pub(crate) clients: Slab<Client>,
-    by_flow: ByFlow,
+    clients_by_flow: ByFlow,
+    /// Only of connections: datagrams go back to where they came from.
+    servers_by_flow: ByFlow,
     pub(crate) contexts: Slab<Context>,
     /// Server transactions by their requests.
     index: Index,
@@ -110,7 +114,8 @@ impl Endpoint {
             events: VecDeque::new(),
             servers: Slab::new(config.limits.server_transactions),
             clients: Slab::new(config.limits.client_transactions),
-            by_flow: ByFlow::default(),
+            clients_by_flow: ByFlow::default(),
+            servers_by_flow: ByFlow::default(),
             contexts: Slab::new(config.limits.contexts),
             index: Index::default(),
             accepted: Index::default(),
@@ -125,7 +130,7 @@ impl Endpoint {
             Input::Received { flow, message } if message.is_request() => {
                 self.receive_request(now, flow, &message);
             }
-            Input::Received { message, .. } => self.receive_response(now, &message),
+            Input::Received { flow, message } => self.receive_response(now, flow, &message),
             Input::FlowFailed { flow } => self.flow_failed(now, flow),
         }
     }
@@ -152,6 +157,7 @@ impl Endpoint {
                             txn: ServerTxn(key),
                         });
                     }
+                    self.tell_missed(key);
                     self.reap_server(key);
                 }
                 Due::Context(key) => self.guard_expired(now, key),
@@ -181,19 +187,44 @@ impl Endpoint {
             client_transactions: self.clients.len(),
             contexts: self.contexts.len(),
             timers: self.wire.timers.len(),
-            lookups: self.index.len() + self.accepted.len() + self.by_flow.len(),
+            lookups: self.index.len()
+                + self.accepted.len()
+                + self.clients_by_flow.len()
+                + self.servers_by_flow.len(),
         }
     }
 
     /// Takes up a transaction that was started under the next vacant key.
     pub(crate) fn add_client(&mut self, client: Client) {
-        self.by_flow.insert(self.secret, &mut self.clients, client);
+        if let Some(key) = self.clients.insert(client) {
+            self.clients_by_flow
+                .link(self.secret, &mut self.clients, key);
+        }
+    }
+
+    /// The same for a server transaction.
+    fn add_server(&mut self, server: Server) {
+        let index = server.index;
+        let has_connection = server.flow.transport.is_reliable();
+        let Some(key) = self.servers.insert(server) else {
+            return;
+        };
+        self.index.insert(index, key);
+        if has_connection {
+            self.servers_by_flow
+                .link(self.secret, &mut self.servers, key);
+        }
     }
 
     pub(crate) fn reap_server(&mut self, key: Key) {
-        if self.servers.get(key).is_some_and(Server::is_over)
-            && let Some(server) = self.servers.remove(key)
-        {
+        let Some(server) = self.servers.get(key).filter(|server| server.is_over()) else {
+            return;
+        };
+        if server.is_linked() {
+            self.servers_by_flow
+                .unlink(self.secret, &mut self.servers, key);
+        }
+        if let Some(server) = self.servers.remove(key) {
             self.index.remove(&server.index);
             if let Some(index) = server.accepted_index {
                 self.accepted.remove(&index);
@@ -202,10 +233,15 @@ impl Endpoint {
     }
 
     pub(crate) fn reap_client(&mut self, key: Key) {
-        if self.clients.get(key).is_some_and(Client::is_over)
-            && let Some(client) = self.by_flow.remove(self.secret, &mut self.clients, key)
-            && let User::Context(context) = client.user
-        {
+        let Some(client) = self.clients.get(key).filter(|client| client.is_over()) else {
+            return;
+        };
+        if !client.is_stranded() {
+            self.clients_by_flow
+                .unlink(self.secret, &mut self.clients, key);
+        }
+        let user = self.clients.remove(key).map(|client| client.user);
+        if let Some(User::Context(context)) = user {
             self.branch_gone(context);
         }
     }

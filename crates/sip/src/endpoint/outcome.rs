@@ -1,4 +1,4 @@
-//! What becomes of a request that was sent: a response, a failed flow, or nothing in time.
+//! What becomes of a request that was sent: a response, or nothing in time.
 
 use std::time::Instant;
 
@@ -6,10 +6,10 @@ use super::{ClientTxn, Endpoint, Event, Flow};
 use crate::Message;
 use crate::transaction::Key;
 use crate::transaction::branch::Branch;
-use crate::transaction::client::{Heard, User};
+use crate::transaction::client::{Client, Heard, User};
 
 impl Endpoint {
-    pub(super) fn receive_response(&mut self, now: Instant, response: &Message) {
+    pub(super) fn receive_response(&mut self, now: Instant, flow: Flow, response: &Message) {
         // What matches no transaction is dropped (RFC 6026 §7.3), and so is what cannot be read.
         let Some(Branch { key, .. }) = response
             .top_via()
@@ -19,6 +19,10 @@ impl Endpoint {
         else {
             return;
         };
+        if self.clients.get(key).is_some_and(Client::is_stranded) {
+            // That is where the phone is now.
+            self.move_client(now, key, flow);
+        }
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
@@ -49,23 +53,7 @@ impl Endpoint {
         self.reap_client(key);
     }
 
-    pub(super) fn flow_failed(&mut self, now: Instant, flow: Flow) {
-        let failed: Vec<Key> = self
-            .by_flow
-            .of(self.secret, &self.clients, flow)
-            .filter(|(_, client)| client.is_pending())
-            .map(|(key, _)| key)
-            .collect();
-        for key in failed {
-            if let Some(client) = self.clients.get_mut(key) {
-                client.close(&mut self.wire);
-            }
-            self.client_failed(now, key, 503);
-            self.reap_client(key);
-        }
-    }
-
-    pub(super) fn client_failed(&mut self, now: Instant, key: Key, status: u16) {
+    pub(crate) fn client_failed(&mut self, now: Instant, key: Key, status: u16) {
         match self.clients.get(key).map(|client| client.user) {
             Some(User::Owner) => self.events.push_back(Event::Failed {
                 txn: ClientTxn(key),

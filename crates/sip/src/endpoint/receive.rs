@@ -21,18 +21,22 @@ impl Endpoint {
             Some(Method::Ack) => self.receive_ack(now, flow, request),
             Some(Method::Cancel) => self.receive_cancel(now, flow, request),
             Some(method) => match matching::transaction(self.secret, request, method) {
-                Some(index) => match self
-                    .index
-                    .get(&index)
-                    .and_then(|key| self.servers.get(*key))
-                {
-                    Some(server) => server.repeated(&mut self.wire),
+                Some(index) => match self.index.get(&index).copied() {
+                    Some(key) => self.receive_again(flow, key),
                     None => self.receive_new(now, flow, request, index),
                 },
                 None => self.refuse(flow, request, 400, "Bad Request"),
             },
             None => {}
         }
+    }
+
+    fn receive_again(&mut self, flow: Flow, key: Key) {
+        self.come_back(key, flow);
+        if let Some(server) = self.servers.get_mut(key) {
+            server.repeated(&mut self.wire);
+        }
+        self.reap_server(key);
     }
 
     fn receive_new(&mut self, now: Instant, flow: Flow, request: &Message, index: u64) {
@@ -53,8 +57,7 @@ impl Endpoint {
         let (request, back) = arrival::located(request, flow);
         let Arrived { request, mark } = routes::preprocessed(&self.config.is_ours, request);
         let server = Server::start(now, &mut self.wire, key, back, request.clone(), index);
-        self.servers.insert(server);
-        self.index.insert(index, key);
+        self.add_server(server);
         self.events.push_back(Event::Request {
             txn: ServerTxn(key),
             flow,
@@ -104,6 +107,7 @@ impl Endpoint {
             // RFC 3261 §9.2. (A proxy that keeps no state would forward it, §16.10; we always keep state.)
             return self.refuse(flow, cancel, 481, reason_phrase(481));
         };
+        self.come_back(key, flow);
         let tag = self.local_tag(ServerTxn(key));
         self.reply(flow, cancel, 200, reason_phrase(200), &tag);
         let Some(server) = self.servers.get_mut(key) else {

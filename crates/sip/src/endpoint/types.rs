@@ -1,9 +1,11 @@
 //! What goes into an [`Endpoint`](super::Endpoint) and what comes out of it.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 
 use crate::transaction::Key;
-use crate::{Flow, Message};
+use crate::{Flow, Message, Transport};
 
 /// Octets to send over a flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +27,8 @@ pub enum Input {
         message: Message,
     },
     /// Sending over the flow failed, or its connection closed. Requests that wait for an answer over it fail with
-    /// 503 (RFC 3261 §8.1.3.1, §16.9).
+    /// 503 (RFC 3261 §8.1.3.1, §16.9), but for branches that ring ([`Event::BranchStranded`]). Requests that came
+    /// over it are still answered ([`Event::ResponseStranded`]).
     FlowFailed {
         /// Which flow.
         flow: Flow,
@@ -118,6 +121,31 @@ pub enum Event {
         status: u16,
         /// The answer; `None` when none came.
         response: Option<Message>,
+    },
+    /// The flow of a branch that has answered with 101 to 199 failed: the phone rings on, and will answer over another
+    /// connection. Its answers are taken from any flow; CANCEL needs one, which it has as soon as an answer comes, or
+    /// the owner says where the phone is now ([`move_branch`](super::Endpoint::move_branch)). Until then the branch
+    /// waits, as long as timer C.
+    BranchStranded {
+        /// Its context.
+        context: ContextId,
+        /// The branch.
+        branch: BranchId,
+    },
+    /// A response cannot leave, because the connection that its request came over is gone. A new one to this place is
+    /// asked for (RFC 3261 §18.2.2); the response leaves when the owner has it
+    /// ([`move_response`](super::Endpoint::move_response)), or when the request comes again. Nothing need be done: the
+    /// transaction ends in its own time.
+    ResponseStranded {
+        /// The request's transaction.
+        txn: ServerTxn,
+        /// What to connect by.
+        transport: Transport,
+        /// Where the request came from, with the port that its sender listens on by its Via.
+        address: SocketAddr,
+        /// What the sender calls itself in its Via: to be resolved if there is nobody at the address, and the name to
+        /// be seen in a certificate.
+        host: String,
     },
     /// The first 2xx went to the caller. Every other branch of an INVITE is being cancelled.
     ContextAnswered {

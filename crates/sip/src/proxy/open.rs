@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::checks::{self, Objection, Refused};
 use super::context::{Branch, BranchState, Context, Ending};
 use super::forward::{self, MAX_BREADTH, Target};
-use crate::endpoint::{BranchId, ContextId, Endpoint, Flow, ServerTxn};
+use crate::endpoint::{BranchId, ContextId, Endpoint, Flow, GIVEN_UP, ServerTxn};
 use crate::transaction::branch;
 use crate::transaction::client::{Client, User};
 use crate::transaction::server::Cancelled;
@@ -259,10 +259,15 @@ impl Endpoint {
         self.cancel_pending(now, context.0, except.map(|branch| branch.0), reason);
     }
 
-    /// Cancels one branch of an INVITE, with this Reason. The context stays open.
+    /// Cancels one branch of an INVITE, with this Reason. The context stays open. A branch whose flow is gone
+    /// ([`Event::BranchStranded`](crate::endpoint::Event::BranchStranded)) ends at once with 487; its phone is still
+    /// told if it is found within 64*T1 ([`Endpoint::move_branch`]).
     pub fn cancel_branch(&mut self, now: Instant, branch: BranchId, reason: Option<&str>) {
-        if let Some(client) = self.clients.get_mut(branch.0) {
-            client.cancel(now, &mut self.wire, reason);
+        let Some(client) = self.clients.get_mut(branch.0) else {
+            return;
+        };
+        if client.cancel(now, &mut self.wire, reason) {
+            self.client_failed(now, branch.0, GIVEN_UP);
         }
     }
 

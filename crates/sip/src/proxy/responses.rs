@@ -50,6 +50,10 @@ impl Endpoint {
         let Some(entry) = known.branch_mut(branch) else {
             return;
         };
+        if !entry.is_pending() {
+            // It was given up while it was out of reach.
+            return;
+        }
         entry.state = BranchState::Proceeding;
         if status == 100 {
             return;
@@ -79,6 +83,13 @@ impl Endpoint {
         let Some(entry) = known.branch_mut(branch) else {
             return;
         };
+        if !entry.is_pending() {
+            // It was given up while it was out of reach; but if its user picked up, that counts.
+            if let (200..=299, Some(response)) = (status, response) {
+                self.accepted(now, context, branch, response);
+            }
+            return;
+        }
         entry.state = BranchState::Final(status, response.cloned());
         known.breadth += std::mem::take(&mut entry.breadth);
         self.events.push_back(Event::BranchFinal {
@@ -255,9 +266,7 @@ impl Endpoint {
         let pending: SmallVec<[Key; 8]> =
             known.pending().filter(|key| Some(*key) != except).collect();
         for key in pending {
-            if let Some(client) = self.clients.get_mut(key) {
-                client.cancel(now, &mut self.wire, reason);
-            }
+            self.cancel_branch(now, BranchId(key), reason);
         }
     }
 

@@ -1,11 +1,10 @@
-//! Client transactions by flow, so that a flow that fails costs what it carried, and not a look at all the others.
-//! They stand in a chain through the transactions themselves, as a flow may carry one or ten thousand.
+//! Transactions by flow, so that a flow that fails costs what it carried, and not a look at all the others. They stand
+//! in a chain through the transactions themselves, as a flow may carry one or ten thousand.
 
 use super::branch::Secret;
-use super::client::Client;
 use super::matching::Index;
 use super::slab::{Key, Slab};
-use crate::endpoint::Flow;
+use crate::Flow;
 
 /// Neighbours in the chain of one flow.
 #[derive(Debug, Clone, Copy, Default)]
@@ -14,69 +13,66 @@ pub(crate) struct Links {
     after: Option<Key>,
 }
 
+/// What has a flow, and a place in its chain.
+pub(crate) trait OnFlow {
+    fn flow(&self) -> Flow;
+    fn links(&self) -> Links;
+    fn links_mut(&mut self) -> &mut Links;
+}
+
 /// The first transaction of each flow, by a hash of the flow. Flows that meet in it share a chain, so whoever walks
 /// along it looks at the flow again.
 #[derive(Debug, Default)]
 pub(crate) struct ByFlow(Index);
 
 impl ByFlow {
-    /// Puts a transaction into the table and into the chain of its flow.
-    pub(crate) fn insert(
-        &mut self,
-        secret: Secret,
-        clients: &mut Slab<Client>,
-        mut client: Client,
-    ) {
-        let hash = hash(secret, client.flow);
-        let first = self.0.get(&hash).copied();
-        client.links = Links {
+    /// Puts a transaction of the table at the head of the chain of its flow.
+    pub(crate) fn link<T: OnFlow>(&mut self, secret: Secret, table: &mut Slab<T>, key: Key) {
+        let Some(entry) = table.get_mut(key) else {
+            return;
+        };
+        let first = self.0.insert(hash(secret, entry.flow()), key);
+        *entry.links_mut() = Links {
             before: None,
             after: first,
         };
-        let Some(key) = clients.insert(client) else {
-            return;
-        };
-        if let Some(next) = first.and_then(|first| clients.get_mut(first)) {
-            next.links.before = Some(key);
+        if let Some(next) = first.and_then(|first| table.get_mut(first)) {
+            next.links_mut().before = Some(key);
         }
-        self.0.insert(hash, key);
     }
 
-    /// Takes a transaction out of both.
-    pub(crate) fn remove(
-        &mut self,
-        secret: Secret,
-        clients: &mut Slab<Client>,
-        key: Key,
-    ) -> Option<Client> {
-        let client = clients.remove(key)?;
-        let Links { before, after } = client.links;
-        if let Some(next) = after.and_then(|after| clients.get_mut(after)) {
-            next.links.before = before;
+    /// Takes a transaction that is linked out of its chain; it stays in the table.
+    pub(crate) fn unlink<T: OnFlow>(&mut self, secret: Secret, table: &mut Slab<T>, key: Key) {
+        let Some(entry) = table.get_mut(key) else {
+            return;
+        };
+        let Links { before, after } = std::mem::take(entry.links_mut());
+        let flow = entry.flow();
+        if let Some(next) = after.and_then(|after| table.get_mut(after)) {
+            next.links_mut().before = before;
         }
-        match (before.and_then(|before| clients.get_mut(before)), after) {
-            (Some(previous), _) => previous.links.after = after,
-            (None, Some(after)) => drop(self.0.insert(hash(secret, client.flow), after)),
-            (None, None) => drop(self.0.remove(&hash(secret, client.flow))),
+        match (before.and_then(|before| table.get_mut(before)), after) {
+            (Some(previous), _) => previous.links_mut().after = after,
+            (None, Some(after)) => drop(self.0.insert(hash(secret, flow), after)),
+            (None, None) => drop(self.0.remove(&hash(secret, flow))),
         }
-        Some(client)
     }
 
     /// The transactions over this flow, latest first.
-    pub(crate) fn of<'c>(
+    pub(crate) fn of<'c, T: OnFlow>(
         &self,
         secret: Secret,
-        clients: &'c Slab<Client>,
+        table: &'c Slab<T>,
         flow: Flow,
-    ) -> impl Iterator<Item = (Key, &'c Client)> {
+    ) -> impl Iterator<Item = (Key, &'c T)> {
         let mut next = self.0.get(&hash(secret, flow)).copied();
         std::iter::from_fn(move || {
             let key = next?;
-            let client = clients.get(key)?;
-            next = client.links.after;
-            Some((key, client))
+            let entry = table.get(key)?;
+            next = entry.links().after;
+            Some((key, entry))
         })
-        .filter(move |(_, client)| client.flow == flow)
+        .filter(move |(_, entry)| entry.flow() == flow)
     }
 
     /// How many flows there are.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::by_flow::Links;
+use super::by_flow::{Links, OnFlow};
 use super::{Due, Key, Span, TimerId, Wire, derived};
 use crate::endpoint::Flow;
 use crate::{Message, reason_phrase};
@@ -75,9 +75,13 @@ pub(crate) struct Client {
     key: Key,
     pub(crate) user: User,
     pub(crate) flow: Flow,
-    pub(crate) links: Links,
+    links: Links,
+    /// The flow failed: nothing is sent until there is another one.
+    stranded: bool,
     pub(crate) request: Message,
     invite: bool,
+    /// A response from 101 to 199 is there.
+    rung: bool,
     state: State,
     doubled: u8,
     repeat: Option<TimerId>,
@@ -106,8 +110,10 @@ impl Client {
             user,
             flow,
             links: Links::default(),
+            stranded: false,
             request,
             invite,
+            rung: false,
             state: State::Calling,
             doubled: 0,
             repeat: None,
@@ -186,15 +192,64 @@ impl Client {
     }
 
     /// Cancels an INVITE: at once if a provisional response has come, else when it comes. No effect once a final
-    /// response is there, a CANCEL is under way, or the request is no INVITE.
-    pub(crate) fn cancel(&mut self, now: Instant, wire: &mut Wire, reason: Option<&str>) {
+    /// response is there, a CANCEL is under way, or the request is no INVITE. `true` if there is no way to send: then
+    /// nobody need wait for an answer, and the CANCEL leaves if there is a way in time.
+    pub(crate) fn cancel(&mut self, now: Instant, wire: &mut Wire, reason: Option<&str>) -> bool {
         if !self.invite || !matches!(self.cancel, Cancel::No) {
-            return;
+            return false;
         }
         match self.state {
-            State::Calling => self.cancel = Cancel::Wanted(reason.map(str::to_owned)),
-            State::Proceeding => self.send_cancel(now, wire, reason),
-            _ => {}
+            State::Proceeding if !self.stranded => self.send_cancel(now, wire, reason),
+            State::Calling | State::Proceeding => {
+                self.cancel = Cancel::Wanted(reason.map(str::to_owned));
+                if self.stranded {
+                    self.await_cancelled(now, wire);
+                }
+            }
+            _ => return false,
+        }
+        self.stranded
+    }
+
+    /// The flow failed. `true` if the transaction outlives it: the INVITE of a branch that rings is answered over
+    /// whatever flow its peer has next.
+    pub(crate) fn strand(&mut self, wire: &mut Wire) -> bool {
+        let rings =
+            self.invite && self.rung && self.is_pending() && matches!(self.user, User::Context(_));
+        self.stranded |= rings;
+        if rings {
+            wire.timers.stop(&mut self.repeat_cancel);
+        }
+        rings
+    }
+
+    pub(crate) fn is_stranded(&self) -> bool {
+        self.stranded
+    }
+
+    /// Is it an INVITE that is being cancelled?
+    pub(crate) fn is_cancelled(&self) -> bool {
+        !matches!(self.cancel, Cancel::No)
+    }
+
+    /// Is it an INVITE that has been answered provisionally, and so can change its flow?
+    pub(crate) fn is_proceeding(&self) -> bool {
+        self.invite && self.state == State::Proceeding
+    }
+
+    /// Everything goes over another flow from now on. A CANCEL that the old one may have lost goes again.
+    pub(crate) fn move_to(&mut self, now: Instant, wire: &mut Wire, flow: Flow) {
+        self.flow = flow;
+        self.stranded = false;
+        if let Cancel::Wanted(reason) = &mut self.cancel
+            && self.state == State::Proceeding
+        {
+            let reason = reason.take();
+            self.send_cancel(now, wire, reason.as_deref());
+        } else if let Cancel::Sent(cancel) = &self.cancel
+            && self.is_pending()
+        {
+            wire.send(flow, cancel);
         }
     }
 
@@ -215,8 +270,8 @@ impl Client {
             Timer::Ringing => {
                 self.ringing = None;
                 let reason = format!("SIP;cause=408;text=\"{}\"", reason_phrase(408));
-                self.cancel(now, wire, Some(&reason));
-                None
+                let out_of_reach = self.cancel(now, wire, Some(&reason));
+                out_of_reach.then_some(408)
             }
             Timer::RepeatCancel => {
                 self.repeat_cancel = None;
@@ -246,6 +301,7 @@ impl Client {
                 wire.timers.stop(&mut self.end);
             }
         }
+        self.rung |= status > 100;
         if status > 100 && self.ringing.is_some() {
             wire.timers.stop(&mut self.ringing);
             self.ringing = self.timer(now, wire, Span::C, Timer::Ringing);
@@ -276,10 +332,15 @@ impl Client {
         let cancel = derived::cancel(&self.request, reason).bytes().clone();
         wire.send(self.flow, &cancel);
         self.cancel = Cancel::Sent(cancel);
-        wire.timers.stop(&mut self.ringing);
         if !self.flow.transport.is_reliable() {
             self.repeat_cancel = self.timer(now, wire, Span::Doubled(0), Timer::RepeatCancel);
         }
+        self.await_cancelled(now, wire);
+    }
+
+    fn await_cancelled(&mut self, now: Instant, wire: &mut Wire) {
+        wire.timers.stop(&mut self.ringing);
+        wire.timers.stop(&mut self.cancel_end);
         self.cancel_end = self.timer(now, wire, Span::Patience, Timer::CancelEnd);
     }
 
@@ -323,5 +384,19 @@ impl Client {
         ] {
             wire.timers.stop(timer);
         }
+    }
+}
+
+impl OnFlow for Client {
+    fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    fn links(&self) -> Links {
+        self.links
+    }
+
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.links
     }
 }

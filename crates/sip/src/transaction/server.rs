@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::by_flow::{Links, OnFlow};
 use super::{Due, Key, Span, TimerId, Wire};
 use crate::endpoint::Flow;
 use crate::{Message, ResponseBuilder, reason_phrase};
@@ -48,12 +49,26 @@ pub(crate) struct Cancelled {
     pub(crate) reason: Option<String>,
 }
 
+/// How responses go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Open,
+    /// The connection is gone, and nothing is to be sent so far.
+    Gone,
+    /// The connection is gone, and a response waits for another one.
+    Missed,
+    /// The owner has been told so.
+    Asked,
+}
+
 /// A request that arrived.
 #[derive(Debug)]
 pub(crate) struct Server {
     key: Key,
     /// Where responses go: the flow it came over, for UDP by RFC 3581 and RFC 3261 §18.2.2.
     pub(crate) flow: Flow,
+    links: Links,
+    way: Way,
     /// The request, until the final response.
     pub(crate) request: Option<Message>,
     /// Under which it is matched.
@@ -87,6 +102,8 @@ impl Server {
         let mut server = Self {
             key,
             flow,
+            links: Links::default(),
+            way: Way::Open,
             request: Some(request),
             index,
             accepted_index: None,
@@ -121,10 +138,46 @@ impl Server {
     }
 
     /// The request came again.
-    pub(crate) fn repeated(&self, wire: &mut Wire) {
+    pub(crate) fn repeated(&mut self, wire: &mut Wire) {
         // An accepted INVITE is absorbed: whoever sent the 2xx repeats it (RFC 6026 §7.1).
-        if let (State::Proceeding | State::Completed, Some(last)) = (self.state, &self.last) {
-            wire.send(self.flow, last);
+        if matches!(self.state, State::Proceeding | State::Completed) {
+            self.send_last(wire);
+        }
+    }
+
+    /// The connection that the request came over is gone.
+    pub(crate) fn strand(&mut self) {
+        // The final response may have been lost with it, as no ACK has come.
+        let unheard = self.state == State::Completed && self.last.is_some();
+        self.way = if unheard { Way::Missed } else { Way::Gone };
+    }
+
+    pub(crate) fn is_stranded(&self) -> bool {
+        self.way != Way::Open
+    }
+
+    /// Does it stand in the chain of its flow?
+    pub(crate) fn is_linked(&self) -> bool {
+        self.flow.transport.is_reliable() && !self.is_stranded()
+    }
+
+    /// The response that waits for a connection, told once.
+    pub(crate) fn missed(&mut self) -> Option<&Bytes> {
+        let last = self.last.as_ref().filter(|_| self.way == Way::Missed)?;
+        self.way = Way::Asked;
+        Some(last)
+    }
+
+    /// Responses go over another flow from now on; what waits leaves.
+    pub(crate) fn move_to(&mut self, wire: &mut Wire, flow: Flow) {
+        let waits = matches!(self.way, Way::Missed | Way::Asked);
+        self.flow = flow;
+        self.way = Way::Open;
+        if waits {
+            self.send_last(wire);
+        }
+        if !self.invite && self.state == State::Completed && flow.transport.is_reliable() {
+            self.close(wire);
         }
     }
 
@@ -149,7 +202,7 @@ impl Server {
                     self.repeat = self.timer(now, wire, span, Timer::Repeat);
                 }
             }
-            (State::Accepted, 200..=299) => wire.send(self.flow, response.bytes()),
+            (State::Accepted, 200..=299) => self.keep(wire, response),
             (State::Proceeding, 300..=699) if self.invite => {
                 self.finish(State::Completed, wire, response);
                 self.end = self.timer(now, wire, Span::Patience, Timer::End);
@@ -160,7 +213,7 @@ impl Server {
             }
             (State::Proceeding, 200..=699) if !self.invite && status != 408 => {
                 self.finish(State::Completed, wire, response);
-                if self.flow.transport.is_reliable() {
+                if self.flow.transport.is_reliable() && !self.is_stranded() {
                     self.state = State::Over;
                 } else {
                     self.end = self.timer(now, wire, Span::Patience, Timer::End);
@@ -197,9 +250,7 @@ impl Server {
         match timer {
             Timer::Repeat => {
                 self.doubled = (self.doubled + 1).min(Span::LAST_DOUBLING);
-                if let Some(last) = &self.last {
-                    wire.send(self.flow, last);
-                }
+                self.send_last(wire);
                 let span = wire.timers.capped(self.doubled);
                 self.repeat = self.timer(now, wire, span, Timer::Repeat);
                 false
@@ -229,8 +280,16 @@ impl Server {
     }
 
     fn keep(&mut self, wire: &mut Wire, response: &Message) {
-        wire.send(self.flow, response.bytes());
         self.last = Some(response.bytes().clone());
+        self.send_last(wire);
+    }
+
+    fn send_last(&mut self, wire: &mut Wire) {
+        match (&self.last, self.way) {
+            (Some(last), Way::Open) => wire.send(self.flow, last),
+            (Some(_), Way::Gone) => self.way = Way::Missed,
+            _ => {}
+        }
     }
 
     fn finish(&mut self, state: State, wire: &mut Wire, response: &Message) {
@@ -248,5 +307,19 @@ impl Server {
         for timer in [&mut self.repeat, &mut self.end, &mut self.trying] {
             wire.timers.stop(timer);
         }
+    }
+}
+
+impl OnFlow for Server {
+    fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    fn links(&self) -> Links {
+        self.links
+    }
+
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.links
     }
 }

@@ -247,10 +247,7 @@ fn ringing_phone_whose_flow_fails_leaves_the_other_ringing() {
             .all(|event| !matches!(event, Event::BranchFinal { .. }))
     );
     world.flow_fails("phone");
-    assert!(matches!(
-        &world.told()[..],
-        [Event::BranchFinal { status: 503, .. }]
-    ));
+    assert!(matches!(&world.told()[..], [Event::BranchStranded { .. }]));
     world.answer("tablet", &invites[1], 200);
     assert_eq!(world.seen("caller"), ["200"]);
 }

@@ -9,6 +9,7 @@
 mod answers;
 mod cancelling;
 mod checks;
+mod flows;
 mod forwarding;
 mod garbage;
 mod held;

@@ -19,6 +19,9 @@ enum Step {
     Cancel,
     Acknowledge,
     FlowFails(usize),
+    /// The n-th branch is now reached where this phone is.
+    Move(usize, usize),
+    CallerFails,
     Hold(bool),
     Ring,
     CancelBranches,
@@ -40,6 +43,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Cancel),
         1 => Just(Step::Acknowledge),
         1 => (0..PEERS.len()).prop_map(Step::FlowFails),
+        2 => (0_usize..6, 0..PEERS.len()).prop_map(|(nth, peer)| Step::Move(nth, peer)),
+        1 => Just(Step::CallerFails),
         2 => any::<bool>().prop_map(Step::Hold),
         1 => Just(Step::Ring),
         1 => Just(Step::CancelBranches),
@@ -71,6 +76,13 @@ impl Seen {
                 }
             }
         }
+        for event in world.told() {
+            match event {
+                Event::ContextDone { .. } => self.done += 1,
+                Event::BranchFinal { branch, .. } => self.branch_finals.push(branch),
+                _ => {}
+            }
+        }
         while let Some(message) = world.try_next("caller") {
             if message.cseq().unwrap().method != Method::Invite {
                 continue;
@@ -83,13 +95,6 @@ impl Seen {
                 status => drop(self.refused.insert(status)),
             }
         }
-        for event in world.told() {
-            match event {
-                Event::ContextDone { .. } => self.done += 1,
-                Event::BranchFinal { branch, .. } => self.branch_finals.push(branch),
-                _ => {}
-            }
-        }
     }
 
     fn knows(&self, invite: &Message) -> bool {
@@ -98,18 +103,15 @@ impl Seen {
 }
 
 fn play(world: &mut World, steps: &[Step]) -> (Seen, usize) {
+    world.redials = true;
     let mut seen = Seen::default();
     let context = world.call();
-    let mut forked = 0;
+    let mut forked = Vec::new();
     for step in steps {
         match step {
             Step::Fork(peer) => {
                 let target = world.target(PEERS[*peer]);
-                forked += usize::from(
-                    world
-                        .owner(|proxy, now| proxy.fork(now, context, &target))
-                        .is_ok(),
-                );
+                forked.extend(world.owner(|proxy, now| proxy.fork(now, context, &target)));
             }
             Step::Answer(nth, status) => {
                 if let Some((peer, invite)) = seen.invites.get(*nth).cloned() {
@@ -128,6 +130,13 @@ fn play(world: &mut World, steps: &[Step]) -> (Seen, usize) {
             Step::Acknowledge if seen.refused.is_empty() => {}
             Step::Acknowledge => world.send("caller", &for_invite("ACK", "")),
             Step::FlowFails(peer) => world.flow_fails(PEERS[*peer]),
+            Step::Move(nth, peer) => {
+                if let Some(branch) = forked.get(*nth) {
+                    let flow = world.flow(PEERS[*peer]);
+                    world.owner(|proxy, now| proxy.move_branch(now, *branch, flow));
+                }
+            }
+            Step::CallerFails => world.flow_fails("caller"),
             Step::Hold(held) => world.hold(context, *held),
             Step::Ring => world.owner(|proxy, now| proxy.provisional(now, context, 180, "")),
             Step::CancelBranches => {
@@ -142,7 +151,7 @@ fn play(world: &mut World, steps: &[Step]) -> (Seen, usize) {
     }
     world.ends_clean();
     seen.look(world);
-    (seen, forked)
+    (seen, forked.len())
 }
 
 fn check(mut world: World, steps: &[Step]) -> Result<(), TestCaseError> {

@@ -18,6 +18,8 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) proxy: Endpoint,
     pub(crate) transport: Transport,
+    /// The owner makes every connection that a response waits for.
+    pub(crate) redials: bool,
     events: VecDeque<Event>,
     inboxes: BTreeMap<SocketAddr, VecDeque<Message>>,
 }
@@ -84,6 +86,7 @@ impl World {
             now: some_instant(),
             proxy: Endpoint::new(config),
             transport: Transport::Udp,
+            redials: false,
             events: VecDeque::new(),
             inboxes: BTreeMap::new(),
         }
@@ -158,6 +161,10 @@ impl World {
                 .push_back(message);
         }
         while let Some(event) = self.proxy.poll_event() {
+            if let (true, Event::ResponseStranded { txn, .. }) = (self.redials, &event) {
+                self.proxy.move_response(*txn, self.flow("caller"));
+                return self.drain();
+            }
             self.events.push_back(event);
         }
     }
