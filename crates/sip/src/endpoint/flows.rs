@@ -9,9 +9,9 @@ use crate::transaction::Key;
 use crate::transaction::client::{Client, User};
 use crate::{Limits, Message};
 
-/// What becomes of a branch that is being cancelled while there is no way to its phone: the phone's own answer to the
-/// CANCEL, which it cannot give.
-pub(crate) const GIVEN_UP: u16 = 487;
+/// What becomes of a branch that is cancelled while there is no way to its phone: the same as when a CANCEL brings no
+/// answer (RFC 3261 §9.1, §16.8).
+pub(crate) const GIVEN_UP: u16 = 408;
 
 impl Endpoint {
     /// Says over which flow the phone of a branch is reached from now on: CANCEL, and what else is for it, goes there;

@@ -260,7 +260,7 @@ impl Endpoint {
     }
 
     /// Cancels one branch of an INVITE, with this Reason. The context stays open. A branch whose flow is gone
-    /// ([`Event::BranchStranded`](crate::endpoint::Event::BranchStranded)) ends at once with 487; its phone is still
+    /// ([`Event::BranchStranded`](crate::endpoint::Event::BranchStranded)) ends at once with 408; its phone is still
     /// told if it is found within 64*T1 ([`Endpoint::move_branch`]).
     pub fn cancel_branch(&mut self, now: Instant, branch: BranchId, reason: Option<&str>) {
         let Some(client) = self.clients.get_mut(branch.0) else {

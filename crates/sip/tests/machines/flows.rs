@@ -99,7 +99,7 @@ fn a_branch_can_be_moved_before_its_flow_is_known_to_be_dead() {
     world.owner(|proxy, now| proxy.cancel_branch(now, branch, None));
     assert_eq!(world.seen("desk"), ["CANCEL"]);
     world.flow_fails("desk");
-    assert_eq!(finals(&mut world), [487]);
+    assert_eq!(finals(&mut world), [408]);
     world.ends_clean();
 }
 
@@ -108,7 +108,7 @@ fn a_caller_who_hangs_up_does_not_wait_for_a_phone_out_of_reach_and_it_is_told_w
     let (mut world, context, branch, invite) = stranded();
     world.send("caller", &for_invite("CANCEL", ""));
     assert_eq!(world.seen("caller"), ["200 CANCEL", "487"]);
-    assert_eq!(finals(&mut world), [487]);
+    assert_eq!(finals(&mut world), [408]);
 
     world.pass_ms(4_000);
     let flow = world.flow("desk");
@@ -125,7 +125,7 @@ fn a_caller_who_hangs_up_does_not_wait_for_a_phone_out_of_reach_and_it_is_told_w
 fn a_branch_that_was_given_up_may_still_be_picked_up() {
     let (mut world, context, branch, invite) = stranded();
     world.owner(|proxy, now| proxy.cancel_branch(now, branch, None));
-    assert_eq!(finals(&mut world), [487]);
+    assert_eq!(finals(&mut world), [408]);
     assert_eq!(world.seen("caller"), [""; 0], "the call is held");
     world.send_message("desk", response("phone", &invite, 200));
     assert!(matches!(
@@ -158,7 +158,7 @@ fn a_call_answered_elsewhere_ends_a_branch_out_of_reach() {
     let invite = world.next("tablet");
     world.answer("tablet", &invite, 200);
     assert_eq!(world.seen("caller"), ["200"]);
-    assert_eq!(finals(&mut world), [200, 487]);
+    assert_eq!(finals(&mut world), [200, 408]);
     world.hold(context, false);
     world.ends_clean();
 }

@@ -45,6 +45,11 @@ impl CallRole {
             } => {
                 self.branch_final(context, branch, status, response.as_ref());
             }
+            Event::BranchStranded { branch, .. } => {
+                self.endpoint.cancel_branch(self.now.instant, branch, None);
+            }
+            // A caller who is gone is not called back.
+            Event::ResponseStranded { .. } => {}
             Event::ContextAnswered { context, branch } => self.context_answered(context, branch),
             Event::ContextDone { context, status } => self.context_done(context, status),
             Event::Response { txn, response } => {
