@@ -104,6 +104,17 @@ impl<'a> Edit<'a> {
         self
     }
 
+    /// Takes away the lines of that name with such a value.
+    #[must_use]
+    pub fn remove_where(mut self, name: HeaderName<'_>, such: impl Fn(&[u8]) -> bool) -> Self {
+        for place in (0..self.fields.len()).rev() {
+            if self.is_named(place, name) && such(self.value(place)) {
+                self.fields.remove(place);
+            }
+        }
+        self
+    }
+
     /// One line of that name with that value, in place of the first; below all others if there was none.
     #[must_use]
     pub fn set(mut self, name: HeaderName<'_>, value: impl AsRef<[u8]>) -> Self {

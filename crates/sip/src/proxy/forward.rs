@@ -1,7 +1,7 @@
 //! Making the request of a branch (RFC 3261 §16.6): only what must change does, everything else passes octet for
 //! octet.
 
-use super::{privacy, routes};
+use super::{credentials, privacy, routes};
 use crate::endpoint::Flow;
 use crate::{Edit, HeaderName, Message, Method};
 
@@ -44,6 +44,13 @@ impl Target {
 pub enum HeaderChange {
     /// Takes away all of that name.
     Remove(HeaderName<'static>),
+    /// Takes away credentials for one of these realms, ours, and leaves those for others (RFC 3261 §22.3).
+    RemoveCredentials {
+        /// Authorization or Proxy-Authorization.
+        header: HeaderName<'static>,
+        /// The realms, as they are in our challenges.
+        realms: Vec<String>,
+    },
     /// Leaves one of that name, with this value.
     Set(HeaderName<'static>, String),
     /// Puts a value before all others of that name.
@@ -71,6 +78,9 @@ pub(super) fn request(request: &Message, target: &Target, via: &str, breadth: u3
     for change in &target.headers {
         edit = match change {
             HeaderChange::Remove(name) => edit.remove_all(*name),
+            HeaderChange::RemoveCredentials { header, realms } => {
+                credentials::without(edit, *header, realms)
+            }
             HeaderChange::Set(name, value) => edit.set(*name, value),
             HeaderChange::Prepend(name, value) => edit.prepend(*name, value),
         };

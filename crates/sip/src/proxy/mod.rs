@@ -5,6 +5,7 @@
 mod best;
 mod checks;
 pub(crate) mod context;
+mod credentials;
 mod forward;
 mod open;
 mod orphan;

@@ -224,3 +224,64 @@ fn without_rport_the_answer_goes_to_the_port_of_sent_by() {
         Some("SIP/2.0/UDP alice.example:5060;branch=z9hG4bKo;received=10.0.0.10")
     );
 }
+
+fn credentials(realm: &str) -> String {
+    format!(
+        "Digest username=\"alice\", realm=\"{realm}\", nonce=\"n\", uri=\"sip:b\", response=\"r\""
+    )
+}
+
+#[test]
+fn only_credentials_of_our_own_realm_come_off() {
+    let mut world = World::new();
+    let lines = format!(
+        "Proxy-Authorization: {}\nProxy-Authorization:  {}\nAuthorization: {}\nTo:",
+        credentials("proxy.example"),
+        credentials("gateway"),
+        credentials("gateway"),
+    );
+    let context = world.open(&request("INVITE", "call").replace("To:", &lines));
+    let mut target = world.target("phone");
+    let realms = vec!["proxy.example".to_owned(), "other.example".to_owned()];
+    target.headers = [HeaderName::ProxyAuthorization, HeaderName::Authorization]
+        .map(|header| HeaderChange::RemoveCredentials {
+            header,
+            realms: realms.clone(),
+        })
+        .into();
+    world
+        .owner(|proxy, now| proxy.fork(now, context, &target))
+        .unwrap();
+    let invite = world.next("phone");
+    for name in [HeaderName::ProxyAuthorization, HeaderName::Authorization] {
+        let left: Vec<_> = invite.headers(name).collect();
+        assert_eq!(left, [credentials("gateway").as_bytes()], "{name}");
+    }
+    let text = String::from_utf8_lossy(invite.bytes());
+    assert!(
+        text.contains("\r\nProxy-Authorization:  Digest"),
+        "octet for octet"
+    );
+}
+
+#[test]
+fn a_challenge_of_the_callee_reaches_the_caller_as_it_is() {
+    for (status, name) in [
+        (407, HeaderName::ProxyAuthenticate),
+        (401, HeaderName::WwwAuthenticate),
+    ] {
+        let mut world = World::new();
+        let (_, invites) = world.call_to(&["phone"]);
+        let challenge = "Digest  realm=\"gateway\",nonce=\"1\", algorithm=MD5";
+        let response = response("phone", &invites[0], status);
+        let response = sip::Edit::new(&response).append(name, challenge).finish();
+        world.send_message("phone", response);
+        assert_eq!(world.next("caller").status(), Some(100));
+        let refusal = world.next("caller");
+        assert_eq!(refusal.status(), Some(status));
+        let challenges: Vec<_> = refusal.headers(name).collect();
+        assert_eq!(challenges, [challenge.as_bytes()]);
+        world.send("caller", &crate::world::for_invite("ACK", ""));
+        world.ends_clean();
+    }
+}
