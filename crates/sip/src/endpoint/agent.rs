@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use super::{ClientTxn, Endpoint, Flow, Overload, ServerTxn};
-use crate::transaction::Key;
 use crate::transaction::branch::{self, Branch};
 use crate::transaction::client::{Client, User};
 use crate::transaction::matching;
+use crate::transaction::server::Server;
+use crate::transaction::{Key, Span};
 use crate::{Edit, HeaderName, Message, ResponseBuilder, reason_phrase};
 
 impl Endpoint {
@@ -47,13 +48,36 @@ impl Endpoint {
         response: &Message,
         repeat_accepted: bool,
     ) -> bool {
-        let sent = self
-            .servers
-            .get_mut(server)
-            .is_some_and(|server| server.respond(now, &mut self.wire, response, repeat_accepted));
+        let Some(known) = self.servers.get_mut(server) else {
+            return false;
+        };
+        let sent = known.respond(now, &mut self.wire, response, repeat_accepted);
+        if sent && known.may_come_again() {
+            let until = now + self.wire.timers.lasts(Span::Patience);
+            self.answered
+                .keep(until, known.index, known.flow, response.bytes());
+        }
         self.tell_missed(server);
         self.reap_server(server);
         sent
+    }
+
+    /// Refuses a request and keeps nothing of it: a repetition is a new request, and the ACK to the refusal ends here.
+    /// For whoever may be nobody, as a challenge is (RFC 3261 §26.3.2.4); made with [`Endpoint::refusal_to`]. No
+    /// effect when the request is being proxied or has been answered.
+    pub fn refuse(&mut self, txn: ServerTxn, response: &Message) {
+        let waits = |server: &&mut Server| server.is_pending() && server.context.is_none();
+        if let Some(server) = self.servers.get_mut(txn.0).filter(waits) {
+            server.refuse(&mut self.wire, response);
+            self.reap_server(txn.0);
+        }
+    }
+
+    /// Begins a response for [`Endpoint::refuse`]: like [`Endpoint::response_to`], but its To tag is made of the
+    /// request alone, so that a repetition gets the same.
+    pub fn refusal_to(&self, txn: ServerTxn, status: u16, reason: &str) -> Option<ResponseBuilder> {
+        let request = self.servers.get(txn.0)?.request.as_ref()?;
+        Some(begin(request, status, reason).to_tag(&self.stateless_tag(request)))
     }
 
     /// Answers a request with a status and nothing more; the To tag is [`Endpoint::local_tag`]. `reason` stands in
@@ -72,12 +96,7 @@ impl Endpoint {
         reason: &str,
     ) -> Option<ResponseBuilder> {
         let request = self.servers.get(txn.0)?.request.as_ref()?;
-        let reason = if reason.is_empty() {
-            reason_phrase(status)
-        } else {
-            reason
-        };
-        let response = ResponseBuilder::to(request, status, reason);
+        let response = begin(request, status, reason);
         Some(if status > 100 {
             response.to_tag(&self.local_tag(txn))
         } else {
@@ -166,4 +185,13 @@ impl Endpoint {
         let sent_by = self.config.sent_by(flow);
         format!("SIP/2.0/{transport} {sent_by};branch={branch}{rport}")
     }
+}
+
+fn begin(request: &Message, status: u16, reason: &str) -> ResponseBuilder {
+    let reason = if reason.is_empty() {
+        reason_phrase(status)
+    } else {
+        reason
+    };
+    ResponseBuilder::to(request, status, reason)
 }

@@ -68,8 +68,12 @@ impl fmt::Debug for Config {
 /// Bounds of an endpoint's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableLimits {
-    /// Requests that arrived and are not over. Beyond it a new one is answered 503 with Retry-After, without state.
+    /// Requests that arrived and are not answered, and INVITEs that are not over. Beyond it a new one is answered 503
+    /// with Retry-After, without state.
     pub server_transactions: usize,
+    /// Octets of answers to other requests over UDP, each with some 150 beside it, kept for 64*T1 for a repetition.
+    /// Beyond it the oldest are forgotten before their time: a late repetition is then a new request.
+    pub answered_octets: usize,
     /// Requests that were sent and are not over. Beyond it [`Overload`](super::Overload).
     pub client_transactions: usize,
     /// Requests being proxied. Beyond it a request that shall be proxied is answered 503 with Retry-After.
@@ -84,6 +88,8 @@ impl Default for TableLimits {
     fn default() -> Self {
         Self {
             server_transactions: 200_000,
+            // 32 s of 50,000 requests a second, if an answer has 500 octets.
+            answered_octets: 1 << 30,
             client_transactions: 400_000,
             contexts: 100_000,
             branches: 64,

@@ -62,6 +62,7 @@ pub use crate::proxy::{ForkError, HeaderChange, Refused, Target};
 pub use crate::transaction::Timers;
 
 use crate::proxy::context::Context;
+use crate::transaction::answered::Answered;
 use crate::transaction::branch::Secret;
 use crate::transaction::by_flow::ByFlow;
 use crate::transaction::client::{Client, User};
@@ -84,6 +85,7 @@ pub struct Endpoint {
     pub(crate) contexts: Slab<Context>,
     /// Server transactions by their requests.
     index: Index,
+    answered: Answered,
     /// Server transactions whose 2xx waits for its ACK, by dialog.
     accepted: Index,
     /// ACKs sent so far, for their branches.
@@ -95,6 +97,8 @@ pub struct Endpoint {
 pub struct Load {
     /// Requests that arrived and are not over.
     pub server_transactions: usize,
+    /// Requests whose answer is kept for a repetition, and nothing else.
+    pub answered: usize,
     /// Requests that were sent and are not over.
     pub client_transactions: usize,
     /// Response contexts.
@@ -118,6 +122,7 @@ impl Endpoint {
             servers_by_flow: ByFlow::default(),
             contexts: Slab::new(config.limits.contexts),
             index: Index::default(),
+            answered: Answered::new(config.limits.answered_octets),
             accepted: Index::default(),
             acks: 0,
             config,
@@ -137,6 +142,7 @@ impl Endpoint {
 
     /// Does what is due. Call it at [`Endpoint::next_timeout`]; later is harmless, earlier does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.answered.forget(now);
         while let Some(due) = self.wire.timers.pop(now) {
             match due {
                 Due::Client(key, timer) => {
@@ -167,7 +173,8 @@ impl Endpoint {
 
     /// When [`Endpoint::handle_timeout`] is to be called; `None` while there is nothing to wait for.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.wire.timers.next()
+        let timer = self.wire.timers.next();
+        timer.into_iter().chain(self.answered.next()).min()
     }
 
     /// The next message to send. Messages to one flow must leave in this order.
@@ -184,6 +191,7 @@ impl Endpoint {
     pub fn load(&self) -> Load {
         Load {
             server_transactions: self.servers.len(),
+            answered: self.answered.len(),
             client_transactions: self.clients.len(),
             contexts: self.contexts.len(),
             timers: self.wire.timers.len(),

@@ -29,7 +29,7 @@ impl Endpoint {
         let (Ok(cseq), Ok(())) = (response.cseq(), response.validate()) else {
             return;
         };
-        if Some(cseq.method) != client.request.method() {
+        if !client.is_for_request(cseq.method) {
             if cseq.method == crate::Method::Cancel {
                 client.cancel_response(&mut self.wire, response.status().unwrap_or_default());
             }

@@ -23,9 +23,10 @@ impl Endpoint {
             Some(method) => match matching::transaction(self.secret, request, method) {
                 Some(index) => match self.index.get(&index).copied() {
                     Some(key) => self.receive_again(flow, key),
+                    None if self.answered.repeat(index, &mut self.wire) => {}
                     None => self.receive_new(now, flow, request, index),
                 },
-                None => self.refuse(flow, request, 400, "Bad Request"),
+                None => self.turn_away(flow, request, 400, "Bad Request"),
             },
             None => {}
         }
@@ -41,7 +42,7 @@ impl Endpoint {
 
     fn receive_new(&mut self, now: Instant, flow: Flow, request: &Message, index: u64) {
         if let Err(error) = request.validate() {
-            return self.refuse(flow, request, error.status, error.reason);
+            return self.turn_away(flow, request, error.status, error.reason);
         }
         let known = Uri::parse(request.request_uri()).is_some_and(|uri| {
             SCHEMES
@@ -49,10 +50,10 @@ impl Endpoint {
                 .any(|scheme| uri.scheme.eq_ignore_ascii_case(scheme))
         });
         if !known {
-            return self.refuse(flow, request, 416, reason_phrase(416));
+            return self.turn_away(flow, request, 416, reason_phrase(416));
         }
         let Some(key) = self.servers.vacant() else {
-            return self.refuse(flow, request, 503, reason_phrase(503));
+            return self.turn_away(flow, request, 503, reason_phrase(503));
         };
         let (request, back) = arrival::located(request, flow);
         let Arrived { request, mark } = routes::preprocessed(&self.config.is_ours, request);
@@ -101,11 +102,11 @@ impl Endpoint {
 
     fn receive_cancel(&mut self, now: Instant, flow: Flow, cancel: &Message) {
         if let Err(error) = cancel.validate() {
-            return self.refuse(flow, cancel, error.status, error.reason);
+            return self.turn_away(flow, cancel, error.status, error.reason);
         }
         let Some(key) = self.matching_invite(cancel) else {
             // RFC 3261 §9.2. (A proxy that keeps no state would forward it, §16.10; we always keep state.)
-            return self.refuse(flow, cancel, 481, reason_phrase(481));
+            return self.turn_away(flow, cancel, 481, reason_phrase(481));
         };
         self.come_back(key, flow);
         let tag = self.local_tag(ServerTxn(key));
@@ -137,7 +138,7 @@ impl Endpoint {
     }
 
     /// Answers without keeping state.
-    fn refuse(&mut self, flow: Flow, request: &Message, status: u16, reason: &str) {
+    fn turn_away(&mut self, flow: Flow, request: &Message, status: u16, reason: &str) {
         let tag = self.stateless_tag(request);
         self.reply(flow, request, status, reason, &tag);
     }
@@ -158,7 +159,7 @@ impl Endpoint {
     }
 
     /// To tag of a response that keeps no state: the same for the request, its repetitions and its ACK.
-    fn stateless_tag(&self, request: &Message) -> String {
+    pub(super) fn stateless_tag(&self, request: &Message) -> String {
         let branch = request
             .top_via()
             .ok()

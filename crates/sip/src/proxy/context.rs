@@ -9,8 +9,8 @@ use crate::transaction::{Key, TimerId};
 pub(crate) struct Context {
     /// Its server transaction.
     pub(crate) server: Key,
-    /// The request as every branch starts from it.
-    pub(crate) request: Message,
+    /// The request as every branch starts from it, while there may be further ones.
+    pub(crate) request: Option<Message>,
     pub(crate) invite: bool,
     pub(crate) loop_mark: u32,
     pub(crate) branches: Vec<Branch>,
@@ -67,6 +67,19 @@ impl Branch {
 impl Context {
     pub(crate) fn branch_mut(&mut self, key: Key) -> Option<&mut Branch> {
         self.branches.iter_mut().find(|branch| branch.key == key)
+    }
+
+    /// What is not needed any more, once the caller has its final response and no further branch can come.
+    pub(crate) fn forget_messages(&mut self) {
+        if self.done.is_none() || self.held {
+            return;
+        }
+        self.request = None;
+        for branch in &mut self.branches {
+            if let BranchState::Final(_, response) = &mut branch.state {
+                *response = None;
+            }
+        }
     }
 
     /// The branches without a final response.

@@ -71,7 +71,7 @@ impl Endpoint {
             ending: None,
             done: None,
             guard: self.wire.timers.start(now, Span::C, Due::Context(key)),
-            request,
+            request: Some(request),
         });
         if let Some(server) = self.servers.get_mut(server) {
             server.context = Some(key);
@@ -155,7 +155,8 @@ impl Endpoint {
         let loop_mark = known.loop_mark;
         let branch = self.branch(key, loop_mark);
         let via = self.via(target.flow, &branch);
-        let request = forward::request(&known.request, target, &via, breadth);
+        let request = known.request.as_ref().ok_or(ForkError::Over)?;
+        let request = forward::request(request, target, &via, breadth);
         let user = User::Context(context_key);
         let mut client = Client::start(now, &mut self.wire, key, user, target.flow, request);
         if let Some(known) = self.contexts.get_mut(context_key) {
@@ -189,7 +190,10 @@ impl Endpoint {
             .contexts
             .get(context.0)
             .filter(|known| known.ending.is_none() && known.done.is_none())
-            .filter(|known| !known.request.has_token(HeaderName::Require, "100rel"));
+            .filter(|known| {
+                let request = known.request.as_ref();
+                request.is_some_and(|request| !request.has_token(HeaderName::Require, "100rel"))
+            });
         if let Some(known) = open {
             let txn = ServerTxn(known.server);
             self.send_own(now, txn, status.clamp(101, 199), reason);
@@ -351,7 +355,8 @@ pub(super) fn reason_value(status: u16) -> String {
 /// The Max-Breadth of the next branch: all of it within a dialog, where nothing forks. Else an eighth of what is left,
 /// since branches may still come at any time: enough for a proxy further on, and two dozen branches of ours.
 fn share(context: &Context) -> Result<u32, ForkError> {
-    let in_dialog = context.request.to().is_ok_and(|to| to.tag().is_some());
+    let request = context.request.as_ref().ok_or(ForkError::Over)?;
+    let in_dialog = request.to().is_ok_and(|to| to.tag().is_some());
     match context.breadth {
         0 => Err(ForkError::Breadth),
         left if in_dialog => Ok(left),

@@ -279,6 +279,9 @@ impl Endpoint {
     }
 
     fn close_if_over(&mut self, context: Key) {
+        if let Some(known) = self.contexts.get_mut(context) {
+            known.forget_messages();
+        }
         let over = |known: &super::context::Context| {
             known.done.is_some() && !known.held && known.alive == 0
         };

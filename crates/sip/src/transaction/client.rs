@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::by_flow::{Links, OnFlow};
 use super::{Due, Key, Span, TimerId, Wire, derived};
 use crate::endpoint::Flow;
-use crate::{Message, reason_phrase};
+use crate::{Message, Method, reason_phrase};
 
 /// For whom the request was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,8 @@ pub(crate) struct Client {
     links: Links,
     /// The flow failed: nothing is sent until there is another one.
     stranded: bool,
-    pub(crate) request: Message,
+    /// The request, until the final response.
+    request: Option<Message>,
     invite: bool,
     /// A response from 101 to 199 is there.
     rung: bool,
@@ -104,14 +105,14 @@ impl Client {
         flow: Flow,
         request: Message,
     ) -> Self {
-        let invite = request.method() == Some(crate::Method::Invite);
+        let invite = request.method() == Some(Method::Invite);
         let mut client = Self {
             key,
             user,
             flow,
             links: Links::default(),
             stranded: false,
-            request,
+            request: Some(request),
             invite,
             rung: false,
             state: State::Calling,
@@ -125,7 +126,7 @@ impl Client {
             cancel_end: None,
             ack: None,
         };
-        wire.send(flow, client.request.bytes());
+        client.send_request(wire);
         if !flow.transport.is_reliable() {
             client.repeat = client.timer(now, wire, Span::Doubled(0), Timer::Repeat);
         }
@@ -139,7 +140,7 @@ impl Client {
     /// Sends the request once more now, if it may have been lost: nobody has answered, and datagrams get lost.
     pub(crate) fn send_again(&mut self, now: Instant, wire: &mut Wire) {
         if self.state == State::Calling && !self.flow.transport.is_reliable() {
-            wire.send(self.flow, self.request.bytes());
+            self.send_request(wire);
             self.doubled = 0;
             wire.timers.stop(&mut self.repeat);
             self.repeat = self.timer(now, wire, Span::Doubled(0), Timer::Repeat);
@@ -155,6 +156,14 @@ impl Client {
         matches!(self.state, State::Calling | State::Proceeding)
     }
 
+    /// Does a response with this method in its CSeq answer the request itself, and not its CANCEL?
+    pub(crate) fn is_for_request(&self, method: Method<'_>) -> bool {
+        match &self.request {
+            Some(request) => request.method() == Some(method),
+            None => self.invite == (method == Method::Invite) && method != Method::Cancel,
+        }
+    }
+
     /// A response to the request itself arrived.
     pub(crate) fn response(&mut self, now: Instant, wire: &mut Wire, response: &Message) -> Heard {
         let status = response.status().unwrap_or_default();
@@ -166,6 +175,7 @@ impl Client {
             (State::Calling | State::Proceeding, 200..=299) if self.invite => {
                 self.stop_all(wire);
                 self.state = State::Accepted;
+                self.request = None;
                 self.end = self.timer(now, wire, Span::Patience, Timer::End);
                 Heard::Final
             }
@@ -315,8 +325,8 @@ impl Client {
     fn complete(&mut self, now: Instant, wire: &mut Wire, response: &Message) {
         self.stop_all(wire);
         self.state = State::Completed;
-        if self.invite {
-            let ack = derived::ack(&self.request, response).bytes().clone();
+        if let (true, Some(request)) = (self.invite, self.request.take()) {
+            let ack = derived::ack(&request, response).bytes().clone();
             wire.send(self.flow, &ack);
             self.ack = Some(ack);
         }
@@ -329,13 +339,22 @@ impl Client {
     }
 
     fn send_cancel(&mut self, now: Instant, wire: &mut Wire, reason: Option<&str>) {
-        let cancel = derived::cancel(&self.request, reason).bytes().clone();
+        let Some(request) = &self.request else {
+            return;
+        };
+        let cancel = derived::cancel(request, reason).bytes().clone();
         wire.send(self.flow, &cancel);
         self.cancel = Cancel::Sent(cancel);
         if !self.flow.transport.is_reliable() {
             self.repeat_cancel = self.timer(now, wire, Span::Doubled(0), Timer::RepeatCancel);
         }
         self.await_cancelled(now, wire);
+    }
+
+    fn send_request(&self, wire: &mut Wire) {
+        if let Some(request) = &self.request {
+            wire.send(self.flow, request.bytes());
+        }
     }
 
     fn await_cancelled(&mut self, now: Instant, wire: &mut Wire) {
@@ -356,7 +375,7 @@ impl Client {
             _ => return,
         };
         self.doubled = (self.doubled + 1).min(Span::LAST_DOUBLING);
-        wire.send(self.flow, self.request.bytes());
+        self.send_request(wire);
         self.repeat = span.and_then(|span| self.timer(now, wire, span, Timer::Repeat));
     }
 

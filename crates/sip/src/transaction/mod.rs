@@ -1,6 +1,7 @@
 //! Transactions (RFC 3261 §17, with RFC 6026 and RFC 4320): one request and its responses, repeated until they
 //! arrive. Each machine is told what happened and writes to [`Wire`]; what it means is the endpoint's affair.
 
+pub(crate) mod answered;
 pub(crate) mod branch;
 pub(crate) mod by_flow;
 pub(crate) mod client;

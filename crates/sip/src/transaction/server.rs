@@ -145,6 +145,12 @@ impl Server {
         }
     }
 
+    /// Sends a response, and is over.
+    pub(crate) fn refuse(&mut self, wire: &mut Wire, response: &Message) {
+        self.keep(wire, response);
+        self.close(wire);
+    }
+
     /// The connection that the request came over is gone.
     pub(crate) fn strand(&mut self) {
         // The final response may have been lost with it, as no ACK has come.
@@ -197,6 +203,10 @@ impl Server {
             (State::Proceeding, 200..=299) if self.invite => {
                 self.finish(State::Accepted, wire, response);
                 self.end = self.timer(now, wire, Span::Patience, Timer::End);
+                if !repeat_accepted && !self.is_stranded() {
+                    // Whoever sent it repeats it.
+                    self.last = None;
+                }
                 if repeat_accepted {
                     let span = wire.timers.capped(0);
                     self.repeat = self.timer(now, wire, span, Timer::Repeat);
@@ -213,10 +223,11 @@ impl Server {
             }
             (State::Proceeding, 200..=699) if !self.invite && status != 408 => {
                 self.finish(State::Completed, wire, response);
-                if self.flow.transport.is_reliable() && !self.is_stranded() {
-                    self.state = State::Over;
-                } else {
+                if self.is_stranded() {
                     self.end = self.timer(now, wire, Span::Patience, Timer::End);
+                } else {
+                    // What a repetition over datagrams gets is kept elsewhere.
+                    self.state = State::Over;
                 }
             }
             _ => return false,
@@ -297,6 +308,11 @@ impl Server {
         self.state = state;
         self.request = None;
         self.keep(wire, response);
+    }
+
+    /// Must the answer be kept for a repetition of the request, though the transaction is over?
+    pub(crate) fn may_come_again(&self) -> bool {
+        !self.invite && self.state == State::Over && !self.flow.transport.is_reliable()
     }
 
     fn timer(&self, now: Instant, wire: &mut Wire, span: Span, timer: Timer) -> Option<TimerId> {

@@ -136,6 +136,11 @@ impl<O: Copy> TimerQueues<O> {
         }
     }
 
+    /// How long a timer runs.
+    pub(crate) fn lasts(&self, span: Span) -> Duration {
+        self.queues[span.index()].lasts
+    }
+
     /// Starts a timer. `None` only if four billion of them run.
     pub(crate) fn start(&mut self, now: Instant, span: Span, owner: O) -> Option<TimerId> {
         let index = span.index();
