@@ -5,6 +5,7 @@
 
 use super::slab::Key;
 use crate::MAGIC_COOKIE;
+use crate::steer::{SHARD_DIGITS, split_shard};
 
 /// A keyed hash over the endpoint's seed.
 #[derive(Clone, Copy)]
@@ -57,8 +58,7 @@ pub(crate) struct Branch {
     pub(crate) loop_mark: u32,
 }
 
-/// The shard is written with so many digits, each other number with [`DIGITS`].
-const SHARD_DIGITS: usize = 2;
+/// Digits of each number behind the shard's ([`SHARD_DIGITS`]).
 const DIGITS: usize = 8;
 const NUMBERS: usize = 4;
 
@@ -78,12 +78,11 @@ impl Branch {
 
     /// Reads a branch; `None` if it is not one of ours.
     pub(crate) fn read(text: &str, secret: Secret) -> Option<Self> {
-        let digits = text.strip_prefix(MAGIC_COOKIE)?.as_bytes();
-        if digits.len() != SHARD_DIGITS + NUMBERS * DIGITS {
+        let (shard, numbers) = split_shard(text.strip_prefix(MAGIC_COOKIE)?)?;
+        let numbers = numbers.as_bytes();
+        if numbers.len() != NUMBERS * DIGITS {
             return None;
         }
-        let (shard, numbers) = digits.split_at(SHARD_DIGITS);
-        let shard = u8::try_from(read_hex(shard)?).ok()?;
         let number = |place: usize| read_hex(&numbers[place * DIGITS..(place + 1) * DIGITS]);
         let branch = Self {
             shard,

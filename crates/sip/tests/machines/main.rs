@@ -18,6 +18,7 @@ mod loss;
 mod net;
 mod non_invite;
 mod property;
+mod refusing;
 mod shards;
 mod user_agent;
 mod world;

@@ -1,9 +1,11 @@
 //! Requests other than INVITE: repeated by us, answered 100 only when they must be, never 408 (RFC 3261 §17.1.2,
 //! §17.2.2, RFC 4320).
 
-use sip::endpoint::Event;
+use std::time::Duration;
 
-use crate::world::{World, request};
+use sip::endpoint::{Event, Load, TableLimits};
+
+use crate::world::{World, config, request};
 
 #[test]
 fn request_is_repeated_until_it_is_answered_and_the_answer_until_it_is_heard() {
@@ -125,5 +127,49 @@ fn over_a_connection_the_transaction_is_over_with_its_answer() {
 fn request_that_the_owner_forgot_is_forgotten_with_it() {
     let mut world = World::new();
     world.send("caller", &request("MESSAGE", "m"));
+    world.ends_clean();
+}
+
+#[test]
+fn an_answer_is_repeated_for_64_t1_and_nothing_else_is_kept() {
+    let mut world = World::new();
+    world.send("caller", &request("MESSAGE", "m"));
+    let txn = world.arrived();
+    world.owner(|proxy, now| proxy.answer(now, txn, 202, ""));
+    let answer = world.next("caller");
+    let kept = Load {
+        answered: 1,
+        ..Load::default()
+    };
+    assert_eq!(world.load(), kept);
+    world.pass(Duration::from_millis(31_900));
+    world.send("caller", &request("MESSAGE", "m"));
+    assert_eq!(world.next("caller"), answer);
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.load(), Load::default());
+    world.send("caller", &request("MESSAGE", "m"));
+    world.arrived();
+}
+
+#[test]
+fn answers_beyond_the_limit_push_out_the_oldest() {
+    let mut config = config();
+    config.limits = TableLimits {
+        answered_octets: 2_000,
+        ..TableLimits::default()
+    };
+    let mut world = World::with(config);
+    for n in 0..20 {
+        world.send("caller", &request("MESSAGE", &format!("m{n}")));
+        let txn = world.arrived();
+        world.owner(|proxy, now| proxy.answer(now, txn, 202, ""));
+    }
+    let kept = world.load().answered;
+    assert!((2..8).contains(&kept), "{kept}");
+    world.seen("caller");
+    world.send("caller", &request("MESSAGE", "m19"));
+    assert_eq!(world.seen("caller"), ["202 MESSAGE"]);
+    world.send("caller", &request("MESSAGE", "m0"));
+    world.arrived();
     world.ends_clean();
 }

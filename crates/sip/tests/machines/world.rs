@@ -244,6 +244,10 @@ impl World {
         self.send_message(peer, response(peer, request, status));
     }
 
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.proxy.next_timeout()
+    }
+
     pub(crate) fn load(&self) -> Load {
         self.proxy.load()
     }
