@@ -79,15 +79,31 @@ impl BindError {
     }
 }
 
-pub(crate) fn udp(address: SocketAddr) -> Result<UdpSocket, BindError> {
+/// So many sockets with one address, between which the kernel shares out what arrives, by sender.
+pub(crate) fn udp(address: SocketAddr, sockets: usize) -> Result<Vec<UdpSocket>, BindError> {
     let open = || {
-        let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
-        socket.set_recv_buffer_size(UDP_BUFFER)?;
-        socket.set_send_buffer_size(UDP_BUFFER)?;
-        socket.bind(&address.into())?;
-        UdpSocket::from_std(socket.into())
+        // The first one alone finds out whether the address is free, and which port it is.
+        let first = udp_socket(address, false)?;
+        if sockets == 1 {
+            return Ok(vec![UdpSocket::from_std(first.into())?]);
+        }
+        let address = first.local_addr()?.as_socket().unwrap_or(address);
+        drop(first);
+        (0..sockets)
+            .map(|_| UdpSocket::from_std(udp_socket(address, true)?.into()))
+            .collect()
     };
     open().map_err(|error| BindError::new(Transport::Udp, address, error))
+}
+
+fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+    socket.set_recv_buffer_size(UDP_BUFFER)?;
+    socket.set_send_buffer_size(UDP_BUFFER)?;
+    #[cfg(unix)]
+    socket.set_reuse_port(shared)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 pub(crate) fn tcp(transport: Transport, address: SocketAddr) -> Result<TcpListener, BindError> {

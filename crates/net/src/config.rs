@@ -52,7 +52,8 @@ pub struct Limits {
     pub message: sip::Limits,
     /// Messages that cannot be parsed which one connection may send. One more closes it.
     pub malformed_per_connection: u32,
-    /// Events that wait for the role. When it is full, the sockets are not read until there is room.
+    /// Events that wait for a shard. When it is full, a socket that has something for it is not read until there is
+    /// room.
     pub events: usize,
     /// How long [`crate::Net::shutdown`] lets connections flush what is queued.
     pub shutdown: Duration,

@@ -10,8 +10,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::Event;
 use crate::connection;
+use crate::framing::sip::Sip;
+use crate::local::unspecified;
 use crate::shared::Shared;
 use crate::table::Link;
 
@@ -56,7 +57,7 @@ pub(crate) fn connect(
             (_, Err(error)) => tracing::debug!(?flow, %error, "connecting failed"),
         }
         shared.table().remove(flow);
-        shared.emit(Event::Closed { flow }).await;
+        shared.closed(flow).await;
     });
     flow
 }
@@ -87,14 +88,6 @@ fn is_in_progress(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(EINPROGRESS)
 }
 
-fn unspecified(like: SocketAddr) -> SocketAddr {
-    if like.is_ipv4() {
-        SocketAddr::from(([0; 4], 0))
-    } else {
-        SocketAddr::from(([0; 16], 0))
-    }
-}
-
 async fn serve(
     shared: &Arc<Shared>,
     link: Link,
@@ -107,8 +100,9 @@ async fn serve(
         .await
         .ok_or(io::ErrorKind::TimedOut)??;
     connection::prepare(&stream)?;
+    let framing = Sip::opened(flow, shared.limits.message);
     if !flow.transport.is_secure() {
-        connection::run(shared, link, stream, false).await;
+        connection::run(shared, link, stream, framing, false).await;
         return Ok(());
     }
     let config = shared
@@ -124,7 +118,7 @@ async fn serve(
         .within(shared.limits.tls_handshake, handshake)
         .await
         .ok_or(io::ErrorKind::TimedOut)??;
-    connection::run(shared, link, stream, false).await;
+    connection::run(shared, link, stream, framing, false).await;
     Ok(())
 }
 

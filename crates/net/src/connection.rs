@@ -1,31 +1,29 @@
-//! One open connection, TCP or TLS, accepted or outgoing: messages in, messages out, until one side has enough.
+//! One open connection, TCP or TLS, accepted or outgoing: messages in, messages out, until one side has enough. What a
+//! message is, its framing knows.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
+use std::task::ready;
 use std::time::Duration;
 
 use bytes::Bytes;
 use sip::endpoint::Flow;
-use sip::{Frame, Framer, Message};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use crate::Event;
+use crate::delivery::{Delivery, Taken};
+use crate::framing::Framing;
 use crate::shared::Shared;
 use crate::table::Link;
 
-/// RFC 5626 §4.4.1: the answer to a CRLF keep-alive.
-const PONG: Bytes = Bytes::from_static(b"\r\n");
-
 /// Bytes asked for by one read. Most messages fit in one; an idle connection should cost little.
 const READ_CHUNK: usize = 4_096;
-
-/// Fewer octets waiting in the framer may be half a keep-alive; from here on they are a message.
-const MESSAGE_BEGUN: usize = 4;
 
 /// Messages joined into one write.
 const WRITE_BATCH: usize = 32;
@@ -40,7 +38,7 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 
-/// Socket options that every SIP connection has.
+/// Socket options that every connection has.
 pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     // A message must not wait for the acknowledgement of the one before.
     stream.set_nodelay(true)?;
@@ -56,9 +54,10 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// Serves the connection until it ends.
-pub(crate) async fn run<S>(shared: &Arc<Shared>, link: Link, stream: S, accepted: bool)
+pub(crate) async fn run<S, F>(shared: &Shared, link: Link, stream: S, framing: F, accepted: bool)
 where
     S: AsyncRead + AsyncWrite,
+    F: Framing,
 {
     let Link {
         flow,
@@ -82,7 +81,7 @@ where
         tokio::time::sleep(shared.limits.shutdown).await;
     };
     let end = tokio::select! {
-        end = read(shared, flow, &mut reader, accepted) => end,
+        end = read(shared, flow, &mut reader, framing, accepted) => end,
         written = &mut write => written.map_or_else(End::Failed, |()| End::Closed),
         () = abort.cancelled() => End::QueueFull,
         () = last_moment => End::Closed,
@@ -98,8 +97,23 @@ where
 
 /// Reads to the end. Closing with unread octets would reset the connection, and the peer might lose what we sent last.
 async fn discard(reader: &mut (impl AsyncRead + Unpin)) {
-    let mut chunk = [0; READ_CHUNK];
-    while let Ok(1..) = reader.read(&mut chunk).await {}
+    while let Ok(1..) = read_some(reader, |_| {}).await {}
+}
+
+/// Waits for octets, gives them to `take`, and says how many there were; none at the end. They are read into the stack:
+/// a connection that waits has no buffer.
+async fn read_some(
+    reader: &mut (impl AsyncRead + Unpin),
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<usize> {
+    poll_fn(|context| {
+        let mut chunk = [MaybeUninit::uninit(); READ_CHUNK];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
+        ready!(Pin::new(&mut *reader).poll_read(context, &mut chunk))?;
+        take(chunk.filled());
+        Ok(chunk.filled().len()).into()
+    })
+    .await
 }
 
 /// Why a connection ended; for the log.
@@ -114,120 +128,75 @@ enum End {
     TimedOut,
     /// The peer does not read what we send.
     QueueFull,
-    /// What the peer sends is no SIP.
+    /// What the peer sends makes no sense.
     Garbage,
 }
 
 async fn read(
-    shared: &Arc<Shared>,
+    shared: &Shared,
     flow: Flow,
     reader: &mut (impl AsyncRead + Unpin),
+    framing: impl Framing,
     accepted: bool,
 ) -> End {
     let limits = &shared.limits;
-    let framer = if accepted {
-        Framer::new(limits.message)
-    } else {
-        Framer::client(limits.message)
-    };
-    let mut incoming = Frames {
+    let mut incoming = Incoming {
         shared,
         flow,
-        framer,
+        framing,
         malformed: 0,
     };
-    let mut chunk = [0; READ_CHUNK];
     // When a message that is owed (the first one, or the one that has begun) must be whole.
     let mut whole_by = accepted.then(|| Instant::now() + limits.first_message);
     loop {
         let by = whole_by.unwrap_or_else(|| Instant::now() + limits.idle);
-        let length = match timeout_at(by, reader.read(&mut chunk)).await {
+        let octets = read_some(reader, |octets| incoming.framing.push(octets));
+        match timeout_at(by, octets).await {
             Err(_) => return End::TimedOut,
             Ok(Err(error)) => return End::Failed(error),
             Ok(Ok(0)) => return End::ClosedByPeer,
-            Ok(Ok(length)) => length,
-        };
-        match incoming.take(&chunk[..length]).await {
+            Ok(Ok(_)) => {}
+        }
+        match incoming.take().await {
             ControlFlow::Break(end) => return end,
             ControlFlow::Continue(true) => whole_by = None,
             ControlFlow::Continue(false) => {}
         }
-        if whole_by.is_none() && incoming.framer.pending() >= MESSAGE_BEGUN {
+        if whole_by.is_none() && incoming.framing.is_midway() {
             whole_by = Some(Instant::now() + limits.first_message);
         }
     }
 }
 
-struct Frames<'a> {
-    shared: &'a Arc<Shared>,
+struct Incoming<'a, F> {
+    shared: &'a Shared,
     flow: Flow,
-    framer: Framer,
+    framing: F,
     malformed: u32,
 }
 
-impl Frames<'_> {
-    /// Acts on every whole frame. Says whether there was a message among them.
-    async fn take(&mut self, bytes: &[u8]) -> ControlFlow<End, bool> {
-        let mut had_message = false;
-        self.framer.push(bytes);
-        loop {
-            match self.framer.next() {
-                Ok(None) => return ControlFlow::Continue(had_message),
-                Ok(Some(Frame::Pong)) => {}
-                Ok(Some(Frame::Ping)) => {
-                    self.shared
-                        .table()
-                        .send(self.flow, PONG, &self.shared.limits);
-                }
-                Ok(Some(Frame::Message(bytes))) => {
+impl<F: Framing> Incoming<'_, F> {
+    /// Acts on everything whole that has been read. Says whether there was a message among it.
+    async fn take(&mut self) -> ControlFlow<End, bool> {
+        let (mut had_message, mut garbage) = (false, false);
+        let mut delivery = Delivery::new(self.shared);
+        while let (false, Some(framed)) = (garbage, self.framing.next()) {
+            match delivery.take(framed, |reply| self.shared.send(0, self.flow, reply)) {
+                Taken::KeepAlive => {}
+                Taken::Whole => had_message = true,
+                Taken::Malformed => {
                     had_message = true;
-                    if !deliver(self.shared, self.flow, bytes).await {
-                        self.malformed += 1;
-                    }
+                    self.malformed += 1;
+                    garbage = self.malformed > self.shared.limits.malformed_per_connection;
                 }
-                Err(error) => {
-                    self.shared.counters.malformed.add(1);
-                    if let Some(reply) = error.reply() {
-                        self.shared.send(self.flow, reply);
-                    }
-                    self.shared
-                        .emit(Event::Malformed {
-                            flow: self.flow,
-                            reason: error.to_string(),
-                        })
-                        .await;
-                    return ControlFlow::Break(End::Garbage);
-                }
-            }
-            if self.malformed > self.shared.limits.malformed_per_connection {
-                return ControlFlow::Break(End::Garbage);
+                Taken::Broken => garbage = true,
             }
         }
-    }
-}
-
-/// Parses one message, of a datagram or a stream, and hands it to the role; answers one that cannot be parsed. Says
-/// which.
-pub(crate) async fn deliver(shared: &Arc<Shared>, flow: Flow, bytes: Bytes) -> bool {
-    match Message::parse(bytes.clone(), &shared.limits.message) {
-        Ok(message) => {
-            shared.counters.received.add(1);
-            shared.emit(Event::Message { flow, message }).await;
-            true
+        delivery.hand_over().await;
+        if garbage {
+            return ControlFlow::Break(End::Garbage);
         }
-        Err(error) => {
-            shared.counters.malformed.add(1);
-            if let Some(reply) = error.reply(&bytes) {
-                shared.send(flow, reply);
-            }
-            shared
-                .emit(Event::Malformed {
-                    flow,
-                    reason: error.to_string(),
-                })
-                .await;
-            false
-        }
+        ControlFlow::Continue(had_message)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Real sockets for the protocol cores: UDP in batches, TCP and TLS with framing, limits and idle timeouts.
 //!
-//! [`Net::bind`] opens the listeners and gives a cheap handle for sending plus one bounded stream of [`Event`]s, whole
-//! and parsed messages with the [`sip::endpoint::Flow`] they came over. What a message means is nobody's business here: this crate
+//! [`Net::bind`] opens the listeners and gives a cheap handle for sending plus one bounded stream of [`Event`]s (or one
+//! for each shard, [`Net::bind_sharded`]), whole and parsed messages with the [`sip::endpoint::Flow`] they came over. What a message means is nobody's business here: this crate
 //! answers only what cannot be parsed at all, and keep-alives. [`http`] is a small JSON client for the APIs on loopback.
 
 mod batch;
@@ -9,10 +9,15 @@ mod bind;
 mod config;
 mod connect;
 mod connection;
+mod delivery;
 mod events;
+mod framing;
 pub mod http;
 mod listen;
+mod local;
 mod net;
+mod resolve;
+mod shards;
 mod shared;
 mod stats;
 mod table;
@@ -22,6 +27,9 @@ mod udp;
 pub use bind::BindError;
 pub use config::{Config, Limits};
 pub use events::{Event, Events};
+pub use local::LocalIps;
 pub use net::{Addresses, Net};
+pub use resolve::resolve;
+pub use shards::Steer;
 pub use stats::Stats;
 pub use tls::{TlsError, TlsSource, client_config};

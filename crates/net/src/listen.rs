@@ -7,10 +7,11 @@ use sip::endpoint::{Flow, Transport};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::TlsSource;
 use crate::connection;
+use crate::framing::sip::Sip;
 use crate::shared::Shared;
 use crate::table::Link;
-use crate::{Event, TlsSource};
 
 /// Pause after `accept` failed, which it does when file descriptors run out: retrying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -66,19 +67,20 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, tls: Option<&TlsSource>) {
     shared.clone().tasks.spawn(async move {
         serve(&shared, link, stream, acceptor).await;
         shared.table().remove(flow);
-        shared.emit(Event::Closed { flow }).await;
+        shared.closed(flow).await;
     });
 }
 
 async fn serve(shared: &Arc<Shared>, link: Link, stream: TcpStream, acceptor: Option<TlsAcceptor>) {
+    let framing = Sip::accepted(link.flow, shared.limits.message);
     let Some(acceptor) = acceptor else {
-        return connection::run(shared, link, stream, true).await;
+        return connection::run(shared, link, stream, framing, true).await;
     };
     match shared
         .within(shared.limits.tls_handshake, acceptor.accept(stream))
         .await
     {
-        Some(Ok(stream)) => connection::run(shared, link, stream, true).await,
+        Some(Ok(stream)) => connection::run(shared, link, stream, framing, true).await,
         Some(Err(error)) => tracing::debug!(flow = ?link.flow, %error, "TLS handshake failed"),
         None => tracing::debug!(flow = ?link.flow, "TLS handshake took too long"),
     }

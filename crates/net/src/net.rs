@@ -1,12 +1,14 @@
 //! The handle to all sockets.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use sip::endpoint::{Flow, Transmit, Transport};
-use tokio::sync::mpsc;
+use tokio::net::TcpListener;
 
+use crate::local::{Routes, unspecified};
+use crate::shards::{Shards, Steer};
 use crate::shared::Shared;
 use crate::udp::Udp;
 use crate::{BindError, Config, Events, Stats, bind, connect, listen};
@@ -17,6 +19,9 @@ use crate::{BindError, Config, Events, Stats, bind, connect, listen};
 pub struct Net {
     shared: Arc<Shared>,
     addresses: Arc<Addresses>,
+    routes: Arc<Routes>,
+    /// Whose UDP sockets datagrams leave from.
+    shard: usize,
 }
 
 /// The bound addresses, in the order of the configuration, with the ports that the system chose where it asked for 0.
@@ -31,12 +36,30 @@ pub struct Addresses {
 }
 
 impl Net {
-    /// Opens every address of `config`, or none.
+    /// Opens every address of `config`, or none, for one shard.
+    ///
+    /// # Errors
+    /// An address cannot be listened on.
+    pub async fn bind(config: Config) -> Result<(Self, Events), BindError> {
+        let (net, mut events) = Self::bind_sharded(config, 1, Arc::new(|_, _| 0)).await?;
+        Ok((net, events.remove(0)))
+    }
+
+    /// Opens every address of `config`, or none, for so many shards (at least one): `steer` says whose each message
+    /// is, and each shard has its own events and its own socket for every UDP address. The handle is that of the first
+    /// one; [`Net::for_shard`] makes those of the others.
+    ///
+    /// # Errors
+    /// An address cannot be listened on.
     #[expect(
         clippy::unused_async,
         reason = "needs a runtime, and says so; binding may yet resolve names"
     )]
-    pub async fn bind(config: Config) -> Result<(Self, Events), BindError> {
+    pub async fn bind_sharded(
+        config: Config,
+        shards: usize,
+        steer: Steer,
+    ) -> Result<(Self, Vec<Events>), BindError> {
         let Config {
             udp,
             tcp,
@@ -45,60 +68,50 @@ impl Net {
             client_tls,
             limits,
         } = config;
-        let udp = udp
-            .into_iter()
-            .map(bind_udp)
-            .collect::<Result<Vec<_>, _>>()?;
-        let tcp = tcp
-            .into_iter()
-            .map(|address| bind::tcp(Transport::Tcp, address))
-            .collect::<Result<Vec<_>, _>>()?;
         if let (Some(&address), None) = (tls.first(), &server_tls) {
             return Err(BindError::NoCertificate { address });
         }
-        let tls = tls
-            .into_iter()
-            .map(|address| bind::tcp(Transport::Tls, address))
-            .collect::<Result<Vec<_>, _>>()?;
+        let (shards, receivers) = Shards::new(shards, limits.events, steer);
+        let udp = bind_udp(&udp, receivers.len())?;
+        let tcp = bind_tcp(Transport::Tcp, &tcp)?;
+        let tls = bind_tcp(Transport::Tls, &tls)?;
         let addresses = Addresses {
-            udp: udp.iter().map(|udp| udp.local).collect(),
-            tcp: tcp
-                .iter()
-                .filter_map(|listener| listener.local_addr().ok())
-                .collect(),
-            tls: tls
-                .iter()
-                .filter_map(|listener| listener.local_addr().ok())
-                .collect(),
+            udp: udp[0].iter().map(|udp| udp.local).collect(),
+            tcp: tcp.iter().map(|(local, _)| *local).collect(),
+            tls: tls.iter().map(|(local, _)| *local).collect(),
         };
+        let shared = Arc::new(Shared::new(limits, client_tls, udp, shards));
+        spawn_udp(&shared);
+        let listeners = tcp.into_iter().map(|(_, listener)| (listener, None));
+        let secure = tls
+            .into_iter()
+            .map(|(_, listener)| (listener, server_tls.clone()));
+        for (listener, tls) in listeners.chain(secure) {
+            shared
+                .tasks
+                .spawn(listen::run(shared.clone(), listener, tls));
+        }
+        let events = receivers
+            .into_iter()
+            .enumerate()
+            .map(|(shard, receiver)| Events::new(receiver, shard, shared.clone()))
+            .collect();
+        let net = Self {
+            shared,
+            addresses: Arc::new(addresses),
+            routes: Arc::default(),
+            shard: 0,
+        };
+        Ok((net, events))
+    }
 
-        let (sender, receiver) = mpsc::channel(limits.events.max(1));
-        let shared = Arc::new(Shared::new(limits, client_tls, udp, sender));
-        for index in 0..shared.udp.len() {
-            let shared = shared.clone();
-            shared
-                .clone()
-                .tasks
-                .spawn(async move { shared.udp[index].run(&shared).await });
+    /// The handle of a shard: its datagrams leave from its own sockets, in its own batches.
+    #[must_use]
+    pub fn for_shard(&self, shard: usize) -> Self {
+        Self {
+            shard: shard % self.shared.udp.len(),
+            ..self.clone()
         }
-        for listener in tcp {
-            shared
-                .tasks
-                .spawn(listen::run(shared.clone(), listener, None));
-        }
-        for listener in tls {
-            shared
-                .tasks
-                .spawn(listen::run(shared.clone(), listener, server_tls.clone()));
-        }
-        let events = Events::new(receiver, shared.clone());
-        Ok((
-            Self {
-                shared,
-                addresses: Arc::new(addresses),
-            },
-            events,
-        ))
     }
 
     /// Where we listen.
@@ -109,14 +122,22 @@ impl Net {
     /// Sends over a flow and never blocks. A datagram waits for [`Net::flush`]; a connection's bytes are queued for it.
     /// A connection whose queue is full is closed, and a flow that is gone says [`crate::Event::Closed`].
     pub fn send(&self, transmit: Transmit) {
-        self.shared.send(transmit.flow, transmit.bytes);
+        self.shared.send(self.shard, transmit.flow, transmit.bytes);
     }
 
     /// Sends the datagrams queued in this turn. [`Events::recv`] does so too, before it waits.
     pub fn flush(&self) {
-        for udp in &self.shared.udp {
-            udp.flush(&self.shared);
-        }
+        self.shared.flush(self.shard);
+    }
+
+    /// Is this an address of this machine? It is answered from a list that is read now and then.
+    pub fn is_local_ip(&self, ip: std::net::IpAddr) -> bool {
+        self.shared.local_ips.contains(ip)
+    }
+
+    /// The list behind [`Net::is_local_ip`], to be kept.
+    pub fn local_ips(&self) -> crate::LocalIps {
+        self.shared.local_ips.clone()
     }
 
     /// A flow to `remote`. Over TCP and TLS it is the outgoing connection that there is, or a new one: it opens in the
@@ -151,27 +172,17 @@ impl Net {
             .udp
             .iter()
             .filter(|local| local.is_ipv4() == remote.is_ipv4());
-        let any = if remote.is_ipv4() {
-            SocketAddr::from(([0; 4], 0))
-        } else {
-            SocketAddr::from(([0; 16], 0))
-        };
         let mut candidates: Vec<_> = family.copied().collect();
-        if candidates.len() > 1 {
-            let route = || {
-                let probe = UdpSocket::bind(any)?;
-                probe.connect(remote)?;
-                probe.local_addr()
-            };
-            if let Ok(route) = route() {
-                candidates.sort_by_key(|local| match local.ip() {
-                    ip if ip == route.ip() => 0,
-                    ip if ip.is_unspecified() => 1,
-                    _ => 2,
-                });
-            }
+        if candidates.len() > 1
+            && let Some(route) = self.routes.source(remote)
+        {
+            candidates.sort_by_key(|local| match local.ip() {
+                ip if ip == route => 0,
+                ip if ip.is_unspecified() => 1,
+                _ => 2,
+            });
         }
-        candidates.first().copied().unwrap_or(any)
+        candidates.first().copied().unwrap_or(unspecified(remote))
     }
 
     /// Closes a connection after what is queued for it. [`crate::Event::Closed`] follows. Nothing to do for UDP.
@@ -187,7 +198,9 @@ impl Net {
 
     /// Sends what is queued, closes every socket, and returns when no task is left.
     pub async fn shutdown(&self) {
-        self.flush();
+        for shard in 0..self.shared.udp.len() {
+            self.shared.flush(shard);
+        }
         self.shared.stop.cancel();
         self.shared.table().shut();
         self.shared.tasks.close();
@@ -195,25 +208,63 @@ impl Net {
     }
 }
 
-fn bind_udp(address: SocketAddr) -> Result<Udp, BindError> {
-    let socket = bind::udp(address)?;
-    Udp::new(socket).map_err(|source| BindError::Other {
-        transport: Transport::Udp,
-        address,
-        source,
-    })
+/// The sockets of each shard, in the order of the addresses. Every shard's sockets have the same addresses.
+fn bind_udp(addresses: &[SocketAddr], shards: usize) -> Result<Vec<Vec<Udp>>, BindError> {
+    let mut sockets: Vec<Vec<Udp>> = (0..shards).map(|_| Vec::new()).collect();
+    for &address in addresses {
+        for (socket, shard) in bind::udp(address, shards)?.into_iter().zip(&mut sockets) {
+            let udp = Udp::new(socket).map_err(|source| BindError::Other {
+                transport: Transport::Udp,
+                address,
+                source,
+            })?;
+            shard.push(udp);
+        }
+    }
+    Ok(sockets)
+}
+
+fn bind_tcp(
+    transport: Transport,
+    addresses: &[SocketAddr],
+) -> Result<Vec<(SocketAddr, TcpListener)>, BindError> {
+    let open = |&address: &SocketAddr| {
+        let listener = bind::tcp(transport, address)?;
+        Ok((listener.local_addr().unwrap_or(address), listener))
+    };
+    addresses.iter().map(open).collect()
+}
+
+fn spawn_udp(shared: &Arc<Shared>) {
+    for shard in 0..shared.udp.len() {
+        for place in 0..shared.udp[shard].len() {
+            let shared = shared.clone();
+            shared
+                .clone()
+                .tasks
+                .spawn(async move { shared.udp[shard][place].run(&shared).await });
+        }
+    }
 }
 
 impl Shared {
-    pub(crate) fn send(&self, flow: Flow, bytes: Bytes) {
+    /// Sends over a flow; a datagram from a socket of this shard.
+    pub(crate) fn send(&self, shard: usize, flow: Flow, bytes: Bytes) {
         let sent = if flow.transport.is_reliable() {
             self.table().send(flow, bytes, &self.limits)
         } else {
-            let udp = self.udp.iter().find(|udp| udp.local == flow.local);
+            let udp = self.udp[shard].iter().find(|udp| udp.local == flow.local);
             udp.map(|udp| udp.send(self, flow.remote, bytes)).is_some()
         };
         if !sent {
             self.emit_failed(flow);
+        }
+    }
+
+    /// Sends the datagrams that a shard has queued.
+    pub(crate) fn flush(&self, shard: usize) {
+        for udp in &self.udp[shard] {
+            udp.flush(self);
         }
     }
 }

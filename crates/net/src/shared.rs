@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sip::endpoint::Flow;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::local::LocalIps;
+use crate::shards::{Gone, Shards};
 use crate::stats::Counters;
 use crate::table::Table;
 use crate::udp::Udp;
@@ -18,13 +19,15 @@ use crate::{Event, Limits};
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) client_tls: Option<Arc<rustls::ClientConfig>>,
-    pub(crate) udp: Vec<Udp>,
+    /// Each shard has a socket of its own for every UDP address.
+    pub(crate) udp: Vec<Vec<Udp>>,
+    pub(crate) local_ips: LocalIps,
     pub(crate) counters: Counters,
     /// Every task of this `Net`, so that shutting down can wait for the last one.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
     table: Mutex<Table>,
-    events: mpsc::Sender<Event>,
+    shards: Shards,
     next_connection: AtomicU64,
 }
 
@@ -32,18 +35,19 @@ impl Shared {
     pub(crate) fn new(
         limits: Limits,
         client_tls: Option<Arc<rustls::ClientConfig>>,
-        udp: Vec<Udp>,
-        events: mpsc::Sender<Event>,
+        udp: Vec<Vec<Udp>>,
+        shards: Shards,
     ) -> Self {
         Self {
             limits,
             client_tls,
             udp,
+            local_ips: LocalIps::default(),
             counters: Counters::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             table: Mutex::default(),
-            events,
+            shards,
             next_connection: AtomicU64::new(first_connection_id()),
         }
     }
@@ -57,19 +61,29 @@ impl Shared {
         self.next_connection.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Hands an event to the role, waiting for room. Once we are stopping, nobody is owed events any more.
-    pub(crate) async fn emit(&self, event: Event) {
+    /// Hands what one read brought to the shards, waiting for room. Once we are stopping, nobody is owed events any
+    /// more.
+    pub(crate) async fn hand_over(&self, events: Vec<Event>) {
+        self.unless_stopped(self.shards.hand_over(events)).await;
+    }
+
+    /// Says that a flow is gone, waiting for room.
+    pub(crate) async fn closed(&self, flow: Flow) {
+        self.unless_stopped(self.shards.closed(flow)).await;
+    }
+
+    /// Says that a send over `flow` failed, without waiting.
+    pub(crate) fn emit_failed(&self, flow: Flow) {
+        self.counters.dropped.add(1);
+        self.shards.try_closed(flow);
+    }
+
+    async fn unless_stopped(&self, handed: impl Future<Output = Result<(), Gone>>) {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => {}
-            sent = self.events.send(event) => if sent.is_err() { self.stop.cancel() },
+            handed = handed => if handed.is_err() { self.stop.cancel() },
         }
-    }
-
-    /// Says that a send over `flow` failed, without waiting: a role too busy to take it finds out by its own timers.
-    pub(crate) fn emit_failed(&self, flow: Flow) {
-        self.counters.dropped.add(1);
-        let _ = self.events.try_send(Event::Closed { flow });
     }
 
     /// The result of `future`, or `None` if it took longer than `limit` or we are stopping.

@@ -4,16 +4,17 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
+use ::sip::endpoint::{Flow, Transport};
 use bytes::Bytes;
-use sip::endpoint::{Flow, Transport};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
 use crate::batch::{self, BATCH, Buffers, Datagram};
-use crate::connection::deliver;
+use crate::delivery::Delivery;
+use crate::framing::sip;
 use crate::shared::Shared;
 
 pub(crate) struct Udp {
@@ -100,8 +101,9 @@ impl Udp {
         }
     }
 
-    /// Reads until we stop. A full event queue pauses reading: then the kernel drops, as it must.
-    pub(crate) async fn run(&self, shared: &Arc<Shared>) {
+    /// Reads until we stop. A full event queue pauses reading (also of what is for other shards than the one that is
+    /// full): then the kernel drops, as it must.
+    pub(crate) async fn run(&self, shared: &Shared) {
         let mut buffers = Buffers::new();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -115,11 +117,22 @@ impl Udp {
                 tracing::debug!(local = %self.local, %error, "reading datagrams failed");
                 tokio::task::yield_now().await;
             }
-            for (from, bytes) in batch.drain(..) {
-                if !is_keep_alive(&bytes) {
-                    deliver(shared, self.flow(from), bytes).await;
+            let mut delivery = Delivery::new(shared);
+            let mut replied = false;
+            for (from, octets) in batch.drain(..) {
+                if !is_keep_alive(&octets) {
+                    let framed = sip::message(self.flow(from), &octets, &shared.limits.message);
+                    delivery.take(framed, |reply| {
+                        self.send(shared, from, reply);
+                        replied = true;
+                    });
                 }
             }
+            if replied {
+                // The shard whose socket this is may have nothing to do that would flush it.
+                self.flush(shared);
+            }
+            delivery.hand_over().await;
         }
         self.flush(shared);
     }

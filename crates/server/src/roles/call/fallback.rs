@@ -92,8 +92,8 @@ impl CallRole {
     ) {
         let inbox = self.inbox.clone();
         tokio::spawn(async move {
-            let found = tokio::net::lookup_host((host.as_str(), port)).await;
-            let address = found.ok().and_then(|mut found| found.next());
+            let found = net::resolve(&host, port).await;
+            let address = found.ok().and_then(|found| found.first().copied());
             let word = Inbox::Resolved {
                 context,
                 uri,

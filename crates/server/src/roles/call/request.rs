@@ -25,8 +25,8 @@ impl CallRole {
                 txn: None,
                 ..
             } => self.ack(&request, route.as_deref()),
-            // We answer no INVITE ourselves, so there is no 2xx of ours.
-            Event::Ack { .. } | Event::AckMissing { .. } => {}
+            // We answer no INVITE ourselves, so there is no 2xx of ours; and a caller who is gone is not called back.
+            Event::Ack { .. } | Event::AckMissing { .. } | Event::ResponseStranded { .. } => {}
             Event::Cancelled { context, .. } => {
                 if let Some(context) = context {
                     self.caller_cancelled(context);
@@ -48,8 +48,6 @@ impl CallRole {
             Event::BranchStranded { branch, .. } => {
                 self.endpoint.cancel_branch(self.now.instant, branch, None);
             }
-            // A caller who is gone is not called back.
-            Event::ResponseStranded { .. } => {}
             Event::ContextAnswered { context, branch } => self.context_answered(context, branch),
             Event::ContextDone { context, status } => self.context_done(context, status),
             Event::Response { txn, response } => {

@@ -41,6 +41,7 @@ pub struct Settings {
     bound: net::Addresses,
     /// The same, whatever the transport.
     ours: Arc<HashSet<SocketAddr>>,
+    local: net::LocalIps,
 }
 
 impl Settings {
@@ -98,6 +99,7 @@ impl Settings {
             held_calls: config.limits.held_calls,
             pushes_in_flight: config.limits.pushes_in_flight,
             bound: bound.clone(),
+            local: net::LocalIps::default(),
             ours: Arc::new(
                 [&bound.udp, &bound.tcp, &bound.tls]
                     .into_iter()
@@ -133,8 +135,8 @@ impl Settings {
             }
             wildcard |= ours.ip().is_unspecified();
         }
-        // Whoever listens everywhere is reached at every address of this host: one that a socket can be bound to.
-        wildcard && std::net::UdpSocket::bind((ip, 0)).is_ok()
+        // Whoever listens everywhere is reached at every address of this host.
+        wildcard && self.local.contains(ip)
     }
 
     /// The domain of a host of ours.
