@@ -5,43 +5,53 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::Flow;
-use crate::{Edit, HeaderName, Message, Via};
+use crate::{HeaderName, Message, Via};
 
 /// The request with `received`, and `rport` if it was asked for, in its top Via (the very same if neither is needed),
 /// and where its responses go: back over the connection; with datagrams to the source address, and to its port if
 /// `rport` was asked for, else to that of sent-by.
-pub(super) fn located(request: &Message, flow: Flow) -> (Message, Flow) {
-    let Ok(via) = request.top_via() else {
-        return (request.clone(), flow);
-    };
-    let asked = via.rport().is_some();
+pub(super) fn located(request: &Message, via: &Via<'_>, flow: Flow) -> (Message, Flow) {
+    let (mut asked, mut received) = (false, false);
+    for param in via.params.iter() {
+        asked |= param.name.eq_ignore_ascii_case("rport");
+        received |= param.name.eq_ignore_ascii_case("received");
+    }
     let mut back = flow;
     if !flow.transport.is_reliable() && !asked {
         back.remote.set_port(via.port.unwrap_or(5060));
     }
     let source = flow.remote.ip().to_canonical();
-    if !asked && via.received().is_none() && address(via.host) == Some(source) {
+    if !asked && !received && address(via.host) == Some(source) {
         return (request.clone(), back);
     }
-    let via = stamp(&via, source, flow.remote.port());
-    let edit = Edit::new(request).replace_first_value(HeaderName::Via, via);
-    (edit.finish(), back)
+    let via = stamp(via, source, flow.remote.port());
+    (request.with_first_value(HeaderName::Via, &via), back)
 }
 
 fn stamp(via: &Via<'_>, source: IpAddr, port: u16) -> String {
-    let mut text = format!("SIP/2.0/{} {}", via.transport, via.host);
+    /// `SIP/2.0/`, `;rport=65535`, `;received=` and the longest address.
+    const ADDED: usize = 80;
+    let raw = via.params.raw().len();
+    let mut text = String::with_capacity(via.transport.len() + via.host.len() + raw + ADDED);
+    for part in ["SIP/2.0/", via.transport, " ", via.host] {
+        text.push_str(part);
+    }
     // Writing to a String cannot fail.
     if let Some(port) = via.port {
         let _ = write!(text, ":{port}");
     }
     for param in via.params.iter() {
-        let name = param.name;
-        let _ = match param.value {
-            _ if name.eq_ignore_ascii_case("received") => Ok(()),
-            _ if name.eq_ignore_ascii_case("rport") => write!(text, ";rport={port}"),
-            Some(value) => write!(text, ";{name}={value}"),
-            None => write!(text, ";{name}"),
-        };
+        if param.name.eq_ignore_ascii_case("received") {
+            continue;
+        }
+        text.push(';');
+        text.push_str(param.name);
+        if param.name.eq_ignore_ascii_case("rport") {
+            let _ = write!(text, "={port}");
+        } else if let Some(value) = param.value {
+            text.push('=');
+            text.push_str(value);
+        }
     }
     let _ = write!(text, ";received={source}");
     text
@@ -120,7 +130,8 @@ mod tests {
                 remote: source.parse().unwrap(),
                 id: 0,
             };
-            let (located, back) = located(&request, flow);
+            let top = request.top_via().unwrap();
+            let (located, back) = located(&request, &top, flow);
             let expected = format!("SIP/2.0/UDP {after}, SIP/2.0/UDP far");
             assert_eq!(located.header_text(HeaderName::Via), Some(&expected[..]));
             assert_eq!(
@@ -131,7 +142,7 @@ mod tests {
                 transport: Transport::Tcp,
                 ..flow
             };
-            assert_eq!(super::located(&request, stream).1, stream);
+            assert_eq!(super::located(&request, &top, stream).1, stream);
         }
     }
 }

@@ -10,25 +10,38 @@ use super::types::{ContextId, Event, ServerTxn};
 use crate::proxy::routes::{self, Arrived};
 use crate::transaction::server::{Acked, Cancelled, Server};
 use crate::transaction::{Key, matching};
-use crate::{HeaderName, Message, Method, ResponseBuilder, Uri, reason_phrase};
+use crate::{HeaderName, Message, Method, ResponseBuilder, Via, reason_phrase};
 
 /// Schemes of a Request-URI that somebody here may understand; another one is answered 416 (RFC 3261 §8.2.2.1).
 const SCHEMES: [&str; 3] = ["sip", "sips", "tel"];
 
+/// A request as it arrived, its top Via read.
+#[derive(Clone, Copy)]
+struct Incoming<'m> {
+    flow: Flow,
+    request: &'m Message,
+    via: Via<'m>,
+}
+
 impl Endpoint {
     pub(super) fn receive_request(&mut self, now: Instant, flow: Flow, request: &Message) {
-        match request.method() {
-            Some(Method::Ack) => self.receive_ack(now, flow, request),
-            Some(Method::Cancel) => self.receive_cancel(now, flow, request),
-            Some(method) => match matching::transaction(self.secret, request, method) {
-                Some(index) => match self.index.get(&index).copied() {
-                    Some(key) => self.receive_again(flow, key),
-                    None if self.answered.repeat(index, &mut self.wire) => {}
-                    None => self.receive_new(now, flow, request, index),
-                },
-                None => self.turn_away(flow, request, 400, "Bad Request"),
-            },
-            None => {}
+        // Without a Via there is nobody to answer.
+        let (Some(method), Ok(via)) = (request.method(), request.top_via()) else {
+            return;
+        };
+        let arrived = Incoming { flow, request, via };
+        match method {
+            Method::Ack => return self.receive_ack(now, arrived),
+            Method::Cancel => return self.receive_cancel(now, arrived),
+            _ => {}
+        }
+        let Some(index) = self.index_of(arrived, method) else {
+            return self.turn_away(arrived, 400, "Bad Request");
+        };
+        match self.index.get(&index).copied() {
+            Some(key) => self.receive_again(flow, key),
+            None if self.answered.repeat(index, &mut self.wire) => {}
+            None => self.receive_new(now, arrived, index),
         }
     }
 
@@ -40,22 +53,22 @@ impl Endpoint {
         self.reap_server(key);
     }
 
-    fn receive_new(&mut self, now: Instant, flow: Flow, request: &Message, index: u64) {
+    fn receive_new(&mut self, now: Instant, arrived: Incoming<'_>, index: u64) {
+        let Incoming { flow, request, via } = arrived;
         if let Err(error) = request.validate() {
-            return self.turn_away(flow, request, error.status, error.reason);
+            return self.turn_away(arrived, error.status, error.reason);
         }
-        let known = Uri::parse(request.request_uri()).is_some_and(|uri| {
-            SCHEMES
-                .iter()
-                .any(|scheme| uri.scheme.eq_ignore_ascii_case(scheme))
-        });
+        let (scheme, _) = request.request_uri().split_once(':').unwrap_or_default();
+        let known = SCHEMES
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known));
         if !known {
-            return self.turn_away(flow, request, 416, reason_phrase(416));
+            return self.turn_away(arrived, 416, reason_phrase(416));
         }
         let Some(key) = self.servers.vacant() else {
-            return self.turn_away(flow, request, 503, reason_phrase(503));
+            return self.turn_away(arrived, 503, reason_phrase(503));
         };
-        let (request, back) = arrival::located(request, flow);
+        let (request, back) = arrival::located(request, &via, flow);
         let Arrived { request, mark } = routes::preprocessed(&self.config.is_ours, request);
         let server = Server::start(now, &mut self.wire, key, back, request.clone(), index);
         self.add_server(server);
@@ -67,8 +80,11 @@ impl Endpoint {
         });
     }
 
-    fn receive_ack(&mut self, now: Instant, flow: Flow, ack: &Message) {
-        if let Some(key) = self.matching_invite(ack) {
+    fn receive_ack(&mut self, now: Instant, arrived: Incoming<'_>) {
+        let Incoming {
+            flow, request: ack, ..
+        } = arrived;
+        if let Some(key) = self.matching_invite(arrived) {
             let acked = self
                 .servers
                 .get_mut(key)
@@ -100,17 +116,22 @@ impl Endpoint {
         });
     }
 
-    fn receive_cancel(&mut self, now: Instant, flow: Flow, cancel: &Message) {
+    fn receive_cancel(&mut self, now: Instant, arrived: Incoming<'_>) {
+        let Incoming {
+            flow,
+            request: cancel,
+            ..
+        } = arrived;
         if let Err(error) = cancel.validate() {
-            return self.turn_away(flow, cancel, error.status, error.reason);
+            return self.turn_away(arrived, error.status, error.reason);
         }
-        let Some(key) = self.matching_invite(cancel) else {
+        let Some(key) = self.matching_invite(arrived) else {
             // RFC 3261 §9.2. (A proxy that keeps no state would forward it, §16.10; we always keep state.)
-            return self.turn_away(flow, cancel, 481, reason_phrase(481));
+            return self.turn_away(arrived, 481, reason_phrase(481));
         };
         self.come_back(key, flow);
         let tag = self.local_tag(ServerTxn(key));
-        self.reply(flow, cancel, 200, reason_phrase(200), &tag);
+        self.reply(arrived, 200, reason_phrase(200), &tag);
         let Some(server) = self.servers.get_mut(key) else {
             return;
         };
@@ -132,22 +153,24 @@ impl Endpoint {
         }
     }
 
-    fn matching_invite(&self, request: &Message) -> Option<Key> {
-        let index = matching::transaction(self.secret, request, Method::Invite)?;
+    fn index_of(&self, arrived: Incoming<'_>, method: Method<'_>) -> Option<u64> {
+        matching::transaction(self.secret, arrived.request, &arrived.via, method)
+    }
+
+    fn matching_invite(&self, arrived: Incoming<'_>) -> Option<Key> {
+        let index = self.index_of(arrived, Method::Invite)?;
         self.index.get(&index).copied()
     }
 
     /// Answers without keeping state.
-    fn turn_away(&mut self, flow: Flow, request: &Message, status: u16, reason: &str) {
-        let tag = self.stateless_tag(request);
-        self.reply(flow, request, status, reason, &tag);
+    fn turn_away(&mut self, arrived: Incoming<'_>, status: u16, reason: &str) {
+        let tag = self.stateless_tag(arrived.request);
+        self.reply(arrived, status, reason, &tag);
     }
 
-    fn reply(&mut self, flow: Flow, request: &Message, status: u16, reason: &str, tag: &str) {
-        if request.top_via().is_err() {
-            return;
-        }
-        let (request, back) = arrival::located(request, flow);
+    fn reply(&mut self, arrived: Incoming<'_>, status: u16, reason: &str, tag: &str) {
+        let Incoming { flow, request, via } = arrived;
+        let (request, back) = arrival::located(request, &via, flow);
         let mut response = ResponseBuilder::to(&request, status, reason).to_tag(tag);
         if status == 503 {
             response = response.header(

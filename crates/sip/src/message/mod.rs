@@ -16,6 +16,7 @@ mod params;
 mod parse;
 mod reply;
 mod scan;
+mod splice;
 mod status;
 mod typed;
 pub(crate) mod uri;

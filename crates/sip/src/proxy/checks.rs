@@ -34,22 +34,25 @@ pub(super) enum Objection {
     Unsupported(String),
 }
 
-/// Looks for a reason not to forward the request, whose loop mark is `mark`.
+/// Looks for a reason not to forward the request.
 pub(super) fn objection(
     secret: Secret,
     known_options: &[String],
     request: &Message,
-    mark: u32,
 ) -> Option<Objection> {
     if matches!(request.max_forwards(), Ok(Some(0))) {
         return Some(Objection::TooManyHops);
     }
-    let looped = request.vias().flatten().any(|via| {
-        let branch = via.branch().and_then(|branch| Branch::read(branch, secret));
-        branch.is_some_and(|branch| branch.loop_mark == mark)
-    });
-    if looped {
-        return Some(Objection::Loop);
+    let mut ours = request
+        .vias()
+        .flatten()
+        .filter_map(|via| Branch::read(via.branch()?, secret))
+        .peekable();
+    if ours.peek().is_some() {
+        let mark = loop_mark(secret, request);
+        if ours.any(|branch| branch.loop_mark == mark) {
+            return Some(Objection::Loop);
+        }
     }
     let unsupported: Vec<_> = request
         .values(HeaderName::ProxyRequire)

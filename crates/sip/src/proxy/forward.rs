@@ -72,8 +72,8 @@ pub(super) fn request(request: &Message, target: &Target, via: &str, breadth: u3
     for value in target.route.iter().rev() {
         edit = edit.prepend(HeaderName::Route, value);
     }
-    if request.method() != Some(Method::Register) {
-        edit = privacy::without_push_params(edit, request);
+    if privacy::has_push_params(request) && request.method() != Some(Method::Register) {
+        edit = privacy::without_push_params(edit);
     }
     for change in &target.headers {
         edit = match change {

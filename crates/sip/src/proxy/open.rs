@@ -102,9 +102,8 @@ impl Endpoint {
         let Some(request) = pending.and_then(|server| server.request.clone()) else {
             return Err(Refused { status: 481 });
         };
-        let loop_mark = checks::loop_mark(self.secret, &request);
         let options = &self.config.proxy_options;
-        match checks::objection(self.secret, options, &request, loop_mark) {
+        match checks::objection(self.secret, options, &request) {
             Some(objection) => Err(self.object(now, txn, objection)),
             None => Ok(request),
         }

@@ -4,14 +4,15 @@
 use crate::push::is_push_param;
 use crate::{Edit, HeaderName, Message};
 
-/// The edit with no push parameters in Contact (of URI or header field); the very same if there are none.
-pub(super) fn without_push_params<'m>(edit: Edit<'m>, message: &'m Message) -> Edit<'m> {
-    let concerned = message
+/// Does Contact (of URI or header field) look as if it had push parameters? They may stand in quotes still.
+pub(super) fn has_push_params(message: &Message) -> bool {
+    message
         .headers(HeaderName::Contact)
-        .any(|value| stripped(value).is_some());
-    if !concerned {
-        return edit;
-    }
+        .any(|value| memchr::memchr_iter(b';', value).any(|at| begins_push_param(&value[at + 1..])))
+}
+
+/// The edit with no push parameters in Contact.
+pub(super) fn without_push_params(edit: Edit<'_>) -> Edit<'_> {
     edit.map_values(HeaderName::Contact, |value| stripped(value).map(Into::into))
 }
 

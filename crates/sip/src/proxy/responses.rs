@@ -295,12 +295,10 @@ impl Endpoint {
 
 /// The response without our Via, and without what is nobody's business.
 fn upstream(response: &Message) -> Message {
-    let mut edit = Edit::new(response).remove_first_value(HeaderName::Via);
-    if response
-        .cseq()
-        .is_ok_and(|cseq| cseq.method != Method::Register)
-    {
-        edit = privacy::without_push_params(edit, response);
+    let upstream = response.without_first_value(HeaderName::Via);
+    let for_register = |cseq: crate::CSeq<'_>| cseq.method == Method::Register;
+    if privacy::has_push_params(response) && !response.cseq().is_ok_and(for_register) {
+        return privacy::without_push_params(Edit::new(&upstream)).finish();
     }
-    edit.finish()
+    upstream
 }

@@ -22,24 +22,18 @@ pub(crate) fn preprocessed(is_ours: &IsOurs, request: Message) -> Arrived {
         };
     }
     let Arrived { request, mark } = past_strict_router(is_ours, request);
-    let ours = |route: &Result<NameAddr<'_>, _>| {
-        route
-            .as_ref()
-            .is_ok_and(|route| names_us(is_ours, &route.uri))
-    };
-    let count = request.routes().take_while(ours).count();
-    if count == 0 {
-        return Arrived { request, mark };
+    let (mut mark, mut request) = (mark, request);
+    loop {
+        let Some(Ok(top)) = request.routes().next() else {
+            break;
+        };
+        if !names_us(is_ours, &top.uri) {
+            break;
+        }
+        mark = mark.or_else(|| mark_of(&top.uri));
+        request = request.without_first_value(HeaderName::Route);
     }
-    let top = request.routes().next().and_then(Result::ok);
-    let mark = mark.or_else(|| mark_of(&top?.uri));
-    let edit = (0..count).fold(Edit::new(&request), |edit, _| {
-        edit.remove_first_value(HeaderName::Route)
-    });
-    Arrived {
-        request: edit.finish(),
-        mark,
-    }
+    Arrived { request, mark }
 }
 
 /// A strict router before us put our Record-Route value into the Request-URI, and the Request-URI at the end of the

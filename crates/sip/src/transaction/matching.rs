@@ -7,15 +7,19 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::branch::Secret;
 use super::slab::Key;
-use crate::{HeaderName, MAGIC_COOKIE, Message, Method};
+use crate::{HeaderName, MAGIC_COOKIE, Message, Method, Via};
 
 /// Server transactions by what their requests have in common.
 pub(crate) type Index = HashMap<u64, Key, BuildHasherDefault<AlreadyHashed>>;
 
 /// The transaction of a request with this method, or (for an ACK or CANCEL) of the request with that method that it
-/// belongs to. `None` if what it is told by cannot be read.
-pub(crate) fn transaction(secret: Secret, request: &Message, method: Method<'_>) -> Option<u64> {
-    let via = request.top_via().ok()?;
+/// belongs to; `via` is its top one. `None` if what it is told by cannot be read.
+pub(crate) fn transaction(
+    secret: Secret,
+    request: &Message,
+    via: &Via<'_>,
+    method: Method<'_>,
+) -> Option<u64> {
     match via
         .branch()
         .filter(|branch| branch.starts_with(MAGIC_COOKIE))
