@@ -176,14 +176,19 @@ impl Endpoint {
     /// Our Via for a request over this flow. Over UDP the response shall come to the port that we send from
     /// (RFC 3581 §3).
     pub(crate) fn via(&self, flow: Flow, branch: &str) -> String {
-        let rport = if flow.transport.is_reliable() {
-            ""
-        } else {
-            ";rport"
-        };
-        let transport = flow.transport.as_str();
-        let sent_by = self.config.sent_by(flow);
-        format!("SIP/2.0/{transport} {sent_by};branch={branch}{rport}")
+        /// `SIP/2.0/`, `;branch=`, `;rport`, and the longest address.
+        const ADDED: usize = 96;
+        let mut via = String::with_capacity(branch.len() + ADDED);
+        via.push_str("SIP/2.0/");
+        via.push_str(flow.transport.as_str());
+        via.push(' ');
+        self.config.write_sent_by(flow, &mut via);
+        via.push_str(";branch=");
+        via.push_str(branch);
+        if !flow.transport.is_reliable() {
+            via.push_str(";rport");
+        }
+        via
     }
 }
 

@@ -11,25 +11,31 @@ use crate::{HeaderName, Message, Via};
 /// and where its responses go: back over the connection; with datagrams to the source address, and to its port if
 /// `rport` was asked for, else to that of sent-by.
 pub(super) fn located(request: &Message, via: &Via<'_>, flow: Flow) -> (Message, Flow) {
-    let (mut asked, mut received) = (false, false);
-    for param in via.params.iter() {
-        asked |= param.name.eq_ignore_ascii_case("rport");
-        received |= param.name.eq_ignore_ascii_case("received");
-    }
+    let source = flow.remote.ip().to_canonical();
+    let stamped = stamped(via, source, flow.remote.port());
     let mut back = flow;
-    if !flow.transport.is_reliable() && !asked {
+    if !flow.transport.is_reliable() && !stamped.rport {
         back.remote.set_port(via.port.unwrap_or(5060));
     }
-    let source = flow.remote.ip().to_canonical();
-    if !asked && !received && address(via.host) == Some(source) {
+    if !stamped.rport && !stamped.received && address(via.host) == Some(source) {
         return (request.clone(), back);
     }
-    let via = stamp(via, source, flow.remote.port());
-    (request.with_first_value(HeaderName::Via, &via), back)
+    (
+        request.with_first_value(HeaderName::Via, &stamped.text),
+        back,
+    )
 }
 
-fn stamp(via: &Via<'_>, source: IpAddr, port: u16) -> String {
-    /// `SIP/2.0/`, `;rport=65535`, `;received=` and the longest address.
+struct Stamped {
+    text: String,
+    /// They were there before.
+    rport: bool,
+    received: bool,
+}
+
+/// The value with the address in `received`, and the port in `rport` if that was asked for.
+fn stamped(via: &Via<'_>, source: IpAddr, port: u16) -> Stamped {
+    /// `SIP/2.0/`, two ports, `;received=` and the longest address.
     const ADDED: usize = 80;
     let raw = via.params.raw().len();
     let mut text = String::with_capacity(via.transport.len() + via.host.len() + raw + ADDED);
@@ -40,13 +46,16 @@ fn stamp(via: &Via<'_>, source: IpAddr, port: u16) -> String {
     if let Some(port) = via.port {
         let _ = write!(text, ":{port}");
     }
+    let (mut rport, mut received) = (false, false);
     for param in via.params.iter() {
         if param.name.eq_ignore_ascii_case("received") {
+            received = true;
             continue;
         }
         text.push(';');
         text.push_str(param.name);
         if param.name.eq_ignore_ascii_case("rport") {
+            rport = true;
             let _ = write!(text, "={port}");
         } else if let Some(value) = param.value {
             text.push('=');
@@ -54,7 +63,11 @@ fn stamp(via: &Via<'_>, source: IpAddr, port: u16) -> String {
         }
     }
     let _ = write!(text, ";received={source}");
-    text
+    Stamped {
+        text,
+        rport,
+        received,
+    }
 }
 
 fn address(host: &str) -> Option<IpAddr> {

@@ -1,6 +1,7 @@
 //! How an [`Endpoint`](super::Endpoint) is set up, and the bounds of its tables.
 
-use std::{fmt, sync::Arc};
+use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use super::{Flow, Transport};
 use crate::transaction::Timers;
@@ -46,12 +47,16 @@ impl Config {
     }
 
     /// `host:port` for the Via of a request over this flow.
-    pub(crate) fn sent_by(&self, flow: Flow) -> String {
+    pub(crate) fn write_sent_by(&self, flow: Flow, text: &mut String) {
         let named = self
             .sent_by
             .iter()
             .find(|(transport, _)| *transport == flow.transport);
-        named.map_or_else(|| flow.local.to_string(), |(_, host)| host.clone())
+        match named {
+            Some((_, host)) => text.push_str(host),
+            // Writing to a String cannot fail.
+            None => drop(write!(text, "{}", flow.local)),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::Flow;
 use super::arrival;
 use super::types::{ContextId, Event, ServerTxn};
 use crate::proxy::routes::{self, Arrived};
+use crate::transaction::branch::TAG_DIGITS;
 use crate::transaction::server::{Acked, Cancelled, Server};
 use crate::transaction::{Key, matching};
 use crate::{HeaderName, Message, Method, ResponseBuilder, Via, reason_phrase};
@@ -98,11 +99,14 @@ impl Endpoint {
             return;
         }
         let to_tag = ack.to().ok().and_then(|to| to.tag()).unwrap_or_default();
-        if to_tag == self.stateless_tag(ack) {
+        if to_tag.len() == TAG_DIGITS && to_tag == self.stateless_tag(ack) {
             // For one of our own refusals, which kept no state.
             return;
         }
-        let key = matching::accepted(self.secret, ack, to_tag)
+        // A proxy accepts nothing itself.
+        let key = (!self.accepted.is_empty())
+            .then(|| matching::accepted(self.secret, ack, to_tag))
+            .flatten()
             .and_then(|index| self.accepted.get(&index).copied());
         if let Some(server) = key.and_then(|key| self.servers.get_mut(key)) {
             server.ack(now, &mut self.wire);

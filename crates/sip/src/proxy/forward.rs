@@ -103,6 +103,9 @@ pub(super) fn ack(ack: &Message, via: &str, reliable: bool) -> Message {
     if reliable && !ack.has(HeaderName::ContentLength) {
         edit = edit.set(HeaderName::ContentLength, ack.body().len().to_string());
     }
+    if !ack.has(HeaderName::Route) {
+        return edit.prepend(HeaderName::Via, via).finish();
+    }
     let routed = routes::postprocessed(edit.finish());
     Edit::new(&routed).prepend(HeaderName::Via, via).finish()
 }

@@ -40,8 +40,8 @@ impl Secret {
         purpose: &str,
         parts: impl IntoIterator<Item = &'p [u8]>,
     ) -> String {
-        let mut text = String::with_capacity(HASH_DIGITS);
-        push_hex(&mut text, self.hash(purpose, parts), HASH_DIGITS);
+        let mut text = String::with_capacity(TAG_DIGITS);
+        push_hex(&mut text, self.hash(purpose, parts), TAG_DIGITS);
         text
     }
 }
@@ -66,8 +66,8 @@ pub(crate) struct Branch {
 const DIGITS: usize = 8;
 const NUMBERS: usize = 4;
 
-/// A whole hash.
-const HASH_DIGITS: usize = 16;
+/// A whole hash, as it stands in our tags.
+pub(crate) const TAG_DIGITS: usize = 16;
 
 impl Branch {
     pub(crate) fn write(self, secret: Secret) -> String {
@@ -115,7 +115,7 @@ impl Branch {
 pub(crate) fn stateless(shard: u8, what: char, hash: u64) -> String {
     let mut text = prefix(shard);
     text.push(what);
-    push_hex(&mut text, hash, HASH_DIGITS);
+    push_hex(&mut text, hash, TAG_DIGITS);
     text
 }
 
