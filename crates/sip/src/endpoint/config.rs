@@ -55,7 +55,9 @@ impl Config {
         match named {
             Some((_, host)) => text.push_str(host),
             // Writing to a String cannot fail.
-            None => drop(write!(text, "{}", flow.local)),
+            None => {
+                let _ = write!(text, "{}", flow.local);
+            }
         }
     }
 }

@@ -285,3 +285,35 @@ fn a_challenge_of_the_callee_reaches_the_caller_as_it_is() {
         world.ends_clean();
     }
 }
+
+#[test]
+fn a_finished_call_leaves_nothing() {
+    for mut world in [World::new(), World::over_tcp()] {
+        let (_, invites) = world.call_to(&["phone"]);
+        world.answer("phone", &invites[0], 180);
+        world.answer("phone", &invites[0], 200);
+        assert_eq!(world.next("caller").status(), Some(100));
+        assert_eq!(world.next("caller").status(), Some(180));
+        let accepted = world.next("caller");
+        world.told();
+        world.send("caller", &in_dialog("ACK", "ack", 1, &accepted));
+        let told = world.told();
+        let [
+            Event::Ack {
+                txn: None, request, ..
+            },
+        ] = &told[..]
+        else {
+            panic!("{told:?}")
+        };
+        let flow = world.flow("phone");
+        world.owner(|proxy, _| proxy.proxy_ack(flow, request));
+        let context = world.open(&in_dialog("BYE", "bye", 2, &accepted));
+        world.fork(context, "phone");
+        assert_eq!(world.next("phone").method(), Some(sip::Method::Ack));
+        let bye = world.next("phone");
+        world.answer("phone", &bye, 200);
+        assert_eq!(world.seen("caller"), ["200 BYE"]);
+        world.ends_clean();
+    }
+}
