@@ -1,5 +1,6 @@
 //! The behaviour table: what a call and a message do to a device in each mode. Data, and the only place that says so.
 
+use crate::DoorState;
 use serde::{Deserialize, Serialize};
 
 /// What a device is doing, as far as we know.
@@ -29,32 +30,21 @@ impl Mode {
     }
 }
 
-/// What the transport knows about the way to a device.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub enum FlowState {
-    /// A connection is up.
-    Up,
-    /// The connection is gone, or there is no binding.
-    Down,
-    /// The transport has no connections, so nobody can tell.
-    Connectionless,
-}
-
 /// The mode of a device, from the client's own word and its flow, in that order of trust. A word outlives nothing:
 /// with the connection gone the device is suspended whatever it said.
-pub fn mode(word: Option<Mode>, flow: FlowState) -> Mode {
+pub fn mode(word: Option<Mode>, flow: DoorState) -> Mode {
     match (word, flow) {
-        (_, FlowState::Down) => Mode::Suspended,
-        (Some(Mode::Suspended), FlowState::Up) => Mode::Silent,
+        (_, DoorState::Down) => Mode::Suspended,
+        (Some(Mode::Suspended), DoorState::Up) => Mode::Silent,
         (Some(word), _) => word,
-        (None, FlowState::Up) => Mode::Foreground,
-        (None, FlowState::Connectionless) => Mode::Unknown,
+        (None, DoorState::Up) => Mode::Foreground,
+        (None, DoorState::Connectionless) => Mode::Unknown,
     }
 }
 
 /// What happens to a user.
 #[derive(Copy, Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Happening {
+pub enum Incoming {
     /// Somebody calls.
     Call,
     /// Somebody writes.
@@ -78,7 +68,7 @@ pub struct Row {
     /// In this mode
     pub mode: Mode,
     /// when this happens
-    pub happening: Happening,
+    pub incoming: Incoming,
     /// do this.
     pub rule: Rule,
 }
@@ -89,24 +79,24 @@ pub struct Behaviour {
     rows: Vec<Row>,
 }
 
-const fn row(mode: Mode, happening: Happening, direct: bool, push: bool, keep: bool) -> Row {
+const fn row(mode: Mode, incoming: Incoming, direct: bool, push: bool, keep: bool) -> Row {
     Row {
         mode,
-        happening,
+        incoming,
         rule: Rule { direct, push, keep },
     }
 }
 
 const TABLE: [Row; 8] = [
     //                                      direct  push   keep
-    row(Mode::Foreground, Happening::Call, true, true, true),
-    row(Mode::Foreground, Happening::Message, true, false, true),
-    row(Mode::Silent, Happening::Call, true, true, true),
-    row(Mode::Silent, Happening::Message, false, true, true),
-    row(Mode::Suspended, Happening::Call, false, true, true),
-    row(Mode::Suspended, Happening::Message, false, true, true),
-    row(Mode::Unknown, Happening::Call, true, true, true),
-    row(Mode::Unknown, Happening::Message, true, true, true),
+    row(Mode::Foreground, Incoming::Call, true, true, true),
+    row(Mode::Foreground, Incoming::Message, true, false, true),
+    row(Mode::Silent, Incoming::Call, true, true, true),
+    row(Mode::Silent, Incoming::Message, false, true, true),
+    row(Mode::Suspended, Incoming::Call, false, true, true),
+    row(Mode::Suspended, Incoming::Message, false, true, true),
+    row(Mode::Unknown, Incoming::Call, true, true, true),
+    row(Mode::Unknown, Incoming::Message, true, true, true),
 ];
 
 impl Default for Behaviour {
@@ -118,11 +108,11 @@ impl Default for Behaviour {
 }
 
 impl Behaviour {
-    /// The rule for a device in `mode` when `happening`. Every pair has a row; a table without one does nothing.
-    pub fn rule(&self, mode: Mode, happening: Happening) -> Rule {
+    /// The rule for a device in `mode` when `incoming`. Every pair has a row; a table without one does nothing.
+    pub fn rule(&self, mode: Mode, incoming: Incoming) -> Rule {
         self.rows
             .iter()
-            .find(|row| row.mode == mode && row.happening == happening)
+            .find(|row| row.mode == mode && row.incoming == incoming)
             .map_or(
                 Rule {
                     direct: false,
@@ -133,13 +123,13 @@ impl Behaviour {
             )
     }
 
-    /// The same table with every rule of `happening` in `mode` changed: how a test takes a rule away.
+    /// The same table with every rule of `incoming` in `mode` changed: how a test takes a rule away.
     #[must_use]
-    pub fn with(mut self, mode: Mode, happening: Happening, change: impl Fn(&mut Rule)) -> Self {
+    pub fn with(mut self, mode: Mode, incoming: Incoming, change: impl Fn(&mut Rule)) -> Self {
         for row in self
             .rows
             .iter_mut()
-            .filter(|row| row.mode == mode && row.happening == happening)
+            .filter(|row| row.mode == mode && row.incoming == incoming)
         {
             change(&mut row.rule);
         }

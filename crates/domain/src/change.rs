@@ -1,25 +1,29 @@
-//! What the store is asked to change. A step's changes are saved in one transaction, effects owed included, before
-//! anybody is told that it was done.
+//! What the store is asked to keep. A step's changes are saved in one transaction, effects owed included, before
+//! anybody is told that it was done. Notes are kept when there is room, and nobody waits for them.
 
 use crate::{
-    Address, Device, DeviceId, Message, MessageId, NotificationId, TraceEvent, User, push::OwedPush,
+    Address, Device, DeviceId, Door, DoorId, Message, MessageId, NotificationId, Timestamp,
+    TraceEvent, User, push::OwedPush,
 };
+use std::sync::Arc;
 
 /// One change. All changes of one step stand or fall together.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// Create or replace an account.
-    PutUser(User),
+    PutUser(Box<User>),
     /// Remove an account with its devices, its queues and what is owed to them.
     RemoveUser(Address),
-    /// Create or replace a device.
+    /// Create or replace a device; its doors stay as they are.
     PutDevice(Box<Device>),
-    /// Remove a device, its queue, its history and what is owed to it.
+    /// Remove a device, its doors, its queue, its history and what is owed to it.
     RemoveDevice(DeviceId),
-    /// A line in a device's history.
-    History(HistoryEntry),
+    /// Create or replace a door of a device.
+    PutDoor(Box<Door>),
+    /// Remove a door.
+    RemoveDoor(DoorId),
     /// Keep a message (the archive). The same id again is ignored.
-    Archive(Message),
+    Archive(Arc<Message>),
     /// Queue an archived message for a device, at the end. Twice the same is once.
     Enqueue {
         /// For which device.
@@ -27,7 +31,7 @@ pub enum Change {
         /// Which message.
         message: MessageId,
     },
-    /// Queue an archived message for a user of whom no device is known; the first that registers takes it.
+    /// Queue an archived message for a user of whom no device is known; the first that is takes it.
     EnqueueForUser {
         /// For whom.
         user: Address,
@@ -49,20 +53,44 @@ pub enum Change {
         message: MessageId,
     },
     /// A push is owed (again, later: same id).
-    Owe(OwedPush),
+    Owe(Box<OwedPush>),
     /// A push is no longer owed.
     Settle(NotificationId),
-    /// A step of a story.
-    Trace(TraceEvent),
 }
 
-/// A line in a device's history: what an operator wants to know when it stays silent.
+/// What is worth keeping, and not worth waiting for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Note {
+    /// A step of a story.
+    Story(TraceEvent),
+    /// An entry in a device's history.
+    History(HistoryEntry),
+}
+
+/// An entry in a device's history: what an operator wants to know when it stays silent.
 #[derive(Clone, Debug, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct HistoryEntry {
     /// Which device.
     pub device: DeviceId,
     /// When.
-    pub at: crate::Timestamp,
+    pub at: Timestamp,
     /// What happened, in words.
     pub what: String,
+}
+
+/// One thing that the store has kept, as it is read at start.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// An account.
+    User(User),
+    /// A device.
+    Device(Device),
+    /// A door; its device came before it.
+    Door(Door),
+    /// So many messages wait for a device; it came before.
+    Queued(DeviceId, u64),
+    /// So many messages wait for a user of whom no device is known.
+    Unclaimed(Address, u64),
+    /// A push is owed; its device came before it.
+    Owed(OwedPush),
 }

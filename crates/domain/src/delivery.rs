@@ -9,7 +9,7 @@ pub use vocabulary::{Effect, Input, Now, Recipient, Step, Timers};
 
 use crate::{
     Behaviour, Change, Class, DeviceId, Message, MessageId, NotificationId, Purpose, Timestamp,
-    TrackingId, behaviour::Happening, push::OwedPush, trace,
+    TrackingId, behaviour::Incoming, push::OwedPush, trace,
 };
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -164,7 +164,8 @@ impl Delivery {
         step: &mut Step,
     ) {
         if message.class != Class::Transient {
-            step.changes.push(Change::Archive(message.clone()));
+            step.changes
+                .push(Change::Archive(Arc::new(message.clone())));
             step.trace(
                 &message.tracking,
                 now.wall,
@@ -187,7 +188,7 @@ impl Delivery {
             }
         }
         for Recipient { device, mode, push } in recipients {
-            let rule = self.behaviour.rule(mode, Happening::Message);
+            let rule = self.behaviour.rule(mode, Incoming::Message);
             if message.class == Class::Transient {
                 if rule.direct {
                     step.effects
@@ -430,8 +431,8 @@ impl Delivery {
         if windows.len() < WINDOWS || windows.contains_key(conversation) {
             windows.insert(conversation.to_owned(), due);
         }
-        step.changes.push(Change::Owe(OwedPush {
-            id: NotificationId(format!("{}:{device}", message.id)),
+        step.changes.push(Change::Owe(Box::new(OwedPush {
+            id: NotificationId::of("message", message.id.as_str(), device),
             device: device.clone(),
             purpose: Purpose::Message {
                 conversation: conversation.to_owned(),
@@ -442,7 +443,7 @@ impl Delivery {
             due,
             until,
             attempts: 0,
-        }));
+        })));
     }
 
     /// Keeps the number of lanes near that of the devices in use.

@@ -1,29 +1,13 @@
 //! Devices: what a user carries, the app on it, its push tokens, and where it can be reached now.
 
-use crate::{Address, Mode, Timestamp, behaviour::Happening};
+use crate::{Address, Timestamp, behaviour::Incoming};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
-/// Names one installation of an app on one device, for as long as it is installed.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DeviceId(pub String);
-
-impl fmt::Display for DeviceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Names an app: its bundle id (Apple) or package name (Google).
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct AppId(pub String);
-
-impl fmt::Display for AppId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+crate::name::names! {
+    /// Names one installation of an app on one device, for as long as it is installed.
+    DeviceId;
+    /// Names an app: its bundle id (Apple) or package name (Google).
+    AppId;
 }
 
 /// What the device runs.
@@ -103,11 +87,13 @@ pub struct AppProfile {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Token {
     /// As the client handed it over; opaque, of no fixed length.
-    pub value: String,
+    pub value: Box<str>,
     /// When the client handed it over last.
     pub given_at: Timestamp,
-    /// Set when the provider said that it is dead: never pushed to again.
+    /// Set when the provider said that it is dead: never pushed to again, but for one new chance.
     pub dead: Option<DeadToken>,
+    /// It died once and was handed over again after that: the next verdict is final.
+    pub on_probation: bool,
     /// How the client handed it over.
     pub handed: Handed,
 }
@@ -116,8 +102,8 @@ pub struct Token {
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Handed {
-    /// In its registrations: one without it takes it back.
-    InRegistration,
+    /// In its registrations through this door: it goes with the door, and a registration without it takes it back.
+    Through(u32),
     /// Apart from them: it stays.
     Apart,
 }
@@ -125,10 +111,10 @@ pub enum Handed {
 /// The provider's word on a dead token.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct DeadToken {
-    /// When we were told.
-    pub at: Timestamp,
+    /// Since when: the provider's own time where it gives one, else when we were told.
+    pub since: Timestamp,
     /// The provider's reason, as it wrote it.
-    pub reason: String,
+    pub reason: Box<str>,
 }
 
 /// The tokens of a device. A single-channel app has one of them.
@@ -141,6 +127,26 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// The token for a channel.
+    pub fn get(&self, channel: Channel) -> Option<&Token> {
+        match channel {
+            Channel::Voip => self.voip.as_ref(),
+            Channel::Message => self.message.as_ref(),
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Token> {
+        self.voip.iter().chain(&self.message)
+    }
+
+    fn slot(&mut self, channel: Channel) -> &mut Option<Token> {
+        match channel {
+            Channel::Voip => &mut self.voip,
+            Channel::Message => &mut self.message,
+        }
+    }
+
     fn slots(&mut self) -> [&mut Option<Token>; 2] {
         [&mut self.voip, &mut self.message]
     }
@@ -155,29 +161,7 @@ pub struct SealingKey {
     pub auth: String,
 }
 
-/// Where a device can be reached, for how long, and what the signalling role needs to get there. The strings are that
-/// role's own; the domain only keeps them.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-pub struct Binding {
-    /// The contact as registered.
-    pub contact: String,
-    /// Where the registration came from: `transport/address:port`.
-    pub source: String,
-    /// Preference in thousandths, 0 to 1000.
-    pub q: u16,
-    /// After this it is gone.
-    pub expires_at: Timestamp,
-    /// Orders the registrations of one client.
-    pub call_id: String,
-    /// Orders the registrations of one client.
-    pub cseq: u32,
-    /// Hops between us and the device, outermost first.
-    pub path: Vec<String>,
-    /// What the client calls itself.
-    pub user_agent: String,
-}
-
-/// A device of a user.
+/// A device of a user: what changes rarely. How it can be reached is in its [doors](crate::Door).
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Device {
     /// Its name, for as long as the app is installed.
@@ -189,14 +173,10 @@ pub struct Device {
     /// Its push tokens.
     pub tokens: Tokens,
     /// Its key for sealed pushes, if it handed one over.
-    pub key: Option<SealingKey>,
-    /// The client's own word on its mode, if it gave one since it connected last.
-    pub word: Option<Mode>,
-    /// Where it can be reached; `None` once it unregistered or expired.
-    pub binding: Option<Binding>,
+    pub key: Option<Box<SealingKey>>,
     /// When it was first seen.
     pub created_at: Timestamp,
-    /// When it registered last.
+    /// When it was seen last before its last door went; while it has one, that door knows better.
     pub seen_at: Timestamp,
 }
 
@@ -209,39 +189,29 @@ impl Device {
             app: None,
             tokens: Tokens::default(),
             key: None,
-            word: None,
-            binding: None,
             created_at: now,
             seen_at: now,
         }
     }
 
-    /// Where a push about `happening` goes: a single-channel app has one token, and its kind names the channel for
+    /// Where a push about `incoming` goes: a single-channel app has one token, and its kind names the channel for
     /// calls and messages alike; a dual-channel app has one for each. `None`: the client gave no token for it.
     pub fn push_target(
         &self,
-        happening: Happening,
+        incoming: Incoming,
         generation: Generation,
     ) -> Option<(Channel, &Token)> {
-        let voip = self
-            .tokens
-            .voip
-            .as_ref()
-            .map(|token| (Channel::Voip, token));
-        let message = self
-            .tokens
-            .message
-            .as_ref()
-            .map(|token| (Channel::Message, token));
-        match (generation, happening) {
-            (Generation::SingleChannel, _) => voip.or(message),
-            (Generation::DualChannel, Happening::Call) => voip,
-            (Generation::DualChannel, Happening::Message) => message,
+        let of = |channel| Some((channel, self.tokens.get(channel)?));
+        match (generation, incoming) {
+            (Generation::SingleChannel, _) => of(Channel::Voip).or(of(Channel::Message)),
+            (Generation::DualChannel, Incoming::Call) => of(Channel::Voip),
+            (Generation::DualChannel, Incoming::Message) => of(Channel::Message),
         }
     }
 
     /// Takes the token that the client hands over for `channel`, and says whether it is another one than before. A
-    /// token that died stays dead when the client repeats it: only a new one heals (`behaviour.md` 8).
+    /// token that died gets one new chance when the client hands it over again after its death: it may have been our
+    /// own settings that were wrong. If it dies again, only a new one heals (`behaviour.md` 8).
     pub fn give_token(
         &mut self,
         channel: Channel,
@@ -249,33 +219,36 @@ impl Device {
         handed: Handed,
         now: Timestamp,
     ) -> bool {
-        let slot = match channel {
-            Channel::Voip => &mut self.tokens.voip,
-            Channel::Message => &mut self.tokens.message,
+        let slot = self.tokens.slot(channel);
+        let Some(known) = slot.as_mut().filter(|known| *known.value == *value) else {
+            *slot = Some(Token {
+                value: value.into(),
+                given_at: now,
+                dead: None,
+                on_probation: false,
+                handed,
+            });
+            return true;
         };
-        let known = slot.take().filter(|old| old.value == value);
-        let is_new = known.is_none();
-        *slot = Some(Token {
-            value: value.to_owned(),
-            given_at: now,
-            // What a registration once named, a registration can take back.
-            handed: known
-                .as_ref()
-                .map_or(handed, |old| match (old.handed, handed) {
-                    (Handed::Apart, Handed::Apart) => Handed::Apart,
-                    _ => Handed::InRegistration,
-                }),
-            dead: known.and_then(|old| old.dead),
-        });
-        is_new
+        known.given_at = now;
+        // What a registration once named, a registration can take back.
+        if known.handed == Handed::Apart || handed != Handed::Apart {
+            known.handed = handed;
+        }
+        if !known.on_probation && known.dead.take_if(|dead| now > dead.since).is_some() {
+            known.on_probation = true;
+        }
+        false
     }
 
-    /// Takes back the tokens that registrations named: the client registered without them and wants no pushes any more.
-    /// Says whether there were any.
-    pub fn take_tokens_back(&mut self) -> bool {
+    /// Takes back the tokens that registrations through this door named, but for `kept`: the client registered without
+    /// them and wants no pushes there any more. Says whether there were any.
+    pub fn take_tokens_back(&mut self, door: u32, kept: &[&str]) -> bool {
         let mut changed = false;
         for slot in self.tokens.slots() {
-            let named = |token: &mut Token| token.handed == Handed::InRegistration;
+            let named = |token: &mut Token| {
+                token.handed == Handed::Through(door) && !kept.contains(&&*token.value)
+            };
             changed |= slot.take_if(named).is_some();
         }
         changed
@@ -293,10 +266,10 @@ impl Device {
         let mut changed = false;
         for token in self.tokens.slots().into_iter().flatten() {
             let handed_over_later = since.is_some_and(|since| token.given_at > since);
-            if token.value == value && token.dead.is_none() && !handed_over_later {
+            if *token.value == *value && token.dead.is_none() && !handed_over_later {
                 token.dead = Some(DeadToken {
-                    at: now,
-                    reason: reason.to_owned(),
+                    since: since.unwrap_or(now),
+                    reason: reason.into(),
                 });
                 changed = true;
             }
@@ -309,29 +282,41 @@ impl Device {
 mod tests {
     use super::*;
 
+    const HANDED: Handed = Handed::Through(0);
+
     fn device() -> Device {
         let bob = Address::new("bob", "localhost").unwrap();
-        Device::new(DeviceId("a".to_owned()), bob, Timestamp(0))
+        Device::new("a".into(), bob, Timestamp(0))
+    }
+
+    fn is_dead(device: &Device) -> bool {
+        device.tokens.voip.as_ref().unwrap().dead.is_some()
     }
 
     #[test]
-    fn a_dead_token_stays_dead_until_the_client_hands_over_another() {
+    fn a_dead_token_that_is_handed_over_again_gets_one_new_chance() {
         let mut device = device();
-        let give = |device: &mut Device, value: &str| {
-            device.give_token(Channel::Voip, value, Handed::InRegistration, Timestamp(5))
+        let give = |device: &mut Device, value: &str, at| {
+            device.give_token(Channel::Voip, value, HANDED, Timestamp(at))
         };
-        assert!(give(&mut device, "t1"));
-        assert!(device.kill_token("t1", None, "Unregistered", Timestamp(9)));
-        assert!(!give(&mut device, "t1"));
-        assert!(device.tokens.voip.as_ref().unwrap().dead.is_some());
-        assert!(give(&mut device, "t2"));
-        assert_eq!(device.tokens.voip.unwrap().dead, None);
+        assert!(give(&mut device, "t1", 5));
+        assert!(device.kill_token("t1", None, "BadDeviceToken", Timestamp(9)));
+        // The registration that was on its way when the verdict came is no new word.
+        assert!(!give(&mut device, "t1", 9));
+        assert!(is_dead(&device));
+        assert!(!give(&mut device, "t1", 10));
+        assert!(!is_dead(&device));
+        assert!(device.kill_token("t1", None, "BadDeviceToken", Timestamp(11)));
+        assert!(!give(&mut device, "t1", 12));
+        assert!(is_dead(&device), "its chance is gone");
+        assert!(give(&mut device, "t2", 13));
+        assert!(!is_dead(&device));
     }
 
     #[test]
     fn a_token_handed_over_after_the_providers_time_of_death_is_alive() {
         let mut device = device();
-        device.give_token(Channel::Voip, "t1", Handed::InRegistration, Timestamp(5));
+        device.give_token(Channel::Voip, "t1", HANDED, Timestamp(5));
         assert!(!device.kill_token("t1", Some(Timestamp(4)), "Unregistered", Timestamp(9)));
         assert!(device.kill_token("t1", Some(Timestamp(5)), "Unregistered", Timestamp(9)));
     }
@@ -339,12 +324,14 @@ mod tests {
     #[test]
     fn a_registration_takes_back_what_registrations_named_and_nothing_else() {
         let mut device = device();
-        device.give_token(Channel::Voip, "t1", Handed::InRegistration, Timestamp(1));
+        device.give_token(Channel::Voip, "t1", HANDED, Timestamp(1));
         device.give_token(Channel::Message, "t2", Handed::Apart, Timestamp(1));
         device.give_token(Channel::Voip, "t1", Handed::Apart, Timestamp(2));
-        assert!(device.take_tokens_back());
-        assert!(!device.take_tokens_back());
+        assert!(!device.take_tokens_back(0, &["t1"]));
+        assert!(!device.take_tokens_back(1, &[]));
+        assert!(device.take_tokens_back(0, &[]));
+        assert!(!device.take_tokens_back(0, &[]));
         assert_eq!(device.tokens.voip, None);
-        assert_eq!(device.tokens.message.unwrap().value, "t2");
+        assert_eq!(&*device.tokens.message.unwrap().value, "t2");
     }
 }

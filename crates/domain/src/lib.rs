@@ -10,21 +10,26 @@ pub mod behaviour;
 pub mod change;
 pub mod delivery;
 pub mod device;
+pub mod door;
 pub mod message;
+mod name;
 pub mod push;
+mod slice;
 pub mod time;
 pub mod trace;
 pub mod user;
 pub mod wake;
 
 pub use behaviour::{Behaviour, Mode, Rule};
-pub use change::Change;
+pub use change::{Change, Note, Record};
 pub use device::{
-    AppId, AppProfile, Binding, Channel, Device, DeviceId, Generation, Handed, Platform, Provider,
-    Token,
+    AppId, AppProfile, Channel, Device, DeviceId, Generation, Handed, Platform, Provider, Token,
 };
+pub use door::{Door, DoorId, DoorState};
 pub use message::{Class, Message, MessageId};
+pub use name::Namer;
 pub use push::{Notification, NotificationId, Outcome, Purpose};
+pub use slice::Slice;
 pub use time::Timestamp;
 pub use trace::{TraceEvent, TrackingId};
 pub use user::{Address, User};

@@ -3,17 +3,10 @@
 use crate::{Address, Timestamp, TrackingId};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
-/// Names a message for good: delivery is idempotent by it.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct MessageId(pub String);
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+crate::name::names! {
+    /// Names a message for good: delivery is idempotent by it.
+    MessageId;
 }
 
 /// What kind of message it is: what its rules are.

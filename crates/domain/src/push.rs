@@ -2,16 +2,17 @@
 
 use crate::{AppId, Channel, DeviceId, MessageId, Timestamp, TrackingId};
 use serde::{Deserialize, Serialize};
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-/// Names one push. The same id again is the same push: whoever carries it may drop the second.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct NotificationId(pub String);
+crate::name::names! {
+    /// Names one push. The same id again is the same push: whoever carries it may drop the second.
+    NotificationId;
+}
 
-impl fmt::Display for NotificationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl NotificationId {
+    /// The id of the push of this kind about this call or message to this device: opaque, and the same every time.
+    pub fn of(kind: &str, about: &str, device: &DeviceId) -> Self {
+        crate::name::digest(&[kind, about, device.as_str()])
     }
 }
 

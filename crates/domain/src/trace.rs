@@ -2,17 +2,10 @@
 
 use crate::{DeviceId, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
-/// Follows one call or message through every part.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TrackingId(pub String);
-
-impl fmt::Display for TrackingId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+crate::name::names! {
+    /// Follows one call or message through every part.
+    TrackingId;
 }
 
 /// One step of the story.

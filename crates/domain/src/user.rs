@@ -1,12 +1,12 @@
 //! Users and their addresses.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// `name@domain`, in lower case: the same user whatever protocol writes to them.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Address(String);
+pub struct Address(Arc<str>);
 
 /// Why a text is no [`Address`].
 #[derive(Debug, thiserror::Error, Eq, PartialEq)]
@@ -25,7 +25,7 @@ impl Address {
                 && !part.contains(|c: char| c == '@' || c.is_whitespace() || c.is_control())
         };
         if sound(name) && sound(domain) && text.len() <= Self::MAX_BYTES {
-            Ok(Self(text.to_lowercase()))
+            Ok(Self(text.to_lowercase().into()))
         } else {
             Err(BadAddress(text))
         }
@@ -68,7 +68,7 @@ impl TryFrom<String> for Address {
 
 impl From<Address> for String {
     fn from(address: Address) -> Self {
-        address.0
+        address.as_str().to_owned()
     }
 }
 

@@ -538,7 +538,7 @@ fn a_device_that_cannot_be_pushed_to_says_why_in_the_story() {
 
 #[test]
 fn a_push_in_the_foreground_would_be_seen() {
-    let table = Behaviour::default().with(Mode::Foreground, Happening::Message, |rule| {
+    let table = Behaviour::default().with(Mode::Foreground, Incoming::Message, |rule| {
         rule.push = true;
     });
     let mut world = World::with(table);

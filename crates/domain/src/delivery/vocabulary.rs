@@ -1,6 +1,8 @@
 //! What delivery is told and what it says: the words between it and whoever drives it.
 
-use crate::{Change, DeviceId, Message, MessageId, Mode, Timestamp, TraceEvent, TrackingId, trace};
+use crate::{
+    Change, DeviceId, Message, MessageId, Mode, Note, Timestamp, TraceEvent, TrackingId, trace,
+};
 use std::time::{Duration, Instant};
 
 /// The clocks of delivery.
@@ -115,6 +117,8 @@ pub enum Effect {
 pub struct Step {
     /// To be saved in one transaction. A [`Change::Owe`] among them is also to be carried out.
     pub changes: Vec<Change>,
+    /// To be kept if there is room.
+    pub notes: Vec<Note>,
     /// To be done after that.
     pub effects: Vec<Effect>,
 }
@@ -128,7 +132,7 @@ impl Step {
         device: Option<&DeviceId>,
         detail: &str,
     ) {
-        self.changes.push(Change::Trace(TraceEvent {
+        self.notes.push(Note::Story(TraceEvent {
             tracking: tracking.clone(),
             at,
             step,

@@ -1,7 +1,7 @@
 //! One device in a wake: how far the call got with it, and what may yet come of it.
 
 use super::{Candidate, Effect, PlatformRules, Pushable};
-use crate::{Behaviour, DeviceId, Mode, Rule, behaviour::Happening, trace::Step};
+use crate::{Behaviour, DeviceId, Mode, Rule, behaviour::Incoming, trace::Step};
 use std::time::Instant;
 
 /// How far the call got with one device.
@@ -64,7 +64,7 @@ impl Party {
             q,
             push,
         } = candidate;
-        let rule = behaviour.rule(mode, Happening::Call);
+        let rule = behaviour.rule(mode, Incoming::Call);
         let leg = if rule.direct { Leg::Later } else { Leg::Held };
         if leg == Leg::Held {
             let mode = mode.name().to_owned();

@@ -1,7 +1,7 @@
 //! The wake under virtual time: one small world a test, told by [`World`].
 
 use super::*;
-use crate::{Mode, Timestamp, behaviour::Happening};
+use crate::{Mode, Timestamp, behaviour::Incoming};
 use std::time::Duration;
 
 const IOS: PlatformRules = PlatformRules {
@@ -516,7 +516,7 @@ fn preferred_devices_ring_first_and_sleeping_ones_are_woken_meanwhile() {
 #[test]
 fn with_the_push_taken_out_of_the_table_nobody_is_woken() {
     let table =
-        Behaviour::default().with(Mode::Suspended, Happening::Call, |rule| rule.push = false);
+        Behaviour::default().with(Mode::Suspended, Incoming::Call, |rule| rule.push = false);
     let world = World::call_with(vec![candidate("a", Mode::Suspended, IOS)], &table);
     assert!(world.done().contains(&Effect::GiveUp));
 }
@@ -524,7 +524,7 @@ fn with_the_push_taken_out_of_the_table_nobody_is_woken() {
 #[test]
 fn with_the_late_fork_taken_out_of_the_table_the_phone_wakes_in_vain() {
     let table =
-        Behaviour::default().with(Mode::Suspended, Happening::Call, |rule| rule.keep = false);
+        Behaviour::default().with(Mode::Suspended, Incoming::Call, |rule| rule.keep = false);
     let mut world = World::call_with(vec![candidate("a", Mode::Suspended, IOS)], &table);
     world.accepted(10, "a").returns(900, "a").assert(&[]);
 }
