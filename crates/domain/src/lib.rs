@@ -13,6 +13,7 @@ pub mod device;
 pub mod door;
 pub mod message;
 mod name;
+pub mod outbox;
 pub mod push;
 mod slice;
 pub mod time;

@@ -10,7 +10,7 @@ pub use vocabulary::{
 };
 
 use crate::{Behaviour, DeviceId, Outcome, trace::Step};
-use party::{Leg, Party, Past, Push};
+use party::{Elapsed, Leg, Party, Push};
 use std::time::Instant;
 
 /// What becomes due in a wake; each once.
@@ -18,14 +18,14 @@ use std::time::Instant;
 enum Clock {
     /// The caller has waited long enough without hearing anything.
     Ringing,
-    /// Contacts that say nothing are stale.
-    Stale,
+    /// Whoever is preferred has had their turn.
+    Turn,
     /// Who has not come back will not.
     Wake,
     /// Who rings will not answer.
     NoAnswer,
     /// The call is over for so long that no device need be told any more.
-    Afterlife,
+    Closing,
 }
 
 /// The wake of one call. Drive it with [`Wake::step`] and [`Wake::timeout`].
@@ -35,7 +35,7 @@ pub struct Wake {
     started: Instant,
     parties: Vec<Party>,
     clocks: Vec<(Instant, Clock)>,
-    past: Past,
+    elapsed: Elapsed,
     /// The caller hears ringing, from a device or from us.
     heard_ringing: bool,
     /// A device rings.
@@ -60,7 +60,7 @@ impl Wake {
             .collect();
         let clocks = vec![
             (now + timers.ringing, Clock::Ringing),
-            (now + timers.stale, Clock::Stale),
+            (now + timers.turn, Clock::Turn),
             (now + timers.wake, Clock::Wake),
         ];
         let mut wake = Self {
@@ -68,7 +68,7 @@ impl Wake {
             started: now,
             parties,
             clocks,
-            past: Past::default(),
+            elapsed: Elapsed::default(),
             heard_ringing: false,
             rang: false,
             declined: false,
@@ -106,10 +106,10 @@ impl Wake {
             let (_, clock) = self.clocks.swap_remove(at);
             match clock {
                 Clock::Ringing => self.ring(&mut effects),
-                Clock::Stale => self.past.stale = true,
+                Clock::Turn => self.elapsed.turn = true,
                 Clock::Wake => self.wake_is_over(&mut effects),
-                Clock::NoAnswer => self.past.no_answer = true,
-                Clock::Afterlife => self.parties.clear(),
+                Clock::NoAnswer => self.elapsed.no_answer = true,
+                Clock::Closing => self.parties.clear(),
             }
         }
         if self.is_waking() {
@@ -206,7 +206,7 @@ impl Wake {
         };
         party.leg = Leg::Alive;
         let no_answer = |(_, clock): &(Instant, Clock)| *clock == Clock::NoAnswer;
-        if !self.clocks.iter().any(no_answer) && !self.past.no_answer {
+        if !self.clocks.iter().any(no_answer) && !self.elapsed.no_answer {
             self.clocks
                 .push((now + self.timers.no_answer, Clock::NoAnswer));
         }
@@ -283,7 +283,7 @@ impl Wake {
 
     /// From here on only devices that have come back count.
     fn wake_is_over(&mut self, effects: &mut Vec<Effect>) {
-        self.past.wake = true;
+        self.elapsed.wake = true;
         for party in self.parties.iter().filter(|party| party.slept_through()) {
             let why = format!("not back within {} s", self.timers.wake.as_secs());
             effects.push(Effect::Trace(
@@ -296,11 +296,11 @@ impl Wake {
 
     /// Gives up as soon as there is no device left that may yet answer.
     fn give_up_if_hopeless(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let past = self.past;
-        if !self.is_waking() || self.parties.iter().any(|party| party.may_answer(past)) {
+        let elapsed = self.elapsed;
+        if !self.is_waking() || self.parties.iter().any(|party| party.may_answer(elapsed)) {
             return;
         }
-        let verdict = if past.no_answer {
+        let verdict = if elapsed.no_answer {
             Verdict::NoAnswer
         } else if self.declined {
             Verdict::Declined
@@ -315,16 +315,16 @@ impl Wake {
     /// Rings the next group of devices with a live connection, by preference (RFC 3261 §16.6), once nobody of the
     /// group before is about to answer. Devices that are woken do not take turns: they ring when they return.
     fn start_next_group(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let past = self.past;
+        let elapsed = self.elapsed;
         let later = || self.parties.iter().filter(|party| party.leg == Leg::Later);
         let Some(q) = later().map(|party| party.q).max() else {
             return;
         };
-        if self.parties.iter().any(|party| party.has_its_turn(past)) {
+        if self.parties.iter().any(|party| party.has_its_turn(elapsed)) {
             return;
         }
-        if std::mem::take(&mut self.past.stale) {
-            self.clocks.push((now + self.timers.stale, Clock::Stale));
+        if std::mem::take(&mut self.elapsed.turn) {
+            self.clocks.push((now + self.timers.turn, Clock::Turn));
         }
         let next = |party: &&mut Party| party.leg == Leg::Later && party.q == q;
         for party in self.parties.iter_mut().filter(next) {
@@ -371,7 +371,7 @@ impl Wake {
         }
         if self.parties.iter().any(Party::must_see_the_end) {
             self.clocks
-                .push((now + self.timers.afterlife, Clock::Afterlife));
+                .push((now + self.timers.closing, Clock::Closing));
         }
         effects.push(Effect::Ended(verdict));
     }

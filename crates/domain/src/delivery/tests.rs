@@ -1,16 +1,19 @@
 //! Delivery under virtual time, against a store of three lines.
 
 use super::*;
-use crate::{Address, Mode};
+use crate::{Address, Mode, Note};
 use bytes::Bytes;
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 struct World {
     start: Instant,
     delivery: Delivery,
     /// The queue of each device, as the store keeps it.
-    queues: BTreeMap<DeviceId, Vec<Message>>,
-    archive: Vec<Message>,
+    queues: BTreeMap<DeviceId, Vec<Arc<Message>>>,
+    archive: Vec<Arc<Message>>,
     /// Sent over a connection, in order.
     sent: Vec<(String, String)>,
     /// Owed pushes by device and due time after the start.
@@ -18,16 +21,18 @@ struct World {
     relayed: Vec<String>,
     hibernated: Vec<String>,
     steps: BTreeSet<&'static str>,
+    /// How many messages a door takes at once.
+    window: usize,
 }
 
 fn id(name: &str) -> DeviceId {
-    DeviceId(name.to_owned())
+    name.into()
 }
 
 fn message(name: &str) -> Message {
     Message {
-        id: MessageId(name.to_owned()),
-        tracking: TrackingId(format!("t-{name}")),
+        id: name.into(),
+        tracking: format!("t-{name}").into(),
         from: "alice@example.org".to_owned(),
         from_name: String::new(),
         to: Address::new("bob", "example.org").unwrap(),
@@ -42,6 +47,7 @@ fn recipient(name: &str, mode: Mode) -> Recipient {
     Recipient {
         device: id(name),
         mode,
+        window: 1,
         push: Ok(()),
     }
 }
@@ -56,7 +62,7 @@ impl World {
         Self {
             start: Instant::now(),
             delivery: Delivery::new(
-                behaviour,
+                Arc::new(behaviour),
                 Timers::default(),
                 NameConversation::by(|message| message.from.clone()),
             ),
@@ -67,6 +73,7 @@ impl World {
             relayed: Vec::new(),
             hibernated: Vec::new(),
             steps: BTreeSet::new(),
+            window: 1,
         }
     }
 
@@ -77,12 +84,9 @@ impl World {
         }
     }
 
-    fn at(&mut self, millis: u64, input: Input) -> &mut Self {
-        let now = self.now(millis);
-        let timed_out = self.delivery.timeout(now);
-        self.perform(millis, timed_out);
-        let step = self.delivery.step(now, input);
-        self.perform(millis, step);
+    fn pass(&mut self, millis: u64) -> &mut Self {
+        let effects = self.delivery.timeout(self.now(millis));
+        self.perform(millis, effects);
         self
     }
 
@@ -97,82 +101,100 @@ impl World {
         class: Class,
         recipients: &[Recipient],
     ) -> &mut Self {
+        self.pass(millis);
         let message = Message {
             class,
             ..message(name)
         };
-        self.at(
-            millis,
-            Input::Arrived {
-                message,
-                recipients: recipients.to_vec(),
-            },
-        )
+        let now = self.now(millis);
+        let arrival = self
+            .delivery
+            .arrived(now, Arc::new(message), recipients.to_vec());
+        self.save(arrival.changes);
+        self.tell(&arrival.then.notes);
+        let effects = self.delivery.stored(now, &arrival.then);
+        self.perform(millis, effects);
+        self
+    }
+
+    fn returns(&mut self, millis: u64, name: &str, fresh: bool) -> &mut Self {
+        self.pass(millis);
+        let now = self.now(millis);
+        let effects = self.delivery.returned(now, &id(name), self.window, fresh);
+        self.perform(millis, effects);
+        self
     }
 
     fn acknowledges(&mut self, millis: u64, device: &str, name: &str) -> &mut Self {
-        self.at(
-            millis,
-            Input::Acknowledged {
-                device: id(device),
-                message: MessageId(name.to_owned()),
-            },
-        )
+        self.pass(millis);
+        let now = self.now(millis);
+        let effects = self
+            .delivery
+            .acknowledged(now, &id(device), &name.into(), false);
+        self.perform(millis, effects);
+        self
     }
 
-    fn perform(&mut self, millis: u64, step: Step) {
-        for change in step.changes {
+    fn save(&mut self, changes: Vec<Change>) {
+        for change in changes {
             match change {
                 Change::Archive(message) => self.archive.push(message),
                 Change::Enqueue { device, message } => {
-                    let message = self
-                        .archive
-                        .iter()
-                        .find(|kept| kept.id == message)
-                        .unwrap()
-                        .clone();
+                    let mut archive = self.archive.iter();
+                    let message = archive.find(|kept| kept.id == message).unwrap().clone();
                     self.queues.entry(device).or_default().push(message);
                 }
-                Change::Delivered { device, message } => {
-                    self.queues
-                        .entry(device)
-                        .or_default()
-                        .retain(|queued| queued.id != message);
-                }
-                Change::Owe(push) => self.pushes.push((push.device.0, push.due.0)),
-                Change::Trace(event) => {
-                    self.steps.insert(event.step.name());
-                }
+                Change::Owe(push) => self.pushes.push((push.device.to_string(), push.due.0)),
                 Change::EnqueueForUser { .. } => {}
                 other => panic!("unexpected {other:?}"),
             }
         }
-        for effect in step.effects {
+    }
+
+    fn tell(&mut self, notes: &[Note]) {
+        for note in notes {
+            if let Note::Story(event) = note {
+                self.steps.insert(event.step.name());
+            }
+        }
+    }
+
+    fn perform(&mut self, millis: u64, effects: Vec<Effect>) {
+        let now = self.now(millis);
+        for effect in effects {
             match effect {
-                Effect::Send(device, message) => self.sent.push((device.0, message.id.0)),
-                Effect::Relay(device, _) => self.relayed.push(device.0),
-                Effect::Hibernate(device) => self.hibernated.push(device.0),
+                Effect::Send(device, message) => {
+                    self.sent.push((device.to_string(), message.id.to_string()));
+                }
+                Effect::Relay(device, _) => self.relayed.push(device.to_string()),
+                Effect::Hibernate(device) => self.hibernated.push(device.to_string()),
+                Effect::Landed(device, landed) => {
+                    let queue = self.queues.entry(device).or_default();
+                    queue.retain(|queued| queued.id != landed.message);
+                    self.steps
+                        .extend(landed.told.map(|(_, step, _)| step.name()));
+                }
+                Effect::Unacknowledged(device, message, _) => {
+                    if message.class == Class::Chat
+                        && let Ok(push) = self.delivery.owe(now, &device, &message)
+                    {
+                        self.delivery.owed(now, &push);
+                        self.save(vec![Change::Owe(Box::new(push))]);
+                    }
+                }
                 Effect::Fetch(device) => {
-                    let messages = self
-                        .queues
-                        .get(&device)
-                        .into_iter()
-                        .flatten()
-                        .take(BATCH)
-                        .cloned()
-                        .collect();
-                    self.at(millis, Input::Fetched { device, messages });
+                    let queue = self.queues.get(&device).into_iter().flatten();
+                    let messages = queue.take(BATCH).cloned().collect();
+                    let effects = self.delivery.fetched(now, &device, Some(messages));
+                    self.perform(millis, effects);
                 }
             }
         }
     }
 
     fn sent_to(&self, device: &str) -> Vec<&str> {
-        self.sent
-            .iter()
-            .filter(|(to, _)| to == device)
-            .map(|(_, name)| name.as_str())
-            .collect()
+        let sent = self.sent.iter().filter(|(to, _)| to == device);
+        sent.map(|(_, name)| name.as_str()).collect()
     }
 
     fn queued(&self, device: &str) -> usize {
@@ -197,15 +219,7 @@ fn a_suspended_device_gets_a_push_and_its_message_when_it_returns() {
     world.arrives(0, "m1", &[recipient("a", Mode::Suspended)]);
     assert_eq!(world.pushes, [("a".to_owned(), 0)]);
     assert!(world.sent.is_empty());
-    world
-        .at(
-            4000,
-            Input::Returned {
-                device: id("a"),
-                fresh: true,
-            },
-        )
-        .acknowledges(4010, "a", "m1");
+    world.returns(4000, "a", true).acknowledges(4010, "a", "m1");
     assert_eq!(world.sent_to("a"), ["m1"]);
     assert_eq!(world.queued("a"), 0);
 }
@@ -217,13 +231,7 @@ fn messages_come_in_order_and_one_at_a_time_however_many_wait() {
     for name in &names {
         world.arrives(0, name, &[recipient("a", Mode::Suspended)]);
     }
-    world.at(
-        1000,
-        Input::Returned {
-            device: id("a"),
-            fresh: true,
-        },
-    );
+    world.returns(1000, "a", true);
     for name in &names {
         assert_eq!(world.sent_to("a").last(), Some(&name.as_str()));
         world.acknowledges(1001, "a", name);
@@ -239,13 +247,7 @@ fn a_message_that_comes_while_the_queue_is_drained_waits_its_turn() {
         .arrives(0, "m1", &[recipient("a", Mode::Suspended)])
         .arrives(0, "m2", &[recipient("a", Mode::Suspended)]);
     world
-        .at(
-            1000,
-            Input::Returned {
-                device: id("a"),
-                fresh: true,
-            },
-        )
+        .returns(1000, "a", true)
         .arrives(1001, "m3", &[recipient("a", Mode::Foreground)]);
     for name in ["m1", "m2", "m3"] {
         world.acknowledges(1010, "a", name);
@@ -279,25 +281,11 @@ fn a_quiet_window_makes_the_next_push_immediate_again() {
 fn a_device_that_does_not_acknowledge_is_asleep_and_gets_the_message_once_more_when_it_returns() {
     let mut world = World::new();
     world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
-    world.at(
-        5000,
-        Input::Returned {
-            device: id("b"),
-            fresh: true,
-        },
-    );
+    world.returns(5000, "b", true);
     assert_eq!(world.hibernated, ["a"]);
     assert_eq!(world.pushes, [("a".to_owned(), 5000)]);
     assert_eq!(world.queued("a"), 1);
-    world
-        .at(
-            9000,
-            Input::Returned {
-                device: id("a"),
-                fresh: true,
-            },
-        )
-        .acknowledges(9010, "a", "m1");
+    world.returns(9000, "a", true).acknowledges(9010, "a", "m1");
     assert_eq!(world.sent_to("a"), ["m1", "m1"]);
     assert_eq!(world.queued("a"), 0);
 }
@@ -307,21 +295,9 @@ fn a_late_acknowledgement_spares_the_device_the_repetition() {
     let mut world = World::new();
     world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
     world
-        .at(
-            5000,
-            Input::Returned {
-                device: id("b"),
-                fresh: true,
-            },
-        )
+        .returns(5000, "b", true)
         .acknowledges(6000, "a", "m1")
-        .at(
-            9000,
-            Input::Returned {
-                device: id("a"),
-                fresh: true,
-            },
-        );
+        .returns(9000, "a", true);
     assert_eq!(world.sent_to("a"), ["m1"]);
 }
 
@@ -329,13 +305,7 @@ fn a_late_acknowledgement_spares_the_device_the_repetition() {
 fn a_phone_that_changes_connection_gets_the_message_that_was_on_its_way_again_and_is_left_alone() {
     let mut world = World::new();
     world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
-    world.at(
-        3000,
-        Input::Returned {
-            device: id("a"),
-            fresh: true,
-        },
-    );
+    world.returns(3000, "a", true);
     assert_eq!(world.sent_to("a"), ["m1", "m1"]);
     world.acknowledges(5500, "a", "m1");
     assert!(world.hibernated.is_empty() && world.pushes.is_empty());
@@ -346,35 +316,70 @@ fn a_phone_that_changes_connection_gets_the_message_that_was_on_its_way_again_an
 fn a_phone_that_refreshes_its_registration_does_not_get_the_message_twice() {
     let mut world = World::new();
     world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
-    world.at(
-        100,
-        Input::Returned {
-            device: id("a"),
-            fresh: false,
-        },
-    );
+    world.returns(100, "a", false);
     assert_eq!(world.sent_to("a"), ["m1"]);
 }
 
 #[test]
-fn what_could_not_be_saved_blocks_nothing() {
+fn what_could_not_be_saved_changed_nothing() {
     let mut world = World::new();
-    let now = world.now(0);
-    let lost = Input::Arrived {
-        message: message("lost"),
-        recipients: vec![recipient("a", Mode::Foreground)],
-    };
-    let step = world.delivery.step(now, lost);
-    let undone = Input::Undone {
-        effects: step.effects,
-        devices: vec![id("a")],
-    };
-    world.delivery.step(now, undone);
+    let recipients = vec![recipient("a", Mode::Foreground)];
+    let lost = world
+        .delivery
+        .arrived(world.now(0), Arc::new(message("lost")), recipients.clone());
+    assert!(!lost.changes.is_empty());
     world
-        .arrives(10, "m2", &[recipient("a", Mode::Foreground)])
+        .arrives(10, "m2", &recipients)
         .acknowledges(20, "a", "m2");
     assert_eq!(world.sent_to("a"), ["m2"]);
     assert!(world.pushes.is_empty() && world.hibernated.is_empty());
+}
+
+#[test]
+fn a_door_with_a_window_takes_several_at_once_and_acknowledges_them_together() {
+    let mut world = World::new();
+    world.window = 3;
+    for name in ["m1", "m2", "m3", "m4"] {
+        world.arrives(0, name, &[recipient("a", Mode::Suspended)]);
+    }
+    world.returns(10, "a", true);
+    assert_eq!(world.sent_to("a"), ["m1", "m2", "m3"]);
+    let effects = world
+        .delivery
+        .acknowledged(world.now(20), &id("a"), &"m2".into(), true);
+    world.perform(20, effects);
+    assert_eq!(world.sent_to("a"), ["m1", "m2", "m3", "m4"]);
+    assert_eq!(world.queued("a"), 2);
+    world.pass(5010);
+    assert_eq!(world.hibernated, ["a"]);
+    world.returns(6000, "a", true);
+    assert_eq!(world.sent_to("a"), ["m1", "m2", "m3", "m4", "m3", "m4"]);
+}
+
+#[test]
+fn a_queue_that_was_read_while_the_next_message_was_saved_doubles_nothing() {
+    let mut world = World::new();
+    world.arrives(0, "m1", &[recipient("a", Mode::Suspended)]);
+    let now = world.now(10);
+    assert_eq!(
+        world.delivery.returned(now, &id("a"), 1, true),
+        [Effect::Fetch(id("a"))]
+    );
+    let both = ["m1", "m2"].map(|name| Arc::new(message(name)));
+    world.queues.insert(id("a"), both.to_vec());
+    let arrival =
+        world
+            .delivery
+            .arrived(now, both[1].clone(), vec![recipient("a", Mode::Foreground)]);
+    let effects = world.delivery.fetched(now, &id("a"), Some(both.to_vec()));
+    world.perform(10, effects);
+    let effects = world.delivery.stored(now, &arrival.then);
+    world.perform(10, effects);
+    for name in ["m1", "m2"] {
+        world.acknowledges(20, "a", name);
+    }
+    assert_eq!(world.sent_to("a"), ["m1", "m2"]);
+    assert_eq!(world.queued("a"), 0);
 }
 
 #[test]
@@ -384,11 +389,10 @@ fn a_second_acknowledgement_changes_nothing() {
         .arrives(0, "m1", &[recipient("a", Mode::Foreground)])
         .acknowledges(10, "a", "m1");
     let now = world.now(20);
-    let again = Input::Acknowledged {
-        device: id("a"),
-        message: MessageId("m1".to_owned()),
-    };
-    assert_eq!(world.delivery.step(now, again).changes, []);
+    let again = world
+        .delivery
+        .acknowledged(now, &id("a"), &"m1".into(), false);
+    assert_eq!(again, []);
 }
 
 #[test]
@@ -397,16 +401,9 @@ fn a_message_that_the_device_refuses_for_good_does_not_block_the_next() {
     world
         .arrives(0, "m1", &[recipient("a", Mode::Foreground)])
         .arrives(0, "m2", &[recipient("a", Mode::Foreground)]);
-    let message = MessageId("m1".to_owned());
-    world.at(
-        10,
-        Input::Failed {
-            device: id("a"),
-            message,
-            why: "415".to_owned(),
-            for_good: true,
-        },
-    );
+    let now = world.now(10);
+    let effects = world.delivery.refused(now, &id("a"), &"m1".into(), "415");
+    world.perform(10, effects);
     assert_eq!(world.sent_to("a"), ["m1", "m2"]);
     assert!(world.steps.contains("message_refused"));
 }
@@ -415,16 +412,8 @@ fn a_message_that_the_device_refuses_for_good_does_not_block_the_next() {
 fn a_connection_that_breaks_turns_into_a_push_at_once() {
     let mut world = World::new();
     world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
-    let message = MessageId("m1".to_owned());
-    world.at(
-        10,
-        Input::Failed {
-            device: id("a"),
-            message,
-            why: "closed".to_owned(),
-            for_good: false,
-        },
-    );
+    let effects = world.delivery.failed(&id("a"), &"m1".into(), "closed");
+    world.perform(10, effects);
     assert_eq!(world.pushes, [("a".to_owned(), 10)]);
     assert_eq!(world.queued("a"), 1);
 }
@@ -474,13 +463,7 @@ fn a_receipt_is_not_pushed_even_if_the_device_does_not_acknowledge_it() {
     let mut world = World::new();
     let recipients = [recipient("phone", Mode::Foreground)];
     world.arrives_as(0, "r", Class::Notice, &recipients);
-    world.at(
-        5000,
-        Input::Returned {
-            device: id("other"),
-            fresh: true,
-        },
-    );
+    world.returns(5000, "other", true);
     assert_eq!(world.hibernated, ["phone"]);
     assert!(world.pushes.is_empty());
     assert_eq!(world.queued("phone"), 1);
@@ -491,29 +474,11 @@ fn a_message_that_was_sent_and_pushed_is_not_pushed_again_when_nobody_acknowledg
     let mut world = World::new();
     let recipients = [recipient("phone", Mode::Unknown)];
     world.arrives(0, "m1", &recipients);
-    world.at(
-        5000,
-        Input::Returned {
-            device: id("other"),
-            fresh: true,
-        },
-    );
+    world.returns(5000, "other", true);
     assert_eq!(world.pushes, [("phone".to_owned(), 0)]);
     // It came, slept again at once, and has not got it yet.
-    world.at(
-        6000,
-        Input::Returned {
-            device: id("phone"),
-            fresh: true,
-        },
-    );
-    world.at(
-        11_000,
-        Input::Returned {
-            device: id("other"),
-            fresh: true,
-        },
-    );
+    world.returns(6000, "phone", true);
+    world.returns(11_000, "other", true);
     assert_eq!(world.sent_to("phone"), ["m1", "m1"]);
     assert_eq!(world.pushes.last(), Some(&("phone".to_owned(), 11_000)));
 }
@@ -528,6 +493,7 @@ fn a_device_that_cannot_be_pushed_to_says_why_in_the_story() {
         &[Recipient {
             device: id("a"),
             mode: Mode::Suspended,
+            window: 1,
             push,
         }],
     );

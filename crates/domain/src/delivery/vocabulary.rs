@@ -1,9 +1,13 @@
 //! What delivery is told and what it says: the words between it and whoever drives it.
 
 use crate::{
-    Change, DeviceId, Message, MessageId, Mode, Note, Timestamp, TraceEvent, TrackingId, trace,
+    Change, DeviceId, Message, MessageId, Mode, Note, Timestamp, TraceEvent, TrackingId,
+    push::OwedPush, trace::Step,
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The clocks of delivery.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -42,103 +46,94 @@ pub struct Recipient {
     pub device: DeviceId,
     /// What it does.
     pub mode: Mode,
+    /// How many messages may be on their way to it at once.
+    pub window: usize,
     /// Whether it can be pushed to; if not, why, in words for the trace.
     pub push: Result<(), String>,
 }
 
-/// What happened.
+/// A message that came in: what of it is to be saved, and what follows once it is.
 #[derive(Clone, Debug)]
-pub enum Input {
-    /// A message for a user came in.
-    Arrived {
-        /// The message.
-        message: Message,
-        /// All devices of the user.
-        recipients: Vec<Recipient>,
-    },
-    /// The device registered, or said that it is in the foreground.
-    Returned {
-        /// Which.
-        device: DeviceId,
-        /// Over another way than before: what was on its way over that one is lost.
-        fresh: bool,
-    },
-    /// What the store has queued for the device, oldest first: the answer to [`Effect::Fetch`].
-    Fetched {
-        /// Which.
-        device: DeviceId,
-        /// At most [`BATCH`]; fewer means that there is no more.
-        messages: Vec<Message>,
-    },
-    /// The device has the message.
-    Acknowledged {
-        /// Which.
-        device: DeviceId,
-        /// Which message.
-        message: MessageId,
-    },
-    /// The message did not get through.
-    Failed {
-        /// Which device.
-        device: DeviceId,
-        /// Which message.
-        message: MessageId,
-        /// Why, in words for the trace.
-        why: String,
-        /// The device itself refused it for good: trying again would block all that follow.
-        for_good: bool,
-    },
-    /// These effects were not performed: what they were to follow could not be saved, or a queue could not be read.
-    Undone {
-        /// What was not performed.
-        effects: Vec<Effect>,
-        /// Whose queues are not as the changes said.
-        devices: Vec<DeviceId>,
-    },
-    /// The device is no more.
-    Forgotten(DeviceId),
+pub struct Arrival {
+    /// To be saved in one transaction; nothing for a transient message.
+    pub changes: Vec<Change>,
+    /// For [`Delivery::stored`](super::Delivery::stored).
+    pub then: Stored,
 }
 
-/// What to do once the changes are durable.
+/// A message that is saved, and what that means.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The message.
+    pub message: Arc<Message>,
+    /// The devices that it waits for.
+    pub queued: Vec<DeviceId>,
+    /// Those that get it over their connection now, with their windows.
+    pub direct: Vec<(DeviceId, usize)>,
+    /// The pushes that are owed from now on.
+    pub owed: Vec<OwedPush>,
+    /// The story so far.
+    pub notes: Vec<Note>,
+}
+
+impl Stored {
+    pub(super) fn new(message: Arc<Message>) -> Self {
+        Self {
+            message,
+            queued: Vec::new(),
+            direct: Vec::new(),
+            owed: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The message's own id names its story, too, by its first step.
+    pub(super) fn note(&mut self, now: Now, step: Step, device: Option<&DeviceId>, detail: &str) {
+        let Message {
+            tracking,
+            id,
+            from,
+            to,
+            ..
+        } = &*self.message;
+        let first = step == Step::MessageStored;
+        self.notes.push(Note::Story(TraceEvent {
+            tracking: tracking.clone(),
+            at: now.wall,
+            step,
+            alias: first.then(|| id.as_str().to_owned()),
+            device: device.cloned(),
+            detail: if first {
+                format!("from {from} to {to}")
+            } else {
+                detail.to_owned()
+            },
+        }));
+    }
+}
+
+/// What to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Send it over the device's connection, and say what became of it.
-    Send(DeviceId, Box<Message>),
+    /// Send it through the device's door, and say what became of it.
+    Send(DeviceId, Arc<Message>),
     /// Send it and forget it.
-    Relay(DeviceId, Box<Message>),
+    Relay(DeviceId, Arc<Message>),
     /// Read the head of the device's queue, with all that was saved before.
     Fetch(DeviceId),
+    /// Take it out of the device's queue.
+    Landed(DeviceId, Landed),
+    /// The device did not take it, and why: it stays queued, and a push may be owed.
+    Unacknowledged(DeviceId, Arc<Message>, String),
     /// The device does not answer: its connection is dead, whatever the transport says.
     Hibernate(DeviceId),
 }
 
-/// What a step changes and does.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Step {
-    /// To be saved in one transaction. A [`Change::Owe`] among them is also to be carried out.
-    pub changes: Vec<Change>,
-    /// To be kept if there is room.
-    pub notes: Vec<Note>,
-    /// To be done after that.
-    pub effects: Vec<Effect>,
-}
-
-impl Step {
-    pub(super) fn trace(
-        &mut self,
-        tracking: &TrackingId,
-        at: Timestamp,
-        step: trace::Step,
-        device: Option<&DeviceId>,
-        detail: &str,
-    ) {
-        self.notes.push(Note::Story(TraceEvent {
-            tracking: tracking.clone(),
-            at,
-            step,
-            alias: None,
-            device: device.cloned(),
-            detail: detail.to_owned(),
-        }));
-    }
+/// A message that is off our hands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Landed {
+    /// Which.
+    pub message: MessageId,
+    /// What its story says of that, if it was on its way.
+    pub told: Option<(TrackingId, Step, String)>,
 }

@@ -30,9 +30,9 @@ pub(super) enum Push {
 
 /// Which clocks of the wake have run out.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Past {
-    /// Contacts that nobody vouches for and that say nothing are stale.
-    pub(super) stale: bool,
+pub(super) struct Elapsed {
+    /// Devices that are less preferred wait no longer for those that say nothing.
+    pub(super) turn: bool,
     /// Only devices that have come back count.
     pub(super) wake: bool,
     /// Whoever rings has rung long enough.
@@ -98,26 +98,21 @@ impl Party {
     }
 
     /// Whether it may yet answer.
-    pub(super) fn may_answer(&self, past: Past) -> bool {
+    pub(super) fn may_answer(&self, elapsed: Elapsed) -> bool {
         match self.leg {
-            Leg::Alive => !past.no_answer,
+            Leg::Alive => !elapsed.no_answer,
             Leg::Later => true,
-            Leg::Sent => self.returned || !(past.wake || past.stale && self.is_suspect()),
-            Leg::Held => !past.wake && self.push_may_wake(),
+            Leg::Sent => self.returned || !elapsed.wake,
+            Leg::Held => !elapsed.wake && self.push_may_wake(),
             Leg::Ended => false,
         }
     }
 
-    /// Sent to a contact that nobody vouches for, and no push can help.
-    fn is_suspect(&self) -> bool {
-        self.mode == Mode::Unknown && !self.push_may_wake()
-    }
-
     /// Whether devices that are less preferred must wait for it: it rings, or may be about to.
-    pub(super) fn has_its_turn(&self, past: Past) -> bool {
+    pub(super) fn has_its_turn(&self, elapsed: Elapsed) -> bool {
         match self.leg {
             Leg::Alive => true,
-            Leg::Sent => self.returned || !past.stale,
+            Leg::Sent => self.returned || !elapsed.turn,
             _ => false,
         }
     }

@@ -20,7 +20,7 @@ struct World {
 }
 
 fn id(name: &str) -> DeviceId {
-    DeviceId(name.to_owned())
+    name.into()
 }
 
 fn candidate(name: &str, mode: Mode, platform: PlatformRules) -> Candidate {
@@ -239,11 +239,11 @@ fn a_dead_token_does_not_matter_to_a_device_that_rings_over_its_connection() {
 }
 
 #[test]
-fn a_silent_contact_without_connection_counts_as_stale_once_no_push_can_help() {
+fn silence_of_a_contact_without_connection_is_judged_by_the_wake_timeout() {
     let mut world = World::call(vec![candidate("a", Mode::Unknown, ANDROID)]);
     world.push_ends(40, "a", dead()).assert(&[]);
-    world.pass(1999).assert(&[]);
-    world.pass(2000);
+    world.pass(12_999).assert(&[Effect::Ring]);
+    world.pass(13_000);
     assert!(world.done().contains(&Effect::GiveUp));
 }
 

@@ -12,11 +12,10 @@ pub struct Timers {
     pub wake: Duration,
     /// How long a device may ring, counted from the moment the first one does.
     pub no_answer: Duration,
-    /// How long a device without a connection may keep silent before its contact counts as stale, once no push can
-    /// reach it.
-    pub stale: Duration,
+    /// How long devices that are preferred may keep silent before the next ones are rung as well.
+    pub turn: Duration,
     /// How long a device that was pushed to is still told of a call that is over.
-    pub afterlife: Duration,
+    pub closing: Duration,
 }
 
 impl Default for Timers {
@@ -25,8 +24,8 @@ impl Default for Timers {
             ringing: Duration::from_secs(5),
             wake: Duration::from_secs(13),
             no_answer: Duration::from_mins(1),
-            stale: Duration::from_secs(2),
-            afterlife: Duration::from_mins(1),
+            turn: Duration::from_secs(2),
+            closing: Duration::from_mins(1),
         }
     }
 }

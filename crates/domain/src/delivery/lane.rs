@@ -1,0 +1,215 @@
+//! What goes to one device: the head of its queue, what is on its way, and which pushes announced it.
+
+use super::BATCH;
+use crate::{Message, MessageId, Timestamp, TrackingId};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Most conversations of one device whose pushes are collapsed; the push of one more goes out at once.
+const WINDOWS: usize = 64;
+/// Acknowledged messages remembered, so that a queue read before they left it does not send them again.
+const DONE: usize = 2 * BATCH;
+/// Announced messages remembered: those on their way are among the latest.
+const ANNOUNCED: usize = BATCH;
+
+#[derive(Debug)]
+struct Flight {
+    message: Arc<Message>,
+    /// Acknowledged by then, or the device is asleep.
+    deadline: Instant,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    /// Messages that may be on their way at once; none while the device is away.
+    pub(super) window: usize,
+    /// The head of the queue.
+    ready: VecDeque<Arc<Message>>,
+    flights: VecDeque<Flight>,
+    /// All that is queued is in `ready` or on its way: the store need not be asked.
+    pub(super) complete: bool,
+    pub(super) fetching: bool,
+    done: VecDeque<MessageId>,
+    /// Messages that a push was owed for since the device was here last.
+    announced: VecDeque<MessageId>,
+    /// By conversation: when its last push was or will be due.
+    windows: BTreeMap<String, Timestamp>,
+}
+
+impl Lane {
+    pub(super) fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// The message was put at the end of the device's queue.
+    pub(super) fn offer(&mut self, message: &Arc<Message>) {
+        if !self.complete || self.fetching || self.ready.len() >= BATCH {
+            self.complete = false;
+        } else if !self.knows(&message.id) {
+            self.ready.push_back(message.clone());
+        }
+    }
+
+    /// A queue that was read may hold what was told to us as well.
+    fn knows(&self, id: &MessageId) -> bool {
+        self.done.contains(id)
+            || self.ready.iter().any(|message| message.id == *id)
+            || self.flights.iter().any(|flight| flight.message.id == *id)
+    }
+
+    /// The next message to send, if the window has room for it.
+    pub(super) fn next(&mut self, deadline: Instant) -> Option<Arc<Message>> {
+        if self.flights.len() >= self.window || self.fetching {
+            return None;
+        }
+        let message = self.ready.pop_front()?;
+        self.flights.push_back(Flight {
+            message: message.clone(),
+            deadline,
+        });
+        Some(message)
+    }
+
+    /// Whether the store is to be asked now. What is queued from here on says so again.
+    pub(super) fn wants_more(&mut self) -> bool {
+        let wants = !self.complete
+            && !self.fetching
+            && self.ready.is_empty()
+            && self.flights.len() < self.window;
+        self.fetching |= wants;
+        self.complete |= wants;
+        wants
+    }
+
+    /// Takes what the store has; says what of it has been delivered already.
+    pub(super) fn fetched(&mut self, messages: Vec<Arc<Message>>) -> Vec<MessageId> {
+        self.fetching = false;
+        let more = messages.len() >= BATCH;
+        let (old, new): (Vec<_>, Vec<_>) = messages
+            .into_iter()
+            .partition(|message| self.done.contains(&message.id));
+        let on_its_way = |message: &Arc<Message>| {
+            let mut flights = self.flights.iter();
+            flights.any(|flight| flight.message.id == message.id)
+        };
+        self.ready = new
+            .into_iter()
+            .filter(|message| !on_its_way(message))
+            .collect();
+        // A batch of nothing but old acquaintances would only come again.
+        self.complete &= !more || self.ready.is_empty();
+        old.into_iter().map(|message| message.id.clone()).collect()
+    }
+
+    /// The device is here; see [`super::Delivery::returned`].
+    pub(super) fn returned(&mut self, fresh: bool) {
+        self.windows.clear();
+        self.announced.clear();
+        self.complete = false;
+        if fresh {
+            self.flights.clear();
+            self.ready.clear();
+        }
+    }
+
+    /// All that are on their way up to this one, in order; none if it is not among them.
+    pub(super) fn flights_up_to(&self, id: &MessageId) -> Vec<MessageId> {
+        let last = self.flights.iter().position(|it| it.message.id == *id);
+        let taken = last.map_or(0, |last| last + 1);
+        let ids = self.flights.iter().take(taken);
+        ids.map(|flight| flight.message.id.clone()).collect()
+    }
+
+    /// The message is off our hands; `None` if that was known, else whose story it was if it was on its way.
+    pub(super) fn land(&mut self, id: &MessageId) -> Option<Option<TrackingId>> {
+        if self.done.contains(id) {
+            return None;
+        }
+        self.ready.retain(|message| message.id != *id);
+        self.done.push_back(id.clone());
+        if self.done.len() > DONE {
+            self.done.pop_front();
+        }
+        Some(
+            self.remove_flight(id)
+                .map(|message| message.tracking.clone()),
+        )
+    }
+
+    /// Takes back a message that was on its way: the queue is to be read again.
+    pub(super) fn take_flight(&mut self, id: &MessageId) -> Option<Arc<Message>> {
+        let message = self.remove_flight(id)?;
+        self.ready.clear();
+        self.complete = false;
+        // Its device is away, as far as anybody knows.
+        self.window = 0;
+        Some(message)
+    }
+
+    pub(super) fn take_all_flights(&mut self) -> Vec<Arc<Message>> {
+        self.ready.clear();
+        self.complete = false;
+        self.window = 0;
+        self.flights
+            .drain(..)
+            .map(|flight| flight.message)
+            .collect()
+    }
+
+    fn remove_flight(&mut self, id: &MessageId) -> Option<Arc<Message>> {
+        let place = self.flights.iter().position(|it| it.message.id == *id)?;
+        self.flights.remove(place).map(|flight| flight.message)
+    }
+
+    /// Whether a message was to be acknowledged by then.
+    pub(super) fn is_late(&self, deadline: Instant) -> bool {
+        self.flights
+            .front()
+            .is_some_and(|flight| flight.deadline <= deadline)
+    }
+
+    /// When a push for a message may go, or why there is none.
+    pub(super) fn push_due(
+        &self,
+        id: &MessageId,
+        conversation: &str,
+        collapse: Duration,
+        now: Timestamp,
+    ) -> Result<Timestamp, &'static str> {
+        if self.announced.contains(id) {
+            return Err("it was pushed for already");
+        }
+        match self.windows.get(conversation) {
+            Some(&due) if now < due => Err("another is due for it"),
+            Some(due) if now < due.plus(collapse) => Ok(due.plus(collapse)),
+            _ => Ok(now),
+        }
+    }
+
+    /// A push is owed for a message.
+    pub(super) fn announce(
+        &mut self,
+        id: &MessageId,
+        conversation: &str,
+        due: Timestamp,
+        collapse: Duration,
+        now: Timestamp,
+    ) {
+        self.announced.push_back(id.clone());
+        if self.announced.len() > ANNOUNCED {
+            self.announced.pop_front();
+        }
+        self.windows.retain(|_, due| now < due.plus(collapse));
+        if self.windows.len() < WINDOWS || self.windows.contains_key(conversation) {
+            self.windows.insert(conversation.to_owned(), due);
+        }
+    }
+
+    pub(super) fn is_in_use(&self, now: Timestamp, collapse: Duration) -> bool {
+        let open = self.windows.values().any(|due| now < due.plus(collapse));
+        !self.flights.is_empty() || self.fetching || !self.ready.is_empty() || open
+    }
+}

@@ -1,0 +1,231 @@
+//! The pushes that are owed: when each is due, how often it was tried, and when it is not worth trying any more
+//! (`behaviour.md` 12). It sends nothing itself; what it says to keep is saved before it is told so.
+
+use crate::{DeviceId, NotificationId, Outcome, Timestamp, push::OwedPush};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+/// Longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+/// Pause after our credentials were refused: an operator must act first.
+const CREDENTIALS_PAUSE: Duration = Duration::from_mins(1);
+/// Shortest pause, whatever a provider says.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// All pushes that are owed.
+#[derive(Debug)]
+pub struct Outbox {
+    due: BTreeMap<(Timestamp, NotificationId), OwedPush>,
+    /// When each of those is due.
+    waiting: HashMap<NotificationId, Timestamp>,
+    in_flight: HashMap<NotificationId, OwedPush>,
+    /// Most of them on their way at once.
+    room: usize,
+}
+
+/// What to do with a push whose time has come.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Due {
+    /// Send it, and say what became of it.
+    Send(OwedPush),
+    /// It is too late for it.
+    TooLate(OwedPush),
+}
+
+/// What is to be saved once a provider has spoken.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// It is not owed any more.
+    Settle(NotificationId),
+    /// It is owed as it is now.
+    Again(OwedPush),
+}
+
+impl Outbox {
+    /// An empty one, of which so many may be on their way at once.
+    pub fn new(room: usize) -> Self {
+        Self {
+            due: BTreeMap::new(),
+            waiting: HashMap::new(),
+            in_flight: HashMap::new(),
+            room,
+        }
+    }
+
+    /// How many are owed.
+    pub fn len(&self) -> usize {
+        self.due.len() + self.in_flight.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// This one is owed (again: the same id replaces).
+    pub fn insert(&mut self, push: OwedPush) {
+        self.in_flight.remove(&push.id);
+        if let Some(due) = self.waiting.insert(push.id.clone(), push.due) {
+            self.due.remove(&(due, push.id.clone()));
+        }
+        self.due.insert((push.due, push.id.clone()), push);
+    }
+
+    /// When [`Outbox::due`] has something; what there is no room for waits for a push to end.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let (due, _) = self.due.keys().next()?;
+        Some(*due).filter(|_| self.in_flight.len() < self.room)
+    }
+
+    /// A push whose time has come; call until there is none.
+    pub fn due(&mut self, now: Timestamp) -> Option<Due> {
+        self.next_due().filter(|due| *due <= now)?;
+        let (_, push) = self.due.pop_first()?;
+        self.waiting.remove(&push.id);
+        if push.until < now {
+            return Some(Due::TooLate(push));
+        }
+        self.in_flight.insert(push.id.clone(), push.clone());
+        Some(Due::Send(push))
+    }
+
+    /// What a provider says of a push that was sent; `None` if it is not owed any more.
+    pub fn done(&mut self, now: Timestamp, id: &NotificationId, outcome: &Outcome) -> Option<Next> {
+        let push = self.in_flight.get(id)?;
+        Some(match pause(outcome, push.attempts) {
+            None => Next::Settle(id.clone()),
+            Some(pause) => Next::Again(OwedPush {
+                attempts: push.attempts + 1,
+                due: now.plus(pause),
+                ..push.clone()
+            }),
+        })
+    }
+
+    /// It is not owed any more.
+    pub fn remove(&mut self, id: &NotificationId) {
+        self.in_flight.remove(id);
+        if let Some(due) = self.waiting.remove(id) {
+            self.due.remove(&(due, id.clone()));
+        }
+    }
+
+    /// Nothing is owed to a device that is no more.
+    pub fn forget(&mut self, device: &DeviceId) {
+        self.in_flight.retain(|_, push| push.device != *device);
+        let waiting = &mut self.waiting;
+        self.due.retain(|_, push| {
+            let stays = push.device != *device;
+            if !stays {
+                waiting.remove(&push.id);
+            }
+            stays
+        });
+    }
+}
+
+/// How long to wait before the next try; `None` if the provider has spoken for good. The pause that the provider asks
+/// for doubles with every try.
+fn pause(outcome: &Outcome, attempts: u32) -> Option<Duration> {
+    let asked = match outcome {
+        Outcome::Throttled { retry_after, .. } | Outcome::Unavailable { retry_after, .. } => {
+            *retry_after
+        }
+        Outcome::Unauthorized { .. } => CREDENTIALS_PAUSE,
+        Outcome::Accepted { .. }
+        | Outcome::TokenDead { .. }
+        | Outcome::Refused { .. }
+        | Outcome::TooLarge => return None,
+    };
+    let pause = asked
+        .max(SHORTEST_PAUSE)
+        .saturating_mul(1 << attempts.min(10));
+    Some(pause.min(LONGEST_PAUSE.max(asked)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Purpose;
+
+    fn push(id: &str, due: u64) -> OwedPush {
+        OwedPush {
+            id: id.into(),
+            device: "a".into(),
+            purpose: Purpose::Refresh,
+            tracking: "t".into(),
+            message: None,
+            due: Timestamp(due),
+            until: Timestamp(1_000_000),
+            attempts: 0,
+        }
+    }
+
+    fn busy() -> Outcome {
+        Outcome::Throttled {
+            retry_after: Duration::from_secs(10),
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_busy_provider_is_asked_again_ever_more_rarely() {
+        assert_eq!(pause(&busy(), 0), Some(Duration::from_secs(10)));
+        assert_eq!(pause(&busy(), 1), Some(Duration::from_secs(20)));
+        assert_eq!(pause(&busy(), 30), Some(LONGEST_PAUSE));
+    }
+
+    #[test]
+    fn what_was_refused_is_not_tried_again() {
+        let mut outbox = Outbox::new(1);
+        outbox.insert(push("p", 0));
+        assert!(matches!(outbox.due(Timestamp(0)), Some(Due::Send(_))));
+        let refused = Outcome::TooLarge;
+        let next = outbox.done(Timestamp(1), &"p".into(), &refused);
+        assert_eq!(next, Some(Next::Settle("p".into())));
+    }
+
+    #[test]
+    fn pushes_go_in_order_of_time_as_far_as_there_is_room() {
+        let mut outbox = Outbox::new(1);
+        outbox.insert(push("late", 20));
+        outbox.insert(push("soon", 10));
+        assert_eq!(outbox.due(Timestamp(9)), None);
+        assert_eq!(outbox.due(Timestamp(20)), Some(Due::Send(push("soon", 10))));
+        assert_eq!(outbox.due(Timestamp(20)), None, "no room");
+        assert_eq!(outbox.next_due(), None);
+        let again = outbox.done(Timestamp(20), &"soon".into(), &busy());
+        let Some(Next::Again(again)) = again else {
+            panic!("{again:?}")
+        };
+        assert_eq!((again.due, again.attempts), (Timestamp(10_020), 1));
+        outbox.insert(again);
+        assert_eq!(outbox.due(Timestamp(20)), Some(Due::Send(push("late", 20))));
+        assert_eq!(outbox.len(), 2);
+    }
+
+    #[test]
+    fn what_comes_too_late_is_said_so() {
+        let mut outbox = Outbox::new(1);
+        let late = OwedPush {
+            until: Timestamp(5),
+            ..push("p", 0)
+        };
+        outbox.insert(late.clone());
+        assert_eq!(outbox.due(Timestamp(6)), Some(Due::TooLate(late)));
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn a_device_that_is_gone_is_owed_nothing() {
+        let mut outbox = Outbox::new(2);
+        outbox.insert(push("p", 0));
+        outbox.insert(push("q", 5));
+        outbox.due(Timestamp(0));
+        outbox.forget(&"a".into());
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.done(Timestamp(1), &"p".into(), &busy()), None);
+    }
+}
