@@ -30,13 +30,13 @@ impl Mode {
     }
 }
 
-/// The mode of a device, from the client's own word and its flow, in that order of trust. A word outlives nothing:
-/// with the connection gone the device is suspended whatever it said.
-pub fn mode(word: Option<Mode>, flow: DoorState) -> Mode {
-    match (word, flow) {
+/// The mode of whoever is behind a door, from what the client itself stated and from the door's state, in that order of
+/// trust. A statement outlives nothing: with the connection gone the device is suspended whatever it said.
+pub fn mode(stated: Option<Mode>, door: DoorState) -> Mode {
+    match (stated, door) {
         (_, DoorState::Down) => Mode::Suspended,
         (Some(Mode::Suspended), DoorState::Up) => Mode::Silent,
-        (Some(word), _) => word,
+        (Some(stated), _) => stated,
         (None, DoorState::Up) => Mode::Foreground,
         (None, DoorState::Connectionless) => Mode::Unknown,
     }

@@ -10,10 +10,10 @@ mod lane;
 mod tests;
 mod vocabulary;
 
-pub use vocabulary::{Arrival, Effect, Landed, Now, Recipient, Stored, Timers};
+pub use vocabulary::{Arrival, Effect, Landed, Recipient, Stored, Timers};
 
 use crate::{
-    Behaviour, Change, Class, DeviceId, Message, MessageId, NotificationId, Purpose, Timestamp,
+    Behaviour, Change, Class, DeviceId, Message, MessageId, NotificationId, Now, Purpose, Timestamp,
     behaviour::Incoming, push::OwedPush, trace::Step,
 };
 use lane::Lane;

@@ -1,7 +1,7 @@
 //! Doors: the ways to reach a device. What is behind a door (a flow and a Contact, a stream and a resource) only the role
 //! that opened it knows.
 
-use crate::{DeviceId, Mode, Timestamp};
+use crate::{DeviceId, Timestamp};
 use bytes::Bytes;
 use std::fmt;
 
@@ -45,8 +45,6 @@ pub struct Door {
     pub expires_at: Timestamp,
     /// Preference in thousandths, 0 to 1000: among doors rung directly, higher ones first.
     pub q: u16,
-    /// What the client itself said of its mode since it came through this door last.
-    pub stated_mode: Option<Mode>,
     /// What its role needs to get there. The domain only keeps it.
     pub data: Bytes,
 }

@@ -31,6 +31,6 @@ pub use message::{Class, Message, MessageId};
 pub use name::Namer;
 pub use push::{Notification, NotificationId, Outcome, Purpose};
 pub use slice::Slice;
-pub use time::Timestamp;
+pub use time::{Now, Timestamp};
 pub use trace::{TraceEvent, TrackingId};
 pub use user::{Address, User};

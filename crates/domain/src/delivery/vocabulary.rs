@@ -1,13 +1,10 @@
 //! What delivery is told and what it says: the words between it and whoever drives it.
 
 use crate::{
-    Change, DeviceId, Message, MessageId, Mode, Note, Timestamp, TraceEvent, TrackingId,
+    Change, DeviceId, Message, MessageId, Mode, Note, Now, TraceEvent, TrackingId,
     push::OwedPush, trace::Step,
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 /// The clocks of delivery.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -28,15 +25,6 @@ impl Default for Timers {
             push_lifetime: Duration::from_hours(24),
         }
     }
-}
-
-/// Now, on both clocks.
-#[derive(Copy, Clone, Debug)]
-pub struct Now {
-    /// For timers.
-    pub instant: Instant,
-    /// For records.
-    pub wall: Timestamp,
 }
 
 /// A device that the message is for, as it is when the message comes.

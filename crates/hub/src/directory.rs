@@ -1,0 +1,347 @@
+//! Who is where: every user's devices with their doors, as the store has them. This is what calls and messages look at.
+//! It plans steps and changes nothing until they are saved.
+
+mod entry;
+mod plan;
+mod wheel;
+
+pub use entry::{Entry, OpenDoor, REFRESH_LEAD};
+pub(crate) use plan::shown;
+
+use domain::{
+    Address, AppId, AppProfile, Device, DeviceId, DoorId, DoorState, Mode, Timestamp,
+    behaviour::Incoming,
+    wake::{Candidate, Pushable},
+};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use wheel::Wheel;
+
+/// Devices looked at in one go; the rest of a crowd comes in the next.
+const TURN: usize = 256;
+
+/// All users' devices. A key is a place in `entries`.
+#[derive(Debug)]
+pub struct Directory {
+    entries: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    by_id: HashMap<DeviceId, u32>,
+    by_user: HashMap<Address, SmallVec<[u32; 2]>>,
+    /// Messages that wait for users of whom no device is known.
+    unclaimed: HashMap<Address, u64>,
+    profiles: HashMap<AppId, AppProfile>,
+    wheel: Wheel,
+    devices_per_user: usize,
+    counts: Counts,
+}
+
+/// What is counted as it changes.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Devices with a door.
+    pub registered: usize,
+    /// Those of them with a dead token.
+    pub with_dead_token: usize,
+    /// Messages that wait.
+    pub queued: u64,
+}
+
+/// A device whose time has come.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Due {
+    /// These doors of it have expired.
+    Expired(Address, Vec<DoorId>),
+    /// It is to be asked to register again.
+    Refresh(Address, DeviceId),
+}
+
+impl Directory {
+    /// An empty one that knows these apps.
+    pub fn new(profiles: impl IntoIterator<Item = AppProfile>, devices_per_user: usize) -> Self {
+        let named = profiles.into_iter().map(|it| (it.app.clone(), it));
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            by_user: HashMap::new(),
+            unclaimed: HashMap::new(),
+            profiles: named.collect(),
+            wheel: Wheel::default(),
+            devices_per_user,
+            counts: Counts::default(),
+        }
+    }
+
+    /// A device.
+    pub fn get(&self, id: &DeviceId) -> Option<&Entry> {
+        self.entry(*self.by_id.get(id)?)
+    }
+
+    /// The devices of a user, in the order in which they were first seen.
+    pub fn of(&self, user: &Address) -> impl Iterator<Item = &Entry> {
+        let keys = self.by_user.get(user).into_iter().flatten();
+        keys.filter_map(|key| self.entry(*key))
+    }
+
+    /// All devices.
+    pub fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().flatten()
+    }
+
+    /// What is counted.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Messages that wait for a user of whom no device is known.
+    pub fn unclaimed(&self, user: &Address) -> u64 {
+        self.unclaimed.get(user).copied().unwrap_or_default()
+    }
+
+    /// An app that is configured.
+    pub fn profile(&self, app: Option<&AppId>) -> Option<&AppProfile> {
+        self.profiles.get(app?)
+    }
+
+    /// The devices that a call for a user is for. `wakes_nobody`: why no push is to be sent, if that is so.
+    pub(crate) fn candidates(&self, user: &Address, wakes_nobody: Option<&str>) -> Vec<Candidate> {
+        let candidate = |entry: &Entry| {
+            let profile = self.profile(entry.device.app.as_ref());
+            let push = match (wakes_nobody, entry.push_target(Incoming::Call, profile)) {
+                (Some(why), _) => Pushable::No(why.to_owned()),
+                (None, Err(why)) => Pushable::No(why),
+                (None, Ok(_)) => profile.map_or_else(
+                    || Pushable::No("its app is not configured".to_owned()),
+                    |profile| Pushable::Yes(entry::platform_rules(profile)),
+                ),
+            };
+            // Who can neither be rung nor woken is no candidate.
+            let can_come = !entry.doors.is_empty() || matches!(push, Pushable::Yes(_));
+            can_come.then(|| Candidate {
+                device: entry.device.id.clone(),
+                mode: entry.mode(),
+                q: entry.doors.iter().map(|door| door.q).max().unwrap_or(1000),
+                push,
+            })
+        };
+        self.of(user).filter_map(candidate).collect()
+    }
+
+    /// When [`Directory::due`] has something.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.wheel.next()
+    }
+
+    /// The devices whose time has come; at most a few hundred in one go.
+    pub(crate) fn due(&mut self, now: Timestamp) -> Vec<Due> {
+        let mut due = Vec::new();
+        for _ in 0..TURN {
+            let Some((key, second)) = self.wheel.due(now) else {
+                break;
+            };
+            let slot = self.entries.get_mut(key as usize).and_then(Option::as_mut);
+            let Some(entry) = slot.filter(|entry| entry.filed == second) else {
+                continue;
+            };
+            entry.filed = 0;
+            let id = &entry.device.id;
+            let expired: Vec<_> = entry
+                .doors
+                .iter()
+                .filter(|door| door.expires_at <= now)
+                .map(|door| DoorId {
+                    device: id.clone(),
+                    number: door.number,
+                })
+                .collect();
+            if !expired.is_empty() {
+                due.push(Due::Expired(entry.device.user.clone(), expired));
+            } else if entry.refresh_at().is_some_and(|at| at <= now) {
+                due.push(Due::Refresh(entry.device.user.clone(), id.clone()));
+            }
+            // Until what is due has been done it is asked about again, not more than once a second.
+            let next = entry.due();
+            if let Some(next) = next {
+                let soonest = Timestamp(now.0 + 1000);
+                entry.filed = self.wheel.file(key, 0, next.max(soonest));
+            }
+        }
+        due
+    }
+
+    /// The connection behind a door is gone. Says whether it was up.
+    pub(crate) fn door_lost(&mut self, door: &DoorId) -> bool {
+        let open = self.door_mut(door).filter(|open| open.is_open());
+        open.map(|open| open.state = DoorState::Down).is_some()
+    }
+
+    /// Takes the client's own statement on its mode: it counts while its doors are up. `false`: no such device.
+    pub(crate) fn state_mode(&mut self, device: &DeviceId, mode: Mode) -> bool {
+        let Some(key) = self.by_id.get(device) else {
+            return false;
+        };
+        if let Some(entry) = self.entry_mut(*key) {
+            for door in &mut entry.doors {
+                door.stated_mode = Some(mode);
+            }
+        }
+        true
+    }
+
+    /// Creates or replaces a device's record, as it is saved.
+    pub(crate) fn put(&mut self, device: Device) {
+        if let Some(key) = self.by_id.get(&device.id).copied() {
+            return self.change(key, |entry| entry.device = device);
+        }
+        let entry = Entry::new(device);
+        let (id, user) = (entry.device.id.clone(), entry.device.user.clone());
+        let key = if let Some(key) = self.free.pop() {
+            self.entries[key as usize] = Some(entry);
+            key
+        } else {
+            self.entries.push(Some(entry));
+            u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
+        };
+        self.by_id.insert(id, key);
+        self.by_user.entry(user).or_default().push(key);
+    }
+
+    /// A door is open, as it is saved.
+    pub(crate) fn open(&mut self, device: &DeviceId, door: OpenDoor) {
+        let Some(key) = self.by_id.get(device).copied() else {
+            return;
+        };
+        self.change(key, |entry| {
+            let number = door.number;
+            for token in [
+                &mut entry.device.tokens.voip,
+                &mut entry.device.tokens.message,
+            ] {
+                // The record on disk need not know that it was named once more.
+                let named =
+                    |token: &&mut domain::Token| token.handed == domain::Handed::Through(number);
+                if let Some(token) = token.as_mut().filter(named) {
+                    token.given_at = token.given_at.max(door.opened_at);
+                }
+            }
+            entry.doors.retain(|open| open.number != number);
+            entry.doors.push(door);
+        });
+    }
+
+    /// A door is gone, as it is saved.
+    pub(crate) fn close(&mut self, door: &DoorId, now: Timestamp) {
+        if let Some(key) = self.by_id.get(&door.device).copied() {
+            self.change(key, |entry| {
+                entry.device.seen_at = now.min(entry.seen_at().max(entry.device.seen_at));
+                entry.doors.retain(|open| open.number != door.number);
+            });
+        }
+    }
+
+    /// The device was asked to register again before it expires then.
+    pub(crate) fn asked(&mut self, device: &DeviceId, expires_at: Timestamp) {
+        if let Some(key) = self.by_id.get(device).copied() {
+            self.change(key, |entry| entry.asked_for = expires_at);
+        }
+    }
+
+    /// Messages came into the queue of a device or left it, as it is saved.
+    pub(crate) fn count_queued(&mut self, device: &DeviceId, change: i64) {
+        let Some(key) = self.by_id.get(device).copied() else {
+            return;
+        };
+        if let Some(entry) = self.entry_mut(key) {
+            let before = entry.queued;
+            entry.queued = before.saturating_add_signed(change);
+            let after = entry.queued;
+            self.counts.queued = self.counts.queued + after - before;
+        }
+    }
+
+    /// One more message waits for a user without a device, as it is saved.
+    pub(crate) fn count_unclaimed(&mut self, user: &Address, messages: u64) {
+        *self.unclaimed.entry(user.clone()).or_default() += messages;
+        self.counts.queued += messages;
+    }
+
+    /// What waited for the user waits for this device now, as it is saved.
+    pub(crate) fn adopt(&mut self, user: &Address, device: &DeviceId) {
+        let messages = self.unclaimed.remove(user).unwrap_or_default();
+        self.counts.queued -= messages;
+        self.count_queued(device, i64::try_from(messages).unwrap_or(i64::MAX));
+    }
+
+    /// A device is no more. Says which doors went with it.
+    pub(crate) fn remove(&mut self, id: &DeviceId) -> Vec<DoorId> {
+        let Some(key) = self.by_id.remove(id) else {
+            return Vec::new();
+        };
+        let Some(entry) = self.entries[key as usize].take() else {
+            return Vec::new();
+        };
+        self.free.push(key);
+        self.uncount(&entry);
+        if let Some(keys) = self.by_user.get_mut(&entry.device.user) {
+            keys.retain(|known| *known != key);
+            if keys.is_empty() {
+                self.by_user.remove(&entry.device.user);
+            }
+        }
+        let numbers = entry.doors.iter().map(|door| door.number);
+        let door = |number| DoorId {
+            device: id.clone(),
+            number,
+        };
+        numbers.map(door).collect()
+    }
+
+    /// A user is no more, as it is saved. Says which doors went with their devices, and which devices.
+    pub(crate) fn remove_user(&mut self, user: &Address) -> (Vec<DeviceId>, Vec<DoorId>) {
+        let devices: Vec<_> = self.of(user).map(|entry| entry.device.id.clone()).collect();
+        let doors = devices.iter().flat_map(|id| self.remove(id)).collect();
+        if let Some(messages) = self.unclaimed.remove(user) {
+            self.counts.queued -= messages;
+        }
+        (devices, doors)
+    }
+
+    fn entry(&self, key: u32) -> Option<&Entry> {
+        self.entries.get(key as usize)?.as_ref()
+    }
+
+    fn entry_mut(&mut self, key: u32) -> Option<&mut Entry> {
+        self.entries.get_mut(key as usize)?.as_mut()
+    }
+
+    fn door_mut(&mut self, door: &DoorId) -> Option<&mut OpenDoor> {
+        let key = *self.by_id.get(&door.device)?;
+        let doors = &mut self.entry_mut(key)?.doors;
+        doors.iter_mut().find(|open| open.number == door.number)
+    }
+
+    /// Changes a device, and counts and files it as it is then.
+    fn change(&mut self, key: u32, change: impl FnOnce(&mut Entry)) {
+        let Some(entry) = self.entries.get_mut(key as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let was = (!entry.doors.is_empty(), entry.has_dead_token());
+        change(entry);
+        let is = (!entry.doors.is_empty(), entry.has_dead_token());
+        if let Some(due) = entry.due() {
+            entry.filed = self.wheel.file(key, entry.filed, due);
+        }
+        let count = |count: usize, was: bool, is: bool| count + usize::from(is) - usize::from(was);
+        self.counts.registered = count(self.counts.registered, was.0, is.0);
+        self.counts.with_dead_token = count(self.counts.with_dead_token, was.1, is.1);
+    }
+
+    fn uncount(&mut self, entry: &Entry) {
+        self.counts.registered -= usize::from(!entry.doors.is_empty());
+        self.counts.with_dead_token -= usize::from(entry.has_dead_token());
+        self.counts.queued -= entry.queued;
+    }
+}
+
+#[cfg(test)]
+mod tests;

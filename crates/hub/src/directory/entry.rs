@@ -1,0 +1,203 @@
+//! A device as the directory holds it: its record, its doors, and what waits for it.
+
+use super::wheel::Second;
+use domain::{
+    AppProfile, Channel, Device, Door, DoorState, Generation, Handed, Mode, Platform, Timestamp,
+    Token,
+    behaviour::{self, Incoming},
+    wake::PlatformRules,
+};
+use smallvec::SmallVec;
+use std::{sync::Arc, time::Duration};
+
+/// How long before its registration expires a sleeping device is asked to register again: RFC 8599 §5.5 wants at least
+/// 120 s. Of a shorter registration it is the second half.
+pub const REFRESH_LEAD: Duration = Duration::from_mins(3);
+/// Most seconds by which a device is asked earlier than it need be, so that a fleet which registered together is not
+/// asked together.
+const JITTER: u64 = 60;
+
+/// A way to a device, as it is now.
+#[derive(Clone, Debug)]
+pub struct OpenDoor {
+    /// Its number.
+    pub number: u32,
+    /// What its transport knows.
+    pub state: DoorState,
+    /// When it was opened or opened anew last.
+    pub opened_at: Timestamp,
+    /// After this it is gone.
+    pub expires_at: Timestamp,
+    /// Until when the store will have it: never before `expires_at`.
+    pub(super) stored_until: Timestamp,
+    /// Preference in thousandths.
+    pub q: u16,
+    /// What the client itself stated since it came through this door last.
+    pub stated_mode: Option<Mode>,
+    /// How many messages may be on their way through it at once.
+    pub window: u16,
+    /// Where the device is to register when it is woken.
+    pub register_at: Arc<str>,
+}
+
+impl OpenDoor {
+    /// A door as the store has it. It may be believed in for longer than it stands, never shorter.
+    pub(crate) fn kept(door: &Door, state: DoorState, window: u16, register_at: Arc<str>) -> Self {
+        Self {
+            number: door.id.number,
+            state,
+            opened_at: door.opened_at,
+            expires_at: door.expires_at,
+            stored_until: door.expires_at,
+            q: door.q,
+            stated_mode: None,
+            window,
+            register_at,
+        }
+    }
+
+    /// What whoever is behind it does.
+    pub fn mode(&self) -> Mode {
+        behaviour::mode(self.stated_mode, self.state)
+    }
+
+    /// Whether something can be sent through it.
+    pub fn is_open(&self) -> bool {
+        self.state != DoorState::Down
+    }
+
+    /// Which of two open doors is tried first: one that is known to be up, then the one opened last.
+    fn rank(&self) -> (bool, Timestamp, u32) {
+        (self.state == DoorState::Up, self.opened_at, self.number)
+    }
+}
+
+/// A device.
+#[derive(Debug)]
+pub struct Entry {
+    /// The record, as the store has it.
+    pub device: Device,
+    /// Its doors, in no order.
+    pub doors: SmallVec<[OpenDoor; 1]>,
+    /// Messages that wait for it, as the store has them.
+    pub queued: u64,
+    /// The expiry for which it was asked to register again.
+    pub(super) asked_for: Timestamp,
+    /// Where it stands in the wheel.
+    pub(super) filed: Second,
+}
+
+impl Entry {
+    /// A device without doors.
+    pub(super) fn new(device: Device) -> Self {
+        Self {
+            device,
+            doors: SmallVec::new(),
+            queued: 0,
+            asked_for: Timestamp::default(),
+            filed: 0,
+        }
+    }
+
+    /// One of its doors.
+    pub fn door(&self, number: u32) -> Option<&OpenDoor> {
+        self.doors.iter().find(|door| door.number == number)
+    }
+
+    /// The door to go through, if one is open.
+    pub fn best_door(&self) -> Option<&OpenDoor> {
+        let open = self.doors.iter().filter(|door| door.is_open());
+        open.max_by_key(|door| door.rank())
+    }
+
+    /// What the device does: what whoever is most awake behind one of its doors does.
+    pub fn mode(&self) -> Mode {
+        let awake = |mode: &Mode| match mode {
+            Mode::Foreground => 3,
+            Mode::Silent => 2,
+            Mode::Unknown => 1,
+            Mode::Suspended => 0,
+        };
+        let modes = self.doors.iter().map(OpenDoor::mode);
+        modes.max_by_key(awake).unwrap_or(Mode::Suspended)
+    }
+
+    /// When it was known to be there last.
+    pub fn seen_at(&self) -> Timestamp {
+        let opened = self.doors.iter().map(|door| door.opened_at).max();
+        opened.unwrap_or(self.device.seen_at)
+    }
+
+    /// When the last of its registrations expires.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.doors.iter().map(|door| door.expires_at).max()
+    }
+
+    /// The one rule that says whether a device may be pushed to: it has a live token for what comes in, and the
+    /// registration that named it stands (RFC 8599 §5.6.1). Whether a door is open does not matter. `Err` says why not.
+    pub fn push_target<'a>(
+        &'a self,
+        incoming: Incoming,
+        profile: Option<&AppProfile>,
+    ) -> Result<(Channel, &'a Token), String> {
+        let Some(profile) = profile else {
+            return Err(match self.device.app {
+                None => "no push parameters".to_owned(),
+                Some(_) => "its app is not configured".to_owned(),
+            });
+        };
+        let target = self.device.push_target(incoming, profile.generation);
+        let Some((channel, token)) = target else {
+            return Err("no token for this channel".to_owned());
+        };
+        if let Handed::Through(number) = token.handed
+            && self.door(number).is_none()
+        {
+            return Err("not registered".to_owned());
+        }
+        match &token.dead {
+            Some(dead) => Err(format!("its token is dead: {}", dead.reason)),
+            None => Ok((channel, token)),
+        }
+    }
+
+    /// Whether a token of a registration that stands is dead.
+    pub(super) fn has_dead_token(&self) -> bool {
+        !self.doors.is_empty() && self.device.tokens.iter().any(|token| token.dead.is_some())
+    }
+
+    /// When the first of its doors expires, or it is to be asked to register again.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        let expires = self.doors.iter().map(|door| door.expires_at).min()?;
+        Some(match self.refresh_at() {
+            Some(refresh) => expires.min(refresh),
+            None => expires,
+        })
+    }
+
+    /// When it is to be asked to register again, once for each registration.
+    pub(super) fn refresh_at(&self) -> Option<Timestamp> {
+        let door = self.doors.iter().max_by_key(|door| door.expires_at)?;
+        if self.asked_for == door.expires_at || self.device.tokens.iter().next().is_none() {
+            return None;
+        }
+        let lifetime = door.expires_at.since(door.opened_at);
+        let jitter = door.expires_at.0 % (JITTER * 1000);
+        let lead = if lifetime / 2 > REFRESH_LEAD + Duration::from_secs(JITTER) {
+            REFRESH_LEAD + Duration::from_millis(jitter)
+        } else {
+            REFRESH_LEAD.min(lifetime / 2)
+        };
+        let lead = u64::try_from(lead.as_millis()).unwrap_or(u64::MAX);
+        Some(Timestamp(door.expires_at.0.saturating_sub(lead)))
+    }
+}
+
+/// What a platform allows and demands once a call was pushed.
+pub(crate) fn platform_rules(profile: &AppProfile) -> PlatformRules {
+    PlatformRules {
+        cancel_push: profile.platform == Platform::Android,
+        must_see_call: profile.platform == Platform::Ios
+            && profile.generation == Generation::DualChannel,
+    }
+}

@@ -1,0 +1,300 @@
+//! The hub: routes what comes in to its owners, and what they say to whom it is for.
+
+use crate::{
+    Accounts, Input, NotDone, Output, SaveId,
+    calls::Calls,
+    directory::{Counts, Directory, OpenDoor},
+    owners::Owners,
+    step::{Asker, Deed, Step, Then, Work},
+    turns::{Entered, Turns},
+};
+use domain::{
+    Address, AppProfile, Behaviour, Device, DeviceId, Door, DoorState, Namer, Now,
+    delivery::{self, Delivery, NameConversation},
+    outbox::Outbox,
+    push::OwedPush,
+    wake,
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How soon a step is tried again that only the outbox waits for.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// What the operator decided, as far as the hub is concerned.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The behaviour table.
+    pub behaviour: Arc<Behaviour>,
+    /// Clocks of calls.
+    pub wake: wake::Timers,
+    /// Clocks of messages.
+    pub delivery: delivery::Timers,
+    /// The apps that can be pushed to.
+    pub apps: Vec<AppProfile>,
+    /// Devices of one user.
+    pub devices_per_user: usize,
+    /// Messages that may wait for one device, or for one user without a device.
+    pub messages_per_device: u64,
+    /// Pushes on their way at once: so many for calls, and so many for everything else.
+    pub pushes_in_flight: usize,
+    /// Where a device registers that has no door to tell.
+    pub register_at: Arc<str>,
+    /// Names conversations.
+    pub conversations: NameConversation,
+    /// All entropy; unlike any other hub's, and unlike the last start's.
+    pub seed: [u8; 32],
+}
+
+/// How much is under way: for metrics, and to see that nothing is left behind.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub struct Load {
+    /// What the directory counts.
+    pub directory: Counts,
+    /// Calls.
+    pub calls: usize,
+    /// Pushes that are owed.
+    pub owed: usize,
+    /// Messages on their way to devices.
+    pub messages: usize,
+    /// Users with a step under way.
+    pub steps: usize,
+}
+
+/// A step that waits for the store.
+#[derive(Debug)]
+enum Pending {
+    /// At a user's turn.
+    Turn(Address, Step),
+    /// At nobody's: only the outbox waits for it, and tries again.
+    Outbox(Step, Vec<domain::Change>),
+}
+
+/// See the crate's documentation.
+#[derive(Debug)]
+pub struct Hub {
+    owners: Owners,
+    turns: Turns,
+    pending: HashMap<SaveId, Pending>,
+    saves: u64,
+    /// Steps of the outbox that the store refused, with when to try them again.
+    refused: VecDeque<(Instant, Step)>,
+    /// What owners want done, in order.
+    deeds: VecDeque<Deed>,
+    out: VecDeque<Output>,
+}
+
+impl Hub {
+    /// A hub for the users of one shard, with nothing in it; `accounts` are shared by all.
+    pub fn new(config: Config, accounts: Accounts) -> Self {
+        let (room, behaviour) = (config.pushes_in_flight, config.behaviour);
+        let owners = Owners {
+            accounts,
+            directory: Directory::new(config.apps, config.devices_per_user),
+            calls: Calls::new(behaviour.clone(), config.wake, room, config.register_at),
+            delivery: Delivery::new(behaviour, config.delivery, config.conversations),
+            outbox: Outbox::new(room),
+            namer: Namer::new(config.seed),
+            messages_per_device: config.messages_per_device,
+        };
+        Self {
+            owners,
+            turns: Turns::default(),
+            pending: HashMap::new(),
+            saves: 0,
+            refused: VecDeque::new(),
+            deeds: VecDeque::new(),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Who is where.
+    pub fn directory(&self) -> &Directory {
+        &self.owners.directory
+    }
+
+    /// Who has an account.
+    pub fn accounts(&self) -> &Accounts {
+        &self.owners.accounts
+    }
+
+    /// How much is under way. Takes time in proportion to the devices that are being written to.
+    pub fn load(&self) -> Load {
+        Load {
+            directory: self.owners.directory.counts(),
+            calls: self.owners.calls.len(),
+            owed: self.owners.outbox.len(),
+            messages: self.owners.delivery.in_flight(),
+            steps: self.turns.len() + self.pending.len() + self.refused.len(),
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When [`Hub::handle_timeout`] wants to be called next.
+    pub fn next_timeout(&self, now: Now) -> Option<Instant> {
+        let owners = &self.owners;
+        let walls = [owners.directory.next_due(), owners.outbox.next_due()];
+        let walls = walls.into_iter().flatten().map(|at| now.instant_of(at));
+        let instants = [
+            owners.calls.next_timeout(),
+            owners.delivery.next_timeout(),
+            self.refused.front().map(|(at, _)| *at),
+        ];
+        instants.into_iter().flatten().chain(walls).min()
+    }
+
+    /// Takes over a device as the store has it.
+    pub fn load_device(&mut self, device: Device) {
+        self.owners.directory.put(device);
+    }
+
+    /// Takes over a door as the store has it, with what its role makes of it.
+    pub fn load_door(&mut self, door: &Door, state: DoorState, window: u16, register_at: Arc<str>) {
+        let open = OpenDoor::kept(door, state, window, register_at);
+        self.owners.directory.open(&door.id.device, open);
+    }
+
+    /// Takes over how many messages wait for a device.
+    pub fn load_queued(&mut self, device: &DeviceId, messages: u64) {
+        let messages = i64::try_from(messages).unwrap_or(i64::MAX);
+        self.owners.directory.count_queued(device, messages);
+    }
+
+    /// Takes over how many messages wait for a user of whom no device is known.
+    pub fn load_unclaimed(&mut self, user: &Address, messages: u64) {
+        self.owners.directory.count_unclaimed(user, messages);
+    }
+
+    /// Takes over a push that is owed.
+    pub fn load_owed(&mut self, push: OwedPush) {
+        self.owners.outbox.insert(push);
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Saved(save, result) => self.saved(now, save, result),
+            input => {
+                let deeds = self.owners.handle(now, input);
+                self.deeds.extend(deeds);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some((_, step)) = self.refused.pop_front_if(|(at, _)| *at <= now.instant) {
+            self.deeds.push_back(Deed::Save(step));
+        }
+        let deeds = self.owners.timeout(now);
+        self.deeds.extend(deeds);
+        self.settle(now);
+    }
+
+    /// Does what the owners want done, until there is nothing left but to wait.
+    fn settle(&mut self, now: Now) {
+        while let Some(deed) = self.deeds.pop_front() {
+            match deed {
+                Deed::Say(output) => self.out.push_back(output),
+                Deed::Save(step) => self.save_for_outbox(now, step),
+                Deed::Work(user, work) => match self.turns.enter(&user, work) {
+                    Entered::Now(work) => self.take_turns(now, user, work),
+                    Entered::Waits => {}
+                    Entered::Full(work) => self.refuse(work.asker(), NotDone::Overloaded),
+                },
+            }
+        }
+    }
+
+    /// Does this, and what waits behind it, until something waits for the store.
+    fn take_turns(&mut self, now: Now, user: Address, work: Work) {
+        let mut next = Some(work);
+        while let Some(work) = next {
+            let asker = work.asker();
+            match self.owners.plan(now, work) {
+                Ok(mut step) if !step.changes.is_empty() => {
+                    let changes = std::mem::take(&mut step.changes);
+                    return self.save(Pending::Turn(user, step), changes);
+                }
+                Ok(step) => {
+                    let deeds = self.owners.carry_out(now, step);
+                    self.deeds.extend(deeds);
+                }
+                Err(error) => self.refuse(asker, error),
+            }
+            next = self.turns.leave(&user);
+        }
+    }
+
+    fn save_for_outbox(&mut self, now: Now, mut step: Step) {
+        let changes = std::mem::take(&mut step.changes);
+        if changes.is_empty() {
+            let deeds = self.owners.carry_out(now, step);
+            return self.deeds.extend(deeds);
+        }
+        self.save(Pending::Outbox(step, changes.clone()), changes);
+    }
+
+    fn save(&mut self, pending: Pending, changes: Vec<domain::Change>) {
+        let id = SaveId(self.saves);
+        self.saves += 1;
+        self.pending.insert(id, pending);
+        self.out.push_back(Output::Save(id, changes));
+    }
+
+    /// The store has spoken: what the step promised is so, or nothing has changed.
+    fn saved(&mut self, now: Now, save: SaveId, result: Result<(), NotDone>) {
+        match self.pending.remove(&save) {
+            None => {}
+            Some(Pending::Turn(user, step)) => {
+                match result {
+                    Ok(()) => {
+                        let deeds = self.owners.carry_out(now, step);
+                        self.deeds.extend(deeds);
+                    }
+                    Err(error) => self.refuse(step.asker, error),
+                }
+                if let Some(work) = self.turns.leave(&user) {
+                    self.take_turns(now, user, work);
+                }
+            }
+            Some(Pending::Outbox(step, changes)) => match result {
+                Ok(()) => {
+                    let deeds = self.owners.carry_out(now, step);
+                    self.deeds.extend(deeds);
+                }
+                // Whatever it was about is gone.
+                Err(NotDone::Missing) => self.forget_pushes_of(&step),
+                Err(_) => {
+                    let again = Step { changes, ..step };
+                    self.refused.push_back((now.instant + TRY_AGAIN, again));
+                }
+            },
+        }
+    }
+
+    fn forget_pushes_of(&mut self, step: &Step) {
+        for then in &step.then {
+            match then {
+                Then::Owed(push) => self.owners.outbox.remove(&push.id),
+                Then::Settled(id) => self.owners.outbox.remove(id),
+                _ => {}
+            }
+        }
+    }
+
+    fn refuse(&mut self, asker: Asker, error: NotDone) {
+        if asker == Asker::Nobody {
+            tracing::debug!(%error, "a step was not saved");
+        }
+        self.deeds.extend(asker.tell(Err(error)));
+    }
+}

@@ -1,0 +1,35 @@
+//! Who is where and what is under way, for the users of one shard. Roles (SIP today) tell it what came in and do what it
+//! says; it has not heard of their protocols. Pure: no I/O, no clock, no randomness beyond its seed.
+//!
+//! Four owners, each with its own state: [`Directory`] (who is where), `Calls`, [`Delivery`] and [`Outbox`]. The [`Hub`]
+//! routes between them and decides nothing itself. What must survive is saved before it is so: a step about a user is
+//! planned against what the store has, [`Output::Save`] hands it out, and what it promises is carried out when
+//! [`Input::Saved`] says that it is kept. If it is not, nothing has changed.
+//!
+//! ```text
+//! handle(now, Input) ──┐                ┌── poll() -> Output, for the role, the store or the push client
+//! handle_timeout(now) ─┴─ owners, turns ┴── next_timeout()
+//! ```
+
+mod accounts;
+mod calls;
+mod directory;
+mod hub;
+mod messages;
+mod owners;
+mod pushes;
+mod step;
+mod turns;
+mod vocabulary;
+
+pub use accounts::Accounts;
+pub use directory::{Counts, Directory, Entry, OpenDoor, REFRESH_LEAD};
+pub use hub::{Config, Hub, Load};
+pub use vocabulary::{
+    Answer, CallEnd, CallId, DeviceUpdate, DeviceView, DoorView, Doors, EndReason, Input, Measure,
+    NewCall, NotDone, Opening, Output, PushOffer, PushOrder, PushRef, Pushed, Question, SaveId,
+    Secret, Ticket,
+};
+
+#[expect(unused_imports, reason = "named in the documentation above")]
+use domain::{delivery::Delivery, outbox::Outbox};

@@ -1,0 +1,116 @@
+//! To whom a message goes, whether there is room for it, and what delivery's effects are in words for the role.
+
+use crate::{
+    Measure, Output,
+    directory::{Directory, Entry},
+    pushes,
+    step::{Deed, Work},
+};
+use domain::{
+    Address, Class, DeviceId, DoorId, Message, Now,
+    behaviour::Incoming,
+    delivery::{Arrival, Delivery, Effect, Recipient},
+    trace::Step,
+};
+use std::{collections::VecDeque, sync::Arc};
+
+/// Takes a message in; `None` if as many wait for its user as may, on every device.
+pub(crate) fn arrived(
+    now: Now,
+    directory: &Directory,
+    delivery: &Delivery,
+    message: Arc<Message>,
+    limit: u64,
+) -> Option<Arrival> {
+    if message.class != Class::Transient && is_full(directory, &message.to, limit) {
+        tracing::warn!(user = %message.to, "limits.messages_per_device is reached on every device: a message is refused");
+        return None;
+    }
+    let recipient = |entry: &Entry| Recipient {
+        device: entry.device.id.clone(),
+        mode: entry.mode(),
+        window: entry.best_door().map_or(0, |door| usize::from(door.window)),
+        push: entry
+            .push_target(
+                Incoming::Message,
+                directory.profile(entry.device.app.as_ref()),
+            )
+            .map(drop),
+    };
+    let devices = directory.of(&message.to);
+    let with_room = devices.filter(|entry| entry.queued < limit);
+    let recipients = with_room.map(recipient).collect();
+    Some(delivery.arrived(now, message, recipients))
+}
+
+/// Whether every queue that a user's message could wait in is full.
+fn is_full(directory: &Directory, user: &Address, limit: u64) -> bool {
+    let mut devices = directory.of(user).peekable();
+    if devices.peek().is_none() {
+        return directory.unclaimed(user) >= limit;
+    }
+    devices.all(|entry| entry.queued >= limit)
+}
+
+/// Puts what delivery says into words, and what follows from that.
+pub(crate) fn perform(
+    now: Now,
+    directory: &Directory,
+    delivery: &mut Delivery,
+    effects: Vec<Effect>,
+) -> Vec<Deed> {
+    let mut deeds = Vec::new();
+    let mut effects = VecDeque::from(effects);
+    while let Some(effect) = effects.pop_front() {
+        let note = |message: &Message, step, device: &DeviceId, why: String| {
+            let note = pushes::story(now.wall, &message.tracking, step, Some(device), why);
+            Deed::Say(Output::Note(note))
+        };
+        match effect {
+            Effect::Send(device, message) => match best_door(directory, &device) {
+                Some(door) => {
+                    deeds.push(note(&message, Step::MessageSent, &device, String::new()));
+                    deeds.push(Output::Send(door, message).into());
+                }
+                None => effects.extend(delivery.failed(&device, &message.id, "no connection")),
+            },
+            Effect::Relay(device, message) => {
+                let door = best_door(directory, &device);
+                deeds.extend(door.map(|door| Output::Relay(door, message).into()));
+            }
+            Effect::Fetch(device) => deeds.push(Output::Fetch(device).into()),
+            Effect::Landed(device, landed) => {
+                if let Some(entry) = directory.get(&device) {
+                    let user = entry.device.user.clone();
+                    deeds.push(Deed::Work(user, Work::Landed(device, landed)));
+                }
+            }
+            Effect::Unacknowledged(device, message, why) => {
+                deeds.push(count("unacknowledged"));
+                deeds.push(note(&message, Step::MessageUnacknowledged, &device, why));
+                if message.class == Class::Chat {
+                    let user = message.to.clone();
+                    deeds.push(Deed::Work(user, Work::Announce(device, message)));
+                }
+            }
+            Effect::Hibernate(device) => {
+                let door = best_door(directory, &device);
+                deeds.extend(door.map(|door| Output::Hibernate(door).into()));
+            }
+        }
+    }
+    deeds
+}
+
+/// Counts what became of a message.
+pub(crate) fn count(outcome: &'static str) -> Deed {
+    Output::Measured(Measure::Message(outcome)).into()
+}
+
+fn best_door(directory: &Directory, device: &DeviceId) -> Option<DoorId> {
+    let number = directory.get(device)?.best_door()?.number;
+    Some(DoorId {
+        device: device.clone(),
+        number,
+    })
+}

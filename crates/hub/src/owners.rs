@@ -1,0 +1,65 @@
+//! The owners of a hub's state, side by side. What one says to another goes through here, as values.
+
+mod answers;
+mod carry;
+mod inputs;
+mod plans;
+
+use crate::{
+    Accounts,
+    calls::Calls,
+    directory::Directory,
+    messages, pushes,
+    step::{Deed, Work},
+};
+use domain::{
+    DeviceId, Namer, Now,
+    delivery::{Delivery, Effect},
+    outbox::Outbox,
+};
+
+/// See above.
+#[derive(Debug)]
+pub(crate) struct Owners {
+    pub(crate) accounts: Accounts,
+    pub(crate) directory: Directory,
+    pub(crate) calls: Calls,
+    pub(crate) delivery: Delivery,
+    pub(crate) outbox: Outbox,
+    pub(crate) namer: Namer,
+    pub(crate) messages_per_device: u64,
+}
+
+impl Owners {
+    /// Does what is due.
+    pub(crate) fn timeout(&mut self, now: Now) -> Vec<Deed> {
+        let mut deeds = self.calls.timeout(now, &self.directory);
+        let effects = self.delivery.timeout(now);
+        deeds.extend(self.deliver(now, effects));
+        for due in self.directory.due(now.wall) {
+            deeds.push(match due {
+                crate::directory::Due::Expired(user, doors) => {
+                    Deed::Work(user, Work::Expired(doors))
+                }
+                crate::directory::Due::Refresh(user, device) => {
+                    Deed::Work(user, Work::Refresh(device))
+                }
+            });
+        }
+        deeds.extend(self.push_due(now));
+        deeds
+    }
+
+    fn deliver(&mut self, now: Now, effects: Vec<Effect>) -> Vec<Deed> {
+        messages::perform(now, &self.directory, &mut self.delivery, effects)
+    }
+
+    fn push_due(&mut self, now: Now) -> Vec<Deed> {
+        pushes::send_due(now, &self.directory, &mut self.outbox)
+    }
+
+    fn device_gone(&mut self, device: &DeviceId) {
+        self.delivery.forget(device);
+        self.outbox.forget(device);
+    }
+}

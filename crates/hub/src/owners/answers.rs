@@ -1,0 +1,144 @@
+//! What APIs ask.
+
+use super::Owners;
+use crate::{
+    Answer, DeviceUpdate, DeviceView, DoorView, Entry, NotDone, OpenDoor, Output, Question, Ticket,
+    step::{Deed, Work},
+};
+use domain::{Address, DeviceId, Mode, Now, Timestamp};
+
+impl Owners {
+    pub(super) fn asked(&mut self, now: Now, ticket: Ticket, question: Question) -> Vec<Deed> {
+        match question {
+            Question::PutUser(user) => {
+                vec![Deed::Work(
+                    user.address.clone(),
+                    Work::PutUser(ticket, user),
+                )]
+            }
+            Question::RemoveUser(user) if self.accounts.has(&user) => {
+                vec![Deed::Work(user.clone(), Work::RemoveUser(ticket, user))]
+            }
+            Question::RemoveUser(_) => answer(ticket, Err(NotDone::Missing)),
+            Question::UsersGone(users) => {
+                let gone = |user: Address| Deed::Work(user.clone(), Work::UserGone(user));
+                let mut deeds: Vec<_> = users.into_iter().map(gone).collect();
+                deeds.extend(answer(ticket, Ok(Answer::Done)));
+                deeds
+            }
+            Question::Devices(user) => {
+                let views = match &user {
+                    Some(user) => self.directory.of(user).map(view).collect(),
+                    None => self.directory.all().map(view).collect(),
+                };
+                answer(ticket, Ok(Answer::Devices(views)))
+            }
+            Question::Device(user, device) => {
+                let own = self.own(&user, &device);
+                let found = own.map(|entry| Answer::Devices(vec![view(entry)]));
+                answer(ticket, found.ok_or(NotDone::Missing))
+            }
+            Question::ForgetDevice(device) => match self.directory.get(&device) {
+                Some(entry) => {
+                    let user = entry.device.user.clone();
+                    vec![Deed::Work(user, Work::Forget(Some(ticket), device))]
+                }
+                None => answer(ticket, Err(NotDone::Missing)),
+            },
+            Question::ForgetGone(before) => {
+                let mut deeds = self.forget_gone(before);
+                deeds.extend(answer(ticket, Ok(Answer::Done)));
+                deeds
+            }
+            Question::PutDevice(user, device, update) => {
+                self.put_device(now, ticket, &user, device, *update)
+            }
+            Question::SetMode(user, device, mode) => {
+                if self.own(&user, &device).is_none() {
+                    return answer(ticket, Err(NotDone::Missing));
+                }
+                let mut deeds = self.state_mode(now, &device, mode);
+                deeds.extend(answer(ticket, Ok(Answer::Done)));
+                deeds
+            }
+        }
+    }
+
+    fn own(&self, user: &Address, device: &DeviceId) -> Option<&Entry> {
+        let entry = self.directory.get(device)?;
+        Some(entry).filter(|entry| entry.device.user == *user)
+    }
+
+    /// Forgets devices that have been out of reach since `before`.
+    fn forget_gone(&mut self, before: Timestamp) -> Vec<Deed> {
+        let gone = |entry: &&Entry| entry.doors.is_empty() && entry.device.seen_at < before;
+        let forget = |entry: &Entry| {
+            let work = Work::Forget(None, entry.device.id.clone());
+            Deed::Work(entry.device.user.clone(), work)
+        };
+        let deeds: Vec<_> = self.directory.all().filter(gone).map(forget).collect();
+        if !deeds.is_empty() {
+            tracing::info!(
+                devices = deeds.len(),
+                "forgotten: out of reach for too long"
+            );
+        }
+        deeds
+    }
+
+    fn put_device(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        user: &Address,
+        device: DeviceId,
+        update: DeviceUpdate,
+    ) -> Vec<Deed> {
+        if !self.accounts.has(user) {
+            return answer(ticket, Err(NotDone::Missing));
+        }
+        let mut deeds = Vec::new();
+        if let Some(mode) = update.mode
+            && self.own(user, &device).is_some()
+        {
+            deeds = self.state_mode(now, &device, mode);
+        }
+        let work = Work::Update(ticket, user.clone(), device, Box::new(update));
+        deeds.push(Deed::Work(user.clone(), work));
+        deeds
+    }
+
+    /// The client has stated what it does: in the foreground it takes its messages. Its statement counts only while its
+    /// connection is up; a registration that is on its way brings it back. Nothing of it is kept over a restart.
+    fn state_mode(&mut self, now: Now, device: &DeviceId, mode: Mode) -> Vec<Deed> {
+        self.directory.state_mode(device, mode);
+        let entry = self.directory.get(device);
+        let there = entry.filter(|entry| entry.mode() == Mode::Foreground && entry.queued > 0);
+        let Some(door) = there.and_then(Entry::best_door) else {
+            return Vec::new();
+        };
+        let window = usize::from(door.window);
+        let effects = self.delivery.returned(now, device, window, false);
+        self.deliver(now, effects)
+    }
+}
+
+fn answer(ticket: Ticket, answer: Result<Answer, NotDone>) -> Vec<Deed> {
+    vec![Output::Answer(ticket, answer).into()]
+}
+
+fn view(entry: &Entry) -> DeviceView {
+    let door = |open: &OpenDoor| DoorView {
+        number: open.number,
+        mode: open.mode(),
+        expires_at: open.expires_at,
+        behind: String::new(),
+    };
+    DeviceView {
+        device: entry.device.clone(),
+        doors: entry.doors.iter().map(door).collect(),
+        mode: entry.mode(),
+        seen_at: entry.seen_at(),
+        queued: entry.queued,
+    }
+}

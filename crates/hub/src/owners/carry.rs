@@ -1,0 +1,98 @@
+//! A step is saved: what it promised is so from now on.
+
+use super::Owners;
+use crate::{
+    Measure, Output, messages,
+    step::{Deed, Step, Then},
+};
+use domain::{Address, Class, DeviceId, DoorId, Note, Now, delivery::Stored, push::OwedPush};
+
+impl Owners {
+    /// Carries a step out; whoever asked is told first.
+    pub(crate) fn carry_out(&mut self, now: Now, step: Step) -> Vec<Deed> {
+        let mut deeds: Vec<_> = step.asker.tell(Ok(())).into_iter().collect();
+        for then in step.then {
+            deeds.extend(self.carry(now, then));
+        }
+        deeds
+    }
+
+    fn carry(&mut self, now: Now, then: Then) -> Vec<Deed> {
+        match then {
+            Then::Device(device) => self.directory.put(*device),
+            Then::Opened(device, open) => self.directory.open(&device, *open),
+            Then::Adopted(user, device) => self.directory.adopt(&user, &device),
+            Then::Landed(device) => self.directory.count_queued(&device, -1),
+            Then::Asked(device, expires_at) => self.directory.asked(&device, expires_at),
+            Then::Account(user) => self.accounts.put(*user),
+            Then::Settled(id) => self.outbox.remove(&id),
+            Then::Closed(door) => {
+                self.directory.close(&door, now.wall);
+                return vec![Output::Closed(vec![door]).into()];
+            }
+            Then::Forgotten(device) => return self.forgotten(&device),
+            Then::NoAccount(user) => return self.no_account(&user),
+            Then::Stored(stored) => return self.stored(now, &stored),
+            Then::Owed(push) => return self.owed(now, *push),
+            Then::Returned(door, fresh) => return self.returned(now, &door, fresh),
+            Then::Note(note) => return vec![Output::Note(note).into()],
+            Then::TokenDied => return vec![Output::Measured(Measure::TokenDied).into()],
+        }
+        Vec::new()
+    }
+
+    fn forgotten(&mut self, device: &DeviceId) -> Vec<Deed> {
+        let doors = self.directory.remove(device);
+        self.device_gone(device);
+        vec![Output::Closed(doors).into()]
+    }
+
+    fn no_account(&mut self, user: &Address) -> Vec<Deed> {
+        self.accounts.remove(user);
+        let (devices, doors) = self.directory.remove_user(user);
+        for device in devices {
+            self.device_gone(&device);
+        }
+        vec![Output::Closed(doors).into()]
+    }
+
+    fn stored(&mut self, now: Now, stored: &Stored) -> Vec<Deed> {
+        let mut deeds = Vec::new();
+        for device in &stored.queued {
+            self.directory.count_queued(device, 1);
+        }
+        if stored.message.class != Class::Transient {
+            deeds.push(messages::count("stored"));
+            if stored.queued.is_empty() {
+                self.directory.count_unclaimed(&stored.message.to, 1);
+            }
+        }
+        let say = |note: &Note| Output::Note(note.clone()).into();
+        deeds.extend(stored.notes.iter().map(say));
+        for push in &stored.owed {
+            self.outbox.insert(push.clone());
+        }
+        let effects = self.delivery.stored(now, stored);
+        deeds.extend(self.deliver(now, effects));
+        deeds.extend(self.push_due(now));
+        deeds
+    }
+
+    fn owed(&mut self, now: Now, push: OwedPush) -> Vec<Deed> {
+        self.delivery.owed(now, &push);
+        self.outbox.insert(push);
+        self.push_due(now)
+    }
+
+    /// A device came through a door: its messages go to it. Where nothing waits there is nothing to ask the store.
+    fn returned(&mut self, now: Now, door: &DoorId, fresh: bool) -> Vec<Deed> {
+        let entry = self.directory.get(&door.device);
+        let Some(entry) = entry.filter(|entry| entry.queued > 0) else {
+            return Vec::new();
+        };
+        let window = entry.door(door.number).map_or(0, |open| open.window);
+        let window = usize::from(window);
+        let effects = self.delivery.returned(now, &door.device, window, fresh);
+        self.deliver(now, effects)
+    }
+}

@@ -1,0 +1,106 @@
+//! What is to be done about a user becomes one step. Nothing changes here: what a step promises is carried out once it
+//! is saved.
+
+use super::Owners;
+use crate::{
+    NotDone, messages, pushes,
+    step::{Asker, Step, Then, Work},
+};
+use domain::{Change, DeviceId, Message, Now, behaviour::Incoming, delivery::Landed, trace};
+use std::sync::Arc;
+
+impl Owners {
+    /// The step, or why it cannot be.
+    pub(crate) fn plan(&mut self, now: Now, work: Work) -> Result<Step, NotDone> {
+        let asker = work.asker();
+        let directory = &self.directory;
+        match work {
+            Work::Doors(doors) => directory.plan_doors(now, doors),
+            Work::Expired(doors) => Ok(directory.plan_expired(now, doors)),
+            Work::Refresh(device) => {
+                let tracking = self.namer.fresh(now.wall);
+                Ok(directory.plan_refresh(now, &device, tracking))
+            }
+            Work::Update(_, user, device, update) => {
+                directory.plan_update(now, asker, &user, &device, *update)
+            }
+            Work::TokenDead(device, token, since, reason) => {
+                Ok(directory.plan_token_dead(now, &device, &token, since, &reason))
+            }
+            Work::Forget(_, device) => directory.plan_forget(asker, &device),
+            Work::Message(_, message) => self.plan_message(now, asker, message),
+            Work::Landed(device, landed) => Ok(plan_landed(now, device, landed)),
+            Work::Announce(device, message) => Ok(self.plan_announcement(now, &device, &message)),
+            Work::Owe(push) => {
+                let mut step = Step::of(asker);
+                if directory.get(&push.device).is_some() {
+                    step.owe(*push);
+                }
+                Ok(step)
+            }
+            Work::PutUser(_, user) => Ok(Step {
+                changes: vec![Change::PutUser(user.clone())],
+                then: vec![Then::Account(user)],
+                asker,
+            }),
+            Work::RemoveUser(_, user) => Ok(Step {
+                changes: vec![Change::RemoveUser(user.clone())],
+                then: vec![Then::NoAccount(user)],
+                asker,
+            }),
+            Work::UserGone(user) => Ok(Step {
+                changes: Vec::new(),
+                then: vec![Then::NoAccount(user)],
+                asker,
+            }),
+        }
+    }
+
+    fn plan_message(&self, now: Now, asker: Asker, message: Arc<Message>) -> Result<Step, NotDone> {
+        let limit = self.messages_per_device;
+        let arrival = messages::arrived(now, &self.directory, &self.delivery, message, limit);
+        let arrival = arrival.ok_or(NotDone::QueueFull)?;
+        Ok(Step {
+            changes: arrival.changes,
+            then: vec![Then::Stored(Box::new(arrival.then))],
+            asker,
+        })
+    }
+
+    /// A message did not get through: a push for it, if its device can be pushed to and was not told already.
+    fn plan_announcement(&self, now: Now, device: &DeviceId, message: &Message) -> Step {
+        let mut step = Step::of(Asker::Nobody);
+        let Some(entry) = self.directory.get(device) else {
+            return step;
+        };
+        let profile = self.directory.profile(entry.device.app.as_ref());
+        let owed = entry.push_target(Incoming::Message, profile).and_then(|_| {
+            let owed = self.delivery.owe(now, device, message);
+            owed.map_err(str::to_owned)
+        });
+        match owed {
+            Ok(push) => step.owe(push),
+            Err(why) => {
+                let (tracking, skipped) = (&message.tracking, trace::Step::PushSkipped);
+                let note = pushes::story(now.wall, tracking, skipped, Some(device), why);
+                step.then.push(Then::Note(note));
+            }
+        }
+        step
+    }
+}
+
+/// A message leaves a device's queue.
+fn plan_landed(now: Now, device: DeviceId, landed: Landed) -> Step {
+    let mut step = Step::of(Asker::Nobody);
+    step.changes.push(Change::Delivered {
+        device: device.clone(),
+        message: landed.message,
+    });
+    if let Some((tracking, how, why)) = landed.told {
+        let note = pushes::story(now.wall, &tracking, how, Some(&device), why);
+        step.then.push(Then::Note(note));
+    }
+    step.then.push(Then::Landed(device));
+    step
+}

@@ -1,0 +1,173 @@
+//! One step about one user: what is to be saved, and what is so once it is.
+
+use crate::{
+    Answer, Doors, NotDone, Output, Ticket, directory::OpenDoor, vocabulary::DeviceUpdate,
+};
+use domain::{
+    Address, Change, Device, DeviceId, DoorId, Message, Note, NotificationId, Timestamp, User,
+    delivery::{Landed, Stored},
+    push::OwedPush,
+};
+use std::sync::Arc;
+
+/// What is to be done about a user, when it is its turn.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// A role opens and closes doors.
+    Doors(Doors),
+    /// These doors have expired.
+    Expired(Vec<DoorId>),
+    /// A device is to be asked to register again.
+    Refresh(DeviceId),
+    /// A client says something of its device.
+    Update(Ticket, Address, DeviceId, Box<DeviceUpdate>),
+    /// A provider says that a token is dead.
+    TokenDead(DeviceId, Box<str>, Option<Timestamp>, String),
+    /// A device is to be forgotten.
+    Forget(Option<Ticket>, DeviceId),
+    /// An account is created or replaced.
+    PutUser(Ticket, Box<User>),
+    /// An account is removed.
+    RemoveUser(Ticket, Address),
+    /// An account was removed by another process.
+    UserGone(Address),
+    /// A message came in.
+    Message(Ticket, Arc<Message>),
+    /// Messages are off our hands.
+    Landed(DeviceId, Landed),
+    /// A message did not get through: a push may be owed for it.
+    Announce(DeviceId, Arc<Message>),
+    /// A push is owed.
+    Owe(Box<OwedPush>),
+}
+
+impl Work {
+    /// Who is told what becomes of it.
+    pub(crate) fn asker(&self) -> Asker {
+        match self {
+            Self::Doors(doors) => Asker::Role(doors.ticket),
+            Self::Message(ticket, _) => Asker::Role(*ticket),
+            Self::Update(ticket, ..)
+            | Self::PutUser(ticket, _)
+            | Self::RemoveUser(ticket, _)
+            | Self::Forget(Some(ticket), _) => Asker::Api(*ticket),
+            _ => Asker::Nobody,
+        }
+    }
+}
+
+/// What is so once a step is saved.
+#[derive(Debug)]
+pub(crate) enum Then {
+    /// A device's record is this.
+    Device(Box<Device>),
+    /// A door of a device is open.
+    Opened(DeviceId, Box<OpenDoor>),
+    /// A door is gone.
+    Closed(DoorId),
+    /// A device is no more.
+    Forgotten(DeviceId),
+    /// An account is this.
+    Account(Box<User>),
+    /// An account is no more.
+    NoAccount(Address),
+    /// A message is kept, and goes to who is there.
+    Stored(Box<Stored>),
+    /// What waited for a user waits for this device now.
+    Adopted(Address, DeviceId),
+    /// A message left a device's queue.
+    Landed(DeviceId),
+    /// A push is owed.
+    Owed(Box<OwedPush>),
+    /// A push is not owed any more.
+    Settled(NotificationId),
+    /// A device was asked to register again before it expires then.
+    Asked(DeviceId, Timestamp),
+    /// A device came through this door; `true`: over another way than before. Its messages go to it.
+    Returned(DoorId, bool),
+    /// This is to be told.
+    Note(Note),
+    /// A token died: counted.
+    TokenDied,
+}
+
+/// What an owner wants done.
+#[derive(Debug)]
+pub(crate) enum Deed {
+    /// Say this.
+    Say(Output),
+    /// Do this at the user's turn.
+    Work(Address, Work),
+    /// Save this, at nobody's turn: only the outbox waits for it.
+    Save(Step),
+}
+
+impl From<Output> for Deed {
+    fn from(output: Output) -> Self {
+        Self::Say(output)
+    }
+}
+
+/// How whoever asked hears that it is done.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Asker {
+    /// Nobody asked.
+    Nobody,
+    /// A role.
+    Role(Ticket),
+    /// An API.
+    Api(Ticket),
+}
+
+impl Asker {
+    /// Tells it.
+    pub(crate) fn tell(self, result: Result<(), NotDone>) -> Option<Deed> {
+        match self {
+            Self::Nobody => None,
+            Self::Role(ticket) => Some(Output::Done(ticket, result).into()),
+            Self::Api(ticket) => Some(Output::Answer(ticket, result.map(|()| Answer::Done)).into()),
+        }
+    }
+}
+
+/// One step.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) then: Vec<Then>,
+    pub(crate) asker: Asker,
+}
+
+impl Step {
+    pub(crate) fn of(asker: Asker) -> Self {
+        Self {
+            changes: Vec::new(),
+            then: Vec::new(),
+            asker,
+        }
+    }
+
+    /// Keeps a device's record as it will be.
+    pub(crate) fn put_device(&mut self, device: Device) {
+        self.changes
+            .push(Change::PutDevice(Box::new(device.clone())));
+        self.then.push(Then::Device(Box::new(device)));
+    }
+
+    /// Owes a push.
+    pub(crate) fn owe(&mut self, push: OwedPush) {
+        self.changes.push(Change::Owe(Box::new(push.clone())));
+        self.then.push(Then::Owed(Box::new(push)));
+    }
+
+    /// Tells something of a device, once the step is saved.
+    pub(crate) fn history(&mut self, device: &DeviceId, at: Timestamp, what: String) {
+        let device = device.clone();
+        self.then
+            .push(Then::Note(Note::History(domain::change::HistoryEntry {
+                device,
+                at,
+                what,
+            })));
+    }
+}

@@ -1,0 +1,53 @@
+//! One step a user at a time: what comes while a user's step waits for the store waits for its turn. So a step is always
+//! planned against what the store has.
+
+use crate::step::{Asker, Work};
+use domain::Address;
+use std::collections::{HashMap, VecDeque};
+
+/// Questions that wait for one user's turn; one more is turned away. What nobody asked for is bounded by its own causes.
+const WAITING: usize = 64;
+
+/// See above.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(HashMap<Address, VecDeque<Work>>);
+
+/// What becomes of work that comes in.
+#[derive(Debug)]
+pub(crate) enum Entered {
+    /// It is its turn.
+    Now(Work),
+    /// It waits.
+    Waits,
+    /// Too much waits already.
+    Full(Work),
+}
+
+impl Turns {
+    /// Work about a user comes in.
+    pub(crate) fn enter(&mut self, user: &Address, work: Work) -> Entered {
+        let Some(waiting) = self.0.get_mut(user) else {
+            self.0.insert(user.clone(), VecDeque::new());
+            return Entered::Now(work);
+        };
+        if work.asker() != Asker::Nobody && waiting.len() >= WAITING {
+            return Entered::Full(work);
+        }
+        waiting.push_back(work);
+        Entered::Waits
+    }
+
+    /// A user's step is over: says what comes next.
+    pub(crate) fn leave(&mut self, user: &Address) -> Option<Work> {
+        let next = self.0.get_mut(user)?.pop_front();
+        if next.is_none() {
+            self.0.remove(user);
+        }
+        next
+    }
+
+    /// Users with a step under way.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}

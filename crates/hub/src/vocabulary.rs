@@ -1,0 +1,355 @@
+//! What a hub is told and what it says: the words between it and its roles, and between it and whoever performs.
+
+use bytes::Bytes;
+use domain::{
+    Address, AppId, Change, Channel, Device, DeviceId, DoorId, DoorState, Message, MessageId, Mode,
+    Note, Notification, NotificationId, Outcome, Timestamp, TrackingId, User,
+    device::SealingKey,
+    wake::{Failure, Stage, Verdict},
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Names a question of a role or an API: its answer comes back by it.
+#[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Ticket(pub u64);
+
+/// Names a call, by the choice of the role that took it.
+#[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct CallId(pub u64);
+
+/// Names a step that waits for the store.
+#[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SaveId(pub u64);
+
+/// Why something was not done.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NotDone {
+    /// The store, or the line before it, is full.
+    #[error("too much to do at once")]
+    Overloaded,
+    /// There is no such user or device.
+    #[error("there is none of that name")]
+    Missing,
+    /// The user has as many devices as may be, and all are in use.
+    #[error("too many devices")]
+    TooManyDevices,
+    /// As many messages wait for the user as may.
+    #[error("the message queue is full")]
+    QueueFull,
+    /// The store failed.
+    #[error("not saved: {0}")]
+    Failed(String),
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A role opens and closes doors of a user's devices.
+    Doors(Doors),
+    /// The connection behind a door is gone.
+    DoorLost(DoorId),
+    /// Somebody calls a user.
+    Called(Box<NewCall>),
+    /// A device answered a call provisionally; `ringing`: it rings and does not only try.
+    Progress(CallId, DeviceId, bool),
+    /// A device took a call.
+    Answered(CallId, DeviceId),
+    /// A device turned a call down, or the way to it failed; and why, in words.
+    Failed(CallId, DoorId, Failure, String),
+    /// The caller gave up.
+    CallerCancelled(CallId),
+    /// The caller has the final answer.
+    CallDone(CallId, CallEnd),
+    /// Somebody writes to a user.
+    Arrived(Ticket, Arc<Message>),
+    /// A device has a message; the last word: and all that were sent before it.
+    Acknowledged(DeviceId, MessageId, bool),
+    /// A device did not take a message, and why.
+    Unacknowledged(DeviceId, MessageId, String),
+    /// A device refuses a message for good, and why.
+    Refused(DeviceId, MessageId, String),
+    /// What the store says of a step.
+    Saved(SaveId, Result<(), NotDone>),
+    /// The head of a device's queue, or nothing if it could not be read.
+    Fetched(DeviceId, Option<Vec<Arc<Message>>>),
+    /// What became of a push.
+    Pushed(Pushed),
+    /// An API asks.
+    Asked(Ticket, Question),
+}
+
+/// What a role wants of the doors of one user's devices: one step.
+#[derive(Debug)]
+pub struct Doors {
+    /// Answered by [`Output::Done`].
+    pub ticket: Ticket,
+    /// Whose.
+    pub user: Address,
+    /// Opened, or opened anew.
+    pub opened: Vec<Opening>,
+    /// Closed by the client, for good.
+    pub closed: Vec<DoorId>,
+}
+
+/// A door to be opened.
+#[derive(Debug)]
+pub struct Opening {
+    /// Which.
+    pub door: DoorId,
+    /// It leads over another way than before.
+    pub fresh: bool,
+    /// It is as it was: only its time is another.
+    pub unchanged: bool,
+    /// What its transport knows.
+    pub state: DoorState,
+    /// Until when it stands.
+    pub expires_at: Timestamp,
+    /// Preference in thousandths.
+    pub q: u16,
+    /// How many messages may be on their way through it at once.
+    pub window: u16,
+    /// Where the device is to register when it is woken.
+    pub register_at: Arc<str>,
+    /// What it says of pushes.
+    pub push: PushOffer,
+    /// What the role needs to find what is behind it after a restart.
+    pub data: Bytes,
+    /// For the device's history.
+    pub history: Option<String>,
+}
+
+/// What a client says of pushes when it opens a door.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PushOffer {
+    /// Push to these tokens of this app.
+    Tokens(AppId, Vec<(Channel, Box<str>)>),
+    /// Do not push any more to what was named through this door.
+    None,
+}
+
+/// A call as it comes in.
+#[derive(Debug)]
+pub struct NewCall {
+    /// Ours and the role's name for it.
+    pub id: CallId,
+    /// Follows it through every part.
+    pub tracking: TrackingId,
+    /// The call's own id, by which clients tell duplicates.
+    pub call: Arc<str>,
+    /// For whom.
+    pub callee: Address,
+    /// Who calls, as they call themselves; goes nowhere but sealed.
+    pub caller_name: String,
+    /// Who calls, by address; in the clear only in the story.
+    pub caller: String,
+    /// Why nobody is to be woken for it, if that is so.
+    pub wakes_nobody: Option<&'static str>,
+}
+
+/// How a call ended for its caller.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum CallEnd {
+    /// Somebody answered.
+    Connected,
+    /// Nobody did; the status or reason that the caller got.
+    Failed(u16),
+}
+
+/// What became of a push.
+#[derive(Debug)]
+pub struct Pushed {
+    /// Which push.
+    pub push: PushRef,
+    /// To which device.
+    pub device: DeviceId,
+    /// To which of its tokens.
+    pub token: Box<str>,
+    /// The provider's word.
+    pub outcome: Outcome,
+}
+
+/// What a push belongs to.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum PushRef {
+    /// A call that rings.
+    Call(CallId),
+    /// The outbox.
+    Owed(NotificationId, TrackingId),
+}
+
+/// What an API asks or orders.
+#[derive(Debug)]
+pub enum Question {
+    /// Create an account or replace it.
+    PutUser(Box<User>),
+    /// Remove an account with its devices.
+    RemoveUser(Address),
+    /// These accounts are gone from the store already: drop what belongs to them.
+    UsersGone(Vec<Address>),
+    /// The devices of a user, or all.
+    Devices(Option<Address>),
+    /// One device of a user.
+    Device(Address, DeviceId),
+    /// Forget a device and what waits for it.
+    ForgetDevice(DeviceId),
+    /// Forget devices that have been out of reach since then.
+    ForgetGone(Timestamp),
+    /// Take what a client says of its device.
+    PutDevice(Address, DeviceId, Box<DeviceUpdate>),
+    /// Take the client's own statement on its mode.
+    SetMode(Address, DeviceId, Mode),
+}
+
+/// What a client says of its device; what it leaves out stays.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceUpdate {
+    /// Its app; one that is configured.
+    pub app: Option<AppId>,
+    /// Its token for calls.
+    pub voip: Option<String>,
+    /// Its token for messages.
+    pub message: Option<String>,
+    /// Its key for sealed pushes.
+    pub key: Option<SealingKey>,
+    /// Foreground or suspended.
+    pub mode: Option<Mode>,
+}
+
+/// A device as an operator sees it.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+pub struct DeviceView {
+    /// The record.
+    pub device: Device,
+    /// Its doors.
+    pub doors: Vec<DoorView>,
+    /// What it does now.
+    pub mode: Mode,
+    /// When it was known to be there last.
+    pub seen_at: Timestamp,
+    /// Messages that wait for it.
+    pub queued: u64,
+}
+
+/// A door as an operator sees it.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+pub struct DoorView {
+    /// Its number.
+    pub number: u32,
+    /// What whoever is behind it does.
+    pub mode: Mode,
+    /// Until when it stands.
+    pub expires_at: Timestamp,
+    /// What is behind it, in the role's words.
+    #[serde(default)]
+    pub behind: String,
+}
+
+/// An answer to a [`Question`].
+#[derive(Debug)]
+pub enum Answer {
+    /// It is done, and saved.
+    Done,
+    /// The devices.
+    Devices(Vec<DeviceView>),
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Output {
+    /// For the role: what it asked for is done and saved, or not.
+    Done(Ticket, Result<(), NotDone>),
+    /// For the role: these doors are gone.
+    Closed(Vec<DoorId>),
+    /// For the role: a call goes to a device through this door. An earlier branch to the same device is given up.
+    Ring(CallId, DoorId),
+    /// For the role: the device is back where the call was sent to while it did not listen: send it there once more.
+    RingAgain(CallId, DeviceId),
+    /// For the role: show a device the call and that it is over, in one go.
+    ShowEnded(CallId, DoorId, EndReason),
+    /// For the role: let the caller hear ringing.
+    RingBack(CallId),
+    /// For the role: take the call off every device that still has it; nobody answered.
+    CallOff(CallId),
+    /// For the role: nobody will take the call: send it to the user's fallback, else answer the caller.
+    GiveUp(CallId, Verdict),
+    /// For the role: nothing can happen to the call any more.
+    CallOver(CallId),
+    /// For the role: send a message through a door, and say what became of it.
+    Send(DoorId, Arc<Message>),
+    /// For the role: send it and forget it.
+    Relay(DoorId, Arc<Message>),
+    /// For the role: whoever is behind the door does not answer; its connection is dead, whatever the transport says.
+    Hibernate(DoorId),
+    /// For the store: one step, saved as a whole, answered by [`Input::Saved`].
+    Save(SaveId, Vec<Change>),
+    /// For the store, if there is room.
+    Note(Note),
+    /// For the store: read the head of a device's queue, answered by [`Input::Fetched`].
+    Fetch(DeviceId),
+    /// For the push client, answered by [`Input::Pushed`].
+    Push(Box<PushOrder>),
+    /// For whoever asked.
+    Answer(Ticket, Result<Answer, NotDone>),
+    /// For the metrics.
+    Measured(Measure),
+}
+
+/// Why a call that a device is shown is over.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum EndReason {
+    /// Another device took it.
+    Elsewhere,
+    /// It was turned down on another device.
+    Declined,
+    /// Nobody answered in time, or the caller gave up.
+    NotAnswered,
+}
+
+/// A push to be sent.
+#[derive(Debug)]
+pub struct PushOrder {
+    /// What it belongs to.
+    pub push: PushRef,
+    /// To which device.
+    pub device: DeviceId,
+    /// The push, unsealed.
+    pub notification: Notification,
+    /// The device's key, if it handed one over.
+    pub key: Option<SealingKey>,
+    /// What only the device may read.
+    pub secret: Secret,
+    /// When the call came in that it announces.
+    pub since: Option<Instant>,
+}
+
+/// What of a push only the device may read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Secret {
+    /// Nothing.
+    None,
+    /// Who calls.
+    Caller {
+        /// As they call themselves.
+        name: String,
+        /// By address.
+        number: String,
+    },
+    /// Who wrote this message, and its beginning.
+    Message(MessageId),
+}
+
+/// Something that is counted.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Measure {
+    /// A stage of a wake took so long.
+    WakeStage(Stage, Duration),
+    /// A wake ended.
+    WakeEnded(Verdict),
+    /// Something became of a message: `stored`, `delivered`, `refused`, `unacknowledged`.
+    Message(&'static str),
+    /// A token died.
+    TokenDied,
+}
