@@ -1,1 +1,35 @@
-//! x
+//! The SIP role: registrar, proxy, wake-up and messaging between the SIP core and the hub. Pure: no I/O, no clock, no
+//! randomness beyond its seed.
+//!
+//! ```text
+//! handle(now, Input) ──┐                   ┌── poll() -> Output: octets for a flow, words for the hub, a flow to be found
+//! handle_timeout(now) ─┴─ endpoint, parts ─┴── next_timeout()
+//! ```
+//!
+//! Its parts each own their state and exchange values: [`Role`] only routes between them, the endpoint and the hub.
+
+mod bindings;
+mod calls;
+mod date;
+mod dialogs;
+mod flows;
+mod gate;
+mod grants;
+mod heard_at;
+mod messages;
+mod network;
+mod reach;
+mod registrations;
+mod requests;
+mod role;
+mod seal;
+mod settings;
+mod token;
+
+pub use date::{iso8601, rfc1123, time_of_day};
+pub use gate::Nonces;
+pub use network::Network;
+pub use reach::{ReachId, Way};
+pub use registrations::{device_id, instance_key};
+pub use role::{Input, Load, Output, Role};
+pub use settings::{AppKey, IsLocal, Settings, Shard, is_spiral};

@@ -186,6 +186,16 @@ impl Calls {
         deeds
     }
 
+    /// A call goes to its user's fallback.
+    pub(crate) fn fallen_back(&self, now: Now, id: CallId, uri: String) -> Vec<Deed> {
+        let call = self.by_id.get(&id);
+        let note =
+            call.map(|call| pushes::story(now.wall, &call.new.tracking, Step::Fallback, None, uri));
+        note.map(|note| Output::Note(note).into())
+            .into_iter()
+            .collect()
+    }
+
     /// A device is back through this door: every call for its user hears of it.
     pub(crate) fn returned(
         &mut self,

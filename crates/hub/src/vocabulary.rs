@@ -61,6 +61,8 @@ pub enum Input {
     Failed(CallId, DoorId, Failure, String),
     /// The caller gave up.
     CallerCancelled(CallId),
+    /// A call goes to its user's fallback, there.
+    FallenBack(CallId, String),
     /// The caller has the final answer.
     CallDone(CallId, CallEnd),
     /// Somebody writes to a user.

@@ -54,6 +54,7 @@ impl Owners {
             Input::Failed(id, door, failure, why) => {
                 return calls.failed(now, id, door, (failure, why), directory);
             }
+            Input::FallenBack(id, uri) => return calls.fallen_back(now, id, uri),
             Input::CallDone(id, end) => return calls.done(now, id, end, directory),
             Input::Progress(id, device, ringing) => (id, wake::Input::Progress { device, ringing }),
             Input::Answered(id, device) => (id, wake::Input::Answered(device)),

@@ -12,7 +12,7 @@ const SIP: u16 = 5060;
 /// Behind a NAT a phone hears only at the address that its datagrams come from, whatever its Contact says. A phone
 /// that stands behind none may listen at another port than it sends from, as many desk phones do: its Contact counts
 /// (RFC 3261 §12.1.1, §16.6), for a port of the same host. Nobody makes us send to another host.
-pub(super) fn heard_at(flow: Flow, request: &Message, contact: &str) -> Flow {
+pub(crate) fn heard_at(flow: Flow, request: &Message, contact: &str) -> Flow {
     let said = Uri::parse(contact).filter(|uri| {
         !uri.is_secure()
             && ip(uri.host) == Some(flow.remote.ip().to_canonical())

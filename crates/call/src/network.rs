@@ -4,14 +4,14 @@ use std::{net::IpAddr, str::FromStr};
 
 /// A network.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub(super) struct Network {
+pub struct Network {
     address: IpAddr,
     prefix: u32,
 }
 
 impl Network {
     /// Whether the address lies in it.
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let bits = |address: IpAddr| match address.to_canonical() {
             IpAddr::V4(ip) => (u128::from(ip.to_bits()) << 96, 4),
             IpAddr::V6(ip) => (ip.to_bits(), 6),

@@ -1,0 +1,191 @@
+//! What is behind each door: the Contact as registered, and the flow over which it is reached. The hub knows that there
+//! is a door; only this knows where it leads.
+
+use crate::{flows, settings::Settings};
+use bytes::Bytes;
+use domain::{Address, DeviceId, DoorId, DoorState};
+use sip::{Flow, Transport, registrar::Binding};
+use smallvec::SmallVec;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+/// Most flows remembered that their devices have left; the oldest are forgotten. As many of the run before this one.
+const LEFT: usize = 100_000;
+/// The form of what the store keeps.
+const VERSION: u8 = 1;
+
+/// A binding and the way to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Bound {
+    pub(crate) binding: Binding,
+    /// Whose it is.
+    pub(crate) user: Address,
+    /// How it was reached last.
+    pub(crate) flow: Flow,
+    /// Whether that way is there.
+    pub(crate) is_up: bool,
+}
+
+impl Bound {
+    /// How it is reached now.
+    pub(crate) fn flow(&self) -> Option<Flow> {
+        Some(self.flow).filter(|_| self.is_up)
+    }
+
+    /// What the transport knows.
+    pub(crate) fn state(&self) -> DoorState {
+        match (self.flow.transport, self.is_up) {
+            (Transport::Udp, true) => DoorState::Connectionless,
+            (_, true) => DoorState::Up,
+            (_, false) => DoorState::Down,
+        }
+    }
+
+    /// Whether others may stand behind the same flow: the device is reached through a proxy (RFC 3327).
+    pub(crate) fn is_behind_a_proxy(&self) -> bool {
+        self.binding.path().next().is_some()
+    }
+
+    /// For the store.
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut bytes = Vec::with_capacity(512);
+        bytes.push(VERSION);
+        flows::write(&mut bytes, &self.flow);
+        self.binding.encode(&mut bytes);
+        bytes.into()
+    }
+
+    /// What the store has, as it is after a restart: a connection is gone, the flow of datagrams is as it was if we still
+    /// listen where it led.
+    pub(crate) fn decode(mut bytes: &[u8], user: Address, settings: &Settings) -> Option<Self> {
+        if flows::take::<1>(&mut bytes)? != [VERSION] {
+            return None;
+        }
+        let flow = flows::read(&mut bytes)?;
+        let bound = |(transport, local): &(Transport, _)| {
+            *transport == flow.transport && *local == flow.local
+        };
+        Some(Self {
+            binding: Binding::decode(bytes)?,
+            user,
+            flow,
+            is_up: flow.transport == Transport::Udp && settings.bound.iter().any(bound),
+        })
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Bindings {
+    by_door: HashMap<DoorId, Bound>,
+    /// Doors by the connection that leads to them; datagrams have none.
+    by_connection: BTreeSet<(u64, DoorId)>,
+    /// Whose each connection was that is not theirs any more.
+    left: HashMap<Flow, SmallVec<[DeviceId; 1]>>,
+    /// The same, oldest first.
+    left_in_order: VecDeque<Flow>,
+}
+
+impl Bindings {
+    pub(crate) fn get(&self, door: &DoorId) -> Option<&Bound> {
+        self.by_door.get(door)
+    }
+
+    /// Creates or replaces a binding.
+    pub(crate) fn put(&mut self, door: DoorId, bound: Bound) {
+        let moved = self
+            .by_door
+            .get(&door)
+            .is_some_and(|before| before.flow != bound.flow || !before.is_up);
+        if moved {
+            self.unlink(&door);
+        }
+        if bound.is_up && bound.flow.transport != Transport::Udp {
+            self.by_connection.insert((bound.flow.id, door.clone()));
+        }
+        self.by_door.insert(door, bound);
+    }
+
+    /// Takes over a binding as the store had it.
+    pub(crate) fn load(&mut self, door: DoorId, bound: Bound) {
+        if !bound.is_up {
+            self.remember_left(bound.flow, door.device.clone());
+        }
+        self.by_door.insert(door, bound);
+    }
+
+    /// Forgets a binding.
+    pub(crate) fn remove(&mut self, door: &DoorId) {
+        self.unlink(door);
+        self.by_door.remove(door);
+    }
+
+    /// The connection is gone. Says which doors it led to.
+    pub(crate) fn flow_lost(&mut self, flow: Flow) -> Vec<DoorId> {
+        if flow.transport == Transport::Udp {
+            // It was a datagram that found no way; the next may find one.
+            return Vec::new();
+        }
+        let lost: Vec<_> = self.behind(flow).cloned().collect();
+        for door in &lost {
+            self.unlink(door);
+        }
+        lost
+    }
+
+    /// The door is not reached over its connection any more, whoever else is.
+    pub(crate) fn detach(&mut self, door: &DoorId) {
+        self.unlink(door);
+    }
+
+    /// Whether others are reached over the same connection.
+    pub(crate) fn shares_connection(&self, door: &DoorId) -> bool {
+        let Some(bound) = self.by_door.get(door) else {
+            return false;
+        };
+        bound.is_behind_a_proxy() || self.behind(bound.flow).any(|other| other != door)
+    }
+
+    /// The devices that a flow led to once, and does not any more.
+    pub(crate) fn who_left(&self, flow: &Flow) -> &[DeviceId] {
+        self.left.get(flow).map_or(&[], |devices| devices)
+    }
+
+    fn behind(&self, flow: Flow) -> impl Iterator<Item = &DoorId> {
+        let first = DoorId {
+            device: "".into(),
+            number: 0,
+        };
+        self.by_connection
+            .range((flow.id, first)..)
+            .take_while(move |(id, _)| *id == flow.id)
+            .map(|(_, door)| door)
+    }
+
+    /// The way to a door is gone, and remembered.
+    fn unlink(&mut self, door: &DoorId) {
+        let Some(bound) = self.by_door.get_mut(door) else {
+            return;
+        };
+        let flow = bound.flow;
+        if std::mem::take(&mut bound.is_up) && flow.transport != Transport::Udp {
+            self.by_connection.remove(&(flow.id, door.clone()));
+            self.remember_left(flow, door.device.clone());
+        }
+    }
+
+    fn remember_left(&mut self, flow: Flow, device: DeviceId) {
+        let devices = self.left.entry(flow).or_default();
+        if devices.contains(&device) {
+            return;
+        }
+        if devices.is_empty() {
+            self.left_in_order.push_back(flow);
+        }
+        devices.push(device);
+        if self.left_in_order.len() > LEFT
+            && let Some(oldest) = self.left_in_order.pop_front()
+        {
+            self.left.remove(&oldest);
+        }
+    }
+}

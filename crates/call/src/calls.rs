@@ -1,0 +1,400 @@
+//! Calls: each is a response context in the SIP endpoint and a call in the hub; what the one decides, the other does.
+
+mod fallback;
+
+use crate::{
+    bindings::{Bindings, Bound},
+    dialogs::{Dialogs, Initiator},
+    registrations::Registrations,
+    requests::headers_off,
+    settings::Settings,
+    token::End,
+};
+use domain::{Address, DeviceId, DoorId, Now, TrackingId, wake::Failure, wake::Verdict};
+use hub::{CallEnd, CallId, EndReason, Input};
+use sip::{
+    Message,
+    endpoint::{BranchId, ContextId, Endpoint, Target},
+};
+use smallvec::SmallVec;
+use std::{collections::HashMap, time::Duration};
+
+pub(crate) use fallback::{FallingBack, Resort};
+
+/// RFC 3326: why a branch is cancelled that nobody answered.
+const NOT_ANSWERED: &str = "SIP;cause=487;text=\"Request Terminated\"";
+/// RFC 3326: why a branch is cancelled whose call another device took (`behaviour.md` 5.7).
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+/// RFC 3326: why a branch is cancelled whose call was turned down on another device.
+const DECLINED: &str = "SIP;cause=603;text=\"Decline\"";
+/// RFC 3326: why a call is not answered while we stop.
+const STOPPING: &str = "SIP;cause=503;text=\"Server Shutting Down\"";
+/// Answers by which a proxy on the way says that it cannot reach the device (RFC 3261 §21, RFC 5626 §11.5).
+const NOT_THERE: [u16; 4] = [408, 430, 480, 503];
+/// Answers by which a device that rings says of a second copy of the call that it has it already: it has met the
+/// request (RFC 3261 §8.2.2.2), or is busy with it.
+const HAS_IT: [u16; 2] = [482, 486];
+
+/// What calls are carried out with.
+pub(crate) struct Line<'a> {
+    pub(crate) now: Now,
+    pub(crate) settings: &'a Settings,
+    pub(crate) endpoint: &'a mut Endpoint,
+    pub(crate) bindings: &'a Bindings,
+    pub(crate) registrations: &'a Registrations,
+    pub(crate) dialogs: &'a Dialogs,
+}
+
+impl<'a> Line<'a> {
+    /// What is behind a door; if it is only about to be open, that.
+    fn bound(&self, door: &DoorId) -> Option<&'a Bound> {
+        let arriving = self.registrations.arriving(door).map(|(bound, _)| bound);
+        arriving.or_else(|| self.bindings.get(door))
+    }
+}
+
+/// The call as it was sent to one door.
+#[derive(Clone, Debug)]
+struct Branch {
+    id: BranchId,
+    door: DoorId,
+    /// The device has answered provisionally.
+    rang: bool,
+    /// It is the device's present one; an earlier one is kept only because the device rings by it.
+    present: bool,
+}
+
+/// A call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) context: ContextId,
+    pub(crate) callee: Address,
+    pub(crate) caller: Initiator,
+    pub(crate) tracking: TrackingId,
+    /// Whether its sender may assert identities.
+    pub(crate) trusted: bool,
+    /// It was forwarded to this user by another's fallback, and goes no further.
+    pub(crate) forwarded: bool,
+    branches: SmallVec<[Branch; 2]>,
+    falling_back: FallingBack,
+    /// The caller has the final answer.
+    done: bool,
+}
+
+impl Call {
+    /// A call that was sent nowhere yet.
+    pub(crate) fn new(
+        context: ContextId,
+        callee: Address,
+        caller: Initiator,
+        tracking: TrackingId,
+    ) -> Self {
+        Self {
+            context,
+            callee,
+            caller,
+            tracking,
+            trusted: false,
+            forwarded: false,
+            branches: SmallVec::new(),
+            falling_back: FallingBack::Unused,
+            done: false,
+        }
+    }
+
+    fn present(&self, device: &DeviceId) -> Option<BranchId> {
+        let mut branches = self.branches.iter();
+        branches
+            .find(|it| it.present && it.door.device == *device)
+            .map(|it| it.id)
+    }
+
+    fn branch_mut(&mut self, id: BranchId) -> Option<&mut Branch> {
+        self.branches.iter_mut().find(|branch| branch.id == id)
+    }
+
+    /// The target that a door is for it.
+    fn target(&self, line: &Line<'_>, door: &DoorId) -> Result<Target, String> {
+        let bound = line.bound(door);
+        let reached = bound.and_then(|bound| Some((bound, bound.flow()?)));
+        let (bound, flow) = reached.ok_or("no connection")?;
+        let end = End {
+            flow,
+            user: Some(bound.user.clone()),
+            device: Some(door.device.clone()),
+        };
+        Ok(Target {
+            record_route: Some(line.dialogs.record_route(line.now, &self.caller, end)),
+            route: bound.binding.path().map(str::to_owned).collect(),
+            headers: headers_off(&line.settings.domains, self.trusted),
+            ..Target::new(bound.binding.contact(), flow)
+        })
+    }
+
+    /// Sends it to a door. A branch to the same device is given up, unless the device rings by it: it may have the call
+    /// already, and say so of this one.
+    fn fork(&mut self, line: &mut Line<'_>, door: &DoorId) -> Result<BranchId, String> {
+        let now = line.now.instant;
+        let target = self.target(line, door)?;
+        let id = line
+            .endpoint
+            .fork(now, self.context, &target)
+            .map_err(|error| error.to_string())?;
+        let mut given_up = SmallVec::<[BranchId; 1]>::new();
+        self.branches.retain(|branch| {
+            if branch.door.device != door.device {
+                return true;
+            }
+            branch.present = false;
+            if branch.rang && line.endpoint.move_branch(now, branch.id, target.flow) {
+                return true;
+            }
+            given_up.push(branch.id);
+            false
+        });
+        for earlier in given_up {
+            line.endpoint.cancel_branch(now, earlier, None);
+        }
+        self.branches.push(Branch {
+            id,
+            door: door.clone(),
+            rang: false,
+            present: true,
+        });
+        Ok(id)
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    by_id: HashMap<CallId, Call>,
+    by_context: HashMap<ContextId, CallId>,
+    taken: u64,
+}
+
+impl Calls {
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// A call is taken; it is held, so that it can wait without a branch.
+    pub(crate) fn insert(&mut self, line: &mut Line<'_>, call: Call) -> CallId {
+        line.endpoint.hold(line.now.instant, call.context, true);
+        let id = CallId(self.taken);
+        self.taken += 1;
+        self.by_context.insert(call.context, id);
+        self.by_id.insert(id, call);
+        id
+    }
+
+    /// Sends a call to a door. Says what came of that: how long it took since the door was about to be open, or that it
+    /// failed.
+    pub(crate) fn ring(
+        &mut self,
+        line: &mut Line<'_>,
+        id: CallId,
+        door: DoorId,
+    ) -> Result<Option<Duration>, Input> {
+        let Some(call) = self.by_id.get_mut(&id) else {
+            return Ok(None);
+        };
+        match call.fork(line, &door) {
+            Ok(_) => {
+                let arriving = line.registrations.arriving(&door);
+                Ok(arriving.map(|(_, received)| line.now.instant - received))
+            }
+            Err(why) => Err(Input::Failed(id, door, Failure::Unreachable, why)),
+        }
+    }
+
+    /// Sends a call once more to where it was sent.
+    pub(crate) fn ring_again(&self, line: &mut Line<'_>, id: CallId, device: &DeviceId) {
+        let branch = self.by_id.get(&id).and_then(|call| call.present(device));
+        if let Some(branch) = branch {
+            line.endpoint.repeat_branch(line.now.instant, branch);
+        }
+    }
+
+    /// A device that was pushed gets the call and, as soon as it says a word, its end.
+    pub(crate) fn show_ended(
+        &mut self,
+        line: &mut Line<'_>,
+        id: CallId,
+        door: &DoorId,
+        reason: EndReason,
+    ) {
+        let Some(call) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        let reason = match reason {
+            EndReason::Elsewhere => ELSEWHERE,
+            EndReason::Declined => DECLINED,
+            EndReason::NotAnswered => NOT_ANSWERED,
+        };
+        match call.fork(line, door) {
+            Ok(branch) => {
+                let now = line.now.instant;
+                line.endpoint.cancel_branch(now, branch, Some(reason));
+            }
+            Err(why) => tracing::warn!(%door, why, "the end of a call could not be shown"),
+        }
+    }
+
+    pub(crate) fn ring_back(&self, line: &mut Line<'_>, id: CallId) {
+        if let Some(call) = self.by_id.get(&id) {
+            line.endpoint
+                .provisional(line.now.instant, call.context, 180, "");
+        }
+    }
+
+    pub(crate) fn call_off(&self, line: &mut Line<'_>, id: CallId) {
+        if let Some(call) = self.by_id.get(&id) {
+            let now = line.now.instant;
+            line.endpoint
+                .cancel_branches(now, call.context, None, Some(NOT_ANSWERED));
+        }
+    }
+
+    /// Nothing can happen to it any more.
+    pub(crate) fn over(&mut self, line: &mut Line<'_>, id: CallId) {
+        if let Some(call) = self.by_id.remove(&id) {
+            self.by_context.remove(&call.context);
+            line.endpoint.hold(line.now.instant, call.context, false);
+        }
+    }
+
+    /// A device answered provisionally.
+    pub(crate) fn branch_provisional(
+        &mut self,
+        line: &mut Line<'_>,
+        context: ContextId,
+        branch: BranchId,
+        status: u16,
+    ) -> Option<Input> {
+        let (id, call) = self.of_context(context)?;
+        let found = call.branch_mut(branch)?;
+        found.rang = true;
+        let (device, present) = (found.door.device.clone(), found.present);
+        if present && matches!(status, 180 | 183) {
+            // It rings by this one: an earlier one is given up.
+            let now = line.now.instant;
+            call.branches.retain(|branch| {
+                let earlier = branch.door.device == device && !branch.present;
+                if earlier {
+                    line.endpoint.cancel_branch(now, branch.id, None);
+                }
+                !earlier
+            });
+        }
+        Some(Input::Progress(id, device, matches!(status, 180 | 183)))
+    }
+
+    /// A branch came to an end that is no answer.
+    pub(crate) fn branch_final(
+        &mut self,
+        line: &mut Line<'_>,
+        context: ContextId,
+        branch: BranchId,
+        status: u16,
+        response: Option<&Message>,
+    ) -> Option<Input> {
+        if status < 300 {
+            return None;
+        }
+        let (id, call) = self.of_context(context)?;
+        if call.falling_back.is_called(branch) {
+            line.endpoint
+                .finish_best(line.now.instant, context, NOT_ANSWERED);
+            return None;
+        }
+        let place = call.branches.iter().position(|it| it.id == branch)?;
+        let ended = call.branches.remove(place);
+        let device = &ended.door.device;
+        let earlier = call
+            .branches
+            .iter_mut()
+            .find(|branch| branch.door.device == *device);
+        if let Some(other) = earlier {
+            // The device rings by the other: this one it turned down as a copy of that, or it was an earlier one.
+            let has_it = !ended.present || HAS_IT.contains(&status) || response.is_none();
+            if has_it {
+                other.present = true;
+                return None;
+            }
+        }
+        let behind_a_proxy = line
+            .bound(&ended.door)
+            .is_some_and(Bound::is_behind_a_proxy);
+        let (failure, why) = judged(status, response, behind_a_proxy);
+        Some(Input::Failed(id, ended.door, failure, why))
+    }
+
+    /// The first 2xx went to the caller.
+    pub(crate) fn context_answered(
+        &mut self,
+        context: ContextId,
+        branch: BranchId,
+    ) -> Option<Input> {
+        let (id, call) = self.of_context(context)?;
+        let device = call.branch_mut(branch)?.door.device.clone();
+        Some(Input::Answered(id, device))
+    }
+
+    /// The caller has the final answer.
+    pub(crate) fn context_done(&mut self, context: ContextId, status: u16) -> Option<Input> {
+        let (id, call) = self.of_context(context)?;
+        call.done = true;
+        let end = match status {
+            ..300 => CallEnd::Connected,
+            status => CallEnd::Failed(status),
+        };
+        Some(Input::CallDone(id, end))
+    }
+
+    /// The caller gave up.
+    pub(crate) fn cancelled(&mut self, context: ContextId) -> Option<Input> {
+        let (id, _) = self.of_context(context)?;
+        Some(Input::CallerCancelled(id))
+    }
+
+    /// We stop: who calls is told so, and nobody goes on ringing.
+    pub(crate) fn end_all(&self, line: &mut Line<'_>) {
+        let now = line.now.instant;
+        for call in self.by_id.values().filter(|call| !call.done) {
+            line.endpoint.finish(now, call.context, 503, Some(STOPPING));
+        }
+    }
+
+    fn of_context(&mut self, context: ContextId) -> Option<(CallId, &mut Call)> {
+        let id = *self.by_context.get(&context)?;
+        Some((id, self.by_id.get_mut(&id)?))
+    }
+}
+
+/// How a device failed a call, and why in words.
+fn judged(status: u16, response: Option<&Message>, behind_a_proxy: bool) -> (Failure, String) {
+    match (status, response) {
+        (_, None) => (Failure::Unreachable, format!("no answer ({status})")),
+        (600.., Some(_)) => (Failure::DeclinedEverywhere, format!("declined ({status})")),
+        (_, Some(response)) => {
+            let reason = String::from_utf8_lossy(response.reason());
+            let why = format!("{status} {reason}");
+            if NOT_THERE.contains(&status) && behind_a_proxy {
+                (Failure::Unreachable, why)
+            } else {
+                (Failure::Declined, why)
+            }
+        }
+    }
+}
+
+/// What a device said itself goes first; else the user is unavailable.
+fn answer_unreached(line: &mut Line<'_>, context: ContextId, verdict: Verdict) {
+    let now = line.now.instant;
+    if verdict == Verdict::Declined {
+        line.endpoint.finish_best(now, context, NOT_ANSWERED);
+    } else {
+        line.endpoint.finish(now, context, 480, Some(NOT_ANSWERED));
+    }
+}

@@ -1,0 +1,322 @@
+//! Requests inside a dialog: they follow the way that its first request took, by the token in our Record-Route, to the
+//! device that it names, wherever that is now; not to the socket at which it was.
+
+use crate::{
+    bindings::Bindings,
+    gate::Sender,
+    heard_at::heard_at,
+    reach::Way,
+    settings::{Settings, is_spiral, literal},
+    token::{DialogId, End, Ends, Mark, Tokens},
+};
+use domain::{Address, DeviceId, DoorId, Now, Timestamp};
+use hub::Directory;
+use sip::{Contacts, Flow, HeaderName, Message, Method, NameAddr, Transport, Uri};
+use smallvec::SmallVec;
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+/// Most sides of dialogs remembered that send from another place than the dialog began at; the oldest are forgotten.
+const MOVED: usize = 100_000;
+
+/// Who begins a dialog, and how they are reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Initiator {
+    pub(crate) end: End,
+    mark: Mark,
+    dialog: DialogId,
+}
+
+impl Initiator {
+    /// The sender of the request that came over `from` and begins a dialog.
+    pub(crate) fn of(request: &Message, from: Flow, sender: &Sender) -> Self {
+        Self {
+            end: End {
+                flow: heard(request, from),
+                user: sender.user().cloned().filter(|_| !is_spiral(from)),
+                device: None,
+            },
+            mark: mark(request),
+            dialog: dialog(request),
+        }
+    }
+}
+
+/// Where a request inside a dialog goes.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Across {
+    /// Over this flow.
+    Flow(Flow),
+    /// A flow must be found first.
+    Reach(Way),
+    /// The device is known, and asleep or gone.
+    Nowhere,
+    /// It is no dialog of ours.
+    NoDialog,
+}
+
+/// Sides of dialogs that send from another place than the dialog began at (target refresh, RFC 3261 §12.2).
+#[derive(Debug, Default)]
+struct Moved {
+    by_dialog: HashMap<DialogId, SmallVec<[(Mark, Flow, Timestamp); 2]>>,
+    in_order: VecDeque<DialogId>,
+}
+
+impl Moved {
+    /// A side is heard somewhere; `moved`: not where the dialog began.
+    fn notice(&mut self, dialog: DialogId, side: Mark, heard: Flow, at: Timestamp, moved: bool) {
+        if !moved {
+            if let Some(sides) = self.by_dialog.get_mut(&dialog) {
+                sides.retain(|(known, ..)| *known != side);
+            }
+            return;
+        }
+        let in_order = &mut self.in_order;
+        let sides = self.by_dialog.entry(dialog).or_insert_with(|| {
+            in_order.push_back(dialog);
+            SmallVec::new()
+        });
+        sides.retain(|(known, ..)| *known != side);
+        sides.truncate(1);
+        sides.push((side, heard, at));
+        if self.in_order.len() > MOVED
+            && let Some(oldest) = self.in_order.pop_front()
+        {
+            self.by_dialog.remove(&oldest);
+        }
+    }
+
+    /// Where the other side than this was noticed to be, and when.
+    fn other(&self, dialog: DialogId, side: Mark) -> Option<(Flow, Timestamp)> {
+        let sides = self.by_dialog.get(&dialog)?;
+        let other = sides.iter().find(|(known, ..)| *known != side)?;
+        Some((other.1, other.2))
+    }
+}
+
+/// Finds the way inside dialogs.
+#[derive(Debug)]
+pub(crate) struct Dialogs {
+    settings: Arc<Settings>,
+    tokens: Tokens,
+    moved: Moved,
+    /// Connections that are up.
+    flows: HashSet<Flow>,
+}
+
+impl Dialogs {
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        Self {
+            tokens: Tokens::new(&settings.secret, settings.shard.number),
+            moved: Moved::default(),
+            flows: HashSet::new(),
+            settings,
+        }
+    }
+
+    /// A connection is up.
+    pub(crate) fn flow_seen(&mut self, flow: Flow) {
+        if flow.transport != Transport::Udp && !is_spiral(flow) {
+            self.flows.insert(flow);
+        }
+    }
+
+    /// A connection is gone.
+    pub(crate) fn flow_lost(&mut self, flow: Flow) {
+        self.flows.remove(&flow);
+    }
+
+    /// Our Record-Route for a dialog between these ends. Where the two sides use different listeners of ours, each
+    /// gets the one it knows (RFC 5658 §3.2 double record-routing): the far side's first.
+    pub(crate) fn record_route(&self, now: Now, from: &Initiator, to: End) -> String {
+        let far_flow = to.flow;
+        let ends = Ends {
+            initiator: from.mark,
+            caller: from.end.clone(),
+            callee: to,
+        };
+        let token = self.tokens.seal(&ends, from.dialog, now.wall);
+        let near = self.settings.uri(&token, from.end.flow);
+        let far = self.settings.uri(&token, far_flow);
+        if near == far {
+            format!("<{far};lr>")
+        } else {
+            format!("<{far};lr>, <{near};lr>")
+        }
+    }
+
+    /// Where a request goes that came over `from` inside a dialog of ours.
+    pub(crate) fn across(
+        &mut self,
+        now: Now,
+        request: &Message,
+        from: Flow,
+        route: Option<&str>,
+        whereabouts: Whereabouts<'_>,
+    ) -> Across {
+        let dialog = dialog(request);
+        let ends = route.and_then(|route| self.tokens.open(route, dialog, now.wall));
+        let Some(ends) = ends else {
+            return Across::NoDialog;
+        };
+        let side = mark(request);
+        let (near, far) = ends.from_and_to(side);
+        if refreshes_target(request) {
+            let heard = heard(request, from);
+            let moved = heard != near.flow && !is_spiral(heard);
+            self.moved.notice(dialog, side, heard, now.wall, moved);
+        }
+        let moved = self.moved.other(dialog, side);
+        self.way_to(request, &far, moved, whereabouts)
+    }
+
+    fn way_to(
+        &self,
+        request: &Message,
+        far: &End,
+        moved: Option<(Flow, Timestamp)>,
+        whereabouts: Whereabouts<'_>,
+    ) -> Across {
+        if is_spiral(far.flow) {
+            return Across::Flow(far.flow);
+        }
+        if let Some(user) = &far.user {
+            if !self.settings.shard.has(user) {
+                return self.elsewhere(far, user, moved);
+            }
+            if let Some((flow, since)) = whereabouts.find(user, far.device.as_ref(), &far.flow) {
+                let later = moved.filter(|(flow, at)| *at > since && self.is_up(flow));
+                return Across::Flow(later.map_or(flow, |(flow, _)| flow));
+            }
+        }
+        if let Some((flow, _)) = moved.filter(|(flow, _)| self.is_up(flow)) {
+            return Across::Flow(flow);
+        }
+        if self.is_up(&far.flow) {
+            return Across::Flow(far.flow);
+        }
+        self.contact(request).map_or(Across::Nowhere, Across::Reach)
+    }
+
+    /// The way to a device of another shard's user.
+    fn elsewhere(&self, far: &End, user: &Address, moved: Option<(Flow, Timestamp)>) -> Across {
+        match moved.filter(|(flow, _)| self.is_up(flow)) {
+            Some((flow, _)) => Across::Flow(flow),
+            None => Across::Reach(Way::Device {
+                user: user.clone(),
+                device: far.device.clone(),
+                flow: far.flow,
+            }),
+        }
+    }
+
+    /// The way that the remote target itself names (RFC 3261 §16.6 item 7), if it is none of ours.
+    pub(crate) fn contact(&self, request: &Message) -> Option<Way> {
+        let uri = Uri::parse(request.request_uri()).filter(Uri::is_sip)?;
+        if self.settings.is_ours(uri.host, uri.port) {
+            return None;
+        }
+        Some(way_of(&uri))
+    }
+
+    /// A flow of datagrams is always there, a connection while nobody has said that it is gone.
+    pub(crate) fn is_up(&self, flow: &Flow) -> bool {
+        flow.transport == Transport::Udp || self.flows.contains(flow)
+    }
+}
+
+/// Where devices are now.
+#[derive(Copy, Clone)]
+pub(crate) struct Whereabouts<'a> {
+    pub(crate) directory: &'a Directory,
+    pub(crate) bindings: &'a Bindings,
+}
+
+impl Whereabouts<'_> {
+    /// The present flow of a user's device, and since when: of the one that is named, else of the one that is or was at
+    /// this flow.
+    pub(crate) fn find(
+        self,
+        user: &Address,
+        device: Option<&DeviceId>,
+        flow: &Flow,
+    ) -> Option<(Flow, Timestamp)> {
+        if let Some(device) = device {
+            return self.of_device(user, device);
+        }
+        let of_user = || self.directory.of(user).map(|entry| &entry.device.id);
+        let there = of_user().find(|device| {
+            let found = self.of_device(user, device);
+            found.is_some_and(|(present, _)| present == *flow)
+        });
+        let left = || {
+            let left = self.bindings.who_left(flow).iter();
+            left.rev().find_map(|device| self.of_device(user, device))
+        };
+        match there {
+            Some(device) => self.of_device(user, device),
+            None => left(),
+        }
+    }
+
+    fn of_device(self, user: &Address, device: &DeviceId) -> Option<(Flow, Timestamp)> {
+        let entry = self.directory.get(device)?;
+        let door = entry.best_door().filter(|_| entry.device.user == *user)?;
+        let id = DoorId {
+            device: device.clone(),
+            number: door.number,
+        };
+        let flow = self.bindings.get(&id)?.flow()?;
+        Some((flow, door.opened_at))
+    }
+}
+
+/// The way that a URI names (RFC 3263 §4, without DNS).
+pub(crate) fn way_of(uri: &Uri<'_>) -> Way {
+    let (transport, port) = Transport::for_uri(uri);
+    match literal(uri.host) {
+        Some(ip) => Way::Address {
+            transport,
+            address: SocketAddr::new(ip, port),
+            name: None,
+        },
+        None => Way::Host {
+            transport,
+            host: uri.host.to_owned(),
+            port,
+        },
+    }
+}
+
+/// Whether a request says anew where its sender is reached (RFC 3261 §12.2, RFC 3311 §5.1, RFC 6665 §4.4.1).
+fn refreshes_target(request: &Message) -> bool {
+    let method = matches!(
+        request.method(),
+        Some(Method::Invite | Method::Update | Method::Subscribe | Method::Notify)
+    );
+    method && request.has(HeaderName::Contact)
+}
+
+/// Where the sender of a request hears us.
+fn heard(request: &Message, from: Flow) -> Flow {
+    let contact = match request.contacts() {
+        Ok(Contacts::List(contacts)) if !request.has(HeaderName::RecordRoute) => contacts,
+        _ => return from,
+    };
+    let contact = contact.first().map(|contact| contact.uri.as_str());
+    contact.map_or(from, |contact| heard_at(from, request, contact))
+}
+
+/// Both sides of a dialog keep their tags, wherever they come from: the From tag tells whose request it is
+/// (RFC 3261 §12.2.1.1).
+fn mark(request: &Message) -> Mark {
+    let from = request.from().ok();
+    Mark::of(from.as_ref().and_then(NameAddr::tag).unwrap_or_default())
+}
+
+fn dialog(request: &Message) -> DialogId {
+    DialogId::of(request.call_id().unwrap_or_default())
+}

@@ -1,0 +1,423 @@
+//! REGISTER: who is where from now on, and how they are woken (RFC 3261 §10.3, RFC 8599 §5.3). The request is read once;
+//! what it asks for goes to the hub as one step, and it is answered when that is saved. Of one user's requests the next
+//! is looked at when the one before is answered, so that each sees what the one before has done.
+
+use crate::{
+    bindings::{Bindings, Bound},
+    grants::Grants,
+    heard_at::heard_at,
+    settings::{Settings, is_spiral},
+};
+use domain::{Address, DeviceId, DoorId, Now, Timestamp};
+use hub::{Directory, Doors, NotDone, Opening, Ticket};
+use sip::{
+    Flow, HeaderName, Message, Transport,
+    endpoint::ServerTxn,
+    registrar::{self, Binding, Change, Known, Registration, Reject},
+};
+use smallvec::SmallVec;
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt::Write,
+    sync::Arc,
+    time::Instant,
+};
+
+/// RFC 8599 §8.1: the status that says that we cannot wake the device.
+const PUSH_NOT_SUPPORTED: (u16, &str) = (555, "Push Notification Service Not Supported");
+/// Requests of one user that wait behind another; one more is answered 503.
+const WAITING: usize = 16;
+
+/// A REGISTER from who may send it.
+#[derive(Clone, Debug)]
+pub(crate) struct Register {
+    pub(crate) txn: ServerTxn,
+    pub(crate) flow: Flow,
+    pub(crate) request: Message,
+    pub(crate) user: Address,
+    pub(crate) received: Instant,
+}
+
+/// What becomes of a REGISTER.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// It is to be answered so.
+    Answer(ServerTxn, Message),
+    /// The hub is to open and close these doors; then it is answered.
+    Doors(Doors),
+    /// It waits for the one before it.
+    Waits,
+}
+
+/// A REGISTER that waits for the hub.
+#[derive(Debug)]
+struct Pending {
+    txn: ServerTxn,
+    response: Message,
+    user: Address,
+    doors: SmallVec<[DoorId; 1]>,
+}
+
+/// A door that is about to be open.
+#[derive(Debug)]
+struct Arriving {
+    bound: Bound,
+    received: Instant,
+}
+
+/// The REGISTERs under way.
+#[derive(Debug)]
+pub(crate) struct Registrations {
+    settings: Arc<Settings>,
+    grants: Grants,
+    register_at: HashMap<Transport, Arc<str>>,
+    pending: HashMap<Ticket, Pending>,
+    /// By user: what waits for the one that is pending.
+    waiting: HashMap<Address, VecDeque<Register>>,
+    arriving: HashMap<DoorId, Arriving>,
+}
+
+impl Registrations {
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        let address = |transport| (transport, Arc::from(settings.register_at(transport)));
+        Self {
+            grants: Grants::new(settings.apps.clone()),
+            register_at: Transport::all().map(address).collect(),
+            settings,
+            pending: HashMap::new(),
+            waiting: HashMap::new(),
+            arriving: HashMap::new(),
+        }
+    }
+
+    /// Where a device registers that used this transport last.
+    pub(crate) fn register_at(&self, transport: Transport) -> Arc<str> {
+        let known = self.register_at.get(&transport).cloned();
+        known.unwrap_or_else(|| self.settings.register_at(transport).into())
+    }
+
+    /// A door that is about to be open, and since when it is known: a call may go through it at once.
+    pub(crate) fn arriving(&self, door: &DoorId) -> Option<(&Bound, Instant)> {
+        let arriving = self.arriving.get(door)?;
+        Some((&arriving.bound, arriving.received))
+    }
+
+    /// How many are under way.
+    pub(crate) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Takes a REGISTER. `tag` is the To tag of its answer.
+    pub(crate) fn register(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        register: Register,
+        tag: &str,
+        directory: &Directory,
+        bindings: &Bindings,
+    ) -> Next {
+        if let Some(waiting) = self.waiting.get_mut(&register.user) {
+            if waiting.len() >= WAITING {
+                let refusal = refusal(&register.request, 503, "Service Unavailable", tag);
+                return Next::Answer(register.txn, refusal);
+            }
+            waiting.push_back(register);
+            return Next::Waits;
+        }
+        self.apply(now, ticket, &register, tag, directory, bindings)
+    }
+
+    fn apply(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        register: &Register,
+        tag: &str,
+        directory: &Directory,
+        bindings: &Bindings,
+    ) -> Next {
+        let (txn, request) = (register.txn, &register.request);
+        let reject = |reject: &Reject| {
+            let response = reject.response(request).to_tag(tag).build();
+            Next::Answer(txn, response)
+        };
+        let registration = match Registration::parse(request) {
+            Ok(registration) => registration,
+            Err(rejected) => return reject(&rejected),
+        };
+        if let Err(refused) = self.grants.check(&registration) {
+            tracing::warn!(user = %register.user, from = %register.flow.remote, refused, "push parameters of no configured app");
+            let (status, reason) = PUSH_NOT_SUPPORTED;
+            return Next::Answer(txn, refusal(request, status, reason, tag));
+        }
+        let doors = doors_of(&register.user, directory, bindings);
+        let known: SmallVec<[Known<'_>; 4]> = doors.iter().map(|(_, known)| *known).collect();
+        // Straight from the client, over a connection (RFC 5626 §6).
+        let direct = register.flow.transport != Transport::Udp && registration.path.is_empty();
+        let policy = &self.settings.registrar;
+        let applied = registrar::apply(&known, &registration, direct, now.wall.0, policy);
+        let outcome = match applied {
+            Ok(outcome) => outcome,
+            Err(rejected) => return reject(&rejected),
+        };
+        let is_dead = |token: &str| is_hopeless(&register.user, token, now.wall, directory);
+        let mut response = outcome
+            .response(request, &registration, now.wall.0)
+            .to_tag(tag);
+        for caps in self.grants.promises(&registration, is_dead) {
+            response = response.header(HeaderName::FeatureCaps, caps);
+        }
+        let response = response.build();
+        if outcome.changes.is_empty() {
+            return Next::Answer(txn, response);
+        }
+        let step = self.step(
+            ticket,
+            register,
+            &registration,
+            outcome.changes,
+            &doors,
+            bindings,
+        );
+        let opened = step.opened.iter().map(|opening| opening.door.clone());
+        self.waiting.insert(register.user.clone(), VecDeque::new());
+        self.pending.insert(
+            ticket,
+            Pending {
+                txn,
+                response,
+                user: register.user.clone(),
+                doors: opened.collect(),
+            },
+        );
+        Next::Doors(step)
+    }
+
+    /// What the hub is asked for.
+    fn step(
+        &mut self,
+        ticket: Ticket,
+        register: &Register,
+        registration: &Registration<'_>,
+        changes: Vec<Change>,
+        doors: &[(DoorId, Known<'_>)],
+        bindings: &Bindings,
+    ) -> Doors {
+        let mut step = Doors {
+            ticket,
+            user: register.user.clone(),
+            opened: Vec::new(),
+            closed: Vec::new(),
+        };
+        for change in changes {
+            let old = change.old().and_then(|old| doors.get(old));
+            let old = old.map(|(door, _)| door);
+            let new = match change {
+                Change::Removed { .. } => {
+                    step.closed.extend(old.cloned());
+                    continue;
+                }
+                Change::Added(new)
+                | Change::Refreshed { new, .. }
+                | Change::Replaced { new, .. } => new,
+            };
+            let door = DoorId {
+                device: old.map_or_else(
+                    || device_id(&register.user, &key_of(&new)),
+                    |old| old.device.clone(),
+                ),
+                number: new.reg_id.map_or(0, u32::from),
+            };
+            step.closed.extend(old.filter(|old| **old != door).cloned());
+            let opening = self.opening(register, registration, door, new, bindings);
+            step.opened.push(opening);
+        }
+        // What is opened anew is not closed, whatever it was before.
+        let opened = &step.opened;
+        step.closed
+            .retain(|door| opened.iter().all(|opening| opening.door != *door));
+        step
+    }
+
+    fn opening(
+        &mut self,
+        register: &Register,
+        registration: &Registration<'_>,
+        door: DoorId,
+        binding: Binding,
+        bindings: &Bindings,
+    ) -> Opening {
+        let from = register.flow;
+        let flow = if registration.path.is_empty() {
+            heard_at(from, &register.request, binding.contact())
+        } else {
+            from
+        };
+        let before = bindings.get(&door);
+        let moved = |before: &Bound| {
+            // Over the same flow it is the same place, whatever the contact says; behind a proxy the contact tells.
+            before.flow() != Some(flow)
+                || before.is_behind_a_proxy() && before.binding.contact() != binding.contact()
+        };
+        let fresh = before.is_none_or(moved);
+        let unchanged = !fresh && before.is_some_and(|before| is_same(&before.binding, &binding));
+        let history = before.is_none().then(|| {
+            let transport = from.transport.as_str();
+            format!("registered over {transport} from {}", from.remote)
+        });
+        let push = binding.push();
+        let offer = self
+            .grants
+            .offer(push.as_ref(), registration.woken_upstream);
+        let (expires_at, q) = (Timestamp(binding.expires_at_ms), binding.q);
+        let bound = Bound {
+            binding,
+            user: register.user.clone(),
+            flow,
+            is_up: true,
+        };
+        let opening = Opening {
+            door: door.clone(),
+            fresh,
+            unchanged,
+            state: bound.state(),
+            expires_at,
+            q,
+            window: 1,
+            register_at: self.register_at(flow.transport),
+            push: offer,
+            data: bound.encode(),
+            history,
+        };
+        let received = register.received;
+        self.arriving.insert(door, Arriving { bound, received });
+        opening
+    }
+
+    /// The hub has spoken: the answer, the doors that are open from now on with `true` for those that lead elsewhere than
+    /// before, and the next of the user's requests.
+    pub(crate) fn done(
+        &mut self,
+        ticket: Ticket,
+        result: Result<(), NotDone>,
+        bindings: &mut Bindings,
+    ) -> Option<Done> {
+        let pending = self.pending.remove(&ticket)?;
+        for door in pending.doors {
+            if let Some(arriving) = self.arriving.remove(&door)
+                && result.is_ok()
+            {
+                bindings.put(door, arriving.bound);
+            }
+        }
+        let waiting = self.waiting.remove(&pending.user).unwrap_or_default();
+        Some(Done {
+            txn: pending.txn,
+            response: result.map(|()| pending.response),
+            waiting,
+        })
+    }
+}
+
+/// A REGISTER that the hub has spoken on.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) txn: ServerTxn,
+    pub(crate) response: Result<Message, NotDone>,
+    /// What waited behind it.
+    pub(crate) waiting: VecDeque<Register>,
+}
+
+fn refusal(request: &Message, status: u16, reason: &str, tag: &str) -> Message {
+    sip::ResponseBuilder::to(request, status, reason)
+        .to_tag(tag)
+        .build()
+}
+
+/// The doors of a user with their bindings, oldest first.
+fn doors_of<'b>(
+    user: &Address,
+    directory: &Directory,
+    bindings: &'b Bindings,
+) -> SmallVec<[(DoorId, Known<'b>); 4]> {
+    let mut doors = SmallVec::new();
+    for entry in directory.of(user) {
+        for open in &entry.doors {
+            let door = DoorId {
+                device: entry.device.id.clone(),
+                number: open.number,
+            };
+            if let Some(bound) = bindings.get(&door) {
+                let gone_since = (!open.is_open()).then_some(open.opened_at.0);
+                let known = Known {
+                    binding: &bound.binding,
+                    out_of_reach_since: gone_since,
+                };
+                doors.push((door, known));
+            }
+        }
+    }
+    doors
+}
+
+/// Whether a token is dead for good, so that nobody is promised pushes that will not come.
+fn is_hopeless(user: &Address, token: &str, now: Timestamp, directory: &Directory) -> bool {
+    let mut tokens = directory
+        .of(user)
+        .flat_map(|entry| entry.device.tokens.iter());
+    tokens.any(|known| {
+        let dead = known.dead.as_ref();
+        *known.value == *token && dead.is_some_and(|dead| known.on_probation || dead.since >= now)
+    })
+}
+
+/// Whether two bindings differ in nothing but time and order.
+fn is_same(one: &Binding, other: &Binding) -> bool {
+    one.contact() == other.contact()
+        && one.params() == other.params()
+        && one.instance() == other.instance()
+        && one.user_agent() == other.user_agent()
+        && one.q == other.q
+        && one.path().eq(other.path())
+}
+
+/// The id of the device that a user's client names so: short, the same every time, never another user's. An app with
+/// two accounts is two devices.
+pub fn device_id(user: &Address, key: &str) -> DeviceId {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    for part in [user.as_str(), key] {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    let mut id = format!("{}-", user.name());
+    for octet in hash.finalize().iter().take(5) {
+        // Writing to a String does not fail.
+        let _ = write!(id, "{octet:02x}");
+    }
+    id.into()
+}
+
+/// By what a client names its device: its instance (RFC 5626 §4.1), its push token, else its contact.
+fn key_of(binding: &Binding) -> String {
+    match (binding.instance(), binding.push()) {
+        (Some(instance), _) => instance_key(instance),
+        (None, Some(push)) => format!("{}:{}", push.provider, push.prid),
+        (None, None) => binding.contact().to_owned(),
+    }
+}
+
+/// An instance id without what every one of them has: the bare UUID, as in the device API.
+pub fn instance_key(instance: &str) -> String {
+    let instance = instance.trim_matches(['<', '>']);
+    instance
+        .strip_prefix("urn:uuid:")
+        .unwrap_or(instance)
+        .to_lowercase()
+}
+
+/// Whether a REGISTER can come over this flow at all.
+pub(crate) fn may_come_over(flow: Flow) -> bool {
+    !is_spiral(flow)
+}

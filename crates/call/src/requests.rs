@@ -1,0 +1,69 @@
+//! What a request is, by its header fields: tables, and no state.
+
+use crate::messages::TEXT;
+use domain::Class;
+use sip::{HeaderName, Message, endpoint::HeaderChange};
+
+/// What we take part in ourselves; other methods pass.
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, REFER, INFO, UPDATE, PRACK";
+
+/// What a forward between our shards carries, so that it stays one story; nobody else may write it.
+pub(crate) const TRACKING: HeaderName<'static> = HeaderName::Other("X-Reveille-Tracking");
+
+/// What kind of message a MESSAGE carries, by its media type and priority: one table.
+pub(crate) fn class(request: &Message) -> Class {
+    let media = request.header_text(HeaderName::ContentType).unwrap_or(TEXT);
+    let media = media.split(';').next().unwrap_or_default().trim();
+    let by_media = [
+        ("application/im-iscomposing+xml", Class::Transient), // RFC 3994
+        ("message/imdn+xml", Class::Notice),                  // RFC 5438
+    ];
+    let known = by_media
+        .iter()
+        .find(|(name, _)| media.eq_ignore_ascii_case(name))
+        .map(|(_, class)| *class);
+    known.unwrap_or(if not_urgent(request) {
+        Class::Notice
+    } else {
+        Class::Chat
+    })
+}
+
+/// `Priority: non-urgent` wakes nobody (RFC 3261 §20.26).
+fn not_urgent(request: &Message) -> bool {
+    request
+        .header_text(HeaderName::Priority)
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("non-urgent"))
+}
+
+/// Why nobody is woken for an INVITE, if that is so (`behaviour.md` 5.9).
+pub(crate) fn wakes_nobody(request: &Message) -> Option<&'static str> {
+    if request.has(HeaderName::Other("Replaces")) {
+        Some("an INVITE with Replaces rings where the call is already")
+    } else if not_urgent(request) {
+        Some("not urgent")
+    } else {
+        None
+    }
+}
+
+/// Whether a body is packed in a way that we would not keep: we keep it and its type, not how it was packed.
+pub(crate) fn is_packed(request: &Message) -> bool {
+    let packed = request.header_text(HeaderName::ContentEncoding);
+    packed.is_some_and(|how| !how.trim().eq_ignore_ascii_case("identity"))
+}
+
+/// What is taken off a request before it goes on: credentials for us are nobody else's affair, those for others are
+/// theirs (RFC 3261 §22.3); and an identity counts only if a server that we trust asserts it (RFC 3325 §5).
+pub(crate) fn headers_off(realms: &[String], trusted: bool) -> Vec<HeaderChange> {
+    let credentials = [HeaderName::ProxyAuthorization, HeaderName::Authorization];
+    let credentials = credentials.map(|header| HeaderChange::RemoveCredentials {
+        header,
+        realms: realms.to_vec(),
+    });
+    let identity = HeaderChange::Remove(HeaderName::Other("P-Asserted-Identity"));
+    let mut off = Vec::from(credentials);
+    off.push(HeaderChange::Remove(TRACKING));
+    off.extend(Some(identity).filter(|_| !trusted));
+    off
+}

@@ -1,0 +1,174 @@
+//! What the operator decided about calls and messages over SIP, in the form in which the role needs it.
+
+use crate::network::Network;
+use domain::{Address, AppProfile, Slice};
+use sip::{Flow, Transport, Uri, registrar::Policy};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+/// Says whether an IP address is one of this host's: asked only while we listen on a wildcard.
+pub type IsLocal = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// An app with what names it in a Contact.
+#[derive(Clone, Debug)]
+pub struct AppKey {
+    /// The profile.
+    pub profile: AppProfile,
+    /// What `pn-param` says for it: `TEAM.bundle` (RFC 8599 §10) or the Firebase project (RFC 8599 §11).
+    pub param: String,
+}
+
+/// Which of the shards a role belongs to.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct Shard {
+    /// Its number.
+    pub number: u8,
+    /// How many there are.
+    pub of: usize,
+}
+
+impl Shard {
+    /// Whether a user is this shard's.
+    pub fn has(self, user: &Address) -> bool {
+        Slice::of(user).shard(self.of) == usize::from(self.number)
+    }
+}
+
+/// Settings of the SIP role.
+#[derive(Clone)]
+pub struct Settings {
+    /// Our domains; the first is the one of addresses that name a host of ours.
+    pub domains: Arc<[String]>,
+    /// The host name that phones reach us by.
+    pub node: String,
+    /// Of registrations.
+    pub registrar: Policy,
+    /// Where a call goes that reaches nobody, unless its user says otherwise.
+    pub fallback: Option<String>,
+    /// Servers that need no password, as addresses or networks.
+    pub trusted: Vec<Network>,
+    /// Whether strangers may call and write.
+    pub strangers: bool,
+    /// Calls at once; one more is answered 503.
+    pub held_calls: usize,
+    /// The apps that can be pushed to.
+    pub apps: Arc<[AppKey]>,
+    /// What we listen at.
+    pub bound: Arc<[(Transport, SocketAddr)]>,
+    /// Whether an address is this host's.
+    pub is_local: IsLocal,
+    /// Which shard this is.
+    pub shard: Shard,
+    /// What survives a restart and seals what peers hand back to us then.
+    pub secret: Vec<u8>,
+    /// Unlike any other start's; shared by the shards, so that a loop through two of them is found.
+    pub seed: [u8; 32],
+}
+
+impl Settings {
+    /// Whether a host, with the port if one is written, is us.
+    pub fn is_ours(&self, host: &str, port: Option<u16>) -> bool {
+        let named = |domain: &String| host.eq_ignore_ascii_case(domain);
+        host.eq_ignore_ascii_case(&self.node)
+            || self.domains.iter().any(named)
+            || literal(host).is_some_and(|ip| self.listens_at(ip, port))
+    }
+
+    fn listens_at(&self, ip: IpAddr, port: Option<u16>) -> bool {
+        let at_port =
+            |(_, ours): &&(Transport, SocketAddr)| port.is_none_or(|it| it == ours.port());
+        let mut ours = self.bound.iter().filter(at_port).map(|(_, ours)| ours.ip());
+        // Whoever listens everywhere is reached at every address of this host.
+        ours.any(|ours| ours == ip || ours.is_unspecified() && (self.is_local)(ip))
+    }
+
+    /// The user of ours that a URI names, whether or not there is one.
+    pub fn local_address(&self, uri: &Uri<'_>) -> Option<Address> {
+        if !uri.is_sip() || !self.is_ours(uri.host, uri.port) {
+            return None;
+        }
+        let known = |domain: &&String| uri.host.eq_ignore_ascii_case(domain);
+        let domain = self.domains.iter().find(known).or(self.domains.first())?;
+        Address::new(&uri.user_decoded()?, domain).ok()
+    }
+
+    /// `host:port` by which the far side of a flow reaches us.
+    pub fn sent_by(&self, local: SocketAddr) -> String {
+        if local.ip().is_unspecified() {
+            format!("{}:{}", self.node, local.port())
+        } else {
+            local.to_string()
+        }
+    }
+
+    /// What each transport writes into its Via where the flow's own address would not do.
+    pub fn sent_by_of_wildcards(&self) -> Vec<(Transport, String)> {
+        let wildcards = self
+            .bound
+            .iter()
+            .filter(|(_, local)| local.ip().is_unspecified());
+        wildcards
+            .map(|(transport, local)| (*transport, self.sent_by(*local)))
+            .collect()
+    }
+
+    /// Our URI for a device that registers over this transport.
+    pub fn register_at(&self, transport: Transport) -> String {
+        let over = |wanted: Transport| {
+            let mut bound = self.bound.iter();
+            bound.find(|(transport, _)| *transport == wanted)
+        };
+        let Some((transport, local)) = over(transport).or(self.bound.first()) else {
+            return format!("sip:{}", self.node);
+        };
+        format!("sip:{}{}", self.sent_by(*local), transport.uri_suffix())
+    }
+
+    /// The URI of us at the near end of a flow, with `user` in it.
+    pub fn uri(&self, user: &str, flow: Flow) -> String {
+        let at = if user.is_empty() { "" } else { "@" };
+        let suffix = flow.transport.uri_suffix();
+        format!("sip:{user}{at}{}{suffix}", self.sent_by(flow.local))
+    }
+
+    /// Whether a source is one of the operator's servers.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
+    }
+
+    /// The flow by which a request of ours to another user of ours comes to their shard (a spiral, RFC 3261 §6): no
+    /// socket has it.
+    pub fn spiral(&self) -> Flow {
+        let local = self
+            .bound
+            .first()
+            .map_or_else(|| SocketAddr::from(([0; 4], 0)), |(_, local)| *local);
+        Flow {
+            transport: Transport::Tcp,
+            local,
+            remote: SocketAddr::new(local.ip(), 0),
+            id: 0,
+        }
+    }
+}
+
+/// Whether what goes over this flow comes back to us.
+pub fn is_spiral(flow: Flow) -> bool {
+    flow.transport.is_reliable() && flow.id == 0 && flow.remote.port() == 0
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("domains", &self.domains)
+            .field("shard", &self.shard)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The IP address that a host is, if it is one.
+pub(crate) fn literal(host: &str) -> Option<IpAddr> {
+    host.trim_matches(['[', ']']).parse().ok()
+}
