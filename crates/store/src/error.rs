@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why a commit or a read failed. Nothing of a failed commit was saved.
+/// Why a commit or a read failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum StoreError {
     /// More work waits than [`limits`](crate::limits) allows. The caller should refuse its peer for now.
@@ -22,6 +22,12 @@ pub enum StoreError {
     /// The disk is full. The operator must act.
     #[error("no space left for the database: free some, then try again")]
     DiskFull,
+    /// The database may not be written (any more): a file system that was mounted anew after an error, as a rule. The
+    /// operator must act.
+    #[error(
+        "the database cannot be written: see to its file system and permissions, then try again"
+    )]
+    ReadOnly,
     /// The database holds what we cannot have written: the disk or another program damaged it. The operator must act.
     #[error("the database is damaged ({0}): restore it from a backup")]
     Damaged(String),

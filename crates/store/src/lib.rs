@@ -1,17 +1,20 @@
-//! Where state lives: one trait, [`Store`], in memory and in SQLite. A step's changes are saved in one transaction, what
-//! is owed included, and whoever waits for them is told only when they survive `kill -9` and a power cut.
+//! Where state lives: [`Store`], a trait for each aggregate, in memory and in SQLite. A step's changes are saved in one
+//! transaction, what is owed included, and whoever waits for them is told only when they survive `kill -9` and a power cut.
 //!
 //! This crate keeps what it is given and decides nothing: what to change is the domain's word
 //! ([`domain::Change`]). Both backends pass one contract suite (`tests/store/contract.rs`) and are compared on random changes.
 
 mod error;
+pub mod faulty;
 pub mod limits;
 mod memory;
 mod sqlite;
 mod store;
 
 pub use error::{OpenError, StoreError};
-pub use store::{Answer, Pruned, Snapshot, Stats, Store, Story, Unread};
+pub use store::{
+    Accounts, Answer, Devices, Messages, Outbox, Pruned, Sink, Stats, Store, Stories, Story,
+};
 
 use std::{path::Path, sync::Arc};
 

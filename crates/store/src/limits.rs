@@ -6,12 +6,17 @@ use std::time::Duration;
 /// [`StoreError::Overloaded`](crate::StoreError::Overloaded) at once.
 pub const WRITE_QUEUE: usize = 8_192;
 
-/// Notes are taken while at most this many steps wait; past it they are dropped and counted, so that nobody's commit is
-/// turned away for a trace.
-pub const NOTE_QUEUE: usize = WRITE_QUEUE / 2;
-
-/// Steps in one transaction. What arrived beyond that goes into the next one.
+/// Steps in one transaction, rounded up to whole commits. What arrived beyond that goes into the next one.
 pub const GROUP: usize = 1_024;
+
+/// Notes that wait for the writer. At the limit they are dropped and counted.
+pub const NOTES: usize = 16_384;
+
+/// Notes in one transaction. As soon as so many wait they are written, with a group of commits before and after.
+pub const NOTE_BATCH: usize = 512;
+
+/// Notes that wait for so long are written, however few they are.
+pub const NOTE_AGE: Duration = Duration::from_millis(500);
 
 /// Reads that wait for a reader. At the limit a read is answered with
 /// [`StoreError::Overloaded`](crate::StoreError::Overloaded) at once.
@@ -20,14 +25,10 @@ pub const READ_QUEUE: usize = 8_192;
 /// Threads that read, each over its own connection.
 pub const READERS: usize = 2;
 
-/// Messages that wait for one device, or for one user without a device. At the limit the oldest leaves the queue; the
-/// archive still has it, and [`Stats::overflowed`](crate::Stats::overflowed) counts it.
-pub const QUEUE_PER_DEVICE: usize = 5_000;
-
 /// Rows that one read returns at most, whatever limit its caller names.
 pub const READ_ROWS: usize = 10_000;
 
-/// Rows of a kind that [`prune`](crate::Store::prune) removes in one transaction, so that commits get in between.
+/// Rows of a kind that [`prune`](crate::Store::prune) looks at in one transaction, so that commits get in between.
 pub const PRUNE_ROWS: usize = 200;
 
 /// How long a write or a read waits for another process that holds the database, before it fails with
@@ -38,8 +39,15 @@ pub const BUSY: Duration = Duration::from_secs(5);
 /// [`OpenError::Locked`](crate::OpenError::Locked).
 pub const OPEN_BUSY: Duration = Duration::from_secs(2);
 
+/// Rows that are written before the writer brings the write-ahead log into the database, once those who wait have their
+/// answer. What is written often is brought over once.
+pub const CHECKPOINT_ROWS: u64 = 16_384;
+
+/// Pages of the log at which SQLite does so by itself, within a commit: rows that are larger than usual.
+pub const LOG_PAGES: i64 = 16_384;
+
 /// Size to which the write-ahead log is cut back after a checkpoint, in bytes. It may grow past it in between.
-pub const WAL_BYTES: i64 = 64 * 1024 * 1024;
+pub const LOG_BYTES: i64 = 64 * 1024 * 1024;
 
 /// Pages of the database that each connection keeps in memory, in KiB. Beyond it they are read again from the system's
 /// file cache.

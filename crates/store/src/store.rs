@@ -1,80 +1,100 @@
-//! The trait that every backend implements, and what it answers with.
+//! The traits that every backend implements, one for each aggregate, and what they answer with.
 
 use crate::StoreError;
 use domain::{
-    Address, Change, Device, DeviceId, Message, MessageId, Timestamp, TraceEvent, TrackingId, User,
-    change::HistoryEntry, push::OwedPush, trace::Step,
+    Address, Change, Device, DeviceId, Door, Message, MessageId, Note, Record, Timestamp,
+    TraceEvent, TrackingId, User, change::HistoryEntry, push::OwedPush, trace::Step,
 };
 use std::{pin::Pin, time::Duration};
 
 /// What a store answers with, later.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
-/// Where users, devices, messages, queues, owed pushes and traces live.
-///
-/// A call takes effect when it is made, not when its answer is polled: calls of one caller keep their order, and
-/// dropping an answer takes nothing back. A read that starts after a commit was answered sees it. Reads never wait for
-/// writes. A `limit` above [`limits::READ_ROWS`](crate::limits::READ_ROWS) counts as that.
-pub trait Store: Send + Sync + 'static {
-    /// Saves all changes of one step, or none of them. Answered when they survive `kill -9` and a power cut; what
-    /// arrives while one commit runs goes into the next together. A change that speaks of something that does not exist
-    /// fails its step, and its step alone ([`StoreError::Missing`]); removing what is not there is no failure. An empty
-    /// step is answered when everything before it, notes included, is saved.
-    fn commit(&self, changes: Vec<Change>) -> Answer<()>;
+/// Where [`Store::load`] puts what it reads.
+pub type Sink = Box<dyn FnMut(Record) + Send>;
 
-    /// Saves changes for which nobody waits (traces, history). Dropped and counted when the store has much to do or the
-    /// changes fail.
-    fn note(&self, changes: Vec<Change>);
-
-    /// Everything that a server keeps in memory, as of one moment. For start-up, and after
-    /// [`changed_elsewhere`](Self::changed_elsewhere).
-    fn load(&self) -> Answer<Snapshot>;
-
+/// What is read of accounts.
+pub trait Accounts {
     /// The account of an address.
     fn user(&self, address: &Address) -> Answer<Option<User>>;
 
     /// All accounts, by address.
     fn users(&self) -> Answer<Vec<User>>;
+}
 
+/// What is read of devices and their doors.
+pub trait Devices {
     /// A device.
     fn device(&self, id: &DeviceId) -> Answer<Option<Device>>;
 
     /// The devices of a user, or all of them, by id.
     fn devices(&self, user: Option<&Address>) -> Answer<Vec<Device>>;
 
-    /// The history of a device, newest line first.
+    /// The doors of a device, by number.
+    fn doors(&self, device: &DeviceId) -> Answer<Vec<Door>>;
+
+    /// The history of a device, newest entry first; the notes that were handed in before it included.
     fn history(&self, device: &DeviceId, limit: usize) -> Answer<Vec<HistoryEntry>>;
+}
 
-    /// The messages that wait for a device, in the order in which they were queued.
-    fn queued(&self, device: &DeviceId, limit: usize) -> Answer<Vec<Message>>;
-
-    /// How many messages wait for a device.
-    fn queue_length(&self, device: &DeviceId) -> Answer<u64>;
-
-    /// How many messages wait for a device, by who wrote them; who has waited longest comes first.
-    fn unread(&self, device: &DeviceId) -> Answer<Vec<Unread>>;
-
+/// What is read of messages.
+pub trait Messages {
     /// A message in the archive.
     fn message(&self, id: &MessageId) -> Answer<Option<Message>>;
 
-    /// The newest messages from and to a user, newest first; with `before`, those that came before that message (none, if
-    /// it is not in the archive).
-    fn archive(
-        &self,
-        user: &Address,
-        before: Option<&MessageId>,
-        limit: usize,
-    ) -> Answer<Vec<Message>>;
+    /// The messages that wait for a device, in the order of the archive: the order in which they came.
+    fn queued(&self, device: &DeviceId, limit: usize) -> Answer<Vec<Message>>;
+}
 
+/// What is read of pushes.
+pub trait Outbox {
+    /// The pushes that are owed to a device, by id.
+    fn owed(&self, device: &DeviceId) -> Answer<Vec<OwedPush>>;
+}
+
+/// What is read of stories. Both see the notes that were handed in before them.
+pub trait Stories {
     /// The story of a tracking id, first step first. A call's own id finds it as well.
     fn trace(&self, id: &str) -> Answer<Vec<TraceEvent>>;
 
     /// The stories that began last, newest first.
     fn recent_traces(&self, limit: usize) -> Answer<Vec<Story>>;
+}
 
-    /// Retention: removes the stories that began before `before`, and the archived messages and lines of history that are
-    /// older. A message that still waits for somebody stays. Works in small transactions while its answer is polled, so that
-    /// commits get in between.
+/// Where users, devices and their doors, messages, queues, owed pushes and stories live: what is written, and what
+/// concerns the whole.
+///
+/// A call takes effect when it is made, not when its answer is polled: calls of one caller keep their order, and
+/// dropping an answer takes nothing back. A read that starts after a commit was answered sees it. Reads never wait for
+/// commits. A `limit` above [`limits::READ_ROWS`](crate::limits::READ_ROWS) counts as that.
+pub trait Store: Accounts + Devices + Messages + Outbox + Stories + Send + Sync + 'static {
+    /// Saves steps, each of them as a whole or not at all, and answers for each, in their order, when those that stand
+    /// survive `kill -9` and a power cut. A change that speaks of something that does not exist fails its step, and its
+    /// step alone ([`StoreError::Missing`]); removing what is not there is no failure.
+    ///
+    /// An error instead of the list: none of the steps is known to be saved. [`StoreError::Overloaded`] and
+    /// [`StoreError::Closed`] before the steps were taken; else the transaction failed, and with it all that was in it.
+    fn commit(&self, steps: Vec<Vec<Change>>) -> Answer<Vec<Result<(), StoreError>>>;
+
+    /// Keeps what is worth keeping and not worth waiting for. Written in batches, apart from commits and without waiting
+    /// for the disk; a crash may lose the last of them. Dropped and counted when too many wait, when they cannot be
+    /// written, and when they are about a device that is gone.
+    fn note(&self, notes: Vec<Note>);
+
+    /// Answered when the notes that were handed in before are written or dropped.
+    fn flush(&self) -> Answer<()>;
+
+    /// Everything that a server keeps in memory, one by one and as of one moment. For start-up, and after
+    /// [`changed_elsewhere`](Self::changed_elsewhere).
+    ///
+    /// First the users, by address. Then the devices in no order that means anything, each at once followed by what is
+    /// its: its doors by number, how many messages wait for it, if any do, and the pushes owed to it. Last how many wait
+    /// for each user of whom no device is known.
+    fn load(&self, sink: Sink) -> Answer<()>;
+
+    /// Retention, in the order of arrival up to the first that is not older than `before`: removes stories by when they
+    /// began, archived messages, and entries of history. A message that still waits for somebody stays. Works in small
+    /// transactions while its answer is polled, so that commits get in between.
     fn prune(&self, before: Timestamp) -> Answer<Pruned>;
 
     /// Whether another process (the command line) has written to the database since this was asked last, or since the
@@ -87,30 +107,6 @@ pub trait Store: Send + Sync + 'static {
     /// Ends the store: what was handed to it before is saved, everything after is answered with [`StoreError::Closed`].
     /// Dropping the store does the same without waiting.
     fn close(&self) -> Answer<()>;
-}
-
-/// What a server keeps in memory.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Snapshot {
-    /// All accounts, by address.
-    pub users: Vec<User>,
-    /// All devices, by id.
-    pub devices: Vec<Device>,
-    /// The pushes that are owed, those due first first.
-    pub owed: Vec<OwedPush>,
-    /// How many messages wait, for each device for which any do, by id.
-    pub queues: Vec<(DeviceId, u64)>,
-    /// How many messages wait for users of whom no device is known, by address.
-    pub unclaimed: Vec<(Address, u64)>,
-}
-
-/// How many messages of one writer wait for a device.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Unread {
-    /// Who wrote them.
-    pub from: String,
-    /// How many.
-    pub messages: u64,
 }
 
 /// A line in the list of stories.
@@ -135,16 +131,8 @@ pub struct Pruned {
     pub stories: u64,
     /// Archived messages.
     pub messages: u64,
-    /// Lines of device history.
+    /// Entries of device history.
     pub history: u64,
-}
-
-impl std::ops::AddAssign for Pruned {
-    fn add_assign(&mut self, more: Self) {
-        self.stories += more.stories;
-        self.messages += more.messages;
-        self.history += more.history;
-    }
 }
 
 /// How the store is doing.
@@ -152,6 +140,8 @@ impl std::ops::AddAssign for Pruned {
 pub struct Stats {
     /// Steps that wait for the writer now; [`limits::WRITE_QUEUE`](crate::limits::WRITE_QUEUE) is the most.
     pub waiting: usize,
+    /// Notes that wait for the writer now; [`limits::NOTES`](crate::limits::NOTES) is the most.
+    pub notes_waiting: usize,
     /// Steps saved since the store was opened.
     pub steps: u64,
     /// Transactions in which they were saved.
@@ -160,8 +150,6 @@ pub struct Stats {
     pub failed: u64,
     /// Notes that were dropped.
     pub notes_dropped: u64,
-    /// Messages that left a full queue ([`limits::QUEUE_PER_DEVICE`](crate::limits::QUEUE_PER_DEVICE)) unread.
-    pub overflowed: u64,
     /// How long the last transaction took, from its first change to the disk's word.
     pub last_commit: Duration,
 }

@@ -39,9 +39,13 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
         Some(old)
     }
 
-    pub(super) fn remove_range(&mut self, range: impl RangeBounds<K>) -> Vec<V> {
+    /// Says which rows it removed.
+    pub(super) fn remove_range(&mut self, range: impl RangeBounds<K>) -> Vec<K> {
         let keys: Vec<K> = self.rows.range(range).map(|(key, _)| key.clone()).collect();
-        keys.iter().filter_map(|key| self.remove(key)).collect()
+        for key in &keys {
+            self.remove(key);
+        }
+        keys
     }
 
     pub(super) fn range(&self, range: impl RangeBounds<K>) -> Range<'_, K, V> {

@@ -1,4 +1,4 @@
-//! Where work is handed in to threads: a bounded queue that can be closed, and a way to wait until its threads are gone.
+//! Where reads are handed in to threads: a bounded queue that can be closed, and a way to wait until its threads are gone.
 
 use crate::StoreError;
 use std::sync::{PoisonError, RwLock};
@@ -25,24 +25,14 @@ impl<J> Desk<J> {
         (desk, queue, alive)
     }
 
-    /// Puts a job into the queue if fewer than `places` wait there.
-    pub(super) fn hand_in(&self, job: J, places: usize) -> Result<(), StoreError> {
+    /// Puts a job into the queue, if there is room.
+    pub(super) fn hand_in(&self, job: J) -> Result<(), StoreError> {
         let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
         let jobs = jobs.as_ref().ok_or(StoreError::Closed)?;
-        if jobs.max_capacity() - jobs.capacity() >= places {
-            return Err(StoreError::Overloaded);
-        }
         jobs.try_send(job).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
         })
-    }
-
-    /// How many jobs wait.
-    pub(super) fn waiting(&self) -> usize {
-        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
-        jobs.as_ref()
-            .map_or(0, |jobs| jobs.max_capacity() - jobs.capacity())
     }
 
     /// Takes no more. The threads do what waits, and end.

@@ -1,8 +1,11 @@
 //! Opening a database: is it ours, may we, do we know its schema; the settings of each connection.
 
-use super::failure::open_error;
+use super::{
+    failure::open_error,
+    migrations::{self, migrate},
+};
 use crate::{OpenError, limits};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -11,12 +14,6 @@ use std::{
 
 /// Marks a database file as Reveille's: `RVLL`.
 const APPLICATION_ID: i64 = 0x5256_4c4c;
-
-/// Schema `n + 1` is made from schema `n` by the file at place `n`. Released files never change.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
-
-/// Statements that a connection keeps prepared: all of `sql.rs` and the savepoints.
-const PREPARED: usize = 64;
 
 /// The connection of the writer, with the schema brought up to date.
 pub(super) fn for_writing(path: &Path) -> Result<Connection, OpenError> {
@@ -31,7 +28,7 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, OpenError> {
     if journal != "wal" {
         return Err(OpenError::NoWal(path.to_owned()));
     }
-    migrate(&mut connection, path)?;
+    migrate(&mut connection, APPLICATION_ID).map_err(failed)?;
     settings(&connection, limits::BUSY).map_err(failed)?;
     Ok(connection)
 }
@@ -55,12 +52,14 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 fn settings(connection: &Connection, busy: Duration) -> rusqlite::Result<()> {
     connection.busy_timeout(busy)?;
-    connection.set_prepared_statement_cache_capacity(PREPARED);
+    // A statement is planned once and not anew for each value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // FULL: the log is on the disk before a commit is answered. NORMAL would survive kill -9, but a power cut would
     // take back what was answered since the last checkpoint.
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "journal_size_limit", limits::WAL_BYTES)?;
+    connection.pragma_update(None, "journal_size_limit", limits::LOG_BYTES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", limits::LOG_PAGES)?;
     connection.pragma_update(None, "cache_size", -limits::CACHE_KIB)?;
     Ok(())
 }
@@ -112,7 +111,7 @@ fn identify(connection: &Connection, path: &Path) -> Result<(), OpenError> {
         return Err(OpenError::NotOurs(path.to_owned()));
     }
     let found = number("PRAGMA user_version")?;
-    let known = newest();
+    let known = migrations::newest();
     if found > known {
         return Err(OpenError::Newer {
             path: path.to_owned(),
@@ -121,31 +120,4 @@ fn identify(connection: &Connection, path: &Path) -> Result<(), OpenError> {
         });
     }
     Ok(())
-}
-
-/// All steps in one transaction: another process sees the old schema or the new one.
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let mut migrate = || {
-        if version(connection)? == newest() {
-            return Ok(());
-        }
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // Another process may have been faster.
-        let done = usize::try_from(version(&transaction)?).unwrap_or(0);
-        for migration in MIGRATIONS.iter().skip(done) {
-            transaction.execute_batch(migration)?;
-        }
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", newest())?;
-        transaction.commit()
-    };
-    migrate().map_err(|error| open_error(path, &error))
-}
-
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
-}
-
-fn newest() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }

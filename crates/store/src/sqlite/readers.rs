@@ -1,6 +1,7 @@
 //! The threads that read, each over its own connection, so that no read waits for a write.
 
 use super::{
+    database::Database,
     desk::{Alive, Desk},
     failure::store_error,
 };
@@ -12,7 +13,7 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-type Read = Box<dyn FnOnce(&mut Connection) + Send>;
+type Read = Box<dyn FnOnce(&mut Database<'_>) + Send>;
 
 /// The queue that all threads take from.
 type Queue = Arc<Mutex<mpsc::Receiver<Read>>>;
@@ -39,20 +40,25 @@ impl Readers {
         Ok(Self { desk })
     }
 
-    /// Asks the database, in one transaction: every statement of `query` sees the same state.
+    /// Asks the database. A statement sees the state of one moment; several do in a transaction.
     pub(super) fn read<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        query: impl FnOnce(&mut Database<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        self.ask(move |database| query(database).map_err(store_error))
+    }
+
+    /// The same for a query that sorts its errors itself.
+    pub(super) fn ask<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut Database<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Answer<T> {
         let (sender, receiver) = oneshot::channel();
-        let read = Box::new(move |connection: &mut Connection| {
-            let answer = connection
-                .transaction()
-                .and_then(|transaction| query(&transaction));
+        let read = Box::new(move |database: &mut Database<'_>| {
             // Whoever asked may have gone.
-            let _ = sender.send(answer.map_err(store_error));
+            let _ = sender.send(query(database));
         });
-        let handed_in = self.desk.hand_in(read, limits::READ_QUEUE);
+        let handed_in = self.desk.hand_in(read);
         Box::pin(async move {
             handed_in?;
             receiver.await.unwrap_or(Err(StoreError::Closed))
@@ -65,14 +71,16 @@ impl Readers {
     }
 }
 
-fn read(mut connection: Connection, queue: &Queue, alive: Alive) {
+fn read(connection: Connection, queue: &Queue, alive: Alive) {
     let next = || {
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.blocking_recv()
     };
+    let mut database = Database::new(&connection);
     while let Some(read) = next() {
-        read(&mut connection);
+        read(&mut database);
     }
+    drop(database);
     drop(connection);
     drop(alive);
 }

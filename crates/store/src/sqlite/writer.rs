@@ -1,12 +1,18 @@
-//! The one thread that writes. It takes all steps that arrived while the last transaction ran, saves them in one, and
-//! answers them when the disk has it (group commit). A step that fails is undone alone, by its savepoint.
+//! The one thread that writes. It takes all commits that arrived while the last transaction ran, saves them in one, and
+//! answers them when the disk has it (group commit). Steps that cannot stand are rare: only when one fails is the group
+//! saved again, with a savepoint for each step.
 
 use super::{
-    desk::Desk,
+    apply,
+    database::Database,
     failure::{open_error, store_error},
+    inbox::{Commit, Inbox, Job, Turn, Words},
+    sql::Sql,
+    stories,
 };
 use crate::{Answer, OpenError, Stats, StoreError, limits};
-use rusqlite::{Connection, TransactionBehavior};
+use domain::{Change, Note};
+use rusqlite::Connection;
 use std::{
     path::Path,
     sync::{
@@ -15,37 +21,44 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{oneshot, watch};
 
-/// Where steps are handed in. Dropped, the thread saves what waits and ends.
+/// Where work is handed in. Dropped, the thread saves what waits and ends.
 pub(super) struct Writer {
-    desk: Arc<Desk<Box<dyn Job>>>,
-    counters: Arc<Counters>,
+    shared: Arc<Shared>,
+    thread: watch::Receiver<()>,
     /// SQLite's data version when we looked last. It changes when another connection writes, and not when this one does.
     seen: Arc<AtomicI64>,
 }
 
+#[derive(Default)]
+struct Shared {
+    inbox: Inbox,
+    counters: Counters,
+}
+
 /// See [`Stats`].
 #[derive(Default)]
-pub(super) struct Counters {
+struct Counters {
     steps: AtomicU64,
     groups: AtomicU64,
     failed: AtomicU64,
     notes_dropped: AtomicU64,
-    pub(super) overflowed: AtomicU64,
     last_commit_micros: AtomicU64,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, OpenError> {
         let version = data_version(&connection).map_err(|error| open_error(path, &error))?;
-        let (desk, queue, alive) = Desk::new(limits::WRITE_QUEUE);
-        let counters = Arc::new(Counters::default());
-        let counted = Arc::clone(&counters);
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        // Ends when the thread does: nothing is ever sent.
+        let (alive, thread) = watch::channel(());
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                write(connection, queue, &counted);
+                write(&connection, &theirs);
+                drop(connection);
                 drop(alive);
             })
             .map_err(|error| OpenError::Failed {
@@ -53,80 +66,61 @@ impl Writer {
                 detail: error.to_string(),
             })?;
         Ok(Self {
-            desk: Arc::new(desk),
-            counters,
+            shared,
+            thread,
             seen: Arc::new(AtomicI64::new(version)),
         })
     }
 
-    pub(super) fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.counters)
+    pub(super) fn commit(&self, steps: Vec<Vec<Change>>) -> Answer<Words> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Commit(Commit { steps, reply });
+        heard(self.shared.inbox.hand_in(job), answer)
     }
 
-    /// Does `work` in the next transaction; answered when it is saved.
-    pub(super) fn save<T: Send + 'static>(
+    /// Does `work` on the writer's connection, in its turn and outside of any transaction.
+    pub(super) fn work<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&mut Database<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Answer<T> {
-        let (sender, receiver) = oneshot::channel();
-        let step = Step {
-            work: Some(work),
-            result: Err(StoreError::Closed),
-            reply: move |result| {
-                // Whoever asked may have gone.
-                let _ = sender.send(result);
-            },
-        };
-        let handed_in = self.desk.hand_in(Box::new(step), limits::WRITE_QUEUE);
-        Box::pin(async move {
-            handed_in?;
-            receiver.await.unwrap_or(Err(StoreError::Closed))
-        })
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Work(Box::new(move |database| {
+            // Whoever asked may have gone.
+            let _ = reply.send(work(database));
+        }));
+        heard(self.shared.inbox.hand_in(job), answer)
     }
 
-    /// Does `work` in the next transaction if there is not much to do.
-    pub(super) fn note(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
-    ) {
-        let counters = Arc::clone(&self.counters);
-        let step = Step {
-            work: Some(work),
-            result: Err(StoreError::Closed),
-            reply: move |result: Result<(), StoreError>| {
-                if let Err(error) = result {
-                    tracing::debug!(%error, "a note was dropped");
-                    counters.notes_dropped.fetch_add(1, Relaxed);
-                }
-            },
-        };
-        if self
-            .desk
-            .hand_in(Box::new(step), limits::NOTE_QUEUE)
-            .is_err()
-        {
-            self.counters.notes_dropped.fetch_add(1, Relaxed);
-        }
+    pub(super) fn note(&self, notes: Vec<Note>) {
+        let dropped = self.shared.inbox.note(notes) as u64;
+        let counter = &self.shared.counters.notes_dropped;
+        counter.fetch_add(dropped, Relaxed);
+    }
+
+    pub(super) fn flush(&self) -> Answer<()> {
+        let (reply, answer) = oneshot::channel();
+        heard(self.shared.inbox.flush(reply), answer)
     }
 
     /// Whether another process wrote since this was asked last.
     pub(super) fn changed_elsewhere(&self) -> Answer<bool> {
         let seen = Arc::clone(&self.seen);
-        self.save(move |connection| {
-            let version = data_version(connection).map_err(store_error)?;
+        self.work(move |database| {
+            let version = data_version(database.connection()).map_err(store_error)?;
             Ok(seen.swap(version, Relaxed) != version)
         })
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let counters = &self.counters;
+        let counters = &self.shared.counters;
+        let (waiting, notes_waiting) = self.shared.inbox.waiting();
         Stats {
-            waiting: self.desk.waiting(),
+            waiting,
+            notes_waiting,
             steps: counters.steps.load(Relaxed),
             groups: counters.groups.load(Relaxed),
             failed: counters.failed.load(Relaxed),
             notes_dropped: counters.notes_dropped.load(Relaxed),
-            overflowed: counters.overflowed.load(Relaxed),
             last_commit: Duration::from_micros(counters.last_commit_micros.load(Relaxed)),
         }
     }
@@ -137,170 +131,336 @@ impl Writer {
         &self,
         readers: impl Future<Output = ()> + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let desk = Arc::clone(&self.desk);
+        let shared = Arc::clone(&self.shared);
+        let mut thread = self.thread.clone();
         async move {
             readers.await;
-            desk.close().await;
+            shared.inbox.close();
+            while thread.changed().await.is_ok() {}
         }
     }
 }
 
-/// A step on its way: run in the transaction, answered after it.
-trait Job: Send {
-    /// Says whether it went well.
-    fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
-    /// `saved`: what became of the transaction.
-    fn answer(self: Box<Self>, saved: Result<(), StoreError>);
-}
-
-struct Step<W, T, R> {
-    work: Option<W>,
-    result: Result<T, StoreError>,
-    reply: R,
-}
-
-impl<W, T, R> Job for Step<W, T, R>
-where
-    W: FnOnce(&Connection) -> Result<T, StoreError> + Send,
-    T: Send,
-    R: FnOnce(Result<T, StoreError>) + Send,
-{
-    fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        if let Some(work) = self.work.take() {
-            self.result = work(connection);
-        }
-        match &self.result {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.clone()),
-        }
-    }
-
-    fn answer(self: Box<Self>, saved: Result<(), StoreError>) {
-        (self.reply)(saved.and(self.result));
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.inbox.close();
     }
 }
 
-fn write(mut connection: Connection, mut queue: mpsc::Receiver<Box<dyn Job>>, counters: &Counters) {
-    let mut group = Vec::with_capacity(limits::GROUP);
-    let mut failing = false;
-    while queue.blocking_recv_many(&mut group, limits::GROUP) > 0 {
+fn heard<T: Send + 'static>(
+    handed_in: Result<(), StoreError>,
+    answer: oneshot::Receiver<Result<T, StoreError>>,
+) -> Answer<T> {
+    Box::pin(async move {
+        handed_in?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    })
+}
+
+fn write(connection: &Connection, shared: &Shared) {
+    let mut pen = Pen {
+        database: Database::new(connection),
+        counters: &shared.counters,
+        failing: false,
+        checkpointed: 0,
+    };
+    loop {
+        match shared.inbox.next() {
+            Turn::Jobs(jobs) => pen.jobs(jobs),
+            Turn::Notes(notes, written) => {
+                let saved = pen.notes(&notes);
+                for reply in written {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(saved.clone());
+                }
+            }
+            Turn::End => return,
+        }
+        pen.checkpoint();
+    }
+}
+
+/// What the thread writes with.
+struct Pen<'t> {
+    database: Database<'t>,
+    counters: &'t Counters,
+    /// The last transaction failed.
+    failing: bool,
+    /// How many rows had been written when the log was brought into the database last.
+    checkpointed: u64,
+}
+
+impl Pen<'_> {
+    fn jobs(&mut self, jobs: Vec<Job>) {
+        let mut group = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match job {
+                Job::Commit(commit) => group.push(commit),
+                Job::Work(work) => {
+                    self.group(std::mem::take(&mut group));
+                    work(&mut self.database);
+                }
+            }
+        }
+        self.group(group);
+    }
+
+    /// Saves commits in one transaction, and answers them.
+    fn group(&mut self, group: Vec<Commit>) {
+        if group.is_empty() {
+            return;
+        }
         let started = Instant::now();
-        let saved = save_group(&mut connection, &mut group, counters);
-        if let Err(error) = &saved {
-            counters.failed.fetch_add(group.len() as u64, Relaxed);
-            // Whoever waits for the answer hears it each time; the log, on a full disk of all places, does not.
-            if !failing {
-                tracing::error!(%error, "transactions fail");
-            }
-        }
-        failing = saved.is_err();
+        let saved = match self.save(&group, false) {
+            // One of the steps cannot stand.
+            Err(StoreError::Missing { .. } | StoreError::Failed(_)) => self.save(&group, true),
+            saved => saved,
+        };
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        counters.last_commit_micros.store(micros, Relaxed);
-        counters.groups.fetch_add(1, Relaxed);
-        for job in group.drain(..) {
-            job.answer(saved.clone());
+        self.counters.last_commit_micros.store(micros, Relaxed);
+        self.counters.groups.fetch_add(1, Relaxed);
+        match saved {
+            Ok(words) => {
+                self.failing = false;
+                for (commit, words) in group.into_iter().zip(words) {
+                    let failed = words.iter().filter(|word| word.is_err()).count() as u64;
+                    let stand = words.len() as u64 - failed;
+                    self.counters.steps.fetch_add(stand, Relaxed);
+                    self.counters.failed.fetch_add(failed, Relaxed);
+                    let _ = commit.reply.send(Ok(words));
+                }
+            }
+            Err(error) => self.refuse(group, &error),
+        }
+    }
+
+    fn refuse(&mut self, group: Vec<Commit>, error: &StoreError) {
+        // Whoever waits for the answer hears it each time; the log, on a full disk of all places, does not.
+        if !self.failing {
+            tracing::error!(%error, "transactions fail");
+        }
+        self.failing = true;
+        for commit in group {
+            let steps = commit.steps.len() as u64;
+            self.counters.failed.fetch_add(steps, Relaxed);
+            let _ = commit.reply.send(Err(error.clone()));
+        }
+    }
+
+    /// One transaction for all. With savepoints a step falls alone, without them all do.
+    fn save(&mut self, group: &[Commit], savepoints: bool) -> Result<Vec<Words>, StoreError> {
+        let save = |database: &mut Database<'_>, step: &Vec<Change>| {
+            if savepoints {
+                by_itself(database, step)
+            } else {
+                apply::step(database, step).map(Ok)
+            }
+        };
+        self.database.transaction(Sql::Begin, |database| {
+            let words = |commit: &Commit| {
+                commit
+                    .steps
+                    .iter()
+                    .map(|step| save(database, step))
+                    .collect()
+            };
+            group.iter().map(words).collect()
+        })
+    }
+
+    /// Notes have a transaction of their own and do not wait for the disk: the next commit's word covers them.
+    fn notes(&mut self, notes: &[Note]) -> Result<(), StoreError> {
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let connection = self.database.connection();
+        let sync = |how| {
+            connection
+                .pragma_update(None, "synchronous", how)
+                .map_err(store_error)
+        };
+        let saved = sync("normal").and_then(|()| {
+            self.database.transaction(Sql::Begin, |database| {
+                stories::write(database, notes).map_err(store_error)
+            })
+        });
+        sync("full")?;
+        let dropped = saved.as_ref().copied().unwrap_or(notes.len() as u64);
+        self.counters.notes_dropped.fetch_add(dropped, Relaxed);
+        saved.map(drop)
+    }
+
+    /// Brings the log into the database when there is enough of it. Those who waited have their answers by now.
+    fn checkpoint(&mut self) {
+        let connection = self.database.connection();
+        let written = connection.total_changes();
+        if written - self.checkpointed < limits::CHECKPOINT_ROWS {
+            return;
+        }
+        self.checkpointed = written;
+        let done = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = done {
+            tracing::warn!(%error, "the write-ahead log stays as long as it is");
         }
     }
 }
 
-/// One transaction for all. An error is everybody's; that of one step is its own and no error here.
-fn save_group(
-    connection: &mut Connection,
-    group: &mut [Box<dyn Job>],
-    counters: &Counters,
-) -> Result<(), StoreError> {
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(store_error)?;
-    let mut failed = 0;
-    let steps = group.len() as u64;
-    for job in group {
-        execute(&transaction, "SAVEPOINT step")?;
-        match job.run(&transaction) {
-            Ok(()) => {}
-            // SQLite gave up the whole transaction (disk full, I/O error): going on would save steps one by one.
-            Err(error) if transaction.is_autocommit() => return Err(error),
-            Err(_) => {
-                execute(&transaction, "ROLLBACK TO step")?;
-                failed += 1;
-            }
+/// A step under a savepoint. An error is the whole transaction's.
+fn by_itself(
+    database: &mut Database<'_>,
+    step: &[Change],
+) -> Result<Result<(), StoreError>, StoreError> {
+    let run =
+        |database: &mut Database<'_>, statement| database.run(statement, []).map_err(store_error);
+    run(database, Sql::SetSavepoint)?;
+    let word = apply::step(database, step);
+    if let Err(error) = &word {
+        // SQLite gave up the whole transaction (disk full, I/O error): going on would save steps one by one.
+        if database.connection().is_autocommit() {
+            return Err(error.clone());
         }
-        execute(&transaction, "RELEASE step")?;
+        run(database, Sql::BackToSavepoint)?;
     }
-    transaction.commit().map_err(store_error)?;
-    counters.steps.fetch_add(steps - failed, Relaxed);
-    counters.failed.fetch_add(failed, Relaxed);
-    Ok(())
+    run(database, Sql::ReleaseSavepoint)?;
+    Ok(word)
 }
 
 fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA data_version", [], |row| row.get(0))
 }
 
-fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(sql)
-        .and_then(|mut statement| statement.execute([]))
-        .map_err(store_error)
-        .map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sqlite::open;
+    use crate::sqlite::{accounts, open};
+    use domain::{Address, User, user::Secrets};
 
-    fn insert(connection: &Connection, address: &str, bytes: usize) -> Result<(), StoreError> {
-        let user = "INSERT INTO users VALUES (?1, ?2, '', '', NULL)";
-        connection
-            .execute(user, (address, "x".repeat(bytes)))
-            .map_err(store_error)
-            .map(drop)
+    fn put(name: &str, bytes: usize) -> Vec<Change> {
+        vec![Change::PutUser(Box::new(User {
+            address: Address::new(name, "example.org").unwrap(),
+            display_name: "x".repeat(bytes),
+            secrets: Secrets {
+                md5: String::new(),
+                sha256: String::new(),
+            },
+            forward: None,
+        }))]
+    }
+
+    struct World {
+        directory: tempfile::TempDir,
+        writer: Writer,
+    }
+
+    /// A writer whose connection was tampered with.
+    fn world(tamper: impl FnOnce(&Connection)) -> World {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let connection = open::for_writing(&path).unwrap();
+        tamper(&connection);
+        let writer = Writer::start(connection, &path).unwrap();
+        World { directory, writer }
+    }
+
+    impl World {
+        async fn saved(&self) -> Vec<String> {
+            self.writer.close(async {}).await;
+            let connection = open::for_reading(&self.directory.path().join("db")).unwrap();
+            let mut database = Database::new(&connection);
+            let users = database.all(Sql::Users, [], accounts::user).unwrap();
+            let names = users.iter().map(|user| user.address.name().to_owned());
+            names.collect()
+        }
+
+        /// Keeps the writer busy until the sender is used, so that what follows is one group.
+        async fn busy(&self) -> std::sync::mpsc::Sender<()> {
+            let (running, runs) = oneshot::channel();
+            let (go, wait) = std::sync::mpsc::channel();
+            drop(self.writer.work(move |_| {
+                running.send(()).unwrap();
+                wait.recv().map_err(|_| StoreError::Closed)
+            }));
+            runs.await.unwrap();
+            go
+        }
     }
 
     #[tokio::test]
     async fn a_full_disk_fails_the_whole_group_and_not_the_next() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("db");
-        let connection = open::for_writing(&path).unwrap();
-        let pages: i64 = connection
-            .query_row("PRAGMA page_count", [], |row| row.get(0))
-            .unwrap();
-        connection
-            .pragma_update(None, "max_page_count", pages + 4)
-            .unwrap();
-        let writer = Writer::start(connection, &path).unwrap();
-
-        // Kept busy, so that what follows is one group.
-        let (running, runs) = oneshot::channel();
-        let (go, wait) = std::sync::mpsc::channel::<()>();
-        let first = writer.save(move |_| {
-            running.send(()).unwrap();
-            wait.recv().map_err(|_| StoreError::Closed)
+        let world = world(|connection| {
+            let pages = "PRAGMA page_count";
+            let pages: i64 = connection.query_row(pages, [], |row| row.get(0)).unwrap();
+            let most = ("max_page_count", pages + 4);
+            connection.pragma_update(None, most.0, most.1).unwrap();
         });
-        runs.await.unwrap();
-        let small = writer.save(|connection| insert(connection, "small", 1));
-        let large = writer.save(|connection| insert(connection, "large", 1_000_000));
-        let after = writer.save(|connection| insert(connection, "after", 1));
+        let go = world.busy().await;
+        let commit = |steps| world.writer.commit(steps);
+        let answers = [
+            commit(vec![put("small", 1)]),
+            commit(vec![put("beside", 1), put("large", 1_000_000)]),
+            commit(vec![put("after", 1)]),
+        ];
         go.send(()).unwrap();
-        first.await.unwrap();
-        let answers = [small.await, large.await, after.await];
-        let next = writer
-            .save(|connection| insert(connection, "next", 1))
-            .await;
-        writer.close(async {}).await;
-
-        let saved: String = open::for_reading(&path)
-            .unwrap()
-            .query_row("SELECT group_concat(address) FROM users", [], |row| {
-                row.get(0)
-            })
-            .unwrap();
-        assert_eq!(answers[1], Err(StoreError::DiskFull));
-        for (name, answer) in ["small", "large", "after"].iter().zip(&answers) {
-            assert_eq!(saved.contains(name), answer.is_ok(), "{name}: {saved}");
+        for answer in answers {
+            assert_eq!(answer.await, Err(StoreError::DiskFull));
         }
-        assert_eq!(next, Ok(()));
-        assert!(saved.contains("next"));
+        assert_eq!(commit(vec![put("next", 1)]).await, Ok(vec![Ok(())]));
+        assert_eq!(world.saved().await, ["next"]);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_cannot_be_written_says_so_each_time() {
+        let world = world(|connection| {
+            connection.pragma_update(None, "query_only", true).unwrap();
+        });
+        for _ in 0..2 {
+            let answer = world.writer.commit(vec![put("alice", 1)]).await;
+            assert_eq!(answer, Err(StoreError::ReadOnly));
+        }
+        assert_eq!(world.writer.stats().failed, 2);
+        assert_eq!(world.saved().await, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_step_that_cannot_stand_falls_alone_in_its_group() {
+        let world = world(|_| ());
+        let go = world.busy().await;
+        let nobodys = domain::Device::new(
+            "d1".into(),
+            Address::new("nobody", "example.org").unwrap(),
+            domain::Timestamp(0),
+        );
+        let mut bad = put("bad", 1);
+        bad.push(Change::PutDevice(Box::new(nobodys)));
+        let first = world.writer.commit(vec![put("first", 1), bad]);
+        let second = world.writer.commit(vec![put("second", 1)]);
+        go.send(()).unwrap();
+        let words = first.await.unwrap();
+        assert_eq!(words[0], Ok(()));
+        assert!(matches!(
+            words[1],
+            Err(StoreError::Missing { kind: "user", .. })
+        ));
+        assert_eq!(second.await, Ok(vec![Ok(())]));
+        assert_eq!(world.writer.stats().groups, 1);
+        assert_eq!(world.saved().await, ["first", "second"]);
+    }
+
+    #[tokio::test]
+    async fn notes_that_are_old_enough_are_written_with_nothing_else_to_do() {
+        let world = world(|_| ());
+        let event = domain::TraceEvent {
+            tracking: "t1".into(),
+            at: domain::Timestamp(1),
+            step: domain::trace::Step::CallReceived,
+            alias: None,
+            device: None,
+            detail: String::new(),
+        };
+        world.writer.note(vec![Note::Story(event)]);
+        while world.writer.stats().notes_waiting > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(world.writer.stats().notes_dropped, 0);
     }
 }

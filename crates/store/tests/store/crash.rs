@@ -1,7 +1,7 @@
 //! `kill -9` in the middle of commits. The child is this test binary, started again for the one test that writes.
 
 use crate::world::*;
-use domain::{Change, Timestamp};
+use domain::Change;
 use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
@@ -30,7 +30,7 @@ async fn what_was_answered_survives_kill_9_and_nothing_is_half_done() {
         sorted.sort_by_key(|id| id.parse::<u64>().unwrap());
         assert_eq!(waiting, sorted, "each writer's order");
 
-        let owed = store.load().await.unwrap().owed;
+        let owed = store.owed(&device_id("d1")).await.unwrap();
         let pushes: Vec<String> = owed.iter().map(|push| push.id.to_string()).collect();
         assert_eq!(
             waiting, pushes,
@@ -82,28 +82,29 @@ async fn child_that_writes() {
     let database = std::env::var_os(DATABASE).map(PathBuf::from);
     let store = sqlite(&database.expect("started by the crash test"));
     save(&store, [put_user("alice"), put_device("d1", "alice")]).await;
-    let mut next = store.queue_length(&device_id("d1")).await.unwrap();
+    let mut next = queue(&store, "d1").await.len() as u64;
     loop {
         let waiting: Vec<_> = (next..next + AT_ONCE)
             .map(|n| {
                 let id = format!("{n:09}");
-                (id.clone(), store.commit(message_with_its_push(&id, n)))
+                (
+                    id.clone(),
+                    store.commit(vec![message_with_its_push(&id, n)]),
+                )
             })
             .collect();
         next += AT_ONCE;
         for (id, answer) in waiting {
-            answer.await.unwrap();
+            assert_eq!(answer.await.unwrap(), [Ok(())]);
             writeln!(std::io::stdout(), "answered {id}").unwrap();
         }
     }
 }
 
 fn message_with_its_push(id: &str, n: u64) -> Vec<Change> {
-    let mut push = owed(id, "d1", n);
-    push.due = Timestamp(n);
     vec![
         archive(id, "bob", "alice"),
         enqueue("d1", id),
-        Change::Owe(push),
+        owe(owed(id, "d1", n)),
     ]
 }

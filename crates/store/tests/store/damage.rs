@@ -108,6 +108,8 @@ async fn a_database_of_a_newer_version_is_left_alone() {
         matches!(error, OpenError::Newer { found: 4711, .. }),
         "{error}"
     );
+    let remedy = "install the version that wrote it";
+    assert!(error.to_string().contains(remedy), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
@@ -141,7 +143,7 @@ async fn a_value_that_we_cannot_have_written_is_reported_and_nothing_else_suffer
     let devices = [put_device("bad", "alice"), put_device("good", "alice")];
     save(&store, [put_user("alice")].into_iter().chain(devices)).await;
     let other = Connection::open(&path).unwrap();
-    let spoil = "UPDATE devices SET tokens = '{\"voip\": ' WHERE id = 'bad'";
+    let spoil = "UPDATE devices SET created_at = -1 WHERE id = 'bad'";
     assert_eq!(other.execute(spoil, []).unwrap(), 1);
 
     let error = store.device(&device_id("bad")).await.unwrap_err();

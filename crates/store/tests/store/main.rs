@@ -7,6 +7,8 @@ extern crate reveille_store as store;
 mod contract;
 mod crash;
 mod damage;
+mod faulty;
+mod migration;
 mod random;
 mod sharing;
 mod world;

@@ -2,16 +2,19 @@
 
 use bytes::Bytes;
 use domain::{
-    Address, AppId, Binding, Change, Class, Device, DeviceId, Message, MessageId, Mode,
-    NotificationId, Purpose, Timestamp, Token, TraceEvent, TrackingId, User,
+    Address, Change, Class, Device, DeviceId, Door, DoorId, Handed, Message, MessageId, Mode, Note,
+    NotificationId, Purpose, Record, Timestamp, Token, TraceEvent, User,
     change::HistoryEntry,
     device::{DeadToken, SealingKey, Tokens},
     push::OwedPush,
     trace::Step,
     user::Secrets,
 };
-use std::{path::Path, sync::Arc};
-use store::Store;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
+use store::{Store, StoreError};
 
 pub(crate) type TheStore = Arc<dyn Store>;
 
@@ -22,7 +25,61 @@ pub(crate) fn sqlite(path: &Path) -> TheStore {
 /// Saves a step that must succeed.
 pub(crate) async fn save(store: &TheStore, changes: impl IntoIterator<Item = Change>) {
     let step = changes.into_iter().collect();
-    store.commit(step).await.expect("a step that is sound");
+    attempt(store, step).await.expect("a step that is sound");
+}
+
+/// The store's word on one step.
+pub(crate) async fn attempt(store: &TheStore, step: Vec<Change>) -> Result<(), StoreError> {
+    let words = store.commit(vec![step]).await?;
+    assert_eq!(words.len(), 1);
+    words.into_iter().collect()
+}
+
+/// Hands in notes, and waits until they are written.
+pub(crate) async fn note(store: &TheStore, notes: impl IntoIterator<Item = Note>) {
+    store.note(notes.into_iter().collect());
+    store.flush().await.expect("notes that can be written");
+}
+
+/// What a store loads, in its order.
+pub(crate) async fn records(store: &TheStore) -> Vec<Record> {
+    let records = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&records);
+    let loaded = store.load(Box::new(move |record| sink.lock().unwrap().push(record)));
+    loaded.await.expect("a store that can be read");
+    let mut records = records.lock().unwrap();
+    std::mem::take(&mut *records)
+}
+
+/// What a store loads, sorted by kind.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Loaded {
+    pub(crate) users: Vec<User>,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) doors: Vec<Door>,
+    pub(crate) queued: Vec<(DeviceId, u64)>,
+    pub(crate) owed: Vec<OwedPush>,
+    pub(crate) unclaimed: Vec<(Address, u64)>,
+}
+
+/// Everything, in an order that does not depend on the backend.
+pub(crate) async fn loaded(store: &TheStore) -> Loaded {
+    let mut loaded = Loaded::default();
+    for record in records(store).await {
+        match record {
+            Record::User(user) => loaded.users.push(user),
+            Record::Device(device) => loaded.devices.push(device),
+            Record::Door(door) => loaded.doors.push(door),
+            Record::Queued(device, length) => loaded.queued.push((device, length)),
+            Record::Owed(push) => loaded.owed.push(push),
+            Record::Unclaimed(user, length) => loaded.unclaimed.push((user, length)),
+        }
+    }
+    loaded.devices.sort_by(|a, b| a.id.cmp(&b.id));
+    loaded.doors.sort_by(|a, b| a.id.cmp(&b.id));
+    loaded.queued.sort();
+    loaded.owed.sort_by(|a, b| a.id.cmp(&b.id));
+    loaded
 }
 
 pub(crate) fn address(name: &str) -> Address {
@@ -42,11 +99,11 @@ pub(crate) fn user(name: &str) -> User {
 }
 
 pub(crate) fn put_user(name: &str) -> Change {
-    Change::PutUser(user(name))
+    Change::PutUser(Box::new(user(name)))
 }
 
 pub(crate) fn device_id(id: &str) -> DeviceId {
-    DeviceId(id.to_owned())
+    DeviceId::from(id)
 }
 
 pub(crate) fn device(id: &str, owner: &str) -> Device {
@@ -59,52 +116,66 @@ pub(crate) fn put_device(id: &str, owner: &str) -> Change {
 
 /// A device that has everything a device can have.
 pub(crate) fn full_device(id: &str, owner: &str) -> Device {
-    let token = |value: &str| Token {
-        value: value.to_owned(),
-        given_at: Timestamp(7),
-        dead: None,
-        handed: domain::Handed::InRegistration,
-    };
     let dead = DeadToken {
-        at: Timestamp(9),
-        reason: "Unregistered".to_owned(),
+        since: Timestamp(9),
+        reason: "Unregistered".into(),
     };
     Device {
-        app: Some(AppId("org.example.phone".to_owned())),
+        app: Some("org.example.phone".into()),
         tokens: Tokens {
-            voip: Some(token("aa11")),
+            voip: Some(Token {
+                value: "aa11".into(),
+                given_at: Timestamp(7),
+                dead: None,
+                on_probation: true,
+                handed: Handed::Through(u32::MAX),
+            }),
             message: Some(Token {
+                value: "bb22".into(),
+                given_at: Timestamp(8),
                 dead: Some(dead),
-                ..token("bb22")
+                on_probation: false,
+                handed: Handed::Apart,
             }),
         },
-        key: Some(SealingKey {
+        key: Some(Box::new(SealingKey {
             p256dh: "BKey".to_owned(),
             auth: "secret".to_owned(),
-        }),
-        word: Some(Mode::Foreground),
-        binding: Some(Binding {
-            contact: "<sip:alice@192.0.2.1:5060;transport=tcp>".to_owned(),
-            source: "tcp/192.0.2.1:5060".to_owned(),
-            q: 700,
-            expires_at: Timestamp(u64::MAX),
-            call_id: "one@192.0.2.1".to_owned(),
-            cseq: u32::MAX,
-            path: vec!["<sip:edge.example.org;lr>".to_owned()],
-            user_agent: "Phone/1 \"quoted\" \u{1f4de}".to_owned(),
-        }),
+        })),
         ..device(id, owner)
     }
 }
 
+pub(crate) fn door_id(device: &str, number: u32) -> DoorId {
+    DoorId {
+        device: device_id(device),
+        number,
+    }
+}
+
+pub(crate) fn door(device: &str, number: u32) -> Door {
+    Door {
+        id: door_id(device, number),
+        opened_at: Timestamp(3),
+        expires_at: Timestamp(4),
+        q: 700,
+        stated_mode: Some(Mode::Silent),
+        data: Bytes::from_static(b"tcp/192.0.2.1:5060 \x00\xff"),
+    }
+}
+
+pub(crate) fn put_door(device: &str, number: u32) -> Change {
+    Change::PutDoor(Box::new(door(device, number)))
+}
+
 pub(crate) fn message_id(id: &str) -> MessageId {
-    MessageId(id.to_owned())
+    MessageId::from(id)
 }
 
 pub(crate) fn message(id: &str, from: &str, to: &str) -> Message {
     Message {
         id: message_id(id),
-        tracking: TrackingId(format!("t-{id}")),
+        tracking: format!("t-{id}").into(),
         from: address(from).to_string(),
         from_name: from.to_uppercase(),
         to: address(to),
@@ -116,7 +187,7 @@ pub(crate) fn message(id: &str, from: &str, to: &str) -> Message {
 }
 
 pub(crate) fn archive(id: &str, from: &str, to: &str) -> Change {
-    Change::Archive(message(id, from, to))
+    Change::Archive(message(id, from, to).into())
 }
 
 pub(crate) fn enqueue(device: &str, message: &str) -> Change {
@@ -149,13 +220,13 @@ pub(crate) fn delivered(device: &str, message: &str) -> Change {
 
 pub(crate) fn owed(id: &str, device: &str, due: u64) -> OwedPush {
     OwedPush {
-        id: NotificationId(id.to_owned()),
+        id: NotificationId::from(id),
         device: device_id(device),
         purpose: Purpose::Message {
             conversation: "c1".to_owned(),
             unread: 3,
         },
-        tracking: TrackingId(format!("t-{id}")),
+        tracking: format!("t-{id}").into(),
         message: Some(message_id("m1")),
         due: Timestamp(due),
         until: Timestamp(due + 60_000),
@@ -164,7 +235,7 @@ pub(crate) fn owed(id: &str, device: &str, due: u64) -> OwedPush {
 }
 
 pub(crate) fn settle(id: &str) -> Change {
-    Change::Settle(NotificationId(id.to_owned()))
+    Change::Settle(NotificationId::from(id))
 }
 
 pub(crate) fn line(device: &str, at: u64, what: &str) -> HistoryEntry {
@@ -177,7 +248,7 @@ pub(crate) fn line(device: &str, at: u64, what: &str) -> HistoryEntry {
 
 pub(crate) fn event(tracking: &str, at: u64, step: Step) -> TraceEvent {
     TraceEvent {
-        tracking: TrackingId(tracking.to_owned()),
+        tracking: tracking.into(),
         at: Timestamp(at),
         step,
         alias: None,
@@ -193,14 +264,15 @@ pub(crate) fn called(event: TraceEvent, alias: &str) -> TraceEvent {
     }
 }
 
+pub(crate) fn owe(push: OwedPush) -> Change {
+    Change::Owe(Box::new(push))
+}
+
 /// The ids of what waits for a device, in order.
 pub(crate) async fn queue(store: &TheStore, device: &str) -> Vec<String> {
     let queued = store.queued(&device_id(device), usize::MAX).await;
-    ids(&queued.expect("a queue"))
-}
-
-pub(crate) fn ids(messages: &[Message]) -> Vec<String> {
-    messages
+    let queued = queued.expect("a queue");
+    queued
         .iter()
         .map(|message| message.id.to_string())
         .collect()

@@ -1,8 +1,8 @@
 //! Steps: all or nothing, each for itself; notes; the end.
 
 use crate::world::*;
-use domain::{Change, Timestamp, trace::Step};
-use store::{Pruned, Snapshot, StoreError};
+use domain::{Change, Note, Timestamp, trace::Step};
+use store::{Pruned, StoreError};
 
 contract! {
     a_new_store_is_empty,
@@ -12,18 +12,17 @@ contract! {
     a_failed_step_brings_back_what_it_removed,
     a_failing_step_leaves_the_others_alone,
     an_answer_that_nobody_waits_for_takes_nothing_back,
-    notes_are_saved_before_an_empty_step_is_answered,
-    a_note_that_fails_is_counted,
+    steps_of_one_commit_stand_or_fall_alone,
     names_may_hold_any_text,
     the_end_of_time_is_a_time,
     a_closed_store_answers_so,
 }
 
 async fn a_new_store_is_empty(store: TheStore) {
-    assert_eq!(store.load().await.unwrap(), Snapshot::default());
+    assert_eq!(loaded(&store).await, Loaded::default());
     assert_eq!(store.users().await.unwrap(), []);
     assert_eq!(store.recent_traces(10).await.unwrap(), []);
-    assert_eq!(store.queue_length(&device_id("d1")).await.unwrap(), 0);
+    assert_eq!(store.commit(vec![]).await.unwrap(), []);
     assert!(!store.changed_elsewhere().await.unwrap());
 }
 
@@ -46,21 +45,18 @@ async fn a_change_that_speaks_of_nothing_fails_by_name(store: TheStore) {
     let bob = address("bob").to_string();
     let cases = [
         (put_device("d2", "bob"), missing("user", &bob)),
-        (
-            Change::History(line("d2", 1, "seen")),
-            missing("device", "d2"),
-        ),
+        (put_door("d2", 0), missing("device", "d2")),
         (enqueue("d2", "m1"), missing("device", "d2")),
-        (enqueue("d2", "m2"), missing("device", "d2")),
+        (enqueue("d2", "m2"), missing("message", "m2")),
         (enqueue("d1", "m2"), missing("message", "m2")),
         (enqueue_for_user("bob", "m1"), missing("user", &bob)),
         (enqueue_for_user("alice", "m2"), missing("message", "m2")),
         (adopt("alice", "d2"), missing("device", "d2")),
-        (Change::Owe(owed("p1", "d2", 5)), missing("device", "d2")),
+        (owe(owed("p1", "d2", 5)), missing("device", "d2")),
     ];
     for (change, expected) in cases {
         assert_eq!(
-            store.commit(vec![change.clone()]).await,
+            attempt(&store, vec![change.clone()]).await,
             expected,
             "{change:?}"
         );
@@ -79,7 +75,7 @@ async fn removing_what_is_not_there_is_no_failure(store: TheStore) {
         ],
     )
     .await;
-    assert_eq!(store.load().await.unwrap(), Snapshot::default());
+    assert_eq!(loaded(&store).await, Loaded::default());
 }
 
 async fn a_step_stands_or_falls_as_a_whole(store: TheStore) {
@@ -88,15 +84,13 @@ async fn a_step_stands_or_falls_as_a_whole(store: TheStore) {
         put_device("d1", "alice"),
         archive("m1", "bob", "alice"),
         enqueue("d1", "m1"),
-        Change::Owe(owed("p1", "d1", 5)),
-        Change::Trace(event("t1", 1, Step::MessageStored)),
+        owe(owed("p1", "d1", 5)),
+        put_door("d1", 0),
         enqueue("d1", "nothing"),
     ];
-    assert_eq!(store.commit(step).await, missing("message", "nothing"));
-    assert_eq!(store.load().await.unwrap(), Snapshot::default());
+    assert_eq!(attempt(&store, step).await, missing("message", "nothing"));
+    assert_eq!(loaded(&store).await, Loaded::default());
     assert_eq!(store.message(&message_id("m1")).await.unwrap(), None);
-    assert_eq!(store.trace("t1").await.unwrap(), []);
-    assert_eq!(store.recent_traces(9).await.unwrap(), []);
 }
 
 async fn a_failed_step_brings_back_what_it_removed(store: TheStore) {
@@ -109,23 +103,24 @@ async fn a_failed_step_brings_back_what_it_removed(store: TheStore) {
             archive("m2", "bob", "alice"),
             enqueue("d1", "m2"),
             enqueue("d1", "m1"),
-            Change::History(line("d1", 1, "seen")),
-            Change::Owe(owed("p1", "d1", 5)),
+            put_door("d1", 0),
+            owe(owed("p1", "d1", 5)),
         ],
     )
     .await;
-    let before = store.load().await.unwrap();
+    note(&store, [Note::History(line("d1", 1, "seen"))]).await;
+    let before = loaded(&store).await;
     let step = vec![
-        Change::Owe(owed("p1", "d1", 99)),
+        owe(owed("p1", "d1", 99)),
         delivered("d1", "m2"),
         Change::RemoveDevice(device_id("d1")),
         Change::RemoveUser(address("alice")),
         put_user("alice"),
         put_device("d1", "nobody"),
     ];
-    assert!(store.commit(step).await.is_err());
-    assert_eq!(store.load().await.unwrap(), before);
-    assert_eq!(queue(&store, "d1").await, ["m2", "m1"]);
+    assert!(attempt(&store, step).await.is_err());
+    assert_eq!(loaded(&store).await, before);
+    assert_eq!(queue(&store, "d1").await, ["m1", "m2"]);
     assert_eq!(store.history(&device_id("d1"), 9).await.unwrap().len(), 1);
 }
 
@@ -135,11 +130,11 @@ async fn a_failing_step_leaves_the_others_alone(store: TheStore) {
             let name = format!("user{n}");
             let good = vec![put_user(&name), put_device(&name, &name)];
             let bad = vec![put_user(&name), put_device(&name, "nobody")];
-            (n, store.commit(if n % 3 == 0 { bad } else { good }))
+            (n, store.commit(vec![if n % 3 == 0 { bad } else { good }]))
         })
         .collect();
     for (n, answer) in answers {
-        assert_eq!(answer.await.is_err(), n % 3 == 0, "{n}");
+        assert_eq!(answer.await.unwrap()[0].is_err(), n % 3 == 0, "{n}");
     }
     let users = store.users().await.unwrap();
     assert_eq!(users.len(), 66);
@@ -148,24 +143,32 @@ async fn a_failing_step_leaves_the_others_alone(store: TheStore) {
 }
 
 async fn an_answer_that_nobody_waits_for_takes_nothing_back(store: TheStore) {
-    drop(store.commit(vec![put_user("alice")]));
+    drop(store.commit(vec![vec![put_user("alice")]]));
     save(&store, []).await;
     assert_eq!(store.users().await.unwrap(), [user("alice")]);
 }
 
-async fn notes_are_saved_before_an_empty_step_is_answered(store: TheStore) {
-    for at in 0..100 {
-        store.note(vec![Change::Trace(event("t1", at, Step::PushSent))]);
-    }
-    save(&store, []).await;
-    assert_eq!(store.trace("t1").await.unwrap().len(), 100);
-    assert_eq!(store.stats().notes_dropped, 0);
-}
-
-async fn a_note_that_fails_is_counted(store: TheStore) {
-    store.note(vec![Change::History(line("nobody's", 1, "seen"))]);
-    save(&store, []).await;
-    assert_eq!(store.stats().notes_dropped, 1);
+async fn steps_of_one_commit_stand_or_fall_alone(store: TheStore) {
+    let steps = vec![
+        vec![put_user("alice"), put_device("d1", "alice")],
+        vec![put_user("bob"), put_device("d2", "nobody")],
+        vec![],
+        vec![put_device("d3", "alice"), enqueue("d3", "nothing")],
+        vec![put_door("d1", 0)],
+    ];
+    let expected = [
+        Ok(()),
+        missing("user", address("nobody").as_str()),
+        Ok(()),
+        missing("message", "nothing"),
+        Ok(()),
+    ];
+    assert_eq!(store.commit(steps).await.unwrap(), expected);
+    let left = loaded(&store).await;
+    assert_eq!(left.users, [user("alice")]);
+    assert_eq!(left.devices, [device("d1", "alice")]);
+    assert_eq!(left.doors, [door("d1", 0)]);
+    assert_eq!((store.stats().steps, store.stats().failed), (3, 2));
 }
 
 async fn names_may_hold_any_text(store: TheStore) {
@@ -175,7 +178,7 @@ async fn names_may_hold_any_text(store: TheStore) {
     save(
         &store,
         [
-            Change::PutUser(alice.clone()),
+            Change::PutUser(alice.clone().into()),
             put_device(odd, "alice"),
             archive(odd, "bob", "alice"),
             enqueue(odd, odd),
@@ -193,14 +196,10 @@ async fn the_end_of_time_is_a_time(store: TheStore) {
     push.until = Timestamp(u64::MAX);
     save(
         &store,
-        [
-            put_user("alice"),
-            put_device("d1", "alice"),
-            Change::Owe(push),
-        ],
+        [put_user("alice"), put_device("d1", "alice"), owe(push)],
     )
     .await;
-    let read = store.load().await.unwrap().owed;
+    let read = loaded(&store).await.owed;
     assert!(read[0].until >= Timestamp(i64::MAX.unsigned_abs()));
     assert_eq!(
         store.prune(Timestamp(u64::MAX)).await.unwrap(),
@@ -209,14 +208,17 @@ async fn the_end_of_time_is_a_time(store: TheStore) {
 }
 
 async fn a_closed_store_answers_so(store: TheStore) {
-    let last = store.commit(vec![put_user("alice")]);
+    let last = store.commit(vec![vec![put_user("alice")]]);
     store.close().await.unwrap();
-    assert_eq!(last.await, Ok(()), "handed in before");
+    assert_eq!(last.await, Ok(vec![Ok(())]), "handed in before");
     assert_eq!(store.commit(vec![]).await, Err(StoreError::Closed));
     assert_eq!(store.users().await, Err(StoreError::Closed));
     assert_eq!(store.prune(Timestamp(1)).await, Err(StoreError::Closed));
     assert_eq!(store.changed_elsewhere().await, Err(StoreError::Closed));
-    store.note(vec![put_user("bob")]);
+    assert_eq!(store.flush().await, Err(StoreError::Closed));
+    assert_eq!(store.load(Box::new(drop)).await, Err(StoreError::Closed));
+    assert_eq!(store.trace("t1").await, Err(StoreError::Closed));
+    store.note(vec![Note::Story(event("t1", 1, Step::PushSent))]);
     assert_eq!(store.stats().notes_dropped, 1);
     store.close().await.unwrap();
 }

@@ -1,0 +1,26 @@
+//! Accounts.
+
+use super::{MemoryStore, state::State};
+use crate::{Accounts, Answer};
+use domain::{Address, DeviceId, User};
+
+impl Accounts for MemoryStore {
+    fn user(&self, address: &Address) -> Answer<Option<User>> {
+        self.read(|state| state.users.get(address).cloned())
+    }
+
+    fn users(&self) -> Answer<Vec<User>> {
+        self.read(|state| state.users.values().cloned().collect())
+    }
+}
+
+impl State {
+    pub(super) fn remove_user(&mut self, address: &Address) {
+        let ids: Vec<DeviceId> = self.device_ids(address).cloned().collect();
+        for id in &ids {
+            self.remove_device(id);
+        }
+        self.disown(address);
+        self.users.remove(address);
+    }
+}

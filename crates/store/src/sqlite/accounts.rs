@@ -1,0 +1,55 @@
+//! Accounts.
+
+use super::{
+    SqliteStore,
+    columns::{address, name},
+    database::Database,
+    sql::Sql,
+};
+use crate::{Accounts, Answer};
+use domain::{Address, User, user::Secrets};
+use rusqlite::{Result, Row, params};
+
+impl Accounts for SqliteStore {
+    fn user(&self, address: &Address) -> Answer<Option<User>> {
+        let address = address.clone();
+        self.readers
+            .read(move |database| database.one(Sql::User, [address.as_str()], user))
+    }
+
+    fn users(&self) -> Answer<Vec<User>> {
+        self.readers
+            .read(|database| database.all(Sql::Users, [], user))
+    }
+}
+
+pub(super) fn user(row: &Row<'_>) -> Result<User> {
+    Ok(User {
+        address: address(row, 0)?,
+        display_name: name(row, 1)?,
+        secrets: Secrets {
+            md5: name(row, 2)?,
+            sha256: name(row, 3)?,
+        },
+        forward: row.get(4)?,
+    })
+}
+
+pub(super) fn put(database: &mut Database<'_>, user: &User) -> Result<usize> {
+    let User {
+        address,
+        display_name,
+        secrets,
+        forward,
+    } = user;
+    database.run(
+        Sql::PutUser,
+        params![
+            address.as_str(),
+            display_name,
+            secrets.md5,
+            secrets.sha256,
+            forward
+        ],
+    )
+}

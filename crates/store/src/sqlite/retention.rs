@@ -1,0 +1,72 @@
+//! Retention: what is old goes, in the order of arrival and a bite at a time, so that commits get in between.
+
+use super::{
+    columns::{number, timestamp},
+    database::Database,
+    sql::Sql,
+};
+use crate::{Pruned, limits};
+use domain::Timestamp;
+use rusqlite::{Result, params};
+
+/// How far retention came.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Progress {
+    pub(super) pruned: Pruned,
+    /// The messages up to this one were looked at: those that are left of them wait for somebody.
+    looked_at: i64,
+    pub(super) done: bool,
+}
+
+/// One more bite.
+pub(super) fn bite(
+    database: &mut Database<'_>,
+    before: Timestamp,
+    so_far: Progress,
+) -> Result<Progress> {
+    let mut now = so_far;
+    now.pruned.stories += oldest_of(database, before, Sql::OldestStories, Sql::RemoveStory)?;
+    now.pruned.history += oldest_of(database, before, Sql::OldestHistory, Sql::RemoveHistory)?;
+    messages(database, before, &mut now)?;
+    now.done = now.pruned == so_far.pruned && now.looked_at == so_far.looked_at;
+    Ok(now)
+}
+
+fn oldest_of(
+    database: &mut Database<'_>,
+    before: Timestamp,
+    oldest: Sql,
+    remove: Sql,
+) -> Result<u64> {
+    let rows = database.all(oldest, [number(limits::PRUNE_ROWS)], |row| {
+        Ok((row.get::<_, i64>(0)?, timestamp(row, 1)?))
+    })?;
+    let mut removed = 0;
+    for (number, _) in rows.into_iter().take_while(|(_, at)| *at < before) {
+        database.run(remove, [number])?;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
+fn messages(database: &mut Database<'_>, before: Timestamp, now: &mut Progress) -> Result<()> {
+    let rows = database.all(
+        Sql::OldestMessages,
+        params![number(limits::PRUNE_ROWS), now.looked_at],
+        |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                timestamp(row, 1)?,
+                row.get::<_, bool>(2)?,
+            ))
+        },
+    )?;
+    for (number, _, waits) in rows.into_iter().take_while(|(_, at, _)| *at < before) {
+        now.looked_at = number;
+        if !waits {
+            database.run(Sql::RemoveMessage, [number])?;
+            now.pruned.messages += 1;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! Stories, and the notes that tell them.
+
+use super::{
+    SqliteStore,
+    columns::{maybe_name, name, named, time, timestamp},
+    database::Database,
+    devices, rows,
+    sql::Sql,
+};
+use crate::{Answer, Stories, Story};
+use domain::{Note, TraceEvent, TrackingId, trace::Step};
+use rusqlite::{Result, Row, params};
+
+impl Stories for SqliteStore {
+    fn trace(&self, id: &str) -> Answer<Vec<TraceEvent>> {
+        let params = (id.to_owned(), rows(usize::MAX));
+        self.read_notes(move |database| database.all(Sql::Events, params, event))
+    }
+
+    fn recent_traces(&self, limit: usize) -> Answer<Vec<Story>> {
+        self.read_notes(move |database| {
+            database.all(Sql::RecentStories, [rows(limit)], |row| {
+                Ok(Story {
+                    tracking: name(row, 0)?,
+                    began: timestamp(row, 1)?,
+                    first: step(row, 2)?,
+                    summary: name(row, 3)?,
+                    last: step(row, 4)?,
+                })
+            })
+        })
+    }
+}
+
+fn event(row: &Row<'_>) -> Result<TraceEvent> {
+    Ok(TraceEvent {
+        tracking: name(row, 0)?,
+        at: timestamp(row, 1)?,
+        step: step(row, 2)?,
+        alias: row.get(3)?,
+        device: maybe_name(row, 4)?,
+        detail: name(row, 5)?,
+    })
+}
+
+fn step(row: &Row<'_>, column: usize) -> Result<Step> {
+    named(row, column, Step::ALL, Step::name)
+}
+
+/// Writes notes; says how many were about a device that is gone.
+pub(super) fn write(database: &mut Database<'_>, notes: &[Note]) -> Result<u64> {
+    let mut dropped = 0;
+    // Notes of one story come together.
+    let mut last: Option<(&TrackingId, i64)> = None;
+    for note in notes {
+        match note {
+            Note::Story(event) => {
+                let story = match last {
+                    Some((tracking, story)) if *tracking == event.tracking => story,
+                    _ => story(database, event)?,
+                };
+                last = Some((&event.tracking, story));
+                add(database, story, event)?;
+            }
+            Note::History(entry) if devices::add_history(database, entry)? == 0 => dropped += 1,
+            Note::History(_) => {}
+        }
+    }
+    Ok(dropped)
+}
+
+/// The number of the story that an event belongs to. The first one begins it.
+fn story(database: &mut Database<'_>, event: &TraceEvent) -> Result<i64> {
+    let tracking = event.tracking.as_str();
+    if let Some(number) = database.one(Sql::StoryNumber, [tracking], |row| row.get(0))? {
+        return Ok(number);
+    }
+    database.run(Sql::BeginStory, params![tracking, time(event.at)])?;
+    Ok(database.connection().last_insert_rowid())
+}
+
+fn add(database: &mut Database<'_>, story: i64, event: &TraceEvent) -> Result<usize> {
+    let TraceEvent {
+        tracking: _,
+        at,
+        step,
+        alias,
+        device,
+        detail,
+    } = event;
+    let device = device.as_ref().map(|device| device.as_str());
+    database.run(
+        Sql::AddEvent,
+        params![story, time(*at), step.name(), alias, device, detail],
+    )
+}
