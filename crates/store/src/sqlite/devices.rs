@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{Answer, Devices};
 use domain::{
-    Address, Device, DeviceId, Door, DoorId, Handed, Mode, Token,
+    Address, AppId, Device, DeviceId, Door, DoorId, Handed, Mode, Token,
     change::HistoryEntry,
     device::{DeadToken, SealingKey, Tokens},
 };
@@ -154,14 +154,15 @@ fn put_row(database: &mut Database<'_>, key: i64, device: &Device) -> Result<usi
         created_at,
         seen_at,
     } = device;
-    let [voip, message] = [&tokens.voip, &tokens.message].map(TokenColumns::of);
+    let [voip, message] =
+        [&tokens.voip, &tokens.message].map(|token| TokenColumns::of(token.as_ref()));
     database.run(
         Sql::PutDevice,
         params![
             key,
             id.as_str(),
             user.as_str(),
-            app.as_ref().map(|app| app.as_str()),
+            app.as_ref().map(AppId::as_str),
             voip.value,
             voip.given_at,
             voip.dead_since,
@@ -194,7 +195,7 @@ struct TokenColumns<'t> {
 }
 
 impl<'t> TokenColumns<'t> {
-    fn of(token: &'t Option<Token>) -> Self {
+    fn of(token: Option<&'t Token>) -> Self {
         let Some(token) = token else {
             return Self::default();
         };

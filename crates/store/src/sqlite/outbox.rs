@@ -7,7 +7,7 @@ use super::{
     sql::Sql,
 };
 use crate::{Answer, Outbox};
-use domain::{DeviceId, Purpose, push::OwedPush};
+use domain::{DeviceId, MessageId, Purpose, push::OwedPush};
 use rusqlite::{Error, Result, Row, params, types::Type};
 
 impl Outbox for SqliteStore {
@@ -84,7 +84,7 @@ pub(super) fn owe(database: &mut Database<'_>, push: &OwedPush) -> Result<usize>
             register_at,
             unread,
             tracking.as_str(),
-            message.as_ref().map(|message| message.as_str()),
+            message.as_ref().map(MessageId::as_str),
             time(*due),
             time(*until),
             attempts,

@@ -8,7 +8,7 @@ use super::{
     sql::Sql,
 };
 use crate::{Answer, Stories, Story};
-use domain::{Note, TraceEvent, TrackingId, trace::Step};
+use domain::{DeviceId, Note, TraceEvent, TrackingId, trace::Step};
 use rusqlite::{Result, Row, params};
 
 impl Stories for SqliteStore {
@@ -88,7 +88,7 @@ fn add(database: &mut Database<'_>, story: i64, event: &TraceEvent) -> Result<us
         device,
         detail,
     } = event;
-    let device = device.as_ref().map(|device| device.as_str());
+    let device = device.as_ref().map(DeviceId::as_str);
     database.run(
         Sql::AddEvent,
         params![story, time(*at), step.name(), alias, device, detail],

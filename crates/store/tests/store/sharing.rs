@@ -104,7 +104,7 @@ async fn a_writer_that_is_held_up_takes_so_much_and_turns_the_rest_away() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
 
     // One group may be on its way to the database already.
-    let most = (limits::WRITE_QUEUE + limits::GROUP) / 2;
+    let most = limits::WRITE_QUEUE / 2 + limits::GROUP / 2;
     let mut taken = Vec::new();
     let refused = loop {
         let mut answer = store.commit(vec![vec![], vec![]]);
