@@ -6,7 +6,7 @@
 //! owed in one step, delivered and settled in another, with six notes for its story. The *load* is a start.
 
 use domain::{
-    Address, Change, Class, Device, DeviceId, Door, DoorId, Message, MessageId, Mode, Namer, Note,
+    Address, Change, Class, Device, DeviceId, Door, DoorId, Message, MessageId, Namer, Note,
     NotificationId, Purpose, Record, Timestamp, Token, TraceEvent, TrackingId, User,
     device::Handed, push::OwedPush, trace::Step, user::Secrets,
 };
@@ -160,7 +160,6 @@ fn door(device: u64, n: u64) -> Change {
         opened_at: Timestamp(1_700_000_000_000 + n),
         expires_at: Timestamp(1_700_003_600_000 + n),
         q: 1_000,
-        stated_mode: Some(Mode::Foreground),
         data: data.into(),
     }))
 }

@@ -2,27 +2,18 @@
 
 use super::{
     SqliteStore,
-    columns::{
-        address, maybe_name, maybe_text, maybe_timestamp, name, named, text, time, timestamp,
-    },
+    columns::{address, maybe_name, maybe_text, maybe_timestamp, name, text, time, timestamp},
     database::{Database, key},
     rows,
     sql::Sql,
 };
 use crate::{Answer, Devices};
 use domain::{
-    Address, AppId, Device, DeviceId, Door, DoorId, Handed, Mode, Token,
+    Address, AppId, Device, DeviceId, Door, DoorId, Handed, Token,
     change::HistoryEntry,
     device::{DeadToken, SealingKey, Tokens},
 };
 use rusqlite::{Result, Row, ToSql, params};
-
-const MODES: &[Mode] = &[
-    Mode::Foreground,
-    Mode::Silent,
-    Mode::Suspended,
-    Mode::Unknown,
-];
 
 impl Devices for SqliteStore {
     fn device(&self, id: &DeviceId) -> Answer<Option<Device>> {
@@ -124,11 +115,7 @@ pub(super) fn door(row: &Row<'_>, device: &DeviceId) -> Result<Door> {
         opened_at: timestamp(row, 2)?,
         expires_at: timestamp(row, 3)?,
         q: row.get(4)?,
-        stated_mode: match maybe_text(row, 5)? {
-            Some(_) => Some(named(row, 5, MODES, Mode::name)?),
-            None => None,
-        },
-        data: row.get::<_, Vec<u8>>(6)?.into(),
+        data: row.get::<_, Vec<u8>>(5)?.into(),
     })
 }
 
@@ -219,7 +206,6 @@ pub(super) fn put_door(database: &mut Database<'_>, door: &Door) -> Result<usize
         opened_at,
         expires_at,
         q,
-        stated_mode,
         data,
     } = door;
     let params: &[&dyn ToSql] = params![
@@ -228,7 +214,6 @@ pub(super) fn put_door(database: &mut Database<'_>, door: &Door) -> Result<usize
         time(*opened_at),
         time(*expires_at),
         q,
-        stated_mode.map(Mode::name),
         &data[..],
     ];
     database.run(Sql::PutDoor, params)

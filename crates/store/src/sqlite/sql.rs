@@ -35,7 +35,7 @@ macro_rules! device_columns {
 
 macro_rules! door_columns {
     () => {
-        "device, number, opened_at, expires_at, q, stated_mode, data"
+        "device, number, opened_at, expires_at, q, data"
     };
 }
 
@@ -87,8 +87,8 @@ statements! {
     DeviceExists = "SELECT 1 FROM devices WHERE key = ?1";
 
     // Doors.
-    PutDoor = concat!("INSERT INTO doors (", door_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-        ON CONFLICT (device, number) DO UPDATE SET opened_at = ?3, expires_at = ?4, q = ?5, stated_mode = ?6, data = ?7");
+    PutDoor = concat!("INSERT INTO doors (", door_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT (device, number) DO UPDATE SET opened_at = ?3, expires_at = ?4, q = ?5, data = ?6");
     RemoveDoor = "DELETE FROM doors WHERE device = ?1 AND number = ?2";
     DoorsOfDevice = concat!("SELECT ", door_columns!(), " FROM doors WHERE device = ?1 ORDER BY number");
     Doors = concat!("SELECT ", door_columns!(), " FROM doors ORDER BY device, number");

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use domain::{
-    Address, Change, Class, Device, DeviceId, Door, DoorId, Handed, Message, MessageId, Mode, Note,
+    Address, Change, Class, Device, DeviceId, Door, DoorId, Handed, Message, MessageId, Note,
     NotificationId, Purpose, Record, Timestamp, Token, TraceEvent, User,
     change::HistoryEntry,
     device::{DeadToken, SealingKey, Tokens},
@@ -159,7 +159,6 @@ pub(crate) fn door(device: &str, number: u32) -> Door {
         opened_at: Timestamp(3),
         expires_at: Timestamp(4),
         q: 700,
-        stated_mode: Some(Mode::Silent),
         data: Bytes::from_static(b"tcp/192.0.2.1:5060 \x00\xff"),
     }
 }

@@ -74,13 +74,12 @@ INSERT INTO devices SELECT
     FROM devices_1 d JOIN keys k ON k.id = d.id ORDER BY k.key;
 
 CREATE TABLE doors (
-    device      INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,
-    number      INTEGER NOT NULL,
-    opened_at   INTEGER NOT NULL,
-    expires_at  INTEGER NOT NULL,
-    q           INTEGER NOT NULL,
-    stated_mode TEXT,
-    data        BLOB NOT NULL,
+    device     INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,
+    number     INTEGER NOT NULL,
+    opened_at  INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    q          INTEGER NOT NULL,
+    data       BLOB NOT NULL,
     PRIMARY KEY (device, number)
 ) STRICT, WITHOUT ROWID;
 

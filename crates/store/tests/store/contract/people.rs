@@ -1,7 +1,7 @@
 //! Users and devices, and what goes with them.
 
 use crate::world::*;
-use domain::{Address, Change, DeviceId, Door, Mode, Note, Record, Timestamp, User};
+use domain::{Address, Change, DeviceId, Door, Note, Record, Timestamp, User};
 
 contract! {
     a_user_is_replaced_as_a_whole,
@@ -198,7 +198,6 @@ async fn a_device_that_changes_hands_takes_nothing_along(store: TheStore) {
 async fn doors_open_and_close_beside_their_device(store: TheStore) {
     let first = door("d1", 0);
     let highest = Door {
-        stated_mode: None,
         data: bytes::Bytes::new(),
         ..door("d1", u32::MAX)
     };
@@ -211,7 +210,6 @@ async fn doors_open_and_close_beside_their_device(store: TheStore) {
 
     let again = Door {
         expires_at: Timestamp(99),
-        stated_mode: Some(Mode::Foreground),
         data: "elsewhere".into(),
         ..highest
     };
