@@ -7,7 +7,10 @@ use sip::{
     Flow, HeaderName, Message, Uri,
     digest::{self, Algorithm, Rejected, Verifier},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// Which of the two challenges (RFC 3261 §22.2, §22.3).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -70,16 +73,21 @@ pub(crate) enum NotAdmitted {
 
 /// What is needed to know who asks. The nonces in use are shared by all shards.
 #[derive(Clone, Debug)]
-pub struct Nonces(Arc<HashMap<String, Verifier>>);
+pub struct Nonces(Arc<HashMap<String, Mutex<Verifier>>>);
 
 impl Nonces {
     /// For these domains; the key is drawn anew at each start.
     pub fn new(key: [u8; 32], domains: &[String]) -> Self {
         let verifier = |domain: &String| {
             let verifier = Verifier::new(key, digest::Settings::new(domain));
-            (domain.clone(), verifier)
+            (domain.clone(), Mutex::new(verifier))
         };
         Self(Arc::new(domains.iter().map(verifier).collect()))
+    }
+
+    fn get(&self, domain: &str) -> Option<MutexGuard<'_, Verifier>> {
+        let verifier = self.0.get(domain)?;
+        Some(verifier.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -141,7 +149,7 @@ impl Gate {
             }
             Err(Rejected::Malformed) => refused(400, "Malformed Credentials"),
             Err(rejected) => {
-                let verifier = self.nonces.0.get(claimed.domain());
+                let verifier = self.nonces.get(claimed.domain());
                 let seconds = now.wall.0 / 1000;
                 let values = verifier
                     .map(|it| it.challenge(seconds, rejected.is_stale(), salt()))
@@ -159,7 +167,7 @@ impl Gate {
         request: &Message,
         realm: Realm,
     ) -> Result<Address, Rejected> {
-        let verifier = self.nonces.0.get(domain).ok_or(Rejected::Missing)?;
+        let mut verifier = self.nonces.get(domain).ok_or(Rejected::Missing)?;
         let method = request.method().ok_or(Rejected::Malformed)?;
         let address = |name: &str| {
             let name = name

@@ -195,8 +195,8 @@ pub enum Question {
     Devices(Option<Address>),
     /// One device of a user.
     Device(Address, DeviceId),
-    /// Forget a device and what waits for it.
-    ForgetDevice(DeviceId),
+    /// Forget a device and what waits for it; only if it is this user's, if one is named.
+    ForgetDevice(Option<Address>, DeviceId),
     /// Forget devices that have been out of reach since then.
     ForgetGone(Timestamp),
     /// Take what a client says of its device.

@@ -38,13 +38,14 @@ impl Owners {
                 let found = own.map(|entry| Answer::Devices(vec![view(entry)]));
                 answer(ticket, found.ok_or(NotDone::Missing))
             }
-            Question::ForgetDevice(device) => match self.directory.get(&device) {
-                Some(entry) => {
-                    let user = entry.device.user.clone();
-                    vec![Deed::Work(user, Work::Forget(Some(ticket), device))]
+            Question::ForgetDevice(user, device) => {
+                let owner = self.directory.get(&device);
+                let owner = owner.map(|entry| entry.device.user.clone());
+                match owner.filter(|owner| user.is_none_or(|user| user == *owner)) {
+                    Some(owner) => vec![Deed::Work(owner, Work::Forget(Some(ticket), device))],
+                    None => answer(ticket, Err(NotDone::Missing)),
                 }
-                None => answer(ticket, Err(NotDone::Missing)),
-            },
+            }
             Question::ForgetGone(before) => {
                 let mut deeds = self.forget_gone(before);
                 deeds.extend(answer(ticket, Ok(Answer::Done)));

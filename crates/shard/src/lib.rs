@@ -1,0 +1,232 @@
+//! A hub and its roles, put together: all of one shard but whoever performs. Pure, so that the server's loop and a
+//! simulator drive the very same thing.
+//!
+//! What comes from outside goes to the part that it is for; what a role says to the hub and the hub to a role stays
+//! inside; the rest is for the performer: sockets, store, push clients, resolver, other shards.
+
+use call::{ReachId, Role, Way};
+use domain::{
+    Address, Change, DeviceId, DoorId, Message as Chat, Note, Now, Record, push::OwedPush,
+};
+use hub::{Answer, Hub, Measure, NotDone, PushOrder, Pushed, Question, SaveId, Ticket};
+use sip::{Flow, Message, endpoint::Transmit};
+use std::{collections::VecDeque, sync::Arc, time::Duration, time::Instant};
+
+/// What happened outside.
+#[derive(Debug)]
+pub enum Input {
+    /// A message arrived.
+    Received(Flow, Message),
+    /// A connection is gone, or a send over the flow failed.
+    FlowClosed(Flow),
+    /// A flow that was asked for, or nothing if there is none.
+    Reached(ReachId, Option<Flow>),
+    /// What the store says of a step.
+    Saved(SaveId, Result<(), NotDone>),
+    /// The head of a device's queue, or nothing if it could not be read.
+    Fetched(DeviceId, Option<Vec<Arc<Chat>>>),
+    /// What became of a push.
+    Pushed(Pushed),
+    /// An API asks.
+    Asked(Ticket, Question),
+}
+
+/// What is to be done outside.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this. What goes over a [spiral](call::is_spiral) is to be given to the shard that it is for.
+    Transmit(Transmit),
+    /// Close this connection after what is queued for it.
+    Close(Flow),
+    /// Find or make a flow, and say so by [`Input::Reached`].
+    Reach(ReachId, Way),
+    /// Save this step as a whole, and say so by [`Input::Saved`]: in the order in which they come.
+    Save(SaveId, Vec<Change>),
+    /// Keep this if there is room.
+    Note(Note),
+    /// Read the head of a device's queue, and say so by [`Input::Fetched`].
+    Fetch(DeviceId),
+    /// Push this, and say what became of it by [`Input::Pushed`].
+    Push(Box<PushOrder>),
+    /// Tell whoever asked.
+    Answer(Ticket, Result<Answer, NotDone>),
+    /// Count this.
+    Measured(Measure),
+    /// Count a request of this method.
+    Request(String, Flow),
+    /// A call left for a device so long after it began to register.
+    RegisterToInvite(Duration),
+}
+
+/// How much is under way: to see that nothing is left behind.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub struct Load {
+    /// In the hub.
+    pub hub: hub::Load,
+    /// In the SIP role.
+    pub call: call::Load,
+}
+
+/// A shard.
+#[derive(Debug)]
+pub struct Shard {
+    hub: Hub,
+    call: Role,
+    out: VecDeque<Output>,
+}
+
+impl Shard {
+    /// Of these parts.
+    pub fn new(hub: Hub, call: Role) -> Self {
+        Self {
+            hub,
+            call,
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Takes over something that the store has kept. What is about users of other shards must not come here, and accounts
+    /// go to all. `Err` names a door that cannot be read; its device stands without it.
+    pub fn load(&mut self, record: Record) -> Result<(), DoorId> {
+        match record {
+            Record::User(user) => self.hub.accounts().put(user),
+            Record::Device(device) => self.hub.load_device(device),
+            Record::Door(door) => {
+                let user = self.user_of(&door.id.device);
+                let behind = user.and_then(|user| self.call.load_door(&door, user));
+                let (state, window, register_at) = behind.ok_or_else(|| door.id.clone())?;
+                self.hub.load_door(&door, state, window, register_at);
+            }
+            Record::Queued(device, messages) => self.hub.load_queued(&device, messages),
+            Record::Unclaimed(user, messages) => self.hub.load_unclaimed(&user, messages),
+            Record::Owed(push) => self.load_owed(push),
+        }
+        Ok(())
+    }
+
+    fn load_owed(&mut self, push: OwedPush) {
+        self.hub.load_owed(push);
+    }
+
+    /// Whose a device is, if it is one of ours.
+    pub fn user_of(&self, device: &DeviceId) -> Option<Address> {
+        let entry = self.hub.directory().get(device)?;
+        Some(entry.device.user.clone())
+    }
+
+    /// Who is where, and how much is under way.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// What is behind a door, in words.
+    pub fn describe(&self, door: &DoorId) -> Option<String> {
+        self.call.describe(door)
+    }
+
+    /// The device of a user that is, or was, at a flow: asked by another shard.
+    pub fn find(&self, user: &Address, device: Option<&DeviceId>, flow: Flow) -> Option<Flow> {
+        self.call.find(self.hub.directory(), user, device, flow)
+    }
+
+    /// How much is under way.
+    pub fn load_now(&self) -> Load {
+        Load {
+            hub: self.hub.load(),
+            call: self.call.load(),
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When [`Shard::handle_timeout`] wants to be called next.
+    pub fn next_timeout(&self, now: Now) -> Option<Instant> {
+        let (hub, call) = (self.hub.next_timeout(now), self.call.next_timeout());
+        hub.into_iter().chain(call).min()
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        let directory = self.hub.directory();
+        match input {
+            Input::Received(flow, message) => {
+                let received = call::Input::Received(flow, message);
+                self.call.handle(now, directory, received);
+            }
+            Input::FlowClosed(flow) => {
+                let closed = call::Input::FlowClosed(flow);
+                self.call.handle(now, directory, closed);
+            }
+            Input::Reached(id, flow) => {
+                let reached = call::Input::Reached(id, flow);
+                self.call.handle(now, directory, reached);
+            }
+            Input::Saved(save, result) => self.hub.handle(now, hub::Input::Saved(save, result)),
+            Input::Fetched(device, messages) => {
+                self.hub.handle(now, hub::Input::Fetched(device, messages));
+            }
+            Input::Pushed(pushed) => self.hub.handle(now, hub::Input::Pushed(pushed)),
+            Input::Asked(ticket, question) => {
+                self.hub.handle(now, hub::Input::Asked(ticket, question));
+            }
+        }
+        self.route(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.call.handle_timeout(now, self.hub.directory());
+        self.route(now);
+        self.hub.handle_timeout(now);
+        self.route(now);
+    }
+
+    /// We stop: calls in progress get their answer. What was promised is still to be saved.
+    pub fn stop(&mut self, now: Now) {
+        self.call.stop(now, self.hub.directory());
+        self.route(now);
+    }
+
+    /// Carries words between the hub and its roles until both have said all.
+    fn route(&mut self, now: Now) {
+        loop {
+            while let Some(output) = self.call.poll() {
+                self.call_says(now, output);
+            }
+            let Some(output) = self.hub.poll() else {
+                break;
+            };
+            self.hub_says(now, output);
+        }
+    }
+
+    fn call_says(&mut self, now: Now, output: call::Output) {
+        self.out.push_back(match output {
+            call::Output::Hub(input) => return self.hub.handle(now, input),
+            call::Output::Transmit(transmit) => Output::Transmit(transmit),
+            call::Output::Close(flow) => Output::Close(flow),
+            call::Output::Reach(id, way) => Output::Reach(id, way),
+            call::Output::Counted(method, flow) => Output::Request(method, flow),
+            call::Output::RegisterToInvite(took) => Output::RegisterToInvite(took),
+        });
+    }
+
+    fn hub_says(&mut self, now: Now, output: hub::Output) {
+        self.out.push_back(match output {
+            hub::Output::Save(save, changes) => Output::Save(save, changes),
+            hub::Output::Note(note) => Output::Note(note),
+            hub::Output::Fetch(device) => Output::Fetch(device),
+            hub::Output::Push(order) => Output::Push(order),
+            hub::Output::Answer(ticket, answer) => Output::Answer(ticket, answer),
+            hub::Output::Measured(measure) => Output::Measured(measure),
+            for_a_role => {
+                let directory = self.hub.directory();
+                let input = call::Input::Hub(for_a_role);
+                return self.call.handle(now, directory, input);
+            }
+        });
+    }
+}
