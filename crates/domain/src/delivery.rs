@@ -13,8 +13,8 @@ mod vocabulary;
 pub use vocabulary::{Arrival, Effect, Landed, Recipient, Stored, Timers};
 
 use crate::{
-    Behaviour, Change, Class, DeviceId, Message, MessageId, NotificationId, Now, Purpose, Timestamp,
-    behaviour::Incoming, push::OwedPush, trace::Step,
+    Behaviour, Change, Class, DeviceId, Message, MessageId, NotificationId, Now, Purpose,
+    Timestamp, behaviour::Incoming, push::OwedPush, trace::Step,
 };
 use lane::Lane;
 use std::{

@@ -132,6 +132,11 @@ impl Hub {
         }
     }
 
+    /// Calls, and pushes that are owed: what is cheap to count.
+    pub fn under_way(&self) -> (usize, usize) {
+        (self.owners.calls.len(), self.owners.outbox.len())
+    }
+
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Output> {
         self.out.pop_front()

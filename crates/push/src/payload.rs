@@ -40,7 +40,7 @@ impl<'a> Data<'a> {
     fn of(push: &'a Notification) -> Self {
         let data = Self {
             kind: push.purpose.name(),
-            tracking: &push.tracking.0,
+            tracking: push.tracking.as_str(),
             sealed: push
                 .sealed
                 .as_ref()

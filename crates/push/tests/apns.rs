@@ -46,7 +46,7 @@ fn unix_now() -> u64 {
 #[tokio::test]
 async fn a_call_goes_to_the_voip_topic_now_or_never() {
     let push = Notification {
-        id: domain::NotificationId("6f9619ff-8b86-d011-b42d-00cf4fc964ff".to_owned()),
+        id: domain::NotificationId::from("6f9619ff-8b86-d011-b42d-00cf4fc964ff"),
         // A call's is zero, whatever the caller says.
         ttl: Duration::from_mins(1),
         sealed: Some(vec![0xfb, 0xff]),
@@ -379,7 +379,7 @@ async fn every_push_is_told_to_the_observer() {
 async fn an_app_without_a_profile_is_refused() {
     let (_cloud, pusher) = world().await;
     let push = Notification {
-        app: domain::AppId("com.example.unknown".to_owned()),
+        app: domain::AppId::from("com.example.unknown"),
         ..call(1)
     };
     assert!(

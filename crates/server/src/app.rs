@@ -5,13 +5,14 @@ use crate::{
     api::{self, AccessTokens, Api, health},
     config::{self, Config},
     metrics::Metrics,
-    roles::call::{AppKey, CallRole, Parts, Settings},
+    settings::Source,
     setup,
+    shards::{self, Parts, Shards},
     upkeep::{self, CertificateFiles, until},
 };
 use anyhow::{Context, Result};
 use domain::Behaviour;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::Pin, sync::Arc, task::Poll, time::Duration};
 use store::Store;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -57,7 +58,7 @@ pub struct Server {
     net: net::Net,
     pusher: push::Pusher,
     store: Arc<dyn Store>,
-    role: JoinHandle<()>,
+    shards: Vec<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
 }
 
@@ -76,77 +77,66 @@ impl Server {
         } = options;
         let store = store::open(&config.store_url()).context("the store")?;
         add_users(store.as_ref(), config.domain(), users).await?;
-        let snapshot = store.load().await.context("the store cannot be read")?;
         let metrics = Arc::new(Metrics::default());
-        let keys = apps.iter().map(app_key).collect::<Vec<_>>();
-        let pusher = push::Pusher::new(apps, roots, push::Limits::default(), metrics.clone())?;
-
+        let limits = push::Limits::default();
+        let pusher = push::Pusher::new(apps.clone(), roots, limits, metrics.clone())?;
         let certificate = CertificateFiles::of(&config, tls.as_ref());
-        let net = net::Config {
-            udp: config.listen.sip_udp.0.clone(),
-            tcp: config.listen.sip_tcp.0.clone(),
-            tls: config.listen.sip_tls.0.clone(),
-            server_tls: tls,
-            client_tls,
-            limits: net_limits(&config.limits),
-        };
-        let (net, events) = net::Net::bind(net).await?;
-        let settings = Settings::new(&config, behaviour, net.addresses())?;
+        let (net, events) = net::Net::bind(net_config(&config, tls, client_tls)).await?;
         let admin = listen(&config.listen.admin.0, "listen.admin").await?;
         let health = listen(&config.listen.health.0, "listen.health").await?;
-
-        let domains = settings.domains.clone().into();
-        let app_names = keys.iter().map(|app| app.profile.app.0.clone()).collect();
         let secret = setup::token_key(&config)?;
-        let (role_handle, running) = CallRole::start(Parts {
-            secret: secret.clone(),
-            settings,
-            net: net.clone(),
-            store: store.clone(),
-            pusher: pusher.clone(),
-            apps: keys,
-            metrics: metrics.clone(),
-            snapshot,
-        });
-        let api = Api {
-            role: role_handle,
-            store: store.clone(),
-            admin_token: admin_token.into(),
-            tokens: Arc::new(AccessTokens::new(&secret)),
-            guesses: Arc::default(),
-            domain: config.domain().into(),
-            domains,
-            apps: Arc::new(app_names),
+        let source = Source {
+            config: &config,
+            behaviour,
+            apps: &apps,
+            net: &net,
+            secret: &secret,
         };
-
+        let call = source.call()?;
+        let register_at = call.register_at(sip::Transport::Udp);
         let (stop, stopped) = watch::channel(false);
-        let ready = health::Ready::default();
         let bound = Bound {
             sip: net.addresses().clone(),
             admin: addresses(&admin),
             health: addresses(&health),
         };
-        let role = tokio::spawn(running.run(events, until(stopped.clone())));
+        let parts = Parts {
+            hub: source.hub(register_at),
+            call,
+            net: net.clone(),
+            events: vec![events],
+            store: store.clone(),
+            pusher: pusher.clone(),
+            metrics: metrics.clone(),
+        };
+        let started = shards::start(parts, || until(stopped.clone())).await?;
+        let api = api(
+            &config,
+            &apps,
+            &secret,
+            &store,
+            admin_token,
+            &started.shards,
+        );
+        let ready = health::Ready::default();
         let mut others = Vec::new();
         for listener in admin {
             others.push(serve(listener, api::router(api.clone()), stopped.clone()));
         }
         for listener in health {
-            others.push(serve(
-                listener,
-                health::router(metrics.clone(), ready.clone()),
-                stopped.clone(),
-            ));
+            let router = health::router(metrics.clone(), ready.clone());
+            others.push(serve(listener, router, stopped.clone()));
         }
         others.push(tokio::spawn(upkeep::prune(
             store.clone(),
-            api.role.clone(),
+            started.shards.clone(),
             config.observe.retention.0,
             stopped.clone(),
         )));
         others.push(tokio::spawn(upkeep::follow_store(
             store.clone(),
-            api.role.clone(),
+            started.accounts,
+            started.shards,
             stopped.clone(),
         )));
         if let Some(certificate) = certificate {
@@ -162,7 +152,7 @@ impl Server {
             net,
             pusher,
             store,
-            role,
+            shards: started.tasks,
             others,
         })
     }
@@ -172,12 +162,24 @@ impl Server {
         &self.bound
     }
 
-    /// Resolves if the call role ends although nobody stopped it: a bug of ours. The server is of no use then.
+    /// Resolves if a shard ends although nobody stopped it: a bug of ours. The server is of no use then.
     pub async fn failed(&mut self) -> anyhow::Error {
-        let ended = (&mut self.role).await;
+        let mut shards = std::mem::take(&mut self.shards);
+        let ended = std::future::poll_fn(|context| {
+            let ready = shards.iter_mut().enumerate().find_map(|(at, shard)| {
+                match Pin::new(shard).poll(context) {
+                    Poll::Ready(ended) => Some((at, ended)),
+                    Poll::Pending => None,
+                }
+            });
+            ready.map_or(Poll::Pending, Poll::Ready)
+        });
+        let (at, ended) = ended.await;
+        drop(shards.swap_remove(at));
+        self.shards = shards;
         self.ready.set(false);
         let why = ended.map_or_else(|error| error.to_string(), |()| "it returned".to_owned());
-        anyhow::anyhow!("the call role ended ({why}): please report this; the log above says more")
+        anyhow::anyhow!("a shard ended ({why}): please report this; the log above says more")
     }
 
     /// Stops: calls in progress get their answer, what was promised is saved, connections are closed.
@@ -185,8 +187,10 @@ impl Server {
         self.ready.set(false);
         // Nobody may listen any more.
         let _ = self.stop.send(true);
-        if let Err(error) = self.role.await {
-            tracing::error!(%error, "the call role ended badly");
+        for shard in self.shards {
+            if let Err(error) = shard.await {
+                tracing::error!(%error, "a shard ended badly");
+            }
         }
         self.net.shutdown().await;
         self.pusher.shutdown().await;
@@ -207,20 +211,49 @@ async fn add_users(store: &dyn Store, domain: &str, users: Vec<(String, String)>
         let address = domain::Address::new(&name, domain)?;
         if store.user(&address).await?.is_none() {
             let user = crate::accounts::user(address, &password);
-            store.commit(vec![domain::Change::PutUser(user)]).await?;
+            let put = domain::Change::PutUser(Box::new(user));
+            for saved in store.commit(vec![vec![put]]).await? {
+                saved?;
+            }
         }
     }
     Ok(())
 }
 
-fn app_key(app: &push::App) -> AppKey {
-    let param = match &app.credentials {
-        push::Credentials::Apns { team_id, .. } => format!("{team_id}.{}", app.profile.app),
-        push::Credentials::Fcm { project, .. } => project.clone(),
-    };
-    AppKey {
-        profile: app.profile.clone(),
-        param,
+fn api(
+    config: &Config,
+    apps: &[push::App],
+    secret: &[u8],
+    store: &Arc<dyn Store>,
+    admin_token: String,
+    shards: &Shards,
+) -> Api {
+    let domains = config.server.domains.0.iter();
+    let apps = apps.iter().map(|app| app.profile.app.to_string());
+    Api {
+        shards: shards.clone(),
+        store: store.clone(),
+        admin_token: admin_token.into(),
+        tokens: Arc::new(AccessTokens::new(secret)),
+        guesses: Arc::default(),
+        domain: config.domain().into(),
+        domains: domains.map(|domain| domain.to_lowercase()).collect(),
+        apps: Arc::new(apps.collect()),
+    }
+}
+
+fn net_config(
+    config: &Config,
+    server_tls: Option<net::TlsSource>,
+    client_tls: Option<Arc<rustls::ClientConfig>>,
+) -> net::Config {
+    net::Config {
+        udp: config.listen.sip_udp.0.clone(),
+        tcp: config.listen.sip_tcp.0.clone(),
+        tls: config.listen.sip_tls.0.clone(),
+        server_tls,
+        client_tls,
+        limits: net_limits(&config.limits),
     }
 }
 

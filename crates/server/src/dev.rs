@@ -197,7 +197,7 @@ fn apps(
         for app in &team.apps {
             apps.push(push::App {
                 profile: AppProfile {
-                    app: AppId(app.bundle.clone()),
+                    app: AppId::from(app.bundle.as_str()),
                     platform: Platform::Ios,
                     provider: Provider::Apns,
                     generation: app.generation,
@@ -218,7 +218,7 @@ fn apps(
         for package in &project.packages {
             apps.push(push::App {
                 profile: AppProfile {
-                    app: AppId(package.clone()),
+                    app: AppId::from(package.as_str()),
                     platform: Platform::Android,
                     provider: Provider::Fcm,
                     generation: Generation::DualChannel,

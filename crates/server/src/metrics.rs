@@ -9,7 +9,10 @@ use prometheus_client::{
 };
 use std::{
     collections::HashSet,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -104,6 +107,32 @@ impl Alarm {
     }
 }
 
+/// How much is under way in a shard.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub struct Load {
+    registrations: i64,
+    calls: i64,
+    owed: i64,
+    queued: i64,
+    dead_tokens: i64,
+}
+
+impl Load {
+    /// As a hub counts it.
+    pub fn of(hub: &hub::Hub) -> Self {
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let directory = hub.directory().counts();
+        let (calls, owed) = hub.under_way();
+        Self {
+            registrations: count(directory.registered),
+            calls: count(calls),
+            owed: count(owed),
+            queued: i64::try_from(directory.queued).unwrap_or(i64::MAX),
+            dead_tokens: count(directory.with_dead_token),
+        }
+    }
+}
+
 /// All metrics. Cheap to use from anywhere.
 #[derive(Debug)]
 pub struct Metrics {
@@ -119,6 +148,8 @@ pub struct Metrics {
     calls: Gauge,
     queued: Gauge,
     owed: Gauge,
+    /// Devices with a dead token.
+    dead_tokens: AtomicI64,
     alarms: Family<AlarmLabels, Gauge>,
     /// The apps for which an alarm stands.
     apps: Mutex<HashSet<(Alarm, AppId)>>,
@@ -146,6 +177,7 @@ impl Default for Metrics {
             calls: Gauge::default(),
             queued: Gauge::default(),
             owed: Gauge::default(),
+            dead_tokens: AtomicI64::default(),
             alarms: Family::default(),
             apps: Mutex::default(),
         };
@@ -266,18 +298,21 @@ impl Metrics {
             .inc();
     }
 
-    /// How full the tables are.
-    pub fn load(&self, registrations: usize, calls: usize, owed: usize, dead: usize) {
-        let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
-        self.alarm(Alarm::TokensDead, dead > 0, "a device cannot be woken");
-        self.registrations.set(gauge(registrations));
-        self.calls.set(gauge(calls));
-        self.owed.set(gauge(owed));
-    }
-
-    /// Messages were queued (or left their queues, if negative).
-    pub fn queued(&self, change: i64) {
-        self.queued.inc_by(change);
+    /// What is under way in a shard is another amount than before.
+    pub fn load_changed(&self, before: Load, now: Load) {
+        for (gauge, before, now) in [
+            (&self.registrations, before.registrations, now.registrations),
+            (&self.calls, before.calls, now.calls),
+            (&self.owed, before.owed, now.owed),
+            (&self.queued, before.queued, now.queued),
+        ] {
+            gauge.inc_by(now - before);
+        }
+        let change = now.dead_tokens - before.dead_tokens;
+        if change != 0 {
+            let dead = self.dead_tokens.fetch_add(change, Relaxed) + change;
+            self.alarm(Alarm::TokensDead, dead > 0, "a device cannot be woken");
+        }
     }
 
     /// An alarm stands, or is over. Logged when it changes.
@@ -329,7 +364,7 @@ mod tests {
     #[test]
     fn names_are_those_of_the_contract() {
         let metrics = Metrics::default();
-        let app = AppId("com.example.phone".to_owned());
+        let app = AppId::from("com.example.phone");
         metrics.pushed(&app, Provider::Apns, Channel::Voip, &Outcome::TooLarge);
         metrics.wake_ended(wake::Verdict::Answered);
         metrics.wake_stage("invite_to_push", Duration::from_millis(1));
@@ -354,7 +389,7 @@ mod tests {
     #[test]
     fn a_good_app_does_not_silence_the_alarm_of_a_bad_one() {
         let metrics = Metrics::default();
-        let (bad, good) = (AppId("bad".to_owned()), AppId("good".to_owned()));
+        let (bad, good) = (AppId::from("bad"), AppId::from("good"));
         let push = |app: &AppId, outcome: &Outcome| {
             metrics.pushed(app, Provider::Apns, Channel::Voip, outcome);
         };

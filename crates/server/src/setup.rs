@@ -3,7 +3,7 @@
 
 use crate::{
     config::{self, Config},
-    roles::call::fresh,
+    entropy::fresh,
 };
 use anyhow::{Context, Result};
 use domain::{Generation, Platform, Provider};
@@ -107,7 +107,7 @@ fn push_app(app: &config::App) -> Result<push::App> {
         .transpose()
         .context("endpoint")?;
     let profile = domain::AppProfile {
-        app: domain::AppId(app.app.clone()),
+        app: domain::AppId::from(&*app.app),
         platform,
         provider,
         generation,

@@ -1,19 +1,16 @@
 //! What a running server does now and then: removes what is too old, follows changes of its accounts and its
 //! certificate.
 
-use crate::{
-    clock,
-    config::Config,
-    roles::call::{Control, Handle},
-};
+use crate::{clock, config::Config, shards::Shards};
 use anyhow::Result;
-use domain::Timestamp;
+use domain::{Address, Timestamp};
+use hub::{Accounts, Question};
 use std::{
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
 };
-use store::Store;
+use store::{Store, StoreError};
 use tokio::{sync::watch, time::Interval};
 
 /// How often what is too old is removed.
@@ -55,7 +52,7 @@ impl Ticks {
 /// Removes stories, delivered messages and device history older than `retention`, and devices out of reach for longer.
 pub(crate) async fn prune(
     store: Arc<dyn Store>,
-    role: Handle,
+    shards: Shards,
     retention: Duration,
     stopped: watch::Receiver<bool>,
 ) {
@@ -64,7 +61,7 @@ pub(crate) async fn prune(
         let now = Duration::from_millis(clock::now().0);
         let before = now.saturating_sub(retention);
         let before = Timestamp(u64::try_from(before.as_millis()).unwrap_or_default());
-        role.send(Control::ForgetGone(before)).await;
+        shards.ask(Question::ForgetGone(before)).await;
         match store.prune(before).await {
             Ok(pruned) => tracing::debug!(?pruned, "removed what is too old"),
             Err(error) => tracing::error!(%error, "what is too old could not be removed"),
@@ -75,7 +72,8 @@ pub(crate) async fn prune(
 /// Takes over accounts that another process wrote into the store: the command line, when it could not reach us.
 pub(crate) async fn follow_store(
     store: Arc<dyn Store>,
-    role: Handle,
+    accounts: Accounts,
+    shards: Shards,
     stopped: watch::Receiver<bool>,
 ) {
     let mut ticks = Ticks::every(STORE_LOOK, stopped);
@@ -83,7 +81,24 @@ pub(crate) async fn follow_store(
         if !matches!(store.changed_elsewhere().await, Ok(true)) {
             continue;
         }
-        role.send(Control::UsersChanged).await;
+        match read_accounts(store.as_ref(), &accounts).await {
+            Ok(gone) => {
+                tracing::info!("another process changed the store: accounts are taken over");
+                shards.ask(Question::UsersGone(gone)).await;
+            }
+            Err(error) => tracing::error!(%error, "accounts could not be read again"),
+        }
+    }
+}
+
+/// Takes the accounts as the store has them; those that we change meanwhile are read again. Says who has none any more.
+async fn read_accounts(store: &dyn Store, accounts: &Accounts) -> Result<Vec<Address>, StoreError> {
+    loop {
+        let version = accounts.version();
+        let users = store.users().await?;
+        if let Some(gone) = accounts.replace(version, users) {
+            return Ok(gone);
+        }
     }
 }
 

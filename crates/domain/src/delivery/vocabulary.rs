@@ -1,8 +1,8 @@
 //! What delivery is told and what it says: the words between it and whoever drives it.
 
 use crate::{
-    Change, DeviceId, Message, MessageId, Mode, Note, Now, TraceEvent, TrackingId,
-    push::OwedPush, trace::Step,
+    Change, DeviceId, Message, MessageId, Mode, Note, Now, TraceEvent, TrackingId, push::OwedPush,
+    trace::Step,
 };
 use std::{sync::Arc, time::Duration};
 

@@ -26,7 +26,7 @@ fn apps(world: &World) -> Vec<App> {
     };
     let addresses = world.clouds.addresses();
     let profile = |app: &str, provider, platform, generation| AppProfile {
-        app: AppId(app.to_owned()),
+        app: AppId::from(app),
         platform,
         provider,
         generation,
@@ -71,12 +71,12 @@ fn pusher_for(world: &World, apps: Vec<App>) -> Pusher {
 
 fn notification(app: &str, token: &str, channel: Channel, purpose: Purpose) -> Notification {
     Notification {
-        id: NotificationId("6F9619FF-8B86-D011-B42D-00C04FC964FF".to_owned()),
-        app: AppId(app.to_owned()),
+        id: NotificationId::from("6F9619FF-8B86-D011-B42D-00C04FC964FF"),
+        app: AppId::from(app),
         token: token.to_owned(),
         channel,
         purpose,
-        tracking: TrackingId("t1".to_owned()),
+        tracking: TrackingId::from("t1"),
         ttl: Duration::from_mins(1),
         collapse: None,
         badge: None,

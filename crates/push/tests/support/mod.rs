@@ -78,7 +78,7 @@ pub fn p256_pem() -> String {
 pub fn iphone(port: u16) -> App {
     App {
         profile: AppProfile {
-            app: AppId("com.example.phone".to_owned()),
+            app: AppId::from("com.example.phone"),
             platform: Platform::Ios,
             provider: Provider::Apns,
             generation: Generation::DualChannel,
@@ -96,7 +96,7 @@ pub fn iphone(port: u16) -> App {
 pub fn droid(port: u16) -> App {
     App {
         profile: AppProfile {
-            app: AppId("com.example.droid".to_owned()),
+            app: AppId::from("com.example.droid"),
             platform: Platform::Android,
             provider: Provider::Fcm,
             generation: Generation::DualChannel,
@@ -117,15 +117,15 @@ pub const IPHONE_TOKEN: &str = "00fc13adff785122b4ad28809a3420982341241421348097
 /// A call for the iPhone.
 pub fn call(number: usize) -> Notification {
     Notification {
-        id: NotificationId(format!("call-{number}")),
-        app: AppId("com.example.phone".to_owned()),
+        id: NotificationId::from(format!("call-{number}")),
+        app: AppId::from("com.example.phone"),
         token: IPHONE_TOKEN.to_owned(),
         channel: Channel::Voip,
         purpose: Purpose::Call {
             call: format!("call-{number}@example.org"),
             register_at: "sips:a.example.org".to_owned(),
         },
-        tracking: TrackingId(format!("track-{number}")),
+        tracking: TrackingId::from(format!("track-{number}")),
         ttl: Duration::ZERO,
         collapse: None,
         badge: None,
@@ -150,7 +150,7 @@ pub fn message() -> Notification {
 /// The same for the Android phone.
 pub fn for_droid(push: Notification) -> Notification {
     Notification {
-        app: AppId("com.example.droid".to_owned()),
+        app: AppId::from("com.example.droid"),
         token: "fPq:APA91bH_x-7".to_owned(),
         ..push
     }

@@ -1,20 +1,17 @@
 //! The admin API: accounts, devices and stories.
 
 use super::{Admin, Api, problem::Problem};
-use crate::{
-    accounts,
-    roles::call::{Control, DeviceView},
-};
+use crate::accounts;
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
     http::StatusCode,
     routing::{delete, get, put},
 };
-use domain::{Address, DeviceId, TraceEvent, change::HistoryEntry};
+use domain::{Address, TraceEvent, change::HistoryEntry};
+use hub::{DeviceView, Question};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 /// Most lines of a list.
 const LINES: usize = 1000;
@@ -28,20 +25,6 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/devices/{id}/history", get(history))
         .route("/api/v1/traces", get(traces))
         .route("/api/v1/traces/{id}", get(trace))
-}
-
-impl Api {
-    /// Asks the role and waits for its word.
-    pub(super) async fn ask<T>(
-        &self,
-        control: Control,
-        word: oneshot::Receiver<T>,
-    ) -> Result<T, Problem> {
-        if !self.role.send(control).await {
-            return Err(Problem::stopping());
-        }
-        word.await.map_err(|_| Problem::stopping())
-    }
 }
 
 /// An account as an operator sees it.
@@ -95,9 +78,7 @@ async fn put_user(
     let known = api.store.user(&address).await?;
     let created = known.is_none();
     let user = accounts::change(&address, known, &change, &api.domains).map_err(unprocessable)?;
-    let (reply, saved) = oneshot::channel();
-    api.ask(Control::PutUser(Box::new(user), reply), saved)
-        .await??;
+    api.ask(Question::PutUser(Box::new(user))).await?;
     Ok(Json(json!({ "address": address, "created": created })))
 }
 
@@ -113,8 +94,7 @@ async fn remove_user(
     let address = address.parse().map_err(|error: domain::user::BadAddress| {
         Problem::new(StatusCode::NOT_FOUND, error.to_string())
     })?;
-    let (reply, done) = oneshot::channel();
-    api.ask(Control::RemoveUser(address, reply), done).await??;
+    api.ask(Question::RemoveUser(address)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -128,8 +108,9 @@ async fn devices(
     _: Admin,
     Query(OfUser { user }): Query<OfUser>,
 ) -> Result<Json<Vec<DeviceView>>, Problem> {
-    let (reply, views) = oneshot::channel();
-    Ok(Json(api.ask(Control::Devices(user, reply), views).await?))
+    let mut views = api.devices(Question::Devices(user)).await?;
+    views.sort_by(|a, b| (&a.device.user, &a.device.id).cmp(&(&b.device.user, &b.device.id)));
+    Ok(Json(views))
 }
 
 async fn forget_device(
@@ -137,9 +118,7 @@ async fn forget_device(
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let (reply, done) = oneshot::channel();
-    api.ask(Control::ForgetDevice(DeviceId(id), reply), done)
-        .await??;
+    api.ask(Question::ForgetDevice(None, id.into())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -148,7 +127,7 @@ async fn history(
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<Json<Vec<HistoryEntry>>, Problem> {
-    Ok(Json(api.store.history(&DeviceId(id), LINES).await?))
+    Ok(Json(api.store.history(&id.into(), LINES).await?))
 }
 
 #[derive(Deserialize)]
@@ -182,8 +161,6 @@ async fn trace(
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<Json<Vec<TraceEvent>>, Problem> {
-    // What was noted a moment ago is part of the story.
-    api.store.commit(Vec::new()).await?;
     let events = api.store.trace(&id).await?;
     if events.is_empty() {
         return Err(Problem::new(

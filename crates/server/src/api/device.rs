@@ -5,22 +5,19 @@ use super::{
     problem::Problem,
     tokens::{ACCESS, AccessTokens, Kind},
 };
-use crate::{
-    accounts,
-    clock::now,
-    roles::call::{Control, DeviceUpdate, DeviceView, device_id, instance_key},
-};
+use crate::{accounts, clock::now};
 use axum::{
     Json, Router,
     extract::{ConnectInfo, Path, State},
     http::StatusCode,
     routing::{get, post},
 };
-use domain::{Address, AppId, Mode, Platform, User, device::SealingKey};
+use call::{device_id, instance_key};
+use domain::{Address, Mode, Platform, User, device::SealingKey};
+use hub::{DeviceUpdate, DeviceView, Question};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
-use tokio::sync::oneshot;
 
 /// Longest id of a device that a client may choose, in bytes.
 const ID_BYTES: usize = 128;
@@ -154,24 +151,15 @@ async fn put(
         push::seal::check_key(key).map_err(|error| wrong(&format!("encryption: {error}")))?;
     }
     let update = DeviceUpdate {
-        app: app.map(AppId),
+        app: app.map(Into::into),
         voip: tokens.voip,
         message: tokens.message,
         key: encryption,
         mode: mode.map(known_mode).transpose()?,
     };
-    let (reply, saved) = oneshot::channel();
     let device = device_id(&user, &instance_key(&id));
-    api.ask(
-        Control::PutDevice {
-            user,
-            device,
-            update: Box::new(update),
-            reply,
-        },
-        saved,
-    )
-    .await??;
+    api.ask(Question::PutDevice(user, device, Box::new(update)))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -186,17 +174,9 @@ async fn mode(
     Path(id): Path<String>,
     Json(ModeWord { mode }): Json<ModeWord>,
 ) -> Result<StatusCode, Problem> {
-    let (reply, done) = oneshot::channel();
     let device = device_id(&user, &instance_key(&id));
-    api.ask(
-        Control::SetMode {
-            device,
-            mode: known_mode(mode)?,
-            reply,
-        },
-        done,
-    )
-    .await??;
+    let mode = known_mode(mode)?;
+    api.ask(Question::SetMode(user, device, mode)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -216,9 +196,8 @@ async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<DeviceView>, Problem> {
     let device = device_id(&user, &instance_key(&id));
-    let (reply, views) = oneshot::channel();
-    let views = api.ask(Control::Devices(Some(user), reply), views).await?;
-    let view = views.into_iter().find(|view| view.device.id == device);
+    let views = api.devices(Question::Device(user, device)).await?;
+    let view = views.into_iter().next();
     view.map(Json)
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "you have no such device"))
 }
@@ -228,11 +207,7 @@ async fn forget(
     Me(user): Me,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let (reply, done) = oneshot::channel();
-    api.ask(
-        Control::ForgetDevice(device_id(&user, &instance_key(&id)), reply),
-        done,
-    )
-    .await??;
+    let device = device_id(&user, &instance_key(&id));
+    api.ask(Question::ForgetDevice(Some(user), device)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

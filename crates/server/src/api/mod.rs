@@ -11,13 +11,14 @@ pub use admin::{UserChange, UserView};
 pub use guesses::Guesses;
 pub use tokens::AccessTokens;
 
-use crate::{clock::now, roles::call::Handle, secret};
+use crate::{clock::now, secret, shards::Shards};
 use axum::{
     Router,
     extract::FromRequestParts,
     http::{header::AUTHORIZATION, request::Parts},
 };
 use domain::Address;
+use hub::{Answer, DeviceView, Question};
 use problem::Problem;
 use std::{collections::HashSet, sync::Arc};
 use store::Store;
@@ -26,8 +27,8 @@ use tokens::Kind;
 /// What the handlers share.
 #[derive(Clone)]
 pub struct Api {
-    /// The running role.
-    pub role: Handle,
+    /// The running shards.
+    pub shards: Shards,
     /// Where state is kept.
     pub store: Arc<dyn Store>,
     /// Who shows this may do everything.
@@ -51,6 +52,22 @@ pub fn router(api: Api) -> Router {
         .merge(device::routes())
         .fallback(problem::not_found)
         .with_state(api)
+}
+
+impl Api {
+    /// Asks the shard whose the question is, and waits for its answer.
+    async fn ask(&self, question: Question) -> Result<Answer, Problem> {
+        let answer = self.shards.ask(question).await;
+        Ok(answer.ok_or_else(Problem::stopping)??)
+    }
+
+    /// Asks for devices.
+    async fn devices(&self, question: Question) -> Result<Vec<DeviceView>, Problem> {
+        match self.ask(question).await? {
+            Answer::Devices(views) => Ok(views),
+            Answer::Done => Ok(Vec::new()),
+        }
+    }
 }
 
 /// Proof that the request came with the admin token.

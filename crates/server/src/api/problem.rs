@@ -1,6 +1,5 @@
 //! Errors of the APIs, as problem documents (RFC 7807).
 
-use crate::roles::call::ControlError;
 use axum::{
     Json,
     http::{
@@ -9,6 +8,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use hub::NotDone;
 use std::time::Duration;
 use store::StoreError;
 
@@ -82,12 +82,14 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<ControlError> for Problem {
-    fn from(error: ControlError) -> Self {
-        match error {
-            ControlError::NotFound => Self::new(StatusCode::NOT_FOUND, error.to_string()),
-            ControlError::Store(error) => error.into(),
-        }
+impl From<NotDone> for Problem {
+    fn from(error: NotDone) -> Self {
+        let status = match error {
+            NotDone::Missing => StatusCode::NOT_FOUND,
+            NotDone::TooManyDevices | NotDone::QueueFull => StatusCode::CONFLICT,
+            NotDone::Overloaded | NotDone::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     admin::{Which, path},
     output,
 };
-use crate::{clock, roles::call::DeviceView};
+use crate::clock;
 use anyhow::Result;
 use domain::{Device, Token, change::HistoryEntry};
 use http::Method;
@@ -66,7 +66,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
                 .into_iter()
                 .rev()
             {
-                println!("{}  {}", crate::date::iso8601(line.at), line.what);
+                println!("{}  {}", call::iso8601(line.at), line.what);
             }
         }
         Command::Forget(Id { device, which }) => {
@@ -90,12 +90,13 @@ fn list(views: &[DeviceView]) {
         "registered",
         "tokens",
     ])];
-    for DeviceView {
-        device,
-        mode,
-        queued,
-    } in views
-    {
+    for view in views {
+        let DeviceView {
+            device,
+            mode,
+            queued,
+            ..
+        } = view;
         rows.push(vec![
             device.user.to_string(),
             device.id.to_string(),
@@ -105,16 +106,17 @@ fn list(views: &[DeviceView]) {
                 .as_ref()
                 .map_or("-".to_owned(), ToString::to_string),
             queued.to_string(),
-            registration(device),
+            registration(view),
             tokens(device),
         ]);
     }
     output::table(&rows);
 }
 
-fn registration(device: &Device) -> String {
-    match &device.binding {
-        Some(binding) => format!("for {}", output::roughly(clock::now(), binding.expires_at)),
+fn registration(view: &DeviceView) -> String {
+    let doors = view.doors.iter().map(|door| door.expires_at);
+    match doors.max() {
+        Some(expires_at) => format!("for {}", output::roughly(clock::now(), expires_at)),
         None => "no".to_owned(),
     }
 }
@@ -126,7 +128,7 @@ fn tokens(device: &Device) -> String {
             Some(dead) => format!(
                 "{name} DEAD ({}, {} ago)",
                 dead.reason,
-                output::roughly(dead.at, clock::now())
+                output::roughly(dead.since, clock::now())
             ),
         })
     };

@@ -5,7 +5,6 @@ use super::programme::Client;
 use crate::{
     config,
     dev::{ADMIN_TOKEN, Dev},
-    roles::call::DeviceView,
 };
 use anyhow::{Context, Result, bail, ensure};
 use domain::{Mode, TraceEvent};
@@ -219,7 +218,7 @@ impl Stage {
                 serde_json::from_value(devices.context("no list of devices")?)?;
             let has_token = |view: &DeviceView| {
                 let voip = view.device.tokens.voip.as_ref();
-                voip.is_some_and(|voip| voip.value == token)
+                voip.is_some_and(|voip| *voip.value == *token)
             };
             let known = devices
                 .into_iter()

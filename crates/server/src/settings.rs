@@ -1,0 +1,103 @@
+//! What the operator decided, in the forms in which hubs and SIP roles need it.
+
+use crate::{
+    config::{Config, ConfigError, Span},
+    entropy::random,
+    shards::{app_key, name_conversations},
+};
+use call::Shard;
+use domain::{Behaviour, delivery, wake};
+use sip::{Transport, registrar::Policy};
+use std::{net::SocketAddr, sync::Arc};
+
+/// What both are made of.
+pub(crate) struct Source<'a> {
+    pub(crate) config: &'a Config,
+    /// The product's table, but in tests.
+    pub(crate) behaviour: Behaviour,
+    pub(crate) apps: &'a [push::App],
+    /// What is really bound.
+    pub(crate) net: &'a net::Net,
+    /// Outlives a restart.
+    pub(crate) secret: &'a [u8],
+}
+
+impl Source<'_> {
+    /// For the hubs. `register_at`: where a device registers that has no door to tell.
+    pub(crate) fn hub(self, register_at: String) -> hub::Config {
+        let (call, limits) = (&self.config.call, &self.config.limits);
+        hub::Config {
+            behaviour: Arc::new(self.behaviour),
+            wake: wake::Timers {
+                ringing: call.ringing_after.0,
+                wake: call.wake_timeout.0,
+                no_answer: call.no_answer.0,
+                ..wake::Timers::default()
+            },
+            delivery: delivery::Timers {
+                acknowledge: call.message_ack.0,
+                collapse: call.message_collapse.0,
+                ..delivery::Timers::default()
+            },
+            apps: self.apps.iter().map(|app| app.profile.clone()).collect(),
+            devices_per_user: limits.devices_per_user,
+            messages_per_device: limits.messages_per_device as u64,
+            pushes_in_flight: limits.pushes_in_flight,
+            register_at: register_at.into(),
+            conversations: name_conversations(self.secret),
+            seed: random(),
+        }
+    }
+
+    /// For the SIP roles.
+    pub(crate) fn call(&self) -> Result<call::Settings, ConfigError> {
+        let Config {
+            server,
+            call,
+            limits,
+            ..
+        } = self.config;
+        let trusted = call.trusted.0.iter().map(|text| text.parse());
+        let trusted = trusted.collect::<Result<_, String>>();
+        let trusted = trusted.map_err(|message| ConfigError::Value {
+            key: "call.trusted".to_owned(),
+            message,
+        })?;
+        let seconds = |span: Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
+        let domains = server.domains.0.iter();
+        Ok(call::Settings {
+            domains: domains.map(|domain| domain.to_lowercase()).collect(),
+            node: self.config.node().to_owned(),
+            registrar: Policy {
+                min_expires: seconds(call.min_expires),
+                default_expires: seconds(call.default_expires),
+                max_expires: seconds(call.max_expires),
+                max_bindings: limits.devices_per_user,
+            },
+            fallback: Some(call.fallback.clone()).filter(|fallback| !fallback.is_empty()),
+            trusted,
+            strangers: call.strangers,
+            held_calls: limits.held_calls,
+            apps: self.apps.iter().map(app_key).collect(),
+            bound: bound(self.net.addresses()).into(),
+            is_local: Arc::new(|ip| std::net::UdpSocket::bind((ip, 0)).is_ok()),
+            shard: Shard { number: 0, of: 1 },
+            secret: self.secret.to_vec(),
+            seed: random(),
+        })
+    }
+}
+
+/// What is bound, by transport.
+fn bound(addresses: &net::Addresses) -> Vec<(Transport, SocketAddr)> {
+    let over = |transport, locals: &[SocketAddr]| {
+        let locals = locals.iter();
+        locals.map(|local| (transport, *local)).collect::<Vec<_>>()
+    };
+    [
+        over(Transport::Udp, &addresses.udp),
+        over(Transport::Tcp, &addresses.tcp),
+        over(Transport::Tls, &addresses.tls),
+    ]
+    .concat()
+}

@@ -1,0 +1,12 @@
+//! The shards: each one task that drives a pure [`shard::Shard`] and performs what it says. APIs talk to them through
+//! [`Shards`], and they to each other over the [`Bus`](bus::Bus).
+
+mod bus;
+mod commits;
+mod perform;
+mod run;
+mod seal;
+mod start;
+
+pub use bus::Shards;
+pub use start::{Parts, Started, app_key, name_conversations, start};

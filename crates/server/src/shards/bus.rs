@@ -1,0 +1,157 @@
+//! Words between shards, and from APIs to shards. Within the process it is a channel to each shard.
+
+use call::ReachId;
+use domain::{Address, DeviceId, Message as Chat, Slice};
+use hub::{Answer, DeviceView, NotDone, Pushed, Question};
+use sip::{Flow, Message};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Words that may wait for one shard; more make their sender wait.
+const INBOX: usize = 4096;
+
+/// What a shard is told by others than its sockets and its store.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// An API asks.
+    Ask(Question, oneshot::Sender<Result<Answer, NotDone>>),
+    /// The head of a device's queue was read.
+    Fetched(DeviceId, Option<Vec<Arc<Chat>>>),
+    /// A push ended.
+    Pushed(Pushed),
+    /// A flow that was asked for.
+    Reached(ReachId, Option<Flow>),
+    /// A request or response of a shard of ours.
+    Spiral(Flow, Message),
+    /// Another shard looks for the device of a user of ours.
+    Find {
+        /// Who asks.
+        shard: usize,
+        /// To be told under this name.
+        id: ReachId,
+        /// Whose device.
+        user: Address,
+        /// Which, if that is known.
+        device: Option<DeviceId>,
+        /// Where it was.
+        flow: Flow,
+    },
+}
+
+/// The way to every shard.
+#[derive(Clone)]
+pub(super) struct Bus(Arc<[mpsc::Sender<Word>]>);
+
+/// One shard's end of the bus.
+pub(super) type Inbox = mpsc::Receiver<Word>;
+
+impl Bus {
+    /// Between so many shards.
+    pub(super) fn new(shards: usize) -> (Self, Vec<Inbox>) {
+        let (senders, inboxes): (Vec<_>, Vec<_>) =
+            (0..shards.max(1)).map(|_| mpsc::channel(INBOX)).unzip();
+        (Self(senders.into()), inboxes)
+    }
+
+    /// The shard of a user.
+    pub(super) fn shard_of(&self, user: &Address) -> usize {
+        Slice::of(user).shard(self.0.len())
+    }
+
+    /// Tells a shard, waiting for room; one that is gone hears nothing.
+    pub(super) async fn tell(&self, shard: usize, word: Word) {
+        if let Some(sender) = self.0.get(shard) {
+            // It may have stopped.
+            let _ = sender.send(word).await;
+        }
+    }
+
+    /// Tells a shard at once, or in a task of its own if it is busy: a shard never waits for another.
+    pub(super) fn tell_soon(&self, shard: usize, word: Word) {
+        let Some(sender) = self.0.get(shard) else {
+            return;
+        };
+        if let Err(mpsc::error::TrySendError::Full(word)) = sender.try_send(word) {
+            let (bus, word) = (self.clone(), word);
+            tokio::spawn(async move { bus.tell(shard, word).await });
+        }
+    }
+}
+
+/// The shards as APIs see them: a question goes to whose it is.
+#[derive(Clone)]
+pub struct Shards(Bus);
+
+impl Shards {
+    pub(super) fn new(bus: Bus) -> Self {
+        Self(bus)
+    }
+
+    /// Asks, and waits for the answer. `None`: the server stops.
+    pub async fn ask(&self, question: Question) -> Option<Result<Answer, NotDone>> {
+        let user = match &question {
+            Question::PutUser(user) => &user.address,
+            Question::RemoveUser(user)
+            | Question::Devices(Some(user))
+            | Question::Device(user, _)
+            | Question::ForgetDevice(Some(user), _)
+            | Question::PutDevice(user, ..)
+            | Question::SetMode(user, ..) => user,
+            Question::Devices(None) => return self.all_devices().await,
+            Question::ForgetDevice(None, device) => return self.forget(device).await,
+            Question::ForgetGone(before) => {
+                let before = *before;
+                return self.tell_all(|_| Question::ForgetGone(before)).await;
+            }
+            Question::UsersGone(users) => {
+                let of = |shard| {
+                    let theirs = users.iter().filter(|user| self.0.shard_of(user) == shard);
+                    Question::UsersGone(theirs.cloned().collect())
+                };
+                return self.tell_all(of).await;
+            }
+        };
+        self.ask_shard(self.0.shard_of(user), question).await
+    }
+
+    async fn ask_shard(&self, shard: usize, question: Question) -> Option<Result<Answer, NotDone>> {
+        let (reply, answer) = oneshot::channel();
+        self.0.tell(shard, Word::Ask(question, reply)).await;
+        answer.await.ok()
+    }
+
+    async fn all_devices(&self) -> Option<Result<Answer, NotDone>> {
+        let mut views: Vec<DeviceView> = Vec::new();
+        for shard in 0..self.0.0.len() {
+            match self.ask_shard(shard, Question::Devices(None)).await? {
+                Ok(Answer::Devices(more)) => views.extend(more),
+                Ok(Answer::Done) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(Ok(Answer::Devices(views)))
+    }
+
+    async fn forget(&self, device: &DeviceId) -> Option<Result<Answer, NotDone>> {
+        for shard in 0..self.0.0.len() {
+            let forget = Question::ForgetDevice(None, device.clone());
+            match self.ask_shard(shard, forget).await? {
+                Err(NotDone::Missing) => {}
+                answer => return Some(answer),
+            }
+        }
+        Some(Err(NotDone::Missing))
+    }
+
+    async fn tell_all(
+        &self,
+        question: impl Fn(usize) -> Question,
+    ) -> Option<Result<Answer, NotDone>> {
+        for shard in 0..self.0.0.len() {
+            if let Err(error) = self.ask_shard(shard, question(shard)).await? {
+                return Some(Err(error));
+            }
+        }
+        Some(Ok(Answer::Done))
+    }
+}

@@ -1,0 +1,322 @@
+//! What each thing that a shard says means outside: the one place that touches sockets, store, push clients, resolver and
+//! other shards for it.
+
+use super::{
+    bus::{Bus, Word},
+    commits::Commits,
+    seal::seal_into,
+};
+use crate::metrics::{Alarm, Load, Metrics};
+use call::{ReachId, Way, is_spiral};
+use domain::{Note, Now, wake::Stage};
+use hub::{Answer, Measure, NotDone, PushOrder, Pushed, Question, Ticket};
+use shard::{Input, Output, Shard};
+use sip::{Flow, Message, endpoint::Transmit};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+use store::Store;
+use tokio::sync::oneshot;
+
+/// Says which shard a message is for.
+pub(super) type Steer = Arc<dyn Fn(&Message) -> usize + Send + Sync>;
+
+/// What the performer works with.
+pub(super) struct Tools {
+    pub(super) net: net::Net,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) pusher: push::Pusher,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) bus: Bus,
+    pub(super) steer: Steer,
+}
+
+/// See above.
+pub(super) struct Performer {
+    tools: Tools,
+    /// Which shard this is.
+    number: usize,
+    pub(super) commits: Commits,
+    notes: Vec<Note>,
+    /// Who waits for an answer of the hub.
+    asked: HashMap<Ticket, oneshot::Sender<Result<Answer, NotDone>>>,
+    tickets: u64,
+    /// What comes back to the shard before anything else.
+    back: VecDeque<Input>,
+    /// What the metrics know of this shard.
+    load: Load,
+}
+
+impl Performer {
+    pub(super) fn new(number: usize, tools: Tools) -> Self {
+        Self {
+            tools,
+            number,
+            commits: Commits::default(),
+            notes: Vec::new(),
+            asked: HashMap::new(),
+            tickets: 0,
+            back: VecDeque::new(),
+            load: Load::default(),
+        }
+    }
+
+    /// Does all that the shard says, and what follows from it.
+    pub(super) fn perform(&mut self, now: Now, shard: &mut Shard) {
+        loop {
+            while let Some(output) = shard.poll() {
+                self.output(shard, output);
+            }
+            let Some(input) = self.back.pop_front() else {
+                break;
+            };
+            shard.handle(now, input);
+        }
+    }
+
+    /// Ends a turn: what is to be saved goes to the store, what was sent leaves.
+    pub(super) fn end_turn(&mut self, shard: &Shard) {
+        self.commits.hand_in(self.tools.store.as_ref());
+        if !self.notes.is_empty() {
+            self.tools.store.note(std::mem::take(&mut self.notes));
+        }
+        self.tools.net.flush();
+        let load = Load::of(shard.hub());
+        if load != self.load {
+            self.tools.metrics.load_changed(self.load, load);
+            self.load = load;
+        }
+    }
+
+    /// What the store says of steps.
+    pub(super) fn saved(&self, now: Now, shard: &mut Shard, verdicts: super::commits::Verdicts) {
+        for (id, result) in verdicts {
+            if let Err(NotDone::Failed(detail)) = &result {
+                self.tools.metrics.alarm(Alarm::StoreFailed, true, detail);
+            } else if result.is_ok() {
+                self.tools.metrics.alarm(Alarm::StoreFailed, false, "");
+            }
+            shard.handle(now, Input::Saved(id, result));
+        }
+    }
+
+    /// Takes in a word.
+    pub(super) fn word(&mut self, now: Now, shard: &mut Shard, word: Word) {
+        let input = match word {
+            Word::Ask(question, reply) => self.ask(question, reply),
+            Word::Fetched(device, messages) => Input::Fetched(device, messages),
+            Word::Pushed(pushed) => Input::Pushed(pushed),
+            Word::Reached(id, flow) => Input::Reached(id, flow),
+            Word::Spiral(flow, message) => Input::Received(flow, message),
+            Word::Find {
+                shard: asking,
+                id,
+                user,
+                device,
+                flow,
+            } => {
+                let found = shard.find(&user, device.as_ref(), flow);
+                let bus = &self.tools.bus;
+                return bus.tell_soon(asking, Word::Reached(id, found));
+            }
+        };
+        shard.handle(now, input);
+    }
+
+    /// A message could not be read.
+    pub(super) fn malformed(&self) {
+        self.tools.metrics.malformed();
+    }
+
+    fn ask(
+        &mut self,
+        question: Question,
+        reply: oneshot::Sender<Result<Answer, NotDone>>,
+    ) -> Input {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.asked.insert(ticket, reply);
+        Input::Asked(ticket, question)
+    }
+
+    fn output(&mut self, shard: &Shard, output: Output) {
+        match output {
+            Output::Transmit(transmit) if is_spiral(transmit.flow) => self.spiral(&transmit),
+            Output::Transmit(transmit) => self.tools.net.send(transmit),
+            Output::Close(flow) => self.tools.net.close(flow),
+            Output::Reach(id, way) => self.reach(shard, id, way),
+            Output::Save(id, changes) => self.commits.add(id, changes),
+            Output::Note(note) => self.notes.push(note),
+            Output::Fetch(device) => self.fetch(device),
+            Output::Push(order) => self.push(*order),
+            Output::Answer(ticket, answer) => self.answer(shard, ticket, answer),
+            Output::Measured(measure) => self.measured(measure),
+            Output::Request(method, flow) => self.tools.metrics.request(&method, flow.transport),
+            Output::RegisterToInvite(took) => {
+                self.tools.metrics.wake_stage("register_to_invite", took);
+            }
+        }
+    }
+
+    /// A request to ourselves, or its response: it goes to the shard that it is for.
+    fn spiral(&mut self, transmit: &Transmit) {
+        let limits = sip::Limits::default();
+        let Ok(message) = Message::parse(transmit.bytes.clone(), &limits) else {
+            tracing::error!("a request of ours to ourselves cannot be read: please report this");
+            return;
+        };
+        let shard = (self.tools.steer)(&message);
+        if shard == self.number {
+            self.back.push_back(Input::Received(transmit.flow, message));
+        } else {
+            let word = Word::Spiral(transmit.flow, message);
+            self.tools.bus.tell_soon(shard, word);
+        }
+    }
+
+    fn reach(&mut self, shard: &Shard, id: ReachId, way: Way) {
+        let net = &self.tools.net;
+        let found = match way {
+            Way::Address {
+                transport,
+                address,
+                name: Some(name),
+            } => Some(net.connect_named(transport, address, &name)),
+            Way::Address {
+                transport,
+                address,
+                name: None,
+            } => Some(net.connect(transport, address)),
+            Way::Host {
+                transport,
+                host,
+                port,
+            } => return self.resolve(id, transport, host, port),
+            Way::Device { user, device, flow } => {
+                let owner = self.tools.bus.shard_of(&user);
+                if owner != self.number {
+                    let word = Word::Find {
+                        shard: self.number,
+                        id,
+                        user,
+                        device,
+                        flow,
+                    };
+                    return self.tools.bus.tell_soon(owner, word);
+                }
+                shard.find(&user, device.as_ref(), flow)
+            }
+        };
+        self.back.push_back(Input::Reached(id, found));
+    }
+
+    fn resolve(&self, id: ReachId, transport: sip::Transport, host: String, port: u16) {
+        let (bus, net, number) = (self.tools.bus.clone(), self.tools.net.clone(), self.number);
+        tokio::spawn(async move {
+            let found = tokio::net::lookup_host((host.as_str(), port)).await;
+            let address = found.ok().and_then(|mut found| found.next());
+            let flow = address.map(|address| net.connect_named(transport, address, &host));
+            bus.tell(number, Word::Reached(id, flow)).await;
+        });
+    }
+
+    /// Reads the head of a device's queue: what was saved before it was asked for is in it.
+    fn fetch(&self, device: domain::DeviceId) {
+        let (store, bus, number) = (
+            self.tools.store.clone(),
+            self.tools.bus.clone(),
+            self.number,
+        );
+        tokio::spawn(async move {
+            let messages = match store.queued(&device, domain::delivery::BATCH).await {
+                Ok(messages) => Some(messages.into_iter().map(Arc::new).collect()),
+                Err(error) => {
+                    tracing::error!(%device, %error, "a queue could not be read: it waits for the device's next registration");
+                    None
+                }
+            };
+            bus.tell(number, Word::Fetched(device, messages)).await;
+        });
+    }
+
+    fn push(&self, order: PushOrder) {
+        let Tools {
+            store,
+            bus,
+            pusher,
+            metrics,
+            ..
+        } = &self.tools;
+        let (store, bus, pusher) = (store.clone(), bus.clone(), pusher.clone());
+        let (metrics, number) = (metrics.clone(), self.number);
+        tokio::spawn(async move {
+            let PushOrder {
+                push,
+                device,
+                mut notification,
+                key,
+                secret,
+                since,
+            } = order;
+            seal_into(&mut notification, key.as_ref(), &secret, store.as_ref()).await;
+            let token = notification.token.clone().into();
+            if let Some(since) = since {
+                metrics.wake_stage("invite_to_push", since.elapsed());
+            }
+            let outcome = pusher.push(notification).await;
+            let pushed = Pushed {
+                push,
+                device,
+                token,
+                outcome,
+            };
+            bus.tell(number, Word::Pushed(pushed)).await;
+        });
+    }
+
+    fn answer(&mut self, shard: &Shard, ticket: Ticket, answer: Result<Answer, NotDone>) {
+        let Some(reply) = self.asked.remove(&ticket) else {
+            return;
+        };
+        let answer = answer.map(|answer| match answer {
+            Answer::Devices(mut views) => {
+                for view in &mut views {
+                    for door in &mut view.doors {
+                        let id = domain::DoorId {
+                            device: view.device.id.clone(),
+                            number: door.number,
+                        };
+                        door.behind = shard.describe(&id).unwrap_or_default();
+                    }
+                }
+                Answer::Devices(views)
+            }
+            done @ Answer::Done => done,
+        });
+        // Whoever asked may have gone.
+        let _ = reply.send(answer);
+    }
+
+    fn measured(&self, measure: Measure) {
+        let metrics = &self.tools.metrics;
+        match measure {
+            Measure::WakeStage(stage, took) => {
+                let stage = match stage {
+                    Stage::PushToRegister => "push_to_register",
+                    Stage::InviteToRing => "invite_to_ring",
+                };
+                metrics.wake_stage(stage, took);
+            }
+            Measure::WakeEnded(verdict) => metrics.wake_ended(verdict),
+            Measure::Message(outcome) => metrics.message(outcome),
+            // The push client has counted it.
+            Measure::TokenDied => {}
+        }
+    }
+}
+
+/// The flow of a message as an input.
+pub(super) fn received(flow: Flow, message: Message) -> Input {
+    Input::Received(flow, message)
+}

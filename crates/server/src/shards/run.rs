@@ -1,0 +1,151 @@
+//! A shard's loop: it waits for whatever comes first, takes what else is ready, and lets the answers go. Nothing in it
+//! waits for anything else.
+
+use super::{
+    bus::{Inbox, Word},
+    commits::Verdicts,
+    perform::{Performer, received},
+};
+use crate::clock;
+use domain::Now;
+use shard::{Input, Shard};
+use std::time::{Duration, Instant};
+
+/// Inputs of one kind taken in one turn: enough to fill a batch of datagrams, few enough that none starves another.
+const BATCH: usize = 64;
+/// How long a shard sleeps if nothing is to come.
+const IDLE: Duration = Duration::from_hours(1);
+/// How long a shutdown waits for what is being saved at that moment.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// A shard with its performer and its ear, ready to run.
+pub(super) struct Running {
+    pub(super) shard: Shard,
+    pub(super) performer: Performer,
+    pub(super) inbox: Inbox,
+}
+
+/// What ended the wait.
+enum Woken {
+    Event(net::Event),
+    Saved(Verdicts),
+    Word(Word),
+    Time,
+    Stop,
+}
+
+impl Running {
+    /// Runs until `stop` resolves; then finishes what is being saved.
+    pub(super) async fn run(mut self, mut events: net::Events, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        self.performer.end_turn(&self.shard);
+        loop {
+            let now = now();
+            let wake_up = self.shard.next_timeout(now);
+            let wake_up = wake_up.unwrap_or(now.instant + IDLE);
+            let woken = tokio::select! {
+                biased;
+                () = &mut stop => Woken::Stop,
+                event = events.recv() => event.map_or(Woken::Stop, Woken::Event),
+                verdicts = self.performer.commits.next() => Woken::Saved(verdicts),
+                Some(word) = self.inbox.recv() => Woken::Word(word),
+                () = tokio::time::sleep_until(wake_up.into()) => Woken::Time,
+            };
+            if matches!(woken, Woken::Stop) {
+                break;
+            }
+            self.turn(woken, &mut events);
+        }
+        self.wind_down().await;
+    }
+
+    fn turn(&mut self, woken: Woken, events: &mut net::Events) {
+        let now = now();
+        match woken {
+            Woken::Event(event) => self.event(now, event),
+            Woken::Saved(verdicts) => self.saved(now, verdicts),
+            Woken::Word(word) => self.word(now, word),
+            Woken::Time | Woken::Stop => {}
+        }
+        for event in std::iter::from_fn(|| events.try_recv()).take(BATCH) {
+            self.event(now, event);
+        }
+        for _ in 0..BATCH {
+            let Some(verdicts) = self.performer.commits.try_next() else {
+                break;
+            };
+            self.saved(now, verdicts);
+        }
+        for _ in 0..BATCH {
+            let Ok(word) = self.inbox.try_recv() else {
+                break;
+            };
+            self.word(now, word);
+        }
+        if self
+            .shard
+            .next_timeout(now)
+            .is_some_and(|at| at <= now.instant)
+        {
+            self.shard.handle_timeout(now);
+            self.performer.perform(now, &mut self.shard);
+        }
+        self.performer.end_turn(&self.shard);
+    }
+
+    fn event(&mut self, now: Now, event: net::Event) {
+        match event {
+            net::Event::Message { flow, message } => {
+                self.shard.handle(now, received(flow, message));
+            }
+            net::Event::Malformed { flow, reason } => {
+                self.performer.malformed();
+                tracing::debug!(from = %flow.remote, reason, "malformed message");
+            }
+            net::Event::Closed { flow } => self.shard.handle(now, Input::FlowClosed(flow)),
+        }
+        self.performer.perform(now, &mut self.shard);
+    }
+
+    fn saved(&mut self, now: Now, verdicts: Verdicts) {
+        self.performer.saved(now, &mut self.shard, verdicts);
+        self.performer.perform(now, &mut self.shard);
+    }
+
+    fn word(&mut self, now: Now, word: Word) {
+        self.performer.word(now, &mut self.shard, word);
+        self.performer.perform(now, &mut self.shard);
+    }
+
+    /// Calls in progress get their answer, and what was promised is saved. Pushes that are owed are in the store.
+    async fn wind_down(mut self) {
+        let now = now();
+        self.shard.stop(now);
+        self.performer.perform(now, &mut self.shard);
+        let deadline = tokio::time::sleep(LAST_WORDS);
+        tokio::pin!(deadline);
+        loop {
+            while let Ok(word) = self.inbox.try_recv() {
+                self.word(now, word);
+            }
+            self.performer.end_turn(&self.shard);
+            if self.performer.commits.is_empty() {
+                break;
+            }
+            tokio::select! {
+                verdicts = self.performer.commits.next() => self.saved(now, verdicts),
+                () = &mut deadline => {
+                    tracing::warn!("the store did not answer in time");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn now() -> Now {
+    Now {
+        instant: Instant::now(),
+        wall: clock::now(),
+    }
+}

@@ -1,0 +1,169 @@
+//! Makes the shards of what the configuration says and the store has, and starts them.
+
+use super::{
+    bus::{Bus, Shards},
+    perform::{Performer, Steer, Tools},
+    run::Running,
+};
+use crate::{entropy::random, hex, metrics::Metrics, secret};
+use anyhow::{Context, Result};
+use call::{AppKey, Nonces, Role, Settings, Shard as Number};
+use domain::{Record, Slice, delivery::NameConversation};
+use hub::{Accounts, Hub};
+use ring::hmac;
+use shard::Shard;
+use sip::{Message, steer::Whose};
+use std::sync::{Arc, Mutex, PoisonError};
+use store::Store;
+use tokio::task::JoinHandle;
+
+/// Everything that shards need from outside.
+pub struct Parts {
+    /// What the operator decided, for the hubs.
+    pub hub: hub::Config,
+    /// What the operator decided, for the SIP roles; of no shard in particular.
+    pub call: Settings,
+    /// The sockets.
+    pub net: net::Net,
+    /// What the sockets tell each shard.
+    pub events: Vec<net::Events>,
+    /// Where state is kept.
+    pub store: Arc<dyn Store>,
+    /// The push clients.
+    pub pusher: push::Pusher,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Running shards.
+pub struct Started {
+    /// The way to them.
+    pub shards: Shards,
+    /// Who has an account.
+    pub accounts: Accounts,
+    /// Their tasks.
+    pub tasks: Vec<JoinHandle<()>>,
+}
+
+/// Loads what the store has and starts a task a shard. They stop when `stop` says so.
+pub async fn start<S>(parts: Parts, stop: impl Fn() -> S) -> Result<Started>
+where
+    S: Future<Output = ()> + Send + 'static,
+{
+    let accounts = Accounts::default();
+    let count = parts.events.len();
+    let shards = make(&parts, &accounts, count);
+    let shards = load(parts.store.as_ref(), shards).await?;
+    let (bus, inboxes) = Bus::new(count);
+    let steer = steering(&parts.call, count);
+    let mut tasks = Vec::new();
+    let each = shards.into_iter().zip(inboxes).zip(parts.events);
+    for (number, ((shard, inbox), events)) in each.enumerate() {
+        let tools = Tools {
+            net: parts.net.clone(),
+            store: parts.store.clone(),
+            pusher: parts.pusher.clone(),
+            metrics: parts.metrics.clone(),
+            bus: bus.clone(),
+            steer: steer.clone(),
+        };
+        let running = Running {
+            shard,
+            performer: Performer::new(number, tools),
+            inbox,
+        };
+        tasks.push(tokio::spawn(running.run(events, stop())));
+    }
+    Ok(Started {
+        shards: Shards::new(bus),
+        accounts,
+        tasks,
+    })
+}
+
+fn make(parts: &Parts, accounts: &Accounts, count: usize) -> Vec<Shard> {
+    let nonces = Nonces::new(random(), &parts.call.domains);
+    let shard = |number: usize| {
+        let mut call = parts.call.clone();
+        call.shard = Number {
+            number: u8::try_from(number).unwrap_or(u8::MAX),
+            of: count,
+        };
+        let hub = hub::Config {
+            seed: random(),
+            ..parts.hub.clone()
+        };
+        let hub = Hub::new(hub, accounts.clone());
+        Shard::new(
+            hub,
+            Role::new(call, nonces.clone(), accounts.clone(), random()),
+        )
+    };
+    (0..count).map(shard).collect()
+}
+
+/// Takes over what the store has, one by one, each record by the shard that it is for.
+async fn load(store: &dyn Store, shards: Vec<Shard>) -> Result<Vec<Shard>> {
+    let shards = Arc::new(Mutex::new(shards));
+    let loading = shards.clone();
+    // A device's records follow it.
+    let mut last = 0;
+    let sink = Box::new(move |record: Record| {
+        let mut shards = loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let user = match &record {
+            Record::Device(device) => Some(&device.user),
+            Record::Unclaimed(user, _) => Some(user),
+            _ => None,
+        };
+        if let Some(user) = user {
+            last = Slice::of(user).shard(shards.len());
+        }
+        if let Some(shard) = shards.get_mut(last)
+            && let Err(door) = shard.load(record)
+        {
+            tracing::error!(%door, "a registration in the store cannot be read: its device must register again");
+        }
+    });
+    store.load(sink).await.context("the store cannot be read")?;
+    let shards = Arc::into_inner(shards).context("the store still reads")?;
+    Ok(shards.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Says which shard a message is for, from the message alone.
+pub(crate) fn steering(settings: &Settings, count: usize) -> Steer {
+    let settings = settings.clone();
+    Arc::new(move |message: &Message| match sip::steer::steer(message) {
+        Whose::Shard(shard) => usize::from(shard) % count.max(1),
+        Whose::Uri(uri) => match settings.local_address(&uri) {
+            Some(user) => Slice::of(&user).shard(count),
+            // Nobody's of ours: the same shard for the request, its CANCEL and its ACK.
+            None => {
+                uri.as_str().bytes().fold(0, |sum: usize, octet| {
+                    sum.wrapping_mul(31) ^ usize::from(octet)
+                }) % count.max(1)
+            }
+        },
+        Whose::Anyone => 0,
+    })
+}
+
+/// Names a conversation by a secret, so that nobody can tell from the name who takes part.
+pub fn name_conversations(secret: &[u8]) -> NameConversation {
+    let key = secret::key_for("conversations", secret);
+    NameConversation::by(move |message| {
+        let who = format!("{}\0{}", message.to, message.from);
+        hex::encode(&hmac::sign(&key, who.as_bytes()).as_ref()[..8])
+    })
+}
+
+/// What names an app in a Contact.
+pub fn app_key(app: &push::App) -> AppKey {
+    let param = match &app.credentials {
+        push::Credentials::Apns { team_id, .. } => format!("{team_id}.{}", app.profile.app),
+        push::Credentials::Fcm { project, .. } => project.clone(),
+    };
+    AppKey {
+        profile: app.profile.clone(),
+        param,
+    }
+}
