@@ -1,8 +1,9 @@
 //! Making accounts: what is kept of a password.
 
 use crate::{api::UserChange, secret};
-use domain::{Address, User, user::Secrets};
+use domain::{Address, Change, User, user::Secrets};
 use sip::digest::{Algorithm, ha1};
+use store::{Store, StoreError};
 
 /// An account with this password.
 pub fn user(address: Address, password: &str) -> User {
@@ -13,6 +14,12 @@ pub fn user(address: Address, password: &str) -> User {
         secrets,
         forward: None,
     }
+}
+
+/// Writes one change straight into a store: while no server runs on it.
+pub async fn write(store: &dyn Store, change: Change) -> Result<(), StoreError> {
+    let saved = store.commit(vec![vec![change]]).await?;
+    saved.into_iter().collect()
 }
 
 /// What a password is checked against.

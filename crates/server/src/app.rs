@@ -212,9 +212,7 @@ async fn add_users(store: &dyn Store, domain: &str, users: Vec<(String, String)>
         if store.user(&address).await?.is_none() {
             let user = crate::accounts::user(address, &password);
             let put = domain::Change::PutUser(Box::new(user));
-            for saved in store.commit(vec![vec![put]]).await? {
-                saved?;
-            }
+            crate::accounts::write(store, put).await?;
         }
     }
     Ok(())

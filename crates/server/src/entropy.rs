@@ -4,7 +4,7 @@ use crate::hex;
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// Random bytes.
-pub fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // The system's generator does not fail once it is seeded, which it is long before we run.
     if SystemRandom::new().fill(&mut bytes).is_err() {
@@ -15,6 +15,6 @@ pub fn random<const N: usize>() -> [u8; N] {
 }
 
 /// A new name of 96 random bits, in hex.
-pub fn fresh() -> String {
+pub(crate) fn fresh() -> String {
     hex::encode(&random::<12>())
 }

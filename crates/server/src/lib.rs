@@ -14,5 +14,5 @@ pub mod metrics;
 mod secret;
 mod settings;
 pub mod setup;
-mod shards;
+pub mod shards;
 mod upkeep;

@@ -5,7 +5,7 @@ use crate::{
     entropy::random,
     shards::{app_key, name_conversations},
 };
-use call::Shard;
+use call::{Network, Shard};
 use domain::{Behaviour, delivery, wake};
 use sip::{Transport, registrar::Policy};
 use std::{net::SocketAddr, sync::Arc};
@@ -57,12 +57,7 @@ impl Source<'_> {
             limits,
             ..
         } = self.config;
-        let trusted = call.trusted.0.iter().map(|text| text.parse());
-        let trusted = trusted.collect::<Result<_, String>>();
-        let trusted = trusted.map_err(|message| ConfigError::Value {
-            key: "call.trusted".to_owned(),
-            message,
-        })?;
+        let trusted = trusted(self.config)?;
         let seconds = |span: Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
         let domains = server.domains.0.iter();
         Ok(call::Settings {
@@ -86,6 +81,20 @@ impl Source<'_> {
             seed: random(),
         })
     }
+}
+
+/// Finds what can be wrong here.
+pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
+    trusted(config).map(drop)
+}
+
+fn trusted(config: &Config) -> Result<Vec<Network>, ConfigError> {
+    let trusted = config.call.trusted.0.iter().map(|text| text.parse());
+    let trusted = trusted.collect::<Result<_, String>>();
+    trusted.map_err(|message| ConfigError::Value {
+        key: "call.trusted".to_owned(),
+        message,
+    })
 }
 
 /// What is bound, by transport.

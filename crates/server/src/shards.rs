@@ -8,5 +8,5 @@ mod run;
 mod seal;
 mod start;
 
-pub use bus::Shards;
-pub use start::{Parts, Started, app_key, name_conversations, start};
+pub(crate) use bus::Shards;
+pub(crate) use start::{Parts, app_key, name_conversations, start};

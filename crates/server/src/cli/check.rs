@@ -3,7 +3,15 @@
 use super::{config_file, load_config};
 use crate::{config::Config, setup};
 use anyhow::{Context, Result, bail};
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use domain::Record;
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -31,16 +39,8 @@ pub(super) async fn run(Args { config }: &Args) -> Result<ExitCode> {
     say("tls", check_tls(&config));
     say("push apps", check_apps(&config));
     say("store", check_store(&config).await);
-    say(
-        "settings",
-        crate::roles::call::Settings::new(
-            &config,
-            domain::Behaviour::default(),
-            &net::Addresses::default(),
-        )
-        .map(|_| "call".to_owned())
-        .map_err(Into::into),
-    );
+    let settings = crate::settings::check(&config).map_err(Into::into);
+    say("settings", settings.map(|()| "call".to_owned()));
     Ok(if failed {
         ExitCode::from(1)
     } else {
@@ -82,11 +82,18 @@ fn check_apps(config: &Config) -> Result<String> {
 async fn check_store(config: &Config) -> Result<String> {
     let url = config.store_url();
     let store = store::open(&url)?;
-    let snapshot = store.load().await.context("it cannot be read")?;
+    let count = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let counting = count.clone();
+    let sink = Box::new(move |record| {
+        let [users, devices] = &*counting;
+        match record {
+            Record::User(_) => users.fetch_add(1, Relaxed),
+            Record::Device(_) => devices.fetch_add(1, Relaxed),
+            _ => 0,
+        };
+    });
+    store.load(sink).await.context("it cannot be read")?;
     store.close().await?;
-    Ok(format!(
-        "{url}, {} users, {} devices",
-        snapshot.users.len(),
-        snapshot.devices.len()
-    ))
+    let [users, devices] = [0, 1].map(|at: usize| count[at].load(Relaxed));
+    Ok(format!("{url}, {users} users, {devices} devices"))
 }

@@ -8,6 +8,7 @@ use crate::clock;
 use anyhow::Result;
 use domain::{Device, Token, change::HistoryEntry};
 use http::Method;
+use hub::DeviceView;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

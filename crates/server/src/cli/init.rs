@@ -1,6 +1,6 @@
 //! `reveille init`: a directory from which a server can be started at once.
 
-use crate::{accounts, config, roles::call::fresh, setup};
+use crate::{accounts, config, entropy::fresh, setup};
 use anyhow::{Context, Result, ensure};
 use domain::{Address, Change};
 use std::path::{Path, PathBuf};
@@ -48,12 +48,8 @@ pub(super) async fn run(
     setup::secret_file(&dir.join("admin.token"))?;
     let password = fresh();
     let store = store::open(&format!("sqlite:{}", dir.join("reveille.db").display()))?;
-    store
-        .commit(vec![Change::PutUser(accounts::user(
-            address.clone(),
-            &password,
-        ))])
-        .await?;
+    let user = accounts::user(address.clone(), &password);
+    accounts::write(store.as_ref(), Change::PutUser(Box::new(user))).await?;
     store.close().await?;
 
     print!("{}", next_steps(&dir, domain, node, &address, &password));

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     accounts,
     api::{UserChange, UserView},
-    roles::call::fresh,
+    entropy::fresh,
 };
 use anyhow::{Context, Result, bail};
 use domain::{Address, Change};
@@ -153,10 +153,10 @@ pub(super) async fn run(command: Command) -> Result<()> {
                 )
                 .await?;
             if asked.is_none() {
-                server
-                    .store()?
-                    .commit(vec![Change::RemoveUser(address.clone())])
-                    .await?;
+                let store = server.store()?;
+                let remove = Change::RemoveUser(address.clone());
+                accounts::write(store.as_ref(), remove).await?;
+                store.close().await?;
             }
             println!("removed {address}");
         }
@@ -247,7 +247,7 @@ async fn change_user(which: &Which, user: &str, change: &UserChange) -> Result<A
         let store = server.store()?;
         let known = store.user(&address).await?;
         let changed = accounts::change(&address, known, change, &server.config().server.domains.0)?;
-        store.commit(vec![Change::PutUser(changed)]).await?;
+        accounts::write(store.as_ref(), Change::PutUser(Box::new(changed))).await?;
         store.close().await?;
     }
     Ok(address)

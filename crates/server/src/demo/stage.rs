@@ -9,6 +9,7 @@ use crate::{
 use anyhow::{Context, Result, bail, ensure};
 use domain::{Mode, TraceEvent};
 use http::{Method, StatusCode};
+use hub::DeviceView;
 use lab::{
     cloud::{CloudHandle, Fate, Filter, Record},
     phone::{Phone, PhoneEvent},

@@ -18,7 +18,7 @@ use store::Store;
 use tokio::task::JoinHandle;
 
 /// Everything that shards need from outside.
-pub struct Parts {
+pub(crate) struct Parts {
     /// What the operator decided, for the hubs.
     pub hub: hub::Config,
     /// What the operator decided, for the SIP roles; of no shard in particular.
@@ -36,7 +36,7 @@ pub struct Parts {
 }
 
 /// Running shards.
-pub struct Started {
+pub(crate) struct Started {
     /// The way to them.
     pub shards: Shards,
     /// Who has an account.
@@ -46,7 +46,7 @@ pub struct Started {
 }
 
 /// Loads what the store has and starts a task a shard. They stop when `stop` says so.
-pub async fn start<S>(parts: Parts, stop: impl Fn() -> S) -> Result<Started>
+pub(crate) async fn start<S>(parts: Parts, stop: impl Fn() -> S) -> Result<Started>
 where
     S: Future<Output = ()> + Send + 'static,
 {
@@ -148,7 +148,7 @@ pub(crate) fn steering(settings: &Settings, count: usize) -> Steer {
 }
 
 /// Names a conversation by a secret, so that nobody can tell from the name who takes part.
-pub fn name_conversations(secret: &[u8]) -> NameConversation {
+pub(crate) fn name_conversations(secret: &[u8]) -> NameConversation {
     let key = secret::key_for("conversations", secret);
     NameConversation::by(move |message| {
         let who = format!("{}\0{}", message.to, message.from);
@@ -157,7 +157,7 @@ pub fn name_conversations(secret: &[u8]) -> NameConversation {
 }
 
 /// What names an app in a Contact.
-pub fn app_key(app: &push::App) -> AppKey {
+pub(crate) fn app_key(app: &push::App) -> AppKey {
     let param = match &app.credentials {
         push::Credentials::Apns { team_id, .. } => format!("{team_id}.{}", app.profile.app),
         push::Credentials::Fcm { project, .. } => project.clone(),
