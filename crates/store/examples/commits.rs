@@ -56,7 +56,8 @@ async fn refreshes(store: &Arc<dyn Store>, devices: u64, turn: u64) -> Result<()
     let count = (turn * 4_000).min(256_000);
     let meter = Meter::start("refresh", turn);
     for first in (0..count).step_by(usize::try_from(turn)?) {
-        let steps = (first..first + turn).map(|n| vec![door(scattered(n, devices), n)]);
+        let steps =
+            (first..first + turn).map(|n| vec![door(scattered(n, devices), turn * count + n)]);
         commit(store, steps.collect()).await?;
     }
     meter.stop(count);

@@ -10,7 +10,7 @@ use std::{pin::Pin, time::Duration};
 /// What a store answers with, later.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
-/// Where [`Store::load`] puts what it reads.
+/// Where [`Store::load`] puts what it reads. It is called on a thread of the store and must not ask the store anything.
 pub type Sink = Box<dyn FnMut(Record) + Send>;
 
 /// What is read of accounts.
