@@ -10,7 +10,8 @@ use std::{pin::Pin, time::Duration};
 /// What a store answers with, later.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
-/// Where [`Store::load`] puts what it reads. It is called on a thread of the store and must not ask the store anything.
+/// Where [`Store::load`] puts what it reads. It is called on a thread of the store, must not ask the store anything, and is
+/// gone before the load is answered.
 pub type Sink = Box<dyn FnMut(Record) + Send>;
 
 /// What is read of accounts.
