@@ -1,16 +1,13 @@
 //! Who may ask: digest authentication of our users, servers that the operator trusts, and what each may claim to be.
 
 use crate::settings::{Settings, is_spiral};
-use domain::{Address, Now};
+use domain::{Address, Now, User};
 use hub::Accounts;
 use sip::{
     Flow, HeaderName, Message, Uri,
     digest::{self, Algorithm, Rejected, Verifier},
 };
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 /// Which of the two challenges (RFC 3261 §22.2, §22.3).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -73,21 +70,16 @@ pub(crate) enum NotAdmitted {
 
 /// What is needed to know who asks. The nonces in use are shared by all shards.
 #[derive(Clone, Debug)]
-pub struct Nonces(Arc<HashMap<String, Mutex<Verifier>>>);
+pub struct Nonces(Arc<HashMap<String, Verifier>>);
 
 impl Nonces {
     /// For these domains; the key is drawn anew at each start.
     pub fn new(key: [u8; 32], domains: &[String]) -> Self {
         let verifier = |domain: &String| {
             let verifier = Verifier::new(key, digest::Settings::new(domain));
-            (domain.clone(), Mutex::new(verifier))
+            (domain.clone(), verifier)
         };
         Self(Arc::new(domains.iter().map(verifier).collect()))
-    }
-
-    fn get(&self, domain: &str) -> Option<MutexGuard<'_, Verifier>> {
-        let verifier = self.0.get(domain)?;
-        Some(verifier.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -149,7 +141,7 @@ impl Gate {
             }
             Err(Rejected::Malformed) => refused(400, "Malformed Credentials"),
             Err(rejected) => {
-                let verifier = self.nonces.get(claimed.domain());
+                let verifier = self.nonces.0.get(claimed.domain());
                 let seconds = now.wall.0 / 1000;
                 let values = verifier
                     .map(|it| it.challenge(seconds, rejected.is_stale(), salt()))
@@ -167,7 +159,7 @@ impl Gate {
         request: &Message,
         realm: Realm,
     ) -> Result<Address, Rejected> {
-        let mut verifier = self.nonces.get(domain).ok_or(Rejected::Missing)?;
+        let verifier = self.nonces.0.get(domain).ok_or(Rejected::Missing)?;
         let method = request.method().ok_or(Rejected::Malformed)?;
         let address = |name: &str| {
             let name = name
@@ -178,12 +170,8 @@ impl Gate {
         };
         let ha1 = |name: &str, algorithm: Algorithm| {
             let user = self.accounts.get(&address(name)?)?;
-            match algorithm {
-                Algorithm::Md5 => Some(user.secrets.md5.clone()),
-                Algorithm::Sha256 => Some(user.secrets.sha256.clone()),
-                // Not offered, and no verifier is kept for it.
-                Algorithm::Sha512_256 => None,
-            }
+            // SHA-512/256 is not offered, and no verifier is kept for it.
+            (algorithm != Algorithm::Sha512_256).then_some(Ha1 { user, algorithm })
         };
         let (_, _, credentials) = realm.words();
         let credentials = request.headers(credentials);
@@ -191,6 +179,22 @@ impl Gate {
             .verify(now.wall.0 / 1000, method, credentials, ha1)?
             .user;
         address(&user).ok_or(Rejected::BadCredentials)
+    }
+}
+
+/// What a user's password is checked against.
+struct Ha1 {
+    user: Arc<User>,
+    algorithm: Algorithm,
+}
+
+impl AsRef<[u8]> for Ha1 {
+    fn as_ref(&self) -> &[u8] {
+        let secrets = &self.user.secrets;
+        match self.algorithm {
+            Algorithm::Md5 => secrets.md5.as_bytes(),
+            _ => secrets.sha256.as_bytes(),
+        }
     }
 }
 

@@ -141,12 +141,15 @@ impl Settings {
     /// The flow by which a request of ours to another user of ours comes to their shard (a spiral, RFC 3261 §6): no
     /// socket has it.
     pub fn spiral(&self) -> Flow {
-        let local = self
-            .bound
-            .first()
-            .map_or_else(|| SocketAddr::from(([0; 4], 0)), |(_, local)| *local);
+        let mut bound = self.bound.iter();
+        let reliable = bound.find(|(transport, _)| transport.is_reliable());
+        let (transport, local) = reliable.copied().unwrap_or_else(|| {
+            let any = self.bound.first().map(|(_, local)| *local);
+            let nowhere = SocketAddr::from(([0; 4], 0));
+            (Transport::Tcp, any.unwrap_or(nowhere))
+        });
         Flow {
-            transport: Transport::Tcp,
+            transport,
             local,
             remote: SocketAddr::new(local.ip(), 0),
             id: 0,

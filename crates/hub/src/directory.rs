@@ -175,6 +175,21 @@ impl Directory {
         open.map(|open| open.state = DoorState::Down).is_some()
     }
 
+    /// A provider says that a token is dead: it is not pushed to from now on, whatever becomes of saving that.
+    pub(crate) fn token_dies(&mut self, id: &DeviceId, token: &str, since: Option<Timestamp>) {
+        let Some(key) = self.by_id.get(id).copied() else {
+            return;
+        };
+        if let Some(entry) = self.entry_mut(key)
+            && entry
+                .device
+                .clone()
+                .kill_token(token, since, "", Timestamp(0))
+        {
+            entry.dying.push(token.into());
+        }
+    }
+
     /// Takes the client's own statement on its mode: it counts while its doors are up. `false`: no such device.
     pub(crate) fn state_mode(&mut self, device: &DeviceId, mode: Mode) -> bool {
         let Some(key) = self.by_id.get(device) else {
@@ -191,7 +206,10 @@ impl Directory {
     /// Creates or replaces a device's record, as it is saved.
     pub(crate) fn put(&mut self, device: Device) {
         if let Some(key) = self.by_id.get(&device.id).copied() {
-            return self.change(key, |entry| entry.device = device);
+            return self.change(key, |entry| {
+                entry.device = device;
+                entry.dying.clear();
+            });
         }
         let entry = Entry::new(device);
         let (id, user) = (entry.device.id.clone(), entry.device.user.clone());

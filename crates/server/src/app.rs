@@ -7,7 +7,7 @@ use crate::{
     metrics::Metrics,
     settings::Source,
     setup,
-    shards::{self, Parts, Shards},
+    shards::{self, Parts, Shards, Steering},
     upkeep::{self, CertificateFiles, until},
 };
 use anyhow::{Context, Result};
@@ -81,9 +81,11 @@ impl Server {
         let limits = push::Limits::default();
         let pusher = push::Pusher::new(apps.clone(), roots, limits, metrics.clone())?;
         let certificate = CertificateFiles::of(&config, tls.as_ref());
-        let (net, events) = net::Net::bind(net_config(&config, tls, client_tls)).await?;
-        let admin = listen(&config.listen.admin.0, "listen.admin").await?;
-        let health = listen(&config.listen.health.0, "listen.health").await?;
+        let count = config.shards();
+        let steering = Steering::default();
+        let steer = steering.between(count);
+        let listening = net_config(&config, tls, client_tls);
+        let (net, events) = net::Net::bind_sharded(listening, count, steer.clone()).await?;
         let secret = setup::token_key(&config)?;
         let source = Source {
             config: &config,
@@ -93,6 +95,9 @@ impl Server {
             secret: &secret,
         };
         let call = source.call()?;
+        steering.settle(call.clone());
+        let admin = listen(&config.listen.admin.0, "listen.admin").await?;
+        let health = listen(&config.listen.health.0, "listen.health").await?;
         let register_at = call.register_at(sip::Transport::Udp);
         let (stop, stopped) = watch::channel(false);
         let bound = Bound {
@@ -104,7 +109,8 @@ impl Server {
             hub: source.hub(register_at),
             call,
             net: net.clone(),
-            events: vec![events],
+            steer,
+            events,
             store: store.clone(),
             pusher: pusher.clone(),
             metrics: metrics.clone(),

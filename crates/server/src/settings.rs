@@ -75,7 +75,10 @@ impl Source<'_> {
             held_calls: limits.held_calls,
             apps: self.apps.iter().map(app_key).collect(),
             bound: bound(self.net.addresses()).into(),
-            is_local: Arc::new(|ip| std::net::UdpSocket::bind((ip, 0)).is_ok()),
+            is_local: {
+                let locals = self.net.local_ips();
+                Arc::new(move |ip| locals.contains(ip))
+            },
             shard: Shard { number: 0, of: 1 },
             secret: self.secret.to_vec(),
             seed: random(),

@@ -9,4 +9,4 @@ mod seal;
 mod start;
 
 pub(crate) use bus::Shards;
-pub(crate) use start::{Parts, app_key, name_conversations, start};
+pub(crate) use start::{Parts, Steering, app_key, name_conversations, start};

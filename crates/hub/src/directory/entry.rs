@@ -81,6 +81,8 @@ pub struct Entry {
     pub doors: SmallVec<[OpenDoor; 1]>,
     /// Messages that wait for it, as the store has them.
     pub queued: u64,
+    /// Tokens that are dead by a provider's word that is not saved yet: not pushed to from that moment on.
+    pub(super) dying: SmallVec<[Box<str>; 1]>,
     /// The expiry for which it was asked to register again.
     pub(super) asked_for: Timestamp,
     /// Where it stands in the wheel.
@@ -94,6 +96,7 @@ impl Entry {
             device,
             doors: SmallVec::new(),
             queued: 0,
+            dying: SmallVec::new(),
             asked_for: Timestamp::default(),
             filed: 0,
         }
@@ -154,6 +157,9 @@ impl Entry {
             && self.door(number).is_none()
         {
             return Err("not registered".to_owned());
+        }
+        if self.dying.contains(&token.value) {
+            return Err("its token is dead".to_owned());
         }
         match &token.dead {
             Some(dead) => Err(format!("its token is dead: {}", dead.reason)),

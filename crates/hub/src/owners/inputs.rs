@@ -90,6 +90,7 @@ impl Owners {
             && let Some(entry) = self.directory.get(&device)
         {
             let user = entry.device.user.clone();
+            self.directory.token_dies(&device, &token, *since);
             let dead = Work::TokenDead(device.clone(), token, *since, reason.clone());
             deeds.push(Deed::Work(user, dead));
         }

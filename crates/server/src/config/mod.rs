@@ -46,11 +46,16 @@ macro_rules! section {
     };
 }
 
+/// Most shards: their number has two hexadecimal digits in a Via.
+const MOST_SHARDS: usize = 256;
+
 section! {
     /// Who we are.
     Server {
         /// Domains whose users are ours.
         domains: Words = Words::of(&["localhost"]),
+        /// Tasks that users are split over; 0: one a core.
+        shards: usize = 0,
         /// What this process does. Today: call.
         roles: Words = Words::of(&["call"]),
         /// Where the database, generated keys and the admin token live.
@@ -226,6 +231,15 @@ impl Config {
             )
         } else {
             self.store.url.clone()
+        }
+    }
+
+    /// How many tasks users are split over.
+    pub fn shards(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        match self.server.shards {
+            0 => cores().min(MOST_SHARDS),
+            shards => shards.min(MOST_SHARDS),
         }
     }
 

@@ -19,9 +19,6 @@ use std::{
 use store::Store;
 use tokio::sync::oneshot;
 
-/// Says which shard a message is for.
-pub(super) type Steer = Arc<dyn Fn(&Message) -> usize + Send + Sync>;
-
 /// What the performer works with.
 pub(super) struct Tools {
     pub(super) net: net::Net,
@@ -29,7 +26,7 @@ pub(super) struct Tools {
     pub(super) pusher: push::Pusher,
     pub(super) metrics: Arc<Metrics>,
     pub(super) bus: Bus,
-    pub(super) steer: Steer,
+    pub(super) steer: net::Steer,
 }
 
 /// See above.
@@ -166,7 +163,7 @@ impl Performer {
             tracing::error!("a request of ours to ourselves cannot be read: please report this");
             return;
         };
-        let shard = (self.tools.steer)(&message);
+        let shard = (self.tools.steer)(&transmit.flow, &message);
         if shard == self.number {
             self.back.push_back(Input::Received(transmit.flow, message));
         } else {
@@ -214,8 +211,8 @@ impl Performer {
     fn resolve(&self, id: ReachId, transport: sip::Transport, host: String, port: u16) {
         let (bus, net, number) = (self.tools.bus.clone(), self.tools.net.clone(), self.number);
         tokio::spawn(async move {
-            let found = tokio::net::lookup_host((host.as_str(), port)).await;
-            let address = found.ok().and_then(|mut found| found.next());
+            let found = net::resolve(&host, port).await;
+            let address = found.ok().and_then(|found| found.first().copied());
             let flow = address.map(|address| net.connect_named(transport, address, &host));
             bus.tell(number, Word::Reached(id, flow)).await;
         });

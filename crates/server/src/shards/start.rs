@@ -2,7 +2,7 @@
 
 use super::{
     bus::{Bus, Shards},
-    perform::{Performer, Steer, Tools},
+    perform::{Performer, Tools},
     run::Running,
 };
 use crate::{entropy::random, hex, metrics::Metrics, secret};
@@ -12,8 +12,8 @@ use domain::{Record, Slice, delivery::NameConversation};
 use hub::{Accounts, Hub};
 use ring::hmac;
 use shard::Shard;
-use sip::{Message, steer::Whose};
-use std::sync::{Arc, Mutex, PoisonError};
+use sip::steer::Whose;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use store::Store;
 use tokio::task::JoinHandle;
 
@@ -25,6 +25,8 @@ pub(crate) struct Parts {
     pub call: Settings,
     /// The sockets.
     pub net: net::Net,
+    /// Says which shard a message is for.
+    pub steer: net::Steer,
     /// What the sockets tell each shard.
     pub events: Vec<net::Events>,
     /// Where state is kept.
@@ -55,17 +57,16 @@ where
     let shards = make(&parts, &accounts, count);
     let shards = load(parts.store.as_ref(), shards).await?;
     let (bus, inboxes) = Bus::new(count);
-    let steer = steering(&parts.call, count);
     let mut tasks = Vec::new();
     let each = shards.into_iter().zip(inboxes).zip(parts.events);
     for (number, ((shard, inbox), events)) in each.enumerate() {
         let tools = Tools {
-            net: parts.net.clone(),
+            net: parts.net.for_shard(number),
             store: parts.store.clone(),
             pusher: parts.pusher.clone(),
             metrics: parts.metrics.clone(),
             bus: bus.clone(),
-            steer: steer.clone(),
+            steer: parts.steer.clone(),
         };
         let running = Running {
             shard,
@@ -129,22 +130,34 @@ async fn load(store: &dyn Store, shards: Vec<Shard>) -> Result<Vec<Shard>> {
     Ok(shards.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Says which shard a message is for, from the message alone.
-pub(crate) fn steering(settings: &Settings, count: usize) -> Steer {
-    let settings = settings.clone();
-    Arc::new(move |message: &Message| match sip::steer::steer(message) {
-        Whose::Shard(shard) => usize::from(shard) % count.max(1),
-        Whose::Uri(uri) => match settings.local_address(&uri) {
-            Some(user) => Slice::of(&user).shard(count),
-            // Nobody's of ours: the same shard for the request, its CANCEL and its ACK.
-            None => {
-                uri.as_str().bytes().fold(0, |sum: usize, octet| {
-                    sum.wrapping_mul(31) ^ usize::from(octet)
-                }) % count.max(1)
-            }
-        },
-        Whose::Anyone => 0,
-    })
+/// Says which shard a message is for, from the message alone. The settings name what is bound, and so come after the
+/// sockets: until they are there, whoever asks waits.
+#[derive(Clone, Default)]
+pub(crate) struct Steering(Arc<OnceLock<Settings>>);
+
+impl Steering {
+    /// From here on it is known what is ours.
+    pub(crate) fn settle(&self, settings: Settings) {
+        // Settled once, by whoever starts the server.
+        let _ = self.0.set(settings);
+    }
+
+    /// Between so many shards.
+    pub(crate) fn between(&self, count: usize) -> net::Steer {
+        let settings = self.0.clone();
+        Arc::new(move |_, message| match sip::steer::steer(message) {
+            Whose::Shard(shard) => usize::from(shard) % count,
+            Whose::Uri(uri) => match settings.wait().local_address(&uri) {
+                Some(user) => Slice::of(&user).shard(count),
+                // Nobody's of ours: the same shard for the request, its CANCEL and its ACK.
+                None => {
+                    let octets = uri.as_str().bytes().map(usize::from);
+                    octets.fold(0, |sum: usize, it| sum.wrapping_mul(31) ^ it) % count
+                }
+            },
+            Whose::Anyone => 0,
+        })
+    }
 }
 
 /// Names a conversation by a secret, so that nobody can tell from the name who takes part.

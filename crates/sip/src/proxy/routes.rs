@@ -12,8 +12,9 @@ pub(crate) struct Arrived {
     pub(crate) mark: Option<String>,
 }
 
-/// Takes off what brought the request here. All Route values of ours at the top come off: where we put in two (one for
-/// each side), they are one stop.
+/// Takes off what brought the request here. Where we put in two values, one for each side, they are one stop: they have
+/// one mark. A value of ours with another mark is another stop, as when a call was forwarded from one user of ours to
+/// another; and one without a mark is only the way to us.
 pub(crate) fn preprocessed(is_ours: &IsOurs, request: Message) -> Arrived {
     if !request.has(HeaderName::Route) {
         return Arrived {
@@ -30,7 +31,11 @@ pub(crate) fn preprocessed(is_ours: &IsOurs, request: Message) -> Arrived {
         if !names_us(is_ours, &top.uri) {
             break;
         }
-        mark = mark.or_else(|| mark_of(&top.uri));
+        match (&mark, mark_of(&top.uri)) {
+            (Some(known), Some(other)) if *known != other => break,
+            (None, found @ Some(_)) => mark = found,
+            _ => {}
+        }
         request = request.without_first_value(HeaderName::Route);
     }
     Arrived { request, mark }
@@ -141,6 +146,16 @@ mod tests {
         assert_eq!(
             seen("sip:bob@b", "Route: <sip:us.example:5080;lr>\r\n"),
             "sip:bob@b via [<sip:us.example:5080;lr>]"
+        );
+    }
+
+    #[test]
+    fn a_route_of_ours_with_another_mark_is_another_stop() {
+        let routes = "Route: <sip:us.example;lr>, <sip:one@us.example;lr>, <sip:one@us.example:5061;lr>, \
+            <sip:two@us.example;lr>\r\n";
+        assert_eq!(
+            seen("sip:bob@b", routes),
+            "sip:bob@b via [<sip:two@us.example;lr>]one"
         );
     }
 
