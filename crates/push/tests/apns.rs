@@ -321,9 +321,9 @@ async fn apps_of_one_team_share_the_token_and_apps_of_another_do_not() {
     let cloud = Cloud::start(|_| taken()).await;
     let same = iphone(cloud.port);
     let mut second = same.clone();
-    second.profile.app.0 = "com.example.phone2".to_owned();
+    second.profile.app = "com.example.phone2".into();
     let mut other: App = iphone(cloud.port);
-    other.profile.app.0 = "com.example.other".to_owned();
+    other.profile.app = "com.example.other".into();
     if let reveille_push::Credentials::Apns { team_id, .. } = &mut other.credentials {
         *team_id = "TEAM000002".to_owned();
     }

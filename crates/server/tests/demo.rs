@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
 
-use domain::{Behaviour, Mode, behaviour::Happening};
+use domain::{Behaviour, Mode, behaviour::Incoming};
 use reveille::{
     config::{Config, Span},
     demo::{Demo, Pace, Report},
@@ -100,7 +100,7 @@ async fn every_row_is_ok() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_push_of_a_call_nobody_is_woken() {
-    let no_push = Behaviour::default().with(Mode::Suspended, Happening::Call, |rule| {
+    let no_push = Behaviour::default().with(Mode::Suspended, Incoming::Call, |rule| {
         rule.push = false;
     });
     let report = played_by(no_push).await;
@@ -111,7 +111,7 @@ async fn without_the_push_of_a_call_nobody_is_woken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_pushed_in_the_foreground_is_noticed() {
-    let pushed = Behaviour::default().with(Mode::Foreground, Happening::Message, |rule| {
+    let pushed = Behaviour::default().with(Mode::Foreground, Incoming::Message, |rule| {
         rule.push = true;
     });
     let report = played_by(pushed).await;
@@ -121,7 +121,7 @@ async fn a_message_that_is_pushed_in_the_foreground_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_late_fork_phones_are_woken_for_nothing() {
-    let no_fork = Behaviour::default().with(Mode::Suspended, Happening::Call, |rule| {
+    let no_fork = Behaviour::default().with(Mode::Suspended, Incoming::Call, |rule| {
         rule.keep = false;
     });
     let report = played_by(no_fork).await;

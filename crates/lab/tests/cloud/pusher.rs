@@ -252,7 +252,7 @@ async fn a_connection_that_is_reset_is_replaced_and_the_push_sent_again() {
     for push in one_each() {
         for value in ["connection", "stream"] {
             world.handle().forget_notifications();
-            let provider = if push.app.0 == PHONE {
+            let provider = if push.app.as_str() == PHONE {
                 Provider::Apns
             } else {
                 Provider::Fcm
@@ -271,7 +271,7 @@ async fn a_connection_that_falls_silent_is_given_up_in_time_for_the_call() {
     let world = World::new().await;
     let pusher = pusher(&world);
     for push in one_each() {
-        let provider = if push.app.0 == PHONE {
+        let provider = if push.app.as_str() == PHONE {
             Provider::Apns
         } else {
             Provider::Fcm
@@ -290,7 +290,7 @@ async fn credentials_that_expired_are_renewed_and_the_push_sent_again() {
     let world = World::new().await;
     let pusher = pusher(&world);
     for push in one_each() {
-        let provider = if push.app.0 == PHONE {
+        let provider = if push.app.as_str() == PHONE {
             Provider::Apns
         } else {
             Provider::Fcm
@@ -346,7 +346,7 @@ async fn outages_are_told_at_once_with_the_time_to_wait() {
     let world = World::new().await;
     let pusher = pusher(&world);
     for push in one_each() {
-        let provider = if push.app.0 == PHONE {
+        let provider = if push.app.as_str() == PHONE {
             Provider::Apns
         } else {
             Provider::Fcm

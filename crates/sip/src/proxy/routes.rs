@@ -183,9 +183,9 @@ mod tests {
         assert_eq!(
             seen(
                 "sip:bob@b",
-                "Route: <sip:far@us.example;lr>, <sip:near@us.example;lr>\r\n"
+                "Route: <sip:mark@us.example;lr>, <sip:mark@us.example:5061;lr>\r\n"
             ),
-            "sip:bob@b via []far"
+            "sip:bob@b via []mark"
         );
         assert_eq!(
             seen(
