@@ -4,7 +4,7 @@
 use crate::{
     App, Credentials, Limits, Problem,
     client::{Apns, Client, Fcm},
-    config::Endpoint,
+    endpoint::Endpoint,
     observe::Observer,
     pool::{Pool, Start},
     token::{ApnsSigner, FcmSigner, apns::ApnsToken, fcm::FcmToken},

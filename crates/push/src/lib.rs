@@ -8,6 +8,7 @@
 mod builder;
 mod client;
 mod config;
+mod endpoint;
 mod limits;
 mod observe;
 pub mod outcome;
@@ -18,7 +19,8 @@ mod rules;
 pub mod seal;
 pub mod token;
 
-pub use config::{App, ConfigError, Credentials, Endpoint, EndpointError, Environment, Problem};
+pub use config::{App, ConfigError, Credentials, Environment, Problem};
+pub use endpoint::{Endpoint, EndpointError};
 pub use limits::Limits;
 pub use observe::{Event, Observer};
 pub use pusher::Pusher;

@@ -9,11 +9,7 @@ mod failures;
 mod queue;
 mod slots;
 
-use crate::{
-    Limits,
-    config::Endpoint,
-    observe::{Event, Observer},
-};
+use crate::{Limits, endpoint::Endpoint, observe::Observer};
 use bytes::{Bytes, BytesMut};
 use dial::Dialer;
 use http::{HeaderMap, Request, StatusCode};
@@ -285,40 +281,5 @@ impl Inner {
         } else {
             Fault::Lost(text)
         }
-    }
-
-    /// Nothing new over this connection.
-    fn retire(self: &Arc<Self>, id: u64, reason: &str) {
-        if !self.slots.retire(id) {
-            return;
-        }
-        tracing::debug!(endpoint = self.name, reason, "connection retired");
-        self.observer.on(&Event::Retired {
-            endpoint: &self.name,
-            reason,
-        });
-        self.changed.notify_waiters();
-        self.grow();
-    }
-
-    fn connected(&self) {
-        tracing::debug!(endpoint = self.name, "connected");
-        self.observer.on(&Event::Connected {
-            endpoint: &self.name,
-        });
-    }
-
-    fn unreachable(&self, reason: &str) {
-        tracing::warn!(endpoint = self.name, reason, "cannot connect");
-        self.observer.on(&Event::Unreachable {
-            endpoint: &self.name,
-            reason,
-        });
-    }
-
-    /// Our token was taken: more than one stream from now on.
-    fn proven(self: &Arc<Self>, id: u64) {
-        self.slots.proven(self, id);
-        self.grow();
     }
 }

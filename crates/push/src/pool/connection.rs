@@ -1,6 +1,7 @@
 //! The life of a connection: opened when it is needed, driven by a task of its own until it ends.
 
 use super::{Inner, dial::Driven};
+use crate::observe::Event;
 use bytes::Bytes;
 use h2::{Ping, PingPong, client::SendRequest};
 use std::{
@@ -119,6 +120,41 @@ impl Inner {
                 Err(_) => return,
             }
         }
+    }
+
+    /// Nothing new over this connection.
+    pub(super) fn retire(self: &Arc<Self>, id: u64, reason: &str) {
+        if !self.slots.retire(id) {
+            return;
+        }
+        tracing::debug!(endpoint = self.name, reason, "connection retired");
+        self.observer.on(&Event::Retired {
+            endpoint: &self.name,
+            reason,
+        });
+        self.changed.notify_waiters();
+        self.grow();
+    }
+
+    fn connected(&self) {
+        tracing::debug!(endpoint = self.name, "connected");
+        self.observer.on(&Event::Connected {
+            endpoint: &self.name,
+        });
+    }
+
+    fn unreachable(&self, reason: &str) {
+        tracing::warn!(endpoint = self.name, reason, "cannot connect");
+        self.observer.on(&Event::Unreachable {
+            endpoint: &self.name,
+            reason,
+        });
+    }
+
+    /// Our token was taken: more than one stream from now on.
+    pub(super) fn proven(self: &Arc<Self>, id: u64) {
+        self.slots.proven(self, id);
+        self.grow();
     }
 
     /// Keeps as many connections open as [`Pool::warm`](super::Pool::warm) asked for.

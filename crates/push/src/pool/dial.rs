@@ -1,7 +1,7 @@
 //! How a connection to a provider is opened: TCP to whichever address answers first, TLS, HTTP/2.
 
 use super::Start;
-use crate::config::Endpoint;
+use crate::endpoint::Endpoint;
 use bytes::Bytes;
 use h2::client::{Connection, SendRequest};
 use rustls::pki_types::ServerName;

@@ -1,33 +1,30 @@
 //! Pushes that wait for a stream. Calls before the rest, for a call waits seconds and a message can wait minutes: ten
 //! thousand messages to sleeping phones must not keep one from ringing.
 
-use super::{Fault, Urgency, slots::Slot};
+use super::{Fault, Urgency};
 use std::collections::VecDeque;
 use tokio::sync::oneshot::{Receiver, Sender, channel};
 
 /// How one that waits is told that it is its turn, or why it never will be.
-pub(super) type Turn = Sender<Result<Slot, Fault>>;
+pub(super) type Turn<T> = Sender<Result<T, Fault>>;
 
-/// In order of arrival, by urgency.
-pub(super) struct Queue {
-    lines: [VecDeque<Turn>; 2],
+/// In order of arrival, by urgency. `T` is what they wait for.
+pub(super) struct Queue<T> {
+    lines: [VecDeque<Turn<T>>; 2],
     /// In each line.
     most: usize,
 }
 
-impl Queue {
+impl<T> Queue<T> {
     pub(super) fn new(most: usize) -> Self {
         Self {
-            lines: Default::default(),
+            lines: [VecDeque::new(), VecDeque::new()],
             most,
         }
     }
 
     /// A place at the end of the line, unless it is full.
-    pub(super) fn join(
-        &mut self,
-        urgency: Urgency,
-    ) -> Result<Receiver<Result<Slot, Fault>>, Fault> {
+    pub(super) fn join(&mut self, urgency: Urgency) -> Result<Receiver<Result<T, Fault>>, Fault> {
         let line = &mut self.lines[urgency as usize];
         if line.len() >= self.most {
             // Some may have given up.
@@ -42,7 +39,7 @@ impl Queue {
     }
 
     /// Who is next.
-    pub(super) fn next(&mut self) -> Option<Turn> {
+    pub(super) fn next(&mut self) -> Option<Turn<T>> {
         self.lines.iter_mut().find_map(VecDeque::pop_front)
     }
 

@@ -50,7 +50,7 @@ struct State {
     connections: Vec<Connection>,
     /// One is being opened; never more at once.
     opening: bool,
-    waiting: Queue,
+    waiting: Queue<Slot>,
     last_name: u64,
     /// So many are kept open ahead of need.
     keep: usize,
