@@ -7,6 +7,7 @@ mod layers;
 mod peers;
 mod picture;
 mod steps;
+mod structure;
 mod workspace;
 
 use std::process::ExitCode;

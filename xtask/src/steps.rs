@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::{cargo, exists, output, run as execute};
 use crate::workspace::Workspace;
-use crate::{citations, corpora, layers, peers};
+use crate::{citations, corpora, layers, peers, structure};
 
 /// One check.
 pub(crate) struct Step {
@@ -34,6 +34,12 @@ pub(crate) const STEPS: &[Step] = &[
         about: "crates use only what lies below them, and the pure ones stay pure",
         remedy: "move the code to the layer that may do it; the rules are in docs/architecture.md",
         run: layers::check,
+    },
+    Step {
+        name: "structure",
+        about: "the parts of a crate use each other in one direction, and functions fit a screen",
+        remedy: "move what is called to where it belongs; what must stay is argued in xtask/structure.toml",
+        run: structure::check,
     },
     Step {
         name: "citations",
