@@ -6,6 +6,8 @@ mod corpora;
 mod layers;
 mod peers;
 mod picture;
+mod purity;
+mod source;
 mod steps;
 mod structure;
 mod workspace;

@@ -9,8 +9,8 @@ use syn::{Block, Expr, FnArg, Signature, Token};
 
 use super::index::{Found, Index, Kind, segments};
 use super::known::Known;
-use super::source::is_test;
 use super::uses::Uses;
+use crate::source::is_test;
 
 /// One use of another file.
 #[derive(Clone, Debug, PartialEq)]

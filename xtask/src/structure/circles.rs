@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 
 use super::arrows::Arrow;
-use super::source::Source;
+use crate::source::Source;
 
 /// Two parts, the first of which uses the second.
 pub(super) type Edge = (String, String);

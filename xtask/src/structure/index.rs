@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use syn::visit::Visit;
 use syn::{Fields, ImplItem, Item, ReturnType, TraitItem};
 
-use super::source::{Module, Source};
 use super::uses::Uses;
+use crate::source::{Module, Source};
 
 /// How deep re-exports of re-exports are followed.
 const MOST_HOPS: usize = 16;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use syn::visit::{self, Visit};
 use syn::{Block, Signature};
 
-use super::source::{Module, Source, is_test};
+use crate::source::{Module, Source, is_test};
 
 /// Lines between the braces; comments count, tests do not.
 const MOST_LINES: usize = 70;

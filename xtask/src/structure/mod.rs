@@ -8,7 +8,6 @@ mod exceptions;
 mod index;
 mod known;
 mod lengths;
-mod source;
 #[cfg(test)]
 mod tests;
 mod uses;
@@ -21,7 +20,7 @@ use anyhow::{Context, Result, bail};
 use self::circles::{Circle, Graph};
 use self::exceptions::Exceptions;
 use self::index::Index;
-use self::source::Source;
+use crate::source::Source;
 use crate::workspace::Workspace;
 
 const EXCEPTIONS: &str = "xtask/structure.toml";

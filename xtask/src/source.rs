@@ -7,24 +7,24 @@ use syn::{Attribute, Item};
 
 /// Every module of one crate. The first is the root.
 #[derive(Default)]
-pub(super) struct Source {
-    pub(super) modules: Vec<Module>,
+pub(crate) struct Source {
+    pub(crate) modules: Vec<Module>,
 }
 
 /// One module: a file, or a `mod name { … }` inside one.
-pub(super) struct Module {
+pub(crate) struct Module {
     /// Its names from the crate's root, whose own path is empty.
-    pub(super) path: Vec<String>,
-    pub(super) parent: Option<usize>,
+    pub(crate) path: Vec<String>,
+    pub(crate) parent: Option<usize>,
     /// The module whose file this one stands in: often itself.
-    pub(super) home: usize,
-    pub(super) file: PathBuf,
-    pub(super) items: Vec<Item>,
+    pub(crate) home: usize,
+    pub(crate) file: PathBuf,
+    pub(crate) items: Vec<Item>,
 }
 
 impl Source {
     /// Follows `mod` from the crate's root file. `read` returns a file's text, or nothing where there is no such file.
-    pub(super) fn parse(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Result<Self> {
+    pub(crate) fn parse(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Result<Self> {
         let mut source = Self::default();
         let folder = root.parent().unwrap_or(Path::new("")).to_owned();
         source.add_file(root.to_owned(), &folder, Vec::new(), None, read)?;
@@ -97,7 +97,7 @@ impl Source {
 }
 
 /// Whether something is built for tests alone, or is a test.
-pub(super) fn is_test(attributes: &[Attribute]) -> bool {
+pub(crate) fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let path = attribute.path();
         let condition = attribute
