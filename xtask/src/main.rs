@@ -12,6 +12,7 @@ mod steps;
 mod structure;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use steps::STEPS;
@@ -19,11 +20,13 @@ use steps::STEPS;
 const USAGE: &str = "\
 Usage: cargo xtask test [--only STEP]... [--list]
        cargo xtask picture
+       cargo xtask rfc-sections FOLDER
 
   test            run every check that CI runs, and install the Debian packages that it needs
   --only STEP     run this step alone; may be given more than once
   --list          name the steps
   picture         draw docs/images/demo.svg, the README's picture, from what the demo prints
+  rfc-sections    list the sections of the RFCs that are cited, from the texts in FOLDER
   -h, --help      print this
 ";
 
@@ -41,16 +44,21 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Request::Test { only }) => steps::run(&only),
-        Ok(Request::Picture) => match picture::draw() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error:#}");
-                ExitCode::FAILURE
-            }
-        },
+        Ok(Request::Picture) => done(picture::draw()),
+        Ok(Request::RfcSections { folder }) => done(citations::list_rfc_sections(&folder)),
         Err(problem) => {
             eprint!("{problem}\n\n{USAGE}");
             ExitCode::from(2)
+        }
+    }
+}
+
+fn done(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
         }
     }
 }
@@ -60,6 +68,7 @@ enum Request {
     Help,
     List,
     Picture,
+    RfcSections { folder: PathBuf },
     Test { only: Vec<String> },
 }
 
@@ -68,6 +77,14 @@ fn parse(arguments: &[String]) -> Result<Request, String> {
     match words.next() {
         Some("test") => {}
         Some("picture") => return Ok(Request::Picture),
+        Some("rfc-sections") => {
+            let folder = words
+                .next()
+                .ok_or("rfc-sections wants the folder of the texts.")?;
+            return Ok(Request::RfcSections {
+                folder: folder.into(),
+            });
+        }
         None | Some("-h" | "--help" | "help") => return Ok(Request::Help),
         Some(other) => return Err(format!("There is no chore {other:?}.")),
     }

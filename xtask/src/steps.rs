@@ -43,8 +43,8 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "citations",
-        about: "every cited section of an RFC exists",
-        remedy: "look the rule up in ../shared/reference/rfc and correct the number",
+        about: "every cited section of an RFC or of a page in docs/ exists",
+        remedy: "look the rule up and correct the number; for an RFC not cited before: `cargo xtask rfc-sections FOLDER`",
         run: citations::check,
     },
     Step {
