@@ -1,5 +1,5 @@
-//! Fuzz corpora are replayed by the crates' ordinary tests, so that a crash found once stays found. This
-//! checks that none is forgotten.
+//! What was found once stays found: fuzz corpora are replayed by the crates' ordinary tests, and property tests keep the
+//! seeds that failed. This checks that none is forgotten.
 
 use std::fs;
 
@@ -9,16 +9,23 @@ use crate::workspace::Workspace;
 
 const CORPUS: &str = "fuzz/corpus-seed";
 
-/// Fails if a corpus is empty, or no test names it.
+/// How a property test forgets its failures.
+const FORGETFUL: &str = "failure_persistence: None";
+
+/// Fails if a corpus is empty, or no test names it, or a property test forgets.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
+    let mut sources = String::new();
+    for path in workspace.files("crates", &[".rs"])? {
+        let source = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        if source.contains(FORGETFUL) {
+            bail!("{}: `{FORGETFUL}`", path.display());
+        }
+        sources += &source;
+    }
     let folder = workspace.root.join(CORPUS);
     if !folder.is_dir() {
         println!("there is no {CORPUS}");
         return Ok(());
-    }
-    let mut sources = String::new();
-    for path in workspace.files("crates", &[".rs"])? {
-        sources += &fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     }
     let mut forgotten = Vec::new();
     for entry in folder.read_dir().context(CORPUS)? {

@@ -49,8 +49,8 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "corpora",
-        about: "every fuzz corpus is replayed by a test",
-        remedy: "let a test of the crate read the corpus",
+        about: "every fuzz corpus is replayed by a test, and property tests keep the seeds that failed",
+        remedy: "let a test of the crate read the corpus, or keep proptest's own way of keeping failures",
         run: corpora::check,
     },
     Step {

@@ -70,8 +70,6 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
     #[test]
     fn every_message_survives_forwarding_with_nothing_else_changed(octets in message()) {
         let parsed = exercise::message(&octets).expect("fields of any octets parse");

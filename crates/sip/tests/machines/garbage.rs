@@ -67,7 +67,7 @@ fn arrival() -> impl Strategy<Value = Arrival> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn damaged_messages_leave_nothing_behind(arrivals in prop::collection::vec(arrival(), 1..20)) {

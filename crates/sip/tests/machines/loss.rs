@@ -57,7 +57,7 @@ fn call_survives_the_loss_of_any_two_messages() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     /// However much is lost: everything comes to its end, and nothing is remembered.
     #[test]

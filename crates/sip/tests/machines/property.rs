@@ -174,7 +174,7 @@ fn check(mut world: World, steps: &[Step]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1500) })]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
     fn every_call_ends_with_one_answer_and_nothing_left_over_udp(steps in prop::collection::vec(step(), 0..25)) {
