@@ -38,7 +38,15 @@ pub struct SippReport {
     pub failed: u64,
     /// Messages sent again.
     pub retransmissions: u64,
+    /// How many of its requests it had to send again because their answers came late: of a caller only.
+    pub late: u64,
 }
+
+/// In which of its buckets sipp counts an answer, and how often the request was sent again until then: at 500 ms, and then
+/// each time after twice as long, up to 4 s, for 32 s (RFC 3261 §17.1.2.2).
+const LATE: [(&str, u64); 4] = [("<1500", 1), ("<3500", 2), ("<7500", 3), (">=7500", 10)];
+/// What it takes the time of.
+const TIMED: [&str; 2] = ["setup", "bye"];
 
 impl Sipp {
     /// A phone on UDP that answers every call. `user` is registered to it through `registrar`, with no push.
@@ -145,14 +153,19 @@ impl Sipp {
             .expect("a line of numbers")
             .split(';')
             .collect();
-        let count = |name: &str| {
-            let column = names
-                .iter()
-                .position(|found| *found == name)
-                .expect("a column of sipp's statistics");
-            last[column].parse().expect("a number")
+        let counted = |name: &str| -> Option<u64> {
+            let column = names.iter().position(|found| *found == name)?;
+            Some(last[column].parse().expect("a number"))
         };
+        let count = |name: &str| counted(name).expect("a column of sipp's statistics");
+        let late = TIMED.iter().flat_map(|timed| {
+            LATE.map(|(bucket, again)| {
+                let answers = counted(&format!("ResponseTimeRepartition{timed}_{bucket}"));
+                answers.unwrap_or_default() * again
+            })
+        });
         SippReport {
+            late: late.sum(),
             successful: count("SuccessfulCall(C)"),
             failed: count("FailedCall(C)"),
             retransmissions: count("Retransmissions(C)"),

@@ -288,7 +288,7 @@ fn a_clean_stop_answers_the_caller_and_keeps_what_is_owed() {
     server.lab().wait_for_push(&token, "call", SOON);
 
     server.stop();
-    alice.expect("CALL DISCONNECTED", SOON);
+    alice.expect("CALL DISCONNECTED 503", SOON);
 
     server.start();
     let mut bob = SipClient::udp("bob", address);
