@@ -37,6 +37,15 @@ const LAYERS: &[Layer] = &[
         may_use: &["reveille-sip", "reveille-domain", "reveille-hub"],
     },
     Layer {
+        name: "reveille-shard",
+        may_use: &[
+            "reveille-sip",
+            "reveille-domain",
+            "reveille-hub",
+            "reveille-call",
+        ],
+    },
+    Layer {
         name: "reveille-push",
         may_use: &["reveille-domain"],
     },
@@ -49,16 +58,13 @@ const LAYERS: &[Layer] = &[
         may_use: &["reveille-sip"],
     },
     Layer {
-        name: "reveille-bus",
-        may_use: &["reveille-domain"],
-    },
-    Layer {
         name: "reveille-lab",
         may_use: &[
             "reveille-sip",
             "reveille-domain",
             "reveille-hub",
             "reveille-call",
+            "reveille-shard",
             "reveille-push",
             "reveille-net",
         ],
@@ -70,17 +76,23 @@ const LAYERS: &[Layer] = &[
             "reveille-domain",
             "reveille-hub",
             "reveille-call",
+            "reveille-shard",
             "reveille-push",
             "reveille-store",
             "reveille-net",
-            "reveille-bus",
             "reveille-lab",
         ],
     },
-    // Measures the binary from outside, and the parser by itself.
+    // Measures the binary from outside, and the pure crates by themselves.
     Layer {
         name: "reveille-bench",
-        may_use: &["reveille-sip"],
+        may_use: &[
+            "reveille-sip",
+            "reveille-domain",
+            "reveille-hub",
+            "reveille-call",
+            "reveille-shard",
+        ],
     },
     // Drives the binary as its users do.
     Layer {
@@ -110,13 +122,26 @@ const PURE: &[(&str, &[&str])] = &[
     ),
     (
         "reveille-domain",
-        &["bytes", "serde", "smallvec", "thiserror"],
+        &["bytes", "serde", "sha2", "smallvec", "thiserror"],
     ),
-    ("reveille-hub", &["bytes", "smallvec", "thiserror"]),
+    (
+        "reveille-hub",
+        &["bytes", "serde", "smallvec", "thiserror", "tracing"],
+    ),
     (
         "reveille-call",
-        &["bytes", "hmac", "sha2", "smallvec", "subtle", "thiserror"],
+        &[
+            "base64",
+            "bytes",
+            "hmac",
+            "sha2",
+            "smallvec",
+            "subtle",
+            "thiserror",
+            "tracing",
+        ],
     ),
+    ("reveille-shard", &[]),
 ];
 
 /// What a pure crate must not even reach through another one: runtimes, sockets, clocks, randomness, `ring` for its own. (`rand_core`,

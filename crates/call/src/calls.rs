@@ -19,7 +19,7 @@ use sip::{
 use smallvec::SmallVec;
 use std::{collections::HashMap, time::Duration};
 
-pub(crate) use fallback::{FallingBack, Resort};
+pub(crate) use fallback::Resort;
 
 /// RFC 3326: why a branch is cancelled that nobody answered.
 const NOT_ANSWERED: &str = "SIP;cause=487;text=\"Request Terminated\"";
@@ -62,6 +62,23 @@ struct Branch {
     rang: bool,
     /// It is the device's present one; an earlier one is kept only because the device rings by it.
     present: bool,
+}
+
+/// How far a call got with its user's fallback.
+#[derive(Debug, Eq, PartialEq)]
+enum FallingBack {
+    /// Not needed yet.
+    Unused,
+    /// It was looked for.
+    Sought(Verdict),
+    /// It is called, by this branch: its answer is the call's.
+    Called(BranchId),
+}
+
+impl FallingBack {
+    fn is_called(&self, branch: BranchId) -> bool {
+        *self == Self::Called(branch)
+    }
 }
 
 /// A call.
@@ -386,15 +403,5 @@ fn judged(status: u16, response: Option<&Message>, behind_a_proxy: bool) -> (Fai
                 (Failure::Declined, why)
             }
         }
-    }
-}
-
-/// What a device said itself goes first; else the user is unavailable.
-fn answer_unreached(line: &mut Line<'_>, context: ContextId, verdict: Verdict) {
-    let now = line.now.instant;
-    if verdict == Verdict::Declined {
-        line.endpoint.finish_best(now, context, NOT_ANSWERED);
-    } else {
-        line.endpoint.finish(now, context, 480, Some(NOT_ANSWERED));
     }
 }

@@ -130,7 +130,7 @@ impl Dialogs {
     }
 
     /// Our Record-Route for a dialog between these ends. Where the two sides use different listeners of ours, each
-    /// gets the one it knows (RFC 5658 §3.2 double record-routing): the far side's first.
+    /// gets the one it knows (RFC 5658 §5 double record-routing): the far side's first.
     pub(crate) fn record_route(&self, now: Now, from: &Initiator, to: End) -> String {
         let far_flow = to.flow;
         let ends = Ends {

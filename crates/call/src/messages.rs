@@ -3,7 +3,7 @@
 use crate::{
     bindings::{Bindings, Bound},
     date,
-    requests::class,
+    requests::{TEXT, class},
     settings::Settings,
 };
 use domain::{DoorId, Message as Chat, MessageId, Now};
@@ -13,9 +13,6 @@ use sip::{
     endpoint::{ClientTxn, Endpoint, ServerTxn},
 };
 use std::{collections::HashMap, sync::Arc};
-
-/// The media type of a MESSAGE that names none (RFC 3261 §20.15 leaves it open; everybody means this).
-pub(crate) const TEXT: &str = "text/plain";
 
 /// Answers by which a device refuses a message itself, whatever connection it comes over: trying again is no use.
 const REFUSED_FOR_GOOD: [u16; 11] = [400, 405, 413, 415, 420, 488, 493, 501, 513, 603, 606];

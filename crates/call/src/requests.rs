@@ -1,11 +1,13 @@
 //! What a request is, by its header fields: tables, and no state.
 
-use crate::messages::TEXT;
 use domain::Class;
 use sip::{HeaderName, Message, endpoint::HeaderChange};
 
 /// What we take part in ourselves; other methods pass.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, REFER, INFO, UPDATE, PRACK";
+
+/// The media type of a MESSAGE that names none (RFC 3261 §20.15 leaves it open; everybody means this).
+pub(crate) const TEXT: &str = "text/plain";
 
 /// What a forward between our shards carries, so that it stays one story; nobody else may write it.
 pub(crate) const TRACKING: HeaderName<'static> = HeaderName::Other("X-Reveille-Tracking");

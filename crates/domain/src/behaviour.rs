@@ -1,6 +1,5 @@
 //! The behaviour table: what a call and a message do to a device in each mode. Data, and the only place that says so.
 
-use crate::DoorState;
 use serde::{Deserialize, Serialize};
 
 /// What a device is doing, as far as we know.
@@ -28,6 +27,17 @@ impl Mode {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// What the transport knows about the way through a door.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum DoorState {
+    /// A connection is up.
+    Up,
+    /// The connection is gone.
+    Down,
+    /// The transport has no connections, so nobody can tell.
+    Connectionless,
 }
 
 /// The mode of whoever is behind a door, from what the client itself stated and from the door's state, in that order of

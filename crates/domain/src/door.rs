@@ -23,17 +23,6 @@ impl fmt::Display for DoorId {
     }
 }
 
-/// What the transport knows about the way through a door.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub enum DoorState {
-    /// A connection is up.
-    Up,
-    /// The connection is gone.
-    Down,
-    /// The transport has no connections, so nobody can tell.
-    Connectionless,
-}
-
 /// A door as the store keeps it: one compact row.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Door {

@@ -21,12 +21,12 @@ pub mod trace;
 pub mod user;
 pub mod wake;
 
-pub use behaviour::{Behaviour, Mode, Rule};
+pub use behaviour::{Behaviour, DoorState, Mode, Rule};
 pub use change::{Change, Note, Record};
 pub use device::{
     AppId, AppProfile, Channel, Device, DeviceId, Generation, Handed, Platform, Provider, Token,
 };
-pub use door::{Door, DoorId, DoorState};
+pub use door::{Door, DoorId};
 pub use message::{Class, Message, MessageId};
 pub use name::Namer;
 pub use push::{Notification, NotificationId, Outcome, Purpose};

@@ -5,9 +5,10 @@ mod entry;
 mod plan;
 mod wheel;
 
-pub use entry::{Entry, OpenDoor, REFRESH_LEAD};
+pub use entry::{Entry, REFRESH_LEAD};
 pub(crate) use plan::shown;
 
+use crate::door::OpenDoor;
 use domain::{
     Address, AppId, AppProfile, Device, DeviceId, DoorId, DoorState, Mode, Timestamp,
     behaviour::Incoming,

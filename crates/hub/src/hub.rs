@@ -3,7 +3,8 @@
 use crate::{
     Accounts, Input, NotDone, Output, SaveId,
     calls::Calls,
-    directory::{Counts, Directory, OpenDoor},
+    directory::{Counts, Directory},
+    door::OpenDoor,
     owners::Owners,
     step::{Asker, Deed, Step, Then, Work},
     turns::{Entered, Turns},

@@ -14,6 +14,7 @@
 mod accounts;
 mod calls;
 mod directory;
+mod door;
 mod hub;
 mod messages;
 mod owners;
@@ -23,7 +24,8 @@ mod turns;
 mod vocabulary;
 
 pub use accounts::Accounts;
-pub use directory::{Counts, Directory, Entry, OpenDoor, REFRESH_LEAD};
+pub use directory::{Counts, Directory, Entry, REFRESH_LEAD};
+pub use door::OpenDoor;
 pub use hub::{Config, Hub, Load};
 pub use vocabulary::{
     Answer, CallEnd, CallId, DeviceUpdate, DeviceView, DoorView, Doors, EndReason, Input, Measure,

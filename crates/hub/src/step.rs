@@ -1,8 +1,6 @@
 //! One step about one user: what is to be saved, and what is so once it is.
 
-use crate::{
-    Answer, Doors, NotDone, Output, Ticket, directory::OpenDoor, vocabulary::DeviceUpdate,
-};
+use crate::{Answer, Doors, NotDone, Output, Ticket, door::OpenDoor, vocabulary::DeviceUpdate};
 use domain::{
     Address, Change, Device, DeviceId, DoorId, Message, Note, NotificationId, Timestamp, User,
     delivery::{Landed, Stored},

@@ -1,31 +1,14 @@
 //! What becomes of a call that no device will answer: it goes to the user's fallback, once; else its caller gets the best
 //! answer that there was.
 
-use super::{Calls, Line, answer_unreached};
+use super::{Calls, FallingBack, Line, NOT_ANSWERED};
 use crate::{dialogs::way_of, reach::Way, requests::TRACKING, requests::headers_off, token::End};
 use domain::wake::Verdict;
 use hub::{Accounts, CallId};
 use sip::{
     Flow, Uri,
-    endpoint::{BranchId, HeaderChange, Target},
+    endpoint::{ContextId, HeaderChange, Target},
 };
-
-/// How far a call got with its user's fallback.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) enum FallingBack {
-    /// Not needed yet.
-    Unused,
-    /// It was looked for.
-    Sought(Verdict),
-    /// It is called, by this branch: its answer is the call's.
-    Called(BranchId),
-}
-
-impl FallingBack {
-    pub(super) fn is_called(&self, branch: BranchId) -> bool {
-        *self == Self::Called(branch)
-    }
-}
 
 /// The last resort of a call.
 #[derive(Debug, Eq, PartialEq)]
@@ -118,5 +101,15 @@ impl Calls {
                 answer_unreached(line, call.context, verdict);
             }
         }
+    }
+}
+
+/// What a device said itself goes first; else the user is unavailable.
+fn answer_unreached(line: &mut Line<'_>, context: ContextId, verdict: Verdict) {
+    let now = line.now.instant;
+    if verdict == Verdict::Declined {
+        line.endpoint.finish_best(now, context, NOT_ANSWERED);
+    } else {
+        line.endpoint.finish(now, context, 480, Some(NOT_ANSWERED));
     }
 }

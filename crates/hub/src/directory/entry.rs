@@ -1,14 +1,13 @@
 //! A device as the directory holds it: its record, its doors, and what waits for it.
 
 use super::wheel::Second;
+use crate::door::OpenDoor;
 use domain::{
-    AppProfile, Channel, Device, Door, DoorState, Generation, Handed, Mode, Platform, Timestamp,
-    Token,
-    behaviour::{self, Incoming},
-    wake::PlatformRules,
+    AppProfile, Channel, Device, Generation, Handed, Mode, Platform, Timestamp, Token,
+    behaviour::Incoming, wake::PlatformRules,
 };
 use smallvec::SmallVec;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// How long before its registration expires a sleeping device is asked to register again: RFC 8599 §5.5 wants at least
 /// 120 s. Of a shorter registration it is the second half.
@@ -16,61 +15,6 @@ pub const REFRESH_LEAD: Duration = Duration::from_mins(3);
 /// Most seconds by which a device is asked earlier than it need be, so that a fleet which registered together is not
 /// asked together.
 const JITTER: u64 = 60;
-
-/// A way to a device, as it is now.
-#[derive(Clone, Debug)]
-pub struct OpenDoor {
-    /// Its number.
-    pub number: u32,
-    /// What its transport knows.
-    pub state: DoorState,
-    /// When it was opened or opened anew last.
-    pub opened_at: Timestamp,
-    /// After this it is gone.
-    pub expires_at: Timestamp,
-    /// Until when the store will have it: never before `expires_at`.
-    pub(super) stored_until: Timestamp,
-    /// Preference in thousandths.
-    pub q: u16,
-    /// What the client itself stated since it came through this door last.
-    pub stated_mode: Option<Mode>,
-    /// How many messages may be on their way through it at once.
-    pub window: u16,
-    /// Where the device is to register when it is woken.
-    pub register_at: Arc<str>,
-}
-
-impl OpenDoor {
-    /// A door as the store has it. It may be believed in for longer than it stands, never shorter.
-    pub(crate) fn kept(door: &Door, state: DoorState, window: u16, register_at: Arc<str>) -> Self {
-        Self {
-            number: door.id.number,
-            state,
-            opened_at: door.opened_at,
-            expires_at: door.expires_at,
-            stored_until: door.expires_at,
-            q: door.q,
-            stated_mode: None,
-            window,
-            register_at,
-        }
-    }
-
-    /// What whoever is behind it does.
-    pub fn mode(&self) -> Mode {
-        behaviour::mode(self.stated_mode, self.state)
-    }
-
-    /// Whether something can be sent through it.
-    pub fn is_open(&self) -> bool {
-        self.state != DoorState::Down
-    }
-
-    /// Which of two open doors is tried first: one that is known to be up, then the one opened last.
-    fn rank(&self) -> (bool, Timestamp, u32) {
-        (self.state == DoorState::Up, self.opened_at, self.number)
-    }
-}
 
 /// A device.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! Steps about devices and their doors: planned here against what is, carried out once they are saved.
 
-use super::{Directory, Entry, OpenDoor};
+use super::{Directory, Entry};
 use crate::{
     DeviceUpdate, Doors, NotDone, Opening, PushOffer,
+    door::OpenDoor,
     step::{Asker, Step, Then},
 };
 use domain::{

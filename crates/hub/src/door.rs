@@ -1,0 +1,59 @@
+//! A door that is open, or was: a way to a device as it is now.
+
+use domain::{Door, DoorState, Mode, Timestamp, behaviour};
+use std::sync::Arc;
+
+/// A way to a device, as it is now.
+#[derive(Clone, Debug)]
+pub struct OpenDoor {
+    /// Its number.
+    pub number: u32,
+    /// What its transport knows.
+    pub state: DoorState,
+    /// When it was opened or opened anew last.
+    pub opened_at: Timestamp,
+    /// After this it is gone.
+    pub expires_at: Timestamp,
+    /// Until when the store will have it: never before `expires_at`.
+    pub(crate) stored_until: Timestamp,
+    /// Preference in thousandths.
+    pub q: u16,
+    /// What the client itself stated since it came through this door last.
+    pub stated_mode: Option<Mode>,
+    /// How many messages may be on their way through it at once.
+    pub window: u16,
+    /// Where the device is to register when it is woken.
+    pub register_at: Arc<str>,
+}
+
+impl OpenDoor {
+    /// A door as the store has it. It may be believed in for longer than it stands, never shorter.
+    pub(crate) fn kept(door: &Door, state: DoorState, window: u16, register_at: Arc<str>) -> Self {
+        Self {
+            number: door.id.number,
+            state,
+            opened_at: door.opened_at,
+            expires_at: door.expires_at,
+            stored_until: door.expires_at,
+            q: door.q,
+            stated_mode: None,
+            window,
+            register_at,
+        }
+    }
+
+    /// What whoever is behind it does.
+    pub fn mode(&self) -> Mode {
+        behaviour::mode(self.stated_mode, self.state)
+    }
+
+    /// Whether something can be sent through it.
+    pub fn is_open(&self) -> bool {
+        self.state != DoorState::Down
+    }
+
+    /// Which of two open doors is tried first: one that is known to be up, then the one opened last.
+    pub(crate) fn rank(&self) -> (bool, Timestamp, u32) {
+        (self.state == DoorState::Up, self.opened_at, self.number)
+    }
+}
