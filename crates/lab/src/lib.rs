@@ -1,4 +1,6 @@
-//! Simulated platform clouds and simulated phones that keep the platforms' real rules.
+//! Simulated platform clouds and simulated phones that keep the platforms' real rules, and the virtual world in which
+//! they are run by the thousand.
 
 pub mod cloud;
 pub mod phone;
+pub mod rng;

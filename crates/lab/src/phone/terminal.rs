@@ -19,6 +19,7 @@ hangup         end the call
 call URI       call somebody: call sip:bob@localhost
 send URI TEXT  write to somebody
 crash          the app dies; a call wakes it
+network        leave the network for another one
 unregister     sign out
 help, quit
 ";
@@ -99,6 +100,7 @@ async fn command(phone: &Phone, line: &str) -> Result<Done, PhoneError> {
         ("answer", call) => phone.answer(&call_or_latest(phone, call)).await?,
         ("decline", call) => phone.decline(&call_or_latest(phone, call)).await?,
         ("hangup", call) => phone.hangup(&call_or_latest(phone, call)).await?,
+        ("network", "") => phone.change_network().await?,
         ("crash", "") => phone.crash().await?,
         ("unregister", "") => phone.unregister().await?,
         ("call", uri) if !uri.is_empty() => drop(phone.call(&with_scheme(uri)).await?),
@@ -170,6 +172,7 @@ pub fn describe(event: &PhoneEvent) -> String {
         PhoneEvent::RegistrationFailed { why } => format!("not registered: {why}"),
         PhoneEvent::Unregistered => "signed out".to_owned(),
         PhoneEvent::ConnectionLost => "the connection broke".to_owned(),
+        PhoneEvent::NetworkChanged => "on another network".to_owned(),
         PhoneEvent::Backgrounded => "in the background, still connected".to_owned(),
         PhoneEvent::Suspended => "asleep, connection closed".to_owned(),
         PhoneEvent::Resumed { by_push: true } => "woken by the push, in the foreground".to_owned(),

@@ -1,11 +1,8 @@
 //! What a push does to the phone: the client's side of the behaviour table (`behaviour.md` 4), and the rule of iOS that
 //! a `voip` push must be a call (5.8).
 
-use super::actor::Actor;
-use super::inbox::Push;
-use super::modes::Mode;
 use super::timers::Timer;
-use super::{Caller, PhoneEvent};
+use super::{Caller, Phone, PhoneEvent, Push};
 
 use domain::Channel;
 
@@ -30,13 +27,13 @@ pub(super) enum Wish {
     Decline,
 }
 
-impl Actor {
-    pub(super) async fn on_push(&mut self, push: Push) {
+impl Phone {
+    pub(super) fn on_push(&mut self, push: Push) {
         if push.channel == Channel::Voip && self.voip_blocked {
             tracing::debug!(?push, "iOS delivers no VoIP pushes to this app any more");
             return;
         }
-        self.log.write(PhoneEvent::Pushed {
+        self.note(PhoneEvent::Pushed {
             channel: push.channel,
             kind: push.kind.clone(),
             call: push.call.clone(),
@@ -44,17 +41,16 @@ impl Actor {
             caller: push.caller.clone(),
         });
         match (push.kind.as_str(), push.call.clone()) {
-            ("call", Some(call)) => self.on_call_pushed(call, push.caller).await,
-            (kind, _) if push.channel == Channel::Voip && self.phone.has_callkit_rule() => {
-                self.kill(format!("a VoIP push that is no call (kind `{kind}`)"))
-                    .await;
+            ("call", Some(call)) => self.on_call_pushed(call, push.caller),
+            (kind, _) if push.channel == Channel::Voip && self.config.has_callkit_rule() => {
+                self.kill(format!("a VoIP push that is no call (kind `{kind}`)"));
             }
             ("call_cancelled", Some(call)) => self.on_cancel_pushed(&call),
-            ("refresh", _) => self.run_for_a_moment().await,
+            ("refresh", _) => self.run_for_a_moment(),
             (kind, _) if self.is_foreground() => {
                 tracing::debug!(kind, "not shown: the app is in front");
             }
-            _ => self.log.write(PhoneEvent::NotificationShown {
+            _ => self.note(PhoneEvent::NotificationShown {
                 kind: push.kind,
                 from: push.caller,
                 text: push.text,
@@ -63,34 +59,36 @@ impl Actor {
         }
     }
 
-    async fn on_call_pushed(&mut self, call: String, caller: Option<Caller>) {
+    fn on_call_pushed(&mut self, call: String, caller: Option<Caller>) {
         // A sleeping app has lost its calls, so a push for one that it knew wakes it again.
-        let live = self.mode == Mode::Foreground;
+        let live = self.is_foreground();
         let rings = self.calls.get(&call).is_some();
         let is_expected = self.expected.iter().any(|expected| expected.call == call);
         if is_expected || rings || (live && self.calls.knows(&call)) {
-            self.log.write(PhoneEvent::DuplicatePushDropped { call });
+            self.note(PhoneEvent::DuplicatePushDropped { call });
             if !live {
-                self.wake_up().await;
+                self.wake_up();
             }
             return;
         }
-        let callkit = self.phone.has_callkit_rule() && !live;
+        let callkit = self.config.has_callkit_rule() && !live;
         if callkit {
             let caller = caller.unwrap_or_else(|| Caller {
                 name: "Unknown".to_owned(),
                 number: String::new(),
             });
             let Caller { name, number } = caller;
-            self.log.write(PhoneEvent::CallKitRinging {
+            self.note(PhoneEvent::CallKitRinging {
                 call: call.clone(),
                 name,
                 number,
             });
         }
         if self.expected.len() < MOST_EXPECTED {
-            self.timers
-                .replace(Timer::Expected(call.clone()), self.phone.call_patience);
+            self.timers.replace(
+                Timer::Expected(call.clone()),
+                self.now + self.config.call_patience,
+            );
             self.expected.push(Expected {
                 call,
                 callkit,
@@ -99,18 +97,14 @@ impl Actor {
             });
         }
         if !live {
-            self.wake_up().await;
+            self.wake_up();
         }
     }
 
     /// An app that a call wakes comes to the foreground by itself, on every platform.
-    async fn wake_up(&mut self) {
-        match self.open(true).await {
-            Ok(()) => self.register(None),
-            Err(error) => self.log.write(PhoneEvent::RegistrationFailed {
-                why: error.to_string(),
-            }),
-        }
+    fn wake_up(&mut self) {
+        self.open(true);
+        self.register(None);
     }
 
     /// Notes what the user chose for a call whose INVITE is not here yet. False if there is none.
@@ -127,7 +121,7 @@ impl Actor {
     /// Only Android is told: its app has nothing to close if it never rang. A call that rings is ended by its CANCEL.
     fn on_cancel_pushed(&mut self, call: &str) {
         if self.take_expected(call).is_some() {
-            self.log.write(PhoneEvent::Cancelled {
+            self.note(PhoneEvent::Cancelled {
                 call: call.to_owned(),
                 reason: Some("push".to_owned()),
             });
@@ -145,28 +139,27 @@ impl Actor {
     }
 
     /// A pushed call's time is over and its INVITE never came.
-    pub(super) async fn on_invite_missing(&mut self, call: &str) {
+    pub(super) fn on_invite_missing(&mut self, call: &str) {
         let Some(expected) = self.take_expected(call) else {
             return;
         };
         if expected.callkit {
-            self.log.write(PhoneEvent::CallKitClosed {
+            self.note(PhoneEvent::CallKitClosed {
                 call: call.to_owned(),
             });
         }
-        if self.phone.has_callkit_rule() {
-            self.kill(format!("a VoIP push whose call never came: {call}"))
-                .await;
+        if self.config.has_callkit_rule() {
+            self.kill(format!("a VoIP push whose call never came: {call}"));
         } else {
-            self.log.write(PhoneEvent::WokenForNothing {
+            self.note(PhoneEvent::WokenForNothing {
                 call: call.to_owned(),
             });
         }
     }
 
-    async fn kill(&mut self, why: String) {
+    fn kill(&mut self, why: String) {
         self.voip_blocked = true;
-        self.log.write(PhoneEvent::Killed { why });
-        self.die().await;
+        self.note(PhoneEvent::Killed { why });
+        self.die();
     }
 }

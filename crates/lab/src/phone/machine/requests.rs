@@ -2,13 +2,11 @@
 
 use sip::endpoint::ClientTxn;
 use sip::{Edit, HeaderName, Message, Method, RequestBuilder};
-use tokio::sync::oneshot;
 
-use super::actor::Actor;
 use super::auth::answer_once;
 use super::call::State;
 use super::registration::user_agent;
-use super::{PhoneError, entropy};
+use super::{OrderId, Phone, PhoneError};
 
 /// Requests of ours without a final answer; a further one is refused.
 const MOST_OUTGOING: usize = 256;
@@ -32,17 +30,18 @@ impl Outgoing {
     }
 }
 
+/// Why a request was not sent.
+pub(super) const NO_CONNECTION: &str = "No Connection";
+
 pub(super) enum Purpose {
     Register,
     /// The INVITE of this call.
     Invite(String),
     Bye,
-    Message {
-        reply: oneshot::Sender<Result<u16, PhoneError>>,
-    },
+    Message(OrderId),
 }
 
-impl Actor {
+impl Phone {
     pub(super) fn on_response(&mut self, txn: ClientTxn, response: &Message) {
         let status = response.status().unwrap_or_default();
         if let Some(Outgoing {
@@ -68,8 +67,8 @@ impl Actor {
             _ if matches!(status, 401 | 407) && sent.round_trips == 1 => {
                 self.send_with_credentials(sent, response);
             }
-            Purpose::Message { reply } if status < 300 => {
-                self.on_message_sent(&sent.request, status, reply);
+            Purpose::Message(order) if status < 300 => {
+                self.on_message_sent(&sent.request, status, order);
             }
             _ => self.on_failed(sent, status, &String::from_utf8_lossy(response.reason())),
         }
@@ -80,8 +79,8 @@ impl Actor {
         match sent.purpose {
             Purpose::Register => self.registration_failed(status, reason),
             Purpose::Invite(call) => self.on_call_failed(&call, status, reason),
-            Purpose::Message { reply } => {
-                drop(reply.send(Err(PhoneError::Refused { status, reason })));
+            Purpose::Message(order) => {
+                self.done(order, Err(PhoneError::Refused { status, reason }));
             }
             Purpose::Bye => {}
         }
@@ -90,8 +89,13 @@ impl Actor {
     /// Sends a request of ours; what becomes of it finds its way by `purpose`.
     pub(super) fn send(&mut self, outgoing: Outgoing) -> Option<ClientTxn> {
         let session = self.session.as_mut()?;
+        let why = if session.flow().is_none() {
+            NO_CONNECTION
+        } else {
+            "Too Many Requests At Once"
+        };
         let sent = if self.outgoing.len() < MOST_OUTGOING {
-            session.request(&outgoing.request).ok()
+            session.request(self.now, &outgoing.request)
         } else {
             None
         };
@@ -99,7 +103,7 @@ impl Actor {
             Some(txn) => {
                 self.outgoing.insert(txn, outgoing);
             }
-            None => self.on_failed(outgoing, 503, "Too Many Requests At Once"),
+            None => self.on_failed(outgoing, 503, why),
         }
         sent
     }
@@ -110,29 +114,38 @@ impl Actor {
             .retain(|_, sent| !matches!(&sent.purpose, Purpose::Invite(of) if of == call));
     }
 
+    /// The session is gone, and with it all answers.
+    pub(super) fn forget_outgoing(&mut self) {
+        for (_, sent) in std::mem::take(&mut self.outgoing) {
+            if let Purpose::Message(order) = sent.purpose {
+                self.done(order, Err(PhoneError::NotRunning));
+            }
+        }
+    }
+
     /// A request of ours outside of any dialog, without its body.
     pub(super) fn begin_request(
-        &self,
+        &mut self,
         method: Method<'_>,
         uri: &str,
         call_id: &str,
     ) -> RequestBuilder {
+        let from = self.config.name_and_address();
+        let tag = self.rng.hex(6);
         RequestBuilder::new(method, uri)
-            .header(
-                HeaderName::From,
-                format!("{};tag={}", self.phone.name_and_address(), entropy::hex(6)),
-            )
+            .header(HeaderName::From, format!("{from};tag={tag}"))
             .header(HeaderName::To, format!("<{uri}>"))
             .header(HeaderName::CallId, call_id)
             .header(HeaderName::CSeq, format!("1 {method}"))
-            .header(HeaderName::UserAgent, user_agent(&self.phone))
+            .header(HeaderName::UserAgent, user_agent(&self.config))
     }
 
     /// Sends a challenged request again, with the credentials that the server asked for.
     fn send_with_credentials(&mut self, sent: Outgoing, response: &Message) {
         let request = &sent.request;
         let method = request.method().unwrap_or(Method::Options);
-        let credentials = answer_once(response, &self.phone, method, request.request_uri());
+        let uri = request.request_uri();
+        let credentials = answer_once(response, &self.config, method, uri, &mut self.rng);
         let (Some((header, credentials)), Ok(cseq)) = (credentials, request.cseq()) else {
             let status = response.status().unwrap_or_default();
             return self.on_failed(sent, status, "no challenge that can be answered");

@@ -4,7 +4,8 @@
 use sip::digest::{Challenge, Login};
 use sip::{HeaderName, Message, Method};
 
-use super::{PhoneConfig, entropy};
+use super::PhoneConfig;
+use crate::rng::Rng;
 
 /// A nonce and how often it was used.
 #[derive(Default)]
@@ -28,10 +29,11 @@ impl Auth {
         phone: &PhoneConfig,
         method: Method<'_>,
         uri: &str,
+        rng: &mut Rng,
     ) -> Option<String> {
         let (challenge, uses) = self.kept.as_mut()?;
         *uses += 1;
-        Some(answer(challenge, *uses, phone, method, uri))
+        Some(answer(challenge, *uses, phone, method, uri, rng))
     }
 }
 
@@ -41,9 +43,10 @@ pub(super) fn answer_once(
     phone: &PhoneConfig,
     method: Method<'_>,
     uri: &str,
+    rng: &mut Rng,
 ) -> Option<(HeaderName<'static>, String)> {
     let (header, challenge) = challenge(response)?;
-    Some((header, answer(&challenge, 1, phone, method, uri)))
+    Some((header, answer(&challenge, 1, phone, method, uri, rng)))
 }
 
 fn answer(
@@ -52,12 +55,13 @@ fn answer(
     phone: &PhoneConfig,
     method: Method<'_>,
     uri: &str,
+    rng: &mut Rng,
 ) -> String {
     let login = Login {
         user: &phone.user,
         password: &phone.password,
     };
-    challenge.answer(login, method, uri, uses, &entropy::hex(8))
+    challenge.answer(login, method, uri, uses, &rng.hex(8))
 }
 
 fn challenge(response: &Message) -> Option<(HeaderName<'static>, Challenge)> {

@@ -1,17 +1,15 @@
 //! Calls to and from the phone: ringing, answering, ending.
 
-use std::collections::VecDeque;
-use std::time::Instant;
-
 use sip::endpoint::ServerTxn;
 use sip::{HeaderName, Message, Method};
 
-use super::actor::Actor;
 use super::call::{Call, State, caller, record_routes};
 use super::pushes::Wish;
-use super::requests::{Outgoing, Purpose};
+use super::recent::Recent;
+use super::requests::{NO_CONNECTION, Outgoing, Purpose};
+use super::session::Session;
 use super::timers::Timer;
-use super::{PhoneError, PhoneEvent, entropy, sdp};
+use super::{Phone, PhoneError, PhoneEvent, sdp};
 
 /// Calls at once; a further one is answered 486.
 const MOST_CALLS: usize = 16;
@@ -20,26 +18,24 @@ const MOST_CALLS: usize = 16;
 const MOST_KNOWN: usize = 1_000;
 
 /// The calls that there are, and the names of those that there were.
-#[derive(Default)]
 pub(super) struct Calls {
     calls: Vec<Call>,
-    known: VecDeque<String>,
+    known: Recent<String>,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            calls: Vec::new(),
+            known: Recent::new(MOST_KNOWN),
+        }
+    }
 }
 
 impl Calls {
     /// Was an INVITE of this call seen?
     pub(super) fn knows(&self, call: &str) -> bool {
-        self.known.iter().any(|known| known == call)
-    }
-
-    fn remember(&mut self, call: &str) {
-        if self.knows(call) {
-            return;
-        }
-        if self.known.len() == MOST_KNOWN {
-            self.known.pop_front();
-        }
-        self.known.push_back(call.to_owned());
+        self.known.contains(call)
     }
 
     pub(super) fn get(&mut self, call: &str) -> Option<&mut Call> {
@@ -52,21 +48,20 @@ impl Calls {
     }
 }
 
-impl Actor {
+impl Phone {
     pub(super) fn on_invite(&mut self, txn: ServerTxn, invite: &Message) {
         let id = invite.call_id().unwrap_or_default().to_owned();
         if invite.to().is_ok_and(|to| to.tag().is_some()) {
             return self.on_reinvite(txn, &id, invite);
         }
-        self.log.write(PhoneEvent::InviteReceived {
+        self.note(PhoneEvent::InviteReceived {
             call: id.clone(),
             from: caller(invite),
         });
-        self.calls.remember(&id);
+        self.calls.known.insert(id.clone());
         let pushed = self.take_expected(&id);
         if pushed.as_ref().is_some_and(|pushed| pushed.live) {
-            self.log
-                .write(PhoneEvent::DuplicatePushDropped { call: id.clone() });
+            self.note(PhoneEvent::DuplicatePushDropped { call: id.clone() });
         }
         let Some(session) = &mut self.session else {
             return;
@@ -87,25 +82,25 @@ impl Actor {
         }) = &before
         {
             call.callkit |= callkit;
-            self.respond(*old, 482, "");
+            self.respond(*old, 482);
         }
         if self.calls.calls.len() >= MOST_CALLS {
-            return self.respond(txn, 486, "");
+            return self.respond(txn, 486);
         }
         self.calls.calls.push(call);
         self.respond_in_dialog(txn, invite, 180, None);
         if before.is_none() {
-            self.log.write(PhoneEvent::Ringing { call: id.clone() });
+            self.note(PhoneEvent::Ringing { call: id.clone() });
         }
         let _ = match (
             pushed.and_then(|pushed| pushed.wish),
-            self.phone.auto_answer,
+            self.config.auto_answer,
         ) {
             (Some(Wish::Answer), _) => self.answer(&id),
             (Some(Wish::Decline), _) => self.decline(&id),
             (None, None) => Ok(()),
             (None, Some(after)) => {
-                self.timers.replace(Timer::Answer(id), after);
+                self.timers.replace(Timer::Answer(id), self.now + after);
                 Ok(())
             }
         };
@@ -120,16 +115,16 @@ impl Actor {
         {
             self.answer_with_sdp(txn, invite);
         } else {
-            self.respond(txn, 481, "");
+            self.respond(txn, 481);
         }
     }
 
     pub(super) fn on_cancelled(&mut self, txn: ServerTxn, reason: Option<&str>) {
-        self.respond(txn, 487, "");
+        self.respond(txn, 487);
         if let Some(call) = self.calls.take(|call| call.rings_in(txn)) {
             let reason = reason.map(|reason| reason_text(reason).unwrap_or(reason).to_owned());
             self.timers.cancel(&Timer::Answer(call.id.clone()));
-            self.log.write(PhoneEvent::Cancelled {
+            self.note(PhoneEvent::Cancelled {
                 call: call.id.clone(),
                 reason,
             });
@@ -138,15 +133,11 @@ impl Actor {
     }
 
     pub(super) fn on_ack(&mut self, txn: ServerTxn) {
-        for call in &mut self.calls.calls {
-            if let State::Up { answered } = &mut call.state
-                && *answered == Some(txn)
-            {
-                *answered = None;
-                self.log.write(PhoneEvent::Connected {
-                    call: call.id.clone(),
-                });
-            }
+        let answered_in = |call: &&mut Call| matches!(call.state, State::Up { answered: Some(own) } if own == txn);
+        if let Some(call) = self.calls.calls.iter_mut().find(answered_in) {
+            call.state = State::Up { answered: None };
+            let call = call.id.clone();
+            self.note(PhoneEvent::Connected { call });
         }
     }
 
@@ -163,13 +154,13 @@ impl Actor {
         let id = bye.call_id().unwrap_or_default();
         match self.calls.take(|call| call.id == id) {
             Some(call) => {
-                self.respond(txn, 200, "");
+                self.respond(txn, 200);
                 if let State::Ringing { txn, .. } = call.state {
-                    self.respond(txn, 487, "");
+                    self.respond(txn, 487);
                 }
                 self.ended(&call, false);
             }
-            None => self.respond(txn, 481, ""),
+            None => self.respond(txn, 481),
         }
     }
 
@@ -188,7 +179,7 @@ impl Actor {
         };
         self.timers.cancel(&Timer::Answer(id.to_owned()));
         self.answer_with_sdp(txn, &invite);
-        self.log.write(PhoneEvent::Answered {
+        self.note(PhoneEvent::Answered {
             call: id.to_owned(),
         });
         Ok(())
@@ -205,7 +196,7 @@ impl Actor {
             return Err(PhoneError::NoSuchCall(id.to_owned()));
         };
         if let State::Ringing { txn, .. } = call.state {
-            self.respond(txn, 603, "");
+            self.respond(txn, 603);
         }
         self.ended(&call, true);
         Ok(())
@@ -217,7 +208,7 @@ impl Actor {
             Some(State::Calling { txn }) => {
                 let txn = *txn;
                 if let Some(session) = &mut self.session {
-                    session.cancel(txn);
+                    session.cancel(self.now, txn);
                 }
                 Ok(())
             }
@@ -239,16 +230,16 @@ impl Actor {
     fn ended(&mut self, call: &Call, by_us: bool) {
         self.timers.cancel(&Timer::Answer(call.id.clone()));
         self.forget_invite(&call.id);
-        self.log.write(PhoneEvent::Ended {
+        self.note(PhoneEvent::Ended {
             call: call.id.clone(),
             by_us,
         });
         self.close_screen(call);
     }
 
-    fn close_screen(&self, call: &Call) {
+    fn close_screen(&mut self, call: &Call) {
         if call.callkit {
-            self.log.write(PhoneEvent::CallKitClosed {
+            self.note(PhoneEvent::CallKitClosed {
                 call: call.id.clone(),
             });
         }
@@ -263,35 +254,39 @@ impl Actor {
 
     pub(super) fn call(&mut self, uri: &str) -> Result<String, PhoneError> {
         let session = self.session.as_ref().ok_or(PhoneError::NotRunning)?;
+        let here = session.flow().and(session.address());
+        let contact = session.contact(&self.config.user);
         if self.calls.calls.len() >= MOST_CALLS {
             return Err(PhoneError::Busy(format!(
                 "there are {MOST_CALLS} calls already"
             )));
         }
-        let id = entropy::hex(12);
-        let offer = sdp::offer(session.local().ip());
+        let (Some(contact), Some(address)) = (contact, here) else {
+            return Err(PhoneError::Refused {
+                status: 503,
+                reason: NO_CONNECTION.to_owned(),
+            });
+        };
+        let id = self.rng.hex(12);
         let invite = self
             .begin_request(Method::Invite, uri, &id)
-            .header(
-                HeaderName::Contact,
-                format!("<{}>", session.contact(&self.phone.user)),
-            )
-            .body("application/sdp", offer.as_bytes())
+            .header(HeaderName::Contact, format!("<{contact}>"))
+            .body("application/sdp", sdp::offer(address).as_bytes())
             .build();
         let outgoing = Outgoing::first(invite.clone(), Purpose::Invite(id.clone()));
-        self.log.write(PhoneEvent::Calling {
+        self.note(PhoneEvent::Calling {
             call: id.clone(),
             to: uri.to_owned(),
         });
         if let Some(txn) = self.send(outgoing) {
-            self.calls.remember(&id);
+            self.calls.known.insert(id.clone());
             self.calls.calls.push(Call::outgoing(&id, txn, &invite));
         }
         Ok(id)
     }
 
     pub(super) fn on_progress(&mut self, call: &str, status: u16) {
-        self.log.write(PhoneEvent::Progress {
+        self.note(PhoneEvent::Progress {
             call: call.to_owned(),
             status,
         });
@@ -310,7 +305,7 @@ impl Actor {
             session.ack(call.ack(cseq.number));
         }
         if first {
-            self.log.write(PhoneEvent::Answered {
+            self.note(PhoneEvent::Answered {
                 call: id.to_owned(),
             });
         }
@@ -318,7 +313,7 @@ impl Actor {
 
     pub(super) fn on_call_failed(&mut self, id: &str, status: u16, reason: String) {
         self.calls.take(|call| call.id == id);
-        self.log.write(PhoneEvent::CallFailed {
+        self.note(PhoneEvent::CallFailed {
             call: id.to_owned(),
             status,
             reason,
@@ -326,10 +321,10 @@ impl Actor {
     }
 
     fn answer_with_sdp(&mut self, txn: ServerTxn, invite: &Message) {
-        let Some(session) = &self.session else {
+        let Some(address) = self.session.as_ref().and_then(Session::address) else {
             return;
         };
-        let answer = sdp::answer(invite.body(), session.local().ip());
+        let answer = sdp::answer(invite.body(), address);
         self.respond_in_dialog(txn, invite, 200, Some(&answer));
     }
 
@@ -344,8 +339,10 @@ impl Actor {
         let Some(session) = &mut self.session else {
             return;
         };
-        let contact = format!("<{}>", session.contact(&self.phone.user));
-        let Some(response) = session.endpoint().response_to(txn, status, "") else {
+        let (Some(contact), Some(response)) = (
+            session.contact(&self.config.user),
+            session.endpoint().response_to(txn, status, ""),
+        ) else {
             return;
         };
         let response = record_routes(invite)
@@ -353,14 +350,12 @@ impl Actor {
             .fold(response, |response, route| {
                 response.header(HeaderName::RecordRoute, route)
             })
-            .header(HeaderName::Contact, contact);
+            .header(HeaderName::Contact, format!("<{contact}>"));
         let response = match sdp {
             Some(sdp) => response.body("application/sdp", sdp.as_bytes()),
             None => response,
         };
-        session
-            .endpoint()
-            .respond(Instant::now(), txn, &response.build());
+        session.endpoint().respond(self.now, txn, &response.build());
     }
 }
 

@@ -12,41 +12,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{Caller, PhoneError};
+use crate::phone::PhoneError;
+use crate::phone::machine::Push;
 
 /// One long poll, in seconds.
 const WAIT: u64 = 30;
 
 /// Pause before the clouds are asked again when they do not answer.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// A push as the app sees it.
-#[derive(Clone, Debug)]
-pub(super) struct Push {
-    pub(super) channel: Channel,
-    /// `domain::Purpose::name`, or nothing.
-    pub(super) kind: String,
-    pub(super) call: Option<String>,
-    pub(super) tracking: Option<String>,
-    pub(super) unread: Option<u32>,
-    /// What was sealed for us, opened.
-    pub(super) caller: Option<Caller>,
-    /// The text, if it was sealed into it.
-    pub(super) text: Option<String>,
-}
-
-/// What the server seals for a phone: JSON with these keys, each of them optional.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Sealed {
-    /// Who calls or writes, to show.
-    name: String,
-    /// Their number or address.
-    #[serde(alias = "from")]
-    number: String,
-    /// The message.
-    text: Option<String>,
-}
 
 /// What the control API tells of a push.
 #[derive(Deserialize)]
@@ -116,7 +89,9 @@ impl Inbox {
             .append_pair("wait", &wait.to_string())
             .finish();
         let url = format!("{}/notifications?{query}", self.lab);
-        let (status, body) = net::http::request(Method::GET, &url, None, None).await?;
+        let (status, body) = net::http::request(Method::GET, &url, None, None)
+            .await
+            .map_err(|error| PhoneError::Lab(error.to_string()))?;
         if status != StatusCode::OK {
             return Err(PhoneError::Lab(format!(
                 "{status}: {}",
@@ -126,38 +101,10 @@ impl Inbox {
         serde_json::from_slice(&body).map_err(|error| PhoneError::Lab(error.to_string()))
     }
 
-    /// APNs has the app's own keys beside `aps`, FCM in `message.data`, all strings (`push::payload`).
     fn read(&self, payload: &Value) -> Push {
-        let data = payload.pointer("/message/data").unwrap_or(payload);
-        let text = |key| data.get(key).and_then(Value::as_str).map(str::to_owned);
-        let number = |key| match data.get(key)? {
-            Value::String(text) => text.parse().ok(),
-            other => other.as_u64().and_then(|number| u32::try_from(number).ok()),
-        };
-        let kind = text("kind").unwrap_or_default();
-        let sealed = text("sealed").and_then(|sealed| self.open_sealed(&sealed));
-        let (caller, message) = match sealed {
-            Some(Sealed { name, number, text }) => (Some(Caller { name, number }), text),
-            None => (None, None),
-        };
-        Push {
-            channel: self.channel.unwrap_or(if kind.starts_with("call") {
-                Channel::Voip
-            } else {
-                Channel::Message
-            }),
-            call: text("call").filter(|call| !call.is_empty()),
-            tracking: text("tracking"),
-            unread: number("unread"),
-            kind,
-            caller,
-            text: message,
-        }
-    }
-
-    fn open_sealed(&self, sealed: &str) -> Option<Sealed> {
-        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let plain = unseal(self.keys.as_ref()?, &sealed).ok()?;
-        serde_json::from_slice(&plain).ok()
+        Push::read(payload, self.channel, |sealed| {
+            let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+            unseal(self.keys.as_ref()?, &sealed).ok()
+        })
     }
 }

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use sip::{Contacts, Edit, HeaderName, Message, Method, RequestBuilder};
-use tokio::sync::oneshot;
 
-use super::actor::Actor;
 use super::auth::Auth;
 use super::requests::{Outgoing, Purpose};
 use super::session::Session;
 use super::timers::Timer;
-use super::{PhoneConfig, PhoneError, PhoneEvent, entropy};
+use super::{Done, OrderId, Output, Phone, PhoneConfig, PhoneError, PhoneEvent};
+use crate::rng::Rng;
 
 /// REGISTERs for one registration: one refused nonce, one real challenge, one interval too brief.
 const MOST_ROUND_TRIPS: u32 = 4;
@@ -19,7 +18,12 @@ const MOST_ROUND_TRIPS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-pub(super) type Reply = oneshot::Sender<Result<(), PhoneError>>;
+/// How long a REGISTER over a stream waits for its answer. Then the stream is taken for dead, for one whose peer never
+/// said FIN looks like any other, and 32 s (RFC 3261 §17.1.2.2) are longer than a call waits.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Orders that wait for one registration; a further one is refused.
+const MOST_WAITING: usize = 64;
 
 /// What the app remembers of its registration, over every sleep.
 pub(super) struct Registration {
@@ -30,45 +34,49 @@ pub(super) struct Registration {
     /// Seconds, raised if the server finds it too brief.
     expires: u64,
     /// Who wants to know the outcome of the one under way.
-    waiting: Vec<Reply>,
-    under_way: bool,
+    waiting: Vec<OrderId>,
+    progress: Progress,
     failures: u32,
 }
 
+enum Progress {
+    Idle,
+    /// A REGISTER for so many seconds waits for the connection.
+    Connecting(u64),
+    Sent,
+}
+
 impl Registration {
-    pub(super) fn new(phone: &PhoneConfig) -> Self {
+    pub(super) fn new(phone: &PhoneConfig, rng: &mut Rng) -> Self {
         Self {
-            call_id: entropy::hex(12),
-            tag: entropy::hex(6),
+            call_id: rng.hex(12),
+            tag: rng.hex(6),
             cseq: 0,
             auth: Auth::default(),
             expires: phone.expires.as_secs(),
             waiting: Vec::new(),
-            under_way: false,
+            progress: Progress::Idle,
             failures: 0,
         }
     }
 
     pub(super) fn is_under_way(&self) -> bool {
-        self.under_way
-    }
-
-    /// The session is gone, and with it the answer to what was under way.
-    pub(super) fn interrupt(&mut self) {
-        self.under_way = false;
-        for waiting in self.waiting.drain(..) {
-            let _ = waiting.send(Err(PhoneError::NotRunning));
-        }
+        !matches!(self.progress, Progress::Idle)
     }
 
     /// RFC 3261 §10.2, with the parameters of RFC 8599 §4.1 and the instance of RFC 5626 §4.1.
-    fn request(&mut self, phone: &PhoneConfig, session: &Session, expires: u64) -> Message {
+    fn request(
+        &mut self,
+        phone: &PhoneConfig,
+        contact: &str,
+        expires: u64,
+        rng: &mut Rng,
+    ) -> Message {
         self.cseq += 1;
         let uri = format!("sip:{}", phone.domain);
         let address = phone.address();
         let contact = format!(
-            "<{}{}>;+sip.instance=\"<urn:uuid:{}>\"",
-            session.contact(&phone.user),
+            "<{contact}{}>;+sip.instance=\"<urn:uuid:{}>\"",
             phone.push_params(),
             phone.instance
         );
@@ -81,7 +89,7 @@ impl Registration {
             .header(HeaderName::Expires, expires.to_string())
             .header(HeaderName::Supported, "path")
             .header(HeaderName::UserAgent, user_agent(phone));
-        match self.auth.credentials(phone, Method::Register, &uri) {
+        match self.auth.credentials(phone, Method::Register, &uri, rng) {
             Some(credentials) => request
                 .header(HeaderName::Authorization, credentials)
                 .build(),
@@ -100,29 +108,87 @@ pub(super) fn user_agent(phone: &PhoneConfig) -> String {
     )
 }
 
-impl Actor {
-    /// Registers over the open session; `reply` hears what comes of it. A registration under way serves as well.
-    pub(super) fn register(&mut self, reply: Option<Reply>) {
-        self.registration.waiting.extend(reply);
-        if !self.registration.under_way {
+impl Phone {
+    /// Registers over the open session; `order` hears what comes of it. A registration under way serves as well.
+    pub(super) fn register(&mut self, order: Option<OrderId>) {
+        if self.waits(order) && !self.registration.is_under_way() {
             self.send_register(self.registration.expires);
         }
     }
 
     /// Asks the server to forget us.
-    pub(super) fn unregister(&mut self, reply: Reply) {
-        self.registration.waiting.push(reply);
-        self.send_register(0);
+    pub(super) fn unregister(&mut self, order: OrderId) {
+        if self.waits(Some(order)) {
+            self.send_register(0);
+        }
+    }
+
+    fn waits(&mut self, order: Option<OrderId>) -> bool {
+        let room = self.registration.waiting.len() < MOST_WAITING;
+        match order {
+            Some(order) if !room => {
+                let busy = format!("{MOST_WAITING} wait for the registration already");
+                self.done(order, Err(PhoneError::Busy(busy)));
+            }
+            order => self.registration.waiting.extend(order),
+        }
+        room
     }
 
     fn send_register(&mut self, expires: u64) {
-        let Some(session) = &mut self.session else {
-            self.registration.interrupt();
-            return;
+        let session = self
+            .session
+            .as_ref()
+            .filter(|session| session.flow().is_some());
+        let contact = session.and_then(|session| session.contact(&self.config.user));
+        let Some(contact) = contact else {
+            self.registration.progress = Progress::Connecting(expires);
+            return self.reconnect();
         };
-        self.registration.under_way = true;
-        let request = self.registration.request(&self.phone, session, expires);
-        self.send(Outgoing::first(request, Purpose::Register));
+        let config = self.config.clone();
+        let request = self
+            .registration
+            .request(&config, &contact, expires, &mut self.rng);
+        self.send_registration(Outgoing::first(request, Purpose::Register));
+    }
+
+    fn send_registration(&mut self, outgoing: Outgoing) {
+        self.registration.progress = Progress::Sent;
+        self.expect_register_answer();
+        self.send(outgoing);
+    }
+
+    /// Sets the time for the answer to a REGISTER, if one is under way.
+    pub(super) fn expect_register_answer(&mut self) {
+        if !matches!(self.registration.progress, Progress::Sent) {
+            return;
+        }
+        let flow = self.session.as_ref().and_then(Session::flow);
+        if flow.is_some_and(|flow| flow.transport.is_reliable()) {
+            self.timers
+                .replace(Timer::Unanswered, self.now + ANSWER_PATIENCE);
+        }
+    }
+
+    /// The connection for which a REGISTER waited is there.
+    pub(super) fn register_over_new_connection(&mut self) {
+        if let Progress::Connecting(expires) = self.registration.progress {
+            self.send_register(expires);
+        }
+    }
+
+    /// The connection takes what we send and brings nothing.
+    pub(super) fn on_register_unanswered(&mut self) {
+        self.note(PhoneEvent::ConnectionLost);
+        self.fail_connection(|connection| Output::Close { connection });
+    }
+
+    /// The session is gone, and with it the answer to what was under way.
+    pub(super) fn interrupt_registration(&mut self) {
+        self.registration.progress = Progress::Idle;
+        for order in std::mem::take(&mut self.registration.waiting) {
+            self.done(order, Err(PhoneError::NotRunning));
+        }
     }
 
     /// A final answer to a REGISTER.
@@ -130,19 +196,19 @@ impl Actor {
         let unregisters = sent.request.expires() == Ok(Some(0));
         match response.status().unwrap_or_default() {
             200..300 if unregisters => {
-                self.log.write(PhoneEvent::Unregistered);
+                self.note(PhoneEvent::Unregistered);
                 self.registered(&Ok(()));
             }
             200..300 => {
                 let expires =
-                    granted(response, &self.phone.instance).unwrap_or(self.registration.expires);
-                self.log.write(PhoneEvent::Registered {
+                    granted(response, &self.config.instance).unwrap_or(self.registration.expires);
+                self.note(PhoneEvent::Registered {
                     expires,
                     round_trips: sent.round_trips,
                 });
                 self.registration.failures = 0;
-                self.timers
-                    .replace(Timer::Register, Duration::from_secs((expires / 2).max(1)));
+                let half = Duration::from_secs((expires / 2).max(1));
+                self.timers.replace(Timer::Register, self.now + half);
                 self.registered(&Ok(()));
             }
             401 | 407
@@ -174,9 +240,10 @@ impl Actor {
         let mut edit = Edit::new(&sent.request)
             .set(HeaderName::CSeq, format!("{} REGISTER", registration.cseq));
         let uri = sent.request.request_uri();
-        if let Some(credentials) = registration
-            .auth
-            .credentials(&self.phone, Method::Register, uri)
+        if let Some(credentials) =
+            registration
+                .auth
+                .credentials(&self.config, Method::Register, uri, &mut self.rng)
         {
             edit = edit.set(HeaderName::Authorization, credentials);
         }
@@ -184,7 +251,7 @@ impl Actor {
             edit = edit.set(HeaderName::Expires, expires.to_string());
         }
         let request = edit.finish();
-        self.send(Outgoing {
+        self.send_registration(Outgoing {
             request,
             round_trips: sent.round_trips + 1,
             ..sent
@@ -193,10 +260,10 @@ impl Actor {
 
     /// No registration came of it. What is not the server's last word is tried again while the app is in front.
     pub(super) fn registration_failed(&mut self, status: u16, reason: String) {
-        self.log.write(PhoneEvent::RegistrationFailed {
+        self.note(PhoneEvent::RegistrationFailed {
             why: format!("{status} {reason}"),
         });
-        self.registered(&Err((status, reason)));
+        self.registered(&Err(PhoneError::Refused { status, reason }));
         if self.is_foreground() && matches!(status, 408 | 500..600) {
             self.retry_registration();
         }
@@ -207,15 +274,15 @@ impl Actor {
         let pause = FIRST_PAUSE * 2u32.saturating_pow(self.registration.failures.min(16));
         self.registration.failures += 1;
         self.timers
-            .replace(Timer::Register, pause.min(LONGEST_PAUSE));
+            .replace(Timer::Register, self.now + pause.min(LONGEST_PAUSE));
     }
 
-    fn registered(&mut self, outcome: &Result<(), (u16, String)>) {
-        self.registration.under_way = false;
-        for waiting in self.registration.waiting.drain(..) {
+    fn registered(&mut self, outcome: &Result<(), PhoneError>) {
+        self.registration.progress = Progress::Idle;
+        self.timers.cancel(&Timer::Unanswered);
+        for order in std::mem::take(&mut self.registration.waiting) {
             let outcome = outcome.clone();
-            let _ = waiting
-                .send(outcome.map_err(|(status, reason)| PhoneError::Refused { status, reason }));
+            self.done(order, outcome.map(|()| Done::Obeyed));
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The phone's own timers: a handful at a time, so a list is enough.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What becomes due.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Timer {
     /// Register again.
     Register,
+    /// The answer to a REGISTER should be here.
+    Unanswered,
     /// Answer this call by itself.
     Answer(String),
     /// The INVITE of this pushed call should be here.
@@ -15,15 +17,15 @@ pub(super) enum Timer {
     Moment,
 }
 
-/// The phone's own timers; a handful at a time.
+/// The phone's own timers: bounded, for calls and pushed calls are.
 #[derive(Default)]
 pub(super) struct Timers(Vec<(Instant, Timer)>);
 
 impl Timers {
     /// Sets `timer`, instead of an equal one.
-    pub(super) fn replace(&mut self, timer: Timer, after: Duration) {
+    pub(super) fn replace(&mut self, timer: Timer, due: Instant) {
         self.cancel(&timer);
-        self.0.push((Instant::now() + after, timer));
+        self.0.push((due, timer));
     }
 
     pub(super) fn cancel(&mut self, timer: &Timer) {
@@ -40,8 +42,10 @@ impl Timers {
         self.0.iter().map(|(due, _)| *due).min()
     }
 
+    /// The one that has been due for longest.
     pub(super) fn pop(&mut self, now: Instant) -> Option<Timer> {
-        let place = self.0.iter().position(|(due, _)| *due <= now)?;
-        Some(self.0.swap_remove(place).1)
+        let due = self.next().filter(|due| *due <= now)?;
+        let place = self.0.iter().position(|(set, _)| *set == due)?;
+        Some(self.0.remove(place).1)
     }
 }

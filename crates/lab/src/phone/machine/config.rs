@@ -7,6 +7,8 @@ use domain::{Channel, Generation, Platform};
 use push::seal::KeyPair;
 use sip::endpoint::Transport;
 
+use crate::rng::Rng;
+
 /// Everything about one phone.
 #[derive(Clone, Debug)]
 pub struct PhoneConfig {
@@ -75,15 +77,17 @@ pub struct Tokens {
 }
 
 impl PhoneConfig {
-    /// A dual-channel phone with one token, made up, that registers with `server`; every field can be set afterwards.
-    pub fn new(
+    /// A dual-channel phone without a key, its tokens and its instance drawn from `rng`; every field can be set
+    /// afterwards.
+    pub fn drawn(
         user: &str,
         password: &str,
         domain: &str,
         server: (Transport, SocketAddr),
         service: PushService,
+        rng: &mut Rng,
     ) -> Self {
-        let tokens = Tokens::made_up(&service, Generation::DualChannel);
+        let tokens = Tokens::drawn(&service, Generation::DualChannel, rng);
         Self {
             user: user.to_owned(),
             display_name: capitalised(user),
@@ -97,20 +101,12 @@ impl PhoneConfig {
             tokens,
             lab: None,
             device_api: None,
-            instance: super::entropy::uuid(),
-            keys: Some(KeyPair::generate()),
+            instance: rng.uuid(),
+            keys: None,
             auto_answer: None,
             expires: Duration::from_hours(1),
             call_patience: Duration::from_secs(20),
         }
-    }
-
-    /// The same phone of another generation, with tokens made up for it.
-    #[must_use]
-    pub fn generation(mut self, generation: Generation) -> Self {
-        self.tokens = Tokens::made_up(&self.service, generation);
-        self.generation = generation;
-        self
     }
 
     /// What it runs.
@@ -166,7 +162,7 @@ impl PhoneConfig {
     }
 
     /// The tokens with the channel that a push to each takes. `None`: one token for both, the payload tells.
-    pub(super) fn token_channels(&self) -> Vec<(String, Option<Channel>)> {
+    pub(in crate::phone) fn token_channels(&self) -> Vec<(String, Option<Channel>)> {
         let Tokens { voip, message } = &self.tokens;
         if voip == message {
             return vec![(voip.clone(), None)];
@@ -187,14 +183,10 @@ fn capitalised(user: &str) -> String {
 
 impl Tokens {
     /// Tokens as the platform's look: two for a dual-channel iPhone, else one.
-    pub fn made_up(service: &PushService, generation: Generation) -> Self {
-        let token = || match service {
-            PushService::Apns { .. } => super::entropy::hex(32),
-            PushService::Fcm { .. } => format!(
-                "{}:APA91b{}",
-                super::entropy::hex(11),
-                super::entropy::hex(64)
-            ),
+    pub fn drawn(service: &PushService, generation: Generation, rng: &mut Rng) -> Self {
+        let mut token = || match service {
+            PushService::Apns { .. } => rng.hex(32),
+            PushService::Fcm { .. } => format!("{}:APA91b{}", rng.hex(11), rng.hex(64)),
         };
         let voip = token();
         let two =

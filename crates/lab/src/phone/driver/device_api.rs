@@ -7,7 +7,8 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::{PhoneConfig, PhoneError};
+use crate::phone::PhoneConfig;
+use crate::phone::machine::Word;
 
 /// A signed-in client. Clones share its access token.
 #[derive(Clone)]
@@ -28,8 +29,16 @@ impl DeviceApi {
         })
     }
 
+    pub(super) async fn tell(&self, word: Word) -> Result<(), String> {
+        match word {
+            Word::Device => self.publish().await,
+            Word::Foreground => self.mode("foreground").await,
+            Word::Suspended => self.mode("suspended").await,
+        }
+    }
+
     /// Hands over what the server needs to push to this device.
-    pub(super) async fn publish(&self) -> Result<(), PhoneError> {
+    async fn publish(&self) -> Result<(), String> {
         let phone = &self.phone;
         let (platform, os) = match phone.platform() {
             Platform::Ios => ("ios", "iOS"),
@@ -50,13 +59,13 @@ impl DeviceApi {
     }
 
     /// Says which mode the app is in: the server's most trusted source.
-    pub(super) async fn mode(&self, mode: &str) -> Result<(), PhoneError> {
+    async fn mode(&self, mode: &str) -> Result<(), String> {
         self.call(Method::POST, "/mode", &json!({ "mode": mode }))
             .await
     }
 
     /// Calls a path below this device, signing in first, and again when the token has expired.
-    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<(), PhoneError> {
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<(), String> {
         let url = format!(
             "{}/api/v1/me/devices/{}{path}",
             self.url, self.phone.instance
@@ -65,7 +74,7 @@ impl DeviceApi {
             let token = self.token(renew).await?;
             net::http::request(method.clone(), &url, Some(&token), Some(body))
                 .await
-                .map_err(PhoneError::from)
+                .map_err(|error| error.to_string())
         };
         let mut answer = ask(false).await?;
         if answer.0 == StatusCode::UNAUTHORIZED {
@@ -78,7 +87,7 @@ impl DeviceApi {
         }
     }
 
-    async fn token(&self, renew: bool) -> Result<String, PhoneError> {
+    async fn token(&self, renew: bool) -> Result<String, String> {
         let mut kept = self.token.lock().await;
         if let (Some(token), false) = (&*kept, renew) {
             return Ok(token.clone());
@@ -89,7 +98,9 @@ impl DeviceApi {
             "password": self.phone.password,
         });
         let url = format!("{}/oauth/token", self.url);
-        let (status, answer) = net::http::request(Method::POST, &url, None, Some(&body)).await?;
+        let (status, answer) = net::http::request(Method::POST, &url, None, Some(&body))
+            .await
+            .map_err(|error| error.to_string())?;
         let token = serde_json::from_slice::<Value>(&answer)
             .ok()
             .and_then(|answer| Some(answer.get("access_token")?.as_str()?.to_owned()))
@@ -99,6 +110,6 @@ impl DeviceApi {
     }
 }
 
-fn refused(status: StatusCode, answer: &[u8]) -> PhoneError {
-    PhoneError::DeviceApi(format!("{status}: {}", String::from_utf8_lossy(answer)))
+fn refused(status: StatusCode, answer: &[u8]) -> String {
+    format!("{status}: {}", String::from_utf8_lossy(answer))
 }

@@ -1,0 +1,215 @@
+//! The one task of a phone: hands the machine what happens, one thing at a time, and does what it says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::device_api::DeviceApi;
+use super::inbox::Inbox;
+use super::link::Link;
+use super::log::Log;
+use super::made_up;
+use crate::phone::machine::{
+    self, ConnectionId, Done, Input, Link as Happened, Order, OrderId, Output, Push, WordId,
+};
+use crate::phone::{PhoneConfig, PhoneError};
+
+/// Pushes that wait for the phone; the inbox waits when it is full.
+const PUSHES: usize = 256;
+
+/// Orders that wait for their answers; a further one is refused.
+const MOST_ORDERS: usize = 1_000;
+
+pub(super) type Reply = oneshot::Sender<Result<Done, PhoneError>>;
+
+/// What the handle asks for.
+pub(super) struct Command {
+    pub(super) order: Order,
+    pub(super) reply: Reply,
+}
+
+type Told = (WordId, Result<(), String>);
+
+pub(super) struct Actor {
+    config: Arc<PhoneConfig>,
+    machine: machine::Phone,
+    log: Log,
+    link: Option<Link>,
+    device_api: Option<DeviceApi>,
+    /// Orders so far.
+    orders: u64,
+    replies: BTreeMap<OrderId, Reply>,
+    commands: mpsc::Receiver<Command>,
+    pushes: mpsc::Receiver<Push>,
+    inboxes: JoinSet<()>,
+    /// What is being told to the device API.
+    telling: JoinSet<Told>,
+}
+
+/// What the task woke up for.
+enum Wake {
+    Command(Option<Command>),
+    Push(Push),
+    Net(Option<net::Event>),
+    Told(Told),
+    Time,
+}
+
+impl Actor {
+    pub(super) async fn new(
+        config: Arc<PhoneConfig>,
+        log: Log,
+        commands: mpsc::Receiver<Command>,
+    ) -> Result<Self, PhoneError> {
+        let (sender, pushes) = mpsc::channel(PUSHES);
+        let mut inboxes = JoinSet::new();
+        if let Some(lab) = &config.lab {
+            for (token, channel) in config.token_channels() {
+                let inbox = Inbox::open(lab, token, channel, config.keys.clone()).await?;
+                inboxes.spawn(inbox.run(sender.clone()));
+            }
+        }
+        Ok(Self {
+            machine: machine::Phone::new(Instant::now(), config.clone(), made_up::seed()),
+            device_api: DeviceApi::of(&config),
+            config,
+            log,
+            link: None,
+            orders: 0,
+            replies: BTreeMap::new(),
+            commands,
+            pushes,
+            inboxes,
+            telling: JoinSet::new(),
+        })
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.wake().await {
+                Wake::Command(Some(command)) => {
+                    let last = command.order == Order::SwitchOff;
+                    self.command(command);
+                    if last {
+                        self.perform().await;
+                        self.inboxes.shutdown().await;
+                        return self.telling.shutdown().await;
+                    }
+                }
+                Wake::Command(None) => return,
+                Wake::Push(push) => self.handle(Input::Push(push)),
+                Wake::Net(Some(event)) => self.on_net(event),
+                Wake::Net(None) => self.link = None,
+                Wake::Told((word, result)) => {
+                    self.handle(Input::Told { word, result });
+                }
+                Wake::Time => self.handle(Input::Time),
+            }
+            self.perform().await;
+        }
+    }
+
+    async fn wake(&mut self) -> Wake {
+        let due = self.machine.next_timeout();
+        let time = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let net = async {
+            match &mut self.link {
+                Some(link) => link.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            command = self.commands.recv() => Wake::Command(command),
+            Some(push) = self.pushes.recv() => Wake::Push(push),
+            Some(Ok(told)) = self.telling.join_next() => Wake::Told(told),
+            event = net => Wake::Net(event),
+            () = time => Wake::Time,
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.machine.handle(Instant::now(), input);
+    }
+
+    fn command(&mut self, Command { order, reply }: Command) {
+        if self.replies.len() == MOST_ORDERS {
+            let busy = format!("{MOST_ORDERS} orders wait for their answers already");
+            return drop(reply.send(Err(PhoneError::Busy(busy))));
+        }
+        self.orders += 1;
+        let id = OrderId(self.orders);
+        self.replies.insert(id, reply);
+        self.handle(Input::Order { id, order });
+    }
+
+    fn on_net(&mut self, event: net::Event) {
+        let happened = match event {
+            net::Event::Message { flow, message } => Happened::Received { flow, message },
+            net::Event::Closed { flow } => Happened::Closed { flow },
+            net::Event::Malformed { reason, .. } => {
+                return tracing::warn!(reason, "the phone got a malformed message");
+            }
+        };
+        self.handle(Input::Link(happened));
+    }
+
+    /// Does all that the machine wants done.
+    async fn perform(&mut self) {
+        while let Some(output) = self.machine.poll() {
+            match output {
+                Output::Transmit(transmit) => {
+                    if let Some(link) = &self.link {
+                        link.send(transmit);
+                    }
+                }
+                Output::Connect { connection } => self.connect(connection).await,
+                // A socket cannot be left without a FIN; over UDP the two are the same.
+                Output::Close { .. } | Output::Abandon { .. } => {
+                    if let Some(link) = self.link.take() {
+                        link.close().await;
+                    }
+                }
+                Output::Tell { id, word } => {
+                    if let Some(api) = self.device_api.clone() {
+                        self.telling
+                            .spawn(async move { (id, api.tell(word).await) });
+                    }
+                }
+                Output::Done { order, result } => {
+                    if let Some(reply) = self.replies.remove(&order) {
+                        // Who asked may be gone.
+                        let _ = reply.send(result);
+                    }
+                }
+                Output::Event(event) => self.log.write(event),
+            }
+        }
+        if let Some(link) = &self.link {
+            link.flush();
+        }
+    }
+
+    async fn connect(&mut self, connection: ConnectionId) {
+        let opened = match &self.link {
+            Some(link) => Ok(link.connect(&self.config)),
+            None => Link::open(&self.config)
+                .await
+                .map(|link| self.link.insert(link).connect(&self.config)),
+        };
+        self.handle(Input::Link(match opened {
+            Ok(flow) => Happened::Opened { connection, flow },
+            Err(error) => Happened::NotOpened {
+                connection,
+                why: error.to_string(),
+            },
+        }));
+    }
+}

@@ -1,0 +1,77 @@
+//! A push as the platform hands it to the app.
+
+use domain::Channel;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Caller;
+
+/// A push as the app sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Push {
+    /// Which way it came.
+    pub channel: Channel,
+    /// `domain::Purpose::name`, or nothing.
+    pub kind: String,
+    /// The call that it is about.
+    pub call: Option<String>,
+    /// The tracking id.
+    pub tracking: Option<String>,
+    /// How many messages wait.
+    pub unread: Option<u32>,
+    /// Who calls or writes, if it was sealed for this phone.
+    pub caller: Option<Caller>,
+    /// The text, if it was sealed into it.
+    pub text: Option<String>,
+}
+
+/// What the server seals for a phone: JSON with these keys, each of them optional.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Sealed {
+    /// Who calls or writes, to show.
+    name: String,
+    /// Their number or address.
+    #[serde(alias = "from")]
+    number: String,
+    /// The message.
+    text: Option<String>,
+}
+
+impl Push {
+    /// Reads a payload: APNs has the app's own keys beside `aps`, FCM in `message.data`, all strings (`push::payload`).
+    /// `channel` is the token's; `None` if it serves both: then the payload tells. `unseal` opens what was sealed.
+    pub fn read(
+        payload: &Value,
+        channel: Option<Channel>,
+        unseal: impl FnOnce(&str) -> Option<Vec<u8>>,
+    ) -> Self {
+        let data = payload.pointer("/message/data").unwrap_or(payload);
+        let text = |key| data.get(key).and_then(Value::as_str).map(str::to_owned);
+        let number = |key| match data.get(key)? {
+            Value::String(text) => text.parse().ok(),
+            other => other.as_u64().and_then(|number| u32::try_from(number).ok()),
+        };
+        let kind = text("kind").unwrap_or_default();
+        let sealed = text("sealed")
+            .and_then(|sealed| unseal(&sealed))
+            .and_then(|plain| serde_json::from_slice(&plain).ok());
+        let (caller, message) = match sealed {
+            Some(Sealed { name, number, text }) => (Some(Caller { name, number }), text),
+            None => (None, None),
+        };
+        Self {
+            channel: channel.unwrap_or(if kind.starts_with("call") {
+                Channel::Voip
+            } else {
+                Channel::Message
+            }),
+            call: text("call").filter(|call| !call.is_empty()),
+            tracking: text("tracking"),
+            unread: number("unread"),
+            kind,
+            caller,
+            text: message,
+        }
+    }
+}
