@@ -4,3 +4,4 @@
 pub mod cloud;
 pub mod phone;
 pub mod rng;
+pub mod sim;

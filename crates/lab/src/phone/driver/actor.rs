@@ -126,11 +126,13 @@ impl Actor {
                 None => std::future::pending().await,
             }
         };
+        // What has happened comes before what is wanted, so that an order finds the phone as it is.
         tokio::select! {
-            command = self.commands.recv() => Wake::Command(command),
-            Some(push) = self.pushes.recv() => Wake::Push(push),
-            Some(Ok(told)) = self.telling.join_next() => Wake::Told(told),
+            biased;
             event = net => Wake::Net(event),
+            Some(Ok(told)) = self.telling.join_next() => Wake::Told(told),
+            Some(push) = self.pushes.recv() => Wake::Push(push),
+            command = self.commands.recv() => Wake::Command(command),
             () = time => Wake::Time,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::calls::Calls;
 use super::registration::Registration;
-use super::timers::Timer;
+use super::timers::{Timer, Timers};
 use super::{Output, Phone, PhoneError, PhoneEvent, Word};
 
 /// How long a background push lets a sleeping app run. iOS allows some seconds; what needs longer is not done here.
@@ -83,6 +83,7 @@ impl Phone {
         self.close_session();
         self.tell_no_more();
         self.registration = Registration::new(&self.config, &mut self.rng);
+        self.timers = Timers::default();
         self.expected.clear();
         self.calls = Calls::default();
     }
