@@ -92,6 +92,39 @@ fn the_same_call_once_more_rings_on_in_the_new_transaction() {
 }
 
 #[test]
+fn an_answer_that_was_lost_with_its_connection_is_given_again_when_the_invite_comes_again() {
+    let mut world = World::of(iphone());
+    world.server(|server, now| server.invite(now, "bob", "c1"));
+    world.run_for(SECOND);
+    world.network.set_plan(Plan {
+        breaks: 1_000,
+        half_open: 0,
+        ..Plan::CALM
+    });
+    world.obeys(BOB, Order::Answer(call())).unwrap();
+    world.network.set_plan(Plan::CALM);
+    world.server.hold("bob", "c1");
+    world.run_for(2 * SECOND);
+    assert_eq!(world.heard("200 c1"), 1);
+    assert!(world.has_seen(&PhoneEvent::Connected { call: call() }));
+    assert_eq!(world.order_of(&["ringing", "answered"]).len(), 2);
+}
+
+#[test]
+fn a_call_that_is_up_is_not_begun_anew() {
+    let mut world = World::of(iphone());
+    world.server(|server, now| server.invite(now, "bob", "c1"));
+    world.run_for(SECOND);
+    world.obeys(BOB, Order::Answer(call())).unwrap();
+    world.run_for(SECOND);
+    world.server(|server, now| server.invite(now, "bob", "c1"));
+    world.run_for(SECOND);
+    assert_eq!(world.heard("482 c1"), 1);
+    world.obeys(BOB, Order::Hangup(call())).unwrap();
+    assert_eq!(world.order_of(&["ringing", "ended"]), ["ringing", "ended"]);
+}
+
+#[test]
 fn a_call_from_the_phone_is_answered_over_a_network_that_loses_much() {
     let plan = Plan {
         loss: 300,

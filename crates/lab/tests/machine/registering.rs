@@ -83,11 +83,13 @@ fn a_server_that_is_away_is_tried_with_growing_pauses_until_it_is_back() {
 }
 
 #[test]
-fn signing_out_takes_the_contact_back() {
+fn signing_out_takes_the_contact_back_for_good() {
     let mut world = World::of(android());
     assert_eq!(world.obeys(BOB, Order::Unregister).unwrap(), Done::Obeyed);
     assert!(world.has_seen(&PhoneEvent::Unregistered));
+    world.run_for(Duration::from_hours(2));
     assert_eq!(world.heard("REGISTER bob 0"), 1);
+    assert_eq!(world.heard("REGISTER bob 3600"), 1, "it stays signed out");
 }
 
 #[test]

@@ -69,29 +69,16 @@ impl Phone {
         let tag = session.endpoint().local_tag(txn);
         let mut call = Call::incoming(&id, txn, invite, &tag);
         call.callkit = pushed.as_ref().is_some_and(|pushed| pushed.callkit);
-
-        // The same call once more, because the server took us for freshly registered: it rings on, in the new
-        // transaction.
-        let before = self
-            .calls
-            .take(|known| known.id == id && matches!(known.state, State::Ringing { .. }));
-        if let Some(Call {
-            state: State::Ringing { txn: old, .. },
-            callkit,
-            ..
-        }) = &before
-        {
-            call.callkit |= callkit;
-            self.respond(*old, 482);
+        let before = self.calls.take(|known| known.id == id);
+        if let Some(before) = before {
+            return self.on_invite_again(before, call, txn, invite);
         }
         if self.calls.calls.len() >= MOST_CALLS {
             return self.respond(txn, 486);
         }
         self.calls.calls.push(call);
         self.respond_in_dialog(txn, invite, 180, None);
-        if before.is_none() {
-            self.note(PhoneEvent::Ringing { call: id.clone() });
-        }
+        self.note(PhoneEvent::Ringing { call: id.clone() });
         let _ = match (
             pushed.and_then(|pushed| pushed.wish),
             self.config.auto_answer,
@@ -104,6 +91,30 @@ impl Phone {
                 Ok(())
             }
         };
+    }
+
+    /// The same call once more, because the server took us for freshly registered: it goes on in the new transaction,
+    /// ringing or with an answer that nobody has acknowledged. A call that is up is not begun anew (RFC 3261 §8.2.2.2).
+    fn on_invite_again(&mut self, before: Call, mut call: Call, txn: ServerTxn, invite: &Message) {
+        call.callkit |= before.callkit;
+        match before.state {
+            State::Ringing { txn: old, .. } => {
+                self.respond(old, 482);
+                self.calls.calls.push(call);
+                self.respond_in_dialog(txn, invite, 180, None);
+            }
+            State::Up { answered: Some(_) } => {
+                call.state = State::Up {
+                    answered: Some(txn),
+                };
+                self.calls.calls.push(call);
+                self.answer_with_sdp(txn, invite);
+            }
+            State::Up { answered: None } | State::Calling { .. } => {
+                self.calls.calls.push(before);
+                self.respond(txn, 482);
+            }
+        }
     }
 
     /// A change of the session: nothing changes for us, who have no media.

@@ -197,6 +197,7 @@ impl Phone {
         match response.status().unwrap_or_default() {
             200..300 if unregisters => {
                 self.note(PhoneEvent::Unregistered);
+                self.timers.cancel(&Timer::Register);
                 self.registered(&Ok(()));
             }
             200..300 => {

@@ -197,13 +197,20 @@ impl Network {
         };
         let copies = 1 + u8::from(self.rng.chance(self.plan.duplicate));
         for _ in 0..copies {
-            let mut at = now + self.latency();
-            if self.rng.chance(self.plan.straggle) {
-                at += self.rng.between(Duration::ZERO, self.plan.straggle_by);
-            }
+            let at = now + self.one_way();
             let bytes = bytes.clone();
             self.arrivals.push(at, Arrival::Message { flow, bytes });
         }
+    }
+
+    /// How long a message takes, if it is not lost.
+    fn one_way(&mut self) -> Duration {
+        let late = if self.rng.chance(self.plan.straggle) {
+            self.rng.between(Duration::ZERO, self.plan.straggle_by)
+        } else {
+            Duration::ZERO
+        };
+        self.latency() + late
     }
 
     fn latency(&mut self) -> Duration {

@@ -13,7 +13,7 @@ pub struct Plan {
     pub loss: u16,
     /// A datagram arrives twice.
     pub duplicate: u16,
-    /// A datagram comes late ...
+    /// A message comes late, and in a stream holds up what follows ...
     pub straggle: u16,
     /// ... by up to so long.
     pub straggle_by: Duration,

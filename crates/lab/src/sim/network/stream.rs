@@ -66,7 +66,7 @@ impl Network {
             return;
         };
         let breaks = self.rng.chance(self.plan.breaks);
-        let latency = self.latency();
+        let one_way = self.one_way();
         let Some(stream) = self.streams.get_mut(&number).filter(|it| it.carries) else {
             return;
         };
@@ -74,7 +74,7 @@ impl Network {
             return self.break_stream(now, number);
         }
         let there = 1 - side;
-        let at = (now + latency).max(stream.last[there]);
+        let at = (now + one_way).max(stream.last[there]);
         stream.last[there] = at;
         let flow = stream.flow(number, there);
         self.arrivals.push(at, Arrival::Message { flow, bytes });
