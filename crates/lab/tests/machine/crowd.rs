@@ -48,6 +48,7 @@ fn story(seed: u64, phones: usize, steps: usize) -> Vec<(usize, Duration, PhoneE
     for who in 0..phones {
         world.order(who, Order::SwitchOff);
         assert_eq!(world.phones[who].phone.next_timeout(), None);
+        assert_eq!(world.phones[who].unanswered(), 0, "seed {seed}");
     }
     let all = world.phones.into_iter().enumerate();
     all.flat_map(|(who, phone)| {

@@ -53,6 +53,11 @@ impl Handset {
         self.done.remove(&order)
     }
 
+    /// Of so many orders nothing came, nor was asked.
+    pub fn unanswered(&self) -> u64 {
+        self.orders - self.done.len() as u64
+    }
+
     /// The device API says what it owes, now that it says something.
     pub fn api_answers(&mut self, now: Instant) {
         while let (Some(Input::Told { word, .. }), Some(result)) =
