@@ -13,6 +13,7 @@ use super::ConnectionId;
 
 /// A phone's tables are small, and it proxies nothing.
 const LIMITS: TableLimits = TableLimits {
+    answered_octets: 1 << 20,
     server_transactions: 1_000,
     client_transactions: 1_000,
     contexts: 0,
