@@ -246,16 +246,7 @@ impl Delivery {
             lane.complete = false;
             return effects;
         };
-        for landed in lane.fetched(messages) {
-            // It left us, and not the store: that is tried again.
-            effects.push(Effect::Landed(
-                device.clone(),
-                Landed {
-                    message: landed,
-                    told: None,
-                },
-            ));
-        }
+        lane.fetched(messages);
         self.pump(now, device, &mut effects);
         effects
     }
@@ -293,6 +284,16 @@ impl Delivery {
         let mut effects = Vec::new();
         self.land(device, message, Step::MessageRefused, why, &mut effects);
         self.pump(now, device, &mut effects);
+        effects
+    }
+
+    /// So many messages that were off our hands have left the store's queue.
+    pub fn saved(&mut self, now: Now, device: &DeviceId, messages: usize) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if let Some(lane) = self.lanes.get_mut(device) {
+            lane.saved(messages);
+            self.pump(now, device, &mut effects);
+        }
         effects
     }
 
@@ -344,15 +345,16 @@ impl Delivery {
         why: &str,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(tracking) = self.lane(device).land(id) {
-            effects.push(Effect::Landed(
-                device.clone(),
-                Landed {
-                    message: id.clone(),
-                    told: tracking.map(|tracking| (tracking, step, why.to_owned())),
-                },
-            ));
+        let lane = self.lane(device);
+        if lane.has_landed(id) {
+            return;
         }
+        let tracking = lane.land(id);
+        let landed = Landed {
+            message: id.clone(),
+            told: tracking.map(|tracking| (tracking, step, why.to_owned())),
+        };
+        effects.push(Effect::Landed(device.clone(), landed));
     }
 
     /// Sends what the window has room for, or asks for more.

@@ -68,8 +68,8 @@ pub struct Load {
 /// A step that waits for the store.
 #[derive(Debug)]
 enum Pending {
-    /// At a user's turn.
-    Turn(Address, Step),
+    /// At a user's turn; with the changes, if they are to be tried again.
+    Turn(Address, Step, Vec<domain::Change>),
     /// At nobody's: only the outbox waits for it, and tries again.
     Outbox(Step, Vec<domain::Change>),
 }
@@ -81,7 +81,7 @@ pub struct Hub {
     turns: Turns,
     pending: HashMap<SaveId, Pending>,
     saves: u64,
-    /// Steps of the outbox that the store refused, with when to try them again.
+    /// Steps that the store refused and that nobody else will ask for again, with when to try them.
     refused: VecDeque<(Instant, Step)>,
     /// What owners want done, in order.
     deeds: VecDeque<Deed>,
@@ -228,7 +228,12 @@ impl Hub {
             match self.owners.plan(now, work) {
                 Ok(mut step) if !step.changes.is_empty() => {
                     let changes = std::mem::take(&mut step.changes);
-                    return self.save(Pending::Turn(user, step), changes);
+                    let again = if is_tried_again(asker, &changes) {
+                        changes.clone()
+                    } else {
+                        Vec::new()
+                    };
+                    return self.save(Pending::Turn(user, step, again), changes);
                 }
                 Ok(step) => {
                     let deeds = self.owners.carry_out(now, step);
@@ -260,11 +265,14 @@ impl Hub {
     fn saved(&mut self, now: Now, save: SaveId, result: Result<(), NotDone>) {
         match self.pending.remove(&save) {
             None => {}
-            Some(Pending::Turn(user, step)) => {
+            Some(Pending::Turn(user, step, changes)) => {
                 match result {
                     Ok(()) => {
                         let deeds = self.owners.carry_out(now, step);
                         self.deeds.extend(deeds);
+                    }
+                    Err(error) if error != NotDone::Missing && !changes.is_empty() => {
+                        self.try_again(now, Step { changes, ..step });
                     }
                     Err(error) => self.refuse(step.asker, error),
                 }
@@ -279,12 +287,13 @@ impl Hub {
                 }
                 // Whatever it was about is gone.
                 Err(NotDone::Missing) => self.forget_pushes_of(&step),
-                Err(_) => {
-                    let again = Step { changes, ..step };
-                    self.refused.push_back((now.instant + TRY_AGAIN, again));
-                }
+                Err(_) => self.try_again(now, Step { changes, ..step }),
             },
         }
+    }
+
+    fn try_again(&mut self, now: Now, step: Step) {
+        self.refused.push_back((now.instant + TRY_AGAIN, step));
     }
 
     fn forget_pushes_of(&mut self, step: &Step) {
@@ -303,4 +312,16 @@ impl Hub {
         }
         self.deeds.extend(asker.tell(Err(error)));
     }
+}
+
+/// Whether a step that the store refuses is tried again: nobody asked for it, and it stands by itself, whatever becomes
+/// of the user's records meanwhile.
+fn is_tried_again(asker: Asker, changes: &[domain::Change]) -> bool {
+    let by_itself = |change: &domain::Change| {
+        matches!(
+            change,
+            domain::Change::Delivered { .. } | domain::Change::Owe(_) | domain::Change::Settle(_)
+        )
+    };
+    asker == Asker::Nobody && changes.iter().all(by_itself)
 }

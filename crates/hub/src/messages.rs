@@ -82,7 +82,7 @@ pub(crate) fn perform(
             Effect::Landed(device, landed) => {
                 if let Some(entry) = directory.get(&device) {
                     let user = entry.device.user.clone();
-                    deeds.push(Deed::Work(user, Work::Landed(device, landed)));
+                    deeds.push(Deed::Work(user, Work::Landed(device, vec![landed])));
                 }
             }
             Effect::Unacknowledged(device, message, why) => {

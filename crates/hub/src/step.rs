@@ -32,7 +32,7 @@ pub(crate) enum Work {
     /// A message came in.
     Message(Ticket, Arc<Message>),
     /// Messages are off our hands.
-    Landed(DeviceId, Landed),
+    Landed(DeviceId, Vec<Landed>),
     /// A message did not get through: a push may be owed for it.
     Announce(DeviceId, Arc<Message>),
     /// A push is owed.
@@ -73,8 +73,8 @@ pub(crate) enum Then {
     Stored(Box<Stored>),
     /// What waited for a user waits for this device now.
     Adopted(Address, DeviceId),
-    /// A message left a device's queue.
-    Landed(DeviceId),
+    /// So many messages left a device's queue.
+    Landed(DeviceId, usize),
     /// A push is owed.
     Owed(Box<OwedPush>),
     /// A push is not owed any more.

@@ -33,7 +33,13 @@ impl Turns {
         if work.asker() != Asker::Nobody && waiting.len() >= WAITING {
             return Entered::Full(work);
         }
-        waiting.push_back(work);
+        match (waiting.back_mut(), work) {
+            // What leaves one queue leaves it together.
+            (Some(Work::Landed(device, landed)), Work::Landed(other, more)) if *device == other => {
+                landed.extend(more);
+            }
+            (_, work) => waiting.push_back(work),
+        }
         Entered::Waits
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Lane {
     pub(super) complete: bool,
     pub(super) fetching: bool,
     done: VecDeque<MessageId>,
+    /// How many of those the store still has in the queue: it is not read before they have left it.
+    unsaved: usize,
     /// Messages that a push was owed for since the device was here last.
     announced: VecDeque<MessageId>,
     /// By conversation: when its last push was or will be due.
@@ -77,6 +79,7 @@ impl Lane {
     pub(super) fn wants_more(&mut self) -> bool {
         let wants = !self.complete
             && !self.fetching
+            && self.unsaved == 0
             && self.ready.is_empty()
             && self.flights.len() < self.window;
         self.fetching |= wants;
@@ -84,24 +87,22 @@ impl Lane {
         wants
     }
 
-    /// Takes what the store has; says what of it has been delivered already.
-    pub(super) fn fetched(&mut self, messages: Vec<Arc<Message>>) -> Vec<MessageId> {
+    /// Takes what the store has.
+    pub(super) fn fetched(&mut self, messages: Vec<Arc<Message>>) {
         self.fetching = false;
         let more = messages.len() >= BATCH;
-        let (old, new): (Vec<_>, Vec<_>) = messages
-            .into_iter()
-            .partition(|message| self.done.contains(&message.id));
-        let on_its_way = |message: &Arc<Message>| {
-            let mut flights = self.flights.iter();
-            flights.any(|flight| flight.message.id == message.id)
-        };
-        self.ready = new
-            .into_iter()
-            .filter(|message| !on_its_way(message))
-            .collect();
+        let flights = &self.flights;
+        let on_its_way = |id: &MessageId| flights.iter().any(|flight| flight.message.id == *id);
+        let done = &self.done;
+        let new = |message: &Arc<Message>| !done.contains(&message.id) && !on_its_way(&message.id);
+        self.ready = messages.into_iter().filter(new).collect();
         // A batch of nothing but old acquaintances would only come again.
         self.complete &= !more || self.ready.is_empty();
-        old.into_iter().map(|message| message.id.clone()).collect()
+    }
+
+    /// So many messages have left the store's queue.
+    pub(super) fn saved(&mut self, messages: usize) {
+        self.unsaved = self.unsaved.saturating_sub(messages);
     }
 
     /// The device is here; see [`super::Delivery::returned`].
@@ -123,20 +124,21 @@ impl Lane {
         ids.map(|flight| flight.message.id.clone()).collect()
     }
 
-    /// The message is off our hands; `None` if that was known, else whose story it was if it was on its way.
-    pub(super) fn land(&mut self, id: &MessageId) -> Option<Option<TrackingId>> {
-        if self.done.contains(id) {
-            return None;
-        }
+    /// Whether it is known that the message is off our hands.
+    pub(super) fn has_landed(&self, id: &MessageId) -> bool {
+        self.done.contains(id)
+    }
+
+    /// The message is off our hands. Says whose story it was if it was on its way.
+    pub(super) fn land(&mut self, id: &MessageId) -> Option<TrackingId> {
         self.ready.retain(|message| message.id != *id);
         self.done.push_back(id.clone());
         if self.done.len() > DONE {
             self.done.pop_front();
         }
-        Some(
-            self.remove_flight(id)
-                .map(|message| message.tracking.clone()),
-        )
+        self.unsaved += 1;
+        let message = self.remove_flight(id)?;
+        Some(message.tracking.clone())
     }
 
     /// Takes back a message that was on its way: the queue is to be read again.
@@ -210,6 +212,10 @@ impl Lane {
 
     pub(super) fn is_in_use(&self, now: Timestamp, collapse: Duration) -> bool {
         let open = self.windows.values().any(|due| now < due.plus(collapse));
-        !self.flights.is_empty() || self.fetching || !self.ready.is_empty() || open
+        !self.flights.is_empty()
+            || self.unsaved > 0
+            || self.fetching
+            || !self.ready.is_empty()
+            || open
     }
 }

@@ -169,10 +169,12 @@ impl World {
                 Effect::Relay(device, _) => self.relayed.push(device.to_string()),
                 Effect::Hibernate(device) => self.hibernated.push(device.to_string()),
                 Effect::Landed(device, landed) => {
-                    let queue = self.queues.entry(device).or_default();
+                    let queue = self.queues.entry(device.clone()).or_default();
                     queue.retain(|queued| queued.id != landed.message);
-                    self.steps
-                        .extend(landed.told.map(|(_, step, _)| step.name()));
+                    let told = landed.told.map(|(_, step, _)| step.name());
+                    self.steps.extend(told);
+                    let effects = self.delivery.saved(now, &device, 1);
+                    self.perform(millis, effects);
                 }
                 Effect::Unacknowledged(device, message, _) => {
                     if message.class == Class::Chat
@@ -354,6 +356,30 @@ fn a_door_with_a_window_takes_several_at_once_and_acknowledges_them_together() {
     assert_eq!(world.hibernated, ["a"]);
     world.returns(6000, "a", true);
     assert_eq!(world.sent_to("a"), ["m1", "m2", "m3", "m4", "m3", "m4"]);
+}
+
+#[test]
+fn a_queue_is_not_read_again_before_what_was_delivered_has_left_it() {
+    let mut world = World::new();
+    let all: Vec<_> = (0..2 * BATCH)
+        .map(|number| Arc::new(message(&format!("m{number:02}"))))
+        .collect();
+    let now = world.now(10);
+    let mut effects = world.delivery.returned(now, &id("a"), 1, true);
+    assert_eq!(effects, [Effect::Fetch(id("a"))]);
+    effects = world
+        .delivery
+        .fetched(now, &id("a"), Some(all[..BATCH].to_vec()));
+    for known in &all[..BATCH] {
+        assert_eq!(effects, [Effect::Send(id("a"), known.clone())]);
+        effects = world.delivery.acknowledged(now, &id("a"), &known.id, false);
+        let Effect::Landed(..) = effects.remove(0) else {
+            panic!("{} is not told", known.id)
+        };
+    }
+    assert_eq!(effects, [], "the store still has all of it");
+    let saved = world.delivery.saved(now, &id("a"), BATCH);
+    assert_eq!(saved, [Effect::Fetch(id("a"))]);
 }
 
 #[test]

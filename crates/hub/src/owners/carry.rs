@@ -22,7 +22,6 @@ impl Owners {
             Then::Device(device) => self.directory.put(*device),
             Then::Opened(device, open) => self.directory.open(&device, *open),
             Then::Adopted(user, device) => self.directory.adopt(&user, &device),
-            Then::Landed(device) => self.directory.count_queued(&device, -1),
             Then::Asked(device, expires_at) => self.directory.asked(&device, expires_at),
             Then::Account(user) => self.accounts.put(*user),
             Then::Settled(id) => self.outbox.remove(&id),
@@ -30,6 +29,7 @@ impl Owners {
                 self.directory.close(&door, now.wall);
                 return vec![Output::Closed(vec![door]).into()];
             }
+            Then::Landed(device, messages) => return self.landed(now, &device, messages),
             Then::Forgotten(device) => return self.forgotten(&device),
             Then::NoAccount(user) => return self.no_account(&user),
             Then::Stored(stored) => return self.stored(now, &stored),
@@ -76,6 +76,13 @@ impl Owners {
         deeds.extend(self.deliver(now, effects));
         deeds.extend(self.push_due(now));
         deeds
+    }
+
+    fn landed(&mut self, now: Now, device: &DeviceId, messages: usize) -> Vec<Deed> {
+        let fewer = i64::try_from(messages).unwrap_or(i64::MAX);
+        self.directory.count_queued(device, -fewer);
+        let effects = self.delivery.saved(now, device, messages);
+        self.deliver(now, effects)
     }
 
     fn owed(&mut self, now: Now, push: OwedPush) -> Vec<Deed> {

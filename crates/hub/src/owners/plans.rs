@@ -90,17 +90,19 @@ impl Owners {
     }
 }
 
-/// A message leaves a device's queue.
-fn plan_landed(now: Now, device: DeviceId, landed: Landed) -> Step {
+/// Messages leave a device's queue.
+fn plan_landed(now: Now, device: DeviceId, landed: Vec<Landed>) -> Step {
     let mut step = Step::of(Asker::Nobody);
-    step.changes.push(Change::Delivered {
-        device: device.clone(),
-        message: landed.message,
-    });
-    if let Some((tracking, how, why)) = landed.told {
-        let note = pushes::story(now.wall, &tracking, how, Some(&device), why);
-        step.then.push(Then::Note(note));
+    step.then.push(Then::Landed(device.clone(), landed.len()));
+    for Landed { message, told } in landed {
+        if let Some((tracking, how, why)) = told {
+            let note = pushes::story(now.wall, &tracking, how, Some(&device), why);
+            step.then.push(Then::Note(note));
+        }
+        step.changes.push(Change::Delivered {
+            device: device.clone(),
+            message,
+        });
     }
-    step.then.push(Then::Landed(device));
     step
 }
