@@ -1,0 +1,190 @@
+//! The peer: Kamailio from its Debian package, with a script as lean as the row allows.
+
+use crate::{
+    process::{Cores, Server},
+    reveille::free_udp,
+};
+use anyhow::{Context, Result, bail};
+use std::{
+    net::{SocketAddr, SocketAddrV4, UdpSocket},
+    process::Command,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// The packages with the program and the modules that the scripts load.
+const PACKAGES: [&str; 3] = [
+    "kamailio",
+    "kamailio-extra-modules",
+    "kamailio-utils-modules",
+];
+/// A file of the last of them.
+const LAST_FILE: &str = "/usr/lib/*/kamailio/modules/http_client.so";
+/// Far more than it takes.
+const START: Duration = Duration::from_secs(10);
+
+/// The script, with gaps for what differs.
+const SCRIPT: &str = include_str!("../kamailio/common.cfg");
+
+/// What the script does with a call.
+#[derive(Copy, Clone, Debug)]
+pub(crate) enum Script {
+    /// It goes to the callee's contact.
+    Relay,
+    /// It waits for the callee, who is pushed by a request to this sink, and goes to each contact that registers.
+    Wake(SocketAddr),
+}
+
+impl Script {
+    fn gaps(self) -> [(&'static str, String); 3] {
+        match self {
+            Self::Relay => [
+                ("@MODULES@", String::new()),
+                ("@REGISTERED@", String::new()),
+                (
+                    "@INVITED@",
+                    "if (!lookup(\"location\")) {\n        sl_send_reply(\"404\", \"Not Found\");\n        exit;\n    }\n    \
+                     t_relay();"
+                        .to_owned(),
+                ),
+            ],
+            Self::Wake(sink) => [
+                (
+                    "@MODULES@",
+                    "loadmodule \"tsilo.so\"\nloadmodule \"http_client.so\"\n\
+                     modparam(\"http_client\", \"keep_connections\", 1)\n\
+                     modparam(\"http_client\", \"connection_timeout\", 2)"
+                        .to_owned(),
+                ),
+                (
+                    "@REGISTERED@",
+                    "ts_append(\"location\", \"$tu\");".to_owned(),
+                ),
+                // The user part is `uNUMBER`.
+                (
+                    "@INVITED@",
+                    format!(
+                        "if (!t_newtran()) {{\n        exit;\n    }}\n    ts_store();\n    t_reply(\"100\", \"Trying\");\n    \
+                         $var(user) = $(rU{{s.substr,1,0}});\n    \
+                         http_client_query(\"http://{sink}/push/$var(user)\", \
+                         \"{{\\\"aps\\\":{{}},\\\"call\\\":\\\"$ci\\\"}}\", \"$var(answer)\");"
+                    ),
+                ),
+            ],
+        }
+    }
+}
+
+/// A running Kamailio.
+pub(crate) struct Kamailio {
+    server: Server,
+    sip: SocketAddrV4,
+    _folder: TempDir,
+}
+
+impl Kamailio {
+    /// Starts one on this core, and waits until it answers.
+    pub(crate) fn start(script: Script, cores: Cores) -> Result<Self> {
+        let folder = TempDir::with_prefix("reveille-bench-")?;
+        let sip = free_udp()?;
+        let mut text = SCRIPT.replace("@LISTEN@", &sip.to_string());
+        for (gap, fill) in script.gaps() {
+            text = text.replace(gap, &fill);
+        }
+        let file = folder.path().join("kamailio.cfg");
+        std::fs::write(&file, text)?;
+        let mut command = Command::new("kamailio");
+        // In the foreground, with the fast allocator for shared and for private memory: Debian's default is slower.
+        command.args(["-DD", "-E", "-x", "fm", "-X", "fm", "-m", "512", "-M", "32"]);
+        command.arg("-f").arg(&file).arg("-Y").arg(folder.path());
+        let mut server = Server::start(&command, cores, &folder.path().join("kamailio.log"))?;
+        server.wait_until(START, || answers(sip))?;
+        Ok(Self {
+            server,
+            sip,
+            _folder: folder,
+        })
+    }
+
+    /// Where it listens for SIP.
+    pub(crate) fn sip(&self) -> SocketAddrV4 {
+        self.sip
+    }
+
+    /// Its first process, of which the workers are children.
+    pub(crate) fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
+    /// What it said: nothing, if all went well.
+    pub(crate) fn words(&self) -> String {
+        self.server.words()
+    }
+}
+
+/// Whether a request for nobody is answered.
+fn answers(sip: SocketAddrV4) -> bool {
+    let asked = || -> std::io::Result<()> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+        let port = socket.local_addr()?.port();
+        let ping = format!(
+            "OPTIONS sip:{sip} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bKping\r\nMax-Forwards: 70\r\n\
+             From: <sip:ping@localhost>;tag=1\r\nTo: <sip:{sip}>\r\nCall-ID: ping\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        );
+        socket.send_to(ping.as_bytes(), sip)?;
+        socket.recv(&mut [0; 2048]).map(drop)
+    };
+    asked().is_ok()
+}
+
+/// Installs it if it is missing, and stops the service that the package starts.
+pub(crate) fn install() -> Result<()> {
+    if is_there() {
+        return Ok(());
+    }
+    eprintln!("Kamailio is missing: installing {}", PACKAGES.join(" "));
+    run(Command::new("apt-get").args(["-q", "update"]))?;
+    run(Command::new("apt-get")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-q", "-y", "install", "--no-install-recommends"])
+        .args(PACKAGES))
+    .context("installing needs root: or do it yourself, then try again")?;
+    // Where services are not started there is none to stop, and this fails.
+    let stopped = Command::new("service").args(["kamailio", "stop"]).output();
+    if !stopped.is_ok_and(|stopped| stopped.status.success()) {
+        eprintln!("no service of the package was stopped: look for one if the figures are odd");
+    }
+    if !is_there() {
+        bail!("kamailio is still missing after the installation of its packages");
+    }
+    Ok(())
+}
+
+/// Its version, as it says.
+pub(crate) fn version() -> Result<String> {
+    let output = Command::new("kamailio").arg("-v").output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = said.lines().next().unwrap_or_default();
+    Ok(line.trim_start_matches("version: ").to_owned())
+}
+
+fn is_there() -> bool {
+    let here = |command: &str| {
+        let found = Command::new("sh").arg("-c").arg(command).output();
+        found.is_ok_and(|found| found.status.success())
+    };
+    here("command -v kamailio") && here(&format!("ls {LAST_FILE}"))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    // Its own progress is no part of our output.
+    let output = command.output().context("apt-get")?;
+    anyhow::ensure!(
+        output.status.success(),
+        "{} failed: {}",
+        command.get_program().display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}

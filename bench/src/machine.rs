@@ -1,0 +1,95 @@
+//! Where and with what it was measured: without it a figure says nothing.
+
+use crate::kamailio;
+use anyhow::Result;
+use serde::Serialize;
+use std::{fs, path::Path, process::Command};
+
+/// A machine that does other work besides measures that.
+const BUSY: f64 = 0.5;
+
+/// The machine, the day and the versions.
+#[derive(Debug, Serialize)]
+pub(crate) struct Machine {
+    /// Of the measurement.
+    pub(crate) date: String,
+    /// Model and number.
+    pub(crate) processor: String,
+    /// Distribution and kernel.
+    pub(crate) system: String,
+    /// File system of the temporary directory, where databases are.
+    pub(crate) disk: String,
+    /// Processes that wanted to run in the minute before.
+    pub(crate) load: f64,
+    /// Ours, and the commit it is built from.
+    pub(crate) reveille: String,
+    /// The peer's, if it is there.
+    pub(crate) kamailio: String,
+    /// What was typed.
+    pub(crate) command: String,
+}
+
+impl Machine {
+    /// This one, now.
+    pub(crate) fn look(binary: &Path) -> Result<Self> {
+        let cpu = fs::read_to_string("/proc/cpuinfo")?;
+        let models: Vec<_> = cpu
+            .lines()
+            .filter_map(|line| line.strip_prefix("model name")?.split(": ").nth(1))
+            .collect();
+        let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        let release = release
+            .lines()
+            .find_map(|line| line.strip_prefix("PRETTY_NAME="))
+            .unwrap_or_default();
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+        let load = fs::read_to_string("/proc/loadavg")?;
+        let commit = said("git", &["rev-parse", "--short", "HEAD"]);
+        let typed: Vec<_> = std::env::args().skip(1).collect();
+        Ok(Self {
+            date: said("date", &["-u", "+%F"]),
+            processor: format!(
+                "{} × {}",
+                models.len(),
+                models.first().copied().unwrap_or("unknown")
+            ),
+            system: format!("{}, Linux {}", release.trim_matches('"'), kernel.trim()),
+            disk: said(
+                "stat",
+                &["-f", "-c", "%T", &std::env::temp_dir().to_string_lossy()],
+            ),
+            load: load
+                .split(' ')
+                .next()
+                .and_then(|load| load.parse().ok())
+                .unwrap_or_default(),
+            reveille: format!(
+                "{} ({commit})",
+                said(&binary.to_string_lossy(), &["--version"])
+            ),
+            kamailio: kamailio::version().unwrap_or_else(|_| "not installed".to_owned()),
+            command: format!(
+                "cargo run --release -p reveille-bench -- {}",
+                typed.join(" ")
+            ),
+        })
+    }
+
+    /// What is wrong with measuring here and now.
+    pub(crate) fn warning(&self) -> Option<String> {
+        (self.load > BUSY).then(|| {
+            format!(
+                "this machine is busy with other work (load {:.2}): these figures mean little",
+                self.load
+            )
+        })
+    }
+}
+
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    output.map_or_else(
+        |_| "unknown".to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
+}

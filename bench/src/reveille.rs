@@ -1,0 +1,256 @@
+//! The server that is measured: configured by a file, filled through its admin API, as an operator would.
+
+use crate::{
+    http::{Client, is_ok},
+    load::{DOMAIN, PASSWORD},
+    process::{Cores, Server},
+    sink,
+};
+use anyhow::{Context, Result, bail};
+use std::{
+    fmt::Write as _,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// Connections over which users are added: each waits for its own commit.
+const ADDING: usize = 64;
+/// Start-up of a server with all of its store to read.
+const START: Duration = Duration::from_mins(10);
+
+/// Where state is kept.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Store {
+    /// Nowhere.
+    Memory,
+    /// On disk, before anything is acknowledged.
+    Sqlite,
+}
+
+impl Store {
+    /// As rows call it.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Memory => "Reveille, memory",
+            Self::Sqlite => "Reveille, SQLite",
+        }
+    }
+}
+
+/// A server, its configuration and its data; both go when it is dropped.
+pub(crate) struct Reveille {
+    server: Option<Server>,
+    folder: TempDir,
+    binary: PathBuf,
+    sip: SocketAddrV4,
+    admin: SocketAddr,
+    health: SocketAddr,
+    cores: Cores,
+}
+
+/// What rows set.
+pub(crate) struct Setup<'s> {
+    /// Where state is kept.
+    pub(crate) store: Store,
+    /// Where it runs.
+    pub(crate) cores: Cores,
+    /// `server.shards`, where the server knows it.
+    pub(crate) shards: Option<u32>,
+    /// Where it pushes; nowhere for rows that wake nobody.
+    pub(crate) push: Option<SocketAddr>,
+    /// The folder to use; its files of the sink are named by the configuration.
+    pub(crate) folder: TempDir,
+    /// The binary.
+    pub(crate) binary: &'s Path,
+}
+
+impl Reveille {
+    /// Starts a server with an empty store, and waits until it is ready.
+    pub(crate) fn start(setup: Setup<'_>) -> Result<Self> {
+        let (sip, admin, health) = (free_udp()?, free_tcp()?, free_tcp()?);
+        let mut reveille = Self {
+            server: None,
+            binary: setup.binary.to_owned(),
+            sip,
+            admin,
+            health,
+            cores: setup.cores,
+            folder: setup.folder,
+        };
+        let config = reveille.config(setup.store, setup.shards, setup.push)?;
+        std::fs::write(reveille.folder.path().join("reveille.toml"), config)?;
+        reveille.restart()?;
+        Ok(reveille)
+    }
+
+    fn config(
+        &self,
+        store: Store,
+        shards: Option<u32>,
+        push: Option<SocketAddr>,
+    ) -> Result<String> {
+        let folder = self.folder.path().display();
+        let url = match store {
+            Store::Memory => "memory:".to_owned(),
+            Store::Sqlite => format!("sqlite:{folder}/reveille.db"),
+        };
+        let mut config = format!(
+            "[server]\ndomains = [\"{DOMAIN}\"]\ndata_dir = \"{folder}\"\n\
+             {}\
+             [listen]\nsip_udp = [\"{}\"]\nsip_tcp = []\nadmin = [\"{}\"]\nhealth = [\"{}\"]\n\
+             [store]\nurl = \"{url}\"\n\
+             [call]\ntrusted = [\"127.0.0.0/8\"]\n\
+             [observe]\nlog = \"warn\"\n",
+            shards.map_or_else(String::new, |shards| format!("shards = {shards}\n")),
+            self.sip,
+            self.admin,
+            self.health
+        );
+        // Contacts name an app, so there is one, though nothing may ever be pushed.
+        let (endpoint, ca) = match push {
+            Some(at) => (at.to_string(), sink::CA_FILE),
+            None => ("127.0.0.1:9".to_owned(), ""),
+        };
+        if ca.is_empty() {
+            let key = rcgen::KeyPair::generate()?;
+            std::fs::write(self.folder.path().join(sink::KEY_FILE), key.serialize_pem())?;
+        } else {
+            write!(config, "[push]\nca = \"{folder}/{ca}\"\n")?;
+        }
+        write!(
+            config,
+            "[[push.app]]\napp = \"com.example.phone\"\nprovider = \"apns\"\nteam_id = \"TEAM123456\"\n\
+             key_id = \"BENCHKEY01\"\nkey_file = \"{folder}/{}\"\nendpoint = \"{endpoint}\"\n",
+            sink::KEY_FILE
+        )?;
+        Ok(config)
+    }
+
+    /// Starts it, again if it ran; says how long it took from the start of the process until it was ready.
+    pub(crate) fn restart(&mut self) -> Result<Duration> {
+        if let Some(running) = self.server.take() {
+            running.stop()?;
+        }
+        let mut command = Command::new(&self.binary);
+        let config = self.folder.path().join("reveille.toml");
+        command.arg("serve").arg("--config").arg(config);
+        let started = Instant::now();
+        let words = self.folder.path().join("reveille.log");
+        let mut server = Server::start(&command, self.cores, &words)?;
+        let health = self.health;
+        server.wait_until(START, || is_ok(health, "/readyz"))?;
+        self.server = Some(server);
+        Ok(started.elapsed())
+    }
+
+    /// Where it listens for SIP.
+    pub(crate) fn sip(&self) -> SocketAddrV4 {
+        self.sip
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Result<u32> {
+        Ok(self.server.as_ref().context("the server runs")?.pid())
+    }
+
+    /// Bytes of its database.
+    pub(crate) fn database(&self) -> u64 {
+        let bytes =
+            |name| std::fs::metadata(self.folder.path().join(name)).map_or(0, |file| file.len());
+        bytes("reveille.db") + bytes("reveille.db-wal")
+    }
+
+    /// Adds the users `u0` and up.
+    pub(crate) fn add_users(&self, users: u32) -> Result<()> {
+        let token = self.admin_token()?;
+        let body = format!("{{\"password\":\"{PASSWORD}\",\"new\":true}}");
+        self.for_each_user(users, |client, user| {
+            let path = format!("/api/v1/users/u{user}@{DOMAIN}");
+            expect(client, "PUT", &path, &token, &body).map(drop)
+        })
+    }
+
+    /// Has the phone of each user say, by the device API, that it sleeps.
+    pub(crate) fn put_to_sleep(&self, users: u32) -> Result<()> {
+        self.for_each_user(users, |client, user| {
+            let grant = format!(
+                "{{\"grant_type\":\"password\",\"username\":\"u{user}@{DOMAIN}\",\"password\":\"{PASSWORD}\"}}"
+            );
+            let answer = expect(client, "POST", "/oauth/token", "", &grant)?;
+            let token: serde_json::Value = serde_json::from_slice(&answer)?;
+            let token = token["access_token"].as_str().context("no access token")?;
+            let path =
+                format!("/api/v1/me/devices/urn:uuid:00000000-0000-4000-8000-{user:012x}/mode");
+            expect(client, "POST", &path, token, "{\"mode\":\"suspended\"}").map(drop)
+        })
+    }
+
+    fn admin_token(&self) -> Result<String> {
+        let file = self.folder.path().join("admin.token");
+        let token = std::fs::read_to_string(file).context("the admin token")?;
+        Ok(token.trim().to_owned())
+    }
+
+    /// Does something for each user, many at once.
+    fn for_each_user(
+        &self,
+        users: u32,
+        act: impl Fn(&mut Client, u32) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let next = AtomicU32::new(0);
+        let work = || -> Result<()> {
+            let mut client = Client::connect(self.admin)?;
+            loop {
+                let user = next.fetch_add(1, Ordering::Relaxed);
+                if user >= users {
+                    return Ok(());
+                }
+                act(&mut client, user)?;
+            }
+        };
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..ADDING).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().try_for_each(|worker| {
+                let worked = worker.join();
+                worked.unwrap_or_else(|_| bail!("a worker that adds users panicked"))
+            })
+        })
+    }
+}
+
+impl Drop for Reveille {
+    /// Ended before its data go, or it would write into what is being removed.
+    fn drop(&mut self) {
+        self.server = None;
+    }
+}
+
+fn expect(
+    client: &mut Client,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: &str,
+) -> Result<Vec<u8>> {
+    let answer = client.ask(method, path, token, body)?;
+    if !(200..300).contains(&answer.status) {
+        let said = String::from_utf8_lossy(&answer.body);
+        bail!("{method} {path} was answered {}: {said}", answer.status);
+    }
+    Ok(answer.body)
+}
+
+/// An address of loopback whose UDP port nobody uses.
+pub(crate) fn free_udp() -> Result<SocketAddrV4> {
+    let address = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, address.port()))
+}
+
+fn free_tcp() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}

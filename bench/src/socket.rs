@@ -1,0 +1,162 @@
+//! One UDP socket that plays any number of phones: every address of 127.0.0.0/8 is ours, so each phone has an address,
+//! and with it a flow, of its own, and one socket hears them all.
+
+use anyhow::{Context, Result};
+use nix::{
+    errno::Errno,
+    libc,
+    poll::{PollFd, PollFlags, ppoll},
+    sys::{
+        socket::{
+            ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmsg, setsockopt,
+            sockopt::{RcvBuf, RcvBufForce},
+        },
+        time::TimeSpec,
+    },
+};
+use std::{
+    io::{IoSlice, IoSliceMut},
+    net::{Ipv4Addr, SocketAddrV4, UdpSocket},
+    os::fd::{AsFd, AsRawFd},
+    time::Duration,
+};
+
+/// Datagrams taken by one call.
+const BATCH: usize = 64;
+/// No message of ours or of a server is longer.
+const LONGEST: usize = 4096;
+/// So that a burst waits and is not lost; what the system grants is less without the right to force it.
+const RECEIVE_BUFFER: usize = 16 * 1024 * 1024;
+
+/// The phones' socket.
+pub(crate) struct Phones {
+    socket: UdpSocket,
+    port: u16,
+    server: SockaddrIn,
+    buffers: Box<[u8]>,
+    /// Datagrams sent so far.
+    pub(crate) sent: u64,
+}
+
+impl Phones {
+    /// Phones of no server yet: who pushes to them must know their port before there is one.
+    pub(crate) fn new() -> Result<Self> {
+        let socket =
+            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).context("the phones' UDP socket")?;
+        let forced = setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER);
+        if forced.is_err() {
+            setsockopt(&socket, RcvBuf, &RECEIVE_BUFFER)?;
+        }
+        Ok(Self {
+            port: socket.local_addr()?.port(),
+            socket,
+            server: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0).into(),
+            buffers: vec![0; BATCH * LONGEST].into_boxed_slice(),
+            sent: 0,
+        })
+    }
+
+    /// Phones of the server at this address.
+    pub(crate) fn of(server: SocketAddrV4) -> Result<Self> {
+        let mut phones = Self::new()?;
+        phones.turn_to(server);
+        Ok(phones)
+    }
+
+    /// From now on they talk to the server at this address.
+    pub(crate) fn turn_to(&mut self, server: SocketAddrV4) {
+        self.server = server.into();
+    }
+
+    /// The port of every phone.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sends to the server from one phone's address.
+    pub(crate) fn send(&mut self, from: Ipv4Addr, message: &[u8]) -> Result<()> {
+        let source = libc::in_pktinfo {
+            ipi_ifindex: 0,
+            ipi_spec_dst: libc::in_addr {
+                s_addr: u32::from(from).to_be(),
+            },
+            ipi_addr: libc::in_addr { s_addr: 0 },
+        };
+        sendmsg(
+            self.socket.as_raw_fd(),
+            &[IoSlice::new(message)],
+            &[ControlMessage::Ipv4PacketInfo(&source)],
+            MsgFlags::empty(),
+            Some(&self.server),
+        )
+        .context("sending to the server")?;
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// Waits for datagrams, for so long at most, and appends those that came to `into`.
+    pub(crate) fn receive(&mut self, timeout: Duration, into: &mut Inbox) -> Result<()> {
+        into.clear();
+        let mut readable = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        match ppoll(&mut readable, Some(TimeSpec::from_duration(timeout)), None) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => return Err(error).context("waiting for the server"),
+        }
+        let mut slices: Vec<_> = self
+            .buffers
+            .chunks_mut(LONGEST)
+            .map(|chunk| [IoSliceMut::new(chunk)])
+            .collect();
+        let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
+        let received = recvmmsg(
+            self.socket.as_raw_fd(),
+            &mut headers,
+            slices.iter_mut(),
+            MsgFlags::MSG_DONTWAIT,
+            None,
+        );
+        match received {
+            Ok(received) => {
+                for datagram in received {
+                    into.push(datagram.iovs().next().unwrap_or_default());
+                }
+                Ok(())
+            }
+            Err(Errno::EAGAIN) => Ok(()),
+            Err(error) => Err(error).context("receiving from the server"),
+        }
+    }
+}
+
+/// Datagrams that came, back to back.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Inbox {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn push(&mut self, datagram: &[u8]) {
+        self.bytes.extend_from_slice(datagram);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Each of them, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = std::iter::once(&0).chain(&self.ends);
+        begins
+            .zip(&self.ends)
+            .map(|(begin, end)| &self.bytes[*begin..*end])
+    }
+}
+
+/// The address of a phone: one in 127.1.0.0 and up, below which the server and the sinks live.
+pub(crate) fn address(phone: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 1)) + phone)
+}

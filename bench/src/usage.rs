@@ -1,0 +1,114 @@
+//! What a server uses: processor time and memory, as the kernel counts them, of a process and all its children.
+
+use crate::wire::number;
+use anyhow::{Context, Result};
+use std::{collections::HashMap, fs, time::Duration};
+
+/// The unit of times in `/proc` (`USER_HZ`), which is the same on every Linux that Rust runs on.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Memory of a process.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Memory {
+    /// Resident now, bytes.
+    pub(crate) resident: u64,
+    /// The most that it ever was, bytes.
+    pub(crate) peak: u64,
+}
+
+/// User and system time of a process, all its threads and all its children.
+pub(crate) fn processor_time(pid: u32) -> Result<Duration> {
+    let processes = processes();
+    anyhow::ensure!(
+        processes.contains_key(&pid),
+        "the server (process {pid}) has ended"
+    );
+    let mut ticks = 0;
+    let mut family = vec![pid];
+    while let Some(member) = family.pop() {
+        ticks += processes.get(&member).map_or(0, |process| process.ticks);
+        let children = processes
+            .iter()
+            .filter(|(_, process)| process.parent == member);
+        family.extend(children.map(|(child, _)| *child));
+    }
+    Ok(TICK * u32::try_from(ticks)?)
+}
+
+/// Memory of one process.
+pub(crate) fn memory(pid: u32) -> Result<Memory> {
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).context("the server's memory")?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kilobytes: Option<u64> = line.and_then(|line| number(line.trim_ascii().as_bytes()));
+        kilobytes
+            .map(|kilobytes| kilobytes * 1024)
+            .with_context(|| format!("no {name} in /proc/{pid}/status"))
+    };
+    Ok(Memory {
+        resident: field("VmRSS:")?,
+        peak: field("VmHWM:")?,
+    })
+}
+
+/// Time that all processors of the machine were idle so far.
+pub(crate) fn idle_time() -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let line = stat.lines().next().unwrap_or_default();
+    // user nice system idle iowait …, summed over the processors.
+    let ticks = line
+        .split_ascii_whitespace()
+        .skip(4)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<u32>().ok())
+        .sum();
+    Ok(TICK * ticks)
+}
+
+/// How many processors the machine has, whichever of them are ours.
+pub(crate) fn processors() -> Result<f64> {
+    let cpu = fs::read_to_string("/proc/cpuinfo")?;
+    let models = cpu.lines().filter(|line| line.starts_with("processor"));
+    Ok(f64::from(u32::try_from(models.count())?))
+}
+
+struct Process {
+    parent: u32,
+    ticks: u64,
+}
+
+fn processes() -> HashMap<u32, Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            Some((pid, process(&stat)?))
+        })
+        .collect()
+}
+
+/// From `/proc/PID/stat`: after the name in parentheses stand state, parent, …; utime and stime are the 14th and 15th
+/// fields of all (proc(5)).
+fn process(stat: &str) -> Option<Process> {
+    let rest = &stat[stat.rfind(')')? + 1..];
+    let fields: Vec<_> = rest.split_ascii_whitespace().collect();
+    let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    Some(Process {
+        parent: u32::try_from(number(1)?).ok()?,
+        ticks: number(11)? + number(12)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_is_read_whatever_the_process_is_called() {
+        let stat = "42 (a ) b) S 7 1 1 0 -1 4194560 100 0 0 0 30 12 5 5 20 0 1 0 100";
+        let process = process(stat).unwrap();
+        assert_eq!((process.parent, process.ticks), (7, 42));
+    }
+}
