@@ -43,7 +43,7 @@ impl Script {
                 ("@REGISTERED@", String::new()),
                 (
                     "@INVITED@",
-                    "if (!lookup(\"location\")) {\n        sl_send_reply(\"404\", \"Not Found\");\n        exit;\n    }\n    \
+                    "record_route();\n    if (!lookup(\"location\")) {\n        sl_send_reply(\"404\", \"Not Found\");\n        exit;\n    }\n    \
                      t_relay();"
                         .to_owned(),
                 ),
@@ -51,7 +51,7 @@ impl Script {
             Self::Wake(sink) => [
                 (
                     "@MODULES@",
-                    "loadmodule \"tsilo.so\"\nloadmodule \"http_client.so\"\n\
+                    "loadmodule \"textopsx.so\"\nloadmodule \"tsilo.so\"\nloadmodule \"http_client.so\"\n\
                      modparam(\"http_client\", \"keep_connections\", 1)\n\
                      modparam(\"http_client\", \"connection_timeout\", 2)"
                         .to_owned(),
@@ -60,11 +60,11 @@ impl Script {
                     "@REGISTERED@",
                     "ts_append(\"location\", \"$tu\");".to_owned(),
                 ),
-                // The user part is `uNUMBER`.
+                // What `record_route` would add is lost on branches that come later. The user part is `uNUMBER`.
                 (
                     "@INVITED@",
                     format!(
-                        "if (!t_newtran()) {{\n        exit;\n    }}\n    ts_store();\n    t_reply(\"100\", \"Trying\");\n    \
+                        "insert_hf(\"Record-Route: <sip:$Ri:$Rp;lr=on>\\r\\n\");\n    msg_apply_changes();\n    if (!t_newtran()) {{\n        exit;\n    }}\n    ts_store();\n    t_reply(\"100\", \"Trying\");\n    \
                          $var(user) = $(rU{{s.substr,1,0}});\n    \
                          http_client_query(\"http://{sink}/push/$var(user)\", \
                          \"{{\\\"aps\\\":{{}},\\\"call\\\":\\\"$ci\\\"}}\", \"$var(answer)\");"

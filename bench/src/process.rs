@@ -18,6 +18,8 @@ use std::{
 const LOAD_CORE: usize = 0;
 /// How long a server may take to end when it is asked to; then it is killed.
 const ENDING: Duration = Duration::from_secs(20);
+/// Bytes of what a server said that an error shows.
+const WORDS: usize = 2000;
 /// How often to look.
 pub(crate) const LOOK: Duration = Duration::from_millis(5);
 
@@ -76,9 +78,11 @@ impl Server {
         self.child.id()
     }
 
-    /// What it said so far.
+    /// What it said last.
     pub(crate) fn words(&self) -> String {
-        std::fs::read_to_string(&self.words).unwrap_or_default()
+        let words = std::fs::read(&self.words).unwrap_or_default();
+        let last = words.len().saturating_sub(WORDS);
+        String::from_utf8_lossy(&words[last..]).into_owned()
     }
 
     /// Waits until `ready` says so.

@@ -65,8 +65,8 @@ pub(super) fn run(options: &Options) -> Result<Row> {
         notes: vec![
             "INVITE, 100, push, REGISTER with digest, 200, INVITE, 180, 200, ACK, BYE, 200. The push cloud answers at \
              once and is not counted. Reveille pushes as it does to Apple: HTTP/2, TLS, a signed provider token; and keeps \
-             the registration and the story on disk. Kamailio's recipe is `t_newtran`, `ts_store` and a plain HTTP/1.1 \
-             request of `http_client` over a connection that stays (its worker waits for the answer), then `save` and \
+             the registration and the story on disk. Kamailio's recipe is a Record-Route put in by `insert_hf` \
+             (that of `record_route` is lost on late branches), `t_newtran`, `ts_store` and a plain HTTP/1.1 request of `http_client` over a connection (its worker waits for the answer), then `save` and \
              `ts_append`, all in memory."
                 .to_owned(),
             "A phone says once by the device API that it sleeps, and registers from where it was. Phones and push cloud \
