@@ -23,8 +23,8 @@ const LAST_FILE: &str = "/usr/lib/*/kamailio/modules/http_client.so";
 /// Far more than it takes.
 const START: Duration = Duration::from_secs(10);
 
-/// The script, with gaps for what differs.
-const SCRIPT: &str = include_str!("../kamailio/common.cfg");
+/// What all scripts have in common, with a gap for what differs.
+const COMMON: &str = include_str!("../kamailio/common.cfg");
 
 /// What the script does with a call.
 #[derive(Copy, Clone, Debug)]
@@ -36,42 +36,16 @@ pub(crate) enum Script {
 }
 
 impl Script {
-    fn gaps(self) -> [(&'static str, String); 3] {
-        match self {
-            Self::Relay => [
-                ("@MODULES@", String::new()),
-                ("@REGISTERED@", String::new()),
-                (
-                    "@INVITED@",
-                    "record_route();\n    if (!lookup(\"location\")) {\n        sl_send_reply(\"404\", \"Not Found\");\n        exit;\n    }\n    \
-                     t_relay();"
-                        .to_owned(),
-                ),
-            ],
-            Self::Wake(sink) => [
-                (
-                    "@MODULES@",
-                    "loadmodule \"textopsx.so\"\nloadmodule \"tsilo.so\"\nloadmodule \"http_client.so\"\n\
-                     modparam(\"http_client\", \"keep_connections\", 1)\n\
-                     modparam(\"http_client\", \"connection_timeout\", 2)"
-                        .to_owned(),
-                ),
-                (
-                    "@REGISTERED@",
-                    "ts_append(\"location\", \"$tu\");".to_owned(),
-                ),
-                // What `record_route` would add is lost on branches that come later. The user part is `uNUMBER`.
-                (
-                    "@INVITED@",
-                    format!(
-                        "insert_hf(\"Record-Route: <sip:$Ri:$Rp;lr=on>\\r\\n\");\n    msg_apply_changes();\n    if (!t_newtran()) {{\n        exit;\n    }}\n    ts_store();\n    t_reply(\"100\", \"Trying\");\n    \
-                         $var(user) = $(rU{{s.substr,1,0}});\n    \
-                         http_client_query(\"http://{sink}/push/$var(user)\", \
-                         \"{{\\\"aps\\\":{{}},\\\"call\\\":\\\"$ci\\\"}}\", \"$var(answer)\");"
-                    ),
-                ),
-            ],
-        }
+    fn text(self, listen: SocketAddrV4) -> String {
+        let row = match self {
+            Self::Relay => include_str!("../kamailio/relay.cfg").to_owned(),
+            Self::Wake(sink) => {
+                include_str!("../kamailio/wake.cfg").replace("@SINK@", &sink.to_string())
+            }
+        };
+        COMMON
+            .replace("@LISTEN@", &listen.to_string())
+            .replace("@ROW@", &row)
     }
 }
 
@@ -87,12 +61,8 @@ impl Kamailio {
     pub(crate) fn start(script: Script, cores: Cores) -> Result<Self> {
         let folder = TempDir::with_prefix("reveille-bench-")?;
         let sip = free_udp()?;
-        let mut text = SCRIPT.replace("@LISTEN@", &sip.to_string());
-        for (gap, fill) in script.gaps() {
-            text = text.replace(gap, &fill);
-        }
         let file = folder.path().join("kamailio.cfg");
-        std::fs::write(&file, text)?;
+        std::fs::write(&file, script.text(sip))?;
         let mut command = Command::new("kamailio");
         // In the foreground, with the fast allocator for shared and for private memory: Debian's default is slower.
         command.args(["-DD", "-E", "-x", "fm", "-X", "fm", "-m", "512", "-M", "32"]);

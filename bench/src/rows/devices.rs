@@ -16,7 +16,7 @@ use std::{thread, time::Duration};
 const REQUESTS: u32 = 50_000;
 /// Calls of which the memory is looked at, twice.
 const CALLS: u32 = 20_000;
-/// Transactions of a call end 32 s after it (RFC 3261 §17.1.1.2), its other records soon after.
+/// A transaction ends 32 s after its last answer (RFC 3261 §17.2.2), other records of a call soon after.
 const FORGETTING: Duration = Duration::from_secs(45);
 const MEGABYTE: f64 = 1e6;
 
@@ -67,8 +67,8 @@ pub(super) fn run(options: &Options) -> Result<Row> {
         verdicts: verdicts(&found, &measures),
         measures,
         notes: vec![
-            "Each size is a server of its own, filled through its admin API and by REGISTERs. \"Live\" is memory after \
-             all have registered, less that with their users alone; \"stored\" the same after a restart. What the Contact \
+            "Each size is a server of its own, filled through its admin API and by REGISTERs. \"Live\" is memory once \
+             all have registered and their transactions are over, less that with their users alone; \"stored\" the same after a restart. What the Contact \
              header field says is not counted. One round."
                 .to_owned(),
             "Start-up is from the start of the process until `/readyz` says 200; the peak is that of start-up.".to_owned(),
@@ -80,11 +80,12 @@ fn look(options: &Options, devices: u32) -> Result<Found> {
     let setup = options.reveille(Store::Sqlite, ONE_CORE)?;
     let mut server = reveille_with_users(setup, devices)?;
     server.restart()?;
-    let empty = usage::memory(server.pid()?)?.resident;
+    let empty = resident(&server)?;
     let mut phones = Phones::of(server.sip())?;
     let mut registers = Registers::new(devices, true);
     play(&mut registers, &mut phones, 0, devices, options.window()).context("registering all")?;
-    let live = usage::memory(server.pid()?)?.resident;
+    thread::sleep(FORGETTING);
+    let live = resident(&server)?;
     let run = (devices, options.requests(REQUESTS));
     let sample = measured(
         &mut registers,
