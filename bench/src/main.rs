@@ -103,7 +103,7 @@ impl What {
 }
 
 fn main() -> ExitCode {
-    match measure(Arguments::parse()) {
+    match measure(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
@@ -112,7 +112,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(arguments: Arguments) -> Result<()> {
+fn measure(arguments: &Arguments) -> Result<()> {
     if let What::Instructions(arguments) = &arguments.row {
         return instructions::run(arguments);
     }
@@ -146,7 +146,7 @@ fn measure(arguments: Arguments) -> Result<()> {
     let mut failed = Vec::new();
     for entry in arguments.row.rows() {
         // One row that fails keeps no other from being measured.
-        if let Err(error) = one(entry, &options, &arguments, machine.load) {
+        if let Err(error) = one(entry, &options, arguments, machine.load) {
             eprintln!("{} FAILED: {error:#}", entry.name);
             failed.push(entry.name);
         }

@@ -58,22 +58,24 @@ impl Server {
     pub(crate) fn start(command: &Command, cores: Cores, words: &Path) -> Result<Self> {
         let log = File::create(words)?;
         let program = command.get_program();
-        let mut pinned = Command::new("taskset");
-        pinned.arg("-c").arg(cores.0).arg(program);
+        // It ends when we do, whatever ends us.
+        let mut pinned = Command::new("setpriv");
+        pinned.args(["--pdeathsig", "TERM", "taskset", "-c", cores.0]);
+        pinned.arg(program);
         let child = pinned
             .args(command.get_args())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .with_context(|| format!("starting {} by taskset", program.display()))?;
+            .with_context(|| format!("starting {} by setpriv and taskset", program.display()))?;
         Ok(Self {
             child,
             words: words.to_owned(),
         })
     }
 
-    /// Its process id: `taskset` becomes the server.
+    /// Its process id: `setpriv` and `taskset` become the server.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

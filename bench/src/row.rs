@@ -1,7 +1,7 @@
 //! A row of the benchmarks: what was measured, how often, against whom, and what must be known to read it.
 
 use crate::stats::{median, range};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// A row.
 #[derive(Debug, Serialize)]
@@ -30,7 +30,6 @@ pub(crate) struct Measure {
     /// Round by round.
     pub(crate) values: Vec<f64>,
     /// The value in the middle.
-    #[serde(serialize_with = "rounded")]
     pub(crate) median: f64,
     /// Whether every request was answered, and what came twice.
     pub(crate) counts: String,
@@ -42,7 +41,6 @@ pub(crate) struct Verdict {
     /// What is compared.
     pub(crate) what: String,
     /// How much it is.
-    #[serde(serialize_with = "rounded")]
     pub(crate) value: f64,
     /// How much it may be, or must be, and what comes after.
     pub(crate) goal: &'static str,
@@ -112,10 +110,6 @@ pub(crate) fn grouped(digits: &str) -> String {
         text.push(digit);
     }
     text
-}
-
-fn rounded<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((value * 1000.0).round() / 1000.0)
 }
 
 #[cfg(test)]

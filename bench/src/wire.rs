@@ -59,7 +59,7 @@ impl<'m> Message<'m> {
         number(&id[dash + 1..])
     }
 
-    /// The method that a CSeq names: what a response is for.
+    /// The method that a `CSeq` names: what a response is for.
     pub(crate) fn method(self) -> Option<&'m [u8]> {
         let value = self.header("CSeq")?;
         Some(&value[memchr::memchr(b' ', value)? + 1..])

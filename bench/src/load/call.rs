@@ -18,12 +18,12 @@ const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\
 /// Callers and callees.
 pub(crate) struct Calls {
     users: u32,
-    calls: Vec<Call>,
+    states: Vec<State>,
     buffer: Vec<u8>,
 }
 
 #[derive(Default)]
-struct Call {
+struct State {
     /// What came already, a bit each.
     seen: u16,
     /// What the caller has learned from the 200.
@@ -55,7 +55,7 @@ impl Calls {
     pub(crate) fn new(users: u32) -> Self {
         Self {
             users,
-            calls: Vec::new(),
+            states: Vec::new(),
             buffer: Vec::with_capacity(4096),
         }
     }
@@ -110,7 +110,7 @@ impl Calls {
     /// A request of the caller inside the dialog.
     fn in_dialog(&mut self, number: u32, method: &str, phones: &mut Phones) -> Result<()> {
         let (ip, port) = (caller(number, self.users), phones.port());
-        let call = self.calls.get(number as usize);
+        let call = self.states.get(number as usize);
         let dialog = call
             .and_then(|call| call.dialog.as_deref())
             .context("a request in a dialog before its 200")?;
@@ -144,7 +144,7 @@ impl Calls {
 
 impl Load for Calls {
     fn begin(&mut self, number: u32, phones: &mut Phones) -> Result<()> {
-        self.calls.resize_with(number as usize + 1, Call::default);
+        self.states.resize_with(number as usize + 1, State::default);
         self.invite(number, phones)
     }
 
@@ -156,7 +156,7 @@ impl Load for Calls {
             bail!("no message of a call: {}", datagram.escape_ascii());
         };
         let step = STEPS.iter().position(|step| *step == (start, method));
-        let (Some(step), Some(call)) = (step, self.calls.get_mut(number as usize)) else {
+        let (Some(step), Some(call)) = (step, self.states.get_mut(number as usize)) else {
             bail!("unexpected in a call: {}", datagram.escape_ascii());
         };
         if call.seen >> step & 1 == 1 {

@@ -51,11 +51,24 @@ pub(crate) trait Load {
 
 /// How fast requests are begun.
 #[derive(Copy, Clone, Debug)]
-pub(crate) enum Pace {
-    /// So many are on their way at any time: as fast as it goes.
-    Window(u32),
-    /// So many a second, whatever becomes of them.
-    Rate(u32),
+pub(crate) struct Pace {
+    /// So many a second; as fast as it goes otherwise.
+    rate: Option<u32>,
+    /// Most that are on their way at any time.
+    most: u32,
+}
+
+impl Pace {
+    /// So many are on their way at any time.
+    pub(crate) fn window(most: u32) -> Self {
+        Self { rate: None, most }
+    }
+
+    /// So many are begun a second, unless more than `most` are on their way.
+    pub(crate) fn rate(rate: u32, most: u32) -> Self {
+        let rate = Some(rate);
+        Self { rate, most }
+    }
 }
 
 /// What a run was.
@@ -88,16 +101,16 @@ pub(crate) fn run(
     let (started, sent_before) = (Instant::now(), phones.sent);
     let (mut begun, mut heard) = (0, started);
     while tally.finished < requests {
-        let due = match pace {
-            Pace::Window(window) => tally.finished + window,
-            Pace::Rate(rate) => due_by(started.elapsed(), rate),
-        };
-        while begun < due.min(requests) {
+        let due = pace
+            .rate
+            .map_or(requests, |rate| due_by(started.elapsed(), rate));
+        let room = tally.finished + pace.most;
+        while begun < due.min(requests).min(room) {
             load.begin(first + begun, phones)?;
             begun += 1;
         }
-        let wait = match pace {
-            Pace::Rate(rate) if begun < requests => next_at(begun, rate, started),
+        let wait = match pace.rate {
+            Some(rate) if begun < requests.min(room) => next_at(begun, rate, started),
             _ => PATIENCE,
         };
         phones.receive(wait, &mut inbox)?;

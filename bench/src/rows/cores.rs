@@ -13,6 +13,10 @@ use anyhow::{Context, Result};
 
 const REGISTERS: u32 = 100_000;
 const CALLS: u32 = 20_000;
+const HOW_RECKONED: &str = "The machine has two cores. With one shard the server has one of them and the load generator \
+    the other; with two they share both. What two cores would take without the load generator is reckoned: twice the \
+    requests for a second of the server's CPU. It holds as far as no core was idle meanwhile, since waiting for one \
+    another takes no CPU: the idle part stands beside it. The rate by the clock includes the load generator.";
 
 /// A layout of the server on the machine.
 struct Layout {
@@ -56,13 +60,7 @@ pub(super) fn run(options: &Options) -> Result<Row> {
             cores: BOTH_CORES,
             count: 2.0,
         });
-        notes.push(
-            "The machine has two cores. With one shard the server has one of them and the load generator the other; with \
-             two they share both. What two cores would take without the load generator is reckoned: twice the requests \
-             for a second of the server's CPU. It holds as far as no core was idle meanwhile, since waiting for one \
-             another takes no CPU: the idle part stands beside it. The rate by the clock includes the load generator."
-                .to_owned(),
-        );
+        notes.push(HOW_RECKONED.to_owned());
     } else {
         notes.push(
             "This server does not know `server.shards` yet: only one shard was measured."

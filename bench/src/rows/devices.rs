@@ -18,6 +18,9 @@ const REQUESTS: u32 = 50_000;
 const CALLS: u32 = 20_000;
 /// A transaction ends 32 s after its last answer (RFC 3261 §17.2.2), other records of a call soon after.
 const FORGETTING: Duration = Duration::from_secs(45);
+/// Phones that register a second at first, with two transactions of 32 s each: as many as a server takes that keeps
+/// 200,000 of them.
+const FILL: u32 = 3_000;
 const MEGABYTE: f64 = 1e6;
 
 /// What is found for one number of devices.
@@ -77,13 +80,17 @@ pub(super) fn run(options: &Options) -> Result<Row> {
 }
 
 fn look(options: &Options, devices: u32) -> Result<Found> {
+    let size = grouped(&devices.to_string());
+    eprintln!("devices: adding {size} users");
     let setup = options.reveille(Store::Sqlite, ONE_CORE)?;
     let mut server = reveille_with_users(setup, devices)?;
+    eprintln!("devices: {size} phones register, then {FORGETTING:?} for their transactions to end");
     server.restart()?;
     let empty = resident(&server)?;
     let mut phones = Phones::of(server.sip())?;
     let mut registers = Registers::new(devices, true);
-    play(&mut registers, &mut phones, 0, devices, options.window()).context("registering all")?;
+    let fill = Pace::rate(FILL, options.window);
+    play(&mut registers, &mut phones, 0, devices, fill).context("registering all")?;
     thread::sleep(FORGETTING);
     let live = resident(&server)?;
     let run = (devices, options.requests(REQUESTS));
@@ -176,8 +183,8 @@ fn memory_of_calls(options: &Options) -> Result<[Measure; 2]> {
     let mut left = Vec::new();
     for batch in 0..2 {
         eprintln!("devices: {CALLS} calls, then {FORGETTING:?} for the server to forget them");
-        let window: Pace = options.window();
-        play(&mut calls, &mut phones, batch * CALLS, CALLS, window)?;
+        let first = batch * CALLS;
+        play(&mut calls, &mut phones, first, CALLS, options.window())?;
         thread::sleep(FORGETTING);
         let now = resident(&server)?;
         left.push((float(now) - float(before)) / f64::from(CALLS));

@@ -84,7 +84,7 @@ impl Options {
     }
 
     fn window(&self) -> Pace {
-        Pace::Window(self.window)
+        Pace::window(self.window)
     }
 
     fn reveille(&self, store: Store, cores: Cores) -> Result<Setup<'_>> {

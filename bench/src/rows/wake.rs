@@ -12,11 +12,13 @@ use crate::{
     stats::percentile,
 };
 use anyhow::{Context, Result};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const REQUESTS: u32 = 10_000;
 /// Seconds for which latencies are taken.
 const SECONDS: u32 = 10;
+/// Later than that the last call was not made at that rate.
+const LATE: Duration = Duration::from_millis(500);
 
 /// One round of one server.
 struct Round {
@@ -76,6 +78,9 @@ pub(super) fn run(options: &Options) -> Result<Row> {
     })
 }
 
+/// A latency of each call of a round.
+type Of = fn(&Round) -> &[f64];
+
 /// Five of each: what a wake costs, and two latencies by two percentiles.
 fn measures(name: &str, rounds: &[Round]) -> Vec<Measure> {
     let closed: Vec<_> = rounds.iter().map(|round| round.closed).collect();
@@ -87,7 +92,7 @@ fn measures(name: &str, rounds: &[Round]) -> Vec<Measure> {
     );
     let cost = closed.iter().map(Sample::micros).collect();
     let mut measures = vec![Measure::new(name, "µs", cost).counted(counts)];
-    let series: [(&str, fn(&Round) -> &Vec<f64>); 2] = [
+    let series: [(&str, Of); 2] = [
         ("INVITE to push", |round| &round.latencies.push),
         ("REGISTER to INVITE", |round| &round.latencies.fork),
     ];
@@ -161,7 +166,13 @@ fn wake(
     };
     let closed = part(warm, requests, options.window())?;
     let first = warm + requests;
-    let open = part(first, options.rate * SECONDS, Pace::Rate(options.rate))?;
+    let pace = Pace::rate(options.rate, options.users / 2);
+    let open = part(first, options.rate * SECONDS, pace)?;
+    anyhow::ensure!(
+        open.tally.took < Duration::from_secs(SECONDS.into()) + LATE,
+        "{} calls a second are more than the server can do",
+        options.rate
+    );
     Ok(Round {
         closed,
         open,
