@@ -136,7 +136,7 @@ pub(crate) fn version() -> Result<String> {
     let output = Command::new("kamailio").arg("-v").output()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = said.lines().next().unwrap_or_default();
-    Ok(line.trim_start_matches("version: ").to_owned())
+    Ok(line.trim_start_matches("version: ").trim().to_owned())
 }
 
 fn is_there() -> bool {

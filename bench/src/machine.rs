@@ -54,10 +54,7 @@ impl Machine {
                 models.first().copied().unwrap_or("unknown")
             ),
             system: format!("{}, Linux {}", release.trim_matches('"'), kernel.trim()),
-            disk: said(
-                "stat",
-                &["-f", "-c", "%T", &std::env::temp_dir().to_string_lossy()],
-            ),
+            disk: file_system(&std::env::temp_dir()),
             load: load
                 .split(' ')
                 .next()
@@ -84,6 +81,11 @@ impl Machine {
             )
         })
     }
+}
+
+fn file_system(folder: &Path) -> String {
+    let table = said("df", &["--output=fstype", &folder.to_string_lossy()]);
+    table.lines().last().unwrap_or("unknown").to_owned()
 }
 
 fn said(program: &str, arguments: &[&str]) -> String {

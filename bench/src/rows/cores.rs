@@ -184,7 +184,10 @@ fn knows_shards(options: &Options) -> Result<bool> {
     };
     match Reveille::start(setup) {
         Ok(_) => Ok(true),
-        Err(error) if format!("{error:#}").contains("shards") => Ok(false),
-        Err(error) => Err(error),
+        Err(error) => {
+            let said = format!("{error:#}");
+            let unknown = said.contains("unknown") && said.contains("shards");
+            if unknown { Ok(false) } else { Err(error) }
+        }
     }
 }
