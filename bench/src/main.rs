@@ -138,6 +138,11 @@ fn measure(arguments: &Arguments) -> Result<()> {
         devices: arguments.sizes.clone(),
         binary,
     };
+    if let Some(file) = &arguments.markdown {
+        for entry in arguments.row.rows() {
+            print::check_place(file, entry.name).context("--markdown")?;
+        }
+    }
     process::pin_load()?;
     let machine = Machine::look(&options.binary)?;
     if let Some(warning) = machine.warning() {

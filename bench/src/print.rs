@@ -98,13 +98,21 @@ fn notes(row: &Row) -> impl Iterator<Item = String> {
     counted.chain(row.notes.iter().cloned())
 }
 
+/// Fails unless a document has a place for the row of this name: to be asked before it is measured.
+pub(crate) fn check_place(file: &Path, name: &str) -> Result<()> {
+    replaced(&read(file)?, name, "")
+        .with_context(|| format!("{} has no place for the row {name}", file.display()))?;
+    Ok(())
+}
+
 /// Puts a row into a document, between the two lines that mark its place.
 pub(crate) fn put_into(file: &Path, row: &Row, machine: &Machine) -> Result<()> {
-    let document =
-        std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    let changed = replaced(&document, row.name, &markdown(row, machine))
-        .with_context(|| format!("{} has no place for this row", file.display()))?;
+    let changed = replaced(&read(file)?, row.name, &markdown(row, machine))?;
     std::fs::write(file, changed).with_context(|| format!("writing {}", file.display()))
+}
+
+fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
 }
 
 fn replaced(document: &str, name: &str, text: &str) -> Result<String> {

@@ -23,6 +23,9 @@ use tempfile::TempDir;
 /// What a server does after its last answer (a story saved, a transaction ended) belongs to the request.
 const SETTLE: Duration = Duration::from_millis(300);
 
+/// Of less the kernel's count is too coarse.
+const COARSE: Duration = Duration::from_millis(500);
+
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -143,6 +146,9 @@ fn measured(
         "the counts do not add up: {} datagrams came where {expected} should have",
         tally.received
     );
+    if used < COARSE {
+        eprintln!("{used:?} of CPU were used, counted in steps of 10 ms: more --requests say more");
+    }
     Ok(Sample { tally, used })
 }
 
