@@ -6,7 +6,7 @@ use sip::{
     HeaderName, Limits, Message, Method,
     digest::{Algorithm, Challenge, Login, Settings, Verifier, ha1},
     endpoint::{Config, Endpoint, Event, Input},
-    registrar::{self, Binding, Policy},
+    registrar::{self, Binding, Known, Policy, Registration},
 };
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const PASSWORD: &str = "secret";
 const NOW: u64 = 1_767_225_600;
 
 pub(super) fn prepare(runs: usize) -> Result<Path> {
-    let mut verifier = Verifier::new([7; 32], Settings::new(REALM));
+    let verifier = Verifier::new([7; 32], Settings::new(REALM));
     let challenges = verifier.challenge(NOW, false, 1);
     let challenge = challenges
         .iter()
@@ -42,16 +42,26 @@ pub(super) fn prepare(runs: usize) -> Result<Path> {
             anyhow::bail!("the REGISTER did not arrive");
         };
         let credentials = request.headers(HeaderName::Authorization);
-        let known = |_: &str, _: Algorithm| Some(secret.clone());
-        verifier.verify(NOW, Method::Register, credentials, known)?;
-        let outcome = registrar::apply(&bindings, &request, NOW * 1000, &Policy::default())?;
-        let answer = outcome.response(&request, NOW * 1000);
+        let secret = |_: &str, _: Algorithm| Some(&*secret);
+        verifier.verify(NOW, Method::Register, credentials, secret)?;
+        let known: Vec<_> = bindings.iter().map(known).collect();
+        let registration = Registration::parse(&request)?;
+        let (now_ms, policy) = (NOW * 1000, Policy::default());
+        let outcome = registrar::apply(&known, &registration, false, now_ms, &policy)?;
+        let answer = outcome.response(&request, &registration, now_ms);
         let answer = answer.to_tag(&endpoint.local_tag(txn)).build();
-        bindings = outcome.bindings;
+        bindings = outcome.bindings().cloned().collect();
         endpoint.respond(now, txn, &answer);
         endpoint.poll_transmit().context("no answer")?;
         Ok(())
     }))
+}
+
+fn known(binding: &Binding) -> Known<'_> {
+    Known {
+        binding,
+        out_of_reach_since: None,
+    }
 }
 
 fn request(challenge: &Challenge, count: u32) -> String {
