@@ -65,7 +65,9 @@ impl Kamailio {
         std::fs::write(&file, script.text(sip))?;
         let mut command = Command::new("kamailio");
         // In the foreground, with the fast allocator for shared and for private memory: Debian's default is slower.
-        command.args(["-DD", "-E", "-x", "fm", "-X", "fm", "-m", "2048", "-M", "32"]);
+        command.args([
+            "-DD", "-E", "-x", "fm", "-X", "fm", "-m", "2048", "-M", "32",
+        ]);
         command.arg("-f").arg(&file).arg("-Y").arg(folder.path());
         let mut server = Server::start(&command, cores, &folder.path().join("kamailio.log"))?;
         server.wait_until(START, || answers(sip))?;

@@ -58,10 +58,13 @@ pub(crate) enum Across {
     NoDialog,
 }
 
+/// Sides of one dialog, where each is heard, and since when.
+type Sides = SmallVec<[(Mark, Flow, Timestamp); 2]>;
+
 /// Sides of dialogs that send from another place than the dialog began at (target refresh, RFC 3261 §12.2).
 #[derive(Debug, Default)]
 struct Moved {
-    by_dialog: HashMap<DialogId, SmallVec<[(Mark, Flow, Timestamp); 2]>>,
+    by_dialog: HashMap<DialogId, Sides>,
     in_order: VecDeque<DialogId>,
 }
 
@@ -163,7 +166,7 @@ impl Dialogs {
             return Across::NoDialog;
         };
         let side = mark(request);
-        let (near, far) = ends.from_and_to(side);
+        let (near, far) = ends.seen_from(side);
         if refreshes_target(request) {
             let heard = heard(request, from);
             let moved = heard != near.flow && !is_spiral(heard);

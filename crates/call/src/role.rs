@@ -264,8 +264,9 @@ impl Role {
                 route,
                 txn: None,
             } => return self.ack(now, directory, &request, flow, route.as_deref()),
-            // We answer no INVITE ourselves, so there is no 2xx of ours.
-            Event::Ack { .. } | Event::AckMissing { .. } => None,
+            // We answer no INVITE ourselves, so there is no 2xx of ours. A stranded branch's phone rings on; where that
+            // is now, its next registration says.
+            Event::Ack { .. } | Event::AckMissing { .. } | Event::BranchStranded { .. } => None,
             Event::Cancelled { context, .. } => context.and_then(|it| calls.cancelled(it)),
             Event::BranchProvisional {
                 context,
@@ -278,8 +279,6 @@ impl Role {
                 status,
                 response,
             } => calls.branch_final(&mut line, context, branch, status, response.as_ref()),
-            // Its phone rings on; where that is now, its next registration says.
-            Event::BranchStranded { .. } => None,
             Event::ContextAnswered { context, branch } => calls.context_answered(context, branch),
             Event::ContextDone { context, status } => calls.context_done(context, status),
             Event::Response { txn, response } => {

@@ -1,6 +1,6 @@
 //! What peers hand back to us is sealed, so that nobody can make it up.
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, KeyInit, Mac, digest::array::Array};
 use sha2::Sha256;
 
 type HmacSha256 = Hmac<Sha256>;
@@ -30,7 +30,7 @@ impl std::fmt::Debug for SealKey {
 
 fn keyed(key: &[u8]) -> HmacSha256 {
     // HMAC takes keys of any length (RFC 2104 §2); the type cannot say so.
-    HmacSha256::new_from_slice(key).unwrap_or_else(|_| HmacSha256::new(&Default::default()))
+    HmacSha256::new_from_slice(key).unwrap_or_else(|_| HmacSha256::new(&Array::default()))
 }
 
 fn mac(mut hmac: HmacSha256, parts: &[&[u8]]) -> [u8; 32] {

@@ -78,7 +78,7 @@ pub(crate) struct Ends {
 
 impl Ends {
     /// The end of the side that is known by `from`, and the other one.
-    pub(crate) fn from_and_to(self, from: Mark) -> (End, End) {
+    pub(crate) fn seen_from(self, from: Mark) -> (End, End) {
         if from == self.initiator {
             (self.caller, self.callee)
         } else {
@@ -226,9 +226,9 @@ mod tests {
     #[test]
     fn a_request_goes_to_the_other_end_wherever_it_comes_from() {
         let (caller, callee) = (ends().caller, ends().callee);
-        let there = ends().from_and_to(Mark::of("callers tag"));
+        let there = ends().seen_from(Mark::of("callers tag"));
         assert_eq!(there, (caller.clone(), callee.clone()));
-        let back = ends().from_and_to(Mark::of("another tag"));
+        let back = ends().seen_from(Mark::of("another tag"));
         assert_eq!(back, (callee, caller));
     }
 }

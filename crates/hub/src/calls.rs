@@ -284,16 +284,14 @@ impl Calls {
                 return;
             };
             let say = match effect {
-                Effect::Fork(device) => match door_of(&device, through, directory) {
-                    Some(door) => {
-                        call.tried.push(door.clone());
-                        Output::Ring(id, door)
-                    }
-                    None => {
+                Effect::Fork(device) => {
+                    let Some(door) = door_of(&device, through, directory) else {
                         effects.extend(call.wake.step(now.instant, unreachable(device)));
                         continue;
-                    }
-                },
+                    };
+                    call.tried.push(door.clone());
+                    Output::Ring(id, door)
+                }
                 Effect::Repeat(device) => Output::RingAgain(id, device),
                 Effect::ShowEnded(device) => match door_of(&device, through, directory) {
                     Some(door) => Output::ShowEnded(id, door, end_reason(&call.wake)),

@@ -94,7 +94,7 @@ impl<'a> Builder<'a> {
             id("key_id", key_id)?,
             key_pem.to_owned(),
         ];
-        let bundle = id("app", &app.profile.app.as_str())?;
+        let bundle = id("app", app.profile.app.as_str())?;
         let token = match self.apns_tokens.get(&key) {
             Some(token) => Arc::clone(token),
             None => Arc::new(ApnsToken::new(ApnsSigner::new(team, key_id, key_pem)?)),

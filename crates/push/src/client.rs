@@ -127,7 +127,7 @@ impl Apns {
             .uri(uri.build()?)
             .header(header::AUTHORIZATION, authorization.clone())
             .header(header::CONTENT_LENGTH, length)
-            .header(APNS_ID, uuid(&push.id.as_str()))
+            .header(APNS_ID, uuid(push.id.as_str()))
             .header(APNS_TOPIC, topic.clone())
             .header(APNS_PUSH_TYPE, HeaderValue::from_static(kind))
             .header(APNS_PRIORITY, HeaderValue::from_static(priority))

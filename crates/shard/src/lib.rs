@@ -4,6 +4,10 @@
 //! What comes from outside goes to the part that it is for; what a role says to the hub and the hub to a role stays
 //! inside; the rest is for the performer: sockets, store, push clients, resolver, other shards.
 
+mod steer;
+
+pub use steer::steer;
+
 use call::{ReachId, Role, Way};
 use domain::{
     Address, Change, DeviceId, DoorId, Message as Chat, Note, Now, Record, push::OwedPush,

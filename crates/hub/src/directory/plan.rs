@@ -32,7 +32,7 @@ impl Directory {
                 self.make_room(&doors.user, &mut step)?;
             }
             let device = opening.door.device.clone();
-            self.plan_open(now.wall, &doors.user, known, opening, &mut step);
+            plan_open(now.wall, &doors.user, known, opening, &mut step);
             if std::mem::take(&mut adopts) {
                 step.changes.push(Change::AdoptQueue {
                     user: doors.user.clone(),
@@ -45,67 +45,6 @@ impl Directory {
             }
         }
         Ok(step)
-    }
-
-    fn plan_open(
-        &self,
-        now: Timestamp,
-        user: &Address,
-        known: Option<&Entry>,
-        opening: Opening,
-        step: &mut Step,
-    ) {
-        let id = opening.door.clone();
-        let mut device = known.map_or_else(
-            || Device::new(id.device.clone(), user.clone(), now),
-            |entry| entry.device.clone(),
-        );
-        take_offer(&mut device, &opening, now, step);
-        let same = known.is_some_and(|entry| is_same_record(&entry.device, &device));
-        if !same {
-            step.put_device(device);
-        }
-        if let Some(what) = opening.history {
-            step.history(&id.device, now, what);
-        }
-        let before = known.and_then(|entry| entry.door(id.number));
-        // What the client stated over its last connection says nothing about this one.
-        let stated_mode = before
-            .filter(|_| !opening.fresh)
-            .and_then(|before| before.stated_mode);
-        let stored = before.filter(|before| {
-            opening.unchanged && same && before.stored_until >= opening.expires_at
-        });
-        let stored_until = stored.map_or_else(
-            || {
-                let lifetime = opening.expires_at.since(now);
-                opening.expires_at.plus(lifetime.min(SLACK))
-            },
-            |before| before.stored_until,
-        );
-        if stored.is_none() {
-            step.changes.push(Change::PutDoor(Box::new(Door {
-                id: id.clone(),
-                opened_at: now,
-                expires_at: stored_until,
-                q: opening.q,
-                data: opening.data,
-            })));
-        }
-        let open = OpenDoor {
-            number: id.number,
-            state: opening.state,
-            opened_at: now,
-            expires_at: opening.expires_at,
-            stored_until,
-            q: opening.q,
-            stated_mode,
-            window: opening.window,
-            register_at: opening.register_at,
-        };
-        let device = id.device.clone();
-        step.then.push(Then::Opened(device, Box::new(open)));
-        step.then.push(Then::Returned(id, opening.fresh));
     }
 
     fn plan_close(&self, now: Timestamp, door: DoorId, why: &str, step: &mut Step) {
@@ -286,6 +225,66 @@ impl Directory {
         step.then.push(Then::Forgotten(id.clone()));
         Ok(())
     }
+}
+
+/// Opens a door, of a device that is `known` or new.
+fn plan_open(
+    now: Timestamp,
+    user: &Address,
+    known: Option<&Entry>,
+    opening: Opening,
+    step: &mut Step,
+) {
+    let id = opening.door.clone();
+    let mut device = known.map_or_else(
+        || Device::new(id.device.clone(), user.clone(), now),
+        |entry| entry.device.clone(),
+    );
+    take_offer(&mut device, &opening, now, step);
+    let same = known.is_some_and(|entry| is_same_record(&entry.device, &device));
+    if !same {
+        step.put_device(device);
+    }
+    if let Some(what) = opening.history {
+        step.history(&id.device, now, what);
+    }
+    let before = known.and_then(|entry| entry.door(id.number));
+    // What the client stated over its last connection says nothing about this one.
+    let stated_mode = before
+        .filter(|_| !opening.fresh)
+        .and_then(|before| before.stated_mode);
+    let stored = before
+        .filter(|before| opening.unchanged && same && before.stored_until >= opening.expires_at);
+    let stored_until = stored.map_or_else(
+        || {
+            let lifetime = opening.expires_at.since(now);
+            opening.expires_at.plus(lifetime.min(SLACK))
+        },
+        |before| before.stored_until,
+    );
+    if stored.is_none() {
+        step.changes.push(Change::PutDoor(Box::new(Door {
+            id: id.clone(),
+            opened_at: now,
+            expires_at: stored_until,
+            q: opening.q,
+            data: opening.data,
+        })));
+    }
+    let open = OpenDoor {
+        number: id.number,
+        state: opening.state,
+        opened_at: now,
+        expires_at: opening.expires_at,
+        stored_until,
+        q: opening.q,
+        stated_mode,
+        window: opening.window,
+        register_at: opening.register_at,
+    };
+    let device = id.device.clone();
+    step.then.push(Then::Opened(device, Box::new(open)));
+    step.then.push(Then::Returned(id, opening.fresh));
 }
 
 /// Takes what a client says of pushes when it opens a door (RFC 8599 §4.1.2): tokens that it does not name any more

@@ -29,7 +29,7 @@ impl Owners {
             }
             Work::Forget(_, device) => directory.plan_forget(asker, &device),
             Work::Message(_, message) => self.plan_message(now, asker, message),
-            Work::Landed(device, landed) => Ok(plan_landed(now, device, landed)),
+            Work::Landed(device, landed) => Ok(plan_landed(now, &device, landed)),
             Work::Announce(device, message) => Ok(self.plan_announcement(now, &device, &message)),
             Work::Owe(push) => {
                 let mut step = Step::of(asker);
@@ -91,12 +91,12 @@ impl Owners {
 }
 
 /// Messages leave a device's queue.
-fn plan_landed(now: Now, device: DeviceId, landed: Vec<Landed>) -> Step {
+fn plan_landed(now: Now, device: &DeviceId, landed: Vec<Landed>) -> Step {
     let mut step = Step::of(Asker::Nobody);
     step.then.push(Then::Landed(device.clone(), landed.len()));
     for Landed { message, told } in landed {
         if let Some((tracking, how, why)) = told {
-            let note = pushes::story(now.wall, &tracking, how, Some(&device), why);
+            let note = pushes::story(now.wall, &tracking, how, Some(device), why);
             step.then.push(Then::Note(note));
         }
         step.changes.push(Change::Delivered {

@@ -12,12 +12,15 @@ use store::{Answer, Store, StoreError};
 /// What the store says of each step.
 pub(super) type Verdicts = Vec<(SaveId, Result<(), NotDone>)>;
 
+/// What the store will say of the steps of a turn.
+type Promise = Answer<Vec<Result<(), StoreError>>>;
+
 /// The steps of this turn, and the turns that wait for the store, oldest first.
 #[derive(Default)]
 pub(super) struct Commits {
     ids: Vec<SaveId>,
     steps: Vec<Vec<Change>>,
-    waiting: VecDeque<(Answer<Vec<Result<(), StoreError>>>, Vec<SaveId>)>,
+    waiting: VecDeque<(Promise, Vec<SaveId>)>,
 }
 
 impl Commits {

@@ -12,7 +12,6 @@ use domain::{Record, Slice, delivery::NameConversation};
 use hub::{Accounts, Hub};
 use ring::hmac;
 use shard::Shard;
-use sip::steer::Whose;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use store::Store;
 use tokio::task::JoinHandle;
@@ -145,18 +144,7 @@ impl Steering {
     /// Between so many shards.
     pub(crate) fn between(&self, count: usize) -> net::Steer {
         let settings = self.0.clone();
-        Arc::new(move |_, message| match sip::steer::steer(message) {
-            Whose::Shard(shard) => usize::from(shard) % count,
-            Whose::Uri(uri) => match settings.wait().local_address(&uri) {
-                Some(user) => Slice::of(&user).shard(count),
-                // Nobody's of ours: the same shard for the request, its CANCEL and its ACK.
-                None => {
-                    let octets = uri.as_str().bytes().map(usize::from);
-                    octets.fold(0, |sum: usize, it| sum.wrapping_mul(31) ^ it) % count
-                }
-            },
-            Whose::Anyone => 0,
-        })
+        Arc::new(move |_, message| shard::steer(settings.wait(), message, count))
     }
 }
 
