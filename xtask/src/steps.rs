@@ -10,6 +10,12 @@ use crate::command::{cargo, exists, output, run as execute};
 use crate::workspace::Workspace;
 use crate::{citations, corpora, layers, peers, structure};
 
+/// Numbers of shards with which the binary is tried: one, one for each of two cores, and more than that.
+const SHARDS: [&str; 3] = ["1", "2", "4"];
+
+/// What sets them.
+const SHARDS_KEY: &str = "REVEILLE_SERVER__SHARDS";
+
 /// One check.
 pub(crate) struct Step {
     /// Its name on the command line.
@@ -102,17 +108,7 @@ pub(crate) const STEPS: &[Step] = &[
         name: "e2e",
         about: "real peers are woken, ring, answer and get their messages",
         remedy: "run one alone: `cargo nextest run -p reveille-e2e --features peers NAME`; what the peers said is printed",
-        run: |workspace| {
-            let settings = [
-                ("REVEILLE_BIN", workspace.target().join("release/reveille")),
-                ("REVEILLE_E2E_PYTHON", peers::python(workspace)),
-            ];
-            cargo_test(
-                workspace,
-                &["-p", "reveille-e2e", "--features", "peers", "--test", "*"],
-                &settings,
-            )
-        },
+        run: e2e,
     },
 ];
 
@@ -185,12 +181,31 @@ fn demo(workspace: &Workspace) -> Result<()> {
         "demo",
     ]))?;
     let binary = workspace.target().join("release/reveille");
-    let said = output(Command::new(binary).args(["demo", "--json"]))?;
-    let rows = json_rows(&said).context("`demo --json` prints JSON")?;
-    if rows == 0 {
-        bail!("`demo --json` printed nothing");
+    for shards in SHARDS {
+        let mut demo = Command::new(&binary);
+        demo.args(["demo", "--json"]).env(SHARDS_KEY, shards);
+        let said = output(&mut demo).with_context(|| format!("with {shards} shards"))?;
+        let rows = json_rows(&said).context("`demo --json` prints JSON")?;
+        if rows == 0 {
+            bail!("`demo --json` printed nothing");
+        }
+        println!("`demo --json` with {shards} shards printed {rows} JSON value(s)");
     }
-    println!("`demo --json` printed {rows} JSON value(s)");
+    Ok(())
+}
+
+/// The real peers, with each number of shards.
+fn e2e(workspace: &Workspace) -> Result<()> {
+    for shards in SHARDS {
+        println!("with {shards} shards");
+        let settings = [
+            ("REVEILLE_BIN", workspace.target().join("release/reveille")),
+            ("REVEILLE_E2E_PYTHON", peers::python(workspace)),
+            (SHARDS_KEY, shards.into()),
+        ];
+        let chosen = ["-p", "reveille-e2e", "--features", "peers", "--test", "*"];
+        cargo_test(workspace, &chosen, &settings)?;
+    }
     Ok(())
 }
 
