@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicI64, Ordering::Relaxed},
@@ -60,6 +60,9 @@ const METHODS: [&str; 14] = [
     "PRACK",
 ];
 
+/// So many tokens of one app that die one after another are no accident.
+const SUSPICIOUS: u32 = 10;
+
 /// A condition that an operator should know of.
 #[derive(Copy, Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Alarm {
@@ -71,15 +74,18 @@ pub enum Alarm {
     StoreFailed,
     /// Devices cannot be woken because their tokens are dead.
     TokensDead,
+    /// One token after another of an app is declared dead: our settings are wrong rather than all its phones.
+    PushSettings,
 }
 
 impl Alarm {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::PushUnreachable,
         Self::PushCredentials,
         Self::StoreFailed,
         Self::TokensDead,
+        Self::PushSettings,
     ];
 
     /// The name in metrics and logs.
@@ -89,6 +95,7 @@ impl Alarm {
             Self::PushCredentials => "push_credentials_refused",
             Self::StoreFailed => "store_failed",
             Self::TokensDead => "tokens_dead",
+            Self::PushSettings => "push_settings_suspect",
         }
     }
 
@@ -102,6 +109,9 @@ impl Alarm {
             Self::StoreFailed => "check disk space and permissions of server.data_dir",
             Self::TokensDead => {
                 "`reveille device list` names them; each heals when its app registers with a new token"
+            }
+            Self::PushSettings => {
+                "check environment, bundle or project and credentials of this app in [[push.app]]; when they are right, each phone gets one new chance with its next registration"
             }
         }
     }
@@ -153,6 +163,8 @@ pub struct Metrics {
     alarms: Family<AlarmLabels, Gauge>,
     /// The apps for which an alarm stands.
     apps: Mutex<HashSet<(Alarm, AppId)>>,
+    /// How many tokens of each app were declared dead one after another.
+    dead_in_a_row: Mutex<HashMap<AppId, u32>>,
 }
 
 macro_rules! register {
@@ -180,6 +192,7 @@ impl Default for Metrics {
             dead_tokens: AtomicI64::default(),
             alarms: Family::default(),
             apps: Mutex::default(),
+            dead_in_a_row: Mutex::default(),
         };
         let mut registry = Registry::with_prefix("reveille");
         register! { registry,
@@ -224,8 +237,13 @@ impl Metrics {
             outcome: outcome.name(),
         };
         self.push.get_or_create(&labels).inc();
-        if matches!(outcome, Outcome::TokenDead { .. }) {
-            self.tokens_dead.inc();
+        match outcome {
+            Outcome::TokenDead { reason, .. } => {
+                self.tokens_dead.inc();
+                self.count_dead(app, reason);
+            }
+            Outcome::Accepted { .. } => self.alive(app),
+            _ => {}
         }
         // What was refused without asking the provider says nothing of it.
         let standing = match outcome {
@@ -238,6 +256,31 @@ impl Metrics {
         };
         for alarm in [Alarm::PushCredentials, Alarm::PushUnreachable] {
             self.alarm_of_app(alarm, app, standing == Some(alarm), outcome.reason());
+        }
+    }
+
+    fn count_dead(&self, app: &AppId, reason: &str) {
+        let mut dead = self
+            .dead_in_a_row
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let count = dead.entry(app.clone()).or_default();
+        *count = count.saturating_add(1);
+        if *count == SUSPICIOUS {
+            drop(dead);
+            let detail = format!("{SUSPICIOUS} tokens one after another: {reason}");
+            self.alarm_of_app(Alarm::PushSettings, app, true, &detail);
+        }
+    }
+
+    fn alive(&self, app: &AppId) {
+        let mut dead = self
+            .dead_in_a_row
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if dead.remove(app).is_some() {
+            drop(dead);
+            self.alarm_of_app(Alarm::PushSettings, app, false, "");
         }
     }
 
@@ -411,6 +454,36 @@ mod tests {
         push(&bad, &Outcome::TooLarge);
         assert!(stands());
         push(&bad, &accepted);
+        assert!(!stands());
+    }
+
+    #[test]
+    fn a_fleet_that_dies_at_once_is_an_alarm_about_our_settings() {
+        let metrics = Metrics::default();
+        let app = AppId::from("com.example.phone");
+        let push = |outcome: &Outcome| metrics.pushed(&app, Provider::Apns, Channel::Voip, outcome);
+        let stands = || {
+            let name = r#"reveille_alarm_active{name="push_settings_suspect"} 1"#;
+            metrics.render().contains(name)
+        };
+        let dead = Outcome::TokenDead {
+            since: None,
+            reason: "BadDeviceToken".to_owned(),
+        };
+        let accepted = Outcome::Accepted {
+            provider_id: String::new(),
+        };
+        for _ in 1..SUSPICIOUS {
+            push(&dead);
+        }
+        push(&accepted);
+        push(&dead);
+        assert!(!stands(), "one after another");
+        for _ in 1..SUSPICIOUS {
+            push(&dead);
+        }
+        assert!(stands());
+        push(&accepted);
         assert!(!stands());
     }
 }
