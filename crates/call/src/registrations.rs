@@ -8,8 +8,8 @@ use crate::{
     heard_at::heard_at,
     settings::{Settings, is_spiral},
 };
-use domain::{Address, DeviceId, DoorId, Now, Timestamp};
-use hub::{Directory, Doors, NotDone, Opening, Ticket};
+use domain::{Address, DeviceId, DoorId, DoorState, Now, Timestamp};
+use hub::{Directory, Doors, NotDone, OpenDoor, Opening, Ticket};
 use sip::{
     Flow, HeaderName, Message, Transport,
     endpoint::ServerTxn,
@@ -349,16 +349,25 @@ fn doors_of<'b>(
                 number: open.number,
             };
             if let Some(bound) = bindings.get(&door) {
-                let gone_since = (!open.is_open()).then_some(open.opened_at.0);
                 let known = Known {
                     binding: &bound.binding,
-                    out_of_reach_since: gone_since,
+                    out_of_reach_since: out_of_reach_since(open),
                 };
                 doors.push((door, known));
             }
         }
     }
     doors
+}
+
+/// Since when a door is out of reach. Without a connection nobody can tell: such a one makes room too, by when it was
+/// opened last, but after all whose connection is gone.
+fn out_of_reach_since(open: &OpenDoor) -> Option<u64> {
+    match open.state {
+        DoorState::Up => None,
+        DoorState::Down => Some(open.opened_at.0),
+        DoorState::Connectionless => Some(open.opened_at.0.saturating_add(u64::MAX / 2)),
+    }
 }
 
 /// Whether a token is dead for good, so that nobody is promised pushes that will not come.

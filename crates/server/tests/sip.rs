@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
 
-use domain::Behaviour;
+use domain::{Address, Behaviour};
 use net::http::request;
 use reveille::{
     config::Words,
@@ -182,12 +182,35 @@ async fn the_token_of_an_unknown_app_is_refused_and_leaving_with_it_is_not() {
 async fn a_user_has_so_many_devices_and_the_one_gone_for_longest_makes_room() {
     let world = World::start().await;
     let mut client = world.client("carol").await;
+    let here = client.socket.local_addr().unwrap();
+    let carol: Address = "carol@localhost".parse().unwrap();
+    let id = |n: usize| call::device_id(&carol, &format!("sip:carol@{here};x={n}")).to_string();
     for n in 0..12 {
         let instance = format!(";x={n}");
         assert_eq!(client.register(&instance, 600).await.status(), Some(200));
         assert_eq!(client.register(&instance, 0).await.status(), Some(200));
     }
-    assert!(world.devices().await.as_array().unwrap().len() <= 10);
+    let devices = world.devices().await;
+    let ids = devices.as_array().unwrap().iter();
+    let mut known: Vec<_> = ids
+        .map(|view| view["device"]["id"].as_str().unwrap().to_owned())
+        .collect();
+    let mut expected: Vec<_> = (2..12).map(id).collect();
+    known.sort();
+    expected.sort();
+    assert_eq!(known, expected);
+    world.dev.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_client_without_an_instance_that_comes_back_again_and_again_is_not_locked_out() {
+    let world = World::start().await;
+    for _ in 0..12 {
+        // Another port each time, as after each start of a phone without a fixed one.
+        let mut client = world.client("carol").await;
+        assert_eq!(client.register("", 600).await.status(), Some(200));
+    }
+    assert_eq!(world.devices().await.as_array().unwrap().len(), 10);
     world.dev.shutdown().await;
 }
 

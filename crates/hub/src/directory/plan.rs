@@ -7,8 +7,8 @@ use crate::{
     step::{Asker, Step, Then},
 };
 use domain::{
-    Address, Change, Channel, Device, DeviceId, Door, DoorId, Handed, NotificationId, Now, Purpose,
-    Timestamp, TrackingId, behaviour::Incoming, push::OwedPush,
+    Address, Change, Channel, Device, DeviceId, Door, DoorId, DoorState, Handed, NotificationId,
+    Now, Purpose, Timestamp, TrackingId, behaviour::Incoming, push::OwedPush,
 };
 use std::time::Duration;
 
@@ -197,7 +197,8 @@ impl Directory {
         Ok(step)
     }
 
-    /// Makes room for one more device of a user: the one that is out of reach for longest is forgotten.
+    /// Makes room for one more device of a user: the one that is out of reach for longest is forgotten; if there is none, the
+    /// one that said nothing for longest of those without a connection.
     fn make_room(&self, user: &Address, step: &mut Step) -> Result<(), NotDone> {
         let forgotten = |id: &DeviceId| {
             let mut then = step.then.iter();
@@ -217,8 +218,11 @@ impl Directory {
         }
         let out_of_reach = stay
             .into_iter()
-            .filter(|entry| entry.best_door().is_none())
-            .min_by_key(|entry| (!entry.doors.is_empty(), entry.seen_at()));
+            .filter(|entry| entry.doors.iter().all(|door| door.state != DoorState::Up))
+            .min_by_key(|entry| {
+                let may_be_there = entry.best_door().is_some();
+                (may_be_there, !entry.doors.is_empty(), entry.seen_at())
+            });
         let id = &out_of_reach.ok_or(NotDone::TooManyDevices)?.device.id;
         tracing::info!(device = %id, "forgotten: its user has too many devices");
         step.changes.push(Change::RemoveDevice(id.clone()));
