@@ -1,9 +1,25 @@
 //! Making accounts: what is kept of a password.
 
-use crate::{api::UserChange, secret};
+use crate::secret;
 use domain::{Address, Change, User, user::Secrets};
+use serde::{Deserialize, Serialize};
 use sip::digest::{Algorithm, ha1};
 use store::{Store, StoreError};
+
+/// What to set of an account; what is left out stays as it is.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserChange {
+    /// Needed for a new account.
+    pub password: Option<String>,
+    /// Their name.
+    pub display_name: Option<String>,
+    /// Where unanswered calls go, `sip:…`; empty: nowhere.
+    pub forward: Option<String>,
+    /// Fail if the account exists.
+    #[serde(default)]
+    pub new: bool,
+}
 
 /// An account with this password.
 pub fn user(address: Address, password: &str) -> User {

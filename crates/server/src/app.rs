@@ -12,6 +12,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use domain::Behaviour;
+use hub::Accounts;
 use std::{net::SocketAddr, pin::Pin, sync::Arc, task::Poll, time::Duration};
 use store::Store;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -50,6 +51,16 @@ pub struct Bound {
     pub health: Vec<SocketAddr>,
 }
 
+impl Bound {
+    fn of(net: &net::Net, admin: &[TcpListener], health: &[TcpListener]) -> Self {
+        Self {
+            sip: net.addresses().clone(),
+            admin: addresses(admin),
+            health: addresses(health),
+        }
+    }
+}
+
 /// A running server.
 pub struct Server {
     bound: Bound,
@@ -65,31 +76,21 @@ pub struct Server {
 impl Server {
     /// Starts everything, or nothing. When it returns, the server takes work.
     pub async fn start(options: Options) -> Result<Self> {
-        let Options {
-            config,
-            behaviour,
-            apps,
-            roots,
-            tls,
-            client_tls,
-            admin_token,
-            users,
-        } = options;
+        let Options { config, apps, .. } = options;
         let store = store::open(&config.store_url()).context("the store")?;
-        add_users(store.as_ref(), config.domain(), users).await?;
+        add_users(store.as_ref(), config.domain(), options.users).await?;
         let metrics = Arc::new(Metrics::default());
         let limits = push::Limits::default();
-        let pusher = push::Pusher::new(apps.clone(), roots, limits, metrics.clone())?;
-        let certificate = CertificateFiles::of(&config, tls.as_ref());
-        let count = config.shards();
-        let steering = Steering::default();
-        let steer = steering.between(count);
-        let listening = net_config(&config, tls, client_tls);
-        let (net, events) = net::Net::bind_sharded(listening, count, steer.clone()).await?;
+        let pusher = push::Pusher::new(apps.clone(), options.roots, limits, metrics.clone())?;
+        let certificate = CertificateFiles::of(&config, options.tls.as_ref());
+        let (steering, steer) = Steering::between(config.shards());
+        let listening = net_config(&config, options.tls, options.client_tls);
+        let (net, events) =
+            net::Net::bind_sharded(listening, config.shards(), steer.clone()).await?;
         let secret = setup::token_key(&config)?;
         let source = Source {
             config: &config,
-            behaviour,
+            behaviour: options.behaviour,
             apps: &apps,
             net: &net,
             secret: &secret,
@@ -100,11 +101,7 @@ impl Server {
         let health = listen(&config.listen.health.0, "listen.health").await?;
         let register_at = call.register_at(sip::Transport::Udp);
         let (stop, stopped) = watch::channel(false);
-        let bound = Bound {
-            sip: net.addresses().clone(),
-            admin: addresses(&admin),
-            health: addresses(&health),
-        };
+        let bound = Bound::of(&net, &admin, &health);
         let parts = Parts {
             hub: source.hub(register_at),
             call,
@@ -116,40 +113,28 @@ impl Server {
             metrics: metrics.clone(),
         };
         let started = shards::start(parts, || until(stopped.clone())).await?;
-        let api = api(
-            &config,
-            &apps,
-            &secret,
-            &store,
-            admin_token,
-            &started.shards,
-        );
+        let shards = &started.shards;
+        let api = api(&config, &apps, &secret, &store, options.admin_token, shards);
         let ready = health::Ready::default();
         let mut others = Vec::new();
         for listener in admin {
             others.push(serve(listener, api::router(api.clone()), stopped.clone()));
         }
+        let watched = health::router(metrics.clone(), ready.clone());
         for listener in health {
-            let router = health::router(metrics.clone(), ready.clone());
-            others.push(serve(listener, router, stopped.clone()));
+            others.push(serve(listener, watched.clone(), stopped.clone()));
         }
-        others.push(tokio::spawn(upkeep::prune(
-            store.clone(),
-            started.shards.clone(),
-            config.observe.retention.0,
-            stopped.clone(),
-        )));
-        others.push(tokio::spawn(upkeep::follow_store(
-            store.clone(),
+        others.extend(chores(
+            &config,
+            &store,
             started.accounts,
             started.shards,
-            stopped.clone(),
-        )));
+            &stopped,
+        ));
         if let Some(certificate) = certificate {
             others.push(tokio::spawn(certificate.follow(stopped)));
         }
-        let warm = pusher.clone();
-        others.push(tokio::spawn(async move { warm.warm().await }));
+        others.push(tokio::spawn(warmed(pusher.clone())));
         ready.set(true);
         Ok(Self {
             bound,
@@ -222,6 +207,25 @@ async fn add_users(store: &dyn Store, domain: &str, users: Vec<(String, String)>
         }
     }
     Ok(())
+}
+
+/// Connects to the push clouds before they are needed.
+async fn warmed(pusher: push::Pusher) {
+    pusher.warm().await;
+}
+
+/// What is done now and then.
+fn chores(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    accounts: Accounts,
+    shards: Shards,
+    stopped: &watch::Receiver<bool>,
+) -> [JoinHandle<()>; 2] {
+    let retention = config.observe.retention.0;
+    let prune = upkeep::prune(store.clone(), shards.clone(), retention, stopped.clone());
+    let follow = upkeep::follow_store(store.clone(), accounts, shards, stopped.clone());
+    [tokio::spawn(prune), tokio::spawn(follow)]
 }
 
 fn api(

@@ -7,15 +7,17 @@ mod apply;
 mod binding;
 mod identity;
 mod registration;
+mod reject;
 mod stored;
 
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Outcome, Reject};
+pub use answer::Outcome;
 pub use apply::apply;
 pub use binding::Binding;
 pub use registration::{Contact, Contacts, Registration};
+pub use reject::Reject;
 
 /// What the operator allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

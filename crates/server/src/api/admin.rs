@@ -1,7 +1,7 @@
 //! The admin API: accounts, devices and stories.
 
 use super::{Admin, Api, problem::Problem};
-use crate::accounts;
+use crate::accounts::{self, UserChange};
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
@@ -51,21 +51,6 @@ impl From<domain::User> for UserView {
 async fn users(State(api): State<Api>, _: Admin) -> Result<Json<Vec<UserView>>, Problem> {
     let users = api.store.users().await?;
     Ok(Json(users.into_iter().map(UserView::from).collect()))
-}
-
-/// What to set of an account; what is left out stays as it is.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct UserChange {
-    /// Needed for a new account.
-    pub password: Option<String>,
-    /// Their name.
-    pub display_name: Option<String>,
-    /// Where unanswered calls go, `sip:…`; empty: nowhere.
-    pub forward: Option<String>,
-    /// Fail if the account exists.
-    #[serde(default)]
-    pub new: bool,
 }
 
 async fn put_user(

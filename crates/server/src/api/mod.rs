@@ -7,7 +7,7 @@ pub mod health;
 mod problem;
 mod tokens;
 
-pub use admin::{UserChange, UserView};
+pub use admin::UserView;
 pub use guesses::Guesses;
 pub use tokens::AccessTokens;
 

@@ -5,8 +5,8 @@ use super::{
     output,
 };
 use crate::{
-    accounts,
-    api::{UserChange, UserView},
+    accounts::{self, UserChange},
+    api::UserView,
     entropy::fresh,
 };
 use anyhow::{Context, Result, bail};
@@ -84,83 +84,102 @@ pub(super) struct Remove {
 
 pub(super) async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Add(Add {
-            user,
-            password,
-            name,
-            which,
-        }) => {
-            let (password, made_up) = password.get()?;
-            let change = UserChange {
-                password: Some(password.clone()),
-                display_name: name,
-                forward: None,
-                new: true,
-            };
-            let address = change_user(&which, &user, &change).await?;
-            println!("added {address}{}", shown(&password, made_up));
-        }
-        Command::Passwd(Passwd {
-            user,
-            password,
-            which,
-        }) => {
-            must_exist(&which, &user).await?;
-            let (password, made_up) = password.get()?;
-            let change = UserChange {
-                password: Some(password.clone()),
-                ..UserChange::default()
-            };
-            let address = change_user(&which, &user, &change).await?;
-            println!("new password for {address}{}", shown(&password, made_up));
-        }
-        Command::Forward(Forward { user, to, which }) => {
-            must_exist(&which, &user).await?;
-            let address = change_user(
-                &which,
-                &user,
-                &UserChange {
-                    forward: Some(to.clone()),
-                    ..UserChange::default()
-                },
-            )
-            .await?;
-            println!(
-                "unanswered calls for {address} go to {}",
-                if to.is_empty() { "nobody" } else { &to }
-            );
-        }
-        Command::List(List { which }) => {
-            let mut rows = vec![output::heading(&["address", "name", "forward"])];
-            for user in list(&which.server()?).await? {
-                rows.push(vec![
-                    user.address.to_string(),
-                    user.display_name,
-                    user.forward.unwrap_or_default(),
-                ]);
-            }
-            output::table(&rows);
-        }
-        Command::Remove(Remove { user, which }) => {
-            must_exist(&which, &user).await?;
-            let server = which.server()?;
-            let address = address(&server, &user)?;
-            let asked = server
-                .ask(
-                    Method::DELETE,
-                    &path("/api/v1/users/", address.as_str()),
-                    None,
-                )
-                .await?;
-            if asked.is_none() {
-                let store = server.store()?;
-                let remove = Change::RemoveUser(address.clone());
-                accounts::write(store.as_ref(), remove).await?;
-                store.close().await?;
-            }
-            println!("removed {address}");
-        }
+        Command::Add(add) => run_add(add).await,
+        Command::Passwd(passwd) => run_passwd(passwd).await,
+        Command::Forward(forward) => run_forward(forward).await,
+        Command::List(list) => run_list(list).await,
+        Command::Remove(remove) => run_remove(remove).await,
     }
+}
+
+async fn run_add(command: Add) -> Result<()> {
+    let Add {
+        user,
+        password,
+        name,
+        which,
+    } = command;
+    let (password, made_up) = password.get()?;
+    let change = UserChange {
+        password: Some(password.clone()),
+        display_name: name,
+        forward: None,
+        new: true,
+    };
+    let address = change_user(&which, &user, &change).await?;
+    println!("added {address}{}", shown(&password, made_up));
+    Ok(())
+}
+
+async fn run_passwd(command: Passwd) -> Result<()> {
+    let Passwd {
+        user,
+        password,
+        which,
+    } = command;
+    must_exist(&which, &user).await?;
+    let (password, made_up) = password.get()?;
+    let change = UserChange {
+        password: Some(password.clone()),
+        ..UserChange::default()
+    };
+    let address = change_user(&which, &user, &change).await?;
+    println!("new password for {address}{}", shown(&password, made_up));
+    Ok(())
+}
+
+async fn run_forward(command: Forward) -> Result<()> {
+    let Forward { user, to, which } = command;
+    must_exist(&which, &user).await?;
+    let address = change_user(
+        &which,
+        &user,
+        &UserChange {
+            forward: Some(to.clone()),
+            ..UserChange::default()
+        },
+    )
+    .await?;
+    println!(
+        "unanswered calls for {address} go to {}",
+        if to.is_empty() { "nobody" } else { &to }
+    );
+    Ok(())
+}
+
+async fn run_list(command: List) -> Result<()> {
+    let List { which } = command;
+    let mut rows = vec![output::heading(&["address", "name", "forward"])];
+    for user in list(&which.server()?).await? {
+        rows.push(vec![
+            user.address.to_string(),
+            user.display_name,
+            user.forward.unwrap_or_default(),
+        ]);
+    }
+    output::table(&rows);
+    Ok(())
+}
+
+async fn run_remove(command: Remove) -> Result<()> {
+    let Remove { user, which } = command;
+    must_exist(&which, &user).await?;
+    let server = which.server()?;
+    let address = address(&server, &user)?;
+    let asked = server
+        .ask(
+            Method::DELETE,
+            &path("/api/v1/users/", address.as_str()),
+            None,
+        )
+        .await?;
+    if asked.is_none() {
+        let store = server.store()?;
+        let remove = Change::RemoveUser(address.clone());
+        accounts::write(store.as_ref(), remove).await?;
+        store.close().await?;
+    }
+    println!("removed {address}");
     Ok(())
 }
 

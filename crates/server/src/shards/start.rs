@@ -131,7 +131,6 @@ async fn load(store: &dyn Store, shards: Vec<Shard>) -> Result<Vec<Shard>> {
 
 /// Says which shard a message is for, from the message alone. The settings name what is bound, and so come after the
 /// sockets: until they are there, whoever asks waits.
-#[derive(Clone, Default)]
 pub(crate) struct Steering(Arc<OnceLock<Settings>>);
 
 impl Steering {
@@ -141,10 +140,13 @@ impl Steering {
         let _ = self.0.set(settings);
     }
 
-    /// Between so many shards.
-    pub(crate) fn between(&self, count: usize) -> net::Steer {
-        let settings = self.0.clone();
-        Arc::new(move |_, message| shard::steer(settings.wait(), message, count))
+    /// Between so many shards: what settles it, and what the sockets ask.
+    pub(crate) fn between(count: usize) -> (Self, net::Steer) {
+        let steering = Self(Arc::default());
+        let settings = steering.0.clone();
+        let steer: net::Steer =
+            Arc::new(move |_, message| shard::steer(settings.wait(), message, count));
+        (steering, steer)
     }
 }
 
