@@ -64,8 +64,12 @@ impl Outbox {
         self.len() == 0
     }
 
-    /// This one is owed (again: the same id replaces).
+    /// This one is owed (again: the same id replaces). One that is on its way is not sent a second time.
     pub fn insert(&mut self, push: OwedPush) {
+        let on_its_way = self.in_flight.get(&push.id);
+        if on_its_way.is_some_and(|known| known.attempts >= push.attempts) {
+            return;
+        }
         self.in_flight.remove(&push.id);
         if let Some(due) = self.waiting.insert(push.id.clone(), push.due) {
             self.due.remove(&(due, push.id.clone()));
@@ -204,6 +208,16 @@ mod tests {
         outbox.insert(again);
         assert_eq!(outbox.due(Timestamp(20)), Some(Due::Send(push("late", 20))));
         assert_eq!(outbox.len(), 2);
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_not_sent_twice() {
+        let mut outbox = Outbox::new(2);
+        outbox.insert(push("p", 0));
+        assert!(matches!(outbox.due(Timestamp(0)), Some(Due::Send(_))));
+        outbox.insert(push("p", 0));
+        assert_eq!(outbox.due(Timestamp(9)), None);
+        assert_eq!(outbox.len(), 1);
     }
 
     #[test]

@@ -361,6 +361,3 @@ impl Directory {
         self.counts.queued -= entry.queued;
     }
 }
-
-#[cfg(test)]
-mod tests;

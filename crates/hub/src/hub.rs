@@ -228,7 +228,7 @@ impl Hub {
             match self.owners.plan(now, work) {
                 Ok(mut step) if !step.changes.is_empty() => {
                     let changes = std::mem::take(&mut step.changes);
-                    let again = if is_tried_again(asker, &changes) {
+                    let again = if is_tried_again(&step, &changes) {
                         changes.clone()
                     } else {
                         Vec::new()
@@ -314,14 +314,17 @@ impl Hub {
     }
 }
 
-/// Whether a step that the store refuses is tried again: nobody asked for it, and it stands by itself, whatever becomes
-/// of the user's records meanwhile.
-fn is_tried_again(asker: Asker, changes: &[domain::Change]) -> bool {
+/// Whether a step that the store refuses is tried again: nobody asked for it, nobody plans it anew, and it stands by
+/// itself, whatever becomes of the user's records meanwhile.
+fn is_tried_again(step: &Step, changes: &[domain::Change]) -> bool {
     let by_itself = |change: &domain::Change| {
         matches!(
             change,
             domain::Change::Delivered { .. } | domain::Change::Owe(_) | domain::Change::Settle(_)
         )
     };
-    asker == Asker::Nobody && changes.iter().all(by_itself)
+    let planned_anew = |then: &Then| matches!(then, Then::Asked(..));
+    step.asker == Asker::Nobody
+        && changes.iter().all(by_itself)
+        && !step.then.iter().any(planned_anew)
 }

@@ -1,0 +1,173 @@
+//! Who is where, and that the store's word is the truth.
+
+use crate::world::{StoreMood, World, bob, door, opening};
+use domain::{Change, Mode, Purpose, Timestamp, behaviour::Incoming};
+use hub::{Input, NotDone, Question};
+
+#[test]
+fn a_closed_connection_leaves_the_device_suspended() {
+    let mut world = World::new();
+    world.opens(opening("a", 600));
+    let mode = |world: &World| world.hub.directory().get(&"a".into()).unwrap().mode();
+    assert_eq!(mode(&world), Mode::Foreground);
+    world.handle(Input::DoorLost(door("a")));
+    assert_eq!(mode(&world), Mode::Suspended);
+    assert!(world.is_registered("a"));
+}
+
+#[test]
+fn nothing_is_so_before_the_store_has_answered() {
+    let mut world = World::new();
+    world.mood = StoreMood::Waits;
+    let ticket = world.opens(opening("a", 600));
+    assert_eq!(world.answer_to(ticket), None);
+    assert!(!world.is_registered("a"));
+    world.answers();
+    assert_eq!(world.answer_to(ticket), Some(&Ok(())));
+    assert!(world.is_registered("a"));
+}
+
+#[test]
+fn what_the_store_refuses_has_not_happened() {
+    let mut world = World::new();
+    let kept = world.opens(opening("a", 600));
+    assert_eq!(world.answer_to(kept), Some(&Ok(())));
+    world.mood = StoreMood::Refuses;
+    let refused = world.opens(opening("b", 600));
+    assert!(matches!(
+        world.answer_to(refused),
+        Some(Err(NotDone::Failed(_)))
+    ));
+    assert!(!world.is_registered("b"));
+    let refused = world.closes(door("a"));
+    assert!(matches!(
+        world.answer_to(refused),
+        Some(Err(NotDone::Failed(_)))
+    ));
+    assert!(world.is_registered("a"));
+    let forgotten = world.asks(Question::ForgetDevice(None, "a".into()));
+    assert!(matches!(forgotten, Err(NotDone::Failed(_))));
+    assert!(world.is_registered("a"));
+}
+
+#[test]
+fn of_one_user_one_step_is_under_way_at_a_time() {
+    let mut world = World::new();
+    world.mood = StoreMood::Waits;
+    world.opens(opening("a", 600));
+    let removed = world.closes(door("a"));
+    assert_eq!(world.waiting.len(), 1, "the second waits for the first");
+    world.answers();
+    assert!(world.is_registered("a"));
+    world.answers();
+    assert_eq!(world.answer_to(removed), Some(&Ok(())));
+    assert!(!world.is_registered("a"));
+    assert_eq!(world.hub.load().steps, 0);
+}
+
+#[test]
+fn too_many_questions_about_one_user_are_turned_away() {
+    let mut world = World::new();
+    world.mood = StoreMood::Waits;
+    world.opens(opening("a", 600));
+    let mut turned_away = 0;
+    for _ in 0..100 {
+        let ticket = world.opens(opening("a", 600));
+        turned_away += usize::from(world.answer_to(ticket) == Some(&Err(NotDone::Overloaded)));
+    }
+    assert_eq!(turned_away, 36);
+}
+
+#[test]
+fn bindings_expire_in_order_and_are_not_pushed_to_any_more() {
+    let mut world = World::new();
+    world.opens(opening("late", 200));
+    world.opens(opening("soon", 100));
+    world.pass(99_000);
+    assert!(world.is_registered("soon"));
+    world.pass(100_000);
+    assert!(!world.is_registered("soon") && world.is_registered("late"));
+    let directory = world.hub.directory();
+    let entry = directory.get(&"soon".into()).unwrap();
+    let profile = directory.profile(entry.device.app.as_ref());
+    let target = entry.push_target(Incoming::Call, profile);
+    assert_eq!(target.unwrap_err(), "not registered");
+    assert_eq!(directory.counts().registered, 1);
+}
+
+#[test]
+fn a_sleeping_device_is_asked_once_to_register_again_before_it_expires() {
+    let mut world = World::new();
+    world.opens(opening("a", 3600));
+    world.handle(Input::DoorLost(door("a")));
+    world.pass(3_300_000);
+    assert!(world.pushes.is_empty());
+    world.mood = StoreMood::Refuses;
+    world.pass(3_425_000);
+    assert!(world.pushes.is_empty(), "what is not saved is not asked");
+    world.mood = StoreMood::Saves;
+    world.pass(3_500_000);
+    assert_eq!(world.pushes.len(), 1);
+    assert_eq!(world.pushes[0].notification.purpose, Purpose::Refresh);
+}
+
+#[test]
+fn a_refresh_that_changes_nothing_but_its_time_is_not_written_each_time() {
+    let mut world = World::new();
+    world.opens(opening("a", 3600));
+    let written = |world: &World| {
+        let doors = world.kept.iter();
+        doors
+            .filter(|kept| matches!(kept, Change::PutDoor(_)))
+            .count()
+    };
+    let refresh = |seconds| hub::Opening {
+        fresh: false,
+        unchanged: true,
+        ..opening("a", seconds)
+    };
+    world.pass(1_000_000);
+    world.opens(refresh(4600));
+    assert_eq!(written(&world), 1);
+    let entry = world.hub.directory().get(&"a".into()).unwrap();
+    assert_eq!(entry.expires_at(), Some(Timestamp(4_600_000)));
+    // Further than the store believes in it.
+    world.pass(3_900_000);
+    world.opens(refresh(7500));
+    assert_eq!(written(&world), 2);
+}
+
+#[test]
+fn a_user_who_is_removed_takes_everything_along() {
+    let mut world = World::new();
+    let user = domain::User {
+        address: bob(),
+        display_name: String::new(),
+        secrets: domain::user::Secrets {
+            md5: String::new(),
+            sha256: String::new(),
+        },
+        forward: None,
+    };
+    assert!(world.asks(Question::PutUser(Box::new(user))).is_ok());
+    world.opens(opening("a", 600));
+    assert!(world.asks(Question::RemoveUser(bob())).is_ok());
+    assert!(!world.hub.accounts().has(&bob()));
+    assert_eq!(world.hub.load(), hub::Load::default());
+    assert!(matches!(
+        world.asks(Question::RemoveUser(bob())),
+        Err(NotDone::Missing)
+    ));
+}
+
+#[test]
+fn a_device_is_shown_to_its_own_user_only() {
+    let mut world = World::new();
+    world.opens(opening("a", 600));
+    let eve = "eve@localhost".parse::<domain::Address>().unwrap();
+    let seen = world.asks(Question::Device(eve.clone(), "a".into()));
+    assert!(matches!(seen, Err(NotDone::Missing)));
+    let forgotten = world.asks(Question::ForgetDevice(Some(eve), "a".into()));
+    assert!(matches!(forgotten, Err(NotDone::Missing)));
+    assert!(world.asks(Question::Device(bob(), "a".into())).is_ok());
+}

@@ -1,0 +1,131 @@
+//! Messages: kept before they are acknowledged, and counted as the store has them.
+
+use crate::world::{StoreMood, World, bob, door, opening};
+use domain::{Change, delivery::BATCH};
+use hub::{Input, NotDone, Output};
+use std::sync::Arc;
+
+#[test]
+fn a_message_that_is_not_saved_is_refused_and_counts_nowhere() {
+    let mut world = World::new();
+    world.mood = StoreMood::Refuses;
+    let ticket = world.writes("m1");
+    assert!(matches!(
+        world.answer_to(ticket),
+        Some(Err(NotDone::Failed(_)))
+    ));
+    assert_eq!(world.hub.directory().counts().queued, 0);
+}
+
+#[test]
+fn messages_for_a_user_without_a_device_have_a_limit_that_refusals_do_not_shift() {
+    let mut world = World::with(|config| config.messages_per_device = 2);
+    world.mood = StoreMood::Refuses;
+    for name in ["lost1", "lost2", "lost3"] {
+        world.writes(name);
+    }
+    world.mood = StoreMood::Saves;
+    for name in ["m1", "m2"] {
+        let ticket = world.writes(name);
+        assert_eq!(world.answer_to(ticket), Some(&Ok(())));
+    }
+    let ticket = world.writes("m3");
+    assert_eq!(world.answer_to(ticket), Some(&Err(NotDone::QueueFull)));
+    world.opens(opening("a", 600));
+    let entry = world.hub.directory().get(&"a".into()).unwrap();
+    assert_eq!(entry.queued, 2, "the first device takes what waited");
+    assert_eq!(world.hub.directory().unclaimed(&bob()), 0);
+    assert!(
+        world
+            .said
+            .iter()
+            .any(|said| matches!(said, Output::Fetch(_)))
+    );
+}
+
+#[test]
+fn a_message_goes_to_who_is_there_once_it_is_kept() {
+    let mut world = World::new();
+    world.opens(opening("a", 600));
+    world.mood = StoreMood::Waits;
+    let ticket = world.writes("m1");
+    assert!(world.sent().is_empty());
+    world.answers();
+    assert_eq!(world.answer_to(ticket), Some(&Ok(())));
+    // A lane that was never read is read first.
+    let message = archived(&world, "m1");
+    world.handle(Input::Fetched("a".into(), Some(vec![message])));
+    assert_eq!(world.sent(), ["m1"]);
+    world.mood = StoreMood::Saves;
+    world.handle(Input::Acknowledged("a".into(), "m1".into(), false));
+    assert_eq!(world.hub.directory().counts().queued, 0);
+    assert!(world.pushes.is_empty());
+}
+
+#[test]
+fn what_was_delivered_leaves_the_queue_even_if_the_store_is_full_for_a_while() {
+    let mut world = World::new();
+    world.opens(opening("a", 600));
+    world.writes("m1");
+    let message = archived(&world, "m1");
+    world.handle(Input::Fetched("a".into(), Some(vec![message])));
+    world.mood = StoreMood::Refuses;
+    world.handle(Input::Acknowledged("a".into(), "m1".into(), false));
+    assert_eq!(world.hub.directory().counts().queued, 1);
+    world.mood = StoreMood::Saves;
+    world.pass(6_000);
+    assert_eq!(world.hub.directory().counts().queued, 0);
+    let delivered = |kept: &Change| matches!(kept, Change::Delivered { .. });
+    assert_eq!(world.kept.iter().filter(|kept| delivered(kept)).count(), 1);
+    assert_eq!(world.hub.load().steps, 0);
+}
+
+#[test]
+fn what_leaves_one_queue_while_the_store_is_busy_leaves_it_together() {
+    let mut world = World::new();
+    world.opens(opening("a", 600));
+    world.handle(Input::DoorLost(door("a")));
+    for number in 0..10 {
+        world.writes(&format!("m{number}"));
+    }
+    world.opens(opening("a", 600));
+    let queue: Vec<_> = (0..10)
+        .map(|number| archived(&world, &format!("m{number}")))
+        .collect();
+    assert!(queue.len() < BATCH);
+    world.handle(Input::Fetched("a".into(), Some(queue)));
+    world.mood = StoreMood::Waits;
+    for number in 0..10 {
+        assert_eq!(world.sent().last(), Some(&format!("m{number}").as_str()));
+        world.handle(Input::Acknowledged(
+            "a".into(),
+            format!("m{number}").into(),
+            false,
+        ));
+    }
+    assert_eq!(world.waiting.len(), 1);
+    world.answers();
+    assert_eq!(world.waiting.len(), 1, "the other nine in one step");
+    world.answers();
+    assert_eq!(world.hub.directory().counts().queued, 0);
+}
+
+fn archived(world: &World, name: &str) -> Arc<domain::Message> {
+    let found = world.kept.iter().find_map(|kept| match kept {
+        Change::Archive(message) if message.id.as_str() == name => Some(message.clone()),
+        _ => None,
+    });
+    found.unwrap_or_else(|| {
+        Arc::new(domain::Message {
+            id: name.into(),
+            tracking: "t".into(),
+            from: "alice@localhost".to_owned(),
+            from_name: String::new(),
+            to: bob(),
+            at: domain::Timestamp(0),
+            class: domain::Class::Chat,
+            content_type: "text/plain".to_owned(),
+            body: bytes::Bytes::from_static(b"hello"),
+        })
+    })
+}
