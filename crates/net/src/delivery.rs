@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::Event;
+use crate::event::Event;
 use crate::framing::Framed;
 use crate::shared::Shared;
 

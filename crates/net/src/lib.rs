@@ -10,6 +10,7 @@ mod config;
 mod connect;
 mod connection;
 mod delivery;
+mod event;
 mod events;
 mod framing;
 pub mod http;
@@ -26,7 +27,8 @@ mod udp;
 
 pub use bind::BindError;
 pub use config::{Config, Limits};
-pub use events::{Event, Events};
+pub use event::Event;
+pub use events::Events;
 pub use local::LocalIps;
 pub use net::{Addresses, Net};
 pub use resolve::resolve;

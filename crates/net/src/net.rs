@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use sip::endpoint::{Flow, Transmit, Transport};
 use tokio::net::TcpListener;
 
@@ -243,28 +242,6 @@ fn spawn_udp(shared: &Arc<Shared>) {
                 .clone()
                 .tasks
                 .spawn(async move { shared.udp[shard][place].run(&shared).await });
-        }
-    }
-}
-
-impl Shared {
-    /// Sends over a flow; a datagram from a socket of this shard.
-    pub(crate) fn send(&self, shard: usize, flow: Flow, bytes: Bytes) {
-        let sent = if flow.transport.is_reliable() {
-            self.table().send(flow, bytes, &self.limits)
-        } else {
-            let udp = self.udp[shard].iter().find(|udp| udp.local == flow.local);
-            udp.map(|udp| udp.send(self, flow.remote, bytes)).is_some()
-        };
-        if !sent {
-            self.emit_failed(flow);
-        }
-    }
-
-    /// Sends the datagrams that a shard has queued.
-    pub(crate) fn flush(&self, shard: usize) {
-        for udp in &self.udp[shard] {
-            udp.flush(self);
         }
     }
 }

@@ -8,7 +8,7 @@ use sip::endpoint::Flow;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{AcquireError, Semaphore};
 
-use crate::Event;
+use crate::event::Event;
 
 /// Says which shard a message is for; called in the task of the socket that it came over, so it must be quick. What is
 /// beyond the last shard wraps around.

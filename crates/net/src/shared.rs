@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use sip::endpoint::Flow;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -95,6 +96,28 @@ impl Shared {
         tokio::select! {
             result = tokio::time::timeout(limit, future) => result.ok(),
             () = self.stop.cancelled() => None,
+        }
+    }
+}
+
+impl Shared {
+    /// Sends over a flow; a datagram from a socket of this shard.
+    pub(crate) fn send(&self, shard: usize, flow: Flow, bytes: Bytes) {
+        let sent = if flow.transport.is_reliable() {
+            self.table().send(flow, bytes, &self.limits)
+        } else {
+            let udp = self.udp[shard].iter().find(|udp| udp.local == flow.local);
+            udp.map(|udp| udp.send(self, flow.remote, bytes)).is_some()
+        };
+        if !sent {
+            self.emit_failed(flow);
+        }
+    }
+
+    /// Sends the datagrams that a shard has queued.
+    pub(crate) fn flush(&self, shard: usize) {
+        for udp in &self.udp[shard] {
+            udp.flush(self);
         }
     }
 }

@@ -4,7 +4,7 @@ pub(crate) mod sip;
 
 use bytes::Bytes;
 
-use crate::Event;
+use crate::event::Event;
 
 /// Cuts one stream into what the role is told. It holds no more than one message within its limits, and one read.
 pub(crate) trait Framing: Send {

@@ -5,7 +5,7 @@ use sip::endpoint::Flow;
 use sip::{Frame, Framer, Limits, Message};
 
 use super::{Framed, Framing};
-use crate::Event;
+use crate::event::Event;
 
 /// RFC 5626 §4.4.1: the answer to a CRLF keep-alive.
 const PONG: Bytes = Bytes::from_static(b"\r\n");
