@@ -55,7 +55,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
             }
         }
         Command::History(Id { device, which }) => {
-            let lines = which
+            let history = which
                 .server()?
                 .must_ask(
                     Method::GET,
@@ -63,11 +63,11 @@ pub(super) async fn run(command: Command) -> Result<()> {
                     None,
                 )
                 .await?;
-            for line in serde_json::from_value::<Vec<HistoryEntry>>(lines)?
+            for entry in serde_json::from_value::<Vec<HistoryEntry>>(history)?
                 .into_iter()
                 .rev()
             {
-                println!("{}  {}", call::iso8601(line.at), line.what);
+                println!("{}  {}", call::iso8601(entry.at), entry.what);
             }
         }
         Command::Forget(Id { device, which }) => {

@@ -2,8 +2,8 @@
 
 use super::{
     database::Database,
-    desk::{Alive, Desk},
     failure::store_error,
+    job_queue::{Alive, JobQueue},
 };
 use crate::{Answer, OpenError, StoreError, limits};
 use rusqlite::Connection;
@@ -20,12 +20,12 @@ type Queue = Arc<Mutex<mpsc::Receiver<Read>>>;
 
 /// Where reads are handed in. Dropped, the threads end.
 pub(super) struct Readers {
-    desk: Desk<Read>,
+    job_queue: JobQueue<Read>,
 }
 
 impl Readers {
     pub(super) fn start(connections: Vec<Connection>, path: &Path) -> Result<Self, OpenError> {
-        let (desk, queue, alive) = Desk::new(limits::READ_QUEUE);
+        let (job_queue, queue, alive) = JobQueue::new(limits::READ_QUEUE);
         let queue: Queue = Arc::new(Mutex::new(queue));
         for connection in connections {
             let (queue, alive) = (Arc::clone(&queue), alive.clone());
@@ -37,7 +37,7 @@ impl Readers {
                     detail: error.to_string(),
                 })?;
         }
-        Ok(Self { desk })
+        Ok(Self { job_queue })
     }
 
     /// Asks the database. A statement sees the state of one moment; several do in a transaction.
@@ -58,16 +58,16 @@ impl Readers {
             // Whoever asked may have gone.
             let _ = sender.send(query(database));
         });
-        let handed_in = self.desk.hand_in(read);
+        let submitted = self.job_queue.submit(read);
         Box::pin(async move {
-            handed_in?;
+            submitted?;
             receiver.await.unwrap_or(Err(StoreError::Closed))
         })
     }
 
     /// Takes no more, and waits until everything is answered.
     pub(super) fn close(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.desk.close()
+        self.job_queue.close()
     }
 }
 

@@ -75,7 +75,7 @@ impl Writer {
     pub(super) fn commit(&self, steps: Vec<Vec<Change>>) -> Answer<Words> {
         let (reply, answer) = oneshot::channel();
         let job = Job::Commit(Commit { steps, reply });
-        heard(self.shared.inbox.hand_in(job), answer)
+        heard(self.shared.inbox.submit(job), answer)
     }
 
     /// Does `work` on the writer's connection, in its turn and outside of any transaction.
@@ -88,7 +88,7 @@ impl Writer {
             // Whoever asked may have gone.
             let _ = reply.send(work(database));
         }));
-        heard(self.shared.inbox.hand_in(job), answer)
+        heard(self.shared.inbox.submit(job), answer)
     }
 
     pub(super) fn note(&self, notes: Vec<Note>) {
@@ -148,11 +148,11 @@ impl Drop for Writer {
 }
 
 fn heard<T: Send + 'static>(
-    handed_in: Result<(), StoreError>,
+    submitted: Result<(), StoreError>,
     answer: oneshot::Receiver<Result<T, StoreError>>,
 ) -> Answer<T> {
     Box::pin(async move {
-        handed_in?;
+        submitted?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     })
 }

@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock};
 use tokio::sync::{mpsc, watch};
 
 /// The near side of a queue of jobs.
-pub(super) struct Desk<J> {
+pub(super) struct JobQueue<J> {
     jobs: RwLock<Option<mpsc::Sender<J>>>,
     threads: watch::Receiver<()>,
 }
@@ -13,20 +13,20 @@ pub(super) struct Desk<J> {
 /// Held by each thread while it lives.
 pub(super) type Alive = watch::Sender<()>;
 
-impl<J> Desk<J> {
-    /// A desk, the queue behind it, and what its threads hold while they live.
+impl<J> JobQueue<J> {
+    /// The queue, its far side, and what its threads hold while they live.
     pub(super) fn new(places: usize) -> (Self, mpsc::Receiver<J>, Alive) {
         let (jobs, queue) = mpsc::channel(places);
         let (alive, threads) = watch::channel(());
-        let desk = Self {
+        let job_queue = Self {
             jobs: RwLock::new(Some(jobs)),
             threads,
         };
-        (desk, queue, alive)
+        (job_queue, queue, alive)
     }
 
     /// Puts a job into the queue, if there is room.
-    pub(super) fn hand_in(&self, job: J) -> Result<(), StoreError> {
+    pub(super) fn submit(&self, job: J) -> Result<(), StoreError> {
         let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
         let jobs = jobs.as_ref().ok_or(StoreError::Closed)?;
         jobs.try_send(job).map_err(|refused| match refused {
