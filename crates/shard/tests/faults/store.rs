@@ -1,0 +1,165 @@
+//! A map as the store: it can refuse, and it can hold its answers back.
+
+use domain::{
+    Address, Change, Device, DeviceId, Door, DoorId, Message, MessageId, NotificationId, Record,
+    User, push::OwedPush,
+};
+use hub::{NotDone, SaveId};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+/// What is kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Kept {
+    pub(crate) users: BTreeMap<Address, User>,
+    pub(crate) devices: BTreeMap<DeviceId, Device>,
+    pub(crate) doors: BTreeMap<DoorId, Door>,
+    pub(crate) archive: BTreeMap<MessageId, Arc<Message>>,
+    pub(crate) queues: BTreeMap<DeviceId, Vec<MessageId>>,
+    pub(crate) unclaimed: BTreeMap<Address, Vec<MessageId>>,
+    pub(crate) owed: BTreeMap<NotificationId, OwedPush>,
+}
+
+#[derive(Default)]
+pub(crate) struct Store {
+    pub(crate) kept: Kept,
+    /// Said to every step while it is there.
+    pub(crate) refuses: Option<NotDone>,
+    /// Answers wait for [`Store::answers`].
+    pub(crate) holds: bool,
+    held: VecDeque<(usize, SaveId, Result<(), NotDone>)>,
+}
+
+impl Store {
+    /// Saves a step, and says so now or later.
+    pub(crate) fn save(
+        &mut self,
+        shard: usize,
+        id: SaveId,
+        changes: Vec<Change>,
+    ) -> Option<(usize, SaveId, Result<(), NotDone>)> {
+        let result = match &self.refuses {
+            Some(why) => Err(why.clone()),
+            None => self.apply(changes),
+        };
+        if self.holds {
+            self.held.push_back((shard, id, result));
+            return None;
+        }
+        Some((shard, id, result))
+    }
+
+    /// What it held back.
+    pub(crate) fn answers(&mut self) -> Vec<(usize, SaveId, Result<(), NotDone>)> {
+        self.holds = false;
+        self.held.drain(..).collect()
+    }
+
+    /// All or nothing.
+    fn apply(&mut self, changes: Vec<Change>) -> Result<(), NotDone> {
+        let mut kept = self.kept.clone();
+        for change in changes {
+            kept.apply(change)?;
+        }
+        self.kept = kept;
+        Ok(())
+    }
+
+    /// How many messages wait.
+    pub(crate) fn queued(&self) -> u64 {
+        let (queues, unclaimed) = (self.kept.queues.values(), self.kept.unclaimed.values());
+        queues.chain(unclaimed).map(|it| it.len() as u64).sum()
+    }
+
+    /// The head of a device's queue.
+    pub(crate) fn head(&self, device: &DeviceId) -> Vec<Arc<Message>> {
+        let queue = self.kept.queues.get(device).into_iter().flatten();
+        let head = queue.take(domain::delivery::BATCH);
+        head.map(|id| self.kept.archive[id].clone()).collect()
+    }
+
+    /// Everything, as it is read at start.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let kept = &self.kept;
+        let mut records: Vec<Record> = kept.users.values().cloned().map(Record::User).collect();
+        for (id, device) in &kept.devices {
+            records.push(Record::Device(device.clone()));
+            let doors = kept.doors.values().filter(|door| door.id.device == *id);
+            records.extend(doors.cloned().map(Record::Door));
+            if let Some(queue) = kept.queues.get(id) {
+                records.push(Record::Queued(id.clone(), queue.len() as u64));
+            }
+            let owed = kept.owed.values().filter(|owed| owed.device == *id);
+            records.extend(owed.cloned().map(Record::Owed));
+        }
+        for (user, queue) in &kept.unclaimed {
+            records.push(Record::Unclaimed(user.clone(), queue.len() as u64));
+        }
+        records
+    }
+}
+
+impl Kept {
+    fn apply(&mut self, change: Change) -> Result<(), NotDone> {
+        let is = |there: bool| there.then_some(()).ok_or(NotDone::Missing);
+        match change {
+            Change::PutUser(user) => drop(self.users.insert(user.address.clone(), *user)),
+            Change::RemoveUser(user) => {
+                self.users.remove(&user);
+                self.unclaimed.remove(&user);
+                let devices = self.devices.values().filter(|it| it.user == user);
+                let devices: Vec<_> = devices.map(|it| it.id.clone()).collect();
+                devices.iter().for_each(|device| self.forget(device));
+            }
+            Change::PutDevice(device) => {
+                is(self.users.contains_key(&device.user))?;
+                self.devices.insert(device.id.clone(), *device);
+            }
+            Change::RemoveDevice(device) => self.forget(&device),
+            Change::PutDoor(door) => {
+                is(self.devices.contains_key(&door.id.device))?;
+                self.doors.insert(door.id.clone(), *door);
+            }
+            Change::RemoveDoor(door) => drop(self.doors.remove(&door)),
+            Change::Archive(message) => {
+                self.archive.entry(message.id.clone()).or_insert(message);
+            }
+            Change::Enqueue { device, message } => {
+                is(self.devices.contains_key(&device))?;
+                queue(self.queues.entry(device).or_default(), message);
+            }
+            Change::EnqueueForUser { user, message } => {
+                queue(self.unclaimed.entry(user).or_default(), message);
+            }
+            Change::AdoptQueue { user, device } => {
+                let adopted = self.unclaimed.remove(&user).unwrap_or_default();
+                self.queues.entry(device).or_default().extend(adopted);
+            }
+            Change::Delivered { device, message } => {
+                let queue = self.queues.entry(device).or_default();
+                queue.retain(|it| *it != message);
+            }
+            Change::Owe(push) => {
+                is(self.devices.contains_key(&push.device))?;
+                self.owed.insert(push.id.clone(), *push);
+            }
+            Change::Settle(id) => drop(self.owed.remove(&id)),
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, device: &DeviceId) {
+        self.devices.remove(device);
+        self.queues.remove(device);
+        self.doors.retain(|id, _| id.device != *device);
+        self.owed.retain(|_, owed| owed.device != *device);
+    }
+}
+
+fn queue(queue: &mut Vec<MessageId>, message: MessageId) {
+    if !queue.contains(&message) {
+        queue.push(message);
+    }
+}

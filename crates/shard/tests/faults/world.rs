@@ -1,0 +1,543 @@
+//! A world around the shards of one server: peers that are nothing but an inbox for each flow, so that a test decides
+//! every octet that they send; a map as the store; a cloud that is a table; and a clock that jumps.
+
+use crate::store::Store;
+use call::{AppKey, Nonces, ReachId, Role, Settings, Way, is_spiral};
+use domain::{
+    Address, AppProfile, Behaviour, Channel, Generation, Note, Now, Outcome, Platform, Provider,
+    Record, Slice, Timestamp, TraceEvent, User, delivery, push::Purpose, user::Secrets, wake,
+};
+use hub::{Accounts, Answer, DeviceView, Hub, NotDone, PushOrder, Pushed, Question, Ticket};
+use reveille_shard::{Input, Load, Output, Shard, shard_for};
+use sip::{
+    Flow, Limits, Message, Transport,
+    digest::{Algorithm, ha1},
+    registrar::Policy,
+};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How many shards each test is run with.
+pub(crate) const SHARDS: [usize; 3] = [1, 2, 4];
+/// The app that can be pushed to, as Contacts name it.
+pub(crate) const APP: &str = "TEAM.org.example.app";
+/// Every user's password.
+pub(crate) const PASSWORD: &str = "secret";
+/// All that a test does is over by then: registrations, messages and pushes.
+const LONG: Duration = Duration::from_hours(30);
+
+/// A push as the cloud got it.
+#[derive(Clone, Debug)]
+pub(crate) struct Push {
+    pub(crate) at: Instant,
+    pub(crate) token: String,
+    pub(crate) channel: Channel,
+    pub(crate) purpose: Purpose,
+}
+
+/// The push cloud: it takes everything but what is in its table.
+#[derive(Default)]
+pub(crate) struct Cloud {
+    pub(crate) outcomes: HashMap<String, Outcome>,
+    /// Answers wait for [`World::cloud_answers`].
+    pub(crate) holds: bool,
+    pub(crate) pushes: Vec<Push>,
+    held: Vec<(usize, Pushed)>,
+}
+
+pub(crate) struct World {
+    pub(crate) now: Now,
+    pub(crate) store: Store,
+    pub(crate) cloud: Cloud,
+    pub(crate) story: Vec<TraceEvent>,
+    /// Who takes connections.
+    pub(crate) listening: HashSet<SocketAddr>,
+    settings: Settings,
+    hub: hub::Config,
+    accounts: Accounts,
+    shards: Vec<Shard>,
+    starts: u8,
+    inputs: VecDeque<(usize, Input)>,
+    inboxes: HashMap<Flow, VecDeque<Message>>,
+    /// Connections that are up.
+    open: HashSet<Flow>,
+    connections: u64,
+    tickets: u64,
+    answers: BTreeMap<Ticket, Result<Answer, NotDone>>,
+    numbers: u32,
+}
+
+fn some_instant() -> Instant {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to count from"
+    )]
+    Instant::now()
+}
+
+pub(crate) fn at(address: &str) -> SocketAddr {
+    address.parse().unwrap()
+}
+
+pub(crate) fn address(user: &str) -> Address {
+    Address::new(user, "r.example").unwrap()
+}
+
+/// A user whose name nobody else has, of this shard.
+pub(crate) fn user_of_shard(shard: usize, shards: usize) -> String {
+    let mut names = (0..).map(|number| format!("user{number}"));
+    names
+        .find(|name| Slice::of(&address(name)).shard(shards) == shard % shards)
+        .unwrap()
+}
+
+fn profile() -> AppProfile {
+    AppProfile {
+        app: "org.example.app".into(),
+        platform: Platform::Ios,
+        provider: Provider::Apns,
+        generation: Generation::DualChannel,
+    }
+}
+
+fn settings() -> Settings {
+    let server = at("10.0.0.1:5060");
+    Settings {
+        domains: ["r.example".to_owned()].into(),
+        node: "node.r.example".to_owned(),
+        registrar: Policy {
+            max_bindings: 10,
+            ..Policy::default()
+        },
+        fallback: None,
+        trusted: vec!["10.0.0.0/16".parse().unwrap()],
+        strangers: false,
+        held_calls: 1000,
+        apps: [AppKey {
+            profile: profile(),
+            param: APP.to_owned(),
+        }]
+        .into(),
+        bound: [(Transport::Udp, server), (Transport::Tcp, server)].into(),
+        is_local: Arc::new(|_| false),
+        shard: call::Shard { number: 0, of: 1 },
+        secret: b"a secret that outlives a restart".to_vec(),
+        seed: [7; 32],
+    }
+}
+
+fn hub_config() -> hub::Config {
+    hub::Config {
+        behaviour: Arc::new(Behaviour::default()),
+        wake: wake::Timers::default(),
+        delivery: delivery::Timers::default(),
+        apps: vec![profile()],
+        devices_per_user: 10,
+        messages_per_device: 5,
+        pushes_in_flight: 4,
+        register_at: "sip:node.r.example".into(),
+        conversations: delivery::NameConversation::by(|message| format!("with {}", message.from)),
+        seed: [0; 32],
+    }
+}
+
+/// The account of a user.
+pub(crate) fn account(user: &str, forward: Option<&str>) -> User {
+    let secret = |algorithm| ha1(algorithm, user, "r.example", PASSWORD);
+    User {
+        address: address(user),
+        display_name: String::new(),
+        secrets: Secrets {
+            md5: secret(Algorithm::Md5),
+            sha256: secret(Algorithm::Sha256),
+        },
+        forward: forward.map(str::to_owned),
+    }
+}
+
+impl World {
+    /// With so many shards, and alice, bob and carol.
+    pub(crate) fn new(shards: usize) -> Self {
+        let mut world = Self {
+            now: Now {
+                instant: some_instant(),
+                wall: Timestamp(1_700_000_000_000),
+            },
+            store: Store::default(),
+            cloud: Cloud::default(),
+            story: Vec::new(),
+            listening: HashSet::new(),
+            settings: settings(),
+            hub: hub_config(),
+            accounts: Accounts::default(),
+            shards: Vec::new(),
+            starts: 0,
+            inputs: VecDeque::new(),
+            inboxes: HashMap::new(),
+            open: HashSet::new(),
+            connections: 0,
+            tickets: 0,
+            answers: BTreeMap::new(),
+            numbers: 0,
+        };
+        for user in ["alice", "bob", "carol"] {
+            world
+                .store
+                .kept
+                .users
+                .insert(address(user), account(user, None));
+        }
+        (world.accounts, world.shards) = world.start(shards);
+        world
+    }
+
+    fn start(&mut self, count: usize) -> (Accounts, Vec<Shard>) {
+        self.starts += 1;
+        let accounts = Accounts::default();
+        let nonces = Nonces::new([self.starts; 32], &self.settings.domains);
+        let starts = self.starts;
+        self.settings.seed = [starts; 32];
+        let shard = |number: usize| {
+            let mut call = self.settings.clone();
+            let number = u8::try_from(number).unwrap();
+            call.shard = call::Shard { number, of: count };
+            let seed = [starts * 16 + number; 32];
+            let hub = hub::Config {
+                seed,
+                ..self.hub.clone()
+            };
+            let role = Role::new(call, nonces.clone(), accounts.clone(), seed);
+            Shard::new(Hub::new(hub, accounts.clone()), role)
+        };
+        let mut shards: Vec<Shard> = (0..count).map(shard).collect();
+        let mut last = 0;
+        for record in self.store.records() {
+            match &record {
+                Record::Device(device) => last = Slice::of(&device.user).shard(count),
+                Record::Unclaimed(user, _) => last = Slice::of(user).shard(count),
+                _ => {}
+            }
+            shards[last].load(record).unwrap();
+        }
+        (accounts, shards)
+    }
+
+    /// The server is started anew: connections are gone, the store is not.
+    pub(crate) fn restart(&mut self) {
+        self.open.clear();
+        (self.accounts, self.shards) = self.start(self.shards.len());
+    }
+
+    /// A peer's datagrams.
+    pub(crate) fn udp(&self, remote: &str) -> Flow {
+        self.flow(Transport::Udp, at(remote), 0)
+    }
+
+    /// A peer connects.
+    pub(crate) fn tcp(&mut self, remote: &str) -> Flow {
+        self.connect(at(remote))
+    }
+
+    fn connect(&mut self, remote: SocketAddr) -> Flow {
+        self.connections += 1;
+        let flow = self.flow(Transport::Tcp, remote, self.connections);
+        self.open.insert(flow);
+        flow
+    }
+
+    fn flow(&self, transport: Transport, remote: SocketAddr, id: u64) -> Flow {
+        let local = self.settings.bound[0].1;
+        Flow {
+            transport,
+            local,
+            remote,
+            id,
+        }
+    }
+
+    /// A connection that the server has made, or another peer, to this place.
+    pub(crate) fn connection_to(&self, remote: &str) -> Option<Flow> {
+        let remote = at(remote);
+        self.open.iter().copied().find(|it| it.remote == remote)
+    }
+
+    /// A connection ends.
+    pub(crate) fn close(&mut self, flow: Flow) {
+        if self.open.remove(&flow) {
+            self.closed(flow);
+            self.settle();
+        }
+    }
+
+    fn closed(&mut self, flow: Flow) {
+        let all = 0..self.shards.len();
+        self.inputs
+            .extend(all.map(|shard| (shard, Input::FlowClosed(flow))));
+    }
+
+    /// A peer sends this.
+    pub(crate) fn send(&mut self, flow: Flow, message: Message) {
+        let shard = shard_for(&message, &self.settings, self.shards.len());
+        self.inputs
+            .push_back((shard, Input::Received(flow, message)));
+        self.settle();
+    }
+
+    /// An API asks the shard of a user.
+    pub(crate) fn ask(&mut self, user: &str, question: Question) -> Result<Answer, NotDone> {
+        self.ask_shard(self.shard_of(&address(user)), question)
+    }
+
+    fn ask_shard(&mut self, shard: usize, question: Question) -> Result<Answer, NotDone> {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.inputs
+            .push_back((shard, Input::Asked(ticket, question)));
+        self.settle();
+        self.answers.remove(&ticket).expect("an answer")
+    }
+
+    fn shard_of(&self, user: &Address) -> usize {
+        Slice::of(user).shard(self.shards.len())
+    }
+
+    /// The store says what it held back.
+    pub(crate) fn store_answers(&mut self) {
+        for (shard, id, result) in self.store.answers() {
+            self.inputs.push_back((shard, Input::Saved(id, result)));
+        }
+        self.settle();
+    }
+
+    /// The cloud says what it held back.
+    pub(crate) fn cloud_answers(&mut self) {
+        self.cloud.holds = false;
+        for (shard, pushed) in std::mem::take(&mut self.cloud.held) {
+            self.inputs.push_back((shard, Input::Pushed(pushed)));
+        }
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        while let Some((shard, input)) = self.inputs.pop_front() {
+            self.shards[shard].handle(self.now, input);
+            self.perform(shard);
+        }
+    }
+
+    fn perform(&mut self, shard: usize) {
+        while let Some(output) = self.shards[shard].poll() {
+            let input = match output {
+                Output::Transmit(transmit) => {
+                    self.transmit(transmit.flow, &transmit.bytes);
+                    continue;
+                }
+                Output::Close(flow) => {
+                    self.open.remove(&flow);
+                    self.closed(flow);
+                    continue;
+                }
+                Output::Reach(id, way) => self.reach(id, way),
+                Output::Save(id, changes) => match self.store.save(shard, id, changes) {
+                    Some((_, id, result)) => Input::Saved(id, result),
+                    None => continue,
+                },
+                Output::Fetch(device) => {
+                    let head = self.store.head(&device);
+                    Input::Fetched(device, Some(head))
+                }
+                Output::Push(order) => match self.push(shard, *order) {
+                    Some(pushed) => Input::Pushed(pushed),
+                    None => continue,
+                },
+                Output::Note(Note::Story(event)) => {
+                    self.story.push(event);
+                    continue;
+                }
+                Output::Answer(ticket, answer) => {
+                    self.answers.insert(ticket, answer);
+                    continue;
+                }
+                Output::Note(Note::History(_))
+                | Output::Measured(_)
+                | Output::Request(..)
+                | Output::RegisterToInvite(_) => continue,
+            };
+            self.inputs.push_back((shard, input));
+        }
+    }
+
+    fn transmit(&mut self, flow: Flow, bytes: &bytes::Bytes) {
+        let message = Message::parse(bytes.clone(), &Limits::default()).unwrap();
+        if is_spiral(flow) {
+            let shard = shard_for(&message, &self.settings, self.shards.len());
+            self.inputs
+                .push_back((shard, Input::Received(flow, message)));
+        } else if flow.transport.is_reliable() && !self.open.contains(&flow) {
+            self.closed(flow);
+        } else {
+            self.inboxes.entry(flow).or_default().push_back(message);
+        }
+    }
+
+    fn reach(&mut self, id: ReachId, way: Way) -> Input {
+        let found = match way {
+            Way::Address {
+                transport: Transport::Udp,
+                address,
+                ..
+            } => Some(self.flow(Transport::Udp, address, 0)),
+            Way::Address { address, .. } => {
+                let there = self.open.iter().copied().find(|it| it.remote == address);
+                let listens = self.listening.contains(&address);
+                there.or_else(|| listens.then(|| self.connect(address)))
+            }
+            Way::Host { .. } => None,
+            Way::Device { user, device, flow } => {
+                self.shards[self.shard_of(&user)].find(&user, device.as_ref(), flow)
+            }
+        };
+        Input::Reached(id, found)
+    }
+
+    fn push(&mut self, shard: usize, order: PushOrder) -> Option<Pushed> {
+        let notification = order.notification;
+        let accepted = Outcome::Accepted {
+            provider_id: "1".to_owned(),
+        };
+        let outcome = self.cloud.outcomes.get(&notification.token).cloned();
+        self.cloud.pushes.push(Push {
+            at: self.now.instant,
+            token: notification.token.clone(),
+            channel: notification.channel,
+            purpose: notification.purpose,
+        });
+        let pushed = Pushed {
+            push: order.push,
+            device: order.device,
+            token: notification.token.into(),
+            outcome: outcome.unwrap_or(accepted),
+        };
+        if self.cloud.holds {
+            self.cloud.held.push((shard, pushed));
+            return None;
+        }
+        Some(pushed)
+    }
+
+    /// Time passes, and everything that is due on the way happens when it is due.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now.instant + time;
+        loop {
+            let now = self.now;
+            let times = self.shards.iter().enumerate();
+            let next = times
+                .filter_map(|(shard, it)| Some((it.next_timeout(now)?, shard)))
+                .min();
+            let Some((at, shard)) = next.filter(|(at, _)| *at <= end) else {
+                break;
+            };
+            self.jump(at);
+            self.shards[shard].handle_timeout(self.now);
+            self.perform(shard);
+            self.settle();
+        }
+        self.jump(end);
+    }
+
+    fn jump(&mut self, at: Instant) {
+        // Records count milliseconds: what is due within one is due at its end.
+        let ahead = at.saturating_duration_since(self.now.instant);
+        let ahead = Duration::from_millis(u64::try_from(ahead.as_micros().div_ceil(1000)).unwrap());
+        self.now.instant += ahead;
+        self.now.wall = self.now.wall.plus(ahead);
+    }
+
+    /// A number that was not used before.
+    pub(crate) fn number(&mut self) -> u32 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// Takes what came over a flow out of its inbox.
+    pub(crate) fn inbox(&mut self, flow: Flow) -> Vec<Message> {
+        let inbox = self.inboxes.get_mut(&flow);
+        inbox.map(|it| it.drain(..).collect()).unwrap_or_default()
+    }
+
+    /// Takes the first message of an inbox that is like this.
+    pub(crate) fn take_if(
+        &mut self,
+        flow: Flow,
+        wanted: impl Fn(&Message) -> bool,
+    ) -> Option<Message> {
+        let inbox = self.inboxes.get_mut(&flow)?;
+        let place = inbox.iter().position(wanted)?;
+        inbox.remove(place)
+    }
+
+    /// What is in an inbox.
+    pub(crate) fn there(&self, flow: Flow) -> Vec<String> {
+        let inbox = self.inboxes.get(&flow).into_iter().flatten();
+        inbox.map(crate::peer::what).collect()
+    }
+
+    /// The devices of a user.
+    pub(crate) fn devices(&mut self, user: &str) -> Vec<DeviceView> {
+        match self.ask(user, Question::Devices(Some(address(user)))) {
+            Ok(Answer::Devices(devices)) => devices,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Memory is what a server would have that is started now.
+    #[track_caller]
+    pub(crate) fn assert_memory_is_what_is_kept(&mut self) {
+        let live = self.views();
+        let (accounts, shards) = self.start(self.shards.len());
+        let accounts = std::mem::replace(&mut self.accounts, accounts);
+        let shards = std::mem::replace(&mut self.shards, shards);
+        let kept = self.views();
+        (self.accounts, self.shards) = (accounts, shards);
+        assert_eq!(live, kept);
+        for (user, account) in &self.store.kept.users {
+            assert_eq!(self.accounts.get(user).as_deref(), Some(account));
+        }
+    }
+
+    /// Of each device what does not depend on a connection.
+    fn views(&mut self) -> Vec<(domain::Device, Vec<u32>, u64)> {
+        let mut all = Vec::new();
+        for shard in 0..self.shards.len() {
+            let Ok(Answer::Devices(views)) = self.ask_shard(shard, Question::Devices(None)) else {
+                panic!("no devices");
+            };
+            all.extend(views.into_iter().map(|view| {
+                let doors = view.doors.iter().map(|door| door.number).collect();
+                (view.device, doors, view.queued)
+            }));
+        }
+        all.sort_by(|one, other| one.0.id.cmp(&other.0.id));
+        all
+    }
+
+    /// Everything is over and forgotten once all timers have run.
+    #[track_caller]
+    pub(crate) fn ends_clean(mut self) {
+        self.store.refuses = None;
+        self.store_answers();
+        self.cloud_answers();
+        self.pass(LONG);
+        let queued: u64 = self.shards.iter().map(|it| it.load_now().hub.directory.queued).sum();
+        assert_eq!(queued, self.store.queued(), "the count of what waits");
+        for shard in &self.shards {
+            let mut load = shard.load_now();
+            load.hub.directory.queued = 0;
+            assert_eq!(load, Load::default(), "something is left behind");
+        }
+    }
+}
