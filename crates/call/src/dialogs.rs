@@ -50,8 +50,8 @@ impl Initiator {
 pub(crate) enum Across {
     /// Over this flow.
     Flow(Flow),
-    /// A flow must be found first.
-    Reach(Way),
+    /// A flow must be found first; if there is none, it goes there.
+    Reach(Way, Box<Across>),
     /// The device is known, and asleep or gone.
     Nowhere,
     /// It is no dialog of ours.
@@ -188,32 +188,47 @@ impl Dialogs {
         }
         if let Some(user) = &far.user {
             if !self.settings.shard.has(user) {
-                return self.elsewhere(far, user, moved);
+                return self.elsewhere(request, far, user, moved);
             }
             if let Some((flow, since)) = whereabouts.find(user, far.device.as_ref(), &far.flow) {
                 let later = moved.filter(|(flow, at)| *at > since && self.is_up(flow));
                 return Across::Flow(later.map_or(flow, |(flow, _)| flow));
             }
         }
-        if let Some((flow, _)) = moved.filter(|(flow, _)| self.is_up(flow)) {
-            return Across::Flow(flow);
+        match moved.filter(|(flow, _)| self.is_up(flow)) {
+            Some((flow, _)) => Across::Flow(flow),
+            None => self.unregistered(request, far),
         }
+    }
+
+    /// The way to a side of which no device is known: where the dialog began, else where the remote target says.
+    fn unregistered(&self, request: &Message, far: &End) -> Across {
         if self.is_up(&far.flow) {
             return Across::Flow(far.flow);
         }
-        self.contact(request).map_or(Across::Nowhere, Across::Reach)
+        let contact = self.contact(request);
+        contact.map_or(Across::Nowhere, |way| {
+            Across::Reach(way, Box::new(Across::Nowhere))
+        })
     }
 
-    /// The way to a device of another shard's user.
-    fn elsewhere(&self, far: &End, user: &Address, moved: Option<(Flow, Timestamp)>) -> Across {
-        match moved.filter(|(flow, _)| self.is_up(flow)) {
-            Some((flow, _)) => Across::Flow(flow),
-            None => Across::Reach(Way::Device {
-                user: user.clone(),
-                device: far.device.clone(),
-                flow: far.flow,
-            }),
+    /// The way to a user of another shard, who knows whether a device of theirs is registered.
+    fn elsewhere(
+        &self,
+        request: &Message,
+        far: &End,
+        user: &Address,
+        moved: Option<(Flow, Timestamp)>,
+    ) -> Across {
+        if let Some((flow, _)) = moved.filter(|(flow, _)| self.is_up(flow)) {
+            return Across::Flow(flow);
         }
+        let device = Way::Device {
+            user: user.clone(),
+            device: far.device.clone(),
+            flow: far.flow,
+        };
+        Across::Reach(device, Box::new(self.unregistered(request, far)))
     }
 
     /// The way that the remote target itself names (RFC 3261 §16.6 item 7), if it is none of ours.

@@ -73,10 +73,10 @@ pub struct Load {
 enum Waiting {
     /// A call for its fallback.
     Fallback(hub::CallId, String),
-    /// A request inside a dialog.
-    Request(ServerTxn, Flow, Message),
-    /// An ACK.
-    Ack(Message),
+    /// A request inside a dialog, and where it goes if there is none.
+    Request(ServerTxn, Flow, Message, Across),
+    /// An ACK, likewise.
+    Ack(Message, Across),
     /// A response whose connection is gone.
     Response(ServerTxn),
 }
@@ -337,13 +337,16 @@ impl Role {
                 let (calls, mut line) = self.line(now);
                 calls.fall_back(&mut line, call, &uri, flow);
             }
-            (Waiting::Request(txn, from, request), Some(flow)) => {
-                self.forward(now, txn, from, &request, flow);
+            (Waiting::Request(txn, from, request, otherwise), flow) => {
+                let across = flow.map_or(otherwise, Across::Flow);
+                self.send_across(now, txn, from, request, across);
             }
-            (Waiting::Request(txn, ..), None) => self.answer(now, txn, 480, ""),
-            (Waiting::Ack(ack), Some(flow)) => self.endpoint.proxy_ack(flow, &ack),
+            (Waiting::Ack(ack, otherwise), flow) => {
+                let across = flow.map_or(otherwise, Across::Flow);
+                self.ack_across(now, &ack, across);
+            }
             (Waiting::Response(txn), Some(flow)) => self.endpoint.move_response(txn, flow),
-            (Waiting::Ack(_) | Waiting::Response(_), None) => {}
+            (Waiting::Response(_), None) => {}
         }
     }
 
@@ -755,9 +758,24 @@ impl Role {
         request: Message,
         route: Option<&str>,
     ) {
-        match self.across(now, directory, &request, flow, route) {
-            Across::Flow(to) => self.forward(now, txn, flow, &request, to),
-            Across::Reach(way) => self.reach(now, Waiting::Request(txn, flow, request), way),
+        let across = self.across(now, directory, &request, flow, route);
+        self.send_across(now, txn, flow, request, across);
+    }
+
+    fn send_across(
+        &mut self,
+        now: Now,
+        txn: ServerTxn,
+        from: Flow,
+        request: Message,
+        across: Across,
+    ) {
+        match across {
+            Across::Flow(to) => self.forward(now, txn, from, &request, to),
+            Across::Reach(way, otherwise) => {
+                let waits = Waiting::Request(txn, from, request, *otherwise);
+                self.reach(now, waits, way);
+            }
             Across::Nowhere => self.answer(now, txn, 480, ""),
             Across::NoDialog => self.answer(now, txn, 481, "No Such Dialog"),
         }
@@ -801,9 +819,16 @@ impl Role {
         flow: Flow,
         route: Option<&str>,
     ) {
-        match self.across(now, directory, ack, flow, route) {
+        let across = self.across(now, directory, ack, flow, route);
+        self.ack_across(now, ack, across);
+    }
+
+    fn ack_across(&mut self, now: Now, ack: &Message, across: Across) {
+        match across {
             Across::Flow(to) => self.endpoint.proxy_ack(to, ack),
-            Across::Reach(way) => self.reach(now, Waiting::Ack(ack.clone()), way),
+            Across::Reach(way, otherwise) => {
+                self.reach(now, Waiting::Ack(ack.clone(), *otherwise), way);
+            }
             Across::Nowhere | Across::NoDialog => {}
         }
     }

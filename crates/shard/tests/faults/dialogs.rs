@@ -88,8 +88,106 @@ fn a_phone_that_changed_networks_without_a_word_is_followed() {
         }
         assert_eq!(world.heard(wifi), [""; 0]);
         world.within(&callee, "BYE", lte);
-        for m in world.inbox(lte) { println!("{}", String::from_utf8_lossy(m.bytes())); }
         world.take(alice, "BYE");
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_refreshed_target_is_honoured_whoever_moved() {
+    let all = SHARDS.into_iter().flat_map(|shards| {
+        let kinds = [(false, false), (false, true), (true, false), (true, true)];
+        kinds.map(|(tcp, registered)| (shards, tcp, registered))
+    });
+    for (shards, tcp, registered) in all {
+        for method in ["INVITE", "UPDATE"] {
+            let mut world = World::new(shards);
+            let peer = |world: &mut World, remote: &str| match tcp {
+                true => world.tcp(remote),
+                false => world.udp(remote),
+            };
+            let alice = peer(&mut world, "10.0.0.10:5070");
+            let bob = peer(&mut world, "10.0.0.20:5070");
+            registers(&mut world, bob, "bob");
+            if registered {
+                registers(&mut world, alice, "alice");
+            }
+            let (caller, callee) = world.call((alice, "alice"), (bob, "bob"));
+            // Alice comes from another port.
+            let moved = peer(&mut world, "10.0.0.10:5090");
+            let caller = caller.at(&uri("alice", moved));
+            world.within(&caller, method, moved);
+            let refresh = world.take(bob, method);
+            let callee = callee.refreshed_by(&refresh);
+            world.answer(bob, &refresh, 200, &uri("bob", bob));
+            if tcp {
+                world.close(alice);
+            }
+            // Bob moves, too.
+            let bob_moved = peer(&mut world, "10.0.0.20:5099");
+            let callee = callee.at(&uri("bob", bob_moved));
+            world.within(&callee, method, bob_moved);
+            let refresh = world.take(moved, method);
+            let caller = caller.refreshed_by(&refresh);
+            world.answer(moved, &refresh, 200, &uri("alice", moved));
+            world.inbox(alice);
+            world.within(&caller, "INFO", moved);
+            world.take(bob_moved, "INFO");
+            world.within(&callee, "BYE", bob_moved);
+            world.take(moved, "BYE");
+            assert_eq!(world.heard(alice), [""; 0], "{shards} {tcp} {registered}");
+            world.ends_clean();
+        }
+    }
+}
+
+#[test]
+fn a_phone_that_has_the_call_says_so_and_rings_on() {
+    for (shards, status) in SHARDS.into_iter().flat_map(|it| [(it, 482), (it, 486)]) {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let first = world.tcp("10.0.0.20:40000");
+        registers(&mut world, first, "bob");
+        world.invite(alice, "alice", "bob");
+        let invite = world.take(first, "INVITE");
+        world.answer(first, &invite, 180, &uri("bob", first));
+        world.take(alice, "180");
+        world.close(first);
+        let second = world.tcp("10.0.0.20:40001");
+        registers(&mut world, second, "bob");
+        world.pass(Duration::from_secs(1));
+        if let Some(copy) = world.take_if(second, |it| what(it) == "INVITE") {
+            world.answer(second, &copy, status, &uri("bob", second));
+        }
+        world.pass(Duration::from_secs(5));
+        assert_eq!(world.heard(alice), ["100"], "{shards} {status}");
+        // He takes it: the first copy is answered over the new connection.
+        world.answer(second, &invite, 200, &uri("bob", second));
+        world.take(alice, "200");
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_ringing_phone_that_came_back_can_be_told_that_it_is_over() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let first = world.tcp("10.0.0.20:40000");
+        registers(&mut world, first, "bob");
+        let call = world.invite(alice, "alice", "bob");
+        let invite = world.take(first, "INVITE");
+        world.answer(first, &invite, 180, &uri("bob", first));
+        world.close(first);
+        let second = world.tcp("10.0.0.20:40001");
+        registers(&mut world, second, "bob");
+        if let Some(copy) = world.take_if(second, |it| what(it) == "INVITE") {
+            world.answer(second, &copy, 482, &uri("bob", second));
+        }
+        world.cancel(alice, &call);
+        world.take(alice, "200 CANCEL");
+        world.take(alice, "487");
+        world.take(second, "CANCEL");
         world.ends_clean();
     }
 }

@@ -175,6 +175,13 @@ impl World {
         invite
     }
 
+    /// Takes an INVITE back.
+    pub(crate) fn cancel(&mut self, flow: Flow, invite: &Message) {
+        let text = String::from_utf8_lossy(invite.bytes()).replace("INVITE", "CANCEL");
+        let cancel = Message::parse(text.into_bytes().into(), &Limits::default()).unwrap();
+        self.send(flow, cancel);
+    }
+
     /// Sends a MESSAGE, and says how it is answered.
     pub(crate) fn message(&mut self, flow: Flow, from: &str, to: &str) -> Option<u16> {
         let request = self.request("MESSAGE", flow, from, to, "Content-Type: text/plain\n");
