@@ -8,13 +8,13 @@ use sip::Flow;
 use std::time::Duration;
 
 /// A phone's Contact with an instance of its own.
-fn contact(user: &str, flow: Flow) -> String {
+pub(crate) fn contact(user: &str, flow: Flow) -> String {
     format!("<{}{}>;+sip.instance=\"<urn:uuid:{user}>\"", uri(user, flow), pn(user))
 }
 
 /// A phone registers.
 #[track_caller]
-fn registers(world: &mut World, flow: Flow, user: &str) {
+pub(crate) fn registers(world: &mut World, flow: Flow, user: &str) {
     let answer = world.register(flow, user, &[&contact(user, flow)]);
     assert_eq!(what(&answer), "200 REGISTER");
 }
@@ -113,6 +113,7 @@ fn a_refreshed_target_is_honoured_whoever_moved() {
                 registers(&mut world, alice, "alice");
             }
             let (caller, callee) = world.call((alice, "alice"), (bob, "bob"));
+            world.pass(Duration::from_secs(1));
             // Alice comes from another port.
             let moved = peer(&mut world, "10.0.0.10:5090");
             let caller = caller.at(&uri("alice", moved));
@@ -186,8 +187,9 @@ fn a_ringing_phone_that_came_back_can_be_told_that_it_is_over() {
         }
         world.cancel(alice, &call);
         world.take(alice, "200 CANCEL");
-        world.take(alice, "487");
         world.take(second, "CANCEL");
+        world.answer(second, &invite, 487, &uri("bob", second));
+        world.take(alice, "487");
         world.ends_clean();
     }
 }

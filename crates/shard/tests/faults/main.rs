@@ -4,4 +4,5 @@
 mod dialogs;
 mod peer;
 mod store;
+mod truth;
 mod world;

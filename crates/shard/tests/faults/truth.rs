@@ -1,0 +1,192 @@
+//! The store's word is the truth: what it refuses has not happened, and whoever asked hears so.
+
+use crate::{
+    dialogs::{contact, registers},
+    peer::{uri, what},
+    world::{SHARDS, World, account, address},
+};
+use domain::Mode;
+use hub::{DeviceUpdate, NotDone, Question};
+use std::time::Duration;
+
+fn refusals() -> [(NotDone, u16); 2] {
+    let full = NotDone::Failed("disk full".to_owned());
+    [(full, 500), (NotDone::Overloaded, 503)]
+}
+
+/// Runs with each number of shards and each refusal, and the status that tells it.
+fn each(test: impl Fn(World, NotDone, u16)) {
+    for shards in SHARDS {
+        for (why, status) in refusals() {
+            test(World::new(shards), why, status);
+        }
+    }
+}
+
+#[test]
+fn a_registration_that_is_not_saved_binds_nothing() {
+    each(|mut world, why, status| {
+        let (alice, bob) = (world.udp("10.0.0.10:5060"), world.udp("10.0.0.20:5060"));
+        world.store.refuses = Some(why);
+        let answer = world.register(bob, "bob", &[&contact("bob", bob)]);
+        assert_eq!(answer.status(), Some(status));
+        world.assert_memory_is_what_is_kept();
+        world.store.refuses = None;
+        world.invite(alice, "alice", "bob");
+        assert_eq!(world.heard(alice), ["100", "480"]);
+        assert_eq!(world.heard(bob), [""; 0]);
+        assert!(world.cloud.pushes.is_empty());
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn a_removal_that_is_not_saved_leaves_the_phone_bound() {
+    each(|mut world, why, status| {
+        let (alice, bob) = (world.udp("10.0.0.10:5060"), world.udp("10.0.0.20:5060"));
+        registers(&mut world, bob, "bob");
+        world.store.refuses = Some(why);
+        let gone = format!("{};expires=0", contact("bob", bob));
+        let answer = world.register(bob, "bob", &[&gone]);
+        assert_eq!(answer.status(), Some(status));
+        world.store.refuses = None;
+        world.assert_memory_is_what_is_kept();
+        world.invite(alice, "alice", "bob");
+        world.take(bob, "INVITE");
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn a_move_that_is_not_saved_leaves_the_phone_where_it_was() {
+    each(|mut world, why, status| {
+        let (alice, bob) = (world.udp("10.0.0.10:5060"), world.udp("10.0.0.20:5060"));
+        registers(&mut world, bob, "bob");
+        let moved = world.udp("10.0.0.21:5060");
+        world.store.refuses = Some(why);
+        let answer = world.register(moved, "bob", &[&contact("bob", moved)]);
+        assert_eq!(answer.status(), Some(status));
+        world.store.refuses = None;
+        world.assert_memory_is_what_is_kept();
+        world.invite(alice, "alice", "bob");
+        world.take(bob, "INVITE");
+        assert_eq!(world.heard(moved), [""; 0]);
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn a_password_that_is_not_saved_is_not_the_password() {
+    each(|mut world, why, _| {
+        let bob = world.udp("10.0.0.20:5060");
+        let mut other = account("bob", None);
+        other.secrets.md5 = "0".repeat(32);
+        other.secrets.sha256 = "0".repeat(64);
+        world.store.refuses = Some(why.clone());
+        let put = Question::PutUser(Box::new(other.clone()));
+        assert_eq!(world.ask("bob", put).unwrap_err(), why);
+        world.store.refuses = None;
+        world.assert_memory_is_what_is_kept();
+        registers(&mut world, bob, "bob");
+        world.ask("bob", Question::PutUser(Box::new(other))).unwrap();
+        let answer = world.register(bob, "bob", &[&contact("bob", bob)]);
+        assert_eq!(what(&answer), "403 REGISTER");
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn a_user_whose_removal_is_not_saved_is_there() {
+    each(|mut world, why, _| {
+        let (alice, bob) = (world.udp("10.0.0.10:5060"), world.udp("10.0.0.20:5060"));
+        registers(&mut world, bob, "bob");
+        world.store.refuses = Some(why.clone());
+        let remove = || Question::RemoveUser(address("bob"));
+        assert_eq!(world.ask("bob", remove()).unwrap_err(), why);
+        world.store.refuses = None;
+        world.assert_memory_is_what_is_kept();
+        assert_eq!(world.message(alice, "alice", "bob"), Some(202));
+        world.take(bob, "MESSAGE");
+        world.ask("bob", remove()).unwrap();
+        assert_eq!(world.message(alice, "alice", "bob"), Some(404));
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn a_message_that_is_not_saved_is_refused_and_goes_nowhere() {
+    each(|mut world, why, status| {
+        let (alice, bob) = (world.udp("10.0.0.10:5060"), world.udp("10.0.0.20:5060"));
+        registers(&mut world, bob, "bob");
+        world.store.refuses = Some(why);
+        for to in ["bob", "carol"] {
+            assert_eq!(world.message(alice, "alice", to), Some(status));
+        }
+        world.store.refuses = None;
+        world.assert_memory_is_what_is_kept();
+        assert_eq!(world.heard(bob), [""; 0]);
+        assert!(world.cloud.pushes.is_empty());
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn what_a_device_says_is_true_when_it_is_saved() {
+    each(|mut world, why, _| {
+        let bob = world.udp("10.0.0.20:5060");
+        registers(&mut world, bob, "bob");
+        let device = world.devices("bob")[0].device.id.clone();
+        world.store.refuses = Some(why.clone());
+        let update = DeviceUpdate {
+            voip: Some("another".to_owned()),
+            mode: Some(Mode::Suspended),
+            ..DeviceUpdate::default()
+        };
+        let put = Question::PutDevice(address("bob"), device.clone(), Box::new(update));
+        assert_eq!(world.ask("bob", put).unwrap_err(), why);
+        assert_eq!(world.devices("bob")[0].mode, Mode::Unknown);
+        let forget = Question::ForgetDevice(Some(address("bob")), device);
+        assert_eq!(world.ask("bob", forget).unwrap_err(), why);
+        world.store.refuses = None;
+        world.assert_memory_is_what_is_kept();
+        assert_eq!(world.devices("bob").len(), 1);
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn nothing_is_answered_before_the_store_has_spoken() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let (alice, bob) = (world.udp("10.0.0.10:5060"), world.tcp("10.0.0.20:5060"));
+        world.store.holds = true;
+        let bobs = contact("bob", bob);
+        assert!(world.register_with(bob, "bob", &[&bobs], "").is_none());
+        assert_eq!(world.message(alice, "alice", "carol"), None);
+        assert_eq!(world.heard(alice), [""; 0]);
+        // A call promises nothing that must be kept: it goes to the phone that is about to be there.
+        world.invite(alice, "alice", "bob");
+        world.store_answers();
+        world.take(bob, "200 REGISTER");
+        world.take(alice, "202 MESSAGE");
+        world.pass(Duration::from_millis(10));
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn calls_go_on_while_the_store_refuses() {
+    each(|mut world, why, _| {
+        let (alice, bob) = (world.udp("10.0.0.10:5060"), world.tcp("10.0.0.20:5060"));
+        registers(&mut world, bob, "bob");
+        world.store.refuses = Some(why);
+        let (caller, _) = world.call((alice, "alice"), (bob, "bob"));
+        world.within(&caller, "BYE", alice);
+        let bye = world.take(bob, "BYE");
+        world.answer(bob, &bye, 200, &uri("bob", bob));
+        world.take(alice, "200 BYE");
+        world.ends_clean();
+    });
+}
