@@ -2,7 +2,7 @@
 
 use crate::{Answer, Doors, NotDone, Output, Ticket, door::OpenDoor, vocabulary::DeviceUpdate};
 use domain::{
-    Address, Change, Device, DeviceId, DoorId, Message, Note, NotificationId, Timestamp, User,
+    Address, Change, Device, DeviceId, DoorId, Message, Mode, Note, NotificationId, Timestamp, User,
     delivery::{Landed, Stored},
     push::OwedPush,
 };
@@ -63,6 +63,8 @@ pub(crate) enum Then {
     Opened(DeviceId, Box<OpenDoor>),
     /// A door is gone.
     Closed(DoorId),
+    /// A client stated what its device does.
+    Stated(DeviceId, Mode),
     /// A device is no more.
     Forgotten(DeviceId),
     /// An account is this.

@@ -159,6 +159,8 @@ impl Directory {
             });
             step.then.push(Then::Adopted(user.clone(), id.clone()));
         }
+        let stated = update.mode.map(|mode| Then::Stated(id.clone(), mode));
+        step.then.extend(stated);
         Ok(step)
     }
 

@@ -2,7 +2,7 @@
 
 use super::Owners;
 use crate::{
-    Answer, DeviceUpdate, DeviceView, DoorView, Entry, NotDone, OpenDoor, Output, Question, Ticket,
+    Answer, DeviceView, DoorView, Entry, NotDone, OpenDoor, Output, Question, Ticket,
     step::{Deed, Work},
 };
 use domain::{Address, DeviceId, Mode, Now, Timestamp};
@@ -52,7 +52,11 @@ impl Owners {
                 deeds
             }
             Question::PutDevice(user, device, update) => {
-                self.put_device(now, ticket, &user, device, *update)
+                if !self.accounts.has(&user) {
+                    return answer(ticket, Err(NotDone::Missing));
+                }
+                let work = Work::Update(ticket, user.clone(), device, update);
+                vec![Deed::Work(user, work)]
             }
             Question::SetMode(user, device, mode) => {
                 if self.own(&user, &device).is_none() {
@@ -87,31 +91,9 @@ impl Owners {
         deeds
     }
 
-    fn put_device(
-        &mut self,
-        now: Now,
-        ticket: Ticket,
-        user: &Address,
-        device: DeviceId,
-        update: DeviceUpdate,
-    ) -> Vec<Deed> {
-        if !self.accounts.has(user) {
-            return answer(ticket, Err(NotDone::Missing));
-        }
-        let mut deeds = Vec::new();
-        if let Some(mode) = update.mode
-            && self.own(user, &device).is_some()
-        {
-            deeds = self.state_mode(now, &device, mode);
-        }
-        let work = Work::Update(ticket, user.clone(), device, Box::new(update));
-        deeds.push(Deed::Work(user.clone(), work));
-        deeds
-    }
-
     /// The client has stated what it does: in the foreground it takes its messages. Its statement counts only while its
     /// connection is up; a registration that is on its way brings it back. Nothing of it is kept over a restart.
-    fn state_mode(&mut self, now: Now, device: &DeviceId, mode: Mode) -> Vec<Deed> {
+    pub(super) fn state_mode(&mut self, now: Now, device: &DeviceId, mode: Mode) -> Vec<Deed> {
         self.directory.state_mode(device, mode);
         let entry = self.directory.get(device);
         let there = entry.filter(|entry| entry.mode() == Mode::Foreground && entry.queued > 0);

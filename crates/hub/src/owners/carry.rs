@@ -30,6 +30,7 @@ impl Owners {
                 return vec![Output::Closed(vec![door]).into()];
             }
             Then::Landed(device, messages) => return self.landed(now, &device, messages),
+            Then::Stated(device, mode) => return self.state_mode(now, &device, mode),
             Then::Forgotten(device) => return self.forgotten(&device),
             Then::NoAccount(user) => return self.no_account(&user),
             Then::Stored(stored) => return self.stored(now, &stored),

@@ -1,6 +1,7 @@
 //! A server's shards in a small world of peers: every octet scripted, no sockets, a clock that jumps. Each test is run
 //! with one, two and four shards, and ends with every table empty.
 
+mod bindings;
 mod dialogs;
 mod peer;
 mod store;

@@ -1,0 +1,185 @@
+//! The same contact, the same device: two questions, each with one answer.
+
+use crate::{
+    peer::{pn, uri, what},
+    world::{SHARDS, World, address},
+};
+use hub::Question;
+use sip::{Contacts, Flow, HeaderName, Message};
+use std::time::Duration;
+
+/// The contacts that a 200 lists.
+fn listed(answer: &Message) -> Vec<String> {
+    assert_eq!(what(answer), "200 REGISTER");
+    match answer.contacts() {
+        Ok(Contacts::List(contacts)) => contacts.iter().map(|it| it.uri.as_str().to_owned()).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What stands in a Contact of PJSUA2 2.15 with default settings.
+fn pjsua(flow: Flow) -> String {
+    uri("bob", flow) + ";ob" + &pn("token")
+}
+
+#[test]
+fn a_pjsua_that_comes_back_gets_the_call_that_woke_it() {
+    for (shards, order) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let first = world.tcp("10.0.0.20:40000");
+        let instance = ";reg-id=1;+sip.instance=\"<urn:uuid:U>\"";
+        let old = format!("<{}>{instance}", pjsua(first));
+        listed(&world.register(first, "bob", &[&old]));
+        let device = world.devices("bob")[0].device.id.clone();
+        world.close(first);
+        assert_eq!(world.message(alice, "alice", "bob"), Some(202));
+        world.invite(alice, "alice", "bob");
+        assert!(!world.cloud.pushes.is_empty());
+        let second = world.tcp("10.0.0.20:40001");
+        let new = format!("<{}>", pjsua(second));
+        let gone = format!("<{}>;expires=0{instance}", pjsua(first));
+        let contacts: [&str; 2] = if order { [&new, &gone] } else { [&gone, &new] };
+        let answer = world.register(second, "bob", &contacts);
+        assert_eq!(listed(&answer).len(), 1, "{:?}", listed(&answer));
+        world.take(second, "INVITE");
+        world.take(second, "MESSAGE");
+        let devices = world.devices("bob");
+        assert_eq!(devices.len(), 1);
+        assert_eq!(devices[0].device.id, device);
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_goodbye_of_the_old_process_ends_the_registration_of_its_instance() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let flow = world.tcp("10.0.0.20:40000");
+        let instance = "+sip.instance=\"<urn:uuid:U>\"";
+        let new = format!("<sip:bob@10.0.0.20:59124;transport=tcp>;{instance}");
+        assert_eq!(listed(&world.register(flow, "bob", &[&new])).len(), 1);
+        let old = format!("<sip:bob@10.0.0.20:9;transport=tcp>;{instance};expires=0");
+        let answer = world.register(flow, "bob", &[&old]);
+        // Removal is by contact: what was not named stays, and the 200 says so.
+        let stays = listed(&answer).len();
+        assert_eq!(stays, world.devices("bob").iter().map(|it| it.doors.len()).sum::<usize>());
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn an_instance_may_leave_and_come_in_one_request() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let flow = world.udp("10.0.0.20:5060");
+        let contact = |port: u16, more: &str| {
+            format!("<sip:bob@10.0.0.20:{port}>;+sip.instance=\"<urn:uuid:U>\"{more}")
+        };
+        listed(&world.register(flow, "bob", &[&contact(5060, "")]));
+        let (new, old) = (contact(5070, ""), contact(5060, ";expires=0"));
+        let answer = world.register(flow, "bob", &[&new, &old]);
+        assert_eq!(listed(&answer), ["sip:bob@10.0.0.20:5070"]);
+        assert_eq!(world.devices("bob").len(), 1);
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_client_without_an_instance_may_come_back_as_often_as_it_likes() {
+    for (shards, tcp) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut world = World::new(shards);
+        for time in 0..25_u16 {
+            let remote = format!("10.0.0.20:{}", 40_000 + time);
+            let flow = if tcp { world.tcp(&remote) } else { world.udp(&remote) };
+            let contact = format!("<{}>", uri("bob", flow));
+            let answer = world.register(flow, "bob", &[&contact]);
+            if tcp {
+                assert!(listed(&answer).contains(&uri("bob", flow)), "{time}");
+                world.close(flow);
+            } else if time < 10 {
+                listed(&answer);
+            }
+            world.pass(Duration::from_mins(1));
+        }
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_token_that_is_not_named_any_more_is_not_pushed_to() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let flow = world.tcp("10.0.0.20:40000");
+        let contact = |pn: &str| {
+            format!("<{}{pn}>;+sip.instance=\"<urn:uuid:U>\"", uri("bob", flow))
+        };
+        listed(&world.register(flow, "bob", &[&contact(&pn("one"))]));
+        listed(&world.register(flow, "bob", &[&contact(&pn("two"))]));
+        world.invite(alice, "alice", "bob");
+        let tokens: Vec<_> = world.cloud.pushes.drain(..).map(|it| it.token).collect();
+        assert_eq!(tokens, ["two"]);
+        world.inbox(flow);
+        listed(&world.register(flow, "bob", &[&contact("")]));
+        world.close(flow);
+        world.invite(alice, "alice", "bob");
+        assert_eq!(world.message(alice, "alice", "bob"), Some(202));
+        world.pass(Duration::from_secs(30));
+        assert!(world.cloud.pushes.is_empty(), "{:?}", world.cloud.pushes);
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn reg_ids_are_doors_of_one_device_where_outbound_is_agreed() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let (one, two) = (world.tcp("10.0.0.20:40000"), world.tcp("10.0.0.20:40001"));
+        for (number, flow) in [(1, one), (2, two)] {
+            let contact = format!(
+                "<{}>;reg-id={number};+sip.instance=\"<urn:uuid:U>\"",
+                uri("bob", flow)
+            );
+            let answer = world.register(flow, "bob", &[&contact]);
+            assert_eq!(listed(&answer).len(), number);
+            assert_eq!(answer.header_text(HeaderName::Require), Some("outbound"));
+        }
+        let devices = world.devices("bob");
+        assert_eq!(devices.len(), 1);
+        assert_eq!(devices[0].doors.len(), 2);
+        world.assert_memory_is_what_is_kept();
+        world.close(two);
+        world.invite(alice, "alice", "bob");
+        world.take(one, "INVITE");
+        let device = devices[0].device.id.clone();
+        world.ask("bob", Question::ForgetDevice(Some(address("bob")), device)).unwrap();
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_reg_id_means_nothing_where_outbound_is_not_agreed() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        // Over datagrams there is no outbound here.
+        for (number, port) in [(1, 5060), (2, 5070)] {
+            let flow = world.udp(&format!("10.0.0.20:{port}"));
+            let contact = format!(
+                "<{}>;reg-id={number};+sip.instance=\"<urn:uuid:U>\"",
+                uri("bob", flow)
+            );
+            let answer = world.register(flow, "bob", &[&contact]);
+            assert_eq!(listed(&answer), [uri("bob", flow)]);
+            assert!(!answer.has(HeaderName::Require));
+        }
+        assert_eq!(world.devices("bob")[0].doors.len(), 1);
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    }
+}
