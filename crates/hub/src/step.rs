@@ -2,7 +2,8 @@
 
 use crate::{Answer, Doors, NotDone, Output, Ticket, door::OpenDoor, vocabulary::DeviceUpdate};
 use domain::{
-    Address, Change, Device, DeviceId, DoorId, Message, Mode, Note, NotificationId, Timestamp, User,
+    Address, Change, Device, DeviceId, DoorId, Message, Mode, Note, NotificationId, Timestamp,
+    User,
     delivery::{Landed, Stored},
     push::OwedPush,
 };

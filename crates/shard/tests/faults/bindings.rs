@@ -12,7 +12,10 @@ use std::time::Duration;
 fn listed(answer: &Message) -> Vec<String> {
     assert_eq!(what(answer), "200 REGISTER");
     match answer.contacts() {
-        Ok(Contacts::List(contacts)) => contacts.iter().map(|it| it.uri.as_str().to_owned()).collect(),
+        Ok(Contacts::List(contacts)) => contacts
+            .iter()
+            .map(|it| it.uri.as_str().to_owned())
+            .collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -64,7 +67,14 @@ fn a_goodbye_of_the_old_process_ends_the_registration_of_its_instance() {
         let answer = world.register(flow, "bob", &[&old]);
         // Removal is by contact: what was not named stays, and the 200 says so.
         let stays = listed(&answer).len();
-        assert_eq!(stays, world.devices("bob").iter().map(|it| it.doors.len()).sum::<usize>());
+        assert_eq!(
+            stays,
+            world
+                .devices("bob")
+                .iter()
+                .map(|it| it.doors.len())
+                .sum::<usize>()
+        );
         world.ends_clean();
     }
 }
@@ -93,7 +103,11 @@ fn a_client_without_an_instance_may_come_back_as_often_as_it_likes() {
         let mut world = World::new(shards);
         for time in 0..25_u16 {
             let remote = format!("10.0.0.20:{}", 40_000 + time);
-            let flow = if tcp { world.tcp(&remote) } else { world.udp(&remote) };
+            let flow = if tcp {
+                world.tcp(&remote)
+            } else {
+                world.udp(&remote)
+            };
             let contact = format!("<{}>", uri("bob", flow));
             let answer = world.register(flow, "bob", &[&contact]);
             if tcp {
@@ -115,9 +129,8 @@ fn a_token_that_is_not_named_any_more_is_not_pushed_to() {
         let mut world = World::new(shards);
         let alice = world.udp("10.0.0.10:5060");
         let flow = world.tcp("10.0.0.20:40000");
-        let contact = |pn: &str| {
-            format!("<{}{pn}>;+sip.instance=\"<urn:uuid:U>\"", uri("bob", flow))
-        };
+        let contact =
+            |pn: &str| format!("<{}{pn}>;+sip.instance=\"<urn:uuid:U>\"", uri("bob", flow));
         listed(&world.register(flow, "bob", &[&contact(&pn("one"))]));
         listed(&world.register(flow, "bob", &[&contact(&pn("two"))]));
         world.invite(alice, "alice", "bob");
@@ -158,7 +171,9 @@ fn reg_ids_are_doors_of_one_device_where_outbound_is_agreed() {
         world.invite(alice, "alice", "bob");
         world.take(one, "INVITE");
         let device = devices[0].device.id.clone();
-        world.ask("bob", Question::ForgetDevice(Some(address("bob")), device)).unwrap();
+        world
+            .ask("bob", Question::ForgetDevice(Some(address("bob")), device))
+            .unwrap();
         world.ends_clean();
     }
 }

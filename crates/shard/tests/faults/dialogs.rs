@@ -9,7 +9,11 @@ use std::time::Duration;
 
 /// A phone's Contact with an instance of its own.
 pub(crate) fn contact(user: &str, flow: Flow) -> String {
-    format!("<{}{}>;+sip.instance=\"<urn:uuid:{user}>\"", uri(user, flow), pn(user))
+    format!(
+        "<{}{}>;+sip.instance=\"<urn:uuid:{user}>\"",
+        uri(user, flow),
+        pn(user)
+    )
 }
 
 /// A phone registers.

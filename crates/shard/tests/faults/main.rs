@@ -3,6 +3,7 @@
 
 mod bindings;
 mod dialogs;
+mod judgements;
 mod peer;
 mod store;
 mod truth;

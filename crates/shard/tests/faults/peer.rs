@@ -2,7 +2,7 @@
 
 use crate::world::{PASSWORD, World};
 use sip::{
-    Contacts, Flow, HeaderName, Limits, Message, Method, ResponseBuilder, Transport,
+    Contacts, Flow, HeaderName, Limits, Message, Method, ResponseBuilder,
     digest::{Challenge, Login},
     reason_phrase,
 };
@@ -102,7 +102,11 @@ impl Dialog {
     }
 
     fn request(&self, method: &str, flow: Flow, number: u32) -> Message {
-        let routes: String = self.routes.iter().map(|it| format!("Route: {it}\n")).collect();
+        let routes: String = self
+            .routes
+            .iter()
+            .map(|it| format!("Route: {it}\n"))
+            .collect();
         message(&format!(
             "{method} {} SIP/2.0\nVia: {}\n{routes}Max-Forwards: 70\nFrom: {}\nTo: {}\n\
              Call-ID: {}\nCSeq: {number} {method}\n{}Content-Length: 0\n\n",
@@ -118,7 +122,10 @@ impl Dialog {
 
 fn via(flow: Flow, number: u32) -> String {
     let transport = flow.transport.as_str();
-    format!("SIP/2.0/{transport} {};branch=z9hG4bKpeer{number}", flow.remote)
+    format!(
+        "SIP/2.0/{transport} {};branch=z9hG4bKpeer{number}",
+        flow.remote
+    )
 }
 
 /// The Contact of a peer that is at a flow.
@@ -130,9 +137,25 @@ pub(crate) fn uri(user: &str, flow: Flow) -> String {
 /// Push parameters for a token, to stand in a Contact's URI (RFC 8599).
 pub(crate) fn pn(token: &str) -> String {
     format!(
-        ";pn-provider=apns;pn-param={};pn-prid={token}:voip&{token}m:remote",
+        ";pn-provider=apns;pn-param={}.voip&remote;pn-prid={token}:voip&{token}m:remote",
         crate::world::APP
     )
+}
+
+/// What answers our challenge.
+pub(crate) fn credentials(challenged: &Message, user: &str, uri: &str) -> String {
+    let header = match challenged.status() {
+        Some(401) => HeaderName::WwwAuthenticate,
+        _ => HeaderName::ProxyAuthenticate,
+    };
+    let values = challenged.headers(header);
+    let challenge = Challenge::strongest(values).unwrap();
+    let login = Login {
+        user,
+        password: PASSWORD,
+    };
+    let method = challenged.cseq().unwrap().method;
+    challenge.answer(login, method, uri, 1, "cnonce")
 }
 
 /// The response of a peer to a request.
@@ -218,14 +241,7 @@ impl World {
         let first = self.registration(flow, user, contacts, extra);
         let challenged = self.exchange(flow, first)?;
         assert_eq!(what(&challenged), "401 REGISTER");
-        let values = challenged.headers(HeaderName::WwwAuthenticate);
-        let challenge = Challenge::strongest(values).unwrap();
-        let login = Login {
-            user,
-            password: PASSWORD,
-        };
-        let uri = "sip:r.example";
-        let answer = challenge.answer(login, Method::Register, uri, 1, "cnonce");
+        let answer = credentials(&challenged, user, "sip:r.example");
         let extra = format!("Authorization: {answer}\n{extra}");
         let second = self.registration(flow, user, contacts, &extra);
         self.exchange(flow, second)
@@ -233,7 +249,10 @@ impl World {
 
     fn registration(&mut self, flow: Flow, user: &str, contacts: &[&str], extra: &str) -> Message {
         let number = self.number();
-        let contacts: String = contacts.iter().map(|it| format!("Contact: {it}\n")).collect();
+        let contacts: String = contacts
+            .iter()
+            .map(|it| format!("Contact: {it}\n"))
+            .collect();
         message(&format!(
             "REGISTER sip:r.example SIP/2.0\nVia: {}\nMax-Forwards: 70\n\
              From: <sip:{user}@r.example>;tag={number}\nTo: <sip:{user}@r.example>\n\
@@ -287,9 +306,4 @@ impl World {
         self.inbox(from.0);
         (caller, callee)
     }
-}
-
-/// Whether a flow is made of datagrams.
-pub(crate) fn is_udp(flow: Flow) -> bool {
-    flow.transport == Transport::Udp
 }

@@ -6,7 +6,7 @@ use domain::{
 };
 use hub::{NotDone, SaveId};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -59,11 +59,29 @@ impl Store {
 
     /// All or nothing.
     fn apply(&mut self, changes: Vec<Change>) -> Result<(), NotDone> {
-        let mut kept = self.kept.clone();
-        for change in changes {
-            kept.apply(change)?;
+        let mut new = HashSet::new();
+        for change in &changes {
+            let (device, user) = match change {
+                Change::PutDevice(device) => {
+                    new.insert(&device.id);
+                    (None, Some(&device.user))
+                }
+                Change::PutDoor(door) => (Some(&door.id.device), None),
+                Change::Enqueue { device, .. } | Change::AdoptQueue { device, .. } => {
+                    (Some(device), None)
+                }
+                Change::Owe(push) => (Some(&push.device), None),
+                _ => (None, None),
+            };
+            let kept = &self.kept;
+            let there = device.is_none_or(|it| new.contains(it) || kept.devices.contains_key(it));
+            if !there || user.is_some_and(|user| !kept.users.contains_key(user)) {
+                return Err(NotDone::Missing);
+            }
         }
-        self.kept = kept;
+        for change in changes {
+            self.kept.apply(change);
+        }
         Ok(())
     }
 
@@ -102,8 +120,7 @@ impl Store {
 }
 
 impl Kept {
-    fn apply(&mut self, change: Change) -> Result<(), NotDone> {
-        let is = |there: bool| there.then_some(()).ok_or(NotDone::Missing);
+    fn apply(&mut self, change: Change) {
         match change {
             Change::PutUser(user) => drop(self.users.insert(user.address.clone(), *user)),
             Change::RemoveUser(user) => {
@@ -114,12 +131,10 @@ impl Kept {
                 devices.iter().for_each(|device| self.forget(device));
             }
             Change::PutDevice(device) => {
-                is(self.users.contains_key(&device.user))?;
                 self.devices.insert(device.id.clone(), *device);
             }
             Change::RemoveDevice(device) => self.forget(&device),
             Change::PutDoor(door) => {
-                is(self.devices.contains_key(&door.id.device))?;
                 self.doors.insert(door.id.clone(), *door);
             }
             Change::RemoveDoor(door) => drop(self.doors.remove(&door)),
@@ -127,7 +142,6 @@ impl Kept {
                 self.archive.entry(message.id.clone()).or_insert(message);
             }
             Change::Enqueue { device, message } => {
-                is(self.devices.contains_key(&device))?;
                 queue(self.queues.entry(device).or_default(), message);
             }
             Change::EnqueueForUser { user, message } => {
@@ -142,12 +156,10 @@ impl Kept {
                 queue.retain(|it| *it != message);
             }
             Change::Owe(push) => {
-                is(self.devices.contains_key(&push.device))?;
                 self.owed.insert(push.id.clone(), *push);
             }
             Change::Settle(id) => drop(self.owed.remove(&id)),
         }
-        Ok(())
     }
 
     fn forget(&mut self, device: &DeviceId) {

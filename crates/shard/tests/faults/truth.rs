@@ -88,7 +88,9 @@ fn a_password_that_is_not_saved_is_not_the_password() {
         world.store.refuses = None;
         world.assert_memory_is_what_is_kept();
         registers(&mut world, bob, "bob");
-        world.ask("bob", Question::PutUser(Box::new(other))).unwrap();
+        world
+            .ask("bob", Question::PutUser(Box::new(other)))
+            .unwrap();
         let answer = world.register(bob, "bob", &[&contact("bob", bob)]);
         assert_eq!(what(&answer), "403 REGISTER");
         world.assert_memory_is_what_is_kept();

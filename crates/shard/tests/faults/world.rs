@@ -87,12 +87,10 @@ pub(crate) fn address(user: &str) -> Address {
     Address::new(user, "r.example").unwrap()
 }
 
-/// A user whose name nobody else has, of this shard.
-pub(crate) fn user_of_shard(shard: usize, shards: usize) -> String {
-    let mut names = (0..).map(|number| format!("user{number}"));
-    names
-        .find(|name| Slice::of(&address(name)).shard(shards) == shard % shards)
-        .unwrap()
+/// Names of users of this shard, of so many.
+pub(crate) fn users_of_shard(shard: usize, shards: usize) -> impl Iterator<Item = String> {
+    let names = (0..).map(|number| format!("user{number}"));
+    names.filter(move |name| Slice::of(&address(name)).shard(shards) == shard % shards)
 }
 
 fn profile() -> AppProfile {
@@ -193,6 +191,17 @@ impl World {
         }
         (world.accounts, world.shards) = world.start(shards);
         world
+    }
+
+    /// Gives a user an account.
+    pub(crate) fn add_user(&mut self, user: &str, forward: Option<&str>) {
+        let put = Question::PutUser(Box::new(account(user, forward)));
+        self.ask(user, put).unwrap();
+    }
+
+    /// How many shards there are.
+    pub(crate) fn count(&self) -> usize {
+        self.shards.len()
     }
 
     fn start(&mut self, count: usize) -> (Accounts, Vec<Shard>) {
@@ -532,7 +541,11 @@ impl World {
         self.store_answers();
         self.cloud_answers();
         self.pass(LONG);
-        let queued: u64 = self.shards.iter().map(|it| it.load_now().hub.directory.queued).sum();
+        let queued: u64 = self
+            .shards
+            .iter()
+            .map(|it| it.load_now().hub.directory.queued)
+            .sum();
         assert_eq!(queued, self.store.queued(), "the count of what waits");
         for shard in &self.shards {
             let mut load = shard.load_now();
