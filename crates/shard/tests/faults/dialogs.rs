@@ -1,7 +1,7 @@
 //! A dialog follows a device, not a socket.
 
 use crate::{
-    peer::{pn, uri, what},
+    peer::{Dialog, pn, uri, what},
     world::{SHARDS, World},
 };
 use sip::Flow;
@@ -194,6 +194,99 @@ fn a_ringing_phone_that_came_back_can_be_told_that_it_is_over() {
         world.take(second, "CANCEL");
         world.answer(second, &invite, 487, &uri("bob", second));
         world.take(alice, "487");
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn an_answer_whose_connection_is_gone_goes_to_the_place_that_the_via_names() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.tcp("10.0.0.10:5060");
+        let bob = world.udp("10.0.0.20:5060");
+        registers(&mut world, bob, "bob");
+        world.invite(alice, "alice", "bob");
+        let invite = world.take(bob, "INVITE");
+        world.answer(bob, &invite, 180, &uri("bob", bob));
+        world.take(alice, "180");
+        world.listening.insert(alice.remote);
+        world.close(alice);
+        world.answer(bob, &invite, 200, &uri("bob", bob));
+        let dialled = world.connection_to("10.0.0.10:5060").unwrap();
+        assert_ne!(dialled, alice);
+        let answer = world.take(dialled, "200");
+        let caller = Dialog::of_caller(&answer).at(&uri("alice", dialled));
+        let callee = Dialog::of_callee(&invite, "callee").at(&uri("bob", bob));
+        world.within(&caller, "ACK", dialled);
+        world.take(bob, "ACK");
+        // The same for requests: her Contact names a place that can be dialled.
+        world.close(dialled);
+        world.within(&callee, "BYE", bob);
+        let again = world.connection_to("10.0.0.10:5060").unwrap();
+        let bye = world.take(again, "BYE");
+        world.answer(again, &bye, 200, &uri("alice", again));
+        world.take(bob, "200 BYE");
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_request_that_nobody_can_be_dialled_for_fails() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let (alice, bob) = (world.tcp("10.0.0.10:5060"), world.udp("10.0.0.20:5060"));
+        registers(&mut world, bob, "bob");
+        let (_, callee) = world.call((alice, "alice"), (bob, "bob"));
+        world.close(alice);
+        world.within(&callee, "BYE", bob);
+        world.pass(Duration::from_secs(1));
+        assert_eq!(world.heard(bob), ["480 BYE"]);
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_phone_that_comes_back_over_the_same_connection_is_in_its_dialogs() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let both = world.tcp("10.0.0.20:40000");
+        registers(&mut world, both, "bob");
+        registers(&mut world, both, "carol");
+        let (caller, _) = world.call((alice, "alice"), (both, "bob"));
+        // He takes his registration back, and keeps the call.
+        let gone = format!("{};expires=0", contact("bob", both));
+        world.register(both, "bob", &[&gone]);
+        world.within(&caller, "INFO", alice);
+        world.take(both, "INFO");
+        world.close(both);
+        let carol = world.tcp("10.0.0.30:40000");
+        registers(&mut world, carol, "carol");
+        world.within(&caller, "BYE", alice);
+        world.pass(Duration::from_secs(40));
+        assert_eq!(world.heard(carol), [""; 0]);
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_dialog_between_two_accounts_of_one_app_goes_to_the_right_one() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let both = world.tcp("10.0.0.20:40000");
+        registers(&mut world, both, "bob");
+        registers(&mut world, both, "carol");
+        let (caller, callee) = world.call((both, "bob"), (both, "carol"));
+        world.close(both);
+        let bob = world.tcp("10.0.0.30:40000");
+        registers(&mut world, bob, "bob");
+        let carol = world.tcp("10.0.0.40:40000");
+        registers(&mut world, carol, "carol");
+        world.within(&caller, "INFO", bob);
+        world.take(carol, "INFO");
+        world.within(&callee, "BYE", carol);
+        world.take(bob, "BYE");
+        assert_eq!(world.heard(carol), ["100 INFO"; 0]);
         world.ends_clean();
     }
 }

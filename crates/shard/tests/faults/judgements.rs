@@ -67,10 +67,10 @@ fn a_dead_token_gets_one_new_chance_and_no_empty_promise() {
     for shards in SHARDS {
         let mut world = World::new(shards);
         let alice = world.udp("10.0.0.10:5060");
-        world
-            .cloud
-            .outcomes
-            .insert("bob".to_owned(), died("BadDeviceToken"));
+        for token in ["bob", "bobm"] {
+            let outcomes = &mut world.cloud.outcomes;
+            outcomes.insert(token.to_owned(), died("BadDeviceToken"));
+        }
         let pushed = |world: &mut World, port: u16, promised: bool, woken: usize| {
             let flow = world.tcp(&format!("10.0.0.20:{port}"));
             let answer = world.register(flow, "bob", &[&contact("bob", flow)]);

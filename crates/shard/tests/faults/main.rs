@@ -2,9 +2,11 @@
 //! with one, two and four shards, and ends with every table empty.
 
 mod bindings;
+mod crossing;
 mod dialogs;
 mod judgements;
 mod peer;
 mod store;
+mod stories;
 mod truth;
 mod world;

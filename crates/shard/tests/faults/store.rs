@@ -6,7 +6,7 @@ use domain::{
 };
 use hub::{NotDone, SaveId};
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -102,14 +102,22 @@ impl Store {
     pub(crate) fn records(&self) -> Vec<Record> {
         let kept = &self.kept;
         let mut records: Vec<Record> = kept.users.values().cloned().map(Record::User).collect();
+        let mut owed: HashMap<_, Vec<_>> = HashMap::new();
+        for push in kept.owed.values() {
+            owed.entry(&push.device).or_default().push(push);
+        }
         for (id, device) in &kept.devices {
             records.push(Record::Device(device.clone()));
-            let doors = kept.doors.values().filter(|door| door.id.device == *id);
-            records.extend(doors.cloned().map(Record::Door));
+            let number = |number| DoorId {
+                device: id.clone(),
+                number,
+            };
+            let doors = kept.doors.range(number(0)..=number(u32::MAX));
+            records.extend(doors.map(|(_, door)| Record::Door(door.clone())));
             if let Some(queue) = kept.queues.get(id) {
                 records.push(Record::Queued(id.clone(), queue.len() as u64));
             }
-            let owed = kept.owed.values().filter(|owed| owed.device == *id);
+            let owed = owed.remove(id).unwrap_or_default().into_iter();
             records.extend(owed.cloned().map(Record::Owed));
         }
         for (user, queue) in &kept.unclaimed {

@@ -1,0 +1,169 @@
+//! Users of several shards: calls, fallbacks and messages from one to another.
+
+use crate::{
+    dialogs::registers,
+    peer::{Dialog, uri},
+    world::{SHARDS, World, users_of_shard},
+};
+use sip::Flow;
+use std::time::Duration;
+
+/// Three users, each of another shard where there are enough, of whom the second forwards to the third.
+fn three(world: &mut World) -> [String; 3] {
+    let shards = world.count();
+    let [one, two, three] = [0, 1, 2].map(|shard| {
+        let names = users_of_shard(shard, shards);
+        names.skip(shard).next().unwrap()
+    });
+    let forward = format!("sip:{three}@r.example");
+    world.add_user(&one, None);
+    world.add_user(&two, Some(&forward));
+    world.add_user(&three, None);
+    [one, two, three]
+}
+
+/// A phone of a user registers.
+fn phone(world: &mut World, user: &str, tcp: bool, remote: &str) -> Flow {
+    let flow = if tcp {
+        world.tcp(remote)
+    } else {
+        world.udp(remote)
+    };
+    registers(world, flow, user);
+    flow
+}
+
+#[test]
+fn a_call_from_shard_to_shard_falls_back_to_a_third() {
+    let all = SHARDS.into_iter().flat_map(|shards| {
+        let kinds = [(false, false), (false, true), (true, false), (true, true)];
+        kinds.map(|(tcp, callee_ends)| (shards, tcp, callee_ends))
+    });
+    for (shards, tcp, callee_ends) in all {
+        for registered in [true, false] {
+            let mut world = World::new(shards);
+            let [one, two, three] = three(&mut world);
+            let a = match registered {
+                true => phone(&mut world, &one, tcp, "10.0.0.10:5060"),
+                false if tcp => world.tcp("10.0.0.10:5060"),
+                false => world.udp("10.0.0.10:5060"),
+            };
+            let b = phone(&mut world, &two, tcp, "10.0.0.20:5060");
+            let c = phone(&mut world, &three, tcp, "10.0.0.30:5060");
+            world.invite(a, &one, &two);
+            let invite = world.take(b, "INVITE");
+            world.answer(b, &invite, 486, &uri(&two, b));
+            world.take(b, "ACK");
+            let invite = world.take(c, "INVITE");
+            let contact = uri(&three, c);
+            world.answer(c, &invite, 180, &contact);
+            world.take(a, "180");
+            world.answer(c, &invite, 200, &contact);
+            let answer = world.take(a, "200");
+            let caller = Dialog::of_caller(&answer).at(&uri(&one, a));
+            let callee = Dialog::of_callee(&invite, "callee").at(&contact);
+            world.within(&caller, "ACK", a);
+            world.take(c, "ACK");
+            for (dialog, from, to) in [(&caller, a, c), (&callee, c, a)] {
+                world.within(dialog, "INFO", from);
+                let info = world.take(to, "INFO");
+                world.answer(to, &info, 200, &contact);
+                world.take(from, "200 INFO");
+            }
+            let (dialog, from, to) = match callee_ends {
+                true => (&callee, c, a),
+                false => (&caller, a, c),
+            };
+            world.within(dialog, "BYE", from);
+            let bye = world.take(to, "BYE");
+            world.answer(to, &bye, 200, &contact);
+            world.take(from, "200 BYE");
+            assert_eq!(world.heard(b), [""; 0]);
+            world.ends_clean();
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_taken_back_is_taken_off_the_fallback() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let [one, two, three] = three(&mut world);
+        let a = phone(&mut world, &one, false, "10.0.0.10:5060");
+        let c = phone(&mut world, &three, false, "10.0.0.30:5060");
+        let call = world.invite(a, &one, &two);
+        let invite = world.take(c, "INVITE");
+        world.answer(c, &invite, 180, &uri(&three, c));
+        world.take(a, "180");
+        world.cancel(a, &call);
+        world.take(a, "200 CANCEL");
+        let cancel = world.take(c, "CANCEL");
+        world.answer(c, &cancel, 200, &uri(&three, c));
+        world.answer(c, &invite, 487, &uri(&three, c));
+        world.take(a, "487");
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_forward_in_a_circle_ends() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let [one, two, three] = three(&mut world);
+        world.add_user(&three, Some(&format!("sip:{two}@r.example")));
+        let a = phone(&mut world, &one, false, "10.0.0.10:5060");
+        world.invite(a, &one, &two);
+        world.pass(Duration::from_secs(60));
+        let heard = world.heard(a);
+        let last = heard.last().unwrap().clone();
+        assert!(["482", "480", "483"].contains(&&*last), "{heard:?}");
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_message_goes_from_shard_to_shard() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let [one, two, three] = three(&mut world);
+        let a = phone(&mut world, &one, false, "10.0.0.10:5060");
+        let c = phone(&mut world, &three, true, "10.0.0.30:5060");
+        for user in [&two, &three] {
+            assert_eq!(world.message(a, &one, user), Some(202));
+        }
+        let b = phone(&mut world, &two, true, "10.0.0.20:5060");
+        for (flow, user) in [(b, &two), (c, &three)] {
+            let message = world.take(flow, "MESSAGE");
+            world.answer(flow, &message, 200, &uri(user, flow));
+            assert_eq!(world.heard(flow), [""; 0]);
+        }
+        assert_eq!(world.store.queued(), 0);
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn what_is_said_in_a_dialog_follows_a_phone_of_another_shard() {
+    for shards in SHARDS {
+        for restart in [false, true] {
+            let mut world = World::new(shards);
+            let [one, two, _] = three(&mut world);
+            let a = phone(&mut world, &one, true, "10.0.0.10:5060");
+            let b = phone(&mut world, &two, true, "10.0.0.20:5060");
+            let (caller, callee) = world.call((a, &one), (b, &two));
+            if restart {
+                world.restart();
+            } else {
+                world.close(a);
+                world.close(b);
+            }
+            let a = phone(&mut world, &one, true, "10.0.0.10:5061");
+            let b = phone(&mut world, &two, true, "10.0.0.20:5061");
+            world.within(&caller, "INFO", a);
+            world.take(b, "INFO");
+            world.within(&callee, "BYE", b);
+            world.take(a, "BYE");
+            world.ends_clean();
+        }
+    }
+}
