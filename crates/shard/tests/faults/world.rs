@@ -8,7 +8,7 @@ use domain::{
     Record, Slice, Timestamp, TraceEvent, User, delivery, push::Purpose, user::Secrets, wake,
 };
 use hub::{Accounts, Answer, DeviceView, Hub, NotDone, PushOrder, Pushed, Question, Ticket};
-use reveille_shard::{Input, Load, Output, Shard, shard_for};
+use shard::{Input, Load, Output, Shard, steer};
 use sip::{
     Flow, Limits, Message, Transport,
     digest::{Algorithm, ha1},
@@ -290,7 +290,7 @@ impl World {
 
     /// A peer sends this.
     pub(crate) fn send(&mut self, flow: Flow, message: Message) {
-        let shard = shard_for(&message, &self.settings, self.shards.len());
+        let shard = steer(&self.settings, &message, self.shards.len());
         self.inputs
             .push_back((shard, Input::Received(flow, message)));
         self.settle();
@@ -383,7 +383,7 @@ impl World {
     fn transmit(&mut self, flow: Flow, bytes: &bytes::Bytes) {
         let message = Message::parse(bytes.clone(), &Limits::default()).unwrap();
         if is_spiral(flow) {
-            let shard = shard_for(&message, &self.settings, self.shards.len());
+            let shard = steer(&self.settings, &message, self.shards.len());
             self.inputs
                 .push_back((shard, Input::Received(flow, message)));
         } else if flow.transport.is_reliable() && !self.open.contains(&flow) {
