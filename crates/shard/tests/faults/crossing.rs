@@ -12,8 +12,8 @@ use std::time::Duration;
 fn three(world: &mut World) -> [String; 3] {
     let shards = world.count();
     let [one, two, three] = [0, 1, 2].map(|shard| {
-        let names = users_of_shard(shard, shards);
-        names.skip(shard).next().unwrap()
+        let mut names = users_of_shard(shard, shards);
+        names.nth(shard).unwrap()
     });
     let forward = format!("sip:{three}@r.example");
     world.add_user(&one, None);
@@ -70,9 +70,10 @@ fn a_call_from_shard_to_shard_falls_back_to_a_third() {
                 world.answer(to, &info, 200, &contact);
                 world.take(from, "200 INFO");
             }
-            let (dialog, from, to) = match callee_ends {
-                true => (&callee, c, a),
-                false => (&caller, a, c),
+            let (dialog, from, to) = if callee_ends {
+                (&callee, c, a)
+            } else {
+                (&caller, a, c)
             };
             world.within(dialog, "BYE", from);
             let bye = world.take(to, "BYE");
@@ -113,7 +114,7 @@ fn a_forward_in_a_circle_ends() {
         world.add_user(&three, Some(&format!("sip:{two}@r.example")));
         let a = phone(&mut world, &one, false, "10.0.0.10:5060");
         world.invite(a, &one, &two);
-        world.pass(Duration::from_secs(60));
+        world.pass(Duration::from_mins(1));
         let heard = world.heard(a);
         let last = heard.last().unwrap().clone();
         assert!(["482", "480", "483"].contains(&&*last), "{heard:?}");

@@ -106,9 +106,12 @@ fn a_refreshed_target_is_honoured_whoever_moved() {
     for (shards, tcp, registered) in all {
         for method in ["INVITE", "UPDATE"] {
             let mut world = World::new(shards);
-            let peer = |world: &mut World, remote: &str| match tcp {
-                true => world.tcp(remote),
-                false => world.udp(remote),
+            let peer = |world: &mut World, remote: &str| {
+                if tcp {
+                    world.tcp(remote)
+                } else {
+                    world.udp(remote)
+                }
             };
             let alice = peer(&mut world, "10.0.0.10:5070");
             let bob = peer(&mut world, "10.0.0.20:5070");

@@ -1,6 +1,8 @@
 //! A server's shards in a small world of peers: every octet scripted, no sockets, a clock that jumps. Each test is run
 //! with one, two and four shards, and ends with every table empty.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod bindings;
 mod crossing;
 mod dialogs;

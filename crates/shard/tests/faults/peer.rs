@@ -102,11 +102,7 @@ impl Dialog {
     }
 
     fn request(&self, method: &str, flow: Flow, number: u32) -> Message {
-        let routes: String = self
-            .routes
-            .iter()
-            .map(|it| format!("Route: {it}\n"))
-            .collect();
+        let routes = lines("Route", &self.routes);
         message(&format!(
             "{method} {} SIP/2.0\nVia: {}\n{routes}Max-Forwards: 70\nFrom: {}\nTo: {}\n\
              Call-ID: {}\nCSeq: {number} {method}\n{}Content-Length: 0\n\n",
@@ -118,6 +114,12 @@ impl Dialog {
             self.contact,
         ))
     }
+}
+
+/// A header field line for each value.
+fn lines(name: &str, values: &[impl AsRef<str>]) -> String {
+    let line = |value: &_| [name, ": ", AsRef::as_ref(value), "\n"].concat();
+    values.iter().map(line).collect()
 }
 
 fn via(flow: Flow, number: u32) -> String {
@@ -249,10 +251,7 @@ impl World {
 
     fn registration(&mut self, flow: Flow, user: &str, contacts: &[&str], extra: &str) -> Message {
         let number = self.number();
-        let contacts: String = contacts
-            .iter()
-            .map(|it| format!("Contact: {it}\n"))
-            .collect();
+        let contacts = lines("Contact", contacts);
         message(&format!(
             "REGISTER sip:r.example SIP/2.0\nVia: {}\nMax-Forwards: 70\n\
              From: <sip:{user}@r.example>;tag={number}\nTo: <sip:{user}@r.example>\n\

@@ -136,7 +136,9 @@ impl Kept {
                 self.unclaimed.remove(&user);
                 let devices = self.devices.values().filter(|it| it.user == user);
                 let devices: Vec<_> = devices.map(|it| it.id.clone()).collect();
-                devices.iter().for_each(|device| self.forget(device));
+                for device in &devices {
+                    self.forget(device);
+                }
             }
             Change::PutDevice(device) => {
                 self.devices.insert(device.id.clone(), *device);

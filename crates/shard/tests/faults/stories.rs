@@ -74,7 +74,7 @@ fn the_story_of_a_call_for_each_mode() {
         }
         let invite = world.take(bob, "INVITE");
         world.answer(bob, &invite, 180, &uri("bob", bob));
-        world.pass(Duration::from_millis(1000));
+        world.pass(Duration::from_secs(1));
         world.answer(bob, &invite, 200, &uri("bob", bob));
         let direct = [
             ("call_received", 0.0),

@@ -4,8 +4,8 @@
 use crate::store::Store;
 use call::{AppKey, Nonces, ReachId, Role, Settings, Way, is_spiral};
 use domain::{
-    Address, AppProfile, Behaviour, Channel, Generation, Note, Now, Outcome, Platform, Provider,
-    Record, Slice, Timestamp, TraceEvent, User, delivery, push::Purpose, user::Secrets, wake,
+    Address, AppProfile, Behaviour, Generation, Note, Now, Outcome, Platform, Provider, Record,
+    Slice, Timestamp, TraceEvent, User, delivery, push::Purpose, user::Secrets, wake,
 };
 use hub::{Accounts, Answer, DeviceView, Hub, NotDone, PushOrder, Pushed, Question, Ticket};
 use shard::{Input, Load, Output, Shard, steer};
@@ -33,9 +33,7 @@ const LONG: Duration = Duration::from_hours(30);
 /// A push as the cloud got it.
 #[derive(Clone, Debug)]
 pub(crate) struct Push {
-    pub(crate) at: Instant,
     pub(crate) token: String,
-    pub(crate) channel: Channel,
     pub(crate) purpose: Purpose,
 }
 
@@ -420,9 +418,7 @@ impl World {
         };
         let outcome = self.cloud.outcomes.get(&notification.token).cloned();
         self.cloud.pushes.push(Push {
-            at: self.now.instant,
             token: notification.token.clone(),
-            channel: notification.channel,
             purpose: notification.purpose,
         });
         let pushed = Pushed {
