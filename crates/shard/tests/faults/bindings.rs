@@ -2,7 +2,8 @@
 
 use crate::{
     peer::{pn, uri, what},
-    world::{SHARDS, World, address},
+    settings::{SHARDS, address},
+    world::World,
 };
 use hub::Question;
 use sip::{Contacts, Flow, HeaderName, Message};

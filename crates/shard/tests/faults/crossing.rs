@@ -3,7 +3,8 @@
 use crate::{
     dialogs::registers,
     peer::{Dialog, uri},
-    world::{SHARDS, World, users_of_shard},
+    settings::{SHARDS, users_of_shard},
+    world::World,
 };
 use sip::Flow;
 use std::time::Duration;

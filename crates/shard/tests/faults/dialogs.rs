@@ -2,7 +2,8 @@
 
 use crate::{
     peer::{Dialog, pn, uri, what},
-    world::{SHARDS, World},
+    settings::SHARDS,
+    world::World,
 };
 use sip::Flow;
 use std::time::Duration;

@@ -3,7 +3,8 @@
 use crate::{
     dialogs::{contact, registers},
     peer::{Dialog, credentials, pn, uri, what},
-    world::{SHARDS, World, account, address, users_of_shard},
+    settings::{SHARDS, account, address, users_of_shard},
+    world::World,
 };
 use domain::{DoorId, Outcome, Purpose};
 use sip::{HeaderName, Message, reason_phrase};

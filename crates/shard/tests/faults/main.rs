@@ -8,6 +8,7 @@ mod crossing;
 mod dialogs;
 mod judgements;
 mod peer;
+mod settings;
 mod store;
 mod stories;
 mod truth;

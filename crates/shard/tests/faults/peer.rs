@@ -1,6 +1,6 @@
 //! What peers write: requests, answers, dialogs, registrations. A test decides what is in them.
 
-use crate::world::{PASSWORD, World};
+use crate::{settings::PASSWORD, world::World};
 use sip::{
     Contacts, Flow, HeaderName, Limits, Message, Method, ResponseBuilder,
     digest::{Challenge, Login},
@@ -140,7 +140,7 @@ pub(crate) fn uri(user: &str, flow: Flow) -> String {
 pub(crate) fn pn(token: &str) -> String {
     format!(
         ";pn-provider=apns;pn-param={}.voip&remote;pn-prid={token}:voip&{token}m:remote",
-        crate::world::APP
+        crate::settings::APP
     )
 }
 

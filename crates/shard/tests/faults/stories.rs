@@ -4,7 +4,8 @@
 use crate::{
     dialogs::{contact, registers},
     peer::uri,
-    world::{SHARDS, World, address},
+    settings::{SHARDS, address},
+    world::World,
 };
 use domain::{Mode, trace::Step};
 use hub::{NotDone, Question};

@@ -3,7 +3,8 @@
 use crate::{
     dialogs::{contact, registers},
     peer::{uri, what},
-    world::{SHARDS, World, account, address},
+    settings::{SHARDS, account, address},
+    world::World,
 };
 use domain::Mode;
 use hub::{DeviceUpdate, NotDone, Question};

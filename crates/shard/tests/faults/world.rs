@@ -1,34 +1,22 @@
 //! A world around the shards of one server: peers that are nothing but an inbox for each flow, so that a test decides
 //! every octet that they send; a map as the store; a cloud that is a table; and a clock that jumps.
 
-use crate::store::Store;
-use call::{AppKey, Nonces, ReachId, Role, Settings, Way, is_spiral};
-use domain::{
-    Address, AppProfile, Behaviour, Generation, Note, Now, Outcome, Platform, Provider, Record,
-    Slice, Timestamp, TraceEvent, User, delivery, push::Purpose, user::Secrets, wake,
+mod checks;
+
+use crate::{
+    settings::{account, address, at, hub_config, settings},
+    store::Store,
 };
+use call::{Nonces, ReachId, Role, Settings, Way, is_spiral};
+use domain::{Address, Note, Now, Outcome, Record, Slice, Timestamp, TraceEvent, push::Purpose};
 use hub::{Accounts, Answer, DeviceView, Hub, NotDone, PushOrder, Pushed, Question, Ticket};
-use shard::{Input, Load, Output, Shard, steer};
-use sip::{
-    Flow, Limits, Message, Transport,
-    digest::{Algorithm, ha1},
-    registrar::Policy,
-};
+use shard::{Input, Output, Shard, steer};
+use sip::{Flow, Limits, Message, Transport};
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     net::SocketAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
-
-/// How many shards each test is run with.
-pub(crate) const SHARDS: [usize; 3] = [1, 2, 4];
-/// The app that can be pushed to, as Contacts name it.
-pub(crate) const APP: &str = "TEAM.org.example.app";
-/// Every user's password.
-pub(crate) const PASSWORD: &str = "secret";
-/// All that a test does is over by then: registrations, messages and pushes.
-const LONG: Duration = Duration::from_hours(30);
 
 /// A push as the cloud got it.
 #[derive(Clone, Debug)]
@@ -75,84 +63,6 @@ fn some_instant() -> Instant {
         reason = "a test needs some instant to count from"
     )]
     Instant::now()
-}
-
-pub(crate) fn at(address: &str) -> SocketAddr {
-    address.parse().unwrap()
-}
-
-pub(crate) fn address(user: &str) -> Address {
-    Address::new(user, "r.example").unwrap()
-}
-
-/// Names of users of this shard, of so many.
-pub(crate) fn users_of_shard(shard: usize, shards: usize) -> impl Iterator<Item = String> {
-    let names = (0..).map(|number| format!("user{number}"));
-    names.filter(move |name| Slice::of(&address(name)).shard(shards) == shard % shards)
-}
-
-fn profile() -> AppProfile {
-    AppProfile {
-        app: "org.example.app".into(),
-        platform: Platform::Ios,
-        provider: Provider::Apns,
-        generation: Generation::DualChannel,
-    }
-}
-
-fn settings() -> Settings {
-    let server = at("10.0.0.1:5060");
-    Settings {
-        domains: ["r.example".to_owned()].into(),
-        node: "node.r.example".to_owned(),
-        registrar: Policy {
-            max_bindings: 10,
-            ..Policy::default()
-        },
-        fallback: None,
-        trusted: vec!["10.0.0.0/16".parse().unwrap()],
-        strangers: false,
-        held_calls: 1000,
-        apps: [AppKey {
-            profile: profile(),
-            param: APP.to_owned(),
-        }]
-        .into(),
-        bound: [(Transport::Udp, server), (Transport::Tcp, server)].into(),
-        is_local: Arc::new(|_| false),
-        shard: call::Shard { number: 0, of: 1 },
-        secret: b"a secret that outlives a restart".to_vec(),
-        seed: [7; 32],
-    }
-}
-
-fn hub_config() -> hub::Config {
-    hub::Config {
-        behaviour: Arc::new(Behaviour::default()),
-        wake: wake::Timers::default(),
-        delivery: delivery::Timers::default(),
-        apps: vec![profile()],
-        devices_per_user: 10,
-        messages_per_device: 5,
-        pushes_in_flight: 4,
-        register_at: "sip:node.r.example".into(),
-        conversations: delivery::NameConversation::by(|message| format!("with {}", message.from)),
-        seed: [0; 32],
-    }
-}
-
-/// The account of a user.
-pub(crate) fn account(user: &str, forward: Option<&str>) -> User {
-    let secret = |algorithm| ha1(algorithm, user, "r.example", PASSWORD);
-    User {
-        address: address(user),
-        display_name: String::new(),
-        secrets: Secrets {
-            md5: secret(Algorithm::Md5),
-            sha256: secret(Algorithm::Sha256),
-        },
-        forward: forward.map(str::to_owned),
-    }
 }
 
 impl World {
@@ -496,57 +406,6 @@ impl World {
         match self.ask(user, Question::Devices(Some(address(user)))) {
             Ok(Answer::Devices(devices)) => devices,
             other => panic!("{other:?}"),
-        }
-    }
-
-    /// Memory is what a server would have that is started now.
-    #[track_caller]
-    pub(crate) fn assert_memory_is_what_is_kept(&mut self) {
-        let live = self.views();
-        let (accounts, shards) = self.start(self.shards.len());
-        let accounts = std::mem::replace(&mut self.accounts, accounts);
-        let shards = std::mem::replace(&mut self.shards, shards);
-        let kept = self.views();
-        (self.accounts, self.shards) = (accounts, shards);
-        assert_eq!(live, kept);
-        for (user, account) in &self.store.kept.users {
-            assert_eq!(self.accounts.get(user).as_deref(), Some(account));
-        }
-    }
-
-    /// Of each device what does not depend on a connection.
-    fn views(&mut self) -> Vec<(domain::Device, Vec<u32>, u64)> {
-        let mut all = Vec::new();
-        for shard in 0..self.shards.len() {
-            let Ok(Answer::Devices(views)) = self.ask_shard(shard, Question::Devices(None)) else {
-                panic!("no devices");
-            };
-            all.extend(views.into_iter().map(|view| {
-                let doors = view.doors.iter().map(|door| door.number).collect();
-                (view.device, doors, view.queued)
-            }));
-        }
-        all.sort_by(|one, other| one.0.id.cmp(&other.0.id));
-        all
-    }
-
-    /// Everything is over and forgotten once all timers have run.
-    #[track_caller]
-    pub(crate) fn ends_clean(mut self) {
-        self.store.refuses = None;
-        self.store_answers();
-        self.cloud_answers();
-        self.pass(LONG);
-        let queued: u64 = self
-            .shards
-            .iter()
-            .map(|it| it.load_now().hub.directory.queued)
-            .sum();
-        assert_eq!(queued, self.store.queued(), "the count of what waits");
-        for shard in &self.shards {
-            let mut load = shard.load_now();
-            load.hub.directory.queued = 0;
-            assert_eq!(load, Load::default(), "something is left behind");
         }
     }
 }
