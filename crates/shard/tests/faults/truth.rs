@@ -193,3 +193,115 @@ fn calls_go_on_while_the_store_refuses() {
         world.ends_clean();
     });
 }
+
+#[test]
+fn a_registration_that_a_call_went_to_may_still_be_refused() {
+    each(|mut world, why, status| {
+        let alice = world.udp("10.0.0.10:5060");
+        let old = world.tcp("10.0.0.20:40000");
+        registers(&mut world, old, "bob");
+        world.close(old);
+        world.invite(alice, "alice", "bob");
+        let new = world.tcp("10.0.0.20:40001");
+        world.store.holds = true;
+        world.store.refuses = Some(why);
+        let answer = world.register_with(new, "bob", &[&contact("bob", new)], "");
+        assert!(answer.is_none());
+        let invite = world.take(new, "INVITE");
+        world.answer(new, &invite, 180, &uri("bob", new));
+        world.store_answers();
+        world.take(new, &format!("{status} REGISTER"));
+        world.store.refuses = None;
+        world.assert_memory_is_what_is_kept();
+        world.answer(new, &invite, 200, &uri("bob", new));
+        world.take(alice, "200");
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn of_two_registrations_each_hears_its_own_truth() {
+    each(|mut world, why, status| {
+        let (one, two) = (world.tcp("10.0.0.20:40000"), world.tcp("10.0.0.21:40000"));
+        world.store.holds = true;
+        world.store.refuses = Some(why);
+        world.register_with(one, "bob", &[&contact("bob", one)], "");
+        world.register_with(two, "bob", &[&contact("bob", two)], "");
+        world.store.refuses = None;
+        world.store_answers();
+        world.take(one, &format!("{status} REGISTER"));
+        world.take(two, "200 REGISTER");
+        world.assert_memory_is_what_is_kept();
+        let alice = world.udp("10.0.0.10:5060");
+        world.invite(alice, "alice", "bob");
+        world.take(two, "INVITE");
+        assert_eq!(world.heard(one), [""; 0]);
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn an_acknowledgement_that_is_not_saved_is_saved_later() {
+    each(|mut world, why, _| {
+        let (alice, bob) = (world.udp("10.0.0.10:5060"), world.tcp("10.0.0.20:40000"));
+        registers(&mut world, bob, "bob");
+        assert_eq!(world.message(alice, "alice", "bob"), Some(202));
+        world.store.refuses = Some(why);
+        let message = world.take(bob, "MESSAGE");
+        world.answer(bob, &message, 200, &uri("bob", bob));
+        world.pass(Duration::from_secs(12));
+        assert_eq!(world.store.queued(), 1);
+        world.store.refuses = None;
+        world.pass(Duration::from_secs(6));
+        assert_eq!(world.store.queued(), 0);
+        assert_eq!(world.heard(bob), [""; 0], "it is not sent twice");
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn a_registration_that_expires_while_the_store_refuses_is_gone_in_the_end() {
+    each(|mut world, why, _| {
+        let (alice, bob) = (world.udp("10.0.0.10:5060"), world.tcp("10.0.0.20:40000"));
+        registers(&mut world, bob, "bob");
+        world.store.refuses = Some(why);
+        world.pass(Duration::from_hours(2));
+        world.inbox(bob);
+        world.invite(alice, "alice", "bob");
+        assert_eq!(
+            world.heard(bob),
+            [""; 0],
+            "it has expired, whatever is kept"
+        );
+        world.pass(Duration::from_secs(20));
+        world.store.refuses = None;
+        world.pass(Duration::from_hours(2));
+        assert!(world.store.kept.doors.is_empty());
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn a_dead_token_is_not_pushed_to_whatever_the_store_says() {
+    each(|mut world, why, _| {
+        let alice = world.udp("10.0.0.10:5060");
+        let bob = world.tcp("10.0.0.20:40000");
+        registers(&mut world, bob, "bob");
+        world.close(bob);
+        let dead = domain::Outcome::TokenDead {
+            since: None,
+            reason: "Unregistered".to_owned(),
+        };
+        world.cloud.outcomes.insert("bob".to_owned(), dead);
+        world.store.refuses = Some(why);
+        for _ in 0..3 {
+            world.invite(alice, "alice", "bob");
+            world.pass(Duration::from_secs(20));
+        }
+        let calls = world.cloud.pushes.iter().filter(|it| it.token == "bob");
+        assert_eq!(calls.count(), 1);
+        world.ends_clean();
+    });
+}
