@@ -117,7 +117,8 @@ impl Directory {
                 ),
             };
             // Who can neither be rung nor woken is no candidate.
-            let can_come = !entry.doors.is_empty() || matches!(push, Pushable::Yes(_));
+            let stands = entry.doors.iter().any(|door| !door.is_over);
+            let can_come = stands || matches!(push, Pushable::Yes(_));
             can_come.then(|| Candidate {
                 device: entry.device.id.clone(),
                 mode: entry.mode(),
@@ -146,13 +147,15 @@ impl Directory {
             };
             entry.filed = 0;
             let id = &entry.device.id;
-            let expired: Vec<_> = entry
-                .doors
-                .iter()
+            let over = entry.doors.iter_mut();
+            let expired: Vec<_> = over
                 .filter(|door| door.expires_at <= now)
-                .map(|door| DoorId {
-                    device: id.clone(),
-                    number: door.number,
+                .map(|door| {
+                    door.expire();
+                    DoorId {
+                        device: id.clone(),
+                        number: door.number,
+                    }
                 })
                 .collect();
             if !expired.is_empty() {

@@ -24,6 +24,8 @@ pub struct OpenDoor {
     pub window: u16,
     /// Where the device is to register when it is woken.
     pub register_at: Arc<str>,
+    /// Its time is over: nobody goes through it or is woken by it, though the store may have it still.
+    pub(crate) is_over: bool,
 }
 
 impl OpenDoor {
@@ -39,7 +41,14 @@ impl OpenDoor {
             stated_mode: None,
             window,
             register_at,
+            is_over: false,
         }
+    }
+
+    /// Its time is over.
+    pub(crate) fn expire(&mut self) {
+        self.is_over = true;
+        self.state = DoorState::Down;
     }
 
     /// What whoever is behind it does.

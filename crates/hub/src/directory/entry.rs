@@ -98,7 +98,7 @@ impl Entry {
             return Err("no token for this channel".to_owned());
         };
         if let Handed::Through(number) = token.handed
-            && self.door(number).is_none()
+            && self.door(number).is_none_or(|door| door.is_over)
         {
             return Err("not registered".to_owned());
         }

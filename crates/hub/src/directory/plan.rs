@@ -287,6 +287,7 @@ fn plan_open(
         stated_mode,
         window: opening.window,
         register_at: opening.register_at,
+        is_over: false,
     };
     let device = id.device.clone();
     step.then.push(Then::Opened(device, Box::new(open)));
