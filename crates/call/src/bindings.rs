@@ -5,10 +5,9 @@ use crate::{flows, settings::Settings};
 use bytes::Bytes;
 use domain::{Address, DeviceId, DoorId, DoorState};
 use sip::{Flow, Transport, registrar::Binding};
-use smallvec::SmallVec;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
-/// Most flows remembered that their devices have left; the oldest are forgotten. As many of the run before this one.
+/// Of so many devices it is remembered which connection they have left; the oldest are forgotten.
 const LEFT: usize = 100_000;
 /// The form of what the store keeps.
 const VERSION: u8 = 1;
@@ -80,9 +79,9 @@ pub(crate) struct Bindings {
     /// Doors by the connection that leads to them; datagrams have none.
     by_connection: BTreeSet<(u64, DoorId)>,
     /// Whose each connection was that is not theirs any more.
-    left: HashMap<Flow, SmallVec<[DeviceId; 1]>>,
+    left: HashSet<(Flow, DeviceId)>,
     /// The same, oldest first.
-    left_in_order: VecDeque<Flow>,
+    left_in_order: VecDeque<(Flow, DeviceId)>,
 }
 
 impl Bindings {
@@ -145,9 +144,9 @@ impl Bindings {
         bound.is_behind_a_proxy() || self.behind(bound.flow).any(|other| other != door)
     }
 
-    /// The devices that a flow led to once, and does not any more.
-    pub(crate) fn who_left(&self, flow: &Flow) -> &[DeviceId] {
-        self.left.get(flow).map_or(&[], |devices| devices)
+    /// Whether a flow led to a device once, and does not any more.
+    pub(crate) fn has_left(&self, flow: Flow, device: &DeviceId) -> bool {
+        self.left.contains(&(flow, device.clone()))
     }
 
     fn behind(&self, flow: Flow) -> impl Iterator<Item = &DoorId> {
@@ -174,14 +173,11 @@ impl Bindings {
     }
 
     fn remember_left(&mut self, flow: Flow, device: DeviceId) {
-        let devices = self.left.entry(flow).or_default();
-        if devices.contains(&device) {
+        let left = (flow, device);
+        if !self.left.insert(left.clone()) {
             return;
         }
-        if devices.is_empty() {
-            self.left_in_order.push_back(flow);
-        }
-        devices.push(device);
+        self.left_in_order.push_back(left);
         if self.left_in_order.len() > LEFT
             && let Some(oldest) = self.left_in_order.pop_front()
         {

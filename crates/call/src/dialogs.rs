@@ -270,14 +270,12 @@ impl Whereabouts<'_> {
             let found = self.of_device(user, device);
             found.is_some_and(|(present, _)| present == *flow)
         });
-        let left = || {
-            let left = self.bindings.who_left(flow).iter();
-            left.rev().find_map(|device| self.of_device(user, device))
-        };
-        match there {
-            Some(device) => self.of_device(user, device),
-            None => left(),
+        if let Some(device) = there {
+            return self.of_device(user, device);
         }
+        let left = of_user().filter(|device| self.bindings.has_left(*flow, device));
+        let present = left.filter_map(|device| self.of_device(user, device));
+        present.max_by_key(|(_, since)| *since)
     }
 
     fn of_device(self, user: &Address, device: &DeviceId) -> Option<(Flow, Timestamp)> {
