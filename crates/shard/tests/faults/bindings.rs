@@ -199,3 +199,47 @@ fn a_reg_id_means_nothing_where_outbound_is_not_agreed() {
         world.ends_clean();
     }
 }
+
+#[test]
+fn a_dialog_goes_on_through_the_other_door() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let (one, two) = (world.tcp("10.0.0.20:40000"), world.tcp("10.0.0.20:40001"));
+        for (number, flow) in [(1, one), (2, two)] {
+            let contact = format!(
+                "<{}>;reg-id={number};+sip.instance=\"<urn:uuid:U>\"",
+                uri("bob", flow)
+            );
+            listed(&world.register(flow, "bob", &[&contact]));
+            world.pass(Duration::from_secs(1));
+        }
+        let (caller, _) = world.call((alice, "alice"), (two, "bob"));
+        assert_eq!(world.heard(one), [""; 0], "one device rings once");
+        world.close(two);
+        world.within(&caller, "BYE", alice);
+        world.take(one, "BYE");
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn all_contacts_of_a_user_may_be_removed_at_once() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let flow = world.tcp("10.0.0.20:40000");
+        for instance in ["U", "V"] {
+            let contact = format!(
+                "<{};x={instance}>;+sip.instance=\"<urn:uuid:{instance}>\"",
+                uri("bob", flow)
+            );
+            listed(&world.register(flow, "bob", &[&contact]));
+        }
+        let answer = world.register_with(flow, "bob", &["*"], "Expires: 0\n");
+        assert_eq!(what(&answer.unwrap()), "200 REGISTER");
+        assert!(world.devices("bob").iter().all(|it| it.doors.is_empty()));
+        assert!(world.store.kept.doors.is_empty());
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    }
+}

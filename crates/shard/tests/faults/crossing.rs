@@ -169,3 +169,67 @@ fn what_is_said_in_a_dialog_follows_a_phone_of_another_shard() {
         }
     }
 }
+
+#[test]
+fn a_fallback_outside_is_dialled_and_has_the_call_from_then_on() {
+    for (shards, tcp) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut world = World::new(shards);
+        let [one, ..] = three(&mut world);
+        let way = if tcp { ";transport=tcp" } else { "" };
+        let pbx = "10.0.99.1:5070";
+        world.add_user("bob", Some(&format!("sip:mailbox@{pbx}{way}")));
+        world.listening.insert(pbx.parse().unwrap());
+        let a = phone(&mut world, &one, true, "10.0.0.10:5060");
+        world.invite(a, &one, "bob");
+        let at_pbx = match world.connection_to(pbx) {
+            Some(flow) => flow,
+            None => world.udp(pbx),
+        };
+        let invite = world.take(at_pbx, "INVITE");
+        let contact = uri("mailbox", at_pbx);
+        world.answer(at_pbx, &invite, 200, &contact);
+        let answer = world.take(a, "200");
+        let caller = Dialog::of_caller(&answer).at(&uri(&one, a));
+        let callee = Dialog::of_callee(&invite, "callee").at(&contact);
+        world.within(&caller, "ACK", a);
+        world.take(at_pbx, "ACK");
+        // The caller's phone changes networks.
+        world.close(a);
+        let a = phone(&mut world, &one, true, "10.0.0.11:5060");
+        world.within(&callee, "INFO", at_pbx);
+        world.take(a, "INFO");
+        world.close(at_pbx);
+        world.within(&caller, "BYE", a);
+        let at_pbx = match world.connection_to(pbx) {
+            Some(flow) => flow,
+            None => world.udp(pbx),
+        };
+        world.take(at_pbx, "BYE");
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_fallback_that_nobody_answers_at_fails_the_call() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let [one, ..] = three(&mut world);
+        for forward in [
+            "sip:mailbox@10.0.99.1:5070;transport=tcp",
+            "sip:mailbox@pbx.elsewhere.example",
+            "sip:nobody@r.example",
+        ] {
+            world.add_user("bob", Some(forward));
+            let a = phone(&mut world, &one, false, "10.0.0.10:5060");
+            world.invite(a, &one, "bob");
+            world.pass(Duration::from_secs(1));
+            let heard = world.heard(a);
+            let last = heard.last().map(String::as_str).unwrap_or_default();
+            assert!(
+                ["404", "480", "503"].contains(&last),
+                "{forward}: {heard:?}"
+            );
+        }
+        world.ends_clean();
+    }
+}
