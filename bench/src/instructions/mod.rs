@@ -1,9 +1,11 @@
-//! Instructions of the pure crates' hot paths, counted by callgrind: they hardly depend on the machine or on what else it
+//! Instructions of a shard's hot paths, counted by callgrind: they hardly depend on the machine or on what else it
 //! does, so a slow-down of a few percent is seen. One that costs more than what is written down in `instructions.json`
 //! fails.
 
 mod call;
 mod register;
+mod wake;
+mod world;
 
 use crate::row::grouped;
 use anyhow::{Context, Result, bail};
@@ -30,13 +32,18 @@ struct Case {
 const CASES: &[Case] = &[
     Case {
         name: "register",
-        about: "REGISTER with digest: parsed, authenticated, applied to the binding that is there, answered",
+        about: "a REGISTER with digest, from octets to octets, with a store that says yes at once",
         prepare: register::prepare,
     },
     Case {
         name: "call",
-        about: "a call of 13 messages through the stateful proxy",
+        about: "a call of 13 messages, with its story",
         prepare: call::prepare,
+    },
+    Case {
+        name: "wake",
+        about: "the same to a phone that sleeps: with its push and its REGISTER",
+        prepare: wake::prepare,
     },
 ];
 

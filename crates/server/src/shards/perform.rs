@@ -88,12 +88,16 @@ impl Performer {
 
     /// What the store says of steps.
     pub(super) fn saved(&self, now: Now, shard: &mut Shard, verdicts: super::commits::Verdicts) {
+        // One word to the metrics a turn: it takes a lock.
+        let failed = verdicts.iter().find_map(|(_, result)| match result {
+            Err(NotDone::Failed(detail)) => Some(detail.as_str()),
+            _ => None,
+        });
+        if failed.is_some() || verdicts.iter().any(|(_, result)| result.is_ok()) {
+            let (active, detail) = (failed.is_some(), failed.unwrap_or_default());
+            self.tools.metrics.alarm(Alarm::StoreFailed, active, detail);
+        }
         for (id, result) in verdicts {
-            if let Err(NotDone::Failed(detail)) = &result {
-                self.tools.metrics.alarm(Alarm::StoreFailed, true, detail);
-            } else if result.is_ok() {
-                self.tools.metrics.alarm(Alarm::StoreFailed, false, "");
-            }
             shard.handle(now, Input::Saved(id, result));
         }
     }

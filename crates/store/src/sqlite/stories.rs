@@ -10,6 +10,7 @@ use super::{
 use crate::{Answer, Stories, Story};
 use domain::{DeviceId, Note, TraceEvent, TrackingId, trace::Step};
 use rusqlite::{Result, Row, params};
+use std::collections::{HashMap, hash_map::Entry};
 
 impl Stories for SqliteStore {
     fn trace(&self, id: &str) -> Answer<Vec<TraceEvent>> {
@@ -50,16 +51,15 @@ fn step(row: &Row<'_>, column: usize) -> Result<Step> {
 /// Writes notes; says how many were about a device that is gone.
 pub(super) fn write(database: &mut Database<'_>, notes: &[Note]) -> Result<u64> {
     let mut dropped = 0;
-    // Notes of one story come together.
-    let mut last: Option<(&TrackingId, i64)> = None;
+    // A batch has most of a story's notes, among those of others.
+    let mut stories: HashMap<&TrackingId, i64> = HashMap::new();
     for note in notes {
         match note {
             Note::Story(event) => {
-                let story = match last {
-                    Some((tracking, story)) if *tracking == event.tracking => story,
-                    _ => story(database, event)?,
+                let story = match stories.entry(&event.tracking) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(first) => *first.insert(story(database, event)?),
                 };
-                last = Some((&event.tracking, story));
                 add(database, story, event)?;
             }
             Note::History(entry) if devices::add_history(database, entry)? == 0 => dropped += 1,

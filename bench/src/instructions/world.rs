@@ -1,0 +1,284 @@
+//! A shard with two users, Alice at a trusted address and Bob with a phone, and the world around it: a store and push
+//! clouds that say yes at once.
+
+use anyhow::{Context, Result};
+use call::{AppKey, Nonces, Role, Settings};
+use domain::{
+    Address, AppId, AppProfile, Generation, Now, Outcome, Platform, Provider, Timestamp, User,
+    delivery::NameConversation, user::Secrets,
+};
+use hub::{Accounts, Hub, Pushed};
+use shard::{Input, Output, Shard};
+use sip::{
+    Flow, HeaderName, Limits, Message, Method, Transport,
+    digest::{self, Algorithm, Challenge, Login, Verifier, ha1},
+    registrar::Policy,
+};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+const DOMAIN: &str = "example.org";
+const PASSWORD: &str = "secret";
+const KEY: [u8; 32] = [7; 32];
+/// 2026-01-01.
+const BEGAN: u64 = 1_767_225_600;
+/// After so long all transactions are over.
+const PAUSE: Duration = Duration::from_secs(40);
+
+/// Where Alice is, in 192.0.2.0/24.
+pub(super) const ALICE: u8 = 10;
+/// Where Bob's phone is.
+pub(super) const BOB: u8 = 20;
+/// Whether a phone names a push token.
+pub(super) const PUSH: &str = ";pn-provider=apns;pn-param=TEAM123456.com.example.phone.voip;\
+     pn-prid=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// See above.
+pub(super) struct World {
+    shard: Shard,
+    now: Now,
+    /// What was sent and not looked at.
+    sent: Vec<(u8, Message)>,
+    /// How many pushes were sent.
+    pub(super) pushes: usize,
+}
+
+impl World {
+    pub(super) fn new() -> Result<Self> {
+        let accounts = Accounts::default();
+        for name in ["alice", "bob"] {
+            accounts.put(user(name)?);
+        }
+        let hub = Hub::new(hub_config(), accounts.clone());
+        let settings = settings()?;
+        let nonces = Nonces::new(KEY, &settings.domains);
+        let role = Role::new(settings, nonces, accounts, [3; 32]);
+        Ok(Self {
+            shard: Shard::new(hub, role),
+            now: Now {
+                instant: Instant::now(),
+                wall: Timestamp(BEGAN * 1000),
+            },
+            sent: Vec::new(),
+            pushes: 0,
+        })
+    }
+
+    /// Lets time pass until nothing is under way: the tables stay as they are.
+    pub(super) fn pause(&mut self) {
+        let until = self.now.instant + PAUSE;
+        while let Some(at) = self.shard.next_timeout(self.now).filter(|at| *at < until) {
+            self.wait(at.max(self.now.instant + Duration::from_millis(1)));
+        }
+        self.wait(until);
+        self.sent.clear();
+    }
+
+    fn wait(&mut self, until: Instant) {
+        let passed = until.saturating_duration_since(self.now.instant);
+        self.now.instant = until;
+        self.now.wall = self.now.wall.plus(passed);
+        self.shard.handle_timeout(self.now);
+        self.perform();
+    }
+
+    /// Something arrives from there.
+    pub(super) fn receive(&mut self, from: u8, text: String) -> Result<()> {
+        let message = Message::parse(text.into(), &Limits::default())?;
+        self.take(from, message);
+        Ok(())
+    }
+
+    /// A message arrives from there.
+    pub(super) fn take(&mut self, from: u8, message: Message) {
+        self.shard
+            .handle(self.now, Input::Received(flow(from), message));
+        self.perform();
+    }
+
+    /// What was sent there first, of a request this method, else with this status.
+    pub(super) fn sent(&mut self, to: u8, what: &str) -> Result<Message> {
+        let is = |message: &Message| match message.status() {
+            Some(status) => what.parse() == Ok(status),
+            None => message.method().is_some_and(|it| it.as_str() == what),
+        };
+        let place = self.sent.iter().position(|(at, it)| *at == to && is(it));
+        let place = place.with_context(|| format!("no {what} was sent to {to}"))?;
+        Ok(self.sent.swap_remove(place).1)
+    }
+
+    fn perform(&mut self) {
+        while let Some(output) = self.shard.poll() {
+            let answer = match output {
+                Output::Transmit(transmit) => {
+                    let to = match transmit.flow.remote.ip() {
+                        std::net::IpAddr::V4(ip) => ip.octets()[3],
+                        std::net::IpAddr::V6(_) => 0,
+                    };
+                    let message = Message::parse(transmit.bytes, &Limits::default());
+                    self.sent.extend(message.ok().map(|message| (to, message)));
+                    continue;
+                }
+                Output::Save(id, _) => Input::Saved(id, Ok(())),
+                Output::Fetch(device) => Input::Fetched(device, Some(Vec::new())),
+                Output::Push(order) => {
+                    self.pushes += 1;
+                    Input::Pushed(Pushed {
+                        push: order.push,
+                        device: order.device,
+                        token: order.notification.token.into(),
+                        outcome: Outcome::Accepted {
+                            provider_id: String::new(),
+                        },
+                    })
+                }
+                _ => continue,
+            };
+            self.shard.handle(self.now, answer);
+        }
+    }
+}
+
+fn user(name: &str) -> Result<User> {
+    let secret = |algorithm| ha1(algorithm, name, DOMAIN, PASSWORD);
+    Ok(User {
+        address: Address::new(name, DOMAIN)?,
+        display_name: String::new(),
+        secrets: Secrets {
+            md5: secret(Algorithm::Md5),
+            sha256: secret(Algorithm::Sha256),
+        },
+        forward: None,
+    })
+}
+
+fn app() -> AppProfile {
+    AppProfile {
+        app: AppId::from("com.example.phone"),
+        platform: Platform::Ios,
+        provider: Provider::Apns,
+        generation: Generation::SingleChannel,
+    }
+}
+
+fn hub_config() -> hub::Config {
+    hub::Config {
+        behaviour: Arc::default(),
+        wake: domain::wake::Timers::default(),
+        delivery: domain::delivery::Timers::default(),
+        apps: vec![app()],
+        devices_per_user: 10,
+        messages_per_device: 1000,
+        pushes_in_flight: 1000,
+        register_at: "sip:192.0.2.1".into(),
+        conversations: NameConversation::by(|message| message.from.clone()),
+        seed: [5; 32],
+    }
+}
+
+fn settings() -> Result<Settings> {
+    let trusted = format!("192.0.2.{ALICE}/32").parse();
+    Ok(Settings {
+        domains: Arc::new([DOMAIN.to_owned()]),
+        node: "192.0.2.1".to_owned(),
+        registrar: Policy {
+            max_expires: 30 * 24 * 3600,
+            ..Policy::default()
+        },
+        fallback: None,
+        trusted: vec![trusted.map_err(|error: String| anyhow::anyhow!(error))?],
+        strangers: false,
+        held_calls: 1000,
+        apps: Arc::new([AppKey {
+            profile: app(),
+            param: "TEAM123456.com.example.phone".to_owned(),
+        }]),
+        bound: Arc::new([(Transport::Udp, flow(0).local)]),
+        is_local: Arc::new(|_| false),
+        shard: call::Shard { number: 0, of: 1 },
+        secret: vec![1; 32],
+        seed: [2; 32],
+    })
+}
+
+fn flow(host: u8) -> Flow {
+    let at = |host| SocketAddr::from((Ipv4Addr::new(192, 0, 2, host), 5060));
+    Flow {
+        transport: Transport::Udp,
+        local: at(1),
+        remote: at(host),
+        id: 0,
+    }
+}
+
+/// Bob's REGISTERs: with digest, as a phone refreshes.
+pub(super) struct Registers(Challenge);
+
+impl Registers {
+    pub(super) fn new() -> Result<Self> {
+        let verifier = Verifier::new(KEY, digest::Settings::new(DOMAIN));
+        let challenges = verifier.challenge(BEGAN, false, 1);
+        let challenge = challenges
+            .iter()
+            .filter_map(|value| Challenge::parse(value.as_bytes()))
+            .find(|challenge| challenge.algorithm == Algorithm::Md5);
+        Ok(Self(challenge.context("a challenge")?))
+    }
+
+    /// The one of this number, from 1. `push`: what its Contact says of pushes.
+    pub(super) fn request(&self, count: u32, push: &str) -> String {
+        let login = Login {
+            user: "bob",
+            password: PASSWORD,
+        };
+        let uri = "sip:example.org";
+        let credentials = self
+            .0
+            .answer(login, Method::Register, uri, count, "0a4f113b");
+        format!(
+            "REGISTER {uri} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bKr{count};rport\r\n\
+             Max-Forwards: 70\r\n\
+             From: <sip:bob@{DOMAIN}>;tag=f1\r\n\
+             To: <sip:bob@{DOMAIN}>\r\n\
+             Call-ID: 4f3bb8008e228c263ed40571\r\n\
+             CSeq: {count} REGISTER\r\n\
+             Contact: <sip:bob@192.0.2.20:5060{push}>;\
+             +sip.instance=\"<urn:uuid:00000000-0000-4000-8000-00000000000a>\"\r\n\
+             Expires: 604800\r\n\
+             User-Agent: bench\r\n\
+             Authorization: {credentials}\r\n\
+             Content-Length: 0\r\n\r\n"
+        )
+    }
+}
+
+/// A request of Alice's to Bob. What is in a dialog has the answer that made it.
+pub(super) fn request(method: &str, run: usize, answer: Option<&Message>) -> String {
+    let field = |name| answer.and_then(|answer| answer.header_text(name));
+    let to = field(HeaderName::To).unwrap_or("<sip:bob@example.org>");
+    let route = field(HeaderName::RecordRoute);
+    let route = route.map_or_else(String::new, |route| format!("Route: {route}\r\n"));
+    let uri = if answer.is_some() {
+        "sip:bob@192.0.2.20:5060"
+    } else {
+        "sip:bob@example.org"
+    };
+    let cseq = if method == "BYE" { 2 } else { 1 };
+    format!(
+        "{method} {uri} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK{method}{run}\r\n\
+         {route}\
+         Max-Forwards: 70\r\n\
+         From: <sip:alice@example.org>;tag=a{run}\r\n\
+         To: {to}\r\n\
+         Call-ID: c-{run}@192.0.2.10\r\n\
+         CSeq: {cseq} {method}\r\n\
+         Contact: <sip:alice@192.0.2.10>\r\n\
+         User-Agent: bench\r\n\
+         Content-Length: 0\r\n\r\n"
+    )
+}
