@@ -13,16 +13,18 @@ const SIP: u16 = 5060;
 /// that stands behind none may listen at another port than it sends from, as many desk phones do: its Contact counts
 /// (RFC 3261 §12.1.1, §16.6), for a port of the same host. Nobody makes us send to another host.
 pub(crate) fn heard_at(flow: Flow, request: &Message, contact: &str) -> Flow {
-    let said = Uri::parse(contact).filter(|uri| {
-        !uri.is_secure()
+    if flow.transport != Transport::Udp {
+        return flow;
+    }
+    let elsewhere = Uri::parse(contact).filter(|uri| {
+        uri.port.unwrap_or(SIP) != flow.remote.port()
+            && !uri.is_secure()
             && ip(uri.host) == Some(flow.remote.ip().to_canonical())
             && uri
                 .param("transport")
                 .is_none_or(|named| named.eq_ignore_ascii_case("udp"))
     });
-    let Some(said) =
-        said.filter(|_| flow.transport == Transport::Udp && !translated(flow, request))
-    else {
+    let Some(said) = elsewhere.filter(|_| !translated(flow, request)) else {
         return flow;
     };
     let mut heard = flow;
