@@ -7,7 +7,7 @@ use domain::{Address, DeviceId, DoorId, DoorState};
 use sip::{Flow, Transport, registrar::Binding};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
-/// Of so many devices it is remembered which connection they have left; the oldest are forgotten.
+/// Of so many devices it is remembered which flow they have left; the oldest are forgotten.
 const LEFT: usize = 100_000;
 /// The form of what the store keeps.
 const VERSION: u8 = 1;
@@ -78,7 +78,7 @@ pub(crate) struct Bindings {
     by_door: HashMap<DoorId, Bound>,
     /// Doors by the connection that leads to them; datagrams have none.
     by_connection: BTreeSet<(u64, DoorId)>,
-    /// Whose each connection was that is not theirs any more.
+    /// Whose each flow was that is not theirs any more.
     left: HashSet<(Flow, DeviceId)>,
     /// The same, oldest first.
     left_in_order: VecDeque<(Flow, DeviceId)>,
@@ -166,7 +166,7 @@ impl Bindings {
             return;
         };
         let flow = bound.flow;
-        if std::mem::take(&mut bound.is_up) && flow.transport != Transport::Udp {
+        if std::mem::take(&mut bound.is_up) {
             self.by_connection.remove(&(flow.id, door.clone()));
             self.remember_left(flow, door.device.clone());
         }

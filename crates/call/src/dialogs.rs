@@ -167,9 +167,10 @@ impl Dialogs {
         };
         let side = mark(request);
         let (near, far) = ends.seen_from(side);
-        if refreshes_target(request) {
+        // Where a side of a forwarded call is heard, the part of the call that it is on the line with knows.
+        if refreshes_target(request) && !is_spiral(from) {
             let heard = heard(request, from);
-            let moved = heard != near.flow && !is_spiral(heard);
+            let moved = heard != near.flow;
             self.moved.notice(dialog, side, heard, now.wall, moved);
         }
         let moved = self.moved.other(dialog, side);

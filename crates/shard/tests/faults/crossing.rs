@@ -233,3 +233,38 @@ fn a_fallback_that_nobody_answers_at_fails_the_call() {
         world.ends_clean();
     }
 }
+
+#[test]
+fn a_refreshed_target_is_honoured_through_a_forward() {
+    for (shards, tcp) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut world = World::new(shards);
+        let [one, two, three] = three(&mut world);
+        let a = phone(&mut world, &one, tcp, "10.0.0.10:5070");
+        let c = phone(&mut world, &three, tcp, "10.0.0.30:5070");
+        world.pass(Duration::from_secs(1));
+        world.invite(a, &one, &two);
+        let invite = world.take(c, "INVITE");
+        world.answer(c, &invite, 200, &uri(&three, c));
+        let answer = world.take(a, "200");
+        let caller = Dialog::of_caller(&answer);
+        let callee = Dialog::of_callee(&invite, "callee").at(&uri(&three, c));
+        world.within(&caller, "ACK", a);
+        let moved = if tcp {
+            world.tcp("10.0.0.10:5099")
+        } else {
+            world.udp("10.0.0.10:5099")
+        };
+        let caller = caller.at(&uri(&one, moved));
+        world.within(&caller, "UPDATE", moved);
+        let update = world.take(c, "UPDATE");
+        world.answer(c, &update, 200, &uri(&three, c));
+        let callee = callee.refreshed_by(&update);
+        world.inbox(a);
+        world.within(&callee, "INFO", c);
+        world.take(moved, "INFO");
+        world.within(&callee, "BYE", c);
+        world.take(moved, "BYE");
+        assert_eq!(world.heard(a), [""; 0]);
+        world.ends_clean();
+    }
+}

@@ -341,3 +341,31 @@ fn a_phone_that_has_no_call_may_say_that_it_is_busy() {
         world.ends_clean();
     }
 }
+
+#[test]
+fn a_caller_that_registers_elsewhere_is_followed_over_any_transport() {
+    for (shards, tcp) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut world = World::new(shards);
+        let peer = |world: &mut World, remote: &str| {
+            if tcp {
+                world.tcp(remote)
+            } else {
+                world.udp(remote)
+            }
+        };
+        let bob = peer(&mut world, "10.0.0.20:5060");
+        registers(&mut world, bob, "bob");
+        let first = peer(&mut world, "10.0.0.10:5060");
+        registers(&mut world, first, "alice");
+        let (_, callee) = world.call((first, "alice"), (bob, "bob"));
+        for port in [5061, 5062] {
+            world.pass(Duration::from_secs(1));
+            let moved = peer(&mut world, &format!("10.0.0.10:{port}"));
+            registers(&mut world, moved, "alice");
+            world.within(&callee, "INFO", bob);
+            world.take(moved, "INFO");
+        }
+        assert_eq!(world.heard(first), [""; 0]);
+        world.ends_clean();
+    }
+}

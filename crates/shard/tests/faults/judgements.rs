@@ -312,3 +312,28 @@ fn push_parameters_never_reach_another_user() {
         world.ends_clean();
     }
 }
+
+#[test]
+fn calls_beyond_their_push_room_fail_at_once() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let users: Vec<_> = users_of_shard(0, shards).take(6).collect();
+        for (number, user) in users.iter().enumerate() {
+            world.add_user(user, None);
+            let flow = world.tcp(&format!("10.0.0.{}:40000", 100 + number));
+            registers(&mut world, flow, user);
+            world.close(flow);
+        }
+        world.cloud.holds = true;
+        for (number, user) in users.iter().enumerate() {
+            let caller = world.udp(&format!("10.0.1.{number}:5060"));
+            world.invite(caller, "alice", user);
+            let heard = world.heard(caller);
+            assert_eq!(heard.contains(&"480".to_owned()), number >= 4, "{heard:?}");
+        }
+        let calls = world.cloud.pushes.iter();
+        let calls: Vec<_> = calls.map(|it| it.token.as_str()).collect();
+        assert_eq!(calls[..4], users[..4]);
+        world.ends_clean();
+    }
+}
