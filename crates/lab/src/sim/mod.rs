@@ -19,6 +19,7 @@ mod clock;
 mod cloud;
 mod network;
 mod queue;
+pub mod whole;
 
 pub use clock::{Alarms, Clock};
 pub use cloud::{Cloud, Fate, Said};

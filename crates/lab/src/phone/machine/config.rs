@@ -141,7 +141,7 @@ impl PhoneConfig {
     }
 
     /// Does the platform kill the app for a `voip` push that is no call (iOS 13 and newer)?
-    pub(super) fn has_callkit_rule(&self) -> bool {
+    pub fn has_callkit_rule(&self) -> bool {
         self.platform() == Platform::Ios && self.generation == Generation::DualChannel
     }
 

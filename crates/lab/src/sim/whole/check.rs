@@ -1,0 +1,192 @@
+//! The reference model: what was seen at the server's edge and on the phones, and what may not be.
+
+mod calls;
+mod messages;
+mod places;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use hub::PushOrder;
+use sip::{HeaderName, Message, Method};
+
+use super::handset::Handset;
+use super::server::Server;
+use crate::phone::PhoneEvent;
+use calls::Calls;
+use messages::Texts;
+use places::Places;
+
+/// What must not be, with what was seen.
+pub(super) type Verdict = Result<(), String>;
+
+/// What the checks look at.
+pub(super) struct Scene<'a> {
+    pub(super) now: Instant,
+    pub(super) server: &'a Server,
+    pub(super) phones: &'a [Handset],
+    /// Nothing is lost on this network, and nothing breaks.
+    pub(super) gentle: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Check {
+    pub(super) calls: Calls,
+    pub(super) texts: Texts,
+    places: Places,
+    /// Answers that have left, by Call-ID and `CSeq`: a repeated one says nothing new.
+    answered: BTreeMap<(String, u32), u16>,
+    restarted: Option<Instant>,
+}
+
+impl Check {
+    /// A new server: it knows nothing of what the old one has answered.
+    pub(super) fn restarted(&mut self, scene: &Scene<'_>) -> Verdict {
+        self.restarted = Some(scene.now);
+        self.answered.clear();
+        self.calls.disturbed(|_| true);
+        self.places.restarted(scene.now);
+        same(scene.server)
+    }
+
+    /// The server restarted so recently that it may have forgotten what was under way.
+    fn is_fresh(&self, now: Instant, most: Duration) -> bool {
+        self.restarted.is_some_and(|at| now - at < most)
+    }
+
+    /// The server sends to a phone.
+    pub(super) fn sent(&mut self, scene: &Scene<'_>, to: usize, message: &Message) -> Verdict {
+        let Ok(call) = message.call_id() else {
+            return Err("a message without Call-ID left".to_owned());
+        };
+        let Ok(cseq) = message.cseq() else {
+            return Err("a message without CSeq left".to_owned());
+        };
+        let Some(status) = message.status() else {
+            if message.method() == Some(Method::Invite)
+                && message.to().is_ok_and(|to| to.tag().is_none())
+            {
+                let via = message.header_text(HeaderName::Via).unwrap_or_default();
+                return self.calls.invited(scene, to, call, via);
+            }
+            return Ok(());
+        };
+        if status < 200 || matches!(status, 401 | 407) {
+            return Ok(());
+        }
+        let key = (call.to_owned(), cseq.number);
+        let first = match cseq.method {
+            // The phones hang up with the CSeq of their INVITE.
+            Method::Invite | Method::Register | Method::Message => self.answered.get(&key).copied(),
+            _ => return Ok(()),
+        };
+        match first {
+            Some(first) if first == status => return Ok(()),
+            Some(first) => return Err(format!("{call} was answered {first} and {status}")),
+            None => self.answered.insert(key, status),
+        };
+        match cseq.method {
+            Method::Invite => self.calls.answered(scene.now, call),
+            Method::Message => return self.texts.answered(scene, call, status),
+            Method::Register if status < 300 => {
+                self.places.registered(scene, to, message)?;
+                return self.calls.registered(scene.now, to);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The server pushes to a phone.
+    pub(super) fn pushed(&mut self, scene: &Scene<'_>, to: usize, order: &PushOrder) -> Verdict {
+        self.places.pushed(scene, to, order)?;
+        self.calls.pushed(scene.now, to, order)
+    }
+
+    /// The cloud has told the server that a token is dead.
+    pub(super) fn token_died(&mut self, now: Instant, token: &str) {
+        self.places.died(now, token);
+    }
+
+    /// Something was seen of a phone.
+    pub(super) fn seen(&mut self, scene: &Scene<'_>, who: usize, event: &PhoneEvent) -> Verdict {
+        match event {
+            PhoneEvent::MessageReceived { text, .. } => self.texts.received(who, text),
+            PhoneEvent::Killed { why } => {
+                let excused = !scene.gentle || self.is_fresh(scene.now, Duration::from_secs(120));
+                self.calls.killed(scene.now, who, why, excused)
+            }
+            event => self.calls.seen(scene.now, who, event),
+        }
+    }
+
+    /// Somebody did something to a phone by which it may miss what it is told.
+    pub(super) fn troubled(&mut self, now: Instant, who: usize) {
+        self.calls.disturbed(|caller| caller == who);
+        self.calls.troubled(now, who);
+    }
+
+    /// Everything has been quiet for long.
+    pub(super) fn quiet(&self, scene: &Scene<'_>) -> Verdict {
+        self.calls.over()?;
+        self.texts.all_delivered(scene)?;
+        same(scene.server)
+    }
+}
+
+/// Nothing is under way in the server.
+pub(super) fn idle(server: &Server) -> Verdict {
+    for (number, shard) in server.shards.iter().enumerate() {
+        let mut load = shard.load_now();
+        load.hub.directory = hub::Load::default().directory;
+        load.hub.owed = 0;
+        if load != shard::Load::default() {
+            return Err(format!("something is left in shard {number}: {load:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// What the hubs know is what the store has.
+fn same(server: &Server) -> Verdict {
+    let store = &server.store;
+    let known: usize = server
+        .shards
+        .iter()
+        .map(|it| it.hub().directory().all().count())
+        .sum();
+    if known != store.devices.len() {
+        return Err(format!(
+            "{known} devices known, {} kept",
+            store.devices.len()
+        ));
+    }
+    for device in store.devices.values() {
+        let shard = server.shards.get(server.shard_of(&device.user));
+        let entry = shard.and_then(|it| it.hub().directory().get(&device.id));
+        let Some(entry) = entry else {
+            return Err(format!("{} is kept and not known", device.id));
+        };
+        let queued = store.queue(&device.id).count() as u64;
+        if entry.queued != queued {
+            return Err(format!(
+                "{}: {} queued, {queued} kept",
+                device.id, entry.queued
+            ));
+        }
+        let kept: Vec<u32> = store.doors_of(&device.id);
+        let mut open: Vec<u32> = entry.doors.iter().map(|it| it.number).collect();
+        open.sort_unstable();
+        if open != kept {
+            return Err(format!("{}: doors {open:?} open, {kept:?} kept", device.id));
+        }
+        if entry.device.tokens != device.tokens {
+            return Err(format!("{}: other tokens than those kept", device.id));
+        }
+    }
+    let owed: usize = server.shards.iter().map(|it| it.hub().load().owed).sum();
+    if owed != store.owed.len() {
+        return Err(format!("{owed} pushes owed, {} kept", store.owed.len()));
+    }
+    Ok(())
+}

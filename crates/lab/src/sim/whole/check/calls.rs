@@ -1,0 +1,211 @@
+//! Calls: each ends once and in time, and no device hears of one that is over but as the CallKit rule demands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use domain::{Generation, Platform, Purpose};
+use hub::PushOrder;
+
+use super::{Scene, Verdict};
+use crate::phone::PhoneEvent;
+
+/// No call takes longer to be answered or refused: the wake, ringing, and RFC 3261's timers around them.
+const LONGEST: Duration = Duration::from_secs(180);
+/// So long after its end an iPhone that was pushed is still shown a call, less what a network takes.
+const SHOWN: Duration = Duration::from_secs(45);
+
+#[derive(Debug)]
+struct Call {
+    caller: usize,
+    started: Instant,
+    /// The caller has answered for it: `true` if somebody took it.
+    heard: Option<bool>,
+    /// When the server gave the final answer.
+    ended: Option<Instant>,
+    /// Its caller may have missed the answer, or the server forgotten the call.
+    disturbed: bool,
+    pushed: BTreeMap<usize, Instant>,
+    invited: BTreeSet<usize>,
+    vias: BTreeSet<String>,
+}
+
+/// What a phone went through lately.
+#[derive(Debug, Default)]
+struct Phone {
+    registered: Option<Instant>,
+    troubled: Option<Instant>,
+    /// When each pushed call reached it first.
+    pushed: BTreeMap<String, Instant>,
+}
+
+#[derive(Default)]
+pub(in crate::sim::whole) struct Calls {
+    calls: BTreeMap<String, Call>,
+    phones: BTreeMap<usize, Phone>,
+}
+
+impl Calls {
+    pub(super) fn seen(&mut self, now: Instant, who: usize, event: &PhoneEvent) -> Verdict {
+        match event {
+            PhoneEvent::Calling { call, .. } => {
+                self.calls.insert(
+                    call.clone(),
+                    Call {
+                        caller: who,
+                        started: now,
+                        heard: None,
+                        ended: None,
+                        disturbed: false,
+                        pushed: BTreeMap::new(),
+                        invited: BTreeSet::new(),
+                        vias: BTreeSet::new(),
+                    },
+                );
+            }
+            PhoneEvent::Answered { call } => return self.heard(who, call, true),
+            PhoneEvent::CallFailed { call, .. } => return self.heard(who, call, false),
+            PhoneEvent::Ended { call, .. } => {
+                if let Some(call) = self.calls.get_mut(call).filter(|it| it.caller == who) {
+                    call.heard.get_or_insert(false);
+                }
+            }
+            PhoneEvent::Registered { .. } => self.phone(who).registered = Some(now),
+            PhoneEvent::Pushed {
+                call: Some(call),
+                kind,
+                ..
+            } if kind == "call" => {
+                self.phone(who).pushed.entry(call.clone()).or_insert(now);
+            }
+            PhoneEvent::ConnectionLost | PhoneEvent::RegistrationFailed { .. } => {
+                self.disturbed(|caller| caller == who);
+                self.troubled(now, who);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn phone(&mut self, who: usize) -> &mut Phone {
+        self.phones.entry(who).or_default()
+    }
+
+    fn heard(&mut self, who: usize, id: &str, taken: bool) -> Verdict {
+        let Some(call) = self.calls.get_mut(id).filter(|it| it.caller == who) else {
+            return Ok(());
+        };
+        match call.heard.replace(taken) {
+            Some(true) if !taken => Err(format!("{id} was answered and then failed")),
+            _ => Ok(()),
+        }
+    }
+
+    /// What callers for whom this is true hear, they may not hear.
+    pub(super) fn disturbed(&mut self, who: impl Fn(usize) -> bool) {
+        let theirs = self.calls.values_mut().filter(|it| who(it.caller));
+        theirs.for_each(|call| call.disturbed = true);
+    }
+
+    pub(super) fn troubled(&mut self, now: Instant, who: usize) {
+        self.phone(who).troubled = Some(now);
+    }
+
+    /// The caller gets the final answer.
+    pub(super) fn answered(&mut self, now: Instant, id: &str) {
+        if let Some(call) = self.calls.get_mut(id) {
+            call.ended.get_or_insert(now);
+        }
+    }
+
+    /// The call leaves for a phone.
+    pub(super) fn invited(&mut self, scene: &Scene<'_>, to: usize, id: &str, via: &str) -> Verdict {
+        let Some(call) = self.calls.get_mut(id) else {
+            return Ok(());
+        };
+        call.invited.insert(to);
+        if !call.vias.insert(via.to_owned()) || call.ended.is_none() {
+            return Ok(());
+        }
+        let config = scene.phones.get(to).map(|it| it.phone.config());
+        let by_the_rule = config.is_some_and(|it| {
+            it.platform() == Platform::Ios && it.generation == Generation::DualChannel
+        });
+        if by_the_rule && call.pushed.contains_key(&to) {
+            return Ok(());
+        }
+        Err(format!("{id} rings phone {to} after its end"))
+    }
+
+    /// A call is pushed to a phone.
+    pub(super) fn pushed(&mut self, now: Instant, to: usize, order: &PushOrder) -> Verdict {
+        let Purpose::Call { call: id, .. } = &order.notification.purpose else {
+            return Ok(());
+        };
+        let Some(call) = self.calls.get_mut(id) else {
+            return Err(format!("a push for a call that nobody made: {id}"));
+        };
+        if call.ended.is_some() {
+            return Err(format!("{id} wakes phone {to} after its end"));
+        }
+        call.pushed.insert(to, now);
+        Ok(())
+    }
+
+    /// A phone is told that it is registered: calls that it was woken for have left for it.
+    pub(super) fn registered(&self, now: Instant, who: usize) -> Verdict {
+        let waits = |(_, call): &(&String, &Call)| {
+            let pushed = call.pushed.get(&who);
+            pushed.is_some_and(|at| now - *at < Duration::from_secs(60))
+                && call.ended.is_none()
+                && !call.disturbed
+                && !call.invited.contains(&who)
+        };
+        match self.calls.iter().find(waits) {
+            Some((id, _)) => Err(format!("phone {who} came for {id} and was not sent it")),
+            None => Ok(()),
+        }
+    }
+
+    /// The platform has killed an app.
+    pub(super) fn killed(&self, now: Instant, who: usize, why: &str, excused: bool) -> Verdict {
+        let Some(id) = why.strip_prefix("a VoIP push whose call never came: ") else {
+            return Err(format!("phone {who} was killed: {why}"));
+        };
+        let (Some(call), Some(phone)) = (self.calls.get(id), self.phones.get(&who)) else {
+            return Ok(());
+        };
+        let Some(pushed) = phone.pushed.get(id) else {
+            return Ok(());
+        };
+        let came = phone.registered.is_some_and(|at| at >= *pushed);
+        let in_time = call.ended.is_none_or(|ended| *pushed < ended + SHOWN);
+        let left_alone = phone.troubled.is_none_or(|at| at < *pushed);
+        if came && in_time && left_alone && !excused && now > *pushed {
+            return Err(format!("phone {who} was killed: {why}"));
+        }
+        Ok(())
+    }
+
+    /// No call hangs.
+    pub(in crate::sim::whole) fn in_time(&self, now: Instant) -> Verdict {
+        let hangs = |(_, call): &(&String, &Call)| {
+            call.heard.is_none() && !call.disturbed && now - call.started > LONGEST
+        };
+        match self.calls.iter().find(hangs) {
+            Some((id, call)) => Err(format!("{id} hangs: {call:?}")),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn over(&self) -> Verdict {
+        let open = |(_, call): &(&String, &Call)| call.heard.is_none() && !call.disturbed;
+        match self.calls.iter().find(open) {
+            Some((id, _)) => Err(format!("the caller of {id} never heard an answer")),
+            None => Ok(()),
+        }
+    }
+
+    pub(in crate::sim::whole) fn count(&self) -> usize {
+        self.calls.len()
+    }
+}

@@ -1,0 +1,124 @@
+//! Registrations and pushes: what was promised is kept, and nobody is pushed to who is not to be.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use domain::{Address, Channel, DeviceId};
+use hub::{PushOrder, PushRef};
+use sip::{Contacts, Message};
+
+use super::{Scene, Verdict};
+use crate::sim::whole::handset::Handset;
+use crate::sim::whole::setting::DOMAIN;
+
+/// So much longer a door may be believed in after a restart (docs/architecture.md, "One restart, followed").
+const SLACK: Duration = Duration::from_hours(1);
+/// How long the store may take to keep the death of a token.
+const KEPT: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+pub(super) struct Places {
+    /// Until when each phone is registered.
+    until: BTreeMap<usize, Instant>,
+    /// When the server heard that a token is dead; forgotten when its phone registers anew.
+    dead: BTreeMap<String, Instant>,
+}
+
+/// The device of a phone.
+pub(super) fn device_of(phone: &Handset) -> Option<DeviceId> {
+    let config = phone.phone.config();
+    let user = Address::new(&config.user, DOMAIN).ok()?;
+    Some(call::device_id(
+        &user,
+        &call::instance_key(&config.instance),
+    ))
+}
+
+impl Places {
+    pub(super) fn restarted(&mut self, _now: Instant) {
+        self.until.values_mut().for_each(|until| *until += SLACK);
+        self.dead.clear();
+    }
+
+    /// A phone hears that it is registered, or that it is not any more.
+    pub(super) fn registered(
+        &mut self,
+        scene: &Scene<'_>,
+        who: usize,
+        answer: &Message,
+    ) -> Verdict {
+        let Some(phone) = scene.phones.get(who) else {
+            return Ok(());
+        };
+        let config = phone.phone.config();
+        let listed = match answer.contacts() {
+            Ok(Contacts::List(contacts)) => contacts,
+            _ => return Ok(()),
+        };
+        let own = listed.iter().find(|contact| {
+            let instance = contact.param("+sip.instance");
+            instance.is_some_and(|it| it.contains(&config.instance))
+        });
+        let Some(own) = own else {
+            self.until.insert(who, scene.now);
+            return Ok(());
+        };
+        let seconds = own.param("expires").and_then(|it| it.parse().ok());
+        let until = scene.now + Duration::from_secs(seconds.unwrap_or_default());
+        self.until.insert(who, until);
+        for token in [&config.tokens.voip, &config.tokens.message] {
+            self.dead.remove(token);
+        }
+        let (store, device) = (&scene.server.store, device_of(phone));
+        let place = own.uri.as_str().split(';').next().unwrap_or_default();
+        let kept = device.is_some_and(|it| store.has_door_to(&it, place.as_bytes()));
+        if kept {
+            return Ok(());
+        }
+        Err(format!(
+            "phone {who} was told that {place} is registered, and it is not kept"
+        ))
+    }
+
+    pub(super) fn died(&mut self, now: Instant, token: &str) {
+        self.dead.entry(token.to_owned()).or_insert(now);
+    }
+
+    pub(super) fn pushed(&mut self, scene: &Scene<'_>, to: usize, order: &PushOrder) -> Verdict {
+        let (now, store) = (scene.now, &scene.server.store);
+        let what = order.notification.purpose.name();
+        if let PushRef::Owed(id, _) = &order.push
+            && !store.owed.contains_key(id)
+        {
+            return Err(format!(
+                "a push ({what}) to phone {to} that the store does not owe"
+            ));
+        }
+        let token = order.notification.token.as_str();
+        let device = store.devices.get(&order.device);
+        let known = device.is_some_and(|it| it.tokens.iter().any(|it| *it.value == *token));
+        if !known {
+            return Err(format!(
+                "a push ({what}) to a token of phone {to} that is not kept"
+            ));
+        }
+        if self.dead.get(token).is_some_and(|at| now - *at > KEPT) {
+            return Err(format!("a push ({what}) to a dead token of phone {to}"));
+        }
+        if self.until.get(&to).is_some_and(|until| *until + KEPT < now) {
+            return Err(format!(
+                "a push ({what}) to phone {to}, whose binding has expired"
+            ));
+        }
+        let config = scene.phones.get(to).map(|it| it.phone.config());
+        let kills = config.is_some_and(|it| it.has_callkit_rule())
+            && order.notification.channel == Channel::Voip
+            && what != "call";
+        if kills {
+            return Err(format!(
+                "a VoIP push ({what}) to phone {to} that is no call"
+            ));
+        }
+        Ok(())
+    }
+}

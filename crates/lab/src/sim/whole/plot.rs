@@ -1,0 +1,109 @@
+//! What people, networks, clouds and operators do in a world: drawn from its seed.
+
+use std::time::Duration;
+
+use super::setting::DOMAIN;
+use crate::phone::machine::Order;
+use crate::rng::Rng;
+
+/// Something that somebody does.
+#[derive(Clone, Debug)]
+pub(super) enum Act {
+    /// To a phone.
+    Order(usize, Order),
+    /// The process dies.
+    Kill,
+    /// Another one starts.
+    Start,
+    /// All is well from here on: no faults, and everybody opens their phone.
+    Calm,
+    /// Everybody opens their phone once more.
+    Resume,
+}
+
+/// The acts of a world, each with its time, and when all is well.
+pub(super) struct Plot {
+    pub(super) acts: Vec<(Duration, Act)>,
+    pub(super) calm: Duration,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A plot for phones of these users.
+pub(super) fn drawn(rng: &mut Rng, users: &[String], restarts: bool) -> Plot {
+    let longest = *rng.pick(&[60, 120, 300, 1_500]).unwrap_or(&60);
+    let calm = rng.between(30 * SECOND, longest * SECOND);
+    let mut acts = Vec::new();
+    for who in 0..users.len() {
+        // Some come late: they are written to before.
+        let at = if rng.chance(800) {
+            rng.between(Duration::ZERO, SECOND)
+        } else {
+            rng.between(Duration::ZERO, calm)
+        };
+        acts.push((at, Act::Order(who, Order::Register)));
+    }
+    let mut texts = 0;
+    for _ in 0..10 + rng.below(40) {
+        let at = rng.between(SECOND, calm);
+        let who = usize::try_from(rng.below(users.len() as u64)).unwrap_or_default();
+        let uri = |rng: &mut Rng| {
+            let whom = rng.pick(users).cloned().unwrap_or_default();
+            format!("sip:{whom}@{DOMAIN}")
+        };
+        let order = match rng.below(16) {
+            0..4 => Order::Suspend,
+            4 => Order::Background,
+            5 => Order::Resume,
+            6 => Order::ChangeNetwork,
+            7 if rng.chance(300) => Order::Crash,
+            7 if rng.chance(300) => Order::Unregister,
+            8..12 => {
+                // Whoever writes has the app open.
+                acts.push((at, Act::Order(who, Order::Resume)));
+                texts += 1;
+                let from = users.get(who).cloned().unwrap_or_default();
+                let text = format!("{from} {texts}");
+                Order::Send {
+                    uri: uri(rng),
+                    text,
+                }
+            }
+            _ => {
+                acts.push((at, Act::Order(who, Order::Resume)));
+                Order::Call { uri: uri(rng) }
+            }
+        };
+        let after = match order {
+            Order::Call { .. } | Order::Send { .. } => rng.between(Duration::ZERO, 2 * SECOND),
+            _ => Duration::ZERO,
+        };
+        acts.push((at + after, Act::Order(who, order)));
+    }
+    if restarts {
+        for _ in 0..1 + rng.below(3) {
+            acts.push((rng.between(SECOND, calm), Act::Kill));
+        }
+    }
+    acts.push((calm, Act::Calm));
+    for minute in 1..4 {
+        acts.push((calm + minute * 60 * SECOND, Act::Resume));
+    }
+    Plot { acts, calm }
+}
+
+/// What is done about a call that was just made: when its caller hangs up.
+pub(super) fn patience(rng: &mut Rng) -> Duration {
+    let most = *rng.pick(&[5, 20, 100]).unwrap_or(&5);
+    rng.between(SECOND / 10, most * SECOND)
+}
+
+/// What its callee does with a call that rings, and when.
+pub(super) fn choice(rng: &mut Rng, call: &str) -> Option<(Duration, Order)> {
+    let order = match rng.below(4) {
+        0 => Order::Decline(call.to_owned()),
+        1 | 2 => Order::Answer(call.to_owned()),
+        _ => return None,
+    };
+    Some((rng.between(Duration::ZERO, 15 * SECOND), order))
+}

@@ -1,0 +1,293 @@
+//! The server of the world: its shards, and a performer for them in virtual time. What it loses when it dies, it loses.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use call::{Nonces, ReachId, Role, Settings, Way, is_spiral};
+use domain::{Address, Change, DeviceId, Now, Record, Slice};
+use hub::{Accounts, Hub, NotDone, PushOrder, SaveId};
+use shard::{Input, Output, Shard};
+use sip::endpoint::{Flow, Transmit, Transport};
+use sip::steer::Whose;
+use sip::{Limits, Message};
+
+use super::setting::{self, Switch};
+use super::store::{Missing, Store};
+use crate::rng::Rng;
+use crate::sim::{Network, Queue};
+
+/// How good the store is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Disk {
+    /// Most that a commit or a read takes.
+    pub(super) slowest: Duration,
+    /// A step is refused, or a read fails, so often in a thousand times.
+    pub(super) refuses: u16,
+    /// The server dies after a commit and before the answer, so often.
+    pub(super) kills: u16,
+}
+
+impl Disk {
+    /// Nothing goes wrong.
+    pub(super) const GOOD: Self = Self {
+        slowest: Duration::from_millis(2),
+        refuses: 0,
+        kills: 0,
+    };
+}
+
+/// What the store is asked, in its order.
+#[derive(Debug)]
+enum Asked {
+    Save(usize, SaveId, Vec<Change>),
+    Fetch(usize, DeviceId),
+}
+
+/// What leaves the server, for the world to carry and to check.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Send(Transmit),
+    Push(usize, Box<PushOrder>),
+}
+
+pub(super) struct Server {
+    settings: Settings,
+    switch: Switch,
+    pub(super) shards: Vec<Shard>,
+    pub(super) store: Store,
+    pub(super) disk: Disk,
+    rng: Rng,
+    asked: Queue<Asked>,
+    /// When the store is done with what it was asked so far.
+    busy_until: Option<std::time::Instant>,
+    answers: Queue<(usize, Input)>,
+    streams: BTreeMap<(Transport, SocketAddr), Flow>,
+    /// The store has said that the process dies now.
+    pub(super) dies: bool,
+}
+
+impl Server {
+    pub(super) fn new(shards: usize, users: usize, switch: Switch, rng: Rng) -> Self {
+        let mut store = Store::default();
+        for user in setting::users(users) {
+            store.users.insert(user.address.clone(), user);
+        }
+        let mut server = Self {
+            settings: setting::call(shards),
+            switch,
+            shards: Vec::new(),
+            store,
+            disk: Disk::GOOD,
+            rng,
+            asked: Queue::default(),
+            busy_until: None,
+            answers: Queue::default(),
+            streams: BTreeMap::new(),
+            dies: false,
+        };
+        server.start();
+        server
+    }
+
+    /// A new process: it knows what the store has kept, and nothing else.
+    pub(super) fn start(&mut self) {
+        let accounts = Accounts::default();
+        let nonces = Nonces::new(self.rng.bytes(), &self.settings.domains);
+        let seed = self.rng.bytes();
+        self.shards.clear();
+        for number in 0..self.settings.shard.of {
+            let mut call = self.settings.clone();
+            call.shard.number = u8::try_from(number).unwrap_or_default();
+            call.seed = seed;
+            let hub = hub::Config {
+                seed: self.rng.bytes(),
+                ..setting::hub(self.switch)
+            };
+            let role = Role::new(call, nonces.clone(), accounts.clone(), self.rng.bytes());
+            self.shards
+                .push(Shard::new(Hub::new(hub, accounts.clone()), role));
+        }
+        for (user, record) in self.store.records() {
+            self.load(user.as_ref(), record);
+        }
+        self.asked = Queue::default();
+        self.answers = Queue::default();
+        self.busy_until = None;
+        self.streams.clear();
+        self.dies = false;
+    }
+
+    fn load(&mut self, user: Option<&Address>, record: Record) {
+        let shard = user.map_or(0, |user| self.shard_of(user));
+        if let Some(shard) = self.shards.get_mut(shard) {
+            // A door that cannot be read is seen when memory is compared with the store.
+            let _ = shard.load(record);
+        }
+    }
+
+    pub(super) fn shard_of(&self, user: &Address) -> usize {
+        Slice::of(user).shard(self.settings.shard.of)
+    }
+
+    fn steer(&self, message: &Message) -> usize {
+        let count = self.settings.shard.of;
+        match sip::steer::steer(message) {
+            Whose::Shard(shard) => usize::from(shard) % count,
+            Whose::Uri(uri) => match self.settings.local_address(&uri) {
+                Some(user) => Slice::of(&user).shard(count),
+                None => 0,
+            },
+            Whose::Anyone => 0,
+        }
+    }
+
+    /// Something arrived from the network.
+    pub(super) fn received(&mut self, now: Now, flow: Flow, message: Message) {
+        if flow.transport.is_reliable() {
+            self.streams.insert((flow.transport, flow.remote), flow);
+        }
+        let shard = self.steer(&message);
+        self.answers
+            .push(now.instant, (shard, Input::Received(flow, message)));
+    }
+
+    /// A stream is over: every shard hears it.
+    pub(super) fn closed(&mut self, now: Now, flow: Flow) {
+        self.streams.remove(&(flow.transport, flow.remote));
+        for shard in 0..self.shards.len() {
+            self.answers
+                .push(now.instant, (shard, Input::FlowClosed(flow)));
+        }
+    }
+
+    /// Something for one shard.
+    pub(super) fn tell(&mut self, now: Now, shard: usize, input: Input) {
+        self.answers.push(now.instant, (shard, input));
+    }
+
+    pub(super) fn next_timeout(&self, now: Now) -> Option<std::time::Instant> {
+        let shards = self.shards.iter().filter_map(|it| it.next_timeout(now));
+        let queues = [self.asked.next(), self.answers.next()];
+        shards.chain(queues.into_iter().flatten()).min()
+    }
+
+    /// Does one thing that is due; says what leaves. `None`: nothing is due.
+    pub(super) fn step(&mut self, now: Now, network: &mut Network) -> Option<Vec<Effect>> {
+        let shard = if let Some(asked) = self.asked.pop(now.instant) {
+            self.ask_store(now, asked);
+            return Some(Vec::new());
+        } else if let Some((shard, input)) = self.answers.pop(now.instant) {
+            self.shards.get_mut(shard)?.handle(now, input);
+            shard
+        } else {
+            let is_due = |it: &Shard| it.next_timeout(now).is_some_and(|at| at <= now.instant);
+            let shard = self.shards.iter().position(is_due)?;
+            self.shards.get_mut(shard)?.handle_timeout(now);
+            shard
+        };
+        let mut effects = Vec::new();
+        while let Some(output) = self.shards.get_mut(shard).and_then(Shard::poll) {
+            effects.extend(self.output(now, shard, output, network));
+        }
+        Some(effects)
+    }
+
+    fn output(
+        &mut self,
+        now: Now,
+        shard: usize,
+        output: Output,
+        network: &mut Network,
+    ) -> Option<Effect> {
+        match output {
+            Output::Transmit(transmit) if is_spiral(transmit.flow) => self.spiral(now, &transmit),
+            Output::Transmit(transmit) => return Some(Effect::Send(transmit)),
+            Output::Push(order) => return Some(Effect::Push(shard, order)),
+            Output::Close(flow) => {
+                self.streams.remove(&(flow.transport, flow.remote));
+                network.close(now.instant, flow);
+            }
+            Output::Reach(id, way) => self.reach(now, shard, (id, way), network),
+            Output::Save(id, changes) => self.queue(now, Asked::Save(shard, id, changes)),
+            Output::Fetch(device) => self.queue(now, Asked::Fetch(shard, device)),
+            Output::Note(_)
+            | Output::Answer(..)
+            | Output::Measured(_)
+            | Output::Request(..)
+            | Output::RegisterToInvite(_) => {}
+        }
+        None
+    }
+
+    fn spiral(&mut self, now: Now, transmit: &Transmit) {
+        if let Ok(message) = Message::parse(transmit.bytes.clone(), &Limits::default()) {
+            let shard = self.steer(&message);
+            self.tell(now, shard, Input::Received(transmit.flow, message));
+        }
+    }
+
+    fn reach(&mut self, now: Now, shard: usize, (id, way): (ReachId, Way), network: &mut Network) {
+        let found = match way {
+            Way::Address {
+                transport, address, ..
+            } => {
+                let known = self.streams.get(&(transport, address)).copied();
+                let listeners = setting::listeners();
+                let local = listeners.iter().find(|(ours, _)| *ours == transport);
+                known.or_else(|| {
+                    let (_, local) = local?;
+                    Some(network.connect(now.instant, transport, *local, address))
+                })
+            }
+            Way::Host { .. } => None,
+            Way::Device { user, device, flow } => {
+                let owner = self.shards.get(self.shard_of(&user));
+                owner.and_then(|owner| owner.find(&user, device.as_ref(), flow))
+            }
+        };
+        self.tell(now, shard, Input::Reached(id, found));
+    }
+
+    /// The store does one thing after the other.
+    fn queue(&mut self, now: Now, asked: Asked) {
+        let begins = self
+            .busy_until
+            .map_or(now.instant, |it| it.max(now.instant));
+        let done = begins + self.rng.between(Duration::ZERO, self.disk.slowest);
+        self.busy_until = Some(done);
+        self.asked.push(done, asked);
+    }
+
+    fn ask_store(&mut self, now: Now, asked: Asked) {
+        let refused = self.rng.chance(self.disk.refuses);
+        let kills = self.rng.chance(self.disk.kills);
+        let (shard, answer) = match asked {
+            Asked::Save(shard, id, _) if refused => {
+                let why = NotDone::Failed("the disk is full".to_owned());
+                (shard, Input::Saved(id, Err(why)))
+            }
+            Asked::Save(shard, id, _) if kills && self.switch == Switch::Commit => {
+                self.tell(now, shard, Input::Saved(id, Ok(())));
+                self.dies = true;
+                return;
+            }
+            Asked::Save(shard, id, changes) => {
+                let done = self.store.step(changes);
+                let done = done.map_err(|Missing| NotDone::Missing);
+                (shard, Input::Saved(id, done))
+            }
+            Asked::Fetch(shard, device) => {
+                let queue = || {
+                    let queue = self.store.queue(&device).take(domain::delivery::BATCH);
+                    queue.cloned().collect()
+                };
+                let found = (!refused).then(queue);
+                (shard, Input::Fetched(device, found))
+            }
+        };
+        self.dies = kills && self.switch != Switch::Commit;
+        let after = self.rng.between(Duration::ZERO, self.disk.slowest);
+        self.answers.push(now.instant + after, (shard, answer));
+    }
+}

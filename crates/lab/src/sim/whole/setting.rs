@@ -1,0 +1,173 @@
+//! What one seed decides about a world before it begins, and what the operator of its server decided.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use call::{AppKey, Settings, Shard as Number};
+use domain::delivery::NameConversation;
+use domain::user::Secrets;
+use domain::{
+    Address, AppId, AppProfile, Behaviour, Generation, Mode, Platform, Provider, User,
+    behaviour::Incoming,
+};
+use sip::digest::{Algorithm, ha1};
+use sip::endpoint::Transport;
+
+use crate::phone::{PhoneConfig, PushService, Tokens};
+use crate::rng::Rng;
+
+pub(super) const DOMAIN: &str = "sim.example";
+const PASSWORD: &str = "wakeup";
+const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
+
+/// What is taken out of the product, to see that the model notices.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Switch {
+    /// Nothing: the product as it is.
+    #[default]
+    None,
+    /// A sleeping device that comes back during a call is not sent the call.
+    LateFork,
+    /// An iPhone that was woken for a call which is over is not shown it.
+    CallKit,
+    /// The store is said to have kept what it has not, and the server dies.
+    Commit,
+}
+
+/// Where the server listens, by transport.
+pub(super) fn listeners() -> [(Transport, SocketAddr); 3] {
+    let at = |port| SocketAddr::from(([192, 0, 2, 1], port));
+    [
+        (Transport::Udp, at(5060)),
+        (Transport::Tcp, at(5060)),
+        (Transport::Tls, at(5061)),
+    ]
+}
+
+/// Users, by how many there are.
+pub(super) fn users(count: usize) -> Vec<User> {
+    let user = |name: &&str| {
+        let ha1 = |algorithm| ha1(algorithm, name, DOMAIN, PASSWORD);
+        Some(User {
+            address: Address::new(name, DOMAIN).ok()?,
+            display_name: (*name).to_owned(),
+            secrets: Secrets {
+                md5: ha1(Algorithm::Md5),
+                sha256: ha1(Algorithm::Sha256),
+            },
+            forward: None,
+        })
+    };
+    NAMES.iter().take(count).filter_map(user).collect()
+}
+
+fn services() -> [(PushService, Generation); 3] {
+    let apns = |bundle: &str| PushService::Apns {
+        team: "TEAM123456".to_owned(),
+        bundle: bundle.to_owned(),
+    };
+    let fcm = PushService::Fcm {
+        project: "sim-droid".to_owned(),
+        package: "example.droid".to_owned(),
+    };
+    [
+        (apns("example.phone"), Generation::DualChannel),
+        (apns("example.pad"), Generation::SingleChannel),
+        (fcm, Generation::DualChannel),
+    ]
+}
+
+/// Any phone of a user.
+pub(super) fn phone(user: &str, rng: &mut Rng) -> Option<PhoneConfig> {
+    let (service, generation) = rng.pick(&services())?.clone();
+    let server = *rng.pick(&listeners())?;
+    let tokens = Tokens::drawn(&service, generation, rng);
+    let seconds = Duration::from_secs;
+    Some(PhoneConfig {
+        generation,
+        tokens,
+        auto_answer: rng
+            .chance(500)
+            .then(|| rng.between(seconds(0), seconds(20))),
+        expires: *rng.pick(&[seconds(600), seconds(3_600)])?,
+        ..PhoneConfig::drawn(user, PASSWORD, DOMAIN, server, service, rng)
+    })
+}
+
+fn apps() -> Vec<AppKey> {
+    let app = |(service, generation): (PushService, Generation)| {
+        let (app, platform, provider, param) = match service {
+            PushService::Apns { team, bundle } => {
+                let param = format!("{team}.{bundle}");
+                (bundle, Platform::Ios, Provider::Apns, param)
+            }
+            PushService::Fcm { project, package } => {
+                (package, Platform::Android, Provider::Fcm, project)
+            }
+        };
+        AppKey {
+            profile: AppProfile {
+                app: AppId::from(app),
+                platform,
+                provider,
+                generation,
+            },
+            param,
+        }
+    };
+    services().into_iter().map(app).collect()
+}
+
+fn behaviour(switch: Switch) -> Behaviour {
+    let table = Behaviour::default();
+    if switch != Switch::LateFork {
+        return table;
+    }
+    table.with(Mode::Suspended, Incoming::Call, |rule| rule.keep = false)
+}
+
+/// For the hubs.
+pub(super) fn hub(switch: Switch) -> hub::Config {
+    hub::Config {
+        behaviour: Arc::new(behaviour(switch)),
+        wake: domain::wake::Timers {
+            closing: if switch == Switch::CallKit {
+                Duration::ZERO
+            } else {
+                domain::wake::Timers::default().closing
+            },
+            ..domain::wake::Timers::default()
+        },
+        delivery: domain::delivery::Timers::default(),
+        apps: apps().into_iter().map(|app| app.profile).collect(),
+        devices_per_user: 8,
+        messages_per_device: 1_000,
+        pushes_in_flight: 100,
+        register_at: "sip:192.0.2.1:5060".into(),
+        conversations: NameConversation::by(|message| message.from.clone()),
+        seed: [0; 32],
+    }
+}
+
+/// For the SIP roles.
+pub(super) fn call(shards: usize) -> Settings {
+    Settings {
+        domains: Arc::new([DOMAIN.to_owned()]),
+        node: DOMAIN.to_owned(),
+        registrar: sip::registrar::Policy::default(),
+        fallback: None,
+        trusted: Vec::new(),
+        strangers: false,
+        held_calls: 100,
+        apps: apps().into(),
+        bound: Arc::new(listeners()),
+        is_local: Arc::new(|_| false),
+        shard: Number {
+            number: 0,
+            of: shards,
+        },
+        secret: vec![7; 32],
+        seed: [0; 32],
+    }
+}
