@@ -89,6 +89,12 @@ impl Wake {
         !self.is_waking() && self.clocks.is_empty()
     }
 
+    /// Whether it knows that a device is back.
+    pub fn has_returned(&self, device: &DeviceId) -> bool {
+        let mut parties = self.parties.iter();
+        parties.any(|party| party.device == *device && party.returned)
+    }
+
     /// How it ended, if it has.
     pub fn verdict(&self) -> Option<Verdict> {
         self.verdict

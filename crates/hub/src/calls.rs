@@ -205,9 +205,34 @@ impl Calls {
         fresh: bool,
         directory: &Directory,
     ) -> Vec<Deed> {
+        self.tell_returned(now, user, (door, fresh), directory, |_| true)
+    }
+
+    /// The door through which a device came is open: calls that came in while that was being saved hear of it now.
+    pub(crate) fn opened(
+        &mut self,
+        now: Now,
+        user: &Address,
+        door: &DoorId,
+        fresh: bool,
+        directory: &Directory,
+    ) -> Vec<Deed> {
+        let unaware = |wake: &Wake| !wake.has_returned(&door.device);
+        self.tell_returned(now, user, (door, fresh), directory, unaware)
+    }
+
+    fn tell_returned(
+        &mut self,
+        now: Now,
+        user: &Address,
+        (door, fresh): (&DoorId, bool),
+        directory: &Directory,
+        hears: impl Fn(&Wake) -> bool,
+    ) -> Vec<Deed> {
         let mut deeds = Vec::new();
         for id in self.by_callee.get(user).cloned().unwrap_or_default() {
-            let Some(call) = self.by_id.get_mut(&id) else {
+            let call = self.by_id.get_mut(&id);
+            let Some(call) = call.filter(|call| hears(&call.wake)) else {
                 continue;
             };
             let device = door.device.clone();

@@ -92,15 +92,20 @@ impl Owners {
         self.push_due(now)
     }
 
-    /// A device came through a door: its messages go to it. Where nothing waits there is nothing to ask the store.
+    /// A device came through a door: its messages go to it, and calls that do not know it yet. Where nothing waits there
+    /// is nothing to ask the store.
     fn returned(&mut self, now: Now, door: &DoorId, fresh: bool) -> Vec<Deed> {
-        let entry = self.directory.get(&door.device);
-        let Some(entry) = entry.filter(|entry| entry.queued > 0) else {
+        let (calls, directory) = (&mut self.calls, &self.directory);
+        let Some(entry) = directory.get(&door.device) else {
             return Vec::new();
         };
-        let window = entry.door(door.number).map_or(0, |open| open.window);
-        let window = usize::from(window);
-        let effects = self.delivery.returned(now, &door.device, window, fresh);
-        self.deliver(now, effects)
+        let mut deeds = calls.opened(now, &entry.device.user, door, fresh, directory);
+        if entry.queued > 0 {
+            let window = entry.door(door.number).map_or(0, |open| open.window);
+            let window = usize::from(window);
+            let effects = self.delivery.returned(now, &door.device, window, fresh);
+            deeds.extend(self.deliver(now, effects));
+        }
+        deeds
     }
 }
