@@ -8,4 +8,5 @@ mod cloud;
 mod datagrams;
 mod streams;
 mod time;
+mod whole;
 mod wire;

@@ -38,6 +38,8 @@ pub(super) struct Check {
     /// Answers that have left, by Call-ID and `CSeq`: a repeated one says nothing new.
     answered: BTreeMap<(String, u32), u16>,
     restarted: Option<Instant>,
+    /// Phones that were told in this step that they are registered.
+    came: Vec<usize>,
 }
 
 impl Check {
@@ -90,12 +92,18 @@ impl Check {
             Method::Invite => self.calls.answered(scene.now, call),
             Method::Message => return self.texts.answered(scene, call, status),
             Method::Register if status < 300 => {
-                self.places.registered(scene, to, message)?;
-                return self.calls.registered(scene.now, to);
+                self.came.push(to);
+                return self.places.registered(scene, to, message);
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// A step of the server is over.
+    pub(super) fn stepped(&mut self, now: Instant) -> Verdict {
+        let mut came = std::mem::take(&mut self.came).into_iter();
+        came.try_for_each(|who| self.calls.registered(now, who))
     }
 
     /// The server pushes to a phone.

@@ -238,6 +238,7 @@ impl World {
         for effect in effects.into_iter().flatten() {
             self.effect(effect)?;
         }
+        self.check.stepped(now.instant)?;
         if self.server.dies && self.up {
             self.server.dies = false;
             if self.switch != Switch::Commit {

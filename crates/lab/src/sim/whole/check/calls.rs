@@ -151,7 +151,7 @@ impl Calls {
         Ok(())
     }
 
-    /// A phone is told that it is registered: calls that it was woken for have left for it.
+    /// A phone was told that it is registered: calls that it was woken for have left for it.
     pub(super) fn registered(&self, now: Instant, who: usize) -> Verdict {
         let waits = |(_, call): &(&String, &Call)| {
             let pushed = call.pushed.get(&who);

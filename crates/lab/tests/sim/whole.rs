@@ -1,0 +1,43 @@
+//! Whole worlds: a few as they are, and three with something taken out of the product that the model must miss.
+
+use std::time::Instant;
+
+use lab::sim::whole::{Switch, play};
+
+/// The first failure among the worlds of so many seeds.
+fn failure(switch: Switch, seeds: u64) -> Option<String> {
+    let start = Instant::now();
+    let mut stories = (1..=seeds).map(|seed| (seed, play(seed, switch, start, false)));
+    stories.find_map(|(seed, story)| Some(format!("seed {seed}: {}", story.failure?)))
+}
+
+#[test]
+fn nothing_is_wrong_in_a_handful_of_worlds() {
+    assert_eq!(failure(Switch::None, 25), None);
+}
+
+#[test]
+fn a_seed_plays_the_same_world_every_time() {
+    let start = Instant::now();
+    let stories = [(); 2].map(|()| play(21, Switch::None, start, true));
+    assert!(!stories[0].lines.is_empty());
+    assert_eq!(stories[0], stories[1]);
+}
+
+#[test]
+fn without_the_late_fork_phones_come_in_vain() {
+    let failure = failure(Switch::LateFork, 1_000).unwrap();
+    assert!(failure.contains("was not sent it"), "{failure}");
+}
+
+#[test]
+fn without_the_callkit_rule_an_app_is_killed() {
+    let failure = failure(Switch::CallKit, 1_000).unwrap();
+    assert!(failure.contains("was killed"), "{failure}");
+}
+
+#[test]
+fn without_the_wait_for_the_commit_something_is_promised_that_is_not_kept() {
+    let failure = failure(Switch::Commit, 1_000).unwrap();
+    assert!(failure.contains("not kept"), "{failure}");
+}
