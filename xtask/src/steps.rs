@@ -93,6 +93,15 @@ pub(crate) const STEPS: &[Step] = &[
         run: |workspace| execute(cargo(&workspace.root).args(["build", "--release", "--locked"])),
     },
     Step {
+        name: "sim",
+        about: "a thousand simulated worlds, and nothing is wrong in any",
+        remedy: "run the command under the first seed that failed: it says what happened in that world (docs/simulator.md)",
+        run: |workspace| {
+            let sim = ["run", "--release", "--locked", "-p", "reveille-lab", "--bin", "reveille-sim"];
+            execute(cargo(&workspace.root).args(sim).args(["--", "--seeds", "1000"]))
+        },
+    },
+    Step {
         name: "demo",
         about: "every row of the behaviour table is ok, for people and for machines",
         remedy: "run `cargo run --release -- demo` and read the row that says FAILED",

@@ -48,7 +48,7 @@ impl Check {
         self.restarted = Some(scene.now);
         self.answered.clear();
         self.calls.disturbed(|_| true);
-        self.places.restarted(scene.now);
+        self.places.restarted();
         same(scene.server)
     }
 
@@ -122,7 +122,7 @@ impl Check {
         match event {
             PhoneEvent::MessageReceived { text, .. } => self.texts.received(who, text),
             PhoneEvent::Killed { why } => {
-                let excused = !scene.gentle || self.is_fresh(scene.now, Duration::from_secs(120));
+                let excused = !scene.gentle || self.is_fresh(scene.now, Duration::from_mins(2));
                 self.calls.killed(scene.now, who, why, excused)
             }
             event => self.calls.seen(scene.now, who, event),

@@ -81,7 +81,7 @@ pub(super) fn drawn(rng: &mut Rng, users: &[String], restarts: bool) -> Plot {
         acts.push((at + after, Act::Order(who, order)));
     }
     if restarts {
-        for _ in 0..1 + rng.below(3) {
+        for _ in 0..=rng.below(3) {
             acts.push((rng.between(SECOND, calm), Act::Kill));
         }
     }

@@ -46,7 +46,9 @@ impl Store {
             Change::RemoveUser(user) => {
                 let theirs = self.devices.values().filter(|it| it.user == user);
                 let theirs: Vec<_> = theirs.map(|it| it.id.clone()).collect();
-                theirs.iter().for_each(|device| self.remove(device));
+                for device in &theirs {
+                    self.remove(device);
+                }
                 self.users.remove(&user);
                 self.unclaimed.retain(|(of, _)| *of != user);
             }

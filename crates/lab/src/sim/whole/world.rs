@@ -100,7 +100,7 @@ impl World {
         let people = setting::users(usize::try_from(2 + rng.below(3)).unwrap_or(2));
         let mut phones = Vec::new();
         for user in &people {
-            for _ in 0..1 + rng.below(2) {
+            for _ in 0..=rng.below(2) {
                 let number = u32::try_from(phones.len()).unwrap_or_default();
                 if let Some(config) = setting::phone(user.address.name(), &mut rng) {
                     phones.push(Handset::new(start, number, config, rng.number()));

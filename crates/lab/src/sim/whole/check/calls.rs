@@ -10,7 +10,7 @@ use super::{Scene, Verdict};
 use crate::phone::PhoneEvent;
 
 /// No call takes longer to be answered or refused: the wake, ringing, and RFC 3261's timers around them.
-const LONGEST: Duration = Duration::from_secs(180);
+const LONGEST: Duration = Duration::from_mins(3);
 /// So long after its end an iPhone that was pushed is still shown a call, less what a network takes.
 const SHOWN: Duration = Duration::from_secs(45);
 
@@ -155,7 +155,7 @@ impl Calls {
     pub(super) fn registered(&self, now: Instant, who: usize) -> Verdict {
         let waits = |(_, call): &(&String, &Call)| {
             let pushed = call.pushed.get(&who);
-            pushed.is_some_and(|at| now - *at < Duration::from_secs(60))
+            pushed.is_some_and(|at| now - *at < Duration::from_mins(1))
                 && call.ended.is_none()
                 && !call.disturbed
                 && !call.invited.contains(&who)

@@ -8,6 +8,7 @@ use hub::{PushOrder, PushRef};
 use sip::{Contacts, Message};
 
 use super::{Scene, Verdict};
+use crate::phone::PhoneConfig;
 use crate::sim::whole::handset::Handset;
 use crate::sim::whole::setting::DOMAIN;
 
@@ -35,7 +36,7 @@ pub(super) fn device_of(phone: &Handset) -> Option<DeviceId> {
 }
 
 impl Places {
-    pub(super) fn restarted(&mut self, _now: Instant) {
+    pub(super) fn restarted(&mut self) {
         self.until.values_mut().for_each(|until| *until += SLACK);
         self.dead.clear();
     }
@@ -51,9 +52,8 @@ impl Places {
             return Ok(());
         };
         let config = phone.phone.config();
-        let listed = match answer.contacts() {
-            Ok(Contacts::List(contacts)) => contacts,
-            _ => return Ok(()),
+        let Ok(Contacts::List(listed)) = answer.contacts() else {
+            return Ok(());
         };
         let own = listed.iter().find(|contact| {
             let instance = contact.param("+sip.instance");
@@ -111,7 +111,7 @@ impl Places {
             ));
         }
         let config = scene.phones.get(to).map(|it| it.phone.config());
-        let kills = config.is_some_and(|it| it.has_callkit_rule())
+        let kills = config.is_some_and(PhoneConfig::has_callkit_rule)
             && order.notification.channel == Channel::Voip
             && what != "call";
         if kills {
