@@ -24,6 +24,17 @@ fn a_call_goes_to_a_phone_that_registers_before_its_registration_is_saved() {
 }
 
 #[test]
+fn a_call_that_comes_while_a_registration_is_being_saved_leaves_when_it_is() {
+    let mut world = asleep();
+    world.mood = StoreMood::Waits;
+    world.opens(opening("a", 600));
+    let call = world.calls(1);
+    assert!(world.rung(call).is_empty());
+    world.answers();
+    assert_eq!(world.rung(call), [&"a".into()], "once");
+}
+
+#[test]
 fn a_device_whose_second_door_is_open_is_tried_there_when_the_first_fails() {
     let mut world = World::new();
     world.opens(opening("a", 600));
