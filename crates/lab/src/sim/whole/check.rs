@@ -81,6 +81,11 @@ impl Check {
         let first = match cseq.method {
             // The phones hang up with the CSeq of their INVITE.
             Method::Invite | Method::Register | Method::Message => self.answered.get(&key).copied(),
+            // Its caller has given up: the call is over, whatever phones that are gone still owe.
+            Method::Cancel if status < 300 => {
+                self.calls.answered(scene.now, call);
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         match first {
