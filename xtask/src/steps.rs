@@ -97,8 +97,20 @@ pub(crate) const STEPS: &[Step] = &[
         about: "a thousand simulated worlds, and nothing is wrong in any",
         remedy: "run the command under the first seed that failed: it says what happened in that world (docs/simulator.md)",
         run: |workspace| {
-            let sim = ["run", "--release", "--locked", "-p", "reveille-lab", "--bin", "reveille-sim"];
-            execute(cargo(&workspace.root).args(sim).args(["--", "--seeds", "1000"]))
+            let sim = [
+                "run",
+                "--release",
+                "--locked",
+                "-p",
+                "reveille-lab",
+                "--bin",
+                "reveille-sim",
+            ];
+            execute(
+                cargo(&workspace.root)
+                    .args(sim)
+                    .args(["--", "--seeds", "1000"]),
+            )
         },
     },
     Step {
