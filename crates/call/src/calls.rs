@@ -4,14 +4,14 @@ mod fallback;
 
 use crate::{
     bindings::{Bindings, Bound},
-    dialogs::{Dialogs, Initiator},
+    dialogs::{Dialogs, Initiator, Whereabouts},
     registrations::Registrations,
     requests::headers_off,
     settings::Settings,
     token::End,
 };
 use domain::{Address, DeviceId, DoorId, Now, TrackingId, wake::Failure, wake::Verdict};
-use hub::{CallEnd, CallId, EndReason, Input};
+use hub::{CallEnd, CallId, Directory, EndReason, Input};
 use sip::{
     Message,
     endpoint::{BranchId, ContextId, Endpoint, Target},
@@ -305,6 +305,28 @@ impl Calls {
             });
         }
         Some(Input::Progress(id, device, matches!(status, 180 | 183)))
+    }
+
+    /// The connection over which a phone rings is gone. It rings on: where that is now, another of its doors says, or
+    /// its next registration.
+    pub(crate) fn branch_stranded(
+        &mut self,
+        line: &mut Line<'_>,
+        context: ContextId,
+        branch: BranchId,
+        directory: &Directory,
+    ) {
+        let whereabouts = Whereabouts {
+            directory,
+            bindings: line.bindings,
+        };
+        let found = self.of_context(context).and_then(|(_, call)| {
+            let device = call.branch_mut(branch)?.door.device.clone();
+            whereabouts.of_device(&call.callee, &device)
+        });
+        if let Some((flow, _)) = found {
+            line.endpoint.move_branch(line.now.instant, branch, flow);
+        }
     }
 
     /// A branch came to an end that is no answer.

@@ -279,15 +279,19 @@ impl Whereabouts<'_> {
         present.max_by_key(|(_, since)| *since)
     }
 
-    fn of_device(self, user: &Address, device: &DeviceId) -> Option<(Flow, Timestamp)> {
+    /// The same of this device. A connection that ended a moment ago is gone, though the directory has yet to hear of it.
+    pub(crate) fn of_device(self, user: &Address, device: &DeviceId) -> Option<(Flow, Timestamp)> {
         let entry = self.directory.get(device)?;
-        let door = entry.best_door().filter(|_| entry.device.user == *user)?;
-        let id = DoorId {
-            device: device.clone(),
-            number: door.number,
+        let flow = |number| {
+            let id = DoorId {
+                device: device.clone(),
+                number,
+            };
+            self.bindings.get(&id)?.flow()
         };
-        let flow = self.bindings.get(&id)?.flow()?;
-        Some((flow, door.opened_at))
+        let door = entry.best_door_of(|number| flow(number).is_some());
+        let door = door.filter(|_| entry.device.user == *user)?;
+        Some((flow(door.number)?, door.opened_at))
     }
 }
 

@@ -264,9 +264,12 @@ impl Role {
                 route,
                 txn: None,
             } => return self.ack(now, directory, &request, flow, route.as_deref()),
-            // We answer no INVITE ourselves, so there is no 2xx of ours. A stranded branch's phone rings on; where that
-            // is now, its next registration says.
-            Event::Ack { .. } | Event::AckMissing { .. } | Event::BranchStranded { .. } => None,
+            // We answer no INVITE ourselves, so there is no 2xx of ours.
+            Event::Ack { .. } | Event::AckMissing { .. } => None,
+            Event::BranchStranded { context, branch } => {
+                calls.branch_stranded(&mut line, context, branch, directory);
+                None
+            }
             Event::Cancelled { context, .. } => context.and_then(|it| calls.cancelled(it)),
             Event::BranchProvisional {
                 context,

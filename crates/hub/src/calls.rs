@@ -126,7 +126,8 @@ impl Calls {
         deeds
     }
 
-    /// A device turned a call down that it had through this door, or the way failed: then another of its doors may do.
+    /// A device turned a call down that it had through this door, or the way failed: then another of its doors may do
+    /// while somebody is still to answer.
     pub(crate) fn failed(
         &mut self,
         now: Now,
@@ -138,7 +139,17 @@ impl Calls {
         if failure == Failure::Unreachable
             && let Some(other) = self.another_door(id, &door, directory)
         {
-            return vec![Deed::Say(Output::Ring(id, other))];
+            let sent = self.by_id.get(&id).map(|call| {
+                let (tracking, device) = (&call.new.tracking, Some(&other.device));
+                let how = format!("through another door, since {why}");
+                pushes::story(now.wall, tracking, Step::InviteSent, device, how)
+            });
+            let mut deeds: Vec<_> = sent
+                .map(|note| Output::Note(note).into())
+                .into_iter()
+                .collect();
+            deeds.push(Deed::Say(Output::Ring(id, other)));
+            return deeds;
         }
         let device = door.device;
         let failed = Input::Failed {
@@ -150,8 +161,10 @@ impl Calls {
     }
 
     fn another_door(&mut self, id: CallId, door: &DoorId, directory: &Directory) -> Option<DoorId> {
-        let call = self.by_id.get_mut(&id).filter(|call| !call.done)?;
-        let entry = directory.get(&door.device)?;
+        let call = self.by_id.get_mut(&id)?;
+        let entry = directory
+            .get(&door.device)
+            .filter(|_| call.wake.is_waking())?;
         let mut others = entry.doors.iter().filter(|open| open.is_open());
         let other = others.find_map(|open| {
             let other = DoorId {

@@ -53,7 +53,13 @@ impl Entry {
 
     /// The door to go through, if one is open.
     pub fn best_door(&self) -> Option<&OpenDoor> {
-        let open = self.doors.iter().filter(|door| door.is_open());
+        self.best_door_of(|_| true)
+    }
+
+    /// The door to go through among those with these numbers.
+    pub fn best_door_of(&self, wanted: impl Fn(u32) -> bool) -> Option<&OpenDoor> {
+        let doors = self.doors.iter();
+        let open = doors.filter(|door| door.is_open() && wanted(door.number));
         open.max_by_key(|door| door.rank())
     }
 

@@ -57,25 +57,22 @@ fn a_pjsua_that_comes_back_gets_the_call_that_woke_it() {
 }
 
 #[test]
-fn a_goodbye_of_the_old_process_ends_the_registration_of_its_instance() {
+fn a_goodbye_of_the_old_process_leaves_the_new_one_bound() {
     for shards in SHARDS {
         let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
         let flow = world.tcp("10.0.0.20:40000");
         let instance = "+sip.instance=\"<urn:uuid:U>\"";
-        let new = format!("<sip:bob@10.0.0.20:59124;transport=tcp>;{instance}");
-        assert_eq!(listed(&world.register(flow, "bob", &[&new])).len(), 1);
+        let new = "sip:bob@10.0.0.20:59124;transport=tcp";
+        let answer = world.register(flow, "bob", &[&format!("<{new}>;{instance}")]);
+        assert_eq!(listed(&answer), [new]);
+        // Removal is by contact: what was not named stays, and the 200 says so.
         let old = format!("<sip:bob@10.0.0.20:9;transport=tcp>;{instance};expires=0");
         let answer = world.register(flow, "bob", &[&old]);
-        // Removal is by contact: what was not named stays, and the 200 says so.
-        let stays = listed(&answer).len();
-        assert_eq!(
-            stays,
-            world
-                .devices("bob")
-                .iter()
-                .map(|it| it.doors.len())
-                .sum::<usize>()
-        );
+        assert_eq!(listed(&answer), [new]);
+        world.assert_memory_is_what_is_kept();
+        world.invite(alice, "alice", "bob");
+        world.take(flow, "INVITE");
         world.ends_clean();
     }
 }
@@ -201,15 +198,7 @@ fn a_dialog_goes_on_through_the_other_door() {
     for shards in SHARDS {
         let mut world = World::new(shards);
         let alice = world.udp("10.0.0.10:5060");
-        let (one, two) = (world.tcp("10.0.0.20:40000"), world.tcp("10.0.0.20:40001"));
-        for (number, flow) in [(1, one), (2, two)] {
-            let contact = format!(
-                "<{}>;reg-id={number};+sip.instance=\"<urn:uuid:U>\"",
-                uri("bob", flow)
-            );
-            listed(&world.register(flow, "bob", &[&contact]));
-            world.pass(Duration::from_secs(1));
-        }
+        let (one, two) = two_doors(&mut world);
         let (caller, _) = world.call((alice, "alice"), (two, "bob"));
         assert_eq!(world.heard(one), [""; 0], "one device rings once");
         world.close(two);
@@ -236,6 +225,77 @@ fn all_contacts_of_a_user_may_be_removed_at_once() {
         assert!(world.devices("bob").iter().all(|it| it.doors.is_empty()));
         assert!(world.store.kept.doors.is_empty());
         world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    }
+}
+
+/// A phone with two doors, by Outbound; the later is the better.
+fn two_doors(world: &mut World) -> (Flow, Flow) {
+    let (one, two) = (world.tcp("10.0.0.20:40000"), world.tcp("10.0.0.20:40001"));
+    for (number, flow) in [(1, one), (2, two)] {
+        let contact = format!(
+            "<{}>;reg-id={number};+sip.instance=\"<urn:uuid:U>\"",
+            uri("bob", flow)
+        );
+        listed(&world.register(flow, "bob", &[&contact]));
+        world.pass(Duration::from_secs(1));
+    }
+    (one, two)
+}
+
+#[test]
+fn a_call_goes_to_the_other_door_when_the_first_is_gone() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let (one, two) = two_doors(&mut world);
+        world.invite(alice, "alice", "bob");
+        world.take(two, "INVITE");
+        assert_eq!(world.heard(one), [""; 0], "one device rings once");
+        world.close(two);
+        let invite = world.take(one, "INVITE");
+        world.answer(one, &invite, 200, &uri("bob", one));
+        world.take(alice, "200");
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_phone_that_rings_is_told_of_the_end_through_its_other_door() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let (one, two) = two_doors(&mut world);
+        let call = world.invite(alice, "alice", "bob");
+        let invite = world.take(two, "INVITE");
+        world.answer(two, &invite, 180, &uri("bob", two));
+        world.take(alice, "180");
+        world.close(two);
+        world.cancel(alice, &call);
+        let cancel = world.take(one, "CANCEL");
+        world.answer(one, &cancel, 200, &uri("bob", one));
+        world.answer(one, &invite, 487, &uri("bob", one));
+        world.take(alice, "487");
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_call_that_was_taken_back_goes_to_no_other_door() {
+    for (shards, rings) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let (one, two) = two_doors(&mut world);
+        let call = world.invite(alice, "alice", "bob");
+        let invite = world.take(two, "INVITE");
+        if rings {
+            world.answer(two, &invite, 180, &uri("bob", two));
+        }
+        world.cancel(alice, &call);
+        world.close(two);
+        world.pass(Duration::from_mins(3));
+        assert!(!world.heard(one).contains(&"INVITE".to_owned()));
+        assert!(world.heard(alice).contains(&"487".to_owned()));
         world.ends_clean();
     }
 }

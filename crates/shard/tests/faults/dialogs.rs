@@ -5,7 +5,7 @@ use crate::{
     settings::SHARDS,
     world::World,
 };
-use sip::Flow;
+use sip::{Flow, Transport};
 use std::time::Duration;
 
 /// A phone's Contact with an instance of its own.
@@ -22,6 +22,14 @@ pub(crate) fn contact(user: &str, flow: Flow) -> String {
 pub(crate) fn registers(world: &mut World, flow: Flow, user: &str) {
     let answer = world.register(flow, user, &[&contact(user, flow)]);
     assert_eq!(what(&answer), "200 REGISTER");
+}
+
+/// Each number of shards with each transport.
+fn each_transport() -> impl Iterator<Item = (usize, Transport)> {
+    let transports = [Transport::Udp, Transport::Tcp, Transport::Tls];
+    SHARDS
+        .into_iter()
+        .flat_map(move |shards| transports.map(|transport| (shards, transport)))
 }
 
 #[test]
@@ -100,22 +108,14 @@ fn a_phone_that_changed_networks_without_a_word_is_followed() {
 
 #[test]
 fn a_refreshed_target_is_honoured_whoever_moved() {
-    let all = SHARDS.into_iter().flat_map(|shards| {
-        let kinds = [(false, false), (false, true), (true, false), (true, true)];
-        kinds.map(|(tcp, registered)| (shards, tcp, registered))
+    let all = each_transport().flat_map(|(shards, transport)| {
+        [false, true].map(|registered| (shards, transport, registered))
     });
-    for (shards, tcp, registered) in all {
+    for (shards, transport, registered) in all {
         for method in ["INVITE", "UPDATE"] {
             let mut world = World::new(shards);
-            let peer = |world: &mut World, remote: &str| {
-                if tcp {
-                    world.tcp(remote)
-                } else {
-                    world.udp(remote)
-                }
-            };
-            let alice = peer(&mut world, "10.0.0.10:5070");
-            let bob = peer(&mut world, "10.0.0.20:5070");
+            let alice = world.peer(transport, "10.0.0.10:5070");
+            let bob = world.peer(transport, "10.0.0.20:5070");
             registers(&mut world, bob, "bob");
             if registered {
                 registers(&mut world, alice, "alice");
@@ -123,17 +123,15 @@ fn a_refreshed_target_is_honoured_whoever_moved() {
             let (caller, callee) = world.call((alice, "alice"), (bob, "bob"));
             world.pass(Duration::from_secs(1));
             // Alice comes from another port.
-            let moved = peer(&mut world, "10.0.0.10:5090");
+            let moved = world.peer(transport, "10.0.0.10:5090");
             let caller = caller.at(&uri("alice", moved));
             world.within(&caller, method, moved);
             let refresh = world.take(bob, method);
             let callee = callee.refreshed_by(&refresh);
             world.answer(bob, &refresh, 200, &uri("bob", bob));
-            if tcp {
-                world.close(alice);
-            }
+            world.close(alice);
             // Bob moves, too.
-            let bob_moved = peer(&mut world, "10.0.0.20:5099");
+            let bob_moved = world.peer(transport, "10.0.0.20:5099");
             let callee = callee.at(&uri("bob", bob_moved));
             world.within(&callee, method, bob_moved);
             let refresh = world.take(moved, method);
@@ -144,7 +142,11 @@ fn a_refreshed_target_is_honoured_whoever_moved() {
             world.take(bob_moved, "INFO");
             world.within(&callee, "BYE", bob_moved);
             world.take(moved, "BYE");
-            assert_eq!(world.heard(alice), [""; 0], "{shards} {tcp} {registered}");
+            assert_eq!(
+                world.heard(alice),
+                [""; 0],
+                "{shards} {transport:?} {registered}"
+            );
             world.ends_clean();
         }
     }
@@ -344,23 +346,16 @@ fn a_phone_that_has_no_call_may_say_that_it_is_busy() {
 
 #[test]
 fn a_caller_that_registers_elsewhere_is_followed_over_any_transport() {
-    for (shards, tcp) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+    for (shards, transport) in each_transport() {
         let mut world = World::new(shards);
-        let peer = |world: &mut World, remote: &str| {
-            if tcp {
-                world.tcp(remote)
-            } else {
-                world.udp(remote)
-            }
-        };
-        let bob = peer(&mut world, "10.0.0.20:5060");
+        let bob = world.peer(transport, "10.0.0.20:5060");
         registers(&mut world, bob, "bob");
-        let first = peer(&mut world, "10.0.0.10:5060");
+        let first = world.peer(transport, "10.0.0.10:5060");
         registers(&mut world, first, "alice");
         let (_, callee) = world.call((first, "alice"), (bob, "bob"));
         for port in [5061, 5062] {
             world.pass(Duration::from_secs(1));
-            let moved = peer(&mut world, &format!("10.0.0.10:{port}"));
+            let moved = world.peer(transport, &format!("10.0.0.10:{port}"));
             registers(&mut world, moved, "alice");
             world.within(&callee, "INFO", bob);
             world.take(moved, "INFO");

@@ -43,7 +43,12 @@ fn profile() -> AppProfile {
 }
 
 pub(crate) fn settings() -> Settings {
-    let server = at("10.0.0.1:5060");
+    let (server, secure) = (at("10.0.0.1:5060"), at("10.0.0.1:5061"));
+    let bound = [
+        (Transport::Udp, server),
+        (Transport::Tcp, server),
+        (Transport::Tls, secure),
+    ];
     Settings {
         domains: ["r.example".to_owned()].into(),
         node: "node.r.example".to_owned(),
@@ -60,7 +65,7 @@ pub(crate) fn settings() -> Settings {
             param: APP.to_owned(),
         }]
         .into(),
-        bound: [(Transport::Udp, server), (Transport::Tcp, server)].into(),
+        bound: bound.into(),
         is_local: Arc::new(|_| false),
         shard: call::Shard { number: 0, of: 1 },
         secret: b"a secret that outlives a restart".to_vec(),

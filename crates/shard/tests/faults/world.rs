@@ -156,18 +156,27 @@ impl World {
 
     /// A peer connects.
     pub(crate) fn tcp(&mut self, remote: &str) -> Flow {
-        self.connect(at(remote))
+        self.peer(Transport::Tcp, remote)
     }
 
-    fn connect(&mut self, remote: SocketAddr) -> Flow {
+    /// A peer comes over this transport.
+    pub(crate) fn peer(&mut self, transport: Transport, remote: &str) -> Flow {
+        match transport {
+            Transport::Udp => self.udp(remote),
+            _ => self.connect(transport, at(remote)),
+        }
+    }
+
+    fn connect(&mut self, transport: Transport, remote: SocketAddr) -> Flow {
         self.connections += 1;
-        let flow = self.flow(Transport::Tcp, remote, self.connections);
+        let flow = self.flow(transport, remote, self.connections);
         self.open.insert(flow);
         flow
     }
 
     fn flow(&self, transport: Transport, remote: SocketAddr, id: u64) -> Flow {
-        let local = self.settings.bound[0].1;
+        let mut bound = self.settings.bound.iter();
+        let (_, local) = *bound.find(|(it, _)| *it == transport).unwrap();
         Flow {
             transport,
             local,
@@ -308,10 +317,13 @@ impl World {
                 address,
                 ..
             } => Some(self.flow(Transport::Udp, address, 0)),
-            Way::Address { address, .. } => {
-                let there = self.open.iter().copied().find(|it| it.remote == address);
+            Way::Address {
+                transport, address, ..
+            } => {
+                let is_it = |it: &Flow| it.transport == transport && it.remote == address;
+                let there = self.open.iter().copied().find(is_it);
                 let listens = self.listening.contains(&address);
-                there.or_else(|| listens.then(|| self.connect(address)))
+                there.or_else(|| listens.then(|| self.connect(transport, address)))
             }
             Way::Host { .. } => None,
             Way::Device { user, device, flow } => {
