@@ -134,6 +134,7 @@ impl Call {
     fn target(&self, line: &Line<'_>, door: &DoorId) -> Result<Target, String> {
         let bound = line.bound(door);
         let reached = bound.and_then(|bound| Some((bound, bound.flow()?)));
+        let reached = reached.filter(|(_, flow)| line.dialogs.is_up(flow));
         let (bound, flow) = reached.ok_or("no connection")?;
         let end = End {
             flow,

@@ -295,19 +295,23 @@ impl Registrations {
         opening
     }
 
-    /// The hub has spoken: the answer, the doors that are open from now on with `true` for those that lead elsewhere than
-    /// before, and the next of the user's requests.
+    /// The hub has spoken: the answer, the doors whose connection ended meanwhile, and the next of the user's requests.
     pub(crate) fn done(
         &mut self,
         ticket: Ticket,
         result: Result<(), NotDone>,
         bindings: &mut Bindings,
+        is_up: impl Fn(&Flow) -> bool,
     ) -> Option<Done> {
         let pending = self.pending.remove(&ticket)?;
+        let mut lost = Vec::new();
         for door in pending.doors {
             if let Some(arriving) = self.arriving.remove(&door)
                 && result.is_ok()
             {
+                if !is_up(&arriving.bound.flow) {
+                    lost.push(door.clone());
+                }
                 bindings.put(door, arriving.bound);
             }
         }
@@ -315,6 +319,7 @@ impl Registrations {
         Some(Done {
             txn: pending.txn,
             response: result.map(|()| pending.response),
+            lost,
             waiting,
         })
     }
@@ -325,6 +330,8 @@ impl Registrations {
 pub(crate) struct Done {
     pub(crate) txn: ServerTxn,
     pub(crate) response: Result<Message, NotDone>,
+    /// Doors that lead to connections that are gone.
+    pub(crate) lost: Vec<DoorId>,
     /// What waited behind it.
     pub(crate) waiting: VecDeque<Register>,
 }

@@ -403,11 +403,17 @@ impl Role {
         if let Some((txn, answer)) = self.messages.done(ticket, result.clone()) {
             return self.answer_kept(now, txn, answer);
         }
-        let done = self.registrations.done(ticket, result, &mut self.bindings);
+        let (bindings, dialogs) = (&mut self.bindings, &self.dialogs);
+        let is_up = |flow: &Flow| dialogs.is_up(flow);
+        let done = self.registrations.done(ticket, result, bindings, is_up);
         let Some(done) = done else {
             return;
         };
         self.answer_kept(now, done.txn, done.response);
+        for door in done.lost {
+            self.bindings.detach(&door);
+            self.tell([hub::Input::DoorLost(door)]);
+        }
         for register in done.waiting {
             self.registers(now, directory, register);
         }

@@ -230,7 +230,7 @@ fn all_contacts_of_a_user_may_be_removed_at_once() {
 }
 
 /// A phone with two doors, by Outbound; the later is the better.
-fn two_doors(world: &mut World) -> (Flow, Flow) {
+pub(crate) fn two_doors(world: &mut World) -> (Flow, Flow) {
     let (one, two) = (world.tcp("10.0.0.20:40000"), world.tcp("10.0.0.20:40001"));
     for (number, flow) in [(1, one), (2, two)] {
         let contact = format!(

@@ -129,6 +129,11 @@ fn a_refreshed_target_is_honoured_whoever_moved() {
             let refresh = world.take(bob, method);
             let callee = callee.refreshed_by(&refresh);
             world.answer(bob, &refresh, 200, &uri("bob", bob));
+            if method == "INVITE" {
+                world.take(moved, "200");
+                world.within(&caller, "ACK", moved);
+                world.take(bob, "ACK");
+            }
             world.close(alice);
             // Bob moves, too.
             let bob_moved = world.peer(transport, "10.0.0.20:5099");
@@ -137,6 +142,11 @@ fn a_refreshed_target_is_honoured_whoever_moved() {
             let refresh = world.take(moved, method);
             let caller = caller.refreshed_by(&refresh);
             world.answer(moved, &refresh, 200, &uri("alice", moved));
+            if method == "INVITE" {
+                world.take(bob_moved, "200");
+                world.within(&callee, "ACK", bob_moved);
+                world.take(moved, "ACK");
+            }
             world.inbox(alice);
             world.within(&caller, "INFO", moved);
             world.take(bob_moved, "INFO");
@@ -361,6 +371,61 @@ fn a_caller_that_registers_elsewhere_is_followed_over_any_transport() {
             world.take(moved, "INFO");
         }
         assert_eq!(world.heard(first), [""; 0]);
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn an_answer_within_a_dialog_is_dialled_for_too() {
+    for (shards, transport) in each_transport() {
+        if transport == Transport::Udp {
+            continue;
+        }
+        let mut world = World::new(shards);
+        let alice = world.peer(transport, "10.0.0.10:5060");
+        let bob = world.udp("10.0.0.20:5060");
+        registers(&mut world, bob, "bob");
+        let (caller, _) = world.call((alice, "alice"), (bob, "bob"));
+        world.within(&caller, "INFO", alice);
+        let info = world.take(bob, "INFO");
+        world.listening.insert(alice.remote);
+        world.close(alice);
+        world.answer(bob, &info, 200, &uri("bob", bob));
+        let dialled = world.connection_to("10.0.0.10:5060").unwrap();
+        assert_eq!(dialled.transport, transport);
+        world.take(dialled, "200 INFO");
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_dialog_through_a_proxy_never_goes_to_another_user_of_it() {
+    for (shards, restart) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let sbc = world.tcp("10.0.0.20:40000");
+        let registers = |world: &mut World, sbc, user: &str| {
+            let path = "Path: <sip:sbc@10.0.0.20:40000;transport=tcp;lr>\n";
+            let answer = world.register_with(sbc, user, &[&contact(user, sbc)], path);
+            assert_eq!(what(&answer.unwrap()), "200 REGISTER");
+        };
+        registers(&mut world, sbc, "bob");
+        registers(&mut world, sbc, "carol");
+        let (caller, _) = world.call((alice, "alice"), (sbc, "bob"));
+        if restart {
+            world.restart();
+        } else {
+            world.close(sbc);
+        }
+        let back = world.tcp("10.0.0.20:40001");
+        registers(&mut world, back, "carol");
+        world.within(&caller, "INFO", alice);
+        world.pass(Duration::from_secs(40));
+        assert_eq!(world.heard(back), [""; 0], "{shards} {restart}");
+        assert_eq!(world.heard(alice), ["480 INFO"]);
+        registers(&mut world, back, "bob");
+        world.within(&caller, "BYE", alice);
+        world.take(back, "BYE");
         world.ends_clean();
     }
 }

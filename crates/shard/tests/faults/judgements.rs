@@ -131,6 +131,38 @@ fn a_token_that_died_by_our_mistake_is_pushed_to_after_it_is_mended() {
 }
 
 #[test]
+fn a_token_that_was_handed_over_after_the_providers_time_is_alive() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let flow = world.tcp("10.0.0.20:40000");
+        registers(&mut world, flow, "bob");
+        world.close(flow);
+        let since = |at: domain::Timestamp| Outcome::TokenDead {
+            since: Some(at),
+            reason: "Unregistered".to_owned(),
+        };
+        let before = domain::Timestamp(world.now.wall.0 - 1);
+        world.cloud.outcomes.insert("bob".to_owned(), since(before));
+        let woken = |world: &mut World| {
+            world.cloud.pushes.clear();
+            world.invite(alice, "alice", "bob");
+            world.pass(seconds(20.0));
+            let pushes = world.cloud.pushes.iter();
+            pushes.filter(|it| it.token == "bob").count()
+        };
+        assert_eq!(woken(&mut world), 1);
+        world.assert_memory_is_what_is_kept();
+        let now = world.now.wall;
+        world.cloud.outcomes.insert("bob".to_owned(), since(now));
+        assert_eq!(woken(&mut world), 1, "it is alive");
+        assert_eq!(woken(&mut world), 0, "it is dead");
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    }
+}
+
+#[test]
 fn a_fleet_that_is_due_at_once_is_asked_to_the_last() {
     const FLEET: u32 = 9_000;
     for shards in SHARDS {

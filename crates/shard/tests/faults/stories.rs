@@ -7,7 +7,7 @@ use crate::{
     settings::{SHARDS, address},
     world::World,
 };
-use domain::{Mode, trace::Step};
+use domain::{Mode, Outcome, trace::Step};
 use hub::{NotDone, Question};
 use sip::Flow;
 use std::time::Duration;
@@ -216,6 +216,149 @@ fn a_message_that_is_not_kept_is_not_told_as_kept() {
         world.store.refuses = None;
         world.register(bob, "bob", &[&again]);
         assert_eq!(world.heard(bob), [""; 0]);
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn the_story_of_a_call_whose_push_is_refused() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        bob_in(&mut world, Mode::Suspended);
+        let refused = Outcome::Refused {
+            reason: "TopicDisallowed".to_owned(),
+        };
+        world.cloud.outcomes.insert("bob".to_owned(), refused);
+        world.cloud.holds = true;
+        world.invite(alice, "alice", "bob");
+        world.pass(Duration::from_millis(300));
+        world.cloud_answers();
+        let told = story(&mut world);
+        let expected = [
+            ("call_received", 0.0),
+            ("invite_held", 0.0),
+            ("push_sent", 0.0),
+            ("push_failed", 0.3),
+            ("wake_failed", 0.3),
+            ("call_failed", 0.3),
+        ];
+        assert_eq!(told[..expected.len().min(told.len())], expected, "{told:?}");
+        assert_eq!(world.heard(alice), ["100", "480"]);
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn the_story_of_a_call_that_is_taken_back() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let bob = bob_in(&mut world, Mode::Foreground);
+        let call = world.invite(alice, "alice", "bob");
+        let invite = world.take(bob, "INVITE");
+        world.pass(Duration::from_millis(300));
+        world.answer(bob, &invite, 180, &uri("bob", bob));
+        world.pass(Duration::from_secs(1));
+        world.cancel(alice, &call);
+        world.take(bob, "CANCEL");
+        world.answer(bob, &invite, 487, &uri("bob", bob));
+        let told = story(&mut world);
+        let expected = [
+            ("call_received", 0.0),
+            ("push_sent", 0.0),
+            ("invite_sent", 0.0),
+            ("push_accepted", 0.0),
+            ("ringing", 0.3),
+            ("caller_cancelled", 1.3),
+            ("device_cancelled", 1.3),
+            ("call_failed", 1.3),
+        ];
+        assert_eq!(told, expected);
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn the_story_of_a_call_that_is_turned_down_and_goes_on() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        world.add_user("bob", Some("sip:mailbox@10.0.99.1:5060"));
+        let bob = bob_in(&mut world, Mode::Unknown);
+        world.invite(alice, "alice", "bob");
+        let invite = world.take(bob, "INVITE");
+        world.pass(Duration::from_millis(300));
+        world.answer(bob, &invite, 486, &uri("bob", bob));
+        let mailbox = world.udp("10.0.99.1:5060");
+        let invite = world.take(mailbox, "INVITE");
+        world.pass(Duration::from_millis(300));
+        world.answer(mailbox, &invite, 200, &uri("mailbox", mailbox));
+        let expected = [
+            ("call_received", 0.0),
+            ("push_sent", 0.0),
+            ("invite_sent", 0.0),
+            ("push_accepted", 0.0),
+            ("declined", 0.3),
+            ("fallback", 0.3),
+            ("call_connected", 0.6),
+        ];
+        assert_eq!(story(&mut world), expected);
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn the_story_of_a_message_that_nobody_acknowledges() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let bob = bob_in(&mut world, Mode::Foreground);
+        assert_eq!(world.message(alice, "alice", "bob"), Some(202));
+        world.pass(Duration::from_secs(6));
+        let expected = [
+            ("message_stored", 0.0),
+            ("message_sent", 0.0),
+            ("message_unacknowledged", 5.0),
+            ("push_sent", 5.0),
+            ("push_accepted", 5.0),
+        ];
+        assert_eq!(story(&mut world), expected);
+        assert!(world.connection_to("10.0.0.20:40000").is_none());
+        let back = world.tcp("10.0.0.20:40001");
+        registers(&mut world, back, "bob");
+        let message = world.take(back, "MESSAGE");
+        let first = world.take(bob, "MESSAGE");
+        assert_eq!(message.call_id(), first.call_id(), "it is the same message");
+        world.answer(back, &message, 200, &uri("bob", back));
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn the_story_of_a_call_that_goes_through_another_door() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let (one, two) = crate::bindings::two_doors(&mut world);
+        world.invite(alice, "alice", "bob");
+        world.pass(Duration::from_millis(300));
+        world.close(two);
+        let invite = world.take(one, "INVITE");
+        world.answer(one, &invite, 200, &uri("bob", one));
+        let told = story(&mut world);
+        let told: Vec<_> = told
+            .into_iter()
+            .filter(|(step, _)| !step.starts_with("push"))
+            .collect();
+        let expected = [
+            ("call_received", 0.0),
+            ("invite_sent", 0.0),
+            ("invite_sent", 0.3),
+            ("answered", 0.3),
+            ("call_connected", 0.3),
+        ];
+        assert_eq!(told, expected);
         world.ends_clean();
     }
 }

@@ -305,3 +305,89 @@ fn a_dead_token_is_not_pushed_to_whatever_the_store_says() {
         world.ends_clean();
     });
 }
+
+#[test]
+fn a_phone_that_could_not_be_asked_to_register_again_is_asked_later() {
+    each(|mut world, why, _| {
+        let bob = world.tcp("10.0.0.20:40000");
+        registers(&mut world, bob, "bob");
+        world.close(bob);
+        world.pass(Duration::from_mins(50));
+        world.store.refuses = Some(why);
+        world.pass(Duration::from_mins(8));
+        assert!(world.cloud.pushes.is_empty(), "nothing is owed yet");
+        world.store.refuses = None;
+        world.pass(Duration::from_secs(90));
+        let tokens: Vec<_> = world.cloud.pushes.iter().map(|it| &*it.token).collect();
+        assert_eq!(tokens, ["bobm"]);
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn mail_waits_on_while_the_first_registration_is_refused() {
+    each(|mut world, why, status| {
+        let (alice, bob) = (world.udp("10.0.0.10:5060"), world.tcp("10.0.0.20:40000"));
+        assert_eq!(world.message(alice, "alice", "bob"), Some(202));
+        world.store.refuses = Some(why);
+        let answer = world.register(bob, "bob", &[&contact("bob", bob)]);
+        assert_eq!(answer.status(), Some(status));
+        world.store.refuses = None;
+        world.assert_memory_is_what_is_kept();
+        assert_eq!(world.heard(bob), [""; 0]);
+        registers(&mut world, bob, "bob");
+        let message = world.take(bob, "MESSAGE");
+        world.answer(bob, &message, 200, &uri("bob", bob));
+        assert_eq!(world.store.queued(), 0);
+        world.ends_clean();
+    });
+}
+
+#[test]
+fn a_connection_that_ends_while_its_registration_is_saved_is_gone() {
+    for shards in SHARDS {
+        for known in [false, true] {
+            let mut world = World::new(shards);
+            let alice = world.udp("10.0.0.10:5060");
+            if known {
+                let before = world.tcp("10.0.0.20:40000");
+                registers(&mut world, before, "bob");
+                world.close(before);
+            }
+            let bob = world.tcp("10.0.0.20:40001");
+            world.store.holds = true;
+            world.register_with(bob, "bob", &[&contact("bob", bob)], "");
+            world.close(bob);
+            world.store_answers();
+            assert_eq!(world.devices("bob")[0].mode, Mode::Suspended);
+            world.invite(alice, "alice", "bob");
+            assert_eq!(world.cloud.pushes.len(), 1);
+            let back = world.tcp("10.0.0.20:40002");
+            registers(&mut world, back, "bob");
+            world.take(back, "INVITE");
+            world.ends_clean();
+        }
+    }
+}
+
+#[test]
+fn a_phone_that_is_forgotten_while_it_rings_may_still_answer() {
+    each(|mut world, why, _| {
+        let (alice, bob) = (world.udp("10.0.0.10:5060"), world.tcp("10.0.0.20:40000"));
+        registers(&mut world, bob, "bob");
+        world.invite(alice, "alice", "bob");
+        let invite = world.take(bob, "INVITE");
+        world.answer(bob, &invite, 180, &uri("bob", bob));
+        let device = world.devices("bob")[0].device.id.clone();
+        let forget = || Question::ForgetDevice(Some(address("bob")), device.clone());
+        world.store.refuses = Some(why.clone());
+        assert_eq!(world.ask("bob", forget()).unwrap_err(), why);
+        world.store.refuses = None;
+        world.ask("bob", forget()).unwrap();
+        world.answer(bob, &invite, 200, &uri("bob", bob));
+        world.take(alice, "200");
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    });
+}
