@@ -391,3 +391,35 @@ fn a_phone_that_is_forgotten_while_it_rings_may_still_answer() {
         world.ends_clean();
     });
 }
+
+#[test]
+fn a_call_that_comes_while_a_lost_registration_is_saved_waits_for_the_phone() {
+    for shards in SHARDS {
+        for early in [false, true] {
+            let mut world = World::new(shards);
+            let alice = world.udp("10.0.0.10:5060");
+            let before = world.tcp("10.0.0.20:40000");
+            registers(&mut world, before, "bob");
+            world.close(before);
+            let bob = world.tcp("10.0.0.20:40001");
+            world.store.holds = true;
+            world.register_with(bob, "bob", &[&contact("bob", bob)], "");
+            if early {
+                world.invite(alice, "alice", "bob");
+            }
+            world.close(bob);
+            if !early {
+                world.invite(alice, "alice", "bob");
+            }
+            world.pass(Duration::from_millis(10));
+            world.store_answers();
+            world.pass(Duration::from_millis(10));
+            assert_eq!(world.heard(alice), ["100"], "{shards} {early}");
+            assert_eq!(world.cloud.pushes.len(), 1, "{early}");
+            let back = world.tcp("10.0.0.20:40002");
+            registers(&mut world, back, "bob");
+            world.take(back, "INVITE");
+            world.ends_clean();
+        }
+    }
+}
