@@ -3,6 +3,8 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+
 use crate::Uri;
 
 /// What carries the messages of a [`Flow`].
@@ -28,6 +30,15 @@ pub struct Flow {
     pub remote: SocketAddr,
     /// Number of the connection, 0 for UDP. A new connection between the same addresses is another flow.
     pub id: u64,
+}
+
+/// Octets to send over a flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to.
+    pub flow: Flow,
+    /// One whole message.
+    pub bytes: Bytes,
 }
 
 /// All that tells one transport from another.

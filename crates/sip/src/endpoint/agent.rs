@@ -113,6 +113,17 @@ impl Endpoint {
             .tag("tag", [&shard[..], &slot[..], &generation[..]])
     }
 
+    /// To tag of a response that keeps no state: the same for the request, its repetitions and its ACK.
+    pub(super) fn stateless_tag(&self, request: &Message) -> String {
+        let branch = request
+            .top_via()
+            .ok()
+            .and_then(|via| via.branch())
+            .unwrap_or_default();
+        let call_id = request.header(HeaderName::CallId).unwrap_or_default();
+        self.secret.tag("stateless", [branch.as_bytes(), call_id])
+    }
+
     /// Sends a request of our own, which comes without a Via, and has it repeated until it is answered. The ACK to a
     /// non-2xx is sent by itself; the one to a 2xx is the owner's ([`Endpoint::send_ack`]).
     ///

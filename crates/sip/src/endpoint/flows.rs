@@ -84,41 +84,6 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn move_client(&mut self, now: Instant, key: Key, flow: Flow) {
-        let Some(client) = self
-            .clients
-            .get(key)
-            .filter(|client| client.flow != flow || client.is_stranded())
-        else {
-            return;
-        };
-        if !client.is_stranded() {
-            self.clients_by_flow
-                .unlink(self.secret, &mut self.clients, key);
-        }
-        if let Some(client) = self.clients.get_mut(key) {
-            client.move_to(now, &mut self.wire, flow);
-        }
-        self.clients_by_flow
-            .link(self.secret, &mut self.clients, key);
-    }
-
-    /// The sender of a request whose connection is gone is reached over this flow.
-    pub(super) fn come_back(&mut self, key: Key, flow: Flow) {
-        let Some(server) = self
-            .servers
-            .get_mut(key)
-            .filter(|server| server.is_stranded())
-        else {
-            return;
-        };
-        server.move_to(&mut self.wire, flow);
-        if server.is_linked() {
-            self.servers_by_flow
-                .link(self.secret, &mut self.servers, key);
-        }
-    }
-
     /// Tells of a response that has no way to leave by.
     pub(super) fn tell_missed(&mut self, key: Key) {
         let Some(server) = self.servers.get_mut(key) else {

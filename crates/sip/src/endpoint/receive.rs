@@ -184,17 +184,6 @@ impl Endpoint {
         }
         self.wire.send(back, response.build().bytes());
     }
-
-    /// To tag of a response that keeps no state: the same for the request, its repetitions and its ACK.
-    pub(super) fn stateless_tag(&self, request: &Message) -> String {
-        let branch = request
-            .top_via()
-            .ok()
-            .and_then(|via| via.branch())
-            .unwrap_or_default();
-        let call_id = request.header(HeaderName::CallId).unwrap_or_default();
-        self.secret.tag("stateless", [branch.as_bytes(), call_id])
-    }
 }
 
 /// The Reason header fields in one value (RFC 3326).

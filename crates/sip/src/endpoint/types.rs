@@ -2,19 +2,8 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-
 use crate::transaction::Key;
 use crate::{Flow, Message, Transport};
-
-/// Octets to send over a flow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transmit {
-    /// Where to.
-    pub flow: Flow,
-    /// One whole message.
-    pub bytes: Bytes,
-}
 
 /// What happened outside.
 #[derive(Debug, Clone)]

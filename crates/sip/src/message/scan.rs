@@ -4,9 +4,9 @@
 use memchr::{memchr, memchr2};
 use smallvec::SmallVec;
 
+use super::error::ParseError;
 use super::header_name::{UNKNOWN, code_of};
 use super::lex::{is_token, trim};
-use super::parse::ParseError;
 use crate::Limits;
 
 /// One header field: offsets into the message. The value includes line ends of folded lines.

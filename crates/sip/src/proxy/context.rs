@@ -1,8 +1,8 @@
 //! The response context (RFC 3261 §16.2): a proxied request, the branches that it was forked into, and what has been
 //! decided about it.
 
-use crate::Message;
 use crate::transaction::{Key, TimerId};
+use crate::{Message, reason_phrase};
 
 /// One proxied request.
 #[derive(Debug)]
@@ -109,4 +109,9 @@ impl Context {
                 _ => None,
             })
     }
+}
+
+/// Value of a Reason header field for a status (RFC 3326 §2).
+pub(super) fn reason_value(status: u16) -> String {
+    format!("SIP;cause={status};text=\"{}\"", reason_phrase(status))
 }

@@ -3,6 +3,7 @@
 //! that sleeps.
 
 mod best;
+mod cancel;
 mod checks;
 pub(crate) mod context;
 mod credentials;

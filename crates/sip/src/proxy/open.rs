@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use super::checks::{self, Objection, Refused};
-use super::context::{Branch, BranchState, Context, Ending};
+use super::context::{Branch, BranchState, Context, Ending, reason_value};
 use super::forward::{self, MAX_BREADTH, Target};
-use crate::endpoint::{BranchId, ContextId, Endpoint, Flow, GIVEN_UP, ServerTxn};
+use crate::endpoint::{BranchId, ContextId, Endpoint, Flow, ServerTxn};
 use crate::transaction::branch;
 use crate::transaction::client::{Client, User};
 use crate::transaction::server::Cancelled;
 use crate::transaction::{Due, Key, Span};
-use crate::{HeaderName, Message, reason_phrase};
+use crate::{HeaderName, Message};
 
 /// Max-Breadth of a request that came without, and the most that one is let have (RFC 5393 §5.3.3).
 const BREADTH: u32 = 60;
@@ -251,29 +251,6 @@ impl Endpoint {
         self.cancel_pending(now, context.0, None, Some(&reason));
     }
 
-    /// Cancels every pending branch of an INVITE but one, with this Reason. The context stays open.
-    pub fn cancel_branches(
-        &mut self,
-        now: Instant,
-        context: ContextId,
-        except: Option<BranchId>,
-        reason: Option<&str>,
-    ) {
-        self.cancel_pending(now, context.0, except.map(|branch| branch.0), reason);
-    }
-
-    /// Cancels one branch of an INVITE, with this Reason. The context stays open. A branch whose flow is gone
-    /// ([`Event::BranchStranded`](crate::endpoint::Event::BranchStranded)) ends at once with 408; its phone is still
-    /// told if it is found within 64*T1 ([`Endpoint::move_branch`]).
-    pub fn cancel_branch(&mut self, now: Instant, branch: BranchId, reason: Option<&str>) {
-        let Some(client) = self.clients.get_mut(branch.0) else {
-            return;
-        };
-        if client.cancel(now, &mut self.wire, reason) {
-            self.client_failed(now, branch.0, GIVEN_UP);
-        }
-    }
-
     /// Sends a branch's request once more now, to a peer that has come back at the address where it did not hear the
     /// first: a repetition, which it cannot take for another request. Nothing happens once it has answered, or over a
     /// reliable flow.
@@ -344,11 +321,6 @@ impl Endpoint {
         }
         Refused { status }
     }
-}
-
-/// Value of a Reason header field for a status (RFC 3326 §2).
-pub(super) fn reason_value(status: u16) -> String {
-    format!("SIP;cause={status};text=\"{}\"", reason_phrase(status))
 }
 
 /// The Max-Breadth of the next branch: all of it within a dialog, where nothing forks. Else an eighth of what is left,

@@ -2,11 +2,8 @@
 
 use std::time::Instant;
 
-use smallvec::SmallVec;
-
 use super::best::{self, Best};
-use super::context::{BranchState, Ending};
-use super::open::reason_value;
+use super::context::{BranchState, Ending, reason_value};
 use super::privacy;
 use crate::endpoint::{BranchId, ContextId, Endpoint, Event, ServerTxn};
 use crate::transaction::Key;
@@ -251,23 +248,6 @@ impl Endpoint {
         let upstream = upstream(response);
         let server = self.contexts.get(context).map(|known| known.server);
         server.is_some_and(|server| self.send_response(now, server, &upstream, false))
-    }
-
-    pub(super) fn cancel_pending(
-        &mut self,
-        now: Instant,
-        context: Key,
-        except: Option<Key>,
-        reason: Option<&str>,
-    ) {
-        let Some(known) = self.contexts.get(context) else {
-            return;
-        };
-        let pending: SmallVec<[Key; 8]> =
-            known.pending().filter(|key| Some(*key) != except).collect();
-        for key in pending {
-            self.cancel_branch(now, BranchId(key), reason);
-        }
     }
 
     /// The client transaction of one of its branches is over.

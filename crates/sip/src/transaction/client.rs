@@ -6,9 +6,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::by_flow::{Links, OnFlow};
+use super::wire::ClientTimer;
 use super::{Due, Key, Span, TimerId, Wire, derived};
-use crate::endpoint::Flow;
-use crate::{Message, Method, reason_phrase};
+use crate::{Flow, Message, Method, reason_phrase};
 
 /// For whom the request was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,21 +19,6 @@ pub(crate) enum User {
     Context(Key),
     /// What comes of it matters to nobody.
     Nobody,
-}
-
-/// The timers of a client transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Timer {
-    /// A or E: send the request again.
-    Repeat,
-    /// B, F: nobody answered. D, K, M: the transaction is over.
-    End,
-    /// C: it rings too long.
-    Ringing,
-    /// Send the CANCEL again (its own timer E).
-    RepeatCancel,
-    /// The CANCEL did not help (RFC 3261 §9.1).
-    CancelEnd,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,11 +113,11 @@ impl Client {
         };
         client.send_request(wire);
         if !flow.transport.is_reliable() {
-            client.repeat = client.timer(now, wire, Span::Doubled(0), Timer::Repeat);
+            client.repeat = client.timer(now, wire, Span::Doubled(0), ClientTimer::Repeat);
         }
-        client.end = client.timer(now, wire, Span::Patience, Timer::End);
+        client.end = client.timer(now, wire, Span::Patience, ClientTimer::End);
         if invite && matches!(user, User::Context(_)) {
-            client.ringing = client.timer(now, wire, Span::C, Timer::Ringing);
+            client.ringing = client.timer(now, wire, Span::C, ClientTimer::Ringing);
         }
         client
     }
@@ -143,7 +128,7 @@ impl Client {
             self.send_request(wire);
             self.doubled = 0;
             wire.timers.stop(&mut self.repeat);
-            self.repeat = self.timer(now, wire, Span::Doubled(0), Timer::Repeat);
+            self.repeat = self.timer(now, wire, Span::Doubled(0), ClientTimer::Repeat);
         }
     }
 
@@ -176,7 +161,7 @@ impl Client {
                 self.stop_all(wire);
                 self.state = State::Accepted;
                 self.request = None;
-                self.end = self.timer(now, wire, Span::Patience, Timer::End);
+                self.end = self.timer(now, wire, Span::Patience, ClientTimer::End);
                 Heard::Final
             }
             (State::Accepted, 200..=299) => Heard::AnotherAccepted,
@@ -264,31 +249,36 @@ impl Client {
     }
 
     /// A timer expired. `Some` is the status of a request that nobody answered.
-    pub(crate) fn expired(&mut self, now: Instant, wire: &mut Wire, timer: Timer) -> Option<u16> {
+    pub(crate) fn expired(
+        &mut self,
+        now: Instant,
+        wire: &mut Wire,
+        timer: ClientTimer,
+    ) -> Option<u16> {
         match timer {
-            Timer::Repeat => {
+            ClientTimer::Repeat => {
                 self.repeat = None;
                 self.repeat(now, wire);
                 None
             }
-            Timer::End => {
+            ClientTimer::End => {
                 self.end = None;
                 let unanswered = self.is_pending();
                 self.close(wire);
                 unanswered.then_some(408)
             }
-            Timer::Ringing => {
+            ClientTimer::Ringing => {
                 self.ringing = None;
                 let reason = format!("SIP;cause=408;text=\"{}\"", reason_phrase(408));
                 let out_of_reach = self.cancel(now, wire, Some(&reason));
                 out_of_reach.then_some(408)
             }
-            Timer::RepeatCancel => {
+            ClientTimer::RepeatCancel => {
                 self.repeat_cancel = None;
                 self.repeat_cancel(now, wire);
                 None
             }
-            Timer::CancelEnd => {
+            ClientTimer::CancelEnd => {
                 self.cancel_end = None;
                 let unanswered = self.is_pending();
                 self.close(wire);
@@ -314,7 +304,7 @@ impl Client {
         self.rung |= status > 100;
         if status > 100 && self.ringing.is_some() {
             wire.timers.stop(&mut self.ringing);
-            self.ringing = self.timer(now, wire, Span::C, Timer::Ringing);
+            self.ringing = self.timer(now, wire, Span::C, ClientTimer::Ringing);
         }
         if let Cancel::Wanted(reason) = &mut self.cancel {
             let reason = reason.take();
@@ -335,7 +325,7 @@ impl Client {
             return;
         }
         let span = if self.invite { Span::D } else { Span::T4 };
-        self.end = self.timer(now, wire, span, Timer::End);
+        self.end = self.timer(now, wire, span, ClientTimer::End);
     }
 
     fn send_cancel(&mut self, now: Instant, wire: &mut Wire, reason: Option<&str>) {
@@ -346,7 +336,7 @@ impl Client {
         wire.send(self.flow, &cancel);
         self.cancel = Cancel::Sent(cancel);
         if !self.flow.transport.is_reliable() {
-            self.repeat_cancel = self.timer(now, wire, Span::Doubled(0), Timer::RepeatCancel);
+            self.repeat_cancel = self.timer(now, wire, Span::Doubled(0), ClientTimer::RepeatCancel);
         }
         self.await_cancelled(now, wire);
     }
@@ -360,12 +350,12 @@ impl Client {
     fn await_cancelled(&mut self, now: Instant, wire: &mut Wire) {
         wire.timers.stop(&mut self.ringing);
         wire.timers.stop(&mut self.cancel_end);
-        self.cancel_end = self.timer(now, wire, Span::Patience, Timer::CancelEnd);
+        self.cancel_end = self.timer(now, wire, Span::Patience, ClientTimer::CancelEnd);
     }
 
     fn repeat(&mut self, now: Instant, wire: &mut Wire) {
         let span = match (self.invite, self.state) {
-            // Timer A doubles until B ends it; the one after the last would come too late.
+            // ClientTimer A doubles until B ends it; the one after the last would come too late.
             (true, State::Calling) if self.doubled < Span::LAST_DOUBLING => {
                 Some(Span::Doubled(self.doubled + 1))
             }
@@ -376,7 +366,7 @@ impl Client {
         };
         self.doubled = (self.doubled + 1).min(Span::LAST_DOUBLING);
         self.send_request(wire);
-        self.repeat = span.and_then(|span| self.timer(now, wire, span, Timer::Repeat));
+        self.repeat = span.and_then(|span| self.timer(now, wire, span, ClientTimer::Repeat));
     }
 
     fn repeat_cancel(&mut self, now: Instant, wire: &mut Wire) {
@@ -386,10 +376,16 @@ impl Client {
         wire.send(self.flow, cancel);
         self.cancel_doubled = (self.cancel_doubled + 1).min(Span::LAST_DOUBLING);
         let span = wire.timers.capped(self.cancel_doubled);
-        self.repeat_cancel = self.timer(now, wire, span, Timer::RepeatCancel);
+        self.repeat_cancel = self.timer(now, wire, span, ClientTimer::RepeatCancel);
     }
 
-    fn timer(&self, now: Instant, wire: &mut Wire, span: Span, timer: Timer) -> Option<TimerId> {
+    fn timer(
+        &self,
+        now: Instant,
+        wire: &mut Wire,
+        span: Span,
+        timer: ClientTimer,
+    ) -> Option<TimerId> {
         wire.timers.start(now, span, Due::Client(self.key, timer))
     }
 

@@ -5,20 +5,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::by_flow::{Links, OnFlow};
+use super::wire::ServerTimer;
 use super::{Due, Key, Span, TimerId, Wire};
-use crate::endpoint::Flow;
-use crate::{Message, ResponseBuilder, reason_phrase};
-
-/// The timers of a server transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Timer {
-    /// G, or the repetition of our own 2xx (RFC 3261 §13.3.1.4): send the final response again.
-    Repeat,
-    /// H, I, J, L, or the end of a non-INVITE that nobody answered.
-    End,
-    /// A `100` to a non-INVITE is owed (RFC 4320 §4.1).
-    Trying,
-}
+use crate::{Flow, Message, ResponseBuilder, reason_phrase};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -118,8 +107,8 @@ impl Server {
             trying: None,
         };
         if !invite {
-            server.trying = server.timer(now, wire, Span::Trying, Timer::Trying);
-            server.end = server.timer(now, wire, Span::Patience, Timer::End);
+            server.trying = server.timer(now, wire, Span::Trying, ServerTimer::Trying);
+            server.end = server.timer(now, wire, Span::Patience, ServerTimer::End);
         }
         server
     }
@@ -202,29 +191,29 @@ impl Server {
             (State::Proceeding, 100..=199) if self.invite => self.keep(wire, response),
             (State::Proceeding, 200..=299) if self.invite => {
                 self.finish(State::Accepted, wire, response);
-                self.end = self.timer(now, wire, Span::Patience, Timer::End);
+                self.end = self.timer(now, wire, Span::Patience, ServerTimer::End);
                 if !repeat_accepted && !self.is_stranded() {
                     // Whoever sent it repeats it.
                     self.last = None;
                 }
                 if repeat_accepted {
                     let span = wire.timers.capped(0);
-                    self.repeat = self.timer(now, wire, span, Timer::Repeat);
+                    self.repeat = self.timer(now, wire, span, ServerTimer::Repeat);
                 }
             }
             (State::Accepted, 200..=299) => self.keep(wire, response),
             (State::Proceeding, 300..=699) if self.invite => {
                 self.finish(State::Completed, wire, response);
-                self.end = self.timer(now, wire, Span::Patience, Timer::End);
+                self.end = self.timer(now, wire, Span::Patience, ServerTimer::End);
                 if !self.flow.transport.is_reliable() {
                     let span = wire.timers.capped(0);
-                    self.repeat = self.timer(now, wire, span, Timer::Repeat);
+                    self.repeat = self.timer(now, wire, span, ServerTimer::Repeat);
                 }
             }
             (State::Proceeding, 200..=699) if !self.invite && status != 408 => {
                 self.finish(State::Completed, wire, response);
                 if self.is_stranded() {
-                    self.end = self.timer(now, wire, Span::Patience, Timer::End);
+                    self.end = self.timer(now, wire, Span::Patience, ServerTimer::End);
                 } else {
                     // What a repetition over datagrams gets is kept elsewhere.
                     self.state = State::Over;
@@ -244,7 +233,7 @@ impl Server {
                     self.state = State::Over;
                 } else {
                     self.state = State::Confirmed;
-                    self.end = self.timer(now, wire, Span::T4, Timer::End);
+                    self.end = self.timer(now, wire, Span::T4, ServerTimer::End);
                 }
                 Acked::Absorbed
             }
@@ -257,23 +246,23 @@ impl Server {
     }
 
     /// A timer expired. `true` if our own 2xx got no ACK.
-    pub(crate) fn expired(&mut self, now: Instant, wire: &mut Wire, timer: Timer) -> bool {
+    pub(crate) fn expired(&mut self, now: Instant, wire: &mut Wire, timer: ServerTimer) -> bool {
         match timer {
-            Timer::Repeat => {
+            ServerTimer::Repeat => {
                 self.doubled = (self.doubled + 1).min(Span::LAST_DOUBLING);
                 self.send_last(wire);
                 let span = wire.timers.capped(self.doubled);
-                self.repeat = self.timer(now, wire, span, Timer::Repeat);
+                self.repeat = self.timer(now, wire, span, ServerTimer::Repeat);
                 false
             }
-            Timer::End => {
+            ServerTimer::End => {
                 self.end = None;
                 // Our own 2xx is still being repeated.
                 let unheard = self.state == State::Accepted && self.repeat.is_some();
                 self.close(wire);
                 unheard
             }
-            Timer::Trying => {
+            ServerTimer::Trying => {
                 self.trying = None;
                 if let (State::Proceeding, Some(request)) = (self.state, &self.request) {
                     let trying = ResponseBuilder::to(request, 100, reason_phrase(100)).build();
@@ -315,7 +304,13 @@ impl Server {
         !self.invite && self.state == State::Over && !self.flow.transport.is_reliable()
     }
 
-    fn timer(&self, now: Instant, wire: &mut Wire, span: Span, timer: Timer) -> Option<TimerId> {
+    fn timer(
+        &self,
+        now: Instant,
+        wire: &mut Wire,
+        span: Span,
+        timer: ServerTimer,
+    ) -> Option<TimerId> {
         wire.timers.start(now, span, Due::Server(self.key, timer))
     }
 
