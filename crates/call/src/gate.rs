@@ -129,7 +129,7 @@ impl Gate {
             }
             return refused(403, "Strangers Are Not Served");
         };
-        match self.verify(now, claimed.domain(), request, realm) {
+        match self.verify(now, &claimed, request, realm) {
             Ok(user) if user == claimed => Ok(Sender::User(user)),
             Ok(user) => {
                 tracing::warn!(%user, %claimed, from = %flow.remote, "a user claims to be another");
@@ -155,10 +155,11 @@ impl Gate {
     fn verify(
         &self,
         now: Now,
-        domain: &str,
+        claimed: &Address,
         request: &Message,
         realm: Realm,
     ) -> Result<Address, Rejected> {
+        let domain = claimed.domain();
         let verifier = self.nonces.0.get(domain).ok_or(Rejected::Missing)?;
         let method = request.method().ok_or(Rejected::Malformed)?;
         let address = |name: &str| {
@@ -166,6 +167,9 @@ impl Gate {
                 .strip_suffix(domain)
                 .and_then(|name| name.strip_suffix('@'))
                 .unwrap_or(name);
+            if name == claimed.name() {
+                return Some(claimed.clone());
+            }
             Address::new(name, domain).ok()
         };
         let ha1 = |name: &str, algorithm: Algorithm| {

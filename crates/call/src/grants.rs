@@ -1,12 +1,13 @@
 //! What a REGISTER says of pushes, understood: which app, which tokens, and what the answer promises (RFC 8599 §4, §5).
 
 use crate::settings::AppKey;
-use domain::{AppId, Channel, Generation, Provider};
+use domain::{AppProfile, Channel, Provider};
 use hub::PushOffer;
 use sip::{
-    push::{PushParams, PushRequest, feature_caps},
+    push::{PushParams, PushRequest, PushToken, feature_caps},
     registrar::Registration,
 };
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Seconds before its registration expires at which a device that can do so refreshes it by itself: before it would be
@@ -16,14 +17,6 @@ const REFRESH_AHEAD: u64 = hub::REFRESH_LEAD.as_secs() + 120;
 /// The apps that can be pushed to.
 #[derive(Clone, Debug)]
 pub(crate) struct Grants(Arc<[AppKey]>);
-
-/// What one Contact is granted.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Grant {
-    pub(crate) app: AppId,
-    pub(crate) provider: Provider,
-    pub(crate) tokens: Vec<(Channel, Box<str>)>,
-}
 
 impl Grants {
     pub(crate) fn new(apps: Arc<[AppKey]>) -> Self {
@@ -38,7 +31,7 @@ impl Grants {
         let contacts = registration.contacts().iter();
         for contact in contacts.filter(|contact| registration.wish(contact) != Some(0)) {
             match &contact.push {
-                PushRequest::Wake(params) if self.grant(params).is_none() => {
+                PushRequest::Wake(params) if self.app(params).is_none() => {
                     let PushParams {
                         provider, param, ..
                     } = params;
@@ -58,8 +51,8 @@ impl Grants {
         apps.any(|app| app.profile.provider.name() == provider)
     }
 
-    /// The app and the tokens that a Contact's parameters name.
-    pub(crate) fn grant(&self, params: &PushParams<'_>) -> Option<Grant> {
+    /// The app that a Contact's parameters name.
+    fn app(&self, params: &PushParams<'_>) -> Option<&AppProfile> {
         let of_provider = || {
             let apps = self.0.iter();
             apps.filter(|app| app.profile.provider.name() == params.provider)
@@ -67,39 +60,21 @@ impl Grants {
         // The parameter alone, or with the services after the app's own name.
         let whole = of_provider().find(|app| app.param == params.param);
         let app = whole.or_else(|| of_provider().find(|app| app.param == params.app()))?;
-        let profile = &app.profile;
-        let mut tokens = Vec::new();
-        for token in params.tokens() {
-            let token_for = |channel| (channel, Box::from(token.token));
-            let channel = match token.service {
-                Some("voip") => Some(Channel::Voip),
-                Some("remote" | "message") => Some(Channel::Message),
-                _ => None,
-            };
-            match (channel, profile.provider, profile.generation) {
-                (Some(channel), ..) => tokens.push(token_for(channel)),
-                // Google has one token for everything.
-                (None, Provider::Fcm, _) => {
-                    tokens.extend([token_for(Channel::Voip), token_for(Channel::Message)]);
-                }
-                // Apple's topic without a service is that of messages.
-                (None, Provider::Apns, Generation::SingleChannel | Generation::DualChannel) => {
-                    tokens.push(token_for(Channel::Message));
-                }
-            }
-        }
-        Some(Grant {
-            app: profile.app.clone(),
-            provider: profile.provider,
-            tokens,
-        })
+        Some(&app.profile)
     }
 
     /// What a binding asks of the hub.
     pub(crate) fn offer(&self, push: Option<&PushParams<'_>>, woken_upstream: bool) -> PushOffer {
         let wanted = push.filter(|_| !woken_upstream);
-        match wanted.and_then(|push| self.grant(push)) {
-            Some(grant) => PushOffer::Tokens(grant.app, grant.tokens),
+        match wanted.and_then(|push| Some((push, self.app(push)?))) {
+            Some((push, app)) => {
+                let tokens = push.tokens();
+                let all = tokens.iter().flat_map(|token| {
+                    let channels = channels(*token, app.provider).iter();
+                    channels.map(|channel| (*channel, Box::from(token.token)))
+                });
+                PushOffer::Tokens(app.app.clone(), all.collect())
+            }
             None => PushOffer::None,
         }
     }
@@ -111,7 +86,7 @@ impl Grants {
         registration: &Registration<'_>,
         is_dead: impl Fn(&str) -> bool,
     ) -> Vec<String> {
-        let mut named = Vec::new();
+        let mut named = SmallVec::<[&str; 2]>::new();
         let mut refreshes_itself = false;
         for contact in registration.contacts() {
             refreshes_itself |= contact.refreshes_itself;
@@ -119,10 +94,9 @@ impl Grants {
                 PushRequest::Wake(params)
                     if !registration.woken_upstream && registration.wish(contact) != Some(0) =>
                 {
-                    let grant = self.grant(params);
-                    let hopeless = |grant: &Grant| grant.tokens.iter().all(|(_, it)| is_dead(it));
-                    let grant = grant.filter(|grant| !hopeless(grant));
-                    named.extend(grant.map(|grant| grant.provider.name()));
+                    let hopeless = || params.tokens().iter().all(|it| is_dead(it.token));
+                    let app = self.app(params).filter(|_| !hopeless());
+                    named.extend(app.map(|app| app.provider.name()));
                 }
                 PushRequest::Query(asked) => {
                     let ours = self.0.iter().map(|app| app.profile.provider.name());
@@ -138,5 +112,16 @@ impl Grants {
             .into_iter()
             .map(|provider| feature_caps(provider, ahead))
             .collect()
+    }
+}
+
+/// What a token is for.
+fn channels(token: PushToken<'_>, provider: Provider) -> &'static [Channel] {
+    match (token.service, provider) {
+        (Some("voip"), _) => &[Channel::Voip],
+        // Apple's topic without a service is that of messages.
+        (Some("remote" | "message"), _) | (_, Provider::Apns) => &[Channel::Message],
+        // Google has one token for everything.
+        (_, Provider::Fcm) => &[Channel::Voip, Channel::Message],
     }
 }

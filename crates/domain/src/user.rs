@@ -19,16 +19,17 @@ impl Address {
 
     /// The address of `name` at `domain`.
     pub fn new(name: &str, domain: &str) -> Result<Self, BadAddress> {
-        let text = format!("{name}@{domain}");
-        let sound = |part: &str| {
-            !part.is_empty()
-                && !part.contains(|c: char| c == '@' || c.is_whitespace() || c.is_control())
-        };
-        if sound(name) && sound(domain) && text.len() <= Self::MAX_BYTES {
-            Ok(Self(text.to_lowercase().into()))
-        } else {
-            Err(BadAddress(text))
+        let mut text = [name, "@", domain].concat();
+        if !is_sound(name) || !is_sound(domain) || text.len() > Self::MAX_BYTES {
+            return Err(BadAddress(text));
         }
+        if text.is_ascii() {
+            // Each request names some: no need to ask Unicode.
+            text.make_ascii_lowercase();
+        } else {
+            text = text.to_lowercase();
+        }
+        Ok(Self(text.into()))
     }
 
     /// The part before the `@`.
@@ -45,6 +46,18 @@ impl Address {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a text can stand before or after the `@`.
+fn is_sound(part: &str) -> bool {
+    let breaks = |c: char| c == '@' || c.is_whitespace() || c.is_control();
+    let sound = if part.is_ascii() {
+        part.bytes()
+            .all(|octet| octet.is_ascii_graphic() && octet != b'@')
+    } else {
+        !part.contains(breaks)
+    };
+    sound && !part.is_empty()
 }
 
 impl FromStr for Address {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter};
+use smallvec::{SmallVec, smallvec};
 
 use crate::Uri;
 use crate::uri::unescape;
@@ -128,17 +129,16 @@ impl PushParams<'_> {
 
     /// The tokens. `T1:voip&T2:remote` holds two; a token without a service is for the only service there is, if
     /// there is one. A colon that no service follows is part of the token, as FCM has it.
-    pub fn tokens(&self) -> Vec<PushToken<'_>> {
+    pub fn tokens(&self) -> SmallVec<[PushToken<'_>; 2]> {
         let marked = |part: &'_ str| {
             let (token, service) = part.rsplit_once(':')?;
             self.services()
                 .find(|known| *known == service)
                 .map(|_| (token.len(), service.len()))
         };
-        let parts: Vec<&str> = self.prid.split('&').collect();
-        if parts.iter().any(|part| marked(part).is_some()) {
-            return parts
-                .into_iter()
+        let parts = || self.prid.split('&');
+        if parts().any(|part| marked(part).is_some()) {
+            return parts()
                 .map(|part| match marked(part) {
                     Some((end, _)) => PushToken {
                         service: Some(&part[end + 1..]),
@@ -153,7 +153,7 @@ impl PushParams<'_> {
         }
         let mut services = self.services();
         let only = services.next().filter(|_| services.next().is_none());
-        vec![PushToken {
+        smallvec![PushToken {
             service: only,
             token: &self.prid,
         }]
@@ -168,10 +168,11 @@ impl PushParams<'_> {
 /// The value of Feature-Caps by which we say that we wake devices through this provider (RFC 8599 §5.4, RFC 6809). A
 /// device that can refresh its registration by itself is told how many seconds ahead to do so (RFC 8599 §8.4).
 pub fn feature_caps(provider: &str, refresh_ahead: Option<u64>) -> String {
-    let caps = format!("*;+sip.pns=\"{provider}\"");
-    refresh_ahead.map_or(caps.clone(), |seconds| {
-        format!("{caps};+sip.pnsreg=\"{seconds}\"")
-    })
+    let caps = ["*;+sip.pns=\"", provider, "\""].concat();
+    match refresh_ahead {
+        None => caps,
+        Some(seconds) => format!("{caps};+sip.pnsreg=\"{seconds}\""),
+    }
 }
 
 #[cfg(test)]

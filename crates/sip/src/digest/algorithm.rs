@@ -129,6 +129,7 @@ impl Digits {
         for (small, given) in small.iter_mut().zip(given.bytes()) {
             *small = given.to_ascii_lowercase();
         }
-        given.len() == self.length && bool::from(small.ct_eq(&self.digits))
+        let (small, wanted) = (&small[..self.length], &self.digits[..self.length]);
+        given.len() == self.length && bool::from(small.ct_eq(wanted))
     }
 }

@@ -79,13 +79,16 @@ impl Assembly {
         self.end_field(start, name.len(), code_of(name.as_bytes()), value_start);
     }
 
-    /// A header field of another message with another value: name and blanks around it stay as they are.
-    pub(crate) fn changed_field(&mut self, bytes: &[u8], line: Line, value: &[u8]) {
+    /// A header field of another message with another value, given in parts: name and blanks around it stay as they
+    /// are.
+    pub(crate) fn changed_field(&mut self, bytes: &[u8], line: Line, value: &[&[u8]]) {
         let start = self.out.len();
         self.out
             .extend_from_slice(&bytes[line.start as usize..line.value_start as usize]);
         let value_start = self.out.len();
-        self.out.extend_from_slice(trim(value));
+        for part in value {
+            self.out.extend_from_slice(trim(part));
+        }
         self.end_field(start, usize::from(line.name_len), line.code, value_start);
     }
 

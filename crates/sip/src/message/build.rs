@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::assemble::Assembly;
 use crate::{HeaderName, Message, Method};
 
@@ -22,15 +24,20 @@ pub struct RequestBuilder {
 pub struct ResponseBuilder {
     request: Message,
     status: u16,
-    reason: Vec<u8>,
-    to_tag: Option<String>,
+    reason: Short,
+    to_tag: Option<Short>,
     rest: Rest,
 }
+
+/// A text that is mostly short enough to take no memory of its own.
+type Short = SmallVec<[u8; 24]>;
 
 /// Header fields in order, and the body.
 #[derive(Debug, Clone, Default)]
 struct Rest {
-    headers: Vec<(Cow<'static, str>, Vec<u8>)>,
+    /// Their names, and where their values end in `values`.
+    headers: SmallVec<[(Cow<'static, str>, usize); 4]>,
+    values: Vec<u8>,
     body: Vec<u8>,
 }
 
@@ -76,7 +83,7 @@ impl ResponseBuilder {
         Self {
             request: request.clone(),
             status,
-            reason: reason.as_bytes().to_vec(),
+            reason: reason.as_bytes().into(),
             to_tag: None,
             rest: Rest::default(),
         }
@@ -85,7 +92,8 @@ impl ResponseBuilder {
     /// Adds a tag to To, unless the request had one there.
     #[must_use]
     pub fn to_tag(mut self, tag: &str) -> Self {
-        self.to_tag = Some(tag.replace(['\r', '\n'], ""));
+        let octets = tag.bytes().filter(|octet| !matches!(octet, b'\r' | b'\n'));
+        self.to_tag = Some(octets.collect());
         self
     }
 
@@ -129,7 +137,7 @@ impl ResponseBuilder {
                     if name == HeaderName::To
                         && request.to().is_ok_and(|to| to.tag().is_none()) =>
                 {
-                    let value = [line.value(&request.bytes), b";tag=", tag.as_bytes()].concat();
+                    let value = [line.value(&request.bytes), b";tag=", tag];
                     assembly.changed_field(&request.bytes, *line, &value);
                 }
                 _ => assembly.copied_fields(&request.bytes, &[*line], request.line_end(place)),
@@ -149,7 +157,8 @@ const COPIED: [HeaderName<'static>; 5] = [
 
 impl Rest {
     fn header(&mut self, name: HeaderName<'_>, value: &[u8]) {
-        self.headers.push((name.spelling(), value.to_vec()));
+        self.values.extend_from_slice(value);
+        self.headers.push((name.spelling(), self.values.len()));
     }
 
     fn body(&mut self, content_type: &str, body: &[u8]) {
@@ -164,21 +173,24 @@ impl Rest {
     }
 
     fn capacity(&self) -> usize {
-        let fields: usize = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 4)
-            .sum();
-        fields + self.body.len() + 128
+        let names: usize = self.headers.iter().map(|(name, _)| name.len() + 4).sum();
+        names + self.values.len() + self.body.len() + 128
     }
 
     fn finish(self, mut assembly: Assembly) -> Message {
-        for (name, value) in &self.headers {
+        let mut start = 0;
+        for (name, end) in &self.headers {
+            let value = &self.values[start..*end];
+            start = *end;
             if HeaderName::new(name) != HeaderName::ContentLength {
                 assembly.field(name, value);
             }
         }
-        assembly.field("Content-Length", self.body.len().to_string().as_bytes());
+        if self.body.is_empty() {
+            assembly.field("Content-Length", b"0");
+        } else {
+            assembly.field("Content-Length", self.body.len().to_string().as_bytes());
+        }
         assembly.finish(&self.body)
     }
 }

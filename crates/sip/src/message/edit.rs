@@ -177,7 +177,7 @@ impl<'a> Edit<'a> {
                     place += run - 1;
                 }
                 Field::Changed(line, value) => {
-                    assembly.changed_field(&old.bytes, old.lines[*line], value);
+                    assembly.changed_field(&old.bytes, old.lines[*line], &[value]);
                 }
                 Field::New(name, value) => assembly.field(name, value),
             }

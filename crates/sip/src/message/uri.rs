@@ -113,11 +113,13 @@ impl<'a> Uri<'a> {
     /// The value of a URI parameter (a flag has an empty one). Its name may be written with escapes, as `%6cr` for
     /// `lr`; escapes in the value stay.
     pub fn param(&self, name: &str) -> Option<&'a str> {
-        self.params.get(name).or_else(|| {
-            let mut odd = self.params.iter().filter(|param| param.name.contains('%'));
-            odd.find(|param| unescape(param.name.as_bytes()).eq_ignore_ascii_case(name.as_bytes()))
-                .map(|param| param.value.unwrap_or_default())
-        })
+        let found = self.params.get(name);
+        if found.is_some() || memchr(b'%', self.params.raw()).is_none() {
+            return found;
+        }
+        let mut odd = self.params.iter().filter(|param| param.name.contains('%'));
+        odd.find(|param| unescape(param.name.as_bytes()).eq_ignore_ascii_case(name.as_bytes()))
+            .map(|param| param.value.unwrap_or_default())
     }
 
     /// Is it a loose router's (RFC 3261 §16.12, parameter `lr`)?
