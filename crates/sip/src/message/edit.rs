@@ -224,7 +224,10 @@ impl<'a> Edit<'a> {
                 self.message
                     .is_named(self.message.lines[*line], name.code(), name)
             }
-            Field::New(own, _) => HeaderName::new(own) == name,
+            // Both in canonical spelling, if they are known names.
+            Field::New(own, _) => {
+                own.eq_ignore_ascii_case(name.canonical().unwrap_or(name.as_str()))
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Parameters of header values and URIs: `;name`, `;name=value`, `;name="quoted; value"`.
 
+use memchr::memchr_iter;
+
 use super::lex::{all, find_unquoted, is_lws, trim, trim_str};
 
 /// Parameters as they are written, from the first `;` on (or empty). They are read on demand; one that is not UTF-8
@@ -31,6 +33,11 @@ impl<'a> Params<'a> {
 
     /// All of them, in order.
     pub fn iter(self) -> impl Iterator<Item = Param<'a>> {
+        self.parts().filter_map(Param::read)
+    }
+
+    /// What stands between the semicolons.
+    fn parts(self) -> impl Iterator<Item = &'a [u8]> {
         let mut rest = self.raw.strip_prefix(b";");
         std::iter::from_fn(move || {
             let text = rest?;
@@ -38,7 +45,6 @@ impl<'a> Params<'a> {
             rest = text.get(end + 1..);
             Some(&text[..end])
         })
-        .filter_map(Param::read)
     }
 
     /// The value of the first parameter of this name (any case), without its quotes; a flag has an empty one.
@@ -52,8 +58,20 @@ impl<'a> Params<'a> {
     }
 
     fn find(self, name: &str) -> Option<Param<'a>> {
-        self.iter()
-            .find(|param| param.name.eq_ignore_ascii_case(name))
+        // Most are of another name already by their first letter: they need not be read.
+        let first = name.bytes().next().map(|first| first.to_ascii_lowercase());
+        let may_be = |part: &&[u8]| {
+            let letter = trim(part).first().copied();
+            letter.map(|letter| letter.to_ascii_lowercase()) == first
+        };
+        let mut likely = self.parts().filter(may_be).filter_map(Param::read);
+        likely.find(|param| param.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Has every parameter a name, where none has a quote or a blank in it?
+    pub(crate) fn are_named(self) -> bool {
+        let mut next = memchr_iter(b';', self.raw).map(|at| self.raw.get(at + 1));
+        next.all(|next| !matches!(next, None | Some(b';' | b'=')))
     }
 
     /// Has every parameter a name, and no value a blank or an open quote (RFC 3261 §25.1 `generic-param`)?
@@ -61,6 +79,10 @@ impl<'a> Params<'a> {
         let Some(mut text) = self.raw.strip_prefix(b";") else {
             return self.raw.is_empty();
         };
+        let plain = |octet| !(is_lws(octet) | matches!(octet, b'"' | b'<'));
+        if all(text, plain) {
+            return self.are_named();
+        }
         loop {
             let end = find_unquoted(text, b';').unwrap_or(text.len());
             if !param_is_well_formed(&text[..end]) {

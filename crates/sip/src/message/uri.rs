@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
 use super::lex::{all, find, split_at_octet};
 use super::via::split_host_port;
@@ -33,13 +33,13 @@ impl<'a> Uri<'a> {
     pub fn parse(raw: &'a str) -> Option<Self> {
         let (scheme, rest) = split_at_octet(raw, b':')?;
         let fits = |octet| (octet > b' ') & !matches!(octet, b'<' | b'>' | b'"' | 0x7f);
-        if !all(raw.as_bytes(), fits) || rest.is_empty() || !is_scheme(scheme) {
+        if !all(raw.as_bytes(), fits) || rest.is_empty() {
             return None;
         }
         if scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
             Self::parse_sip(raw, scheme, rest)
         } else {
-            Some(Self::opaque(raw, scheme, rest))
+            is_scheme(scheme).then(|| Self::opaque(raw, scheme, rest))
         }
     }
 
@@ -64,7 +64,7 @@ impl<'a> Uri<'a> {
             None => (None, None),
         };
         let params = Params::new(params.as_bytes());
-        (user != Some("") && all_are_named(params)).then_some(Self {
+        (user != Some("") && params.are_named()).then_some(Self {
             raw,
             scheme,
             user,
@@ -163,12 +163,6 @@ impl fmt::Display for Uri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.raw)
     }
-}
-
-/// Has every parameter a name? (What else could be wrong with one, no URI holds.)
-fn all_are_named(params: Params<'_>) -> bool {
-    let raw = params.raw();
-    memchr_iter(b';', raw).all(|at| !matches!(raw.get(at + 1), None | Some(b';' | b'=')))
 }
 
 fn is_scheme(text: &str) -> bool {

@@ -1,6 +1,6 @@
 //! One Via value: `SIP/2.0/UDP host:port;branch=...` (RFC 3261 §20.42, RFC 3581).
 
-use super::lex::{all, find, is_token, split_at_octet, trim_str};
+use super::lex::{find, is_token, number, split_at_octet, trim_str};
 use crate::Params;
 
 /// Start of every branch by RFC 3261 §8.1.1.7.
@@ -69,38 +69,32 @@ impl<'a> Via<'a> {
 
 /// Splits `host`, `host : port` or `[v6]:port`. `None` if either part cannot be what it should.
 pub(crate) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
-    let host_end = if text.starts_with('[') {
-        text.find(']')? + 1
-    } else {
-        let colon = text.bytes().position(|octet| octet == b':');
-        colon.unwrap_or(text.len())
+    let (host, rest) = match text.strip_prefix('[') {
+        Some(inside) => {
+            let (address, _) = split_at_octet(inside, b']')?;
+            read_ipv6(address)?;
+            text.split_at_checked(address.len() + 2)?
+        }
+        None => text.split_at_checked(name_length(text))?,
     };
-    let (host, rest) = text.split_at(host_end);
-    let (host, rest) = (trim_str(host), trim_str(rest));
+    let rest = trim_str(rest);
     let port = match rest.strip_prefix(':') {
         Some(port) => Some(read_port(trim_str(port))?),
         None if rest.is_empty() => None,
         None => return None,
     };
-    is_host(host).then_some((host, port))
+    (!host.is_empty()).then_some((host, port))
 }
 
 fn read_port(text: &str) -> Option<u16> {
-    let digits = text.bytes().all(|octet| octet.is_ascii_digit());
-    digits.then(|| text.parse().ok())?
+    number(text.as_bytes())?.try_into().ok()
 }
 
-/// A host name, an IPv4 address, or an IPv6 reference in brackets. Underscores pass: real networks have them.
-fn is_host(text: &str) -> bool {
-    if let Some(inside) = text.strip_prefix('[') {
-        return inside
-            .strip_suffix(']')
-            .is_some_and(|address| read_ipv6(address).is_some());
-    }
-    !text.is_empty()
-        && all(text.as_bytes(), |octet| {
-            octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_')
-        })
+/// How far a host name or an IPv4 address goes. Underscores pass: real networks have them.
+fn name_length(text: &str) -> usize {
+    let fits = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_');
+    let end = text.bytes().position(|octet| !fits(octet));
+    end.unwrap_or(text.len())
 }
 
 /// An IPv6 address, also with the third colon that the grammar of RFC 3261 wrongly allows (RFC 5118 §4.10).
