@@ -39,6 +39,9 @@ pub const BUSY: Duration = Duration::from_secs(5);
 /// [`OpenError::Locked`](crate::OpenError::Locked).
 pub const OPEN_BUSY: Duration = Duration::from_secs(2);
 
+/// How long opening pauses before it tries again, where SQLite refuses to wait.
+pub const OPEN_PAUSE: Duration = Duration::from_millis(5);
+
 /// Rows that are written before the writer brings the write-ahead log into the database, once those who wait have their
 /// answer. What is written often is brought over once.
 pub const CHECKPOINT_ROWS: u64 = 16_384;

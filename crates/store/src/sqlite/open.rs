@@ -9,18 +9,33 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Marks a database file as Reveille's: `RVLL`.
 const APPLICATION_ID: i64 = 0x5256_4c4c;
 
-/// The connection of the writer, with the schema brought up to date.
+/// The connection of the writer, with the schema brought up to date. Two may open a new database at one moment: SQLite
+/// refuses the second at once where waiting could end in a deadlock, so it begins anew until [`limits::OPEN_BUSY`] is over.
 pub(super) fn for_writing(path: &Path) -> Result<Connection, OpenError> {
     create(path)?;
+    let until = Instant::now() + limits::OPEN_BUSY;
+    loop {
+        match prepare(path, until) {
+            Err(OpenError::Locked(_)) if Instant::now() < until => {
+                thread::sleep(limits::OPEN_PAUSE)
+            }
+            done => return done,
+        }
+    }
+}
+
+fn prepare(path: &Path, until: Instant) -> Result<Connection, OpenError> {
     let failed = |error| open_error(path, &error);
     let mut connection = connect(path).map_err(failed)?;
-    connection.busy_timeout(limits::OPEN_BUSY).map_err(failed)?;
+    let rest = until.saturating_duration_since(Instant::now());
+    connection.busy_timeout(rest).map_err(failed)?;
     identify(&connection, path)?;
     let journal: String = connection
         .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
