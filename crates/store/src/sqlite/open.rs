@@ -24,7 +24,7 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, OpenError> {
     loop {
         match prepare(path, until) {
             Err(OpenError::Locked(_)) if Instant::now() < until => {
-                thread::sleep(limits::OPEN_PAUSE)
+                thread::sleep(limits::OPEN_PAUSE);
             }
             done => return done,
         }
