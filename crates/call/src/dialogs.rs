@@ -174,9 +174,11 @@ impl Dialogs {
             self.moved.notice(dialog, side, heard, now.wall, moved);
         }
         let moved = self.moved.other(dialog, side);
+        let moved = moved.filter(|(flow, _)| self.is_up(flow));
         self.way_to(request, &far, moved, whereabouts)
     }
 
+    /// The way to a side: the later of where its device registered and where it refreshed the target from, if it did.
     fn way_to(
         &self,
         request: &Message,
@@ -187,19 +189,25 @@ impl Dialogs {
         if is_spiral(far.flow) {
             return Across::Flow(far.flow);
         }
-        if let Some(user) = &far.user {
-            if !self.settings.shard.has(user) {
-                return self.elsewhere(request, far, user, moved);
-            }
-            if let Some((flow, since)) = whereabouts.find(user, far.device.as_ref(), &far.flow) {
-                let later = moved.filter(|(flow, at)| *at > since && self.is_up(flow));
-                return Across::Flow(later.map_or(flow, |(flow, _)| flow));
-            }
+        let (moved, since) = moved.unzip();
+        let since = since.unwrap_or_default();
+        let otherwise = || moved.map_or_else(|| self.unregistered(request, far), Across::Flow);
+        let Some(user) = &far.user else {
+            return otherwise();
+        };
+        let device = far.device.as_ref();
+        if self.settings.shard.has(user) {
+            let found = whereabouts.find(user, device, &far.flow, since);
+            return found.map_or_else(otherwise, Across::Flow);
         }
-        match moved.filter(|(flow, _)| self.is_up(flow)) {
-            Some((flow, _)) => Across::Flow(flow),
-            None => self.unregistered(request, far),
-        }
+        // Another shard knows whether a device of theirs is registered.
+        let way = Way::Device {
+            user: user.clone(),
+            device: device.cloned(),
+            flow: far.flow,
+            since,
+        };
+        Across::Reach(way, Box::new(otherwise()))
     }
 
     /// The way to a side of which no device is known: where the dialog began, else where the remote target says.
@@ -211,25 +219,6 @@ impl Dialogs {
         contact.map_or(Across::Nowhere, |way| {
             Across::Reach(way, Box::new(Across::Nowhere))
         })
-    }
-
-    /// The way to a user of another shard, who knows whether a device of theirs is registered.
-    fn elsewhere(
-        &self,
-        request: &Message,
-        far: &End,
-        user: &Address,
-        moved: Option<(Flow, Timestamp)>,
-    ) -> Across {
-        if let Some((flow, _)) = moved.filter(|(flow, _)| self.is_up(flow)) {
-            return Across::Flow(flow);
-        }
-        let device = Way::Device {
-            user: user.clone(),
-            device: far.device.clone(),
-            flow: far.flow,
-        };
-        Across::Reach(device, Box::new(self.unregistered(request, far)))
     }
 
     /// The way that the remote target itself names (RFC 3261 §16.6 item 7), if it is none of ours.
@@ -255,9 +244,20 @@ pub(crate) struct Whereabouts<'a> {
 }
 
 impl Whereabouts<'_> {
-    /// The present flow of a user's device, and since when: of the one that is named, else of the one that is or was at
-    /// this flow.
+    /// The present flow of a user's device, if it registered there since then: of the one that is named, else of the one
+    /// that is or was at this flow.
     pub(crate) fn find(
+        self,
+        user: &Address,
+        device: Option<&DeviceId>,
+        flow: &Flow,
+        since: Timestamp,
+    ) -> Option<Flow> {
+        let (present, at) = self.present(user, device, flow)?;
+        Some(present).filter(|_| at >= since)
+    }
+
+    fn present(
         self,
         user: &Address,
         device: Option<&DeviceId>,
@@ -279,7 +279,7 @@ impl Whereabouts<'_> {
         present.max_by_key(|(_, since)| *since)
     }
 
-    /// The same of this device. A connection that ended a moment ago is gone, though the directory has yet to hear of it.
+    /// The present flow of this device, and since when. A connection that ended a moment ago is gone, though the directory has yet to hear of it.
     pub(crate) fn of_device(self, user: &Address, device: &DeviceId) -> Option<(Flow, Timestamp)> {
         let entry = self.directory.get(device)?;
         let flow = |number| {

@@ -1,6 +1,6 @@
 //! The one seam through which a flow is asked for: whoever performs makes or finds it, and says so.
 
-use domain::{Address, DeviceId};
+use domain::{Address, DeviceId, Timestamp};
 use sip::{Flow, Transport};
 use std::{collections::HashMap, net::SocketAddr};
 
@@ -40,6 +40,8 @@ pub enum Way {
         device: Option<DeviceId>,
         /// Where it was.
         flow: Flow,
+        /// Where it went before this is known already: only a registration since then says more.
+        since: Timestamp,
     },
 }
 

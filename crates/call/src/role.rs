@@ -12,7 +12,9 @@ use crate::{
     settings::{Settings, is_spiral},
     token::End,
 };
-use domain::{Address, Class, DeviceId, Door, DoorId, DoorState, Namer, Now, TrackingId};
+use domain::{
+    Address, Class, DeviceId, Door, DoorId, DoorState, Namer, Now, Timestamp, TrackingId,
+};
 use hub::{Accounts, Directory, NewCall, NotDone, Ticket};
 use sip::{
     Flow, HeaderName, Message, Method, Uri,
@@ -195,20 +197,20 @@ impl Role {
         self.run_endpoint(now, directory);
     }
 
-    /// The device of a user that is, or was, at a flow: asked by another shard.
+    /// Where the device of a user that is, or was, at a flow has registered since then: asked by another shard.
     pub fn find(
         &self,
         directory: &Directory,
         user: &Address,
         device: Option<&DeviceId>,
         flow: Flow,
+        since: Timestamp,
     ) -> Option<Flow> {
         let whereabouts = Whereabouts {
             directory,
             bindings: &self.bindings,
         };
-        let found = whereabouts.find(user, device, &flow);
-        found.map(|(flow, _)| flow)
+        whereabouts.find(user, device, &flow, since)
     }
 
     fn line(&mut self, now: Now) -> (&mut Calls, Line<'_>) {

@@ -10,7 +10,8 @@ pub use steer::steer;
 
 use call::{ReachId, Role, Way};
 use domain::{
-    Address, Change, DeviceId, DoorId, Message as Chat, Note, Now, Record, push::OwedPush,
+    Address, Change, DeviceId, DoorId, Message as Chat, Note, Now, Record, Timestamp,
+    push::OwedPush,
 };
 use hub::{Answer, Hub, Measure, NotDone, PushOrder, Pushed, Question, SaveId, Ticket};
 use sip::{Flow, Message, endpoint::Transmit};
@@ -128,9 +129,16 @@ impl Shard {
         self.call.describe(door)
     }
 
-    /// The device of a user that is, or was, at a flow: asked by another shard.
-    pub fn find(&self, user: &Address, device: Option<&DeviceId>, flow: Flow) -> Option<Flow> {
-        self.call.find(self.hub.directory(), user, device, flow)
+    /// Where the device of a user that is, or was, at a flow has registered since then: asked by another shard.
+    pub fn find(
+        &self,
+        user: &Address,
+        device: Option<&DeviceId>,
+        flow: Flow,
+        since: Timestamp,
+    ) -> Option<Flow> {
+        let directory = self.hub.directory();
+        self.call.find(directory, user, device, flow, since)
     }
 
     /// How much is under way.

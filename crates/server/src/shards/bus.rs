@@ -1,7 +1,7 @@
 //! Words between shards, and from APIs to shards. Within the process it is a channel to each shard.
 
 use call::ReachId;
-use domain::{Address, DeviceId, Message as Chat, Slice};
+use domain::{Address, DeviceId, Message as Chat, Slice, Timestamp};
 use hub::{Answer, DeviceView, NotDone, Pushed, Question};
 use sip::{Flow, Message};
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub(super) enum Word {
         device: Option<DeviceId>,
         /// Where it was.
         flow: Flow,
+        /// Since when it must be where it is found.
+        since: Timestamp,
     },
 }
 

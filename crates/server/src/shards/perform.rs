@@ -116,8 +116,9 @@ impl Performer {
                 user,
                 device,
                 flow,
+                since,
             } => {
-                let found = shard.find(&user, device.as_ref(), flow);
+                let found = shard.find(&user, device.as_ref(), flow, since);
                 let bus = &self.tools.bus;
                 return bus.tell_soon(asking, Word::Reached(id, found));
             }
@@ -194,7 +195,12 @@ impl Performer {
                 host,
                 port,
             } => return self.resolve(id, transport, host, port),
-            Way::Device { user, device, flow } => {
+            Way::Device {
+                user,
+                device,
+                flow,
+                since,
+            } => {
                 let owner = self.tools.bus.shard_of(&user);
                 if owner != self.number {
                     let word = Word::Find {
@@ -203,10 +209,11 @@ impl Performer {
                         user,
                         device,
                         flow,
+                        since,
                     };
                     return self.tools.bus.tell_soon(owner, word);
                 }
-                shard.find(&user, device.as_ref(), flow)
+                shard.find(&user, device.as_ref(), flow, since)
             }
         };
         self.back.push_back(Input::Reached(id, found));

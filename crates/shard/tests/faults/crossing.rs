@@ -268,3 +268,42 @@ fn a_refreshed_target_is_honoured_through_a_forward() {
         world.ends_clean();
     }
 }
+
+#[test]
+fn the_later_of_a_refreshed_target_and_a_registration_counts() {
+    let all = SHARDS.into_iter().flat_map(|shards| {
+        let kinds = [(false, false), (false, true), (true, false), (true, true)];
+        kinds.map(|(tcp, registers_last)| (shards, tcp, registers_last))
+    });
+    for (shards, tcp, registers_last) in all {
+        let mut world = World::new(shards);
+        let [one, two, _] = three(&mut world);
+        let first = phone(&mut world, &one, tcp, "10.0.0.10:5060");
+        let b = phone(&mut world, &two, tcp, "10.0.0.20:5060");
+        let (caller, callee) = world.call((first, &one), (b, &two));
+        // Nobody hears that the old connections have ended.
+        let mut last = first;
+        for (port, registers) in [(5061, !registers_last), (5062, registers_last)] {
+            world.pass(Duration::from_secs(1));
+            let at = format!("10.0.0.10:{port}");
+            if registers {
+                last = phone(&mut world, &one, tcp, &at);
+            } else {
+                last = if tcp { world.tcp(&at) } else { world.udp(&at) };
+                let moved = caller.clone().at(&uri(&one, last));
+                world.within(&moved, "UPDATE", last);
+                let update = world.take(b, "UPDATE");
+                world.answer(b, &update, 200, &uri(&two, b));
+                world.take(last, "200 UPDATE");
+            }
+            world.within(&callee, "INFO", b);
+            let info = world.take(last, "INFO");
+            world.answer(last, &info, 200, &uri(&one, last));
+            world.take(b, "200 INFO");
+        }
+        world.within(&callee, "BYE", b);
+        world.take(last, "BYE");
+        assert_eq!(world.heard(first), [""; 0]);
+        world.ends_clean();
+    }
+}

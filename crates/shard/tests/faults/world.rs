@@ -326,9 +326,12 @@ impl World {
                 there.or_else(|| listens.then(|| self.connect(transport, address)))
             }
             Way::Host { .. } => None,
-            Way::Device { user, device, flow } => {
-                self.shards[self.shard_of(&user)].find(&user, device.as_ref(), flow)
-            }
+            Way::Device {
+                user,
+                device,
+                flow,
+                since,
+            } => self.shards[self.shard_of(&user)].find(&user, device.as_ref(), flow, since),
         };
         Input::Reached(id, found)
     }

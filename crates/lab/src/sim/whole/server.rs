@@ -241,9 +241,14 @@ impl Server {
                 })
             }
             Way::Host { .. } => None,
-            Way::Device { user, device, flow } => {
+            Way::Device {
+                user,
+                device,
+                flow,
+                since,
+            } => {
                 let owner = self.shards.get(self.shard_of(&user));
-                owner.and_then(|owner| owner.find(&user, device.as_ref(), flow))
+                owner.and_then(|owner| owner.find(&user, device.as_ref(), flow, since))
             }
         };
         self.tell(now, shard, Input::Reached(id, found));
