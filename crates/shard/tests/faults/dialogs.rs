@@ -177,9 +177,8 @@ fn a_phone_that_has_the_call_says_so_and_rings_on() {
         let second = world.tcp("10.0.0.20:40001");
         registers(&mut world, second, "bob");
         world.pass(Duration::from_secs(1));
-        if let Some(copy) = world.take_if(second, |it| what(it) == "INVITE") {
-            world.answer(second, &copy, status, &uri("bob", second));
-        }
+        let copy = world.take(second, "INVITE");
+        world.answer(second, &copy, status, &uri("bob", second));
         world.pass(Duration::from_secs(5));
         assert_eq!(world.heard(alice), ["100"], "{shards} {status}");
         // He takes it: the first copy is answered over the new connection.
@@ -202,9 +201,8 @@ fn a_ringing_phone_that_came_back_can_be_told_that_it_is_over() {
         world.close(first);
         let second = world.tcp("10.0.0.20:40001");
         registers(&mut world, second, "bob");
-        if let Some(copy) = world.take_if(second, |it| what(it) == "INVITE") {
-            world.answer(second, &copy, 482, &uri("bob", second));
-        }
+        let copy = world.take(second, "INVITE");
+        world.answer(second, &copy, 482, &uri("bob", second));
         world.cancel(alice, &call);
         world.take(alice, "200 CANCEL");
         world.take(second, "CANCEL");
@@ -320,9 +318,8 @@ fn a_phone_of_datagrams_that_rings_and_moves_has_the_call_once() {
         let second = world.udp("10.0.0.20:40001");
         registers(&mut world, second, "bob");
         world.pass(Duration::from_secs(1));
-        if let Some(copy) = world.take_if(second, |it| what(it) == "INVITE") {
-            world.answer(second, &copy, status, &uri("bob", second));
-        }
+        let copy = world.take(second, "INVITE");
+        world.answer(second, &copy, status, &uri("bob", second));
         world.pass(Duration::from_secs(5));
         let heard = world.heard(alice);
         assert!(
