@@ -1,7 +1,7 @@
 //! What is behind each door: the Contact as registered, and the flow over which it is reached. The hub knows that there
 //! is a door; only this knows where it leads.
 
-use crate::{flows, settings::Settings};
+use crate::{flows, reach::Way, settings::Settings};
 use bytes::Bytes;
 use domain::{Address, DeviceId, DoorId, DoorState};
 use sip::{Flow, Transport, registrar::Binding};
@@ -30,11 +30,27 @@ impl Bound {
         Some(self.flow).filter(|_| self.is_up)
     }
 
-    /// What the transport knows.
-    pub(crate) fn state(&self) -> DoorState {
+    /// Where it is dialled while no connection leads to it (`behaviour.md` 5.12, RFC 3261 §16.6 item 7): at its Contact. But
+    /// a phone that is woken comes by itself (RFC 8599 §5.6.1), and a flow of Outbound or of a proxy is for those at its
+    /// other end to make anew (RFC 5626 §7).
+    pub(crate) fn to_dial(&self, settings: &Settings) -> Option<Way> {
+        let binding = &self.binding;
+        if self.is_up
+            || binding.reg_id.is_some()
+            || binding.push().is_some()
+            || self.is_behind_a_proxy()
+        {
+            return None;
+        }
+        Way::to_peer(binding.contact(), self.flow.remote.ip(), settings)
+    }
+
+    /// What is known of the way to it.
+    pub(crate) fn state(&self, settings: &Settings) -> DoorState {
         match (self.flow.transport, self.is_up) {
             (Transport::Udp, true) => DoorState::Connectionless,
             (_, true) => DoorState::Up,
+            (_, false) if self.to_dial(settings).is_some() => DoorState::Connectionless,
             (_, false) => DoorState::Down,
         }
     }

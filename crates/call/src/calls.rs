@@ -3,18 +3,15 @@
 mod fallback;
 
 use crate::{
-    bindings::{Bindings, Bound},
-    dialogs::{Dialogs, Initiator, Whereabouts},
-    registrations::Registrations,
-    requests::headers_off,
-    settings::Settings,
-    token::End,
+    bindings::Bound,
+    dialogs::{Initiator, Whereabouts},
+    line::Line,
 };
-use domain::{Address, DeviceId, DoorId, Now, TrackingId, wake::Failure, wake::Verdict};
+use domain::{Address, DeviceId, DoorId, TrackingId, wake::Failure, wake::Verdict};
 use hub::{CallEnd, CallId, Directory, EndReason, Input};
 use sip::{
-    Message,
-    endpoint::{BranchId, ContextId, Endpoint, Target},
+    Flow, Message,
+    endpoint::{BranchId, ContextId},
 };
 use smallvec::SmallVec;
 use std::{collections::HashMap, time::Duration};
@@ -34,24 +31,6 @@ const NOT_THERE: [u16; 4] = [408, 430, 480, 503];
 /// Answers by which a device that rings says of a second copy of the call that it has it already: it has met the
 /// request (RFC 3261 §8.2.2.2), or is busy with it.
 const HAS_IT: [u16; 2] = [482, 486];
-
-/// What calls are carried out with.
-pub(crate) struct Line<'a> {
-    pub(crate) now: Now,
-    pub(crate) settings: &'a Settings,
-    pub(crate) endpoint: &'a mut Endpoint,
-    pub(crate) bindings: &'a Bindings,
-    pub(crate) registrations: &'a Registrations,
-    pub(crate) dialogs: &'a Dialogs,
-}
-
-impl<'a> Line<'a> {
-    /// What is behind a door; if it is only about to be open, that.
-    fn bound(&self, door: &DoorId) -> Option<&'a Bound> {
-        let arriving = self.registrations.arriving(door).map(|(bound, _)| bound);
-        arriving.or_else(|| self.bindings.get(door))
-    }
-}
 
 /// The call as it was sent to one door.
 #[derive(Clone, Debug)]
@@ -130,30 +109,16 @@ impl Call {
         self.branches.iter_mut().find(|branch| branch.id == id)
     }
 
-    /// The target that a door is for it.
-    fn target(&self, line: &Line<'_>, door: &DoorId) -> Result<Target, String> {
-        let bound = line.bound(door);
-        let reached = bound.and_then(|bound| Some((bound, bound.flow()?)));
-        let reached = reached.filter(|(_, flow)| line.dialogs.is_up(flow));
-        let (bound, flow) = reached.ok_or("no connection")?;
-        let end = End {
-            flow,
-            user: Some(bound.user.clone()),
-            device: Some(door.device.clone()),
-        };
-        Ok(Target {
-            record_route: Some(line.dialogs.record_route(line.now, &self.caller, end)),
-            route: bound.binding.path().map(str::to_owned).collect(),
-            headers: headers_off(&line.settings.domains, self.trusted),
-            ..Target::new(bound.binding.contact(), flow)
-        })
-    }
-
     /// Sends it to a door. A branch to the same device is given up, unless the device rings by it: it may have the call
     /// already, and say so of this one.
-    fn fork(&mut self, line: &mut Line<'_>, door: &DoorId) -> Result<BranchId, String> {
+    fn fork(
+        &mut self,
+        line: &mut Line<'_>,
+        door: &DoorId,
+        dialled: Option<Flow>,
+    ) -> Result<BranchId, String> {
         let now = line.now.instant;
-        let target = self.target(line, door)?;
+        let target = line.target(&self.caller, self.trusted, door, dialled)?;
         let id = line
             .endpoint
             .fork(now, self.context, &target)
@@ -206,18 +171,19 @@ impl Calls {
         id
     }
 
-    /// Sends a call to a door. Says what came of that: how long it took since the door was about to be open, or that it
-    /// failed.
+    /// Sends a call to a door, over the flow that was `dialled` if it has none of its own. Says what came of that: how long
+    /// it took since the door was about to be open, or that it failed.
     pub(crate) fn ring(
         &mut self,
         line: &mut Line<'_>,
         id: CallId,
         door: DoorId,
+        dialled: Option<Flow>,
     ) -> Result<Option<Duration>, Input> {
         let Some(call) = self.by_id.get_mut(&id) else {
             return Ok(None);
         };
-        match call.fork(line, &door) {
+        match call.fork(line, &door, dialled) {
             Ok(_) => {
                 let arriving = line.registrations.arriving(&door);
                 Ok(arriving.map(|(_, received)| line.now.instant - received))
@@ -250,7 +216,7 @@ impl Calls {
             EndReason::Declined => DECLINED,
             EndReason::NotAnswered => NOT_ANSWERED,
         };
-        match call.fork(line, door) {
+        match call.fork(line, door, None) {
             Ok(branch) => {
                 let now = line.now.instant;
                 line.endpoint.cancel_branch(now, branch, Some(reason));

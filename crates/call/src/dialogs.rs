@@ -6,16 +6,15 @@ use crate::{
     gate::Sender,
     heard_at::heard_at,
     reach::Way,
-    settings::{Settings, is_spiral, literal},
+    settings::{Settings, is_spiral},
     token::{DialogId, End, Ends, Mark, Tokens},
 };
 use domain::{Address, DeviceId, DoorId, Now, Timestamp};
 use hub::Directory;
-use sip::{Contacts, Flow, HeaderName, Message, Method, NameAddr, Transport, Uri};
+use sip::{Contacts, Flow, HeaderName, Message, Method, NameAddr, Transport};
 use smallvec::SmallVec;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    net::SocketAddr,
     sync::Arc,
 };
 
@@ -174,7 +173,6 @@ impl Dialogs {
             self.moved.notice(dialog, side, heard, now.wall, moved);
         }
         let moved = self.moved.other(dialog, side);
-        let moved = moved.filter(|(flow, _)| self.is_up(flow));
         self.way_to(request, &far, moved, whereabouts)
     }
 
@@ -189,9 +187,13 @@ impl Dialogs {
         if is_spiral(far.flow) {
             return Across::Flow(far.flow);
         }
-        let (moved, since) = moved.unzip();
+        let heard = moved.map_or(far.flow, |(flow, _)| flow);
+        let (moved, since) = moved.filter(|(flow, _)| self.is_up(flow)).unzip();
         let since = since.unwrap_or_default();
-        let otherwise = || moved.map_or_else(|| self.unregistered(request, far), Across::Flow);
+        let otherwise = || {
+            let unregistered = || self.unregistered(request, far, heard);
+            moved.map_or_else(unregistered, Across::Flow)
+        };
         let Some(user) = &far.user else {
             return otherwise();
         };
@@ -210,24 +212,16 @@ impl Dialogs {
         Across::Reach(way, Box::new(otherwise()))
     }
 
-    /// The way to a side of which no device is known: where the dialog began, else where the remote target says.
-    fn unregistered(&self, request: &Message, far: &End) -> Across {
+    /// The way to a side of which no device is known: where the dialog began, else where the remote target says, at the
+    /// host that it was heard from last.
+    fn unregistered(&self, request: &Message, far: &End, heard: Flow) -> Across {
         if self.is_up(&far.flow) {
             return Across::Flow(far.flow);
         }
-        let contact = self.contact(request);
-        contact.map_or(Across::Nowhere, |way| {
+        let target = Way::to_peer(request.request_uri(), heard.remote.ip(), &self.settings);
+        target.map_or(Across::Nowhere, |way| {
             Across::Reach(way, Box::new(Across::Nowhere))
         })
-    }
-
-    /// The way that the remote target itself names (RFC 3261 §16.6 item 7), if it is none of ours.
-    pub(crate) fn contact(&self, request: &Message) -> Option<Way> {
-        let uri = Uri::parse(request.request_uri()).filter(Uri::is_sip)?;
-        if self.settings.is_ours(uri.host, uri.port) {
-            return None;
-        }
-        Some(way_of(&uri))
     }
 
     /// A flow of datagrams is always there, a connection while nobody has said that it is gone.
@@ -292,23 +286,6 @@ impl Whereabouts<'_> {
         let door = entry.best_door_of(|number| flow(number).is_some());
         let door = door.filter(|_| entry.device.user == *user)?;
         Some((flow(door.number)?, door.opened_at))
-    }
-}
-
-/// The way that a URI names (RFC 3263 §4, without DNS).
-pub(crate) fn way_of(uri: &Uri<'_>) -> Way {
-    let (transport, port) = Transport::for_uri(uri);
-    match literal(uri.host) {
-        Some(ip) => Way::Address {
-            transport,
-            address: SocketAddr::new(ip, port),
-            name: None,
-        },
-        None => Way::Host {
-            transport,
-            host: uri.host.to_owned(),
-            port,
-        },
     }
 }
 

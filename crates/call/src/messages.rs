@@ -59,19 +59,17 @@ impl Messages {
         Some((txn, result.map(|()| answer)))
     }
 
-    /// Sends a message through a door; `Err` says why it cannot be, and whether that is for good.
+    /// Sends a message through a door, to what is behind it, over this flow; `Err` says why it cannot be, and whether that
+    /// is for good.
     pub(crate) fn send(
         &mut self,
         now: Now,
         door: &DoorId,
         message: &Chat,
-        bindings: &Bindings,
+        (bound, flow): (&Bound, Flow),
         settings: &Settings,
         endpoint: &mut Endpoint,
     ) -> Result<(), (String, bool)> {
-        let bound = bindings.get(door);
-        let reached = bound.and_then(|bound| Some((bound, bound.flow()?)));
-        let (bound, flow) = reached.ok_or_else(|| ("no connection".to_owned(), false))?;
         let request = request(message, bound, settings);
         if flow.transport == Transport::Udp && request.bytes().len() > DATAGRAM {
             return Err(("too long for a datagram".to_owned(), true));

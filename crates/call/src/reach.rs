@@ -1,8 +1,12 @@
 //! The one seam through which a flow is asked for: whoever performs makes or finds it, and says so.
 
+use crate::settings::{Settings, literal};
 use domain::{Address, DeviceId, Timestamp};
-use sip::{Flow, Transport};
-use std::{collections::HashMap, net::SocketAddr};
+use sip::{Flow, Transport, Uri};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+};
 
 /// Requests for a flow under way at once; one more fails.
 const UNDER_WAY: usize = 20_000;
@@ -31,6 +35,8 @@ pub enum Way {
         host: String,
         /// Its port.
         port: u16,
+        /// If it must have this address: any other is no way.
+        at: Option<IpAddr>,
     },
     /// The device of another shard's user that is, or was, at this flow.
     Device {
@@ -43,6 +49,54 @@ pub enum Way {
         /// Where it went before this is known already: only a registration since then says more.
         since: Timestamp,
     },
+}
+
+impl Way {
+    /// The way that a URI names (RFC 3263 §4, without DNS).
+    pub(crate) fn of(uri: &Uri<'_>) -> Self {
+        let (transport, port) = Transport::for_uri(uri);
+        match literal(uri.host) {
+            Some(ip) => Self::Address {
+                transport,
+                address: SocketAddr::new(ip, port),
+                name: None,
+            },
+            None => Self::Host {
+                transport,
+                host: uri.host.to_owned(),
+                port,
+                at: None,
+            },
+        }
+    }
+
+    /// The way to a peer by its own URI (RFC 3261 §16.6 item 7), if that names a place at the host that the peer was heard
+    /// from last. What it names elsewhere is out of our reach, as behind a NAT, or somebody else's: nobody makes us
+    /// connect to another host.
+    pub(crate) fn to_peer(uri: &str, heard_from: IpAddr, settings: &Settings) -> Option<Self> {
+        let uri = Uri::parse(uri).filter(Uri::is_sip)?;
+        if settings.is_ours(uri.host, uri.port) {
+            return None;
+        }
+        let heard_from = heard_from.to_canonical();
+        match Self::of(&uri) {
+            Self::Host {
+                transport,
+                host,
+                port,
+                ..
+            } => Some(Self::Host {
+                transport,
+                host,
+                port,
+                at: Some(heard_from),
+            }),
+            way @ Self::Address { address, .. } => {
+                Some(way).filter(|_| address.ip().to_canonical() == heard_from)
+            }
+            Self::Device { .. } => None,
+        }
+    }
 }
 
 /// What waits for flows.

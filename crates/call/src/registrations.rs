@@ -281,7 +281,7 @@ impl Registrations {
             door: door.clone(),
             fresh,
             unchanged,
-            state: bound.state(),
+            state: bound.state(&self.settings),
             expires_at,
             q,
             window: 1,

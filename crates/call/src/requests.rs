@@ -1,7 +1,7 @@
 //! What a request is, by its header fields: tables, and no state.
 
 use domain::Class;
-use sip::{HeaderName, Message, endpoint::HeaderChange};
+use sip::{HeaderName, Message, Method, endpoint::HeaderChange};
 
 /// What we take part in ourselves; other methods pass.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, REFER, INFO, UPDATE, PRACK";
@@ -47,6 +47,11 @@ pub(crate) fn wakes_nobody(request: &Message) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether a request other than INVITE begins a dialog (RFC 6665 §4.1; REFER does as SUBSCRIBE does).
+pub(crate) fn begins_dialog(method: Method<'_>) -> bool {
+    matches!(method, Method::Subscribe | Method::Refer)
 }
 
 /// Whether a body is packed in a way that we would not keep: we keep it and its type, not how it was packed.

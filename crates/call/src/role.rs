@@ -2,20 +2,21 @@
 
 use crate::{
     bindings::{Bindings, Bound},
-    calls::{Call, Calls, Line, Resort},
+    calls::{Call, Calls, Resort},
     dialogs::{Across, Dialogs, Initiator, Whereabouts},
     gate::{Gate, Nonces, NotAdmitted, Realm, Sender},
+    line::Line,
     messages::{self, Messages},
+    passing::Passing,
     reach::{ReachId, Reaching, Way},
     registrations::{Next, Register, Registrations, may_come_over},
     requests::{self, TRACKING, headers_off},
     settings::{Settings, is_spiral},
-    token::End,
 };
 use domain::{
     Address, Class, DeviceId, Door, DoorId, DoorState, Namer, Now, Timestamp, TrackingId,
 };
-use hub::{Accounts, Directory, NewCall, NotDone, Ticket};
+use hub::{Accounts, Directory, Entry, NewCall, NotDone, Ticket};
 use sip::{
     Flow, HeaderName, Message, Method, Uri,
     endpoint::{self, Endpoint, Event, ServerTxn, Target, Transmit},
@@ -81,6 +82,12 @@ enum Waiting {
     Ack(Message, Across),
     /// A response whose connection is gone.
     Response(ServerTxn),
+    /// A call for a door that is dialled.
+    Ring(hub::CallId, DoorId),
+    /// A message for one.
+    Send(DoorId, Arc<domain::Message>),
+    /// Another request outside a dialog, the first of whose doors to dial is dialled.
+    Pass(Box<Passing>),
 }
 
 /// See the crate's documentation.
@@ -133,7 +140,7 @@ impl Role {
     /// Takes over a door as the store has it; says what the hub must know of it. `None`: it cannot be read.
     pub fn load_door(&mut self, door: &Door, user: Address) -> Option<(DoorState, u16, Arc<str>)> {
         let bound = Bound::decode(&door.data, user, &self.settings)?;
-        let (state, transport) = (bound.state(), bound.flow.transport);
+        let (state, transport) = (bound.state(&self.settings), bound.flow.transport);
         self.bindings.load(door.id.clone(), bound);
         Some((state, 1, self.registrations.register_at(transport)))
     }
@@ -312,11 +319,30 @@ impl Role {
     fn flow_closed(&mut self, now: Now, flow: Flow) {
         self.dialogs.flow_lost(flow);
         for door in self.bindings.flow_lost(flow) {
-            tracing::debug!(%door, from = %flow.remote, "connection closed: the device is suspended");
-            self.tell([hub::Input::DoorLost(door)]);
+            tracing::debug!(%door, from = %flow.remote, "connection closed");
+            self.lost(door);
         }
         let failed = endpoint::Input::FlowFailed { flow };
         self.endpoint.handle(now.instant, failed);
+    }
+
+    /// The connection behind a door is gone.
+    fn lost(&mut self, door: DoorId) {
+        let bound = self.bindings.get(&door);
+        let state = bound.map_or(DoorState::Down, |bound| bound.state(&self.settings));
+        self.tell([hub::Input::DoorLost(door, state)]);
+    }
+
+    /// The way to a door that must be dialled first.
+    fn way_to(&mut self, now: Now, door: &DoorId) -> Option<Way> {
+        let (_, line) = self.line(now);
+        line.bound(door)?.to_dial(line.settings)
+    }
+
+    /// Whether a door has a connection, or needs none.
+    fn is_up(&mut self, now: Now, door: &DoorId) -> bool {
+        let (_, line) = self.line(now);
+        line.bound(door).and_then(Bound::flow).is_some()
     }
 
     /// Asks for a flow.
@@ -352,6 +378,16 @@ impl Role {
             }
             (Waiting::Response(txn), Some(flow)) => self.endpoint.move_response(txn, flow),
             (Waiting::Response(_), None) => {}
+            // What is up meanwhile has been told to the hub, which has sent this through it.
+            (Waiting::Ring(_, door) | Waiting::Send(door, _), _) if self.is_up(now, &door) => {}
+            (Waiting::Ring(call, door), flow) => self.ring(now, call, door, flow),
+            (Waiting::Send(door, message), flow) => self.send(now, &door, &message, flow),
+            (Waiting::Pass(mut passing), flow) => {
+                if let Some((_, dialled)) = passing.there.last_mut() {
+                    *dialled = flow;
+                }
+                self.pass(now, *passing);
+            }
         }
     }
 
@@ -365,9 +401,9 @@ impl Role {
                     self.bindings.remove(&door);
                 }
             }
-            hub::Output::Ring(call, door) => match calls.ring(&mut line, call, door) {
-                Ok(took) => self.out.extend(took.map(Output::RegisterToInvite)),
-                Err(failed) => self.tell([failed]),
+            hub::Output::Ring(call, door) => match self.way_to(now, &door) {
+                Some(way) => self.reach(now, Waiting::Ring(call, door), way),
+                None => self.ring(now, call, door, None),
             },
             hub::Output::RingAgain(call, device) => calls.ring_again(&mut line, call, &device),
             hub::Output::ShowEnded(call, door, reason) => {
@@ -377,7 +413,10 @@ impl Role {
             hub::Output::CallOff(call) => calls.call_off(&mut line, call),
             hub::Output::CallOver(call) => calls.over(&mut line, call),
             hub::Output::GiveUp(call, verdict) => self.give_up(now, call, verdict),
-            hub::Output::Send(door, message) => self.send(now, &door, &message),
+            hub::Output::Send(door, message) => match self.way_to(now, &door) {
+                Some(way) => self.reach(now, Waiting::Send(door, message), way),
+                None => self.send(now, &door, &message, None),
+            },
             hub::Output::Relay(door, message) => {
                 let (bindings, settings) = (&self.bindings, &self.settings);
                 let endpoint = &mut self.endpoint;
@@ -414,7 +453,7 @@ impl Role {
         self.answer_kept(now, done.txn, done.response);
         for door in done.lost {
             self.bindings.detach(&door);
-            self.tell([hub::Input::DoorLost(door)]);
+            self.lost(door);
         }
         for register in done.waiting {
             self.registers(now, directory, register);
@@ -450,12 +489,26 @@ impl Role {
         }
     }
 
-    fn send(&mut self, now: Now, door: &DoorId, message: &domain::Message) {
-        let (bindings, settings) = (&self.bindings, &self.settings);
-        let endpoint = &mut self.endpoint;
-        let sent = self
-            .messages
-            .send(now, door, message, bindings, settings, endpoint);
+    /// A call goes through a door, over the flow that was `dialled` if it has none of its own.
+    fn ring(&mut self, now: Now, call: hub::CallId, door: DoorId, dialled: Option<Flow>) {
+        let (calls, mut line) = self.line(now);
+        match calls.ring(&mut line, call, door, dialled) {
+            Ok(took) => self.out.extend(took.map(Output::RegisterToInvite)),
+            Err(failed) => self.tell([failed]),
+        }
+    }
+
+    /// A message goes the same way.
+    fn send(&mut self, now: Now, door: &DoorId, message: &domain::Message, dialled: Option<Flow>) {
+        let (settings, endpoint) = (&self.settings, &mut self.endpoint);
+        let bound = self.bindings.get(door);
+        let reached = bound.and_then(|bound| Some((bound, bound.flow().or(dialled)?)));
+        let sent = match reached {
+            Some(to) => self
+                .messages
+                .send(now, door, message, to, settings, endpoint),
+            None => Err(("no connection".to_owned(), false)),
+        };
         let (device, id) = (door.device.clone(), message.id.clone());
         match sent {
             Ok(()) => {}
@@ -475,7 +528,7 @@ impl Role {
         if self.bindings.shares_connection(door) {
             tracing::info!(%door, from = %flow.remote, "the device does not answer: it is suspended");
             self.bindings.detach(door);
-            self.tell([hub::Input::DoorLost(door.clone())]);
+            self.lost(door.clone());
         } else {
             tracing::info!(%door, from = %flow.remote, "the device does not answer: its connection is closed");
             self.out.push_back(Output::Close(flow));
@@ -527,7 +580,17 @@ impl Role {
             Some(callee) => match method {
                 Method::Invite => self.invite(now, txn, flow, &request, callee, &sender),
                 Method::Message => self.message(now, txn, &request, callee, &sender),
-                _ => self.pass(now, directory, txn, flow, &request, &callee, &sender),
+                _ => {
+                    let passing = Passing {
+                        txn,
+                        from: Initiator::of(&request, flow, &sender),
+                        trusted: self.gate.trusts(flow),
+                        begins_dialog: requests::begins_dialog(method),
+                        doors: directory.of(&callee).filter_map(Entry::way_in).collect(),
+                        there: Vec::new(),
+                    };
+                    self.pass(now, passing);
+                }
             },
         }
     }
@@ -708,52 +771,23 @@ impl Role {
     }
 
     /// Any other request for a user goes to the devices that are there: nobody is woken for it.
-    #[expect(clippy::too_many_arguments, reason = "what a request comes with")]
-    fn pass(
-        &mut self,
-        now: Now,
-        directory: &Directory,
-        txn: ServerTxn,
-        flow: Flow,
-        request: &Message,
-        callee: &Address,
-        sender: &Sender,
-    ) {
-        let from = Initiator::of(request, flow, sender);
-        let dialog = matches!(request.method(), Some(Method::Subscribe | Method::Refer));
-        let trusted = self.gate.trusts(flow);
-        let mut there = Vec::new();
-        for entry in directory.of(callee) {
-            let Some(door) = entry.best_door() else {
-                continue;
-            };
-            let id = DoorId {
-                device: entry.device.id.clone(),
-                number: door.number,
-            };
-            let bound = self.bindings.get(&id);
-            let Some((bound, to)) = bound.and_then(|bound| Some((bound, bound.flow()?))) else {
-                continue;
-            };
-            let end = End {
-                flow: to,
-                user: Some(callee.clone()),
-                device: Some(id.device),
-            };
-            there.push(Target {
-                record_route: dialog.then(|| self.dialogs.record_route(now, &from, end)),
-                route: bound.binding.path().map(str::to_owned).collect(),
-                headers: headers_off(&self.settings.domains, trusted),
-                ..Target::new(bound.binding.contact(), to)
-            });
+    fn pass(&mut self, now: Now, mut passing: Passing) {
+        while let Some(door) = passing.doors.pop() {
+            let way = self.way_to(now, &door);
+            passing.there.push((door, None));
+            if let Some(way) = way {
+                return self.reach(now, Waiting::Pass(Box::new(passing)), way);
+            }
         }
-        if there.is_empty() {
-            return self.answer(now, txn, 480, "");
+        let (_, line) = self.line(now);
+        let targets = passing.targets(&line);
+        if targets.is_empty() {
+            return self.answer(now, passing.txn, 480, "");
         }
-        let Ok(context) = self.endpoint.open(now.instant, txn) else {
+        let Ok(context) = self.endpoint.open(now.instant, passing.txn) else {
             return;
         };
-        for target in there {
+        for target in targets {
             if let Err(error) = self.endpoint.fork(now.instant, context, &target) {
                 tracing::warn!(%error, "not forwarded");
             }

@@ -29,14 +29,14 @@ impl Mode {
     }
 }
 
-/// What the transport knows about the way through a door.
+/// What is known about the way through a door.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub enum DoorState {
     /// A connection is up.
     Up,
     /// The connection is gone.
     Down,
-    /// The transport has no connections, so nobody can tell.
+    /// It takes no connection, or one that we can make: nobody can tell who is there.
     Connectionless,
 }
 

@@ -477,11 +477,7 @@ fn door_of(device: &DeviceId, through: Option<&DoorId>, directory: &Directory) -
     if let Some(door) = through.filter(|door| door.device == *device) {
         return Some(door.clone());
     }
-    let number = directory.get(device)?.best_door()?.number;
-    Some(DoorId {
-        device: device.clone(),
-        number,
-    })
+    directory.get(device)?.way_in()
 }
 
 fn unreachable(device: DeviceId) -> Input {

@@ -173,10 +173,12 @@ impl Directory {
         due
     }
 
-    /// The connection behind a door is gone. Says whether it was up.
-    pub(crate) fn door_lost(&mut self, door: &DoorId) -> bool {
-        let open = self.door_mut(door).filter(|open| open.is_open());
-        open.map(|open| open.state = DoorState::Down).is_some()
+    /// The connection behind a door is gone; what is known of the way now.
+    pub(crate) fn door_lost(&mut self, door: &DoorId, state: DoorState) {
+        if let Some(open) = self.door_mut(door).filter(|open| open.is_open()) {
+            open.state = state;
+            open.stated_mode = None;
+        }
     }
 
     /// A provider says that a token is dead: it is not pushed to from now on, whatever becomes of saving that.

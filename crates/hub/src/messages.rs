@@ -7,7 +7,7 @@ use crate::{
     step::{Deed, Work},
 };
 use domain::{
-    Address, Class, DeviceId, DoorId, Message, Now,
+    Address, Class, DeviceId, Message, Now,
     behaviour::Incoming,
     delivery::{Arrival, Delivery, Effect, Recipient},
     trace::Step,
@@ -67,7 +67,7 @@ pub(crate) fn perform(
             Deed::Say(Output::Note(note))
         };
         match effect {
-            Effect::Send(device, message) => match best_door(directory, &device) {
+            Effect::Send(device, message) => match directory.get(&device).and_then(Entry::way_in) {
                 Some(door) => {
                     deeds.push(note(&message, Step::MessageSent, &device, String::new()));
                     deeds.push(Output::Send(door, message).into());
@@ -75,7 +75,7 @@ pub(crate) fn perform(
                 None => effects.extend(delivery.failed(&device, &message.id, "no connection")),
             },
             Effect::Relay(device, message) => {
-                let door = best_door(directory, &device);
+                let door = directory.get(&device).and_then(Entry::way_in);
                 deeds.extend(door.map(|door| Output::Relay(door, message).into()));
             }
             Effect::Fetch(device) => deeds.push(Output::Fetch(device).into()),
@@ -94,7 +94,7 @@ pub(crate) fn perform(
                 }
             }
             Effect::Hibernate(device) => {
-                let door = best_door(directory, &device);
+                let door = directory.get(&device).and_then(Entry::way_in);
                 deeds.extend(door.map(|door| Output::Hibernate(door).into()));
             }
         }
@@ -105,12 +105,4 @@ pub(crate) fn perform(
 /// Counts what became of a message.
 pub(crate) fn count(outcome: &'static str) -> Deed {
     Output::Measured(Measure::Message(outcome)).into()
-}
-
-fn best_door(directory: &Directory, device: &DeviceId) -> Option<DoorId> {
-    let number = directory.get(device)?.best_door()?.number;
-    Some(DoorId {
-        device: device.clone(),
-        number,
-    })
 }

@@ -49,8 +49,8 @@ pub enum NotDone {
 pub enum Input {
     /// A role opens and closes doors of a user's devices.
     Doors(Doors),
-    /// The connection behind a door is gone.
-    DoorLost(DoorId),
+    /// The connection behind a door is gone; what is known of the way now.
+    DoorLost(DoorId, DoorState),
     /// Somebody calls a user.
     Called(Box<NewCall>),
     /// A device answered a call provisionally; `ringing`: it rings and does not only try.

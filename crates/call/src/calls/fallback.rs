@@ -1,8 +1,8 @@
 //! What becomes of a call that no device will answer: it goes to the user's fallback, once; else its caller gets the best
 //! answer that there was.
 
-use super::{Calls, FallingBack, Line, NOT_ANSWERED};
-use crate::{dialogs::way_of, reach::Way, requests::TRACKING, requests::headers_off, token::End};
+use super::{Calls, FallingBack, NOT_ANSWERED};
+use crate::{line::Line, reach::Way, requests::TRACKING, requests::headers_off, token::End};
 use domain::wake::Verdict;
 use hub::{Accounts, CallId};
 use sip::{
@@ -46,7 +46,7 @@ impl Calls {
             None => "it is no SIP URI",
             Some(parsed) => match line.settings.local_address(&parsed) {
                 None => {
-                    let way = way_of(&parsed);
+                    let way = Way::of(&parsed);
                     return Resort::Outside(uri, way);
                 }
                 Some(address) if address == call.callee => "it is the user who does not answer",

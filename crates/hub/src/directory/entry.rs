@@ -3,7 +3,7 @@
 use super::wheel::Second;
 use crate::door::OpenDoor;
 use domain::{
-    AppProfile, Channel, Device, Generation, Handed, Mode, Platform, Timestamp, Token,
+    AppProfile, Channel, Device, DoorId, Generation, Handed, Mode, Platform, Timestamp, Token,
     behaviour::Incoming, wake::PlatformRules,
 };
 use smallvec::SmallVec;
@@ -54,6 +54,14 @@ impl Entry {
     /// The door to go through, if one is open.
     pub fn best_door(&self) -> Option<&OpenDoor> {
         self.best_door_of(|_| true)
+    }
+
+    /// The name of that door.
+    pub fn way_in(&self) -> Option<DoorId> {
+        Some(DoorId {
+            device: self.device.id.clone(),
+            number: self.best_door()?.number,
+        })
     }
 
     /// The door to go through among those with these numbers.

@@ -12,8 +12,8 @@ impl Owners {
     pub(crate) fn handle(&mut self, now: Now, input: Input) -> Vec<Deed> {
         match input {
             Input::Doors(doors) => self.doors(now, doors),
-            Input::DoorLost(door) => {
-                self.directory.door_lost(&door);
+            Input::DoorLost(door, state) => {
+                self.directory.door_lost(&door, state);
                 Vec::new()
             }
             Input::Pushed(pushed) => self.pushed(now, pushed),

@@ -1,13 +1,13 @@
 //! Calls, and the doors through which they go.
 
 use crate::world::{StoreMood, World, door, opening};
-use domain::{Outcome, wake::Failure, wake::Verdict};
+use domain::{DoorState, Outcome, wake::Failure, wake::Verdict};
 use hub::{CallEnd, Input, Output, PushRef, Pushed};
 
 fn asleep() -> World {
     let mut world = World::new();
     world.opens(opening("a", 600));
-    world.handle(Input::DoorLost(door("a")));
+    world.handle(Input::DoorLost(door("a"), DoorState::Down));
     world
 }
 
@@ -85,7 +85,7 @@ fn a_dead_token_is_not_pushed_to_from_the_moment_that_it_is_known() {
 fn calls_are_pushed_however_many_messages_are() {
     let mut world = World::with(|config| config.pushes_in_flight = 1);
     world.opens(opening("a", 600));
-    world.handle(Input::DoorLost(door("a")));
+    world.handle(Input::DoorLost(door("a"), DoorState::Down));
     world.writes("m1");
     assert_eq!(world.pushes.len(), 1, "the outbox has no more room");
     world.calls(1);

@@ -1,7 +1,7 @@
 //! Who is where, and that the store's word is the truth.
 
 use crate::world::{StoreMood, World, bob, door, opening};
-use domain::{Change, Mode, Purpose, Timestamp, behaviour::Incoming};
+use domain::{Change, DoorState, Mode, Purpose, Timestamp, behaviour::Incoming};
 use hub::{Input, NotDone, Question};
 
 #[test]
@@ -10,7 +10,7 @@ fn a_closed_connection_leaves_the_device_suspended() {
     world.opens(opening("a", 600));
     let mode = |world: &World| world.hub.directory().get(&"a".into()).unwrap().mode();
     assert_eq!(mode(&world), Mode::Foreground);
-    world.handle(Input::DoorLost(door("a")));
+    world.handle(Input::DoorLost(door("a"), DoorState::Down));
     assert_eq!(mode(&world), Mode::Suspended);
     assert!(world.is_registered("a"));
 }
@@ -99,7 +99,7 @@ fn bindings_expire_in_order_and_are_not_pushed_to_any_more() {
 fn a_sleeping_device_is_asked_once_to_register_again_before_it_expires() {
     let mut world = World::new();
     world.opens(opening("a", 3600));
-    world.handle(Input::DoorLost(door("a")));
+    world.handle(Input::DoorLost(door("a"), DoorState::Down));
     world.pass(3_300_000);
     assert!(world.pushes.is_empty());
     world.mood = StoreMood::Refuses;

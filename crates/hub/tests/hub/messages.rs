@@ -1,7 +1,7 @@
 //! Messages: kept before they are acknowledged, and counted as the store has them.
 
 use crate::world::{StoreMood, World, bob, door, opening};
-use domain::{Change, delivery::BATCH};
+use domain::{Change, DoorState, delivery::BATCH};
 use hub::{Input, NotDone, Output};
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ fn what_was_delivered_leaves_the_queue_even_if_the_store_is_full_for_a_while() {
 fn what_leaves_one_queue_while_the_store_is_busy_leaves_it_together() {
     let mut world = World::new();
     world.opens(opening("a", 600));
-    world.handle(Input::DoorLost(door("a")));
+    world.handle(Input::DoorLost(door("a"), DoorState::Down));
     for number in 0..10 {
         world.writes(&format!("m{number}"));
     }

@@ -14,6 +14,7 @@ use shard::{Input, Output, Shard};
 use sip::{Flow, Message, endpoint::Transmit};
 use std::{
     collections::{HashMap, VecDeque},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 use store::Store;
@@ -194,7 +195,8 @@ impl Performer {
                 transport,
                 host,
                 port,
-            } => return self.resolve(id, transport, host, port),
+                at,
+            } => return self.resolve(id, transport, (host, port), at),
             Way::Device {
                 user,
                 device,
@@ -219,11 +221,18 @@ impl Performer {
         self.back.push_back(Input::Reached(id, found));
     }
 
-    fn resolve(&self, id: ReachId, transport: sip::Transport, host: String, port: u16) {
+    fn resolve(
+        &self,
+        id: ReachId,
+        transport: sip::Transport,
+        (host, port): (String, u16),
+        at: Option<IpAddr>,
+    ) {
         let (bus, net, number) = (self.tools.bus.clone(), self.tools.net.clone(), self.number);
         tokio::spawn(async move {
             let found = net::resolve(&host, port).await;
-            let address = found.ok().and_then(|found| found.first().copied());
+            let wanted = |found: &SocketAddr| at.is_none_or(|at| found.ip().to_canonical() == at);
+            let address = found.ok().and_then(|found| found.into_iter().find(wanted));
             let flow = address.map(|address| net.connect_named(transport, address, &host));
             bus.tell(number, Word::Reached(id, flow)).await;
         });

@@ -5,6 +5,7 @@
 
 mod bindings;
 mod crossing;
+mod dialling;
 mod dialogs;
 mod judgements;
 mod peer;

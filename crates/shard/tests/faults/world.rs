@@ -14,7 +14,7 @@ use shard::{Input, Output, Shard, steer};
 use sip::{Flow, Limits, Message, Transport};
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -42,6 +42,8 @@ pub(crate) struct World {
     pub(crate) story: Vec<TraceEvent>,
     /// Who takes connections.
     pub(crate) listening: HashSet<SocketAddr>,
+    /// What names stand for.
+    pub(crate) hosts: HashMap<String, IpAddr>,
     settings: Settings,
     hub: hub::Config,
     accounts: Accounts,
@@ -77,6 +79,7 @@ impl World {
             cloud: Cloud::default(),
             story: Vec::new(),
             listening: HashSet::new(),
+            hosts: HashMap::new(),
             settings: settings(),
             hub: hub_config(),
             accounts: Accounts::default(),
@@ -319,13 +322,17 @@ impl World {
             } => Some(self.flow(Transport::Udp, address, 0)),
             Way::Address {
                 transport, address, ..
+            } => self.dial(transport, address),
+            Way::Host {
+                transport,
+                host,
+                port,
+                at,
             } => {
-                let is_it = |it: &Flow| it.transport == transport && it.remote == address;
-                let there = self.open.iter().copied().find(is_it);
-                let listens = self.listening.contains(&address);
-                there.or_else(|| listens.then(|| self.connect(transport, address)))
+                let ip = self.hosts.get(&host).copied();
+                let ip = ip.filter(|ip| at.is_none_or(|at| at == *ip));
+                ip.and_then(|ip| self.dial(transport, SocketAddr::new(ip, port)))
             }
-            Way::Host { .. } => None,
             Way::Device {
                 user,
                 device,
@@ -334,6 +341,13 @@ impl World {
             } => self.shards[self.shard_of(&user)].find(&user, device.as_ref(), flow, since),
         };
         Input::Reached(id, found)
+    }
+
+    fn dial(&mut self, transport: Transport, address: SocketAddr) -> Option<Flow> {
+        let is_it = |it: &Flow| it.transport == transport && it.remote == address;
+        let there = self.open.iter().copied().find(is_it);
+        let listens = self.listening.contains(&address);
+        there.or_else(|| listens.then(|| self.connect(transport, address)))
     }
 
     fn push(&mut self, shard: usize, order: PushOrder) -> Option<Pushed> {

@@ -1,0 +1,258 @@
+//! A Contact whose connection is gone is dialled, if it is one that can be (RFC 3261 §16.6 item 7), and nobody makes us
+//! connect to another host than theirs.
+
+use crate::{
+    peer::{Dialog, pn, uri, what},
+    settings::{SHARDS, at},
+    world::World,
+};
+use sip::{Flow, Transport};
+use std::time::Duration;
+
+/// Where bob's phone takes connections.
+const DESK: &str = "10.0.0.20:5060";
+
+/// Each number of shards with each transport that has connections.
+fn each() -> impl Iterator<Item = (usize, Transport)> {
+    let transports = [Transport::Tcp, Transport::Tls];
+    SHARDS
+        .into_iter()
+        .flat_map(move |shards| transports.map(|transport| (shards, transport)))
+}
+
+/// What a phone says of where it takes connections.
+fn desk(transport: Transport) -> String {
+    format!("sip:bob@{DESK}{}", transport.uri_suffix())
+}
+
+/// Bob's phone registers this Contact from a port of its own, and the connection ends.
+fn registers_and_goes(world: &mut World, transport: Transport, contact: &str) {
+    let flow = world.peer(transport, "10.0.0.20:40000");
+    let answer = world.register(flow, "bob", &[contact]);
+    assert_eq!(what(&answer), "200 REGISTER");
+    world.close(flow);
+}
+
+/// The connection that we made to a place.
+#[track_caller]
+fn dialled(world: &World, place: &str) -> Flow {
+    let flow = world.connection_to(place);
+    flow.unwrap_or_else(|| panic!("{place} was not dialled"))
+}
+
+#[test]
+fn a_call_is_dialled_for_and_its_dialog_stays_there() {
+    for (shards, transport) in each() {
+        for (restart, named) in [(false, false), (true, false), (false, true)] {
+            let mut world = World::new(shards);
+            let alice = world.udp("10.0.0.10:5060");
+            let mut contact = desk(transport);
+            if named {
+                contact = contact.replace("10.0.0.20", "desk.r.example");
+                world
+                    .hosts
+                    .insert("desk.r.example".to_owned(), at(DESK).ip());
+            }
+            registers_and_goes(&mut world, transport, &format!("<{contact}>"));
+            world.listening.insert(at(DESK));
+            if restart {
+                world.restart();
+            }
+            world.invite(alice, "alice", "bob");
+            let bob = dialled(&world, DESK);
+            assert_eq!(bob.transport, transport);
+            let invite = world.take(bob, "INVITE");
+            world.answer(bob, &invite, 180, &contact);
+            world.take(alice, "180");
+            world.answer(bob, &invite, 200, &contact);
+            let answer = world.take(alice, "200");
+            let caller = Dialog::of_caller(&answer).at(&uri("alice", alice));
+            let callee = Dialog::of_callee(&invite, "callee").at(&contact);
+            for (dialog, method, from, to) in [
+                (&caller, "ACK", alice, bob),
+                (&callee, "INFO", bob, alice),
+                (&caller, "BYE", alice, bob),
+            ] {
+                world.within(dialog, method, from);
+                world.take(to, method);
+            }
+            world.ends_clean();
+        }
+    }
+}
+
+#[test]
+fn messages_and_other_requests_are_dialled_for() {
+    for (shards, transport) in each() {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let contact = desk(transport);
+        registers_and_goes(&mut world, transport, &format!("<{contact}>"));
+        world.listening.insert(at(DESK));
+        assert_eq!(world.message(alice, "alice", "bob"), Some(202));
+        let bob = dialled(&world, DESK);
+        let message = world.take(bob, "MESSAGE");
+        world.answer(bob, &message, 200, &contact);
+        assert_eq!(world.store.queued(), 0);
+        world.close(bob);
+        let contact_of_alice = format!("Contact: <{}>\n", uri("alice", alice));
+        for method in ["OPTIONS", "SUBSCRIBE"] {
+            let request = world.request(method, alice, "alice", "bob", &contact_of_alice);
+            world.send(alice, request);
+            let bob = dialled(&world, DESK);
+            let request = world.take(bob, method);
+            world.answer(bob, &request, 200, &contact);
+            world.take(alice, &format!("200 {method}"));
+            world.close(bob);
+        }
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn where_nobody_takes_the_connection_the_caller_hears_it_at_once_and_mail_waits() {
+    for (shards, transport) in each() {
+        for takes in [false, true] {
+            let mut world = World::new(shards);
+            let alice = world.udp("10.0.0.10:5060");
+            let contact = format!("<{}>", desk(transport));
+            registers_and_goes(&mut world, transport, &contact);
+            if takes {
+                world.listening.insert(at(DESK));
+            }
+            // A connection may also break before the phone has said a word.
+            let breaks = |world: &mut World| {
+                if takes {
+                    let broken = dialled(world, DESK);
+                    world.close(broken);
+                }
+            };
+            world.invite(alice, "alice", "bob");
+            breaks(&mut world);
+            assert_eq!(world.heard(alice), ["100", "480"], "{shards} {takes}");
+            assert_eq!(world.message(alice, "alice", "bob"), Some(202));
+            breaks(&mut world);
+            let options = world.request("OPTIONS", alice, "alice", "bob", "");
+            world.send(alice, options);
+            breaks(&mut world);
+            let status = if takes { "500 OPTIONS" } else { "480 OPTIONS" };
+            assert_eq!(world.heard(alice), [status]);
+            assert_eq!(world.store.queued(), 1);
+            world.listening.clear();
+            let back = world.peer(transport, "10.0.0.20:40001");
+            world.register(back, "bob", &[&contact]);
+            let message = world.take(back, "MESSAGE");
+            world.answer(back, &message, 200, &desk(transport));
+            assert_eq!(world.store.queued(), 0);
+            world.ends_clean();
+        }
+    }
+}
+
+#[test]
+fn a_phone_that_takes_the_connection_and_says_nothing_has_until_the_wake_timeout() {
+    for (shards, transport) in each() {
+        for comes_back in [false, true] {
+            let mut world = World::new(shards);
+            let alice = world.udp("10.0.0.10:5060");
+            let contact = format!("<{}>", desk(transport));
+            registers_and_goes(&mut world, transport, &contact);
+            world.listening.insert(at(DESK));
+            world.invite(alice, "alice", "bob");
+            let silent = dialled(&world, DESK);
+            world.take(silent, "INVITE");
+            world.pass(Duration::from_secs(12));
+            assert_eq!(world.heard(alice), ["100", "180"]);
+            if comes_back {
+                let back = world.peer(transport, "10.0.0.20:40001");
+                world.register(back, "bob", &[&contact]);
+                let invite = world.take(back, "INVITE");
+                world.answer(back, &invite, 200, &desk(transport));
+                world.take(alice, "200");
+            } else {
+                world.pass(Duration::from_secs(2));
+                world.take(alice, "480");
+            }
+            world.ends_clean();
+        }
+    }
+}
+
+#[test]
+fn what_comes_by_itself_or_is_out_of_our_reach_is_not_dialled() {
+    let victim = "192.0.2.66:6379";
+    for (shards, transport) in each() {
+        let there = desk(transport);
+        let suffix = transport.uri_suffix();
+        for (contact, path) in [
+            // A push wakes it (RFC 8599).
+            (format!("<{there}{}>", pn("bob")), ""),
+            // Its flow is gone (RFC 5626 §7).
+            (
+                format!("<{there}>;reg-id=1;+sip.instance=\"<urn:uuid:U>\""),
+                "",
+            ),
+            (
+                format!("<{there}>"),
+                "Path: <sip:edge@10.0.0.20:5060;transport=tcp;lr>\n",
+            ),
+            // It stands behind a NAT, or means harm.
+            (format!("<sip:bob@{victim}{suffix}>"), ""),
+            (format!("<sip:bob@victim.example:6379{suffix}>"), ""),
+            (format!("<sip:bob@10.0.0.1:5060{suffix}>"), ""),
+        ] {
+            let mut world = World::new(shards);
+            let alice = world.udp("10.0.0.10:5060");
+            let flow = world.peer(transport, "10.0.0.20:40000");
+            let answer = world.register_with(flow, "bob", &[&contact], path);
+            assert_eq!(what(&answer.unwrap()), "200 REGISTER");
+            world.close(flow);
+            world
+                .hosts
+                .insert("victim.example".to_owned(), at(victim).ip());
+            let places = [DESK, victim, "10.0.0.1:5060"];
+            world.listening.extend(places.map(at));
+            for restart in [false, true] {
+                if restart {
+                    world.restart();
+                }
+                world.invite(alice, "alice", "bob");
+                world.message(alice, "alice", "bob");
+                let options = world.request("OPTIONS", alice, "alice", "bob", "");
+                world.send(alice, options);
+                world.pass(Duration::from_secs(20));
+                for place in places {
+                    assert_eq!(world.connection_to(place), None, "{contact}");
+                }
+                let heard = world.heard(alice);
+                assert!(heard.contains(&"480".to_owned()), "{contact}: {heard:?}");
+                assert!(heard.contains(&"480 OPTIONS".to_owned()), "{heard:?}");
+            }
+            world.ends_clean();
+        }
+    }
+}
+
+#[test]
+fn a_request_within_a_dialog_makes_us_connect_to_no_other_host() {
+    let victim = "192.0.2.66:6379";
+    for (shards, transport) in each() {
+        for target in [victim, "victim.example:6379"] {
+            let mut world = World::new(shards);
+            let alice = world.udp("10.0.0.10:5060");
+            let bob = world.peer(transport, "10.0.0.20:40000");
+            world.register(bob, "bob", &[&format!("<{}>", uri("bob", bob))]);
+            let (caller, _) = world.call((alice, "alice"), (bob, "bob"));
+            world.close(bob);
+            world
+                .hosts
+                .insert("victim.example".to_owned(), at(victim).ip());
+            world.listening.insert(at(victim));
+            let caller = caller.to(&format!("sip:bob@{target}{}", transport.uri_suffix()));
+            world.within(&caller, "BYE", alice);
+            assert_eq!(world.connection_to(victim), None);
+            assert_eq!(world.heard(alice), ["480 BYE"]);
+            world.ends_clean();
+        }
+    }
+}
