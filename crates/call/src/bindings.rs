@@ -1,9 +1,9 @@
 //! What is behind each door: the Contact as registered, and the flow over which it is reached. The hub knows that there
 //! is a door; only this knows where it leads.
 
-use crate::{flows, reach::Way, settings::Settings};
+use crate::{earlier, flows, reach::Way, settings::Settings};
 use bytes::Bytes;
-use domain::{Address, DeviceId, DoorId, DoorState};
+use domain::{Address, DeviceId, Door, DoorId, DoorState};
 use sip::{Flow, Transport, registrar::Binding};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -71,16 +71,21 @@ impl Bound {
 
     /// What the store has, as it is after a restart: a connection is gone, the flow of datagrams is as it was if we still
     /// listen where it led.
-    pub(crate) fn decode(mut bytes: &[u8], user: Address, settings: &Settings) -> Option<Self> {
-        if flows::take::<1>(&mut bytes)? != [VERSION] {
-            return None;
-        }
-        let flow = flows::read(&mut bytes)?;
+    pub(crate) fn decode(door: &Door, user: Address, settings: &Settings) -> Option<Self> {
+        let (flow, binding) = if door.data.starts_with(earlier::REGISTER) {
+            earlier::read(door, settings)?
+        } else {
+            let mut bytes = &door.data[..];
+            if flows::take::<1>(&mut bytes)? != [VERSION] {
+                return None;
+            }
+            (flows::read(&mut bytes)?, Binding::decode(bytes)?)
+        };
         let bound = |(transport, local): &(Transport, _)| {
             *transport == flow.transport && *local == flow.local
         };
         Some(Self {
-            binding: Binding::decode(bytes)?,
+            binding,
             user,
             flow,
             is_up: flow.transport == Transport::Udp && settings.bound.iter().any(bound),

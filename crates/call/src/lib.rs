@@ -12,6 +12,7 @@ mod bindings;
 mod calls;
 mod date;
 mod dialogs;
+mod earlier;
 mod flows;
 mod gate;
 mod grants;

@@ -139,7 +139,7 @@ impl Role {
 
     /// Takes over a door as the store has it; says what the hub must know of it. `None`: it cannot be read.
     pub fn load_door(&mut self, door: &Door, user: Address) -> Option<(DoorState, u16, Arc<str>)> {
-        let bound = Bound::decode(&door.data, user, &self.settings)?;
+        let bound = Bound::decode(door, user, &self.settings)?;
         let (state, transport) = (bound.state(&self.settings), bound.flow.transport);
         self.bindings.load(door.id.clone(), bound);
         Some((state, 1, self.registrations.register_at(transport)))

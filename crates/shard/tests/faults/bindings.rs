@@ -1,12 +1,13 @@
 //! The same contact, the same device: two questions, each with one answer.
 
 use crate::{
+    dialogs::registers,
     peer::{pn, uri, what},
     settings::{SHARDS, address},
     world::World,
 };
 use hub::Question;
-use sip::{Contacts, Flow, HeaderName, Message};
+use sip::{Contacts, Flow, HeaderName, Message, Transport};
 use std::time::Duration;
 
 /// The contacts that a 200 lists.
@@ -297,5 +298,71 @@ fn a_call_that_was_taken_back_goes_to_no_other_door() {
         assert!(!world.heard(one).contains(&"INVITE".to_owned()));
         assert!(world.heard(alice).contains(&"487".to_owned()));
         world.ends_clean();
+    }
+}
+
+/// A door as the store hands it on from its first schema: what a REGISTER says.
+fn as_register(world: &mut World, via: &str, contact: &str, more: &str) {
+    for door in world.store.kept.doors.values_mut() {
+        let text = format!(
+            "REGISTER sip:localhost SIP/2.0\nVia: SIP/2.0/{via}\nFrom: <sip:localhost>\nTo: <sip:localhost>\n\
+             Call-ID: one\nCSeq: 1 REGISTER\nContact: <{contact}>;+sip.instance=\"<urn:uuid:bob>\";q=0.700\n{more}\n"
+        );
+        door.data = text.replace('\n', "\r\n").into();
+    }
+}
+
+#[test]
+fn a_phone_that_an_earlier_version_registered_is_reached_as_before() {
+    for (shards, tcp) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let transport = if tcp { Transport::Tcp } else { Transport::Udp };
+        let bob = world.peer(transport, "10.0.0.20:40000");
+        registers(&mut world, bob, "bob");
+        let via = format!("{} {}", bob.transport.as_str(), bob.remote);
+        let contact = uri("bob", bob) + &pn("bob");
+        as_register(&mut world, &via, &contact, "User-Agent: Phone 1.0\n");
+        world.restart();
+        world.invite(alice, "alice", "bob");
+        let pushed: Vec<_> = world.cloud.pushes.iter().map(|it| &*it.token).collect();
+        assert_eq!(pushed, ["bob"], "it is woken");
+        let back = if tcp {
+            world.tcp("10.0.0.20:40001")
+        } else {
+            bob
+        };
+        if !tcp {
+            world.take(bob, "INVITE");
+        }
+        registers(&mut world, back, "bob");
+        let invite = world.take(back, "INVITE");
+        world.answer(back, &invite, 200, &uri("bob", back));
+        world.take(alice, "200");
+        assert_eq!(world.devices("bob").len(), 1, "it is the same device");
+        assert_eq!(world.store.kept.doors.len(), 1);
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_desk_phone_and_one_behind_a_proxy_stay_registered_from_an_earlier_version() {
+    for shards in SHARDS {
+        for path in ["", "Path: <sip:edge@10.0.0.20:5060;lr>\n"] {
+            let mut world = World::new(shards);
+            let alice = world.udp("10.0.0.10:5060");
+            let bob = world.udp("10.0.0.20:40000");
+            listed(&world.register(bob, "bob", &[&format!("<{}>", uri("bob", bob))]));
+            let via = format!("UDP {}", bob.remote);
+            as_register(&mut world, &via, &uri("bob", bob), path);
+            world.restart();
+            world.invite(alice, "alice", "bob");
+            let invite = world.take(bob, "INVITE");
+            assert_eq!(invite.has(HeaderName::Route), !path.is_empty());
+            world.answer(bob, &invite, 486, &uri("bob", bob));
+            world.take(alice, "486");
+            world.ends_clean();
+        }
     }
 }

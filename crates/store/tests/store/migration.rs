@@ -1,7 +1,9 @@
 //! Databases of earlier versions: what they hold is taken over.
 
 use crate::world::*;
-use domain::{Class, Device, Handed, Purpose, Timestamp, Token, device::DeadToken, trace::Step};
+use domain::{
+    Class, Device, Door, DoorId, Handed, Purpose, Timestamp, Token, device::DeadToken, trace::Step,
+};
 use rusqlite::Connection;
 use store::Pruned;
 
@@ -18,8 +20,12 @@ const ROWS: &str = r#"
         '{"voip":{"value":"aa11","given_at":7,"dead":null,"handed":"in_registration"},
           "message":{"value":"bb22","given_at":8,"dead":{"at":9,"reason":"Unregistered"},"handed":"apart"}}',
         '{"p256dh":"BKey","auth":"secret"}', '"foreground"',
-        '{"contact":"<sip:alice@192.0.2.1>","source":"tcp/192.0.2.1:5060","q":700,"expires_at":99,
-          "call_id":"one","cseq":1,"path":[],"user_agent":""}', 1000, 2000);
+        '{"contact":"<sip:alice@192.0.2.1;pn-provider=apns>;+sip.instance=\"<urn:uuid:U>\"",
+          "source":"tcp/192.0.2.1:5060","q":700,"expires_at":99,
+          "call_id":"one","cseq":1,"path":["<sip:edge;lr>","<sip:inner;lr>"],"user_agent":"Phone 1.0"}', 1000, 2000);
+    INSERT INTO devices VALUES ('plain', 'bob@example.org', NULL, '{"voip":null,"message":null}', NULL, NULL,
+        '{"contact":"<sip:bob@[2001:db8::1]:5070>","source":"udp/[2001:db8::1]:5070","q":1000,"expires_at":98,
+          "call_id":"two","cseq":2,"path":[],"user_agent":""}', 1000, 3000);
     INSERT INTO devices VALUES ('bare', 'alice@example.org', NULL, '{"voip":null,"message":null}',
         NULL, NULL, NULL, 1000, 1000);
     INSERT INTO history (device, at, what) VALUES ('full', 1, 'one'), ('bare', 2, 'other'), ('full', 3, 'two');
@@ -62,6 +68,56 @@ fn full() -> Device {
     full
 }
 
+/// A door with what its role reads.
+fn as_register(device: &str, (opened_at, expires_at, q): (u64, u64, u16), lines: &[&str]) -> Door {
+    Door {
+        id: DoorId {
+            device: device_id(device),
+            number: 0,
+        },
+        opened_at: Timestamp(opened_at),
+        expires_at: Timestamp(expires_at),
+        q,
+        data: (lines.join("\r\n") + "\r\n\r\n").into(),
+    }
+}
+
+#[tokio::test]
+async fn a_registration_of_the_first_schema_stays_as_a_door() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = of_the_first_schema(&directory).await;
+    let full = as_register(
+        "full",
+        (2000, 99, 700),
+        &[
+            "REGISTER sip:localhost SIP/2.0",
+            "Via: SIP/2.0/TCP 192.0.2.1:5060",
+            "From: <sip:localhost>",
+            "To: <sip:localhost>",
+            "Call-ID: one",
+            "CSeq: 1 REGISTER",
+            "Contact: <sip:alice@192.0.2.1;pn-provider=apns>;+sip.instance=\"<urn:uuid:U>\";q=0.700",
+            "Path: <sip:edge;lr>",
+            "Path: <sip:inner;lr>",
+            "User-Agent: Phone 1.0",
+        ],
+    );
+    let plain = as_register(
+        "plain",
+        (3000, 98, 1000),
+        &[
+            "REGISTER sip:localhost SIP/2.0",
+            "Via: SIP/2.0/UDP [2001:DB8::1]:5070",
+            "From: <sip:localhost>",
+            "To: <sip:localhost>",
+            "Call-ID: two",
+            "CSeq: 2 REGISTER",
+            "Contact: <sip:bob@[2001:db8::1]:5070>;q=1.000",
+        ],
+    );
+    assert_eq!(loaded(&store).await.doors, [full, plain]);
+}
+
 async fn of_the_first_schema(directory: &tempfile::TempDir) -> TheStore {
     let path = directory.path().join("db");
     let old = Connection::open(&path).unwrap();
@@ -82,8 +138,9 @@ async fn a_database_of_the_first_schema_is_taken_over() {
     let mut bob = user("bob");
     bob.forward = Some("sip:vm@example.org".to_owned());
     assert_eq!(found.users, [user("alice"), bob]);
-    assert_eq!(found.devices, [device("bare", "alice"), full()]);
-    assert_eq!(found.doors, [], "the devices come back by themselves");
+    let mut plain = device("plain", "bob");
+    plain.seen_at = Timestamp(3000);
+    assert_eq!(found.devices, [device("bare", "alice"), full(), plain]);
     assert_eq!(found.queued, [(device_id("full"), 2)]);
     assert_eq!(found.unclaimed, [(address("bob"), 1)]);
     let purposes: Vec<_> = found.owed.iter().map(|push| &push.purpose).collect();

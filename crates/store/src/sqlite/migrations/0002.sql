@@ -1,6 +1,5 @@
 -- Schema 2. Times are milliseconds since the Unix epoch. `keys` is made by the migration: the key of each device that
--- schema 1 knows (`database::key`). What a registration left is not taken over: the devices come back by themselves, and
--- can be pushed to meanwhile.
+-- schema 1 knows (`database::key`).
 
 DROP INDEX devices_user;
 DROP INDEX history_device;
@@ -82,6 +81,26 @@ CREATE TABLE doors (
     data       BLOB NOT NULL,
     PRIMARY KEY (device, number)
 ) STRICT, WITHOUT ROWID;
+-- What a registration left is one door. Only its role reads what is behind a door, and a REGISTER that says the same is
+-- what any version of it can read: so a device that sleeps stays in reach. `source` is like tcp/192.0.2.1:5060.
+INSERT INTO doors SELECT key, 0, seen_at, expires_at, q, CAST(
+    'REGISTER sip:localhost SIP/2.0' || char(13, 10) ||
+    'Via: SIP/2.0/' || upper(replace(source, '/', ' ')) || char(13, 10) ||
+    'From: <sip:localhost>' || char(13, 10) ||
+    'To: <sip:localhost>' || char(13, 10) ||
+    'Call-ID: ' || call_id || char(13, 10) ||
+    'CSeq: ' || cseq || ' REGISTER' || char(13, 10) ||
+    'Contact: ' || contact || printf(';q=%d.%03d', q / 1000, q % 1000) || char(13, 10) ||
+    path || user_agent || char(13, 10) AS BLOB)
+    FROM (SELECT
+        k.key, d.seen_at, binding ->> '$.expires_at' AS expires_at, binding ->> '$.q' AS q,
+        binding ->> '$.source' AS source, binding ->> '$.contact' AS contact,
+        binding ->> '$.call_id' AS call_id, binding ->> '$.cseq' AS cseq,
+        coalesce((SELECT group_concat('Path: ' || value || char(13, 10), '') FROM json_each(binding, '$.path')), '')
+            AS path,
+        coalesce('User-Agent: ' || nullif(binding ->> '$.user_agent', '') || char(13, 10), '') AS user_agent
+        FROM devices_1 d JOIN keys k ON k.id = d.id)
+    WHERE expires_at || q || source || contact || call_id || cseq IS NOT NULL;
 
 CREATE TABLE history (
     number INTEGER PRIMARY KEY,
