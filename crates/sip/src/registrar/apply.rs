@@ -86,9 +86,10 @@ impl<'a, 'b> Update<'a, 'b> {
             }
         }
         check_twice(&wanted, &leaving)?;
+        let signs_out = wanted.is_empty();
         self.bind(wanted)?;
         for contact in leaving {
-            self.take_back(contact)?;
+            self.take_back(contact, signs_out)?;
         }
         self.make_room()
     }
@@ -133,14 +134,32 @@ impl<'a, 'b> Update<'a, 'b> {
         self.remove(superseded, Removal::Superseded)
     }
 
-    /// Removes by contact alone; a flow of Outbound by its number, where the client names it (RFC 5626 §6).
-    fn take_back(&mut self, contact: &Contact<'_>) -> Result<(), Reject> {
+    /// Removes by contact alone; a flow of Outbound by its number, where the client names it (RFC 5626 §6). A client that
+    /// signs out over a new connection names a contact that was never bound: what it bound itself (one Call-ID, RFC 3261
+    /// §10.2) goes. Its next process has another Call-ID, and stays.
+    fn take_back(&mut self, contact: &Contact<'_>, signs_out: bool) -> Result<(), Reject> {
         let by_flow = contact.reg_id.filter(|_| contact.instance.is_some());
         let identity = Identity::of_contact(contact, by_flow);
-        self.remove(
-            |known| identity.is_same_binding(known),
-            Removal::Unregistered,
-        )
+        let named = self.find(|known| identity.is_same_binding(known)).is_some();
+        if named || !signs_out || by_flow.is_some() {
+            return self.remove(
+                |known| identity.is_same_binding(known),
+                Removal::Unregistered,
+            );
+        }
+        let (known, call_id) = (self.known, self.registration.call_id);
+        let own = |place: &usize| {
+            let binding = known[*place].binding;
+            let device = Identity::of_binding(binding);
+            binding.call_id() == call_id && identity.is_same_device(&device)
+        };
+        for place in (0..known.len()).filter(own) {
+            if let Some(old) = self.take(Some(place).filter(|place| self.left[*place]))? {
+                let why = Removal::Unregistered;
+                self.changes.push(Change::Removed { old, why });
+            }
+        }
+        Ok(())
     }
 
     /// Forgets those that are out of reach for longest, until there is room for what was bound.

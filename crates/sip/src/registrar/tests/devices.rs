@@ -174,6 +174,29 @@ fn linphone_says_goodbye_for_a_process_that_is_gone() {
 }
 
 #[test]
+fn who_signs_out_over_a_new_connection_leaves_nothing_bound() {
+    let bound =
+        |port| format!("<sip:bob@192.0.2.7:{port};transport=tcp>;+sip.instance=\"<urn:uuid:U>\"");
+    let signs_out = |call_id, cseq| {
+        let headers = [
+            (HeaderName::Contact, &*bound(2)),
+            (HeaderName::Expires, "0"),
+        ];
+        register(call_id, cseq, &headers)
+    };
+    let before = after(&[contact("c1", 20, &bound(1))]);
+    let done = outcome(&before, &signs_out("c1", 21)).unwrap();
+    assert_eq!(done.bindings, []);
+    // An older request of the same client, and another client, take nothing back.
+    assert_eq!(
+        outcome(&before, &signs_out("c1", 20)).unwrap_err().status,
+        500
+    );
+    let other = outcome(&before, &signs_out("c2", 21)).unwrap();
+    assert_eq!(other.bindings.len(), 1);
+}
+
+#[test]
 fn a_new_contact_and_the_end_of_the_old_one_come_in_one_request() {
     let instance = ";+sip.instance=\"<urn:uuid:U>\"";
     let (old, new) = (
