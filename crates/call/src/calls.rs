@@ -72,6 +72,8 @@ pub(crate) struct Call {
     /// It was forwarded to this user by another's fallback, and goes no further.
     pub(crate) forwarded: bool,
     branches: SmallVec<[Branch; 2]>,
+    /// Devices that rang, by branches that were given up without a word of theirs: their CANCEL can still follow them.
+    lost: SmallVec<[(DeviceId, BranchId); 1]>,
     falling_back: FallingBack,
     /// The caller has the final answer.
     done: bool,
@@ -93,6 +95,7 @@ impl Call {
             trusted: false,
             forwarded: false,
             branches: SmallVec::new(),
+            lost: SmallVec::new(),
             falling_back: FallingBack::Unused,
             done: false,
         }
@@ -225,6 +228,20 @@ impl Calls {
         }
     }
 
+    /// A device that rang is back: what takes the call off it goes there.
+    pub(crate) fn end_follows(&self, line: &mut Line<'_>, id: CallId, door: &DoorId) {
+        let flow = line.bound(door).and_then(Bound::flow);
+        let (Some(call), Some(flow)) = (self.by_id.get(&id), flow) else {
+            return;
+        };
+        let ringing = call.branches.iter().filter(|branch| branch.rang);
+        let ringing = ringing.map(|branch| (&branch.door.device, branch.id));
+        let lost = call.lost.iter().map(|(device, branch)| (device, *branch));
+        for (_, branch) in ringing.chain(lost).filter(|(of, _)| **of == door.device) {
+            line.endpoint.move_branch(line.now.instant, branch, flow);
+        }
+    }
+
     pub(crate) fn ring_back(&self, line: &mut Line<'_>, id: CallId) {
         if let Some(call) = self.by_id.get(&id) {
             line.endpoint
@@ -316,6 +333,9 @@ impl Calls {
         }
         let place = call.branches.iter().position(|it| it.id == branch)?;
         let ended = call.branches.remove(place);
+        if ended.rang && response.is_none() {
+            call.lost.push((ended.door.device.clone(), branch));
+        }
         let device = &ended.door.device;
         let earlier = call
             .branches

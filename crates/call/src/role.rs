@@ -409,6 +409,7 @@ impl Role {
             hub::Output::ShowEnded(call, door, reason) => {
                 calls.show_ended(&mut line, call, &door, reason);
             }
+            hub::Output::EndFollows(call, door) => calls.end_follows(&mut line, call, &door),
             hub::Output::RingBack(call) => calls.ring_back(&mut line, call),
             hub::Output::CallOff(call) => calls.call_off(&mut line, call),
             hub::Output::CallOver(call) => calls.over(&mut line, call),

@@ -130,8 +130,8 @@ impl Wake {
         let mut effects = Vec::new();
         if self.is_waking() {
             self.step_waking(now, input, &mut effects);
-        } else if let Input::Returned { device, .. } = input {
-            self.show_ended(&device, &mut effects);
+        } else {
+            self.step_over(input, &mut effects);
         }
         effects
     }
@@ -158,6 +158,29 @@ impl Wake {
                 self.end(now, Verdict::Cancelled, effects);
             }
             Input::Over => self.end(now, Verdict::Over, effects),
+        }
+    }
+
+    /// The call is over: who has yet to learn so?
+    fn step_over(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Returned { device, fresh } => self.show_ended(&device, fresh, effects),
+            // Its own last word: it has seen the end. That the way to it failed says nothing.
+            Input::Failed {
+                device, failure, ..
+            } if failure != Failure::Unreachable => {
+                if let Some(party) = self.party(&device) {
+                    party.leg = Leg::Ended;
+                }
+                self.close_if_all_know();
+            }
+            _ => {}
+        }
+    }
+
+    fn close_if_all_know(&mut self) {
+        if !self.parties.iter().any(Party::is_unaware) {
+            self.clocks.clear();
         }
     }
 
@@ -371,33 +394,36 @@ impl Wake {
             }
             if party.leg == Leg::Later && party.must_see_the_end() {
                 // It is there and was only waiting for its turn.
-                party.returned = true;
+                party.is_shown_the_end();
                 effects.push(Effect::ShowEnded(device));
             }
         }
-        if self.parties.iter().any(Party::must_see_the_end) {
+        if self.parties.iter().any(Party::is_unaware) {
             self.clocks
                 .push((now + self.timers.closing, Clock::Closing));
         }
         effects.push(Effect::Ended(verdict));
     }
 
-    /// A device that was woken for a call which is over sees the call and its end, once.
-    fn show_ended(&mut self, device: &DeviceId, effects: &mut Vec<Effect>) {
-        let waiting = |party: &&mut Party| party.must_see_the_end();
-        let Some(party) = self.party(device).filter(waiting) else {
+    /// A device that was woken for a call which is over sees the call and its end. So does one that rang and fell asleep
+    /// before it said that it knows of the end; where the platform does not demand that, only the end follows it.
+    fn show_ended(&mut self, device: &DeviceId, fresh: bool, effects: &mut Vec<Effect>) {
+        let Some(party) = self.party(device).filter(|party| party.is_unaware()) else {
             return;
         };
-        party.returned = true;
-        let trace = Effect::Trace(
-            Step::DeviceReturned,
-            Some(device.clone()),
-            "the call is over".to_owned(),
-        );
-        effects.extend([trace, Effect::ShowEnded(device.clone())]);
-        if !self.parties.iter().any(Party::must_see_the_end) {
-            self.clocks.clear();
+        let rang = party.leg == Leg::Alive;
+        if rang && !fresh {
+            return;
         }
+        let effect = if party.must_see_the_end() {
+            Effect::ShowEnded(device.clone())
+        } else {
+            Effect::EndFollows(device.clone())
+        };
+        party.is_shown_the_end();
+        let why = "the call is over".to_owned();
+        let trace = Effect::Trace(Step::DeviceReturned, Some(device.clone()), why);
+        effects.extend([trace, effect]);
     }
 
     fn party(&mut self, device: &DeviceId) -> Option<&mut Party> {

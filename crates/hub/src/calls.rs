@@ -335,6 +335,10 @@ impl Calls {
                     Some(door) => Output::ShowEnded(id, door, end_reason(&call.wake)),
                     None => continue,
                 },
+                Effect::EndFollows(device) => match door_of(&device, through, directory) {
+                    Some(door) => Output::EndFollows(id, door),
+                    None => continue,
+                },
                 Effect::Push(device) => {
                     let pushed = self.push(now, id, &device, directory, deeds);
                     effects.extend(pushed.into_iter().flatten());

@@ -271,6 +271,8 @@ pub enum Output {
     RingAgain(CallId, DeviceId),
     /// For the role: show a device the call and that it is over, in one go.
     ShowEnded(CallId, DoorId, EndReason),
+    /// For the role: a device that rang is back through this door: what takes the call off it goes there.
+    EndFollows(CallId, DoorId),
     /// For the role: let the caller hear ringing.
     RingBack(CallId),
     /// For the role: take the call off every device that still has it; nobody answered.

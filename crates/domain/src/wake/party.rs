@@ -127,9 +127,21 @@ impl Party {
         !self.returned && matches!(self.leg, Leg::Held | Leg::Later | Leg::Sent)
     }
 
-    /// Its call screen is up, and only INVITE and CANCEL can close it.
+    /// Once the call is over: its call screen is up, and only INVITE and CANCEL can close it.
     pub(super) fn must_see_the_end(&self) -> bool {
-        self.was_called_but_not_reached()
-            && self.platform.is_some_and(|platform| platform.must_see_call)
+        let unaware = self.slept_through() || self.leg == Leg::Alive;
+        let has_screen = self.platform.is_some_and(|platform| platform.must_see_call);
+        unaware && has_screen && self.push_may_wake()
+    }
+
+    /// It gets the call and its end; that it has both is known when it has said so.
+    pub(super) fn is_shown_the_end(&mut self) {
+        self.returned = true;
+        self.leg = Leg::Alive;
+    }
+
+    /// Once the call is over: it may yet come back without knowing so.
+    pub(super) fn is_unaware(&self) -> bool {
+        self.leg == Leg::Alive || self.must_see_the_end()
     }
 }

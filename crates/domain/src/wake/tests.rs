@@ -318,6 +318,7 @@ fn answered_elsewhere_tells_the_android_phone_and_shows_the_iphone_when_it_retur
     world
         .returns(1500, "iphone")
         .assert(&[Effect::ShowEnded(id("iphone"))]);
+    world.fails(1550, "iphone", Failure::Declined);
     world.returns(1600, "iphone").assert(&[]);
     assert!(world.wake.is_finished());
 }
@@ -449,6 +450,7 @@ fn an_iphone_that_was_pushed_and_waited_for_its_turn_sees_the_end_at_once() {
         Effect::ShowEnded(id("iphone")),
         Effect::Ended(Verdict::Answered),
     ]);
+    world.fails(950, "iphone", Failure::Declined);
     assert!(world.wake.is_finished());
 }
 
@@ -527,4 +529,38 @@ fn with_the_late_fork_taken_out_of_the_table_the_phone_wakes_in_vain() {
         Behaviour::default().with(Mode::Suspended, Incoming::Call, |rule| rule.keep = false);
     let mut world = World::call_with(vec![candidate("a", Mode::Suspended, IOS)], &table);
     world.accepted(10, "a").returns(900, "a").assert(&[]);
+}
+
+#[test]
+fn a_device_that_rang_and_left_learns_of_the_end_when_it_returns_unless_it_knows() {
+    let shown = [Effect::ShowEnded(id("a"))];
+    let follows = [Effect::EndFollows(id("a"))];
+    for (candidate, told) in [
+        (candidate("a", Mode::Foreground, IOS), &shown),
+        (candidate("a", Mode::Foreground, ANDROID), &follows),
+        (no_push("a", Mode::Foreground), &follows),
+    ] {
+        for knows in [false, true] {
+            let mut world = World::call(vec![candidate.clone()]);
+            world.accepted(10, "a").rings(20, "a");
+            world.at(5_000, Input::CallerCancelled);
+            let (failure, told): (_, &[_]) = if knows {
+                (Failure::Declined, &[])
+            } else {
+                (Failure::Unreachable, told)
+            };
+            world.fails(5_020, "a", failure);
+            assert_eq!(world.wake.is_finished(), knows);
+            let (device, fresh) = (id("a"), false);
+            world
+                .at(5_030, Input::Returned { device, fresh })
+                .assert(&[]);
+            world.returns(8_000, "a").assert(told);
+            // Its new connection broke before it had said so.
+            world.returns(9_000, "a").assert(told);
+            world.fails(9_100, "a", Failure::Declined);
+            world.returns(9_200, "a").assert(&[]);
+            assert!(world.wake.is_finished());
+        }
+    }
 }

@@ -136,6 +136,8 @@ pub enum Effect {
     PushMissed(DeviceId),
     /// Show the device the call and that it is over, in one go.
     ShowEnded(DeviceId),
+    /// The device rang, and comes back elsewhere without having said that it knows of the end: that follows it.
+    EndFollows(DeviceId),
     /// A line of the story.
     Trace(Step, Option<DeviceId>, String),
     /// A stage took so long.
