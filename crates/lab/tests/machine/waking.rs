@@ -143,6 +143,23 @@ fn a_woken_iphone_whose_call_ended_closes_its_screen_on_invite_and_cancel() {
 }
 
 #[test]
+fn a_push_that_comes_after_the_end_of_its_call_was_seen_closes_its_screen_at_once() {
+    let mut world = World::of(iphone());
+    let now = world.clock.now();
+    world.server(|server, _| server.invite(now, "bob", "c1"));
+    world.run_for(SECOND);
+    world.server(|server, now| server.cancel(now, "c1"));
+    world.run_for(SECOND);
+    world.obeys(BOB, Order::Suspend).unwrap();
+    world.push(BOB, &push("call", Some("c1"), Channel::Voip));
+    world.run_for(60 * SECOND);
+    assert_eq!(
+        world.order_of(&["cancelled", "call_kit_ringing", "call_kit_closed", "killed"]),
+        ["cancelled", "call_kit_ringing", "call_kit_closed"]
+    );
+}
+
+#[test]
 fn a_cancel_push_ends_the_wait_of_an_android_phone() {
     let mut world = World::of(android());
     world.obeys(BOB, Order::Suspend).unwrap();

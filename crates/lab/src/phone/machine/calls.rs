@@ -21,6 +21,8 @@ const MOST_KNOWN: usize = 1_000;
 pub(super) struct Calls {
     calls: Vec<Call>,
     known: Recent<String>,
+    /// Those whose end was seen.
+    over: Recent<String>,
 }
 
 impl Default for Calls {
@@ -28,6 +30,7 @@ impl Default for Calls {
         Self {
             calls: Vec::new(),
             known: Recent::new(MOST_KNOWN),
+            over: Recent::new(MOST_KNOWN),
         }
     }
 }
@@ -36,6 +39,11 @@ impl Calls {
     /// Was an INVITE of this call seen?
     pub(super) fn knows(&self, call: &str) -> bool {
         self.known.contains(call)
+    }
+
+    /// Was its end seen?
+    pub(super) fn is_over(&self, call: &str) -> bool {
+        self.over.contains(call)
     }
 
     pub(super) fn get(&mut self, call: &str) -> Option<&mut Call> {
@@ -135,6 +143,7 @@ impl Phone {
         if let Some(call) = self.calls.take(|call| call.rings_in(txn)) {
             let reason = reason.map(|reason| reason_text(reason).unwrap_or(reason).to_owned());
             self.timers.cancel(&Timer::Answer(call.id.clone()));
+            self.calls.over.insert(call.id.clone());
             self.note(PhoneEvent::Cancelled {
                 call: call.id.clone(),
                 reason,
@@ -239,6 +248,11 @@ impl Phone {
     }
 
     fn ended(&mut self, call: &Call, by_us: bool) {
+        self.calls.over.insert(call.id.clone());
+        self.gone(call, by_us);
+    }
+
+    fn gone(&mut self, call: &Call, by_us: bool) {
         self.timers.cancel(&Timer::Answer(call.id.clone()));
         self.forget_invite(&call.id);
         self.note(PhoneEvent::Ended {
@@ -256,10 +270,14 @@ impl Phone {
         }
     }
 
-    /// The app sleeps or dies, and its calls with it.
+    /// The app sleeps or dies, and its calls with it: how those end that only ring it will not see.
     pub(super) fn drop_calls(&mut self) {
         for call in std::mem::take(&mut self.calls.calls) {
-            self.ended(&call, true);
+            if matches!(call.state, State::Ringing { .. }) {
+                self.gone(&call, true);
+            } else {
+                self.ended(&call, true);
+            }
         }
     }
 
@@ -324,6 +342,7 @@ impl Phone {
 
     pub(super) fn on_call_failed(&mut self, id: &str, status: u16, reason: String) {
         self.calls.take(|call| call.id == id);
+        self.calls.over.insert(id.to_owned());
         self.note(PhoneEvent::CallFailed {
             call: id.to_owned(),
             status,

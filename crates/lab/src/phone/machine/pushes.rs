@@ -72,6 +72,7 @@ impl Phone {
             return;
         }
         let callkit = self.config.has_callkit_rule() && !live;
+        let is_over = self.calls.is_over(&call);
         if callkit {
             let caller = caller.unwrap_or_else(|| Caller {
                 name: "Unknown".to_owned(),
@@ -83,6 +84,15 @@ impl Phone {
                 name,
                 number,
             });
+        }
+        if is_over {
+            // The push was overtaken by the call and its end: whoever has seen both closes the screen by themselves.
+            if callkit {
+                self.note(PhoneEvent::CallKitClosed { call });
+            } else {
+                self.note(PhoneEvent::DuplicatePushDropped { call });
+            }
+            return;
         }
         if self.expected.len() < MOST_EXPECTED {
             self.timers.replace(
