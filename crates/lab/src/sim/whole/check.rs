@@ -47,7 +47,7 @@ impl Check {
     pub(super) fn restarted(&mut self, scene: &Scene<'_>) -> Verdict {
         self.restarted = Some(scene.now);
         self.answered.clear();
-        self.calls.disturbed(|_| true);
+        self.calls.restarted();
         self.places.restarted();
         same(scene.server)
     }
@@ -97,8 +97,9 @@ impl Check {
             Method::Invite => self.calls.answered(scene.now, call),
             Method::Message => return self.texts.answered(scene, call, status),
             Method::Register if status < 300 => {
-                self.came.push(to);
-                return self.places.registered(scene, to, message);
+                if self.places.registered(scene, to, message)? {
+                    self.came.push(to);
+                }
             }
             _ => {}
         }
@@ -207,7 +208,8 @@ fn same(server: &Server) -> Verdict {
     }
     let owed: usize = server.shards.iter().map(|it| it.hub().load().owed).sum();
     if owed != store.owed.len() {
-        return Err(format!("{owed} pushes owed, {} kept", store.owed.len()));
+        let kept: Vec<_> = store.owed.values().collect();
+        return Err(format!("{owed} pushes owed, {} kept: {kept:?}", kept.len()));
     }
     Ok(())
 }

@@ -62,6 +62,8 @@ pub(super) struct Server {
     /// When the store is done with what it was asked so far.
     busy_until: Option<std::time::Instant>,
     answers: Queue<(usize, Input)>,
+    /// When its last word on a step arrives: its words come in the order of the steps.
+    spoken_until: Option<std::time::Instant>,
     streams: BTreeMap<(Transport, SocketAddr), Flow>,
     /// The store has said that the process dies now.
     pub(super) dies: bool,
@@ -83,6 +85,7 @@ impl Server {
             asked: Queue::default(),
             busy_until: None,
             answers: Queue::default(),
+            spoken_until: None,
             streams: BTreeMap::new(),
             dies: false,
         };
@@ -113,7 +116,7 @@ impl Server {
         }
         self.asked = Queue::default();
         self.answers = Queue::default();
-        self.busy_until = None;
+        (self.busy_until, self.spoken_until) = (None, None);
         self.streams.clear();
         self.dies = false;
     }
@@ -292,7 +295,11 @@ impl Server {
             }
         };
         self.dies = kills && self.switch != Switch::Commit;
-        let after = self.rng.between(Duration::ZERO, self.disk.slowest);
-        self.answers.push(now.instant + after, (shard, answer));
+        let mut at = now.instant + self.rng.between(Duration::ZERO, self.disk.slowest);
+        if matches!(answer, Input::Saved(..)) {
+            at = self.spoken_until.map_or(at, |last| last.max(at));
+            self.spoken_until = Some(at);
+        }
+        self.answers.push(at, (shard, answer));
     }
 }

@@ -8,7 +8,7 @@ use domain::{DeviceId, Now, Outcome, Purpose};
 use hub::{PushOrder, PushRef, Pushed};
 use shard::Input;
 use sip::endpoint::Flow;
-use sip::{Limits, Message, Method};
+use sip::{HeaderName, Limits, Message, Method};
 
 use super::check::{self, Check, Scene, Verdict};
 use super::handset::Handset;
@@ -500,6 +500,10 @@ fn first_line(message: &Message) -> String {
     let cseq = cseq.unwrap_or_default();
     match message.status() {
         Some(status) => format!("{status} ({cseq}) {call}"),
-        None => format!("{} ({cseq}) {call}", message.request_uri()),
+        None => {
+            let expires = message.header_text(HeaderName::Expires);
+            let expires = expires.map_or_else(String::new, |it| format!(" for {it} s"));
+            format!("{} ({cseq}) {call}{expires}", message.request_uri())
+        }
     }
 }

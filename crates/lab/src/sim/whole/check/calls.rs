@@ -13,6 +13,8 @@ use crate::phone::PhoneEvent;
 const LONGEST: Duration = Duration::from_mins(3);
 /// So long after its end an iPhone that was pushed is still shown a call, less what a network takes.
 const SHOWN: Duration = Duration::from_secs(45);
+/// How long a phone may ring on for a call that is over once it is back.
+const RINGS_ON: Duration = Duration::from_secs(40);
 
 #[derive(Debug)]
 struct Call {
@@ -36,6 +38,10 @@ struct Phone {
     troubled: Option<Instant>,
     /// When each pushed call reached it first.
     pushed: BTreeMap<String, Instant>,
+    /// Its app is frozen: no timer of it runs.
+    frozen: bool,
+    /// The calls by which it rings, with when it must have learned that one is over.
+    rings: BTreeMap<String, Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -47,7 +53,16 @@ pub(in crate::sim::whole) struct Calls {
 impl Calls {
     pub(super) fn seen(&mut self, now: Instant, who: usize, event: &PhoneEvent) -> Verdict {
         match event {
+            PhoneEvent::Backgrounded => self.phone(who).frozen = true,
+            PhoneEvent::Resumed { .. } | PhoneEvent::Suspended => self.phone(who).frozen = false,
+            PhoneEvent::Ringing { call } => {
+                self.phone(who).rings.insert(call.clone(), None);
+            }
+            PhoneEvent::Cancelled { call, .. } | PhoneEvent::Connected { call } => {
+                self.phone(who).rings.remove(call);
+            }
             PhoneEvent::Calling { call, .. } => {
+                let disturbed = self.phone(who).frozen;
                 self.calls.insert(
                     call.clone(),
                     Call {
@@ -55,21 +70,25 @@ impl Calls {
                         started: now,
                         heard: None,
                         ended: None,
-                        disturbed: false,
+                        disturbed,
                         pushed: BTreeMap::new(),
                         invited: BTreeSet::new(),
                         vias: BTreeSet::new(),
                     },
                 );
             }
-            PhoneEvent::Answered { call } => return self.heard(who, call, true),
+            PhoneEvent::Answered { call } => {
+                self.phone(who).rings.remove(call);
+                return self.heard(who, call, true);
+            }
             PhoneEvent::CallFailed { call, .. } => return self.heard(who, call, false),
             PhoneEvent::Ended { call, .. } => {
+                self.phone(who).rings.remove(call);
                 if let Some(call) = self.calls.get_mut(call).filter(|it| it.caller == who) {
                     call.heard.get_or_insert(false);
                 }
             }
-            PhoneEvent::Registered { .. } => self.phone(who).registered = Some(now),
+            PhoneEvent::Registered { .. } => self.returned(now, who),
             PhoneEvent::Pushed {
                 call: Some(call),
                 kind,
@@ -84,6 +103,21 @@ impl Calls {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A phone is back: what is over it must learn soon.
+    fn returned(&mut self, now: Instant, who: usize) {
+        let calls = &self.calls;
+        let phone = self.phones.entry(who).or_default();
+        phone.registered = Some(now);
+        for (call, deadline) in &mut phone.rings {
+            let call = calls.get(call).filter(|call| !call.disturbed);
+            let ended = call.and_then(|call| call.ended);
+            let lately = ended.filter(|ended| now - *ended < SHOWN);
+            if let (Some(_), None) = (lately, *deadline) {
+                *deadline = Some(now + RINGS_ON);
+            }
+        }
     }
 
     fn phone(&mut self, who: usize) -> &mut Phone {
@@ -107,7 +141,18 @@ impl Calls {
     }
 
     pub(super) fn troubled(&mut self, now: Instant, who: usize) {
-        self.phone(who).troubled = Some(now);
+        let phone = self.phone(who);
+        phone.troubled = Some(now);
+        phone
+            .rings
+            .values_mut()
+            .for_each(|deadline| *deadline = None);
+    }
+
+    /// A new server knows nothing of what rings.
+    pub(super) fn restarted(&mut self) {
+        self.disturbed(|_| true);
+        self.phones.values_mut().for_each(|it| it.rings.clear());
     }
 
     /// The caller gets the final answer.
@@ -191,10 +236,16 @@ impl Calls {
         let hangs = |(_, call): &(&String, &Call)| {
             call.heard.is_none() && !call.disturbed && now - call.started > LONGEST
         };
-        match self.calls.iter().find(hangs) {
-            Some((id, call)) => Err(format!("{id} hangs: {call:?}")),
-            None => Ok(()),
+        if let Some((id, call)) = self.calls.iter().find(hangs) {
+            return Err(format!("{id} hangs: {call:?}"));
         }
+        for (who, phone) in &self.phones {
+            let late = |deadline: &Option<Instant>| deadline.is_some_and(|at| at < now);
+            if let Some((id, _)) = phone.rings.iter().find(|(_, deadline)| late(deadline)) {
+                return Err(format!("phone {who} rings on for {id}, which is over"));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn over(&self) -> Verdict {

@@ -41,19 +41,19 @@ impl Places {
         self.dead.clear();
     }
 
-    /// A phone hears that it is registered, or that it is not any more.
+    /// A phone hears that it is registered (`true`), or that it is not any more.
     pub(super) fn registered(
         &mut self,
         scene: &Scene<'_>,
         who: usize,
         answer: &Message,
-    ) -> Verdict {
+    ) -> Result<bool, String> {
         let Some(phone) = scene.phones.get(who) else {
-            return Ok(());
+            return Ok(false);
         };
         let config = phone.phone.config();
         let Ok(Contacts::List(listed)) = answer.contacts() else {
-            return Ok(());
+            return Ok(false);
         };
         let own = listed.iter().find(|contact| {
             let instance = contact.param("+sip.instance");
@@ -61,7 +61,7 @@ impl Places {
         });
         let Some(own) = own else {
             self.until.insert(who, scene.now);
-            return Ok(());
+            return Ok(false);
         };
         let seconds = own.param("expires").and_then(|it| it.parse().ok());
         let until = scene.now + Duration::from_secs(seconds.unwrap_or_default());
@@ -73,7 +73,7 @@ impl Places {
         let place = own.uri.as_str().split(';').next().unwrap_or_default();
         let kept = device.is_some_and(|it| store.has_door_to(&it, place.as_bytes()));
         if kept {
-            return Ok(());
+            return Ok(true);
         }
         Err(format!(
             "phone {who} was told that {place} is registered, and it is not kept"
