@@ -38,6 +38,9 @@ pub(crate) struct Cancelled {
     pub(crate) reason: Option<String>,
 }
 
+/// Connections that are asked for to get one response to its peer.
+const CONNECTIONS: u8 = 4;
+
 /// How responses go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -58,6 +61,8 @@ pub(crate) struct Server {
     pub(crate) flow: Flow,
     links: Links,
     way: Way,
+    /// How often the owner was asked for a connection.
+    asked: u8,
     /// The request, until the final response.
     pub(crate) request: Option<Message>,
     /// Under which it is matched.
@@ -93,6 +98,7 @@ impl Server {
             flow,
             links: Links::default(),
             way: Way::Open,
+            asked: 0,
             request: Some(request),
             index,
             accepted_index: None,
@@ -156,10 +162,13 @@ impl Server {
         self.flow.transport.is_reliable() && !self.is_stranded()
     }
 
-    /// The response that waits for a connection, told once.
+    /// The response that waits for a connection, told once for each that broke, and a few times only: where nobody
+    /// listens, a new one breaks at once. The peer may still come back by itself.
     pub(crate) fn missed(&mut self) -> Option<&Bytes> {
-        let last = self.last.as_ref().filter(|_| self.way == Way::Missed)?;
+        let asks = self.way == Way::Missed && self.asked < CONNECTIONS;
+        let last = self.last.as_ref().filter(|_| asks)?;
         self.way = Way::Asked;
+        self.asked += 1;
         Some(last)
     }
 

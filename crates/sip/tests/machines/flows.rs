@@ -229,6 +229,25 @@ fn a_refusal_that_was_not_acknowledged_goes_again_over_a_new_connection() {
 }
 
 #[test]
+fn a_peer_that_listens_nowhere_is_given_up_after_a_few_connections() {
+    let (mut world, txn) = caller_gone(486);
+    let mut asked = 1;
+    while asked < 100 {
+        let flow = world.flow("tablet");
+        world.owner(|proxy, _| proxy.move_response(txn, flow));
+        assert_eq!(world.seen("tablet"), ["486"]);
+        world.told();
+        world.flow_fails("tablet");
+        if world.told().is_empty() {
+            break;
+        }
+        asked += 1;
+    }
+    assert_eq!(asked, 4);
+    world.ends_clean();
+}
+
+#[test]
 fn the_answer_to_a_message_follows_its_sender_too() {
     let mut world = World::over_tcp();
     world.send(
