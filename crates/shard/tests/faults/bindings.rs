@@ -67,9 +67,10 @@ fn a_goodbye_of_the_old_process_leaves_the_new_one_bound() {
         let new = "sip:bob@10.0.0.20:59124;transport=tcp";
         let answer = world.register(flow, "bob", &[&format!("<{new}>;{instance}")]);
         assert_eq!(listed(&answer), [new]);
-        // Removal is by contact: what was not named stays, and the 200 says so.
+        // Removal is by contact: what was not named stays, and the 200 says so. Another process has another Call-ID.
+        let gone = world.tcp("10.0.0.20:40001");
         let old = format!("<sip:bob@10.0.0.20:9;transport=tcp>;{instance};expires=0");
-        let answer = world.register(flow, "bob", &[&old]);
+        let answer = world.register(gone, "bob", &[&old]);
         assert_eq!(listed(&answer), [new]);
         world.assert_memory_is_what_is_kept();
         world.invite(alice, "alice", "bob");
