@@ -19,7 +19,7 @@ const MOST_KNOWN: usize = 1_000;
 
 /// The calls that there are, and the names of those that there were.
 pub(super) struct Calls {
-    calls: Vec<Call>,
+    under_way: Vec<Call>,
     known: Recent<String>,
     /// Those whose end was seen.
     over: Recent<String>,
@@ -28,7 +28,7 @@ pub(super) struct Calls {
 impl Default for Calls {
     fn default() -> Self {
         Self {
-            calls: Vec::new(),
+            under_way: Vec::new(),
             known: Recent::new(MOST_KNOWN),
             over: Recent::new(MOST_KNOWN),
         }
@@ -47,12 +47,12 @@ impl Calls {
     }
 
     pub(super) fn get(&mut self, call: &str) -> Option<&mut Call> {
-        self.calls.iter_mut().find(|known| known.id == call)
+        self.under_way.iter_mut().find(|known| known.id == call)
     }
 
     fn take(&mut self, wanted: impl Fn(&Call) -> bool) -> Option<Call> {
-        let place = self.calls.iter().position(wanted)?;
-        Some(self.calls.swap_remove(place))
+        let place = self.under_way.iter().position(wanted)?;
+        Some(self.under_way.swap_remove(place))
     }
 }
 
@@ -81,10 +81,10 @@ impl Phone {
         if let Some(before) = before {
             return self.on_invite_again(before, call, txn, invite);
         }
-        if self.calls.calls.len() >= MOST_CALLS {
+        if self.calls.under_way.len() >= MOST_CALLS {
             return self.respond(txn, 486);
         }
-        self.calls.calls.push(call);
+        self.calls.under_way.push(call);
         self.respond_in_dialog(txn, invite, 180, None);
         self.note(PhoneEvent::Ringing { call: id.clone() });
         let _ = match (
@@ -108,18 +108,18 @@ impl Phone {
         match before.state {
             State::Ringing { txn: old, .. } => {
                 self.respond(old, 482);
-                self.calls.calls.push(call);
+                self.calls.under_way.push(call);
                 self.respond_in_dialog(txn, invite, 180, None);
             }
             State::Up { answered: Some(_) } => {
                 call.state = State::Up {
                     answered: Some(txn),
                 };
-                self.calls.calls.push(call);
+                self.calls.under_way.push(call);
                 self.answer_with_sdp(txn, invite);
             }
             State::Up { answered: None } | State::Calling { .. } => {
-                self.calls.calls.push(before);
+                self.calls.under_way.push(before);
                 self.respond(txn, 482);
             }
         }
@@ -152,9 +152,23 @@ impl Phone {
         }
     }
 
+    /// A call that rings is over, says whoever knows; `false` if it does not ring.
+    pub(super) fn stop_ringing(&mut self, id: &str) -> bool {
+        let rings = |call: &Call| call.id == id && matches!(call.state, State::Ringing { .. });
+        let Some(call) = self.calls.take(rings) else {
+            return false;
+        };
+        if let State::Ringing { txn, .. } = call.state {
+            self.respond(txn, 487);
+        }
+        self.timers.cancel(&Timer::Answer(call.id.clone()));
+        self.calls.over.insert(call.id);
+        true
+    }
+
     pub(super) fn on_ack(&mut self, txn: ServerTxn) {
         let answered_in = |call: &&mut Call| matches!(call.state, State::Up { answered: Some(own) } if own == txn);
-        if let Some(call) = self.calls.calls.iter_mut().find(answered_in) {
+        if let Some(call) = self.calls.under_way.iter_mut().find(answered_in) {
             call.state = State::Up { answered: None };
             let call = call.id.clone();
             self.note(PhoneEvent::Connected { call });
@@ -272,7 +286,7 @@ impl Phone {
 
     /// The app sleeps or dies, and its calls with it: how those end that only ring it will not see.
     pub(super) fn drop_calls(&mut self) {
-        for call in std::mem::take(&mut self.calls.calls) {
+        for call in std::mem::take(&mut self.calls.under_way) {
             if matches!(call.state, State::Ringing { .. }) {
                 self.gone(&call, true);
             } else {
@@ -285,7 +299,7 @@ impl Phone {
         let session = self.session.as_ref().ok_or(PhoneError::NotRunning)?;
         let here = session.flow().and(session.address());
         let contact = session.contact(&self.config.user);
-        if self.calls.calls.len() >= MOST_CALLS {
+        if self.calls.under_way.len() >= MOST_CALLS {
             return Err(PhoneError::Busy(format!(
                 "there are {MOST_CALLS} calls already"
             )));
@@ -309,7 +323,7 @@ impl Phone {
         });
         if let Some(txn) = self.send(outgoing) {
             self.calls.known.insert(id.clone());
-            self.calls.calls.push(Call::outgoing(&id, txn, &invite));
+            self.calls.under_way.push(Call::outgoing(&id, txn, &invite));
         }
         Ok(id)
     }

@@ -128,9 +128,10 @@ impl Phone {
             .is_some()
     }
 
-    /// Only Android is told: its app has nothing to close if it never rang. A call that rings is ended by its CANCEL.
+    /// Only Android is told. Its app has nothing to close if it never rang; if it does, this may be all that it hears.
     fn on_cancel_pushed(&mut self, call: &str) {
-        if self.take_expected(call).is_some() {
+        let rang = self.stop_ringing(call);
+        if self.take_expected(call).is_some() || rang {
             self.note(PhoneEvent::Cancelled {
                 call: call.to_owned(),
                 reason: Some("push".to_owned()),
