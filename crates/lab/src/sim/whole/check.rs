@@ -7,16 +7,21 @@ mod places;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use domain::Device;
+use domain::{Address, Device, Timestamp};
 use hub::PushOrder;
+use sip::endpoint::Flow;
 use sip::{HeaderName, Message, Method};
 
 use super::handset::Handset;
+use super::operator::Order;
 use super::server::Server;
+use super::setting;
 use crate::phone::PhoneEvent;
 use calls::Calls;
 use messages::Texts;
 use places::Places;
+
+pub(super) use places::handed_over;
 
 /// What must not be, with what was seen.
 pub(super) type Verdict = Result<(), String>;
@@ -37,6 +42,10 @@ pub(super) struct Check {
     places: Places,
     /// Answers that have left, by Call-ID and `CSeq`: a repeated one says nothing new.
     answered: BTreeMap<(String, u32), u16>,
+    /// When each REGISTER came first, and over which flow, by Call-ID and `CSeq`.
+    registers: BTreeMap<(String, u32), (Instant, Flow)>,
+    /// Since when a user may not come in, or not by the password that their phones know.
+    locked: BTreeMap<Address, Instant>,
     restarted: Option<Instant>,
     /// Phones that were told in this step that they are registered.
     came: Vec<usize>,
@@ -57,6 +66,73 @@ impl Check {
         self.restarted.is_some_and(|at| now - at < most)
     }
 
+    /// Something reaches the server.
+    pub(super) fn arrives(&mut self, scene: &Scene<'_>, flow: Flow, message: &Message) {
+        let (Ok(call), Ok(cseq)) = (message.call_id(), message.cseq()) else {
+            return;
+        };
+        match message.method() {
+            Some(Method::Message) => {
+                let text = String::from_utf8_lossy(message.body()).into_owned();
+                self.texts.arrived(call, text);
+            }
+            Some(Method::Register) => {
+                let key = (call.to_owned(), cseq.number);
+                self.registers.entry(key).or_insert((scene.now, flow));
+            }
+            None if message.status() == Some(180) => {
+                self.calls.said_that_it_rings(flow.remote, call);
+            }
+            _ => {}
+        }
+    }
+
+    /// The operator is about to change something.
+    pub(super) fn operates(&mut self, scene: &Scene<'_>, order: &Order) {
+        let user = order.user();
+        match order {
+            Order::Put(_) => {
+                self.locked.remove(user);
+            }
+            Order::Remove(_) => {
+                for (who, phone) in scene.phones.iter().enumerate() {
+                    if phone.phone.config().user == user.name() {
+                        self.calls.removed(scene.now, who);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The operator was told that it is done.
+    pub(super) fn operated(&mut self, scene: &Scene<'_>, order: &Order) -> Verdict {
+        let (user, server) = (order.user(), scene.server);
+        let wanted = match order {
+            Order::Put(user) => Some(&**user),
+            Order::Remove(_) => None,
+        };
+        let known = server.shards.first();
+        let known = known.and_then(|it| it.hub().accounts().get(user));
+        if server.store.users.get(user) != wanted || known.as_deref() != wanted {
+            return Err(format!(
+                "the operator was told that this is done: {order:?}"
+            ));
+        }
+        let own = setting::known_secrets(user.name());
+        if wanted.is_none_or(|user| user.secrets != own) {
+            self.locked.insert(user.clone(), scene.now);
+        } else {
+            self.locked.remove(user);
+        }
+        Ok(())
+    }
+
+    /// The app of a phone is another one, which remembers nothing.
+    pub(super) fn reinstalled(&mut self, now: Instant, who: usize) {
+        self.calls.removed(now, who);
+        self.texts.reinstalled(who);
+    }
+
     /// The server sends to a phone.
     pub(super) fn sent(&mut self, scene: &Scene<'_>, to: usize, message: &Message) -> Verdict {
         let Ok(call) = message.call_id() else {
@@ -74,7 +150,8 @@ impl Check {
             }
             return Ok(());
         };
-        if status < 200 || matches!(status, 401 | 407) {
+        // A refusal keeps no state (RFC 3261 §26.3.2.4): the request that comes again is judged anew.
+        if status < 200 || matches!(status, 401 | 403 | 407) {
             return Ok(());
         }
         let key = (call.to_owned(), cseq.number);
@@ -91,17 +168,35 @@ impl Check {
         match first {
             Some(first) if first == status => return Ok(()),
             Some(first) => return Err(format!("{call} was answered {first} and {status}")),
-            None => self.answered.insert(key, status),
+            None => self.answered.insert(key.clone(), status),
         };
         match cseq.method {
             Method::Invite => self.calls.answered(scene.now, call),
             Method::Message => return self.texts.answered(scene, call, status),
             Method::Register if status < 300 => {
-                if self.places.registered(scene, to, message)? {
+                self.may_come_in(scene, to, &key)?;
+                let kept = self.places.registered(scene, to, message)?;
+                // Over a connection that has ended meanwhile nobody comes, and nobody can be sent anything.
+                let came = self.registers.get(&key);
+                if kept && came.is_some_and(|(_, flow)| scene.server.holds(*flow)) {
                     self.came.push(to);
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn may_come_in(&self, scene: &Scene<'_>, who: usize, key: &(String, u32)) -> Verdict {
+        let name = scene
+            .phones
+            .get(who)
+            .map(|it| it.phone.config().user.clone());
+        let user = name.and_then(|name| Address::new(&name, setting::DOMAIN).ok());
+        let locked = user.and_then(|user| self.locked.get(&user));
+        let came = self.registers.get(key);
+        if locked.is_some_and(|at| came.is_some_and(|(came, _)| came > at)) {
+            return Err(format!("phone {who} came in, whose user is locked out"));
         }
         Ok(())
     }
@@ -163,7 +258,7 @@ pub(super) fn idle(server: &Server) -> Verdict {
 }
 
 /// What the hubs know is what the store has.
-fn same(server: &Server) -> Verdict {
+pub(super) fn same(server: &Server) -> Verdict {
     let store = &server.store;
     let known: usize = server
         .shards
@@ -176,40 +271,69 @@ fn same(server: &Server) -> Verdict {
             store.devices.len()
         ));
     }
+    for user in server.people() {
+        let user = user.address;
+        let shard = server.shards.get(server.shard_of(&user));
+        let Some(hub) = shard.map(shard::Shard::hub) else {
+            continue;
+        };
+        let (known, kept) = (hub.accounts().get(&user), store.users.get(&user));
+        if known.as_deref() != kept {
+            return Err(format!("{user}: {known:?} known, {kept:?} kept"));
+        }
+        let (known, kept) = (hub.directory().unclaimed(&user), store.unclaimed(&user));
+        if known != kept {
+            return Err(format!("{user}: {known} unclaimed, {kept} kept"));
+        }
+    }
     for device in store.devices.values() {
-        let shard = server.shards.get(server.shard_of(&device.user));
-        let entry = shard.and_then(|it| it.hub().directory().get(&device.id));
-        let Some(entry) = entry else {
-            return Err(format!("{} is kept and not known", device.id));
-        };
-        let queued = store.queue(&device.id).count() as u64;
-        if entry.queued != queued {
-            return Err(format!(
-                "{}: {} queued, {queued} kept",
-                device.id, entry.queued
-            ));
-        }
-        let kept: Vec<u32> = store.doors_of(&device.id);
-        let mut open: Vec<u32> = entry.doors.iter().map(|it| it.number).collect();
-        open.sort_unstable();
-        if open != kept {
-            return Err(format!("{}: doors {open:?} open, {kept:?} kept", device.id));
-        }
-        // When each was handed over last is not written for a refresh that changes nothing else.
-        let says = |device: &Device| -> Vec<_> {
-            let tokens = device.tokens.iter();
-            tokens
-                .map(|it| (it.value.clone(), it.dead.clone(), it.on_probation))
-                .collect()
-        };
-        if says(&entry.device) != says(device) {
-            return Err(format!("{}: other tokens than those kept", device.id));
-        }
+        same_device(server, device)?;
     }
     let owed: usize = server.shards.iter().map(|it| it.hub().load().owed).sum();
     if owed != store.owed.len() {
         let kept: Vec<_> = store.owed.values().collect();
         return Err(format!("{owed} pushes owed, {} kept: {kept:?}", kept.len()));
+    }
+    Ok(())
+}
+
+/// What the hub of its user knows of a device is what the store has.
+fn same_device(server: &Server, device: &Device) -> Verdict {
+    let store = &server.store;
+    let shard = server.shards.get(server.shard_of(&device.user));
+    let entry = shard.and_then(|it| it.hub().directory().get(&device.id));
+    let Some(entry) = entry else {
+        return Err(format!("{} is kept and not known", device.id));
+    };
+    let queued = store.queue(&device.id).count() as u64;
+    if entry.queued != queued {
+        return Err(format!(
+            "{}: {} queued, {queued} kept",
+            device.id, entry.queued
+        ));
+    }
+    let kept = store.doors_of(&device.id);
+    let mut open: Vec<_> = entry
+        .doors
+        .iter()
+        .map(|it| (it.number, it.expires_at))
+        .collect();
+    open.sort_unstable();
+    // The store may believe in a door for longer than it stands, never shorter.
+    let agree =
+        |(open, kept): (&(u32, Timestamp), &(u32, Timestamp))| open.0 == kept.0 && open.1 <= kept.1;
+    if open.len() != kept.len() || !open.iter().zip(&kept).all(agree) {
+        return Err(format!("{}: doors {open:?} open, {kept:?} kept", device.id));
+    }
+    // When each was handed over last is not written for a refresh that changes nothing else.
+    let says = |device: &Device| -> Vec<_> {
+        let tokens = device.tokens.iter();
+        tokens
+            .map(|it| (it.value.clone(), it.dead.clone(), it.on_probation))
+            .collect()
+    };
+    if says(&entry.device) != says(device) {
+        return Err(format!("{}: other tokens than those kept", device.id));
     }
     Ok(())
 }

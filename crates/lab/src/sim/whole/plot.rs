@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::setting::DOMAIN;
-use crate::phone::machine::Order;
+use domain::User;
+
+use super::operator;
+use super::setting::{self, DOMAIN};
+use crate::phone::machine::{Order, Word, WordId};
 use crate::rng::Rng;
 
 /// Something that somebody does.
@@ -11,6 +14,16 @@ use crate::rng::Rng;
 pub(super) enum Act {
     /// To a phone.
     Order(usize, Order),
+    /// The app of a phone is installed anew.
+    Reinstall(usize),
+    /// What the app of a phone has to say reaches the device API ...
+    Tell(usize, WordId, Word),
+    /// ... and what that says reaches it.
+    Told(usize, WordId, Result<(), String>),
+    /// The operator changes something.
+    Operator(operator::Order),
+    /// The process is asked to stop.
+    Stop,
     /// The process dies.
     Kill,
     /// Another one starts.
@@ -30,19 +43,10 @@ pub(super) struct Plot {
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A plot for phones of these users.
-pub(super) fn drawn(rng: &mut Rng, users: &[String], restarts: bool) -> Plot {
+pub(super) fn drawn(rng: &mut Rng, users: &[String], people: &[User], restarts: bool) -> Plot {
     let longest = *rng.pick(&[60, 120, 300, 1_500]).unwrap_or(&60);
     let calm = rng.between(30 * SECOND, longest * SECOND);
-    let mut acts = Vec::new();
-    for who in 0..users.len() {
-        // Some come late: they are written to before.
-        let at = if rng.chance(800) {
-            rng.between(Duration::ZERO, SECOND)
-        } else {
-            rng.between(Duration::ZERO, calm)
-        };
-        acts.push((at, Act::Order(who, Order::Register)));
-    }
+    let mut acts: Vec<_> = (0..users.len()).map(|who| comes(rng, who, calm)).collect();
     let mut texts = 0;
     for _ in 0..10 + rng.below(40) {
         let at = rng.between(SECOND, calm);
@@ -58,6 +62,10 @@ pub(super) fn drawn(rng: &mut Rng, users: &[String], restarts: bool) -> Plot {
             6 => Order::ChangeNetwork,
             7 if rng.chance(300) => Order::Crash,
             7 if rng.chance(300) => Order::Unregister,
+            7 if rng.chance(300) => {
+                acts.push((at, Act::Reinstall(who)));
+                continue;
+            }
             8..12 => {
                 // Whoever writes has the app open.
                 acts.push((at, Act::Order(who, Order::Resume)));
@@ -82,14 +90,54 @@ pub(super) fn drawn(rng: &mut Rng, users: &[String], restarts: bool) -> Plot {
     }
     if restarts {
         for _ in 0..=rng.below(3) {
-            acts.push((rng.between(SECOND, calm), Act::Kill));
+            let end = if rng.chance(700) {
+                Act::Kill
+            } else {
+                Act::Stop
+            };
+            acts.push((rng.between(SECOND, calm), end));
         }
+    }
+    if rng.chance(300) {
+        operator(rng, people, calm, &mut acts);
     }
     acts.push((calm, Act::Calm));
     for minute in 1..4 {
         acts.push((calm + minute * 60 * SECOND, Act::Resume));
     }
     Plot { acts, calm }
+}
+
+/// When a phone registers first. Some come late: they are written to before.
+fn comes(rng: &mut Rng, who: usize, calm: Duration) -> (Duration, Act) {
+    let latest = if rng.chance(800) { SECOND } else { calm };
+    let at = rng.between(Duration::ZERO, latest);
+    (at, Act::Order(who, Order::Register))
+}
+
+/// The operator locks a user out for a while, removes them and lets them in again, or sends their calls elsewhere.
+fn operator(rng: &mut Rng, people: &[User], calm: Duration, acts: &mut Vec<(Duration, Act)>) {
+    for _ in 0..=rng.below(3) {
+        let Some(user) = rng.pick(people).cloned() else {
+            return;
+        };
+        let at = rng.between(SECOND, calm);
+        let again = operator::Order::Put(Box::new(user.clone()));
+        let order = match rng.below(4) {
+            0 => operator::Order::Remove(user.address),
+            1 => {
+                let forward = rng.pick(people).map(|it| format!("sip:{}", it.address));
+                operator::Order::Put(Box::new(User { forward, ..user }))
+            }
+            _ => {
+                let secrets = setting::secrets(user.address.name(), "other");
+                operator::Order::Put(Box::new(User { secrets, ..user }))
+            }
+        };
+        acts.push((at, Act::Operator(order)));
+        let later = rng.between(Duration::ZERO, 30 * SECOND);
+        acts.push((at + later, Act::Operator(again)));
+    }
 }
 
 /// What is done about a call that was just made: when its caller hangs up.

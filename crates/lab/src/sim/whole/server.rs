@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use call::{Nonces, ReachId, Role, Settings, Way, is_spiral};
-use domain::{Address, Change, DeviceId, Now, Record, Slice};
-use hub::{Accounts, Hub, NotDone, PushOrder, SaveId};
+use domain::{Address, Change, DeviceId, Note, Now, Record, Slice, User, user::Secrets};
+use hub::{Accounts, Answer, Hub, NotDone, PushOrder, SaveId, Ticket};
 use shard::{Input, Output, Shard};
 use sip::endpoint::{Flow, Transmit, Transport};
 use sip::steer::Whose;
-use sip::{Limits, Message};
+use sip::{Limits, Message, Method};
 
 use super::setting::{self, Switch};
 use super::store::{Missing, Store};
@@ -49,10 +49,17 @@ enum Asked {
 pub(super) enum Effect {
     Send(Transmit),
     Push(usize, Box<PushOrder>),
+    Note(Note),
+    /// A call goes to its user's fallback, another user of ours.
+    FellBack(String),
+    /// By an API.
+    Answer(Ticket, Result<Answer, NotDone>),
 }
 
 pub(super) struct Server {
     settings: Settings,
+    /// Who had an account in the beginning.
+    people: Vec<User>,
     switch: Switch,
     pub(super) shards: Vec<Shard>,
     pub(super) store: Store,
@@ -70,13 +77,15 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(shards: usize, users: usize, switch: Switch, rng: Rng) -> Self {
+    pub(super) fn new(shards: usize, users: Vec<User>, switch: Switch, rng: Rng) -> Self {
         let mut store = Store::default();
-        for user in setting::users(users) {
+        let people = users.clone();
+        for user in users {
             store.users.insert(user.address.clone(), user);
         }
         let mut server = Self {
             settings: setting::call(shards),
+            people,
             switch,
             shards: Vec::new(),
             store,
@@ -129,6 +138,35 @@ impl Server {
         }
     }
 
+    /// Nothing is with the store, and its last word was heard.
+    pub(super) fn is_settled(&self) -> bool {
+        let waits = |it: &Shard| it.hub().load().steps > 0;
+        self.asked.is_empty() && self.answers.is_empty() && !self.shards.iter().any(waits)
+    }
+
+    /// Asked to stop: what it still says.
+    pub(super) fn stop(&mut self, now: Now, network: &mut Network) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for shard in 0..self.shards.len() {
+            if let Some(it) = self.shards.get_mut(shard) {
+                it.stop(now);
+            }
+            while let Some(output) = self.shards.get_mut(shard).and_then(Shard::poll) {
+                effects.extend(self.output(now, shard, output, network));
+            }
+        }
+        effects
+    }
+
+    pub(super) fn people(&self) -> Vec<User> {
+        self.people.clone()
+    }
+
+    /// What a user's password is checked against.
+    pub(super) fn secret_of(&self, user: &Address) -> Option<&Secrets> {
+        Some(&self.store.users.get(user)?.secrets)
+    }
+
     pub(super) fn shard_of(&self, user: &Address) -> usize {
         Slice::of(user).shard(self.settings.shard.of)
     }
@@ -162,6 +200,12 @@ impl Server {
             self.answers
                 .push(now.instant, (shard, Input::FlowClosed(flow)));
         }
+    }
+
+    /// Whether what is sent over a flow goes anywhere, as far as the server knows.
+    pub(super) fn holds(&self, flow: Flow) -> bool {
+        let known = || self.streams.get(&(flow.transport, flow.remote));
+        !flow.transport.is_reliable() || known().is_some_and(|it| *it == flow)
     }
 
     /// Something for one shard.
@@ -204,7 +248,9 @@ impl Server {
         network: &mut Network,
     ) -> Option<Effect> {
         match output {
-            Output::Transmit(transmit) if is_spiral(transmit.flow) => self.spiral(now, &transmit),
+            Output::Transmit(transmit) if is_spiral(transmit.flow) => {
+                return self.spiral(now, &transmit);
+            }
             Output::Transmit(transmit) => return Some(Effect::Send(transmit)),
             Output::Push(order) => return Some(Effect::Push(shard, order)),
             Output::Close(flow) => {
@@ -214,20 +260,21 @@ impl Server {
             Output::Reach(id, way) => self.reach(now, shard, (id, way), network),
             Output::Save(id, changes) => self.queue(now, Asked::Save(shard, id, changes)),
             Output::Fetch(device) => self.queue(now, Asked::Fetch(shard, device)),
-            Output::Note(_)
-            | Output::Answer(..)
-            | Output::Measured(_)
-            | Output::Request(..)
-            | Output::RegisterToInvite(_) => {}
+            Output::Note(note) => return Some(Effect::Note(note)),
+            Output::Answer(ticket, answer) => return Some(Effect::Answer(ticket, answer)),
+            Output::Measured(_) | Output::Request(..) | Output::RegisterToInvite(_) => {}
         }
         None
     }
 
-    fn spiral(&mut self, now: Now, transmit: &Transmit) {
-        if let Ok(message) = Message::parse(transmit.bytes.clone(), &Limits::default()) {
-            let shard = self.steer(&message);
-            self.tell(now, shard, Input::Received(transmit.flow, message));
-        }
+    fn spiral(&mut self, now: Now, transmit: &Transmit) -> Option<Effect> {
+        let message = Message::parse(transmit.bytes.clone(), &Limits::default()).ok()?;
+        let shard = self.steer(&message);
+        let calls = message.method() == Some(Method::Invite)
+            && message.to().is_ok_and(|to| to.tag().is_none());
+        let call = message.call_id().ok().filter(|_| calls).map(str::to_owned);
+        self.tell(now, shard, Input::Received(transmit.flow, message));
+        call.map(Effect::FellBack)
     }
 
     fn reach(&mut self, now: Now, shard: usize, (id, way): (ReachId, Way), network: &mut Network) {
@@ -240,7 +287,11 @@ impl Server {
                 let local = listeners.iter().find(|(ours, _)| *ours == transport);
                 known.or_else(|| {
                     let (_, local) = local?;
-                    Some(network.connect(now.instant, transport, *local, address))
+                    let flow = network.connect(now.instant, transport, *local, address);
+                    if transport.is_reliable() {
+                        self.streams.insert((transport, address), flow);
+                    }
+                    Some(flow)
                 })
             }
             Way::Host { .. } => None,

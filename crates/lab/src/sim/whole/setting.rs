@@ -8,17 +8,19 @@ use call::{AppKey, Settings, Shard as Number};
 use domain::delivery::NameConversation;
 use domain::user::Secrets;
 use domain::{
-    Address, AppId, AppProfile, Behaviour, Generation, Mode, Platform, Provider, User,
-    behaviour::Incoming,
+    Address, AppId, AppProfile, Behaviour, DeviceId, Generation, Mode, NotificationId, Platform,
+    Provider, User, behaviour::Incoming,
 };
+use push::seal::KeyPair;
 use sip::digest::{Algorithm, ha1};
 use sip::endpoint::Transport;
 
 use crate::phone::{PhoneConfig, PushService, Tokens};
 use crate::rng::Rng;
 
-pub(super) const DOMAIN: &str = "sim.example";
-const PASSWORD: &str = "wakeup";
+/// The domain of all users.
+pub const DOMAIN: &str = "sim.example";
+pub(super) const PASSWORD: &str = "wakeup";
 const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
 /// What is taken out of the product, to see that the model notices.
@@ -45,24 +47,43 @@ pub(super) fn listeners() -> [(Transport, SocketAddr); 3] {
     ]
 }
 
-/// Users, by how many there are.
-pub(super) fn users(count: usize) -> Vec<User> {
-    let user = |name: &&str| {
-        let ha1 = |algorithm| ha1(algorithm, name, DOMAIN, PASSWORD);
-        Some(User {
-            address: Address::new(name, DOMAIN).ok()?,
-            display_name: (*name).to_owned(),
-            secrets: Secrets {
-                md5: ha1(Algorithm::Md5),
-                sha256: ha1(Algorithm::Sha256),
-            },
-            forward: None,
-        })
-    };
-    NAMES.iter().take(count).filter_map(user).collect()
+/// So many users; some have their calls forwarded to the next one.
+pub(super) fn users(count: usize, rng: &mut Rng) -> Vec<User> {
+    let names = NAMES.iter().take(count);
+    let mut users: Vec<_> = names.filter_map(|name| user(name)).collect();
+    for place in 0..users.len() {
+        let next = (place + 1) % users.len();
+        let forward = format!("sip:{}", users[next].address);
+        users[place].forward = rng.chance(250).then_some(forward);
+    }
+    users
 }
 
-fn services() -> [(PushService, Generation); 3] {
+/// A user, by name.
+pub(super) fn user(name: &str) -> Option<User> {
+    Some(User {
+        address: Address::new(name, DOMAIN).ok()?,
+        display_name: name.to_owned(),
+        secrets: secrets(name, PASSWORD),
+        forward: None,
+    })
+}
+
+/// What a password is checked against.
+pub(super) fn secrets(name: &str, password: &str) -> Secrets {
+    let ha1 = |algorithm| ha1(algorithm, name, DOMAIN, password);
+    Secrets {
+        md5: ha1(Algorithm::Md5),
+        sha256: ha1(Algorithm::Sha256),
+    }
+}
+
+/// What the phones of a user know their password by.
+pub(super) fn known_secrets(name: &str) -> Secrets {
+    secrets(name, PASSWORD)
+}
+
+pub(super) fn services() -> [(PushService, Generation); 3] {
     let apns = |bundle: &str| PushService::Apns {
         team: "TEAM123456".to_owned(),
         bundle: bundle.to_owned(),
@@ -91,6 +112,8 @@ pub(super) fn phone(user: &str, rng: &mut Rng) -> Option<PhoneConfig> {
             .chance(500)
             .then(|| rng.between(seconds(0), seconds(20))),
         expires: *rng.pick(&[seconds(600), seconds(3_600)])?,
+        device_api: rng.chance(500).then(|| "https://sim.example".to_owned()),
+        keys: KeyPair::from_bytes(rng.bytes(), rng.bytes()).ok(),
         ..PhoneConfig::drawn(user, PASSWORD, DOMAIN, server, service, rng)
     })
 }
@@ -145,7 +168,10 @@ pub(super) fn hub(switch: Switch) -> hub::Config {
         messages_per_device: 1_000,
         pushes_in_flight: 100,
         register_at: "sip:192.0.2.1:5060".into(),
-        conversations: NameConversation::by(|message| message.from.clone()),
+        conversations: NameConversation::by(|message| {
+            let with = DeviceId::from(message.to.as_str());
+            NotificationId::of("conversation", &message.from, &with).into()
+        }),
         seed: [0; 32],
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::push::OwedPush;
 use domain::{
     Address, Change, Device, DeviceId, Door, DoorId, Message, MessageId, NotificationId, Record,
-    User,
+    Timestamp, User,
 };
 
 /// Everything that was committed.
@@ -21,6 +21,8 @@ pub(super) struct Store {
     numbers: BTreeMap<MessageId, usize>,
     queues: BTreeSet<(DeviceId, usize)>,
     unclaimed: BTreeSet<(Address, usize)>,
+    /// What went from a queue because its device or its user went.
+    pub(super) dropped: BTreeSet<MessageId>,
 }
 
 /// Whatever a change is about is not there.
@@ -50,7 +52,9 @@ impl Store {
                     self.remove(device);
                 }
                 self.users.remove(&user);
-                self.unclaimed.retain(|(of, _)| *of != user);
+                let theirs = self.unclaimed.extract_if(.., |(of, _)| *of == user);
+                let theirs: Vec<_> = theirs.map(|(_, number)| number).collect();
+                self.drop_messages(&theirs);
             }
             Change::PutDevice(device) => {
                 self.users.get(&device.user).ok_or(Missing)?;
@@ -116,8 +120,22 @@ impl Store {
     fn remove(&mut self, device: &DeviceId) {
         self.devices.remove(device);
         self.doors.retain(|(of, _), _| of != device);
-        self.queues.retain(|(of, _)| of != device);
+        let theirs = self.queues.extract_if(.., |(of, _)| of == device);
+        let theirs: Vec<_> = theirs.map(|(_, number)| number).collect();
+        self.drop_messages(&theirs);
         self.owed.retain(|_, push| push.device != *device);
+    }
+
+    fn drop_messages(&mut self, numbers: &[usize]) {
+        let messages = numbers.iter().filter_map(|it| self.archive.get(*it));
+        self.dropped.extend(messages.map(|it| it.id.clone()));
+    }
+
+    /// Whether a message waits for a user of whom no device is known.
+    pub(super) fn is_unclaimed(&self, message: &MessageId) -> bool {
+        let number = self.numbers.get(message);
+        let mut all = self.unclaimed.iter();
+        number.is_some_and(|number| all.any(|(_, it)| it == number))
     }
 
     /// The messages that wait for a device.
@@ -127,10 +145,10 @@ impl Store {
         numbers.filter_map(|number| self.archive.get(number))
     }
 
-    /// The numbers of a device's doors.
-    pub(super) fn doors_of(&self, device: &DeviceId) -> Vec<u32> {
-        let theirs = self.doors.keys().filter(|(of, _)| of == device);
-        theirs.map(|(_, number)| *number).collect()
+    /// The numbers of a device's doors, with their ends.
+    pub(super) fn doors_of(&self, device: &DeviceId) -> Vec<(u32, Timestamp)> {
+        let theirs = self.doors.values().filter(|it| it.id.device == *device);
+        theirs.map(|it| (it.id.number, it.expires_at)).collect()
     }
 
     /// Whether a door of a device leads to this place.

@@ -1,6 +1,7 @@
 //! Calls: each ends once and in time, and no device hears of one that is over but as the CallKit rule demands.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use domain::{Generation, Platform, Purpose};
@@ -13,6 +14,8 @@ use crate::phone::PhoneEvent;
 const LONGEST: Duration = Duration::from_mins(3);
 /// So long after its end an iPhone that was pushed is still shown a call, less what a network takes.
 const SHOWN: Duration = Duration::from_secs(45);
+/// So long after a call its end can follow a phone that rang: 64*T1 (RFC 3261 §17.1.1.2), less what a network takes.
+const FOLLOWED: Duration = Duration::from_secs(25);
 /// How long a phone may ring on for a call that is over once it is back.
 const RINGS_ON: Duration = Duration::from_secs(40);
 
@@ -29,6 +32,28 @@ struct Call {
     pushed: BTreeMap<usize, Instant>,
     invited: BTreeSet<usize>,
     vias: BTreeSet<String>,
+    /// Phones for which it is over, as it went to their user's fallback.
+    over_for: BTreeMap<usize, Instant>,
+    /// Phones that lost what they or the server knew of it.
+    excused: BTreeSet<usize>,
+    /// Who has said that they ring.
+    rings: BTreeSet<SocketAddr>,
+}
+
+impl Call {
+    /// Whether it is over for a phone. A fallback that was on its way to another shard when its caller gave up arrives,
+    /// and is taken back.
+    fn is_over_for(&self, now: Instant, who: usize) -> bool {
+        let crossed = !self.over_for.is_empty();
+        let over = self.over_for(who);
+        over.is_some_and(|at| at < now || !crossed)
+    }
+
+    /// When it was over for a phone.
+    fn over_for(&self, who: usize) -> Option<Instant> {
+        let over = self.over_for.get(&who).copied();
+        self.ended.into_iter().chain(over).min()
+    }
 }
 
 /// What a phone went through lately.
@@ -74,6 +99,9 @@ impl Calls {
                         pushed: BTreeMap::new(),
                         invited: BTreeSet::new(),
                         vias: BTreeSet::new(),
+                        over_for: BTreeMap::new(),
+                        excused: BTreeSet::new(),
+                        rings: BTreeSet::new(),
                     },
                 );
             }
@@ -112,8 +140,14 @@ impl Calls {
         phone.registered = Some(now);
         for (call, deadline) in &mut phone.rings {
             let call = calls.get(call).filter(|call| !call.disturbed);
-            let ended = call.and_then(|call| call.ended);
-            let lately = ended.filter(|ended| now - *ended < SHOWN);
+            // That it rings the server must have heard.
+            let heard = |call: &&Call| {
+                let [_, b, c, d] = u32::try_from(who).unwrap_or_default().to_be_bytes();
+                let address = IpAddr::from([10, b, c, d]);
+                call.rings.iter().any(|it| it.ip() == address) && !call.excused.contains(&who)
+            };
+            let ended = call.filter(heard).and_then(|call| call.over_for(who));
+            let lately = ended.filter(|ended| now - *ended < FOLLOWED);
             if let (Some(_), None) = (lately, *deadline) {
                 *deadline = Some(now + RINGS_ON);
             }
@@ -138,6 +172,34 @@ impl Calls {
     pub(super) fn disturbed(&mut self, who: impl Fn(usize) -> bool) {
         let theirs = self.calls.values_mut().filter(|it| who(it.caller));
         theirs.for_each(|call| call.disturbed = true);
+    }
+
+    /// A call goes to the fallback of its user: for their devices it is over.
+    pub(in crate::sim::whole) fn fell_back(&mut self, scene: &Scene<'_>, id: &str) {
+        if let Some(call) = self.calls.get_mut(id) {
+            let theirs = call.invited.iter().chain(call.pushed.keys());
+            let over = theirs.map(|who| (*who, scene.now)).collect::<Vec<_>>();
+            call.over_for.extend(over);
+        }
+    }
+
+    /// A phone says that it rings, while the call goes on.
+    pub(super) fn said_that_it_rings(&mut self, from: SocketAddr, id: &str) {
+        if let Some(call) = self.calls.get_mut(id).filter(|it| it.ended.is_none()) {
+            call.rings.insert(from);
+        }
+    }
+
+    /// What a phone, or the server about it, knew of its calls is gone.
+    pub(super) fn removed(&mut self, now: Instant, who: usize) {
+        self.disturbed(|caller| caller == who);
+        for call in self.calls.values_mut() {
+            call.excused.insert(who);
+        }
+        let phone = self.phone(who);
+        phone.troubled = Some(now);
+        phone.rings.clear();
+        phone.pushed.clear();
     }
 
     pub(super) fn troubled(&mut self, now: Instant, who: usize) {
@@ -168,7 +230,7 @@ impl Calls {
             return Ok(());
         };
         call.invited.insert(to);
-        if !call.vias.insert(via.to_owned()) || call.ended.is_none() {
+        if !call.vias.insert(via.to_owned()) || !call.is_over_for(scene.now, to) {
             return Ok(());
         }
         let config = scene.phones.get(to).map(|it| it.phone.config());
@@ -189,7 +251,7 @@ impl Calls {
         let Some(call) = self.calls.get_mut(id) else {
             return Err(format!("a push for a call that nobody made: {id}"));
         };
-        if call.ended.is_some() {
+        if call.is_over_for(now, to) {
             return Err(format!("{id} wakes phone {to} after its end"));
         }
         call.pushed.insert(to, now);
@@ -201,7 +263,8 @@ impl Calls {
         let waits = |(_, call): &(&String, &Call)| {
             let pushed = call.pushed.get(&who);
             pushed.is_some_and(|at| now - *at < Duration::from_mins(1))
-                && call.ended.is_none()
+                && call.over_for(who).is_none()
+                && !call.excused.contains(&who)
                 && !call.disturbed
                 && !call.invited.contains(&who)
         };
@@ -223,7 +286,12 @@ impl Calls {
             return Ok(());
         };
         let came = phone.registered.is_some_and(|at| at >= *pushed);
-        let in_time = call.ended.is_none_or(|ended| *pushed < ended + SHOWN);
+        if call.excused.contains(&who) {
+            return Ok(());
+        }
+        let in_time = call
+            .over_for(who)
+            .is_none_or(|ended| *pushed < ended + SHOWN);
         let left_alone = phone.troubled.is_none_or(|at| at < *pushed);
         if came && in_time && left_alone && !excused && now > *pushed {
             return Err(format!("phone {who} was killed: {why}"));

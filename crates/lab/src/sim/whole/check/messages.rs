@@ -3,22 +3,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::MessageId;
+
 use super::{Scene, Verdict};
+
+/// A text that was acknowledged.
+struct Taken {
+    id: MessageId,
+    /// The phones in whose queues it was.
+    targets: BTreeSet<usize>,
+    /// Its user had no device: the first one gets it.
+    unclaimed: bool,
+}
 
 #[derive(Default)]
 pub(in crate::sim::whole) struct Texts {
     /// By the Call-ID under which a phone sent it.
     sent: BTreeMap<String, String>,
-    /// Those that the server has taken, and the phones that must get each.
-    taken: BTreeMap<String, BTreeSet<usize>>,
-    /// What each phone was shown, in its order.
+    taken: BTreeMap<String, Taken>,
+    /// What each phone was shown since its app was installed, in its order.
     shown: BTreeMap<usize, Vec<String>>,
+    /// Who has ever been shown each.
+    seen: BTreeSet<(String, usize)>,
 }
 
 impl Texts {
     /// A text arrives at the server.
-    pub(in crate::sim::whole) fn arrived(&mut self, call: &str, text: String) {
+    pub(super) fn arrived(&mut self, call: &str, text: String) {
         self.sent.insert(call.to_owned(), text);
+    }
+
+    /// The app of a phone is another one, which has seen nothing.
+    pub(super) fn reinstalled(&mut self, who: usize) {
+        self.shown.remove(&who);
     }
 
     /// The server has answered it.
@@ -35,12 +52,25 @@ impl Texts {
             let device = scene.phones.get(*who).and_then(super::places::device_of);
             device.is_some_and(|it| store.queue(&it).any(|queued| queued.id == kept.id))
         };
-        let targets = (0..scene.phones.len()).filter(waits).collect();
-        self.taken.insert(text.clone(), targets);
+        let targets: BTreeSet<_> = (0..scene.phones.len()).filter(waits).collect();
+        let unclaimed = store.is_unclaimed(&kept.id);
+        let on_its_way = !targets.is_empty() || unclaimed || store.dropped.contains(&kept.id);
+        let known = self.seen.iter().any(|(seen, _)| seen == text);
+        if !on_its_way && !known {
+            return Err(format!("{text:?} was acknowledged and waits for nobody"));
+        }
+        let id = kept.id.clone();
+        let taken = Taken {
+            id,
+            targets,
+            unclaimed,
+        };
+        self.taken.insert(text.clone(), taken);
         Ok(())
     }
 
     pub(super) fn received(&mut self, who: usize, text: &str) -> Verdict {
+        self.seen.insert((text.to_owned(), who));
         let shown = self.shown.entry(who).or_default();
         if shown.iter().any(|it| it == text) {
             return Err(format!("phone {who} was shown {text:?} twice"));
@@ -49,15 +79,25 @@ impl Texts {
         Ok(())
     }
 
-    /// Everything has arrived by now, in the order in which it came to be kept.
+    /// Everything has arrived by now, in the order in which it came to be kept, but for what went with its device.
     pub(super) fn all_delivered(&self, scene: &Scene<'_>) -> Verdict {
-        for (text, targets) in &self.taken {
-            let shown = |who: &&usize| self.shown.get(*who).is_some_and(|it| it.contains(text));
-            if let Some(who) = targets.iter().find(|who| !shown(who)) {
+        let store = &scene.server.store;
+        for (text, taken) in &self.taken {
+            if store.dropped.contains(&taken.id) {
+                continue;
+            }
+            let shown = |who: &&usize| self.seen.contains(&(text.clone(), **who));
+            if let Some(who) = taken.targets.iter().find(|who| !shown(who)) {
                 return Err(format!("phone {who} was never shown {text:?}"));
             }
+            let anybody = self.seen.iter().any(|(seen, _)| seen == text);
+            if taken.unclaimed && !anybody && !store.is_unclaimed(&taken.id) {
+                return Err(format!(
+                    "{text:?} waited for a device, and none was shown it"
+                ));
+            }
         }
-        let archive = &scene.server.store.archive;
+        let archive = &store.archive;
         for (who, shown) in &self.shown {
             let mut last = BTreeMap::new();
             for text in shown {

@@ -35,6 +35,25 @@ pub(super) fn device_of(phone: &Handset) -> Option<DeviceId> {
     ))
 }
 
+/// A phone was told that its tokens and its key are known: so they are kept.
+pub(in crate::sim::whole) fn handed_over(scene: &Scene<'_>, who: usize) -> Verdict {
+    let Some(phone) = scene.phones.get(who) else {
+        return Ok(());
+    };
+    let device = device_of(phone).and_then(|it| scene.server.store.devices.get(&it));
+    let tokens = &phone.phone.config().tokens;
+    let kept = device.is_some_and(|device| {
+        let has = |token: &String| device.tokens.iter().any(|it| *it.value == **token);
+        device.key.as_deref() == phone.key() && has(&tokens.voip) && has(&tokens.message)
+    });
+    if kept {
+        return Ok(());
+    }
+    Err(format!(
+        "phone {who} was told that its tokens are known, and they are not kept"
+    ))
+}
+
 impl Places {
     pub(super) fn restarted(&mut self) {
         self.until.values_mut().for_each(|until| *until += SLACK);
@@ -97,7 +116,8 @@ impl Places {
         let token = order.notification.token.as_str();
         let device = store.devices.get(&order.device);
         let known = device.is_some_and(|it| it.tokens.iter().any(|it| *it.value == *token));
-        if !known {
+        // The store may have another one by now, and the hub not heard so yet.
+        if !known && scene.server.is_settled() {
             return Err(format!(
                 "a push ({what}) to a token of phone {to} that is not kept"
             ));
