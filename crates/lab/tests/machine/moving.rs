@@ -72,6 +72,20 @@ fn a_frozen_phone_that_moves_registers_anew_when_it_is_woken() {
 }
 
 #[test]
+fn a_frozen_phone_that_moves_while_it_opens_a_connection_opens_another_one_in_front() {
+    let mut world = World::of(iphone());
+    world.obeys(BOB, Order::Background).unwrap();
+    world.obeys(BOB, Order::ChangeNetwork).unwrap();
+    world.push(BOB, &push("refresh", None, Channel::Message));
+    world.run_for(SECOND);
+    world.obeys(BOB, Order::ChangeNetwork).unwrap();
+    world.obeys(BOB, Order::Resume).unwrap();
+    world.run_for(SECOND);
+    assert_eq!(world.heard("REGISTER bob 3600"), 2);
+    assert_eq!(world.order_of(&["registered"]).len(), 2);
+}
+
+#[test]
 fn a_connection_that_says_nothing_any_more_is_given_up_in_time_for_a_call() {
     let mut world = World::of(iphone());
     world.obeys(BOB, Order::Background).unwrap();

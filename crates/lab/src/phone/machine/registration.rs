@@ -109,10 +109,16 @@ pub(super) fn user_agent(phone: &PhoneConfig) -> String {
 }
 
 impl Phone {
-    /// Registers over the open session; `order` hears what comes of it. A registration under way serves as well.
+    /// Registers over the open session; `order` hears what comes of it. A registration under way serves as well, if the
+    /// connection that it waits for was not lost before the app could see it.
     pub(super) fn register(&mut self, order: Option<OrderId>) {
-        if self.waits(order) && !self.registration.is_under_way() {
-            self.send_register(self.registration.expires);
+        if !self.waits(order) {
+            return;
+        }
+        match self.registration.progress {
+            Progress::Idle => self.send_register(self.registration.expires),
+            Progress::Connecting(_) => self.reconnect(),
+            Progress::Sent => {}
         }
     }
 
