@@ -16,6 +16,9 @@ use super::world::{API, Asker, Watcher, World};
 use crate::phone::machine::{Input as PhoneInput, Order, Word, WordId};
 use crate::sim::{Fate, Plan};
 
+/// After so long the operator says it once more: the server was down, or could not do it.
+const TRIED_AGAIN: Duration = Duration::from_secs(6);
+
 impl<W: Watcher> World<W> {
     pub(super) fn act(&mut self, act: Act) -> Verdict {
         self.note(|| format!("{act:?}"));
@@ -90,9 +93,15 @@ impl<W: Watcher> World<W> {
         let down = self.rng.between(Duration::ZERO, Duration::from_secs(5));
         self.acts.push(now + down, Act::Start);
         for (_, asker) in std::mem::take(&mut self.asked) {
-            if let Asker::Phone(who, word, _) = asker {
-                let gone = Err("connection reset".to_owned());
-                self.acts.push(now, Act::Told(who, word, gone));
+            match asker {
+                Asker::Phone(who, word, _) => {
+                    let gone = Err("connection reset".to_owned());
+                    self.acts.push(now, Act::Told(who, word, gone));
+                }
+                Asker::Operator(order) => {
+                    let at = now + TRIED_AGAIN;
+                    self.acts.push(at, Act::Operator(order));
+                }
             }
         }
     }
@@ -107,6 +116,7 @@ impl<W: Watcher> World<W> {
     }
 
     fn calm(&mut self) -> Verdict {
+        self.calm = true;
         self.network.set_plan(Plan::CALM);
         self.server.disk = Disk::GOOD;
         for phone in &self.phones {
@@ -155,13 +165,20 @@ impl<W: Watcher> World<W> {
     }
 
     fn operate(&mut self, order: operator::Order) {
+        let restores = |order: &operator::Order| match order {
+            operator::Order::Put(user) => self.server.people().contains(user),
+            operator::Order::Remove(_) => false,
+        };
+        if self.calm && !restores(&order) {
+            return;
+        }
         if self.up {
             let (user, question) = (order.user().clone(), order.question());
             self.checked(|check, scene| check.operates(scene, &order));
             self.ask(&user, question, Asker::Operator(order));
         } else {
             // They try again.
-            let at = self.clock.now() + Duration::from_secs(6);
+            let at = self.clock.now() + TRIED_AGAIN;
             self.acts.push(at, Act::Operator(order));
         }
     }
@@ -193,11 +210,9 @@ impl<W: Watcher> World<W> {
             Some(Asker::Operator(order)) => {
                 self.note(|| format!("{order:?}: {done:?}"));
                 let now = self.clock.now();
-                if done.is_ok() {
-                    return self.checked(|check, scene| check.operated(scene, &order));
-                }
-                if !matches!(done, Err(NotDone::Missing)) {
-                    let at = now + Duration::from_secs(6);
+                self.checked(|check, scene| check.operated(scene, &order, done.is_ok()))?;
+                if !matches!(done, Ok(()) | Err(NotDone::Missing)) {
+                    let at = now + TRIED_AGAIN;
                     self.acts.push(at, Act::Operator(order));
                 }
             }

@@ -46,6 +46,8 @@ pub(super) struct Check {
     registers: BTreeMap<(String, u32), (Instant, Flow)>,
     /// Since when a user may not come in, or not by the password that their phones know.
     locked: BTreeMap<Address, Instant>,
+    /// How many orders of the operator about each user have no answer yet.
+    ordered: BTreeMap<Address, u32>,
     restarted: Option<Instant>,
     /// Phones that were told in this step that they are registered.
     came: Vec<usize>,
@@ -56,6 +58,7 @@ impl Check {
     pub(super) fn restarted(&mut self, scene: &Scene<'_>) -> Verdict {
         self.restarted = Some(scene.now);
         self.answered.clear();
+        self.ordered.clear();
         self.calls.restarted();
         self.places.restarted();
         same(scene.server)
@@ -90,6 +93,7 @@ impl Check {
     /// The operator is about to change something.
     pub(super) fn operates(&mut self, scene: &Scene<'_>, order: &Order) {
         let user = order.user();
+        *self.ordered.entry(user.clone()).or_default() += 1;
         match order {
             Order::Put(_) => {
                 self.locked.remove(user);
@@ -104,9 +108,16 @@ impl Check {
         }
     }
 
-    /// The operator was told that it is done.
-    pub(super) fn operated(&mut self, scene: &Scene<'_>, order: &Order) -> Verdict {
+    /// The operator was told that it is done, or that it is not.
+    pub(super) fn operated(&mut self, scene: &Scene<'_>, order: &Order, done: bool) -> Verdict {
         let (user, server) = (order.user(), scene.server);
+        let others = self.ordered.entry(user.clone()).or_default();
+        *others = others.saturating_sub(1);
+        if !done {
+            return Ok(());
+        }
+        // Until the next one is answered nobody can tell which is so.
+        let is_last = *others == 0;
         let wanted = match order {
             Order::Put(user) => Some(&**user),
             Order::Remove(_) => None,
@@ -119,7 +130,7 @@ impl Check {
             ));
         }
         let own = setting::known_secrets(user.name());
-        if wanted.is_none_or(|user| user.secrets != own) {
+        if is_last && wanted.is_none_or(|user| user.secrets != own) {
             self.locked.insert(user.clone(), scene.now);
         } else {
             self.locked.remove(user);

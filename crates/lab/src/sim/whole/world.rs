@@ -92,6 +92,8 @@ pub(super) struct World<W> {
     pub(super) server: Server,
     pub(super) up: bool,
     pub(super) deaths: u32,
+    /// All is well from here on.
+    pub(super) calm: bool,
     pub(super) switch: Switch,
     pub(super) phones: Vec<Handset>,
     /// Phones that are out of reach of every network; pushes find them.
@@ -136,6 +138,7 @@ impl<W: Watcher> World<W> {
             server,
             up: true,
             deaths: 0,
+            calm: false,
             switch,
             phones: Vec::new(),
             cut_off: BTreeSet::new(),
