@@ -78,7 +78,11 @@ pub(in crate::sim::whole) struct Calls {
 impl Calls {
     pub(super) fn seen(&mut self, now: Instant, who: usize, event: &PhoneEvent) -> Verdict {
         match event {
-            PhoneEvent::Backgrounded => self.phone(who).frozen = true,
+            // It may have told the server so before, and called somebody meanwhile.
+            PhoneEvent::Backgrounded => {
+                self.phone(who).frozen = true;
+                self.disturbed(|caller| caller == who);
+            }
             PhoneEvent::Resumed { .. } | PhoneEvent::Suspended => self.phone(who).frozen = false,
             PhoneEvent::Ringing { call } => {
                 self.phone(who).rings.insert(call.clone(), None);
