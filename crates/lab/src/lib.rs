@@ -3,5 +3,6 @@
 
 pub mod cloud;
 pub mod phone;
+pub mod plays;
 pub mod rng;
 pub mod sim;

@@ -1,5 +1,5 @@
 //! Every play of the demo by the machines alone, under virtual time: each client of the programme in each row of the
-//! behaviour table, the rules around it, and the stories that are told of them.
+//! behaviour table, the rules around it, and the stories that are told of them. The list is [`lab::plays`].
 #![allow(
     clippy::unwrap_used,
     clippy::unchecked_time_subtraction,
@@ -13,6 +13,45 @@ extern crate reveille_lab as lab;
 
 mod calls;
 mod messages;
+mod platforms;
 mod programme;
 mod rules;
 mod stories;
+
+use lab::plays::Play;
+
+/// Every play, and what tests it: a play that is left out does not compile.
+macro_rules! plays {
+    ($($play:ident => $part:ident::$test:ident;)*) => {
+        $(
+            #[test]
+            fn $test() {
+                $part::$test();
+            }
+        )*
+
+        const _: fn(Play) = |play| match play {
+            $(Play::$play)|* => {}
+        };
+
+        #[test]
+        fn the_list_of_plays_leaves_none_out() {
+            assert_eq!(Play::ALL, [$(Play::$play),*]);
+        }
+    };
+}
+
+plays! {
+    ForegroundCall => calls::a_phone_in_front_rings_over_sip_at_once_and_drops_the_push_as_a_duplicate;
+    ForegroundMessage => messages::a_phone_in_front_gets_a_message_over_its_connection_and_no_push;
+    SuspendedCall => calls::a_sleeping_phone_is_woken_by_the_push_and_the_held_invite_rings_it;
+    SuspendedMessage => messages::messages_for_a_sleeping_phone_are_kept_pushed_and_fetched_in_order_on_a_tap;
+    CallerHearsRinging => rules::the_caller_of_a_phone_that_says_nothing_hears_ringing_after_5_s;
+    WakeFails => rules::the_caller_of_a_phone_that_says_nothing_hears_480_after_13_s;
+    WakeFailsWithForward => rules::a_call_that_wakes_nobody_goes_to_the_users_fallback_after_13_s;
+    TokenDead => rules::a_dead_token_sends_the_call_to_the_fallback_at_once_is_never_pushed_to_again_and_a_new_one_heals;
+    AnsweredElsewhere => rules::answered_on_one_device_the_others_stop_and_learn_why_and_one_on_its_way_learns_by_push;
+    CallerGivesUp => rules::a_caller_who_gives_up_closes_callkit_by_invite_and_cancel_and_a_missed_call_is_pushed;
+    Burst => rules::a_burst_of_messages_is_two_pushes_5_s_apart_and_another_conversation_one_more;
+    PlatformRules => platforms::no_app_is_killed_or_woken_for_nothing_and_no_cloud_is_offended;
+}

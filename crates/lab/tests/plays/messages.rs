@@ -6,10 +6,9 @@ use lab::sim::whole::ONE_WAY;
 
 use crate::programme::*;
 
-#[test]
-fn a_phone_in_front_gets_a_message_over_its_connection_and_no_push() {
-    for (client, shards) in clients().iter().flat_map(|it| SHARDS.map(|of| (it, of))) {
-        let mut stage = stage(client, shards);
+pub fn a_phone_in_front_gets_a_message_over_its_connection_and_no_push() {
+    for (client, shards) in casts() {
+        let mut stage = stage(&client, shards);
         let began = stage.now();
         write(&mut stage, ALICE, "bob", "Shall we have lunch?");
         run(&mut stage, SECOND);
@@ -24,10 +23,9 @@ fn a_phone_in_front_gets_a_message_over_its_connection_and_no_push() {
 
 const TEXTS: [&str; 3] = ["Are you there?", "The train is late.", "Wait for me!"];
 
-#[test]
-fn messages_for_a_sleeping_phone_are_kept_pushed_and_fetched_in_order_on_a_tap() {
-    for (client, shards) in clients().iter().flat_map(|it| SHARDS.map(|of| (it, of))) {
-        let mut stage = stage(client, shards);
+pub fn messages_for_a_sleeping_phone_are_kept_pushed_and_fetched_in_order_on_a_tap() {
+    for (client, shards) in casts() {
+        let mut stage = stage(&client, shards);
         stage.order(BOB, Order::Suspend).unwrap();
         run(&mut stage, SECOND);
         let began = stage.now();
@@ -41,7 +39,7 @@ fn messages_for_a_sleeping_phone_are_kept_pushed_and_fetched_in_order_on_a_tap()
         assert_eq!(*at - began, ONE_WAY.saturating_mul(3));
         assert_eq!(
             (push.channel, push.badge),
-            (client.message_channel(), Some(1))
+            (message_channel(&client), Some(1))
         );
         let shown = stage.seen(BOB).find_map(|(_, event)| match event {
             PhoneEvent::NotificationShown { from, text, .. } => Some((from.clone(), text.clone())),

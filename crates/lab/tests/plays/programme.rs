@@ -2,79 +2,48 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{Channel, Generation, Notification};
+use domain::{Channel, Generation, Notification, Platform};
 use lab::phone::machine::Order;
 use lab::phone::{PhoneEvent, PushService};
-use lab::sim::whole::{DOMAIN, Stage};
-use sip::endpoint::Transport;
+use lab::plays::{CLIENTS, Client, JABBER_13};
+use lab::sim::whole::{DOMAIN, ONE_WAY, Stage};
 
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const SHARDS: [usize; 3] = [1, 2, 4];
+/// INVITE, challenge, INVITE: one and a half times there and back.
+pub const ARRIVES: Duration = ONE_WAY.saturating_mul(3);
+/// How long a cloud in a good mood takes.
+pub const CLOUD: Duration = Duration::from_millis(60);
 
-/// A client of the behaviour table (`behaviour.md` 2).
-#[derive(Clone, Debug)]
-pub struct Client {
-    pub service: PushService,
-    pub generation: Generation,
-    pub transport: Transport,
-}
-
-fn client(service: PushService, generation: Generation, transport: Transport) -> Client {
-    Client {
-        service,
-        generation,
-        transport,
-    }
-}
-
-pub fn iphone(generation: Generation, transport: Transport) -> Client {
-    let bundle = match generation {
+/// What pushes to a client in the simulated world.
+fn service(client: &Client) -> PushService {
+    let bundle = match client.generation {
         Generation::SingleChannel => "example.pad",
         Generation::DualChannel => "example.phone",
     };
-    let service = PushService::Apns {
-        team: "TEAM123456".to_owned(),
-        bundle: bundle.to_owned(),
-    };
-    client(service, generation, transport)
-}
-
-pub fn android(transport: Transport) -> Client {
-    let service = PushService::Fcm {
-        project: "sim-droid".to_owned(),
-        package: "example.droid".to_owned(),
-    };
-    client(service, Generation::DualChannel, transport)
-}
-
-/// Jabber over TCP and Webex over TLS, each on iOS 12, iOS 13 and newer, and Android.
-pub fn clients() -> Vec<Client> {
-    let over = |transport| {
-        [
-            iphone(Generation::SingleChannel, transport),
-            iphone(Generation::DualChannel, transport),
-            android(transport),
-        ]
-    };
-    [Transport::Tcp, Transport::Tls]
-        .into_iter()
-        .flat_map(over)
-        .collect()
-}
-
-impl Client {
-    /// iOS 13 and newer shows a pushed call by itself, before any SIP.
-    pub fn has_callkit(&self) -> bool {
-        matches!(self.service, PushService::Apns { .. })
-            && self.generation == Generation::DualChannel
+    match client.platform {
+        Platform::Ios => PushService::Apns {
+            team: "TEAM123456".to_owned(),
+            bundle: bundle.to_owned(),
+        },
+        Platform::Android => PushService::Fcm {
+            project: "sim-droid".to_owned(),
+            package: "example.droid".to_owned(),
+        },
     }
+}
 
-    /// The way of a push about a message.
-    pub fn message_channel(&self) -> Channel {
-        match self.generation {
-            Generation::SingleChannel => Channel::Voip,
-            Generation::DualChannel => Channel::Message,
-        }
+/// Every client with every number of shards.
+pub fn casts() -> impl Iterator<Item = (Client, usize)> {
+    let with = |client| SHARDS.map(|shards| (client, shards));
+    CLIENTS.into_iter().flat_map(with)
+}
+
+/// The way of a push about a message.
+pub fn message_channel(client: &Client) -> Channel {
+    match client.generation {
+        Generation::SingleChannel => Channel::Voip,
+        Generation::DualChannel => Channel::Message,
     }
 }
 
@@ -84,22 +53,16 @@ pub const BOB: usize = 1;
 /// Alice with an iPhone in front, and Bob with this client in front; Carol has an account, and no phone.
 pub fn stage(client: &Client, shards: usize) -> Stage {
     let mut stage = Stage::new(Instant::now(), shards, &["alice", "bob", "carol"]);
-    add(
-        &mut stage,
-        "alice",
-        &iphone(Generation::DualChannel, Transport::Tcp),
-    );
+    add(&mut stage, "alice", &JABBER_13);
     add(&mut stage, "bob", client);
     stage
 }
 
 pub fn add(stage: &mut Stage, user: &str, client: &Client) -> usize {
-    let Client {
-        service,
-        generation,
-        transport,
-    } = client.clone();
-    stage.phone(user, transport, service, generation).unwrap()
+    let (service, generation) = (service(client), client.generation);
+    stage
+        .phone(user, client.transport, service, generation)
+        .unwrap()
 }
 
 pub fn uri(user: &str) -> String {
@@ -163,6 +126,20 @@ pub fn pushes(
         .filter(|(_, push)| push.purpose.name() == kind)
         .map(|(at, push)| (at, push.clone()))
         .collect()
+}
+
+/// The call rings, by SIP.
+pub fn rings(event: &PhoneEvent) -> bool {
+    matches!(event, PhoneEvent::Ringing { .. })
+}
+
+/// When the caller got a final answer that is no 200, and which.
+pub fn failed(stage: &Stage, since: Duration) -> Option<(Duration, u16)> {
+    let mut seen = stage.seen(ALICE).skip_while(|(at, _)| *at < since);
+    seen.find_map(|(at, event)| match event {
+        PhoneEvent::CallFailed { status, .. } => Some((at, *status)),
+        _ => None,
+    })
 }
 
 /// The callee answers, the two talk, the caller hangs up.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lab::phone::machine::Order;
+use lab::plays::{Client, JABBER_DROID};
 use lab::sim::whole::Stage;
 use sip::endpoint::Transport::{Tcp, Udp};
 
@@ -134,7 +135,13 @@ fn in_mode(mode: Mode, shards: usize) -> Stage {
         Mode::Unknown => Udp,
         _ => Tcp,
     };
-    let mut stage = stage(&android(transport), shards);
+    let mut stage = stage(
+        &Client {
+            transport,
+            ..JABBER_DROID
+        },
+        shards,
+    );
     match mode {
         Mode::Foreground => {}
         Mode::Silent => stage.order(BOB, Order::Background).unwrap(),

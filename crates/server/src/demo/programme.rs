@@ -9,7 +9,7 @@ use super::{
 use crate::dev;
 use anyhow::Result;
 use domain::Generation;
-use lab::phone::PushService;
+use lab::{phone::PushService, plays};
 use sip::Transport;
 
 /// A client of the behaviour table (`behaviour.md` 2).
@@ -40,84 +40,34 @@ enum Cloud {
 /// The team of the simulated APNs.
 const TEAM: &str = "TEAM123456";
 
-const fn iphone(
-    name: &'static str,
-    app: &'static str,
-    bundle: &'static str,
-    generation: Generation,
-    transport: Transport,
-) -> Client {
-    Client {
-        name,
-        app,
-        phone: "iPhone",
-        cloud: Cloud::Apns { bundle },
-        generation,
-        transport,
-    }
+const fn iphone(of: plays::Client, app: &'static str, bundle: &'static str) -> Client {
+    Client::of(of, app, "iPhone", Cloud::Apns { bundle })
 }
 
 const fn android(
-    name: &'static str,
+    of: plays::Client,
     app: &'static str,
     project: &'static str,
     package: &'static str,
-    transport: Transport,
 ) -> Client {
-    Client {
-        name,
-        app,
-        phone: "Android",
-        cloud: Cloud::Fcm { project, package },
-        generation: Generation::DualChannel,
-        transport,
-    }
+    Client::of(of, app, "Android", Cloud::Fcm { project, package })
 }
 
-use Generation::{DualChannel, SingleChannel};
-use Transport::{Tcp, Tls};
-
-pub(super) const JABBER_12: Client = iphone(
-    "Jabber iOS 12",
-    "Jabber",
-    "com.example.jabber12",
-    SingleChannel,
-    Tcp,
-);
-pub(super) const JABBER_13: Client = iphone(
-    "Jabber iOS 13+",
-    "Jabber",
-    "com.example.jabber",
-    DualChannel,
-    Tcp,
-);
+pub(super) const JABBER_12: Client = iphone(plays::JABBER_12, "Jabber", "com.example.jabber12");
+pub(super) const JABBER_13: Client = iphone(plays::JABBER_13, "Jabber", "com.example.jabber");
 pub(super) const JABBER_DROID: Client = android(
-    "Jabber Android",
+    plays::JABBER_DROID,
     "Jabber",
     "jabber-droid",
     "com.example.jabber.droid",
-    Tcp,
 );
-pub(super) const WEBEX_12: Client = iphone(
-    "Webex iOS 12",
-    "Webex",
-    "com.example.webex12",
-    SingleChannel,
-    Tls,
-);
-pub(super) const WEBEX_13: Client = iphone(
-    "Webex iOS 13+",
-    "Webex",
-    "com.example.webex",
-    DualChannel,
-    Tls,
-);
+pub(super) const WEBEX_12: Client = iphone(plays::WEBEX_12, "Webex", "com.example.webex12");
+pub(super) const WEBEX_13: Client = iphone(plays::WEBEX_13, "Webex", "com.example.webex");
 pub(super) const WEBEX_DROID: Client = android(
-    "Webex Android",
+    plays::WEBEX_DROID,
     "Webex",
     "webex-droid",
     "com.example.webex.droid",
-    Tls,
 );
 
 /// The way of a push, in the words of its platform.
@@ -132,6 +82,22 @@ pub(super) struct Way {
 }
 
 impl Client {
+    const fn of(
+        client: plays::Client,
+        app: &'static str,
+        phone: &'static str,
+        cloud: Cloud,
+    ) -> Self {
+        Self {
+            name: client.name,
+            app,
+            phone,
+            cloud,
+            generation: client.generation,
+            transport: client.transport,
+        }
+    }
+
     /// Whose cloud pushes to it.
     pub(super) fn service(&self) -> PushService {
         match self.cloud {
@@ -152,7 +118,7 @@ impl Client {
         let is_call = kind == "call";
         match self.cloud {
             Cloud::Apns { bundle } => {
-                let voip = is_call || self.generation == SingleChannel;
+                let voip = is_call || self.generation == Generation::SingleChannel;
                 let topic = if voip {
                     format!("{bundle}.voip")
                 } else {
@@ -178,7 +144,7 @@ impl Client {
 
     /// iOS 13 and newer shows a pushed call by itself, before any SIP.
     pub(super) fn has_callkit(&self) -> bool {
-        matches!(self.cloud, Cloud::Apns { .. }) && self.generation == DualChannel
+        matches!(self.cloud, Cloud::Apns { .. }) && self.generation == Generation::DualChannel
     }
 }
 
@@ -378,4 +344,43 @@ pub(super) fn users() -> Vec<String> {
         .map(str::to_owned)
         .chain(people)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which play of the machines it is, and by which client.
+    fn of_machines(play: &Play) -> (plays::Play, Option<&'static str>) {
+        match play {
+            Play::ForegroundCall(client) => (plays::Play::ForegroundCall, Some(client.name)),
+            Play::ForegroundMessage(client) => (plays::Play::ForegroundMessage, Some(client.name)),
+            Play::SuspendedCall(client) => (plays::Play::SuspendedCall, Some(client.name)),
+            Play::SuspendedMessage(client) => (plays::Play::SuspendedMessage, Some(client.name)),
+            Play::CallerHearsRinging => (plays::Play::CallerHearsRinging, None),
+            Play::WakeFails => (plays::Play::WakeFails, None),
+            Play::WakeFailsWithForward => (plays::Play::WakeFailsWithForward, None),
+            Play::TokenDead => (plays::Play::TokenDead, None),
+            Play::AnsweredElsewhere => (plays::Play::AnsweredElsewhere, None),
+            Play::CallerGivesUp => (plays::Play::CallerGivesUp, None),
+            Play::Burst => (plays::Play::Burst, None),
+            Play::PlatformRules => (plays::Play::PlatformRules, None),
+        }
+    }
+
+    #[test]
+    fn what_is_shown_to_people_is_what_the_machines_play_under_virtual_time() {
+        let mut shown: Vec<_> = PLAYS.iter().map(of_machines).collect();
+        let mut played = Vec::new();
+        for play in plays::Play::ALL {
+            if play.is_for_each_client() {
+                played.extend(plays::CLIENTS.map(|client| (play, Some(client.name))));
+            } else {
+                played.push((play, None));
+            }
+        }
+        shown.sort_unstable();
+        played.sort_unstable();
+        assert_eq!(shown, played);
+    }
 }

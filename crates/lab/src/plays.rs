@@ -1,0 +1,125 @@
+//! The plays of the demo and their clients, by name: one list for those that show them to people (`reveille demo`) and for
+//! the tests that play each by the machines alone (`crates/lab/tests/plays`). A play that either leaves out does not pass
+//! there. What happens in a play is each one's own.
+
+use domain::{Generation, Platform};
+use sip::Transport;
+
+/// A play.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Play {
+    /// A call for a phone whose app is in front; one play for each client.
+    ForegroundCall,
+    /// A message for a phone whose app is in front; one play for each client.
+    ForegroundMessage,
+    /// A call for a phone that sleeps; one play for each client.
+    SuspendedCall,
+    /// A message for a phone that sleeps; one play for each client.
+    SuspendedMessage,
+    /// No phone answers yet.
+    CallerHearsRinging,
+    /// No phone wakes.
+    WakeFails,
+    /// No phone wakes, and calls are sent on.
+    WakeFailsWithForward,
+    /// The provider says that a token is dead.
+    TokenDead,
+    /// Somebody answers on another device.
+    AnsweredElsewhere,
+    /// The caller gives up.
+    CallerGivesUp,
+    /// Many messages at once.
+    Burst,
+    /// Nothing that any play did hurts a phone or a cloud.
+    PlatformRules,
+}
+
+impl Play {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::ForegroundCall,
+        Self::ForegroundMessage,
+        Self::SuspendedCall,
+        Self::SuspendedMessage,
+        Self::CallerHearsRinging,
+        Self::WakeFails,
+        Self::WakeFailsWithForward,
+        Self::TokenDead,
+        Self::AnsweredElsewhere,
+        Self::CallerGivesUp,
+        Self::Burst,
+        Self::PlatformRules,
+    ];
+
+    /// Whether it is a row of the behaviour table, which every client plays.
+    pub fn is_for_each_client(self) -> bool {
+        matches!(
+            self,
+            Self::ForegroundCall
+                | Self::ForegroundMessage
+                | Self::SuspendedCall
+                | Self::SuspendedMessage
+        )
+    }
+}
+
+/// A client of the behaviour table (`behaviour.md` 2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Client {
+    /// As people know it.
+    pub name: &'static str,
+    /// What it runs on.
+    pub platform: Platform,
+    /// By how many channels it is pushed to.
+    pub generation: Generation,
+    /// How it reaches the server.
+    pub transport: Transport,
+}
+
+impl Client {
+    const fn new(
+        name: &'static str,
+        platform: Platform,
+        generation: Generation,
+        transport: Transport,
+    ) -> Self {
+        Self {
+            name,
+            platform,
+            generation,
+            transport,
+        }
+    }
+
+    /// iOS 13 and newer shows a pushed call by itself, before any SIP.
+    pub fn has_callkit(&self) -> bool {
+        self.platform == Platform::Ios && self.generation == Generation::DualChannel
+    }
+}
+
+use Generation::{DualChannel, SingleChannel};
+use Platform::{Android, Ios};
+use Transport::{Tcp, Tls};
+
+/// Jabber on an iPhone before iOS 13.
+pub const JABBER_12: Client = Client::new("Jabber iOS 12", Ios, SingleChannel, Tcp);
+/// Jabber on an iPhone of today.
+pub const JABBER_13: Client = Client::new("Jabber iOS 13+", Ios, DualChannel, Tcp);
+/// Jabber on an Android.
+pub const JABBER_DROID: Client = Client::new("Jabber Android", Android, DualChannel, Tcp);
+/// Webex on an iPhone before iOS 13.
+pub const WEBEX_12: Client = Client::new("Webex iOS 12", Ios, SingleChannel, Tls);
+/// Webex on an iPhone of today.
+pub const WEBEX_13: Client = Client::new("Webex iOS 13+", Ios, DualChannel, Tls);
+/// Webex on an Android.
+pub const WEBEX_DROID: Client = Client::new("Webex Android", Android, DualChannel, Tls);
+
+/// All clients.
+pub const CLIENTS: [Client; 6] = [
+    JABBER_12,
+    JABBER_13,
+    JABBER_DROID,
+    WEBEX_12,
+    WEBEX_13,
+    WEBEX_DROID,
+];
