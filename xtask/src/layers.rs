@@ -122,7 +122,14 @@ const PURE: &[(&str, &[&str])] = &[
     ),
     (
         "reveille-domain",
-        &["bytes", "serde", "sha2", "smallvec", "thiserror"],
+        &[
+            "bytes",
+            "hashbrown",
+            "serde",
+            "sha2",
+            "smallvec",
+            "thiserror",
+        ],
     ),
     (
         "reveille-hub",

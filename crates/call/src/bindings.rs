@@ -3,9 +3,15 @@
 
 use crate::{earlier, flows, reach::Way, settings::Settings};
 use bytes::Bytes;
-use domain::{Address, DeviceId, Door, DoorId, DoorState};
+use domain::{
+    Address, DeviceId, Door, DoorId, DoorState,
+    table::{Index, Place, Rows},
+};
 use sip::{Flow, Transport, registrar::Binding};
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    hash::{BuildHasher, RandomState},
+};
 
 /// Of so many devices it is remembered which flow they have left; the oldest are forgotten.
 const LEFT: usize = 100_000;
@@ -96,47 +102,73 @@ impl Bound {
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Bindings {
-    by_door: HashMap<DoorId, Bound>,
+    doors: Rows<(DoorId, Bound)>,
+    by_id: Index,
     /// Doors by the connection that leads to them; datagrams have none.
-    by_connection: BTreeSet<(u64, DoorId)>,
-    /// Whose each flow was that is not theirs any more.
-    left: HashSet<(Flow, DeviceId)>,
-    /// The same, oldest first.
-    left_in_order: VecDeque<(Flow, DeviceId)>,
+    by_connection: BTreeSet<(u64, Place)>,
+    left: Left,
+}
+
+/// Whose each flow was that is not theirs any more: flow and device as a keyed hash of both, which nobody can arrange to
+/// be that of two others.
+#[derive(Debug, Default)]
+struct Left {
+    known: HashSet<u64>,
+    /// Oldest first.
+    in_order: VecDeque<u64>,
+    hasher: RandomState,
 }
 
 impl Bindings {
     pub(crate) fn get(&self, door: &DoorId) -> Option<&Bound> {
-        self.by_door.get(door)
+        let (_, bound) = self.doors.get(self.place(door)?)?;
+        Some(bound)
     }
 
     /// Creates or replaces a binding.
     pub(crate) fn put(&mut self, door: DoorId, bound: Bound) {
         let moved = self
-            .by_door
             .get(&door)
             .is_some_and(|before| before.flow != bound.flow || !before.is_up);
         if moved {
             self.unlink(&door);
         }
-        if bound.is_up && bound.flow.transport != Transport::Udp {
-            self.by_connection.insert((bound.flow.id, door.clone()));
+        let connection = bound.flow.id;
+        let has_connection = bound.is_up && bound.flow.transport != Transport::Udp;
+        let place = self.set(door, bound);
+        if has_connection {
+            self.by_connection.insert((connection, place));
         }
-        self.by_door.insert(door, bound);
     }
 
     /// Takes over a binding as the store had it.
     pub(crate) fn load(&mut self, door: DoorId, bound: Bound) {
         if !bound.is_up {
-            self.remember_left(bound.flow, door.device.clone());
+            self.left.add(bound.flow, &door.device);
         }
-        self.by_door.insert(door, bound);
+        self.set(door, bound);
+    }
+
+    fn set(&mut self, door: DoorId, bound: Bound) -> Place {
+        if let Some(place) = self.place(&door)
+            && let Some((_, before)) = self.doors.get_mut(place)
+        {
+            *before = bound;
+            return place;
+        }
+        let id = door.clone();
+        let place = self.doors.insert((door, bound));
+        self.by_id.insert(&id, place);
+        place
     }
 
     /// Forgets a binding.
     pub(crate) fn remove(&mut self, door: &DoorId) {
         self.unlink(door);
-        self.by_door.remove(door);
+        if let Some(place) = self.place(door) {
+            self.by_id.remove(door, place);
+            self.doors.remove(place);
+        }
     }
 
     /// The connection is gone. Says which doors it led to.
@@ -159,7 +191,7 @@ impl Bindings {
 
     /// Whether others are reached over the same connection.
     pub(crate) fn shares_connection(&self, door: &DoorId) -> bool {
-        let Some(bound) = self.by_door.get(door) else {
+        let Some(bound) = self.get(door) else {
             return false;
         };
         bound.is_behind_a_proxy() || self.behind(bound.flow).any(|other| other != door)
@@ -167,42 +199,57 @@ impl Bindings {
 
     /// Whether a flow led to a device once, and does not any more.
     pub(crate) fn has_left(&self, flow: Flow, device: &DeviceId) -> bool {
-        self.left.contains(&(flow, device.clone()))
+        self.left.has(flow, device)
     }
 
     fn behind(&self, flow: Flow) -> impl Iterator<Item = &DoorId> {
-        let first = DoorId {
-            device: "".into(),
-            number: 0,
-        };
         self.by_connection
-            .range((flow.id, first)..)
-            .take_while(move |(id, _)| *id == flow.id)
-            .map(|(_, door)| door)
+            .range((flow.id, Place::MIN)..=(flow.id, Place::MAX))
+            .filter_map(|(_, place)| self.doors.get(*place))
+            .map(|(door, _)| door)
+    }
+
+    fn place(&self, door: &DoorId) -> Option<Place> {
+        let is = |place: &Place| {
+            let there = self.doors.get(*place);
+            there.is_some_and(|(there, _)| there == door)
+        };
+        self.by_id.places(door).find(is)
     }
 
     /// The way to a door is gone, and remembered.
     fn unlink(&mut self, door: &DoorId) {
-        let Some(bound) = self.by_door.get_mut(door) else {
+        let Some(place) = self.place(door) else {
             return;
         };
-        let flow = bound.flow;
-        if std::mem::take(&mut bound.is_up) {
-            self.by_connection.remove(&(flow.id, door.clone()));
-            self.remember_left(flow, door.device.clone());
+        if let Some((_, bound)) = self.doors.get_mut(place)
+            && std::mem::take(&mut bound.is_up)
+        {
+            self.by_connection.remove(&(bound.flow.id, place));
+            self.left.add(bound.flow, &door.device);
+        }
+    }
+}
+
+impl Left {
+    fn add(&mut self, flow: Flow, device: &DeviceId) {
+        let left = self.hash(flow, device);
+        if !self.known.insert(left) {
+            return;
+        }
+        self.in_order.push_back(left);
+        if self.in_order.len() > LEFT
+            && let Some(oldest) = self.in_order.pop_front()
+        {
+            self.known.remove(&oldest);
         }
     }
 
-    fn remember_left(&mut self, flow: Flow, device: DeviceId) {
-        let left = (flow, device);
-        if !self.left.insert(left.clone()) {
-            return;
-        }
-        self.left_in_order.push_back(left);
-        if self.left_in_order.len() > LEFT
-            && let Some(oldest) = self.left_in_order.pop_front()
-        {
-            self.left.remove(&oldest);
-        }
+    fn has(&self, flow: Flow, device: &DeviceId) -> bool {
+        self.known.contains(&self.hash(flow, device))
+    }
+
+    fn hash(&self, flow: Flow, device: &DeviceId) -> u64 {
+        self.hasher.hash_one((flow, device))
     }
 }

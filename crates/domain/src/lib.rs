@@ -16,6 +16,7 @@ mod name;
 pub mod outbox;
 pub mod push;
 mod slice;
+pub mod table;
 pub mod time;
 pub mod trace;
 pub mod user;

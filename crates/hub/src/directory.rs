@@ -12,6 +12,7 @@ use crate::door::OpenDoor;
 use domain::{
     Address, AppId, AppProfile, Device, DeviceId, DoorId, DoorState, Mode, Timestamp,
     behaviour::Incoming,
+    table::{Index, Place, Rows},
     wake::{Candidate, Pushable},
 };
 use smallvec::SmallVec;
@@ -21,13 +22,12 @@ use wheel::Wheel;
 /// Devices looked at in one go; the rest of a crowd comes in the next.
 const TURN: usize = 256;
 
-/// All users' devices. A key is a place in `entries`.
+/// All users' devices.
 #[derive(Debug)]
 pub struct Directory {
-    entries: Vec<Option<Entry>>,
-    free: Vec<u32>,
-    by_id: HashMap<DeviceId, u32>,
-    by_user: HashMap<Address, SmallVec<[u32; 2]>>,
+    entries: Rows<Entry>,
+    by_id: Index,
+    by_user: Index,
     /// Messages that wait for users of whom no device is known.
     unclaimed: HashMap<Address, u64>,
     profiles: HashMap<AppId, AppProfile>,
@@ -61,10 +61,9 @@ impl Directory {
     pub fn new(profiles: impl IntoIterator<Item = AppProfile>, devices_per_user: usize) -> Self {
         let named = profiles.into_iter().map(|it| (it.app.clone(), it));
         Self {
-            entries: Vec::new(),
-            free: Vec::new(),
-            by_id: HashMap::new(),
-            by_user: HashMap::new(),
+            entries: Rows::default(),
+            by_id: Index::default(),
+            by_user: Index::default(),
             unclaimed: HashMap::new(),
             profiles: named.collect(),
             wheel: Wheel::default(),
@@ -75,18 +74,24 @@ impl Directory {
 
     /// A device.
     pub fn get(&self, id: &DeviceId) -> Option<&Entry> {
-        self.entry(*self.by_id.get(id)?)
+        self.entries.get(self.place(id)?)
     }
 
     /// The devices of a user, in the order in which they were first seen.
     pub fn of(&self, user: &Address) -> impl Iterator<Item = &Entry> {
-        let keys = self.by_user.get(user).into_iter().flatten();
-        keys.filter_map(|key| self.entry(*key))
+        let mut devices: SmallVec<[(Place, &Entry); 4]> = self
+            .by_user
+            .places(user)
+            .filter_map(|place| Some((place, self.entries.get(place)?)))
+            .filter(|(_, entry)| entry.device.user == *user)
+            .collect();
+        devices.sort_unstable_by_key(|(place, entry)| (entry.device.created_at, *place));
+        devices.into_iter().map(|(_, entry)| entry)
     }
 
     /// All devices.
     pub fn all(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().flatten()
+        self.entries.iter()
     }
 
     /// What is counted.
@@ -138,11 +143,11 @@ impl Directory {
     pub(crate) fn due(&mut self, now: Timestamp) -> Vec<Due> {
         let mut due = Vec::new();
         for _ in 0..TURN {
-            let Some((key, second)) = self.wheel.due(now) else {
+            let Some((place, second)) = self.wheel.due(now) else {
                 break;
             };
-            let slot = self.entries.get_mut(key as usize).and_then(Option::as_mut);
-            let Some(entry) = slot.filter(|entry| entry.filed == second) else {
+            let entry = self.entries.get_mut(place);
+            let Some(entry) = entry.filter(|entry| entry.filed == second) else {
                 continue;
             };
             entry.filed = 0;
@@ -167,7 +172,7 @@ impl Directory {
             let next = entry.due();
             if let Some(next) = next {
                 let soonest = Timestamp(now.0 + 1000);
-                entry.filed = self.wheel.file(key, 0, next.max(soonest));
+                entry.filed = self.wheel.file(place, 0, next.max(soonest));
             }
         }
         due
@@ -183,10 +188,7 @@ impl Directory {
 
     /// A provider says that a token is dead: it is not pushed to from now on, whatever becomes of saving that.
     pub(crate) fn token_dies(&mut self, id: &DeviceId, token: &str, since: Option<Timestamp>) {
-        let Some(key) = self.by_id.get(id).copied() else {
-            return;
-        };
-        if let Some(entry) = self.entry_mut(key)
+        if let Some(entry) = self.entry_mut(id)
             && entry
                 .device
                 .clone()
@@ -198,44 +200,35 @@ impl Directory {
 
     /// Takes the client's own statement on its mode: it counts while its doors are up. `false`: no such device.
     pub(crate) fn state_mode(&mut self, device: &DeviceId, mode: Mode) -> bool {
-        let Some(key) = self.by_id.get(device) else {
+        let Some(entry) = self.entry_mut(device) else {
             return false;
         };
-        if let Some(entry) = self.entry_mut(*key) {
-            for door in &mut entry.doors {
-                door.stated_mode = Some(mode);
-            }
+        for door in &mut entry.doors {
+            door.stated_mode = Some(mode);
         }
         true
     }
 
     /// Creates or replaces a device's record, as it is saved.
     pub(crate) fn put(&mut self, device: Device) {
-        if let Some(key) = self.by_id.get(&device.id).copied() {
-            return self.change(key, |entry| {
+        if let Some(place) = self.place(&device.id) {
+            return self.change(place, |entry| {
                 entry.device = device;
                 entry.dying.clear();
             });
         }
-        let entry = Entry::new(device);
-        let (id, user) = (entry.device.id.clone(), entry.device.user.clone());
-        let key = if let Some(key) = self.free.pop() {
-            self.entries[key as usize] = Some(entry);
-            key
-        } else {
-            self.entries.push(Some(entry));
-            u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
-        };
-        self.by_id.insert(id, key);
-        self.by_user.entry(user).or_default().push(key);
+        let (id, user) = (device.id.clone(), device.user.clone());
+        let place = self.entries.insert(Entry::new(device));
+        self.by_id.insert(&id, place);
+        self.by_user.insert(&user, place);
     }
 
     /// A door is open, as it is saved.
     pub(crate) fn open(&mut self, device: &DeviceId, door: OpenDoor) {
-        let Some(key) = self.by_id.get(device).copied() else {
+        let Some(place) = self.place(device) else {
             return;
         };
-        self.change(key, |entry| {
+        self.change(place, |entry| {
             let number = door.number;
             for token in [
                 &mut entry.device.tokens.voip,
@@ -255,8 +248,8 @@ impl Directory {
 
     /// A door is gone, as it is saved.
     pub(crate) fn close(&mut self, door: &DoorId, now: Timestamp) {
-        if let Some(key) = self.by_id.get(&door.device).copied() {
-            self.change(key, |entry| {
+        if let Some(place) = self.place(&door.device) {
+            self.change(place, |entry| {
                 entry.device.seen_at = now.min(entry.seen_at().max(entry.device.seen_at));
                 entry.doors.retain(|open| open.number != door.number);
             });
@@ -265,17 +258,14 @@ impl Directory {
 
     /// The device was asked to register again before it expires then.
     pub(crate) fn asked(&mut self, device: &DeviceId, expires_at: Timestamp) {
-        if let Some(key) = self.by_id.get(device).copied() {
-            self.change(key, |entry| entry.asked_for = expires_at);
+        if let Some(place) = self.place(device) {
+            self.change(place, |entry| entry.asked_for = expires_at);
         }
     }
 
     /// Messages came into the queue of a device or left it, as it is saved.
     pub(crate) fn count_queued(&mut self, device: &DeviceId, change: i64) {
-        let Some(key) = self.by_id.get(device).copied() else {
-            return;
-        };
-        if let Some(entry) = self.entry_mut(key) {
+        if let Some(entry) = self.entry_mut(device) {
             let before = entry.queued;
             entry.queued = before.saturating_add_signed(change);
             let after = entry.queued;
@@ -298,20 +288,15 @@ impl Directory {
 
     /// A device is no more. Says which doors went with it.
     pub(crate) fn remove(&mut self, id: &DeviceId) -> Vec<DoorId> {
-        let Some(key) = self.by_id.remove(id) else {
+        let Some(place) = self.place(id) else {
             return Vec::new();
         };
-        let Some(entry) = self.entries[key as usize].take() else {
+        let Some(entry) = self.entries.remove(place) else {
             return Vec::new();
         };
-        self.free.push(key);
+        self.by_id.remove(id, place);
+        self.by_user.remove(&entry.device.user, place);
         self.uncount(&entry);
-        if let Some(keys) = self.by_user.get_mut(&entry.device.user) {
-            keys.retain(|known| *known != key);
-            if keys.is_empty() {
-                self.by_user.remove(&entry.device.user);
-            }
-        }
         let numbers = entry.doors.iter().map(|door| door.number);
         let door = |number| DoorId {
             device: id.clone(),
@@ -330,30 +315,33 @@ impl Directory {
         (devices, doors)
     }
 
-    fn entry(&self, key: u32) -> Option<&Entry> {
-        self.entries.get(key as usize)?.as_ref()
+    fn place(&self, id: &DeviceId) -> Option<Place> {
+        let is = |place: &Place| {
+            let entry = self.entries.get(*place);
+            entry.is_some_and(|entry| entry.device.id == *id)
+        };
+        self.by_id.places(id).find(is)
     }
 
-    fn entry_mut(&mut self, key: u32) -> Option<&mut Entry> {
-        self.entries.get_mut(key as usize)?.as_mut()
+    fn entry_mut(&mut self, id: &DeviceId) -> Option<&mut Entry> {
+        self.entries.get_mut(self.place(id)?)
     }
 
     fn door_mut(&mut self, door: &DoorId) -> Option<&mut OpenDoor> {
-        let key = *self.by_id.get(&door.device)?;
-        let doors = &mut self.entry_mut(key)?.doors;
+        let doors = &mut self.entry_mut(&door.device)?.doors;
         doors.iter_mut().find(|open| open.number == door.number)
     }
 
     /// Changes a device, and counts and files it as it is then.
-    fn change(&mut self, key: u32, change: impl FnOnce(&mut Entry)) {
-        let Some(entry) = self.entries.get_mut(key as usize).and_then(Option::as_mut) else {
+    fn change(&mut self, place: Place, change: impl FnOnce(&mut Entry)) {
+        let Some(entry) = self.entries.get_mut(place) else {
             return;
         };
         let was = (!entry.doors.is_empty(), entry.has_dead_token());
         change(entry);
         let is = (!entry.doors.is_empty(), entry.has_dead_token());
         if let Some(due) = entry.due() {
-            entry.filed = self.wheel.file(key, entry.filed, due);
+            entry.filed = self.wheel.file(place, entry.filed, due);
         }
         let count = |count: usize, was: bool, is: bool| count + usize::from(is) - usize::from(was);
         self.counts.registered = count(self.counts.registered, was.0, is.0);
