@@ -1,8 +1,9 @@
-//! Instructions of a shard's hot paths, counted by callgrind: they hardly depend on the machine or on what else it
-//! does, so a slow-down of a few percent is seen. One that costs more than what is written down in `instructions.json`
-//! fails.
+//! Instructions of a shard's hot paths, counted by callgrind, and what it keeps in memory, counted by DHAT: they hardly
+//! depend on the machine or on what else it does, so a slow-down of a few percent is seen. What costs more than is
+//! written down in `instructions.json` fails.
 
 mod call;
+mod device;
 mod register;
 mod wake;
 mod world;
@@ -14,16 +15,28 @@ use std::{collections::BTreeMap, path::PathBuf, process::Command};
 
 /// Each case runs so often, and twice as often; the difference is free of start and preparation.
 const TIMES: usize = 500;
+/// Devices that register, and twice as many: with both, tables that double are nearly full.
+const DEVICES: usize = 3_500;
 /// Of more in a hundred we want to know. Hash tables are seeded anew in each run, which is worth less.
 const TOLERANCE: f64 = 2.0;
 
 /// What runs a hot path once, with the input of this number.
 type Path = Box<dyn FnMut(usize) -> Result<()>>;
 
+/// What is counted, and by which tool of valgrind's.
+#[derive(Copy, Clone)]
+enum Counted {
+    /// Instructions, by callgrind.
+    Instructions,
+    /// Octets that stay on the heap, by DHAT.
+    Octets,
+}
+
 /// A hot path.
 struct Case {
     name: &'static str,
     about: &'static str,
+    counted: Counted,
     /// Makes the inputs of that many runs, and what runs the path with one of them.
     prepare: fn(usize) -> Result<Path>,
 }
@@ -33,17 +46,26 @@ const CASES: &[Case] = &[
     Case {
         name: "register",
         about: "a REGISTER with digest, from octets to octets, with a store that says yes at once",
+        counted: Counted::Instructions,
         prepare: register::prepare,
     },
     Case {
         name: "call",
         about: "a call of 13 messages, with its story",
+        counted: Counted::Instructions,
         prepare: call::prepare,
     },
     Case {
         name: "wake",
         about: "the same to a phone that sleeps: with its push and its REGISTER",
+        counted: Counted::Instructions,
         prepare: wake::prepare,
+    },
+    Case {
+        name: "device",
+        about: "octets that a registered device with a push token takes, those of its Contact included",
+        counted: Counted::Octets,
+        prepare: device::prepare,
     },
 ];
 
@@ -67,6 +89,42 @@ struct Known {
     rustc: String,
     /// Instructions of a run, by case.
     instructions: BTreeMap<String, u64>,
+    /// Octets that a run leaves, by case.
+    #[serde(default)]
+    octets: BTreeMap<String, u64>,
+}
+
+impl Known {
+    fn of(&mut self, counted: Counted) -> &mut BTreeMap<String, u64> {
+        match counted {
+            Counted::Instructions => &mut self.instructions,
+            Counted::Octets => &mut self.octets,
+        }
+    }
+}
+
+impl Counted {
+    fn tool(self) -> [&'static str; 2] {
+        match self {
+            Self::Instructions => ["--tool=callgrind", "--callgrind-out-file=/dev/null"],
+            Self::Octets => ["--tool=dhat", "--dhat-out-file=/dev/null"],
+        }
+    }
+
+    /// What stands before the number in what the tool says.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Instructions => "Collected :",
+            Self::Octets => "At t-end:",
+        }
+    }
+
+    fn times(self) -> usize {
+        match self {
+            Self::Instructions => TIMES,
+            Self::Octets => DEVICES,
+        }
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -74,7 +132,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return play(case, times);
     }
     let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.json"));
-    let known = read(&file)?;
+    let mut known = read(&file)?;
     let rustc = Command::new("rustc").arg("--version").output()?;
     let mut now = Known {
         rustc: String::from_utf8_lossy(&rustc.stdout).trim().to_owned(),
@@ -88,12 +146,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     println!(
         "{:<10} {:>12} {:>12} {:>8}",
-        "case", "instructions", "before", "change"
+        "case", "count", "before", "change"
     );
     let mut slower = Vec::new();
     for case in CASES {
         let count = count(case)?;
-        let before = known.instructions.get(case.name).copied();
+        let before = known.of(case.counted).get(case.name).copied();
         let change = before.map(|before| percent(before, count));
         println!(
             "{:<10} {:>12} {:>12} {:>8}  {}",
@@ -106,7 +164,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         if change.is_some_and(|change| change > TOLERANCE) {
             slower.push(case.name);
         }
-        now.instructions.insert(case.name.to_owned(), count);
+        now.of(case.counted).insert(case.name.to_owned(), count);
     }
     if arguments.save {
         let text = serde_json::to_string_pretty(&now)? + "\n";
@@ -135,20 +193,25 @@ fn read(file: &PathBuf) -> Result<Known> {
 fn play(name: &str, times: usize) -> Result<()> {
     let case = CASES.iter().find(|case| case.name == name);
     let case = case.with_context(|| format!("there is no case {name}"))?;
-    let mut path = (case.prepare)(2 * TIMES)?;
-    (0..times).try_for_each(&mut path)
+    let mut path = (case.prepare)(2 * case.counted.times())?;
+    (0..times).try_for_each(&mut path)?;
+    // What it keeps is there when the process ends.
+    std::mem::forget(path);
+    Ok(())
 }
 
-/// Instructions of one run.
+/// The count of one run.
 fn count(case: &Case) -> Result<u64> {
-    let (once, twice) = (watch(case.name, TIMES)?, watch(case.name, 2 * TIMES)?);
-    Ok(twice.saturating_sub(once) / u64::try_from(TIMES)?)
+    let times = case.counted.times();
+    let (once, twice) = (watch(case, times)?, watch(case, 2 * times)?);
+    Ok(twice.saturating_sub(once) / u64::try_from(times)?)
 }
 
-/// Instructions of a whole process.
-fn watch(name: &str, times: usize) -> Result<u64> {
+/// That of a whole process.
+fn watch(case: &Case, times: usize) -> Result<u64> {
+    let name = case.name;
     let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(case.counted.tool())
         .arg(std::env::current_exe()?)
         .args(["instructions", "--case", name, "--times"])
         .arg(times.to_string())
@@ -156,11 +219,11 @@ fn watch(name: &str, times: usize) -> Result<u64> {
         .context("valgrind: install the Debian package of that name")?;
     let said = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "{name} failed: {said}");
-    let total = said
-        .lines()
-        .find_map(|line| line.split("Collected :").nth(1));
-    let total = total.and_then(|total| total.trim().parse().ok());
-    total.with_context(|| format!("callgrind said no total: {said}"))
+    let label = case.counted.label();
+    let total = said.lines().find_map(|line| line.split(label).nth(1));
+    let total = total.and_then(|total| total.split_ascii_whitespace().next());
+    let total = total.and_then(|total| total.replace(',', "").parse().ok());
+    total.with_context(|| format!("valgrind said no total: {said}"))
 }
 
 fn percent(before: u64, now: u64) -> f64 {

@@ -1,4 +1,4 @@
-//! A shard with two users, Alice at a trusted address and Bob with a phone, and the world around it: a store and push
+//! A shard with its users, among them Alice at a trusted address and Bob with a phone, and the world around it: a store and push
 //! clouds that say yes at once.
 
 use anyhow::{Context, Result};
@@ -47,10 +47,15 @@ pub(super) struct World {
 }
 
 impl World {
+    /// With Alice and Bob.
     pub(super) fn new() -> Result<Self> {
+        Self::of(["alice", "bob"].map(str::to_owned))
+    }
+
+    pub(super) fn of(names: impl IntoIterator<Item = String>) -> Result<Self> {
         let accounts = Accounts::default();
-        for name in ["alice", "bob"] {
-            accounts.put(user(name)?);
+        for name in names {
+            accounts.put(user(&name)?);
         }
         let hub = Hub::new(hub_config(), accounts.clone());
         let settings = settings()?;
@@ -214,39 +219,50 @@ fn flow(host: u8) -> Flow {
     }
 }
 
-/// Bob's REGISTERs: with digest, as a phone refreshes.
-pub(super) struct Registers(Challenge);
+/// A user's REGISTERs: with digest, as a phone refreshes.
+pub(super) struct Registers {
+    user: String,
+    challenge: Challenge,
+}
 
 impl Registers {
+    /// Bob's.
     pub(super) fn new() -> Result<Self> {
+        Self::of("bob".to_owned(), 1)
+    }
+
+    /// With a nonce of this salt.
+    pub(super) fn of(user: String, salt: u64) -> Result<Self> {
         let verifier = Verifier::new(KEY, digest::Settings::new(DOMAIN));
-        let challenges = verifier.challenge(BEGAN, false, 1);
+        let challenges = verifier.challenge(BEGAN, false, salt);
         let challenge = challenges
             .iter()
             .filter_map(|value| Challenge::parse(value.as_bytes()))
-            .find(|challenge| challenge.algorithm == Algorithm::Md5);
-        Ok(Self(challenge.context("a challenge")?))
+            .find(|challenge| challenge.algorithm == Algorithm::Md5)
+            .context("a challenge")?;
+        Ok(Self { user, challenge })
     }
 
     /// The one of this number, from 1. `push`: what its Contact says of pushes.
     pub(super) fn request(&self, count: u32, push: &str) -> String {
+        let user = &self.user;
         let login = Login {
-            user: "bob",
+            user,
             password: PASSWORD,
         };
         let uri = "sip:example.org";
         let credentials = self
-            .0
+            .challenge
             .answer(login, Method::Register, uri, count, "0a4f113b");
         format!(
             "REGISTER {uri} SIP/2.0\r\n\
-             Via: SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bKr{count};rport\r\n\
+             Via: SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bK{user}{count};rport\r\n\
              Max-Forwards: 70\r\n\
-             From: <sip:bob@{DOMAIN}>;tag=f1\r\n\
-             To: <sip:bob@{DOMAIN}>\r\n\
+             From: <sip:{user}@{DOMAIN}>;tag=f1\r\n\
+             To: <sip:{user}@{DOMAIN}>\r\n\
              Call-ID: 4f3bb8008e228c263ed40571\r\n\
              CSeq: {count} REGISTER\r\n\
-             Contact: <sip:bob@192.0.2.20:5060{push}>;\
+             Contact: <sip:{user}@192.0.2.20:5060{push}>;\
              +sip.instance=\"<urn:uuid:00000000-0000-4000-8000-00000000000a>\"\r\n\
              Expires: 604800\r\n\
              User-Agent: bench\r\n\
