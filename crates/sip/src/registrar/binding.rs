@@ -3,18 +3,18 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
+use memchr::memmem;
+
 use super::{Contact, Registration};
 use crate::Params;
 use crate::lex::{is_token, split_list};
 use crate::push::{PushParams, PushRequest};
 
-/// A contact under which a user can be reached for some time. Its texts stand in one piece of memory.
+/// A contact under which a user can be reached for some time. Its texts stand in one piece of memory, and what the
+/// contact itself says is not said twice.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Binding {
-    /// All fields, one behind the other.
-    pub(super) text: Box<str>,
-    /// Where each field ends.
-    pub(super) ends: [u32; FIELDS],
+    pub(super) texts: Texts,
     /// The flow, one of several of one device; only where Outbound was agreed (RFC 5626 §6).
     pub reg_id: Option<NonZeroU32>,
     /// Preference in thousandths, 0 to 1000.
@@ -35,12 +35,20 @@ enum Field {
     PushParam,
     Prid,
     CallId,
-    Path,
     UserAgent,
+    Path,
 }
 
 /// How many there are.
-pub(super) const FIELDS: usize = Field::UserAgent as usize + 1;
+pub(super) const FIELDS: usize = Field::Path as usize + 1;
+
+/// Where a field stands in the text. A message is shorter than 64 KiB; were all of its texts together longer, its Path,
+/// the last, would be cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) start: u16,
+    pub(super) length: u16,
+}
 
 impl Binding {
     /// What a contact of a REGISTER says. `reg_id` is the flow, if Outbound is agreed.
@@ -50,44 +58,37 @@ impl Binding {
         reg_id: Option<NonZeroU32>,
         expires_at_ms: u64,
     ) -> Self {
-        let (provider, param, prid) = match &contact.push {
-            PushRequest::Wake(push) => (&*push.provider, &*push.param, &*push.prid),
-            _ => ("", "", ""),
-        };
-        let instance = contact.instance.unwrap_or_default();
         let path = &registration.path;
         let plain = [
             contact.uri.as_str(),
-            instance,
-            provider,
-            param,
-            prid,
             registration.call_id,
+            registration.user_agent,
         ];
         let room = plain
             .iter()
             .chain(path)
             .map(|text| text.len() + 2)
-            .sum::<usize>()
-            + contact.params.raw().len()
-            + registration.user_agent.len();
-        let mut texts = Texts::with_capacity(room);
-        texts.push(contact.uri.as_str());
-        push_kept(&mut texts.text, contact.params);
-        texts.end();
-        for text in &plain[1..] {
-            texts.push(text);
+            .sum::<usize>();
+        let mut texts = Writer::with_capacity(room + contact.params.raw().len());
+        texts.add(Field::Contact, contact.uri.as_str());
+        texts.add_with(Field::Params, |text| push_kept(text, contact.params));
+        let instance = contact.instance.unwrap_or_default();
+        texts.refer(Field::Instance, instance);
+        if let PushRequest::Wake(push) = &contact.push {
+            texts.refer(Field::Provider, &push.provider);
+            texts.refer(Field::PushParam, &push.param);
+            texts.refer(Field::Prid, &push.prid);
         }
-        for (place, value) in path.iter().enumerate() {
-            texts.text.push_str(if place > 0 { ", " } else { "" });
-            texts.text.push_str(value);
-        }
-        texts.end();
-        texts.push(registration.user_agent);
-        let Texts { text, ends, .. } = texts;
+        texts.add(Field::CallId, registration.call_id);
+        texts.add(Field::UserAgent, registration.user_agent);
+        texts.add_with(Field::Path, |text| {
+            for (place, value) in path.iter().enumerate() {
+                text.push_str(if place > 0 { ", " } else { "" });
+                text.push_str(value);
+            }
+        });
         Self {
-            text: text.into(),
-            ends,
+            texts: texts.finish(),
             reg_id,
             q: contact.q,
             expires_at_ms,
@@ -163,10 +164,7 @@ impl Binding {
     }
 
     fn field(&self, field: Field) -> &str {
-        let place = field as usize;
-        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
-        let part = start as usize..self.ends[place] as usize;
-        self.text.get(part).unwrap_or_default()
+        self.texts.get(self.texts.parts[field as usize])
     }
 }
 
@@ -176,32 +174,67 @@ impl fmt::Debug for Binding {
     }
 }
 
-/// Fields in the making.
+/// The fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Texts {
-    pub(super) text: String,
-    pub(super) ends: [u32; FIELDS],
-    filled: usize,
+    pub(super) text: Box<str>,
+    pub(super) parts: [Part; FIELDS],
 }
 
 impl Texts {
-    pub(super) fn with_capacity(octets: usize) -> Self {
+    /// What stands there.
+    pub(super) fn get(&self, part: Part) -> &str {
+        let start = usize::from(part.start);
+        let text = self.text.get(start..start + usize::from(part.length));
+        text.unwrap_or_default()
+    }
+}
+
+/// Fields in the making.
+struct Writer {
+    text: String,
+    parts: [Part; FIELDS],
+}
+
+impl Writer {
+    fn with_capacity(octets: usize) -> Self {
         Self {
             text: String::with_capacity(octets),
-            ends: [0; FIELDS],
-            filled: 0,
+            parts: [Part::default(); FIELDS],
         }
     }
 
-    pub(super) fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-        self.end();
+    fn add(&mut self, field: Field, text: &str) {
+        self.add_with(field, |all| all.push_str(text));
     }
 
-    /// The field is complete.
-    fn end(&mut self) {
-        // A message is far shorter than 4 GiB.
-        self.ends[self.filled] = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
-        self.filled += 1;
+    fn add_with(&mut self, field: Field, write: impl FnOnce(&mut String)) {
+        let start = self.text.len();
+        write(&mut self.text);
+        self.set(field, start, self.text.len() - start);
+    }
+
+    /// What stands somewhere already need not be written again.
+    fn refer(&mut self, field: Field, text: &str) {
+        match memmem::find(self.text.as_bytes(), text.as_bytes()) {
+            Some(start) => self.set(field, start, text.len()),
+            None => self.add(field, text),
+        }
+    }
+
+    fn set(&mut self, field: Field, start: usize, length: usize) {
+        let number = |octets| u16::try_from(octets).unwrap_or(u16::MAX);
+        self.parts[field as usize] = Part {
+            start: number(start),
+            length: number(length),
+        };
+    }
+
+    fn finish(self) -> Texts {
+        Texts {
+            text: self.text.into(),
+            parts: self.parts,
+        }
     }
 }
 
