@@ -172,17 +172,18 @@ impl Gate {
             }
             Address::new(name, domain).ok()
         };
+        let mut found = None;
         let ha1 = |name: &str, algorithm: Algorithm| {
             let user = self.accounts.get(&address(name)?)?;
+            // Whatever is kept of the user shares the account's memory.
+            found = Some(user.address.clone());
             // SHA-512/256 is not offered, and no verifier is kept for it.
             (algorithm != Algorithm::Sha512_256).then_some(Ha1 { user, algorithm })
         };
         let (_, _, credentials) = realm.words();
         let credentials = request.headers(credentials);
-        let user = verifier
-            .verify(now.wall.0 / 1000, method, credentials, ha1)?
-            .user;
-        address(&user).ok_or(Rejected::BadCredentials)
+        verifier.verify(now.wall.0 / 1000, method, credentials, ha1)?;
+        found.ok_or(Rejected::BadCredentials)
     }
 }
 

@@ -646,14 +646,14 @@ impl Role {
     ) {
         let to = request.to().ok();
         let user = to.and_then(|to| self.settings.local_address(&to.uri));
-        let Some(user) = user.filter(|_| may_come_over(flow)) else {
+        let Some(to) = user.filter(|_| may_come_over(flow)) else {
             return self.answer(now, txn, 404, "Not An Address Of This Server");
         };
-        match self.admit(now, txn, flow, &request, Realm::Server) {
-            Some(Sender::User(sender)) if sender == user => {}
+        let user = match self.admit(now, txn, flow, &request, Realm::Server) {
+            Some(Sender::User(sender)) if sender == to => sender,
             Some(_) => return self.answer(now, txn, 403, "Register Yourself Only"),
             None => return,
-        }
+        };
         let register = Register {
             txn,
             flow,

@@ -91,11 +91,20 @@ pub struct Token {
     /// When the client handed it over last.
     pub given_at: Timestamp,
     /// Set when the provider said that it is dead: never pushed to again, but for one new chance.
-    pub dead: Option<DeadToken>,
+    pub dead: Option<Box<DeadToken>>,
     /// It died once and was handed over again after that: the next verdict is final.
     pub on_probation: bool,
     /// How the client handed it over.
     pub handed: Handed,
+}
+
+impl Token {
+    /// Whether it is meant where `value` is said to be dead. `since` is the provider's own time: a token that was handed
+    /// over later is alive.
+    pub fn dies(&self, value: &str, since: Option<Timestamp>) -> bool {
+        let handed_over_later = since.is_some_and(|since| self.given_at > since);
+        *self.value == *value && self.dead.is_none() && !handed_over_later
+    }
 }
 
 /// How a client hands over a token.
@@ -254,8 +263,7 @@ impl Device {
         changed
     }
 
-    /// Marks `value` dead. `since` is the provider's own time: a token that was handed over later is alive. Says whether
-    /// anything changed.
+    /// Marks `value` dead where it [dies](Token::dies). Says whether anything changed.
     pub fn kill_token(
         &mut self,
         value: &str,
@@ -265,12 +273,11 @@ impl Device {
     ) -> bool {
         let mut changed = false;
         for token in self.tokens.slots().into_iter().flatten() {
-            let handed_over_later = since.is_some_and(|since| token.given_at > since);
-            if *token.value == *value && token.dead.is_none() && !handed_over_later {
-                token.dead = Some(DeadToken {
+            if token.dies(value, since) {
+                token.dead = Some(Box::new(DeadToken {
                     since: since.unwrap_or(now),
                     reason: reason.into(),
-                });
+                }));
                 changed = true;
             }
         }

@@ -42,6 +42,12 @@ impl Accounts {
         table.users.remove(address);
     }
 
+    /// The same address as the account has it, so that it stands in memory once.
+    pub fn own(&self, address: Address) -> Address {
+        self.get(&address)
+            .map_or(address, |user| user.address.clone())
+    }
+
     /// How often they have changed.
     pub fn version(&self) -> u64 {
         self.read().version

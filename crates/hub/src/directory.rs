@@ -5,6 +5,7 @@ mod entry;
 mod plan;
 mod wheel;
 
+use entry::Dying;
 pub use entry::{Entry, REFRESH_LEAD};
 pub(crate) use plan::shown;
 
@@ -109,6 +110,12 @@ impl Directory {
         self.profiles.get(app?)
     }
 
+    /// The same app as it is configured, so that its name stands in memory once.
+    pub(crate) fn own_app(&self, app: Option<AppId>) -> Option<AppId> {
+        let known = self.profile(app.as_ref());
+        known.map(|known| known.app.clone()).or(app)
+    }
+
     /// The devices that a call for a user is for. `wakes_nobody`: why no push is to be sent, if that is so.
     pub(crate) fn candidates(&self, user: &Address, wakes_nobody: Option<&str>) -> Vec<Candidate> {
         let candidate = |entry: &Entry| {
@@ -188,13 +195,8 @@ impl Directory {
 
     /// A provider says that a token is dead: it is not pushed to from now on, whatever becomes of saving that.
     pub(crate) fn token_dies(&mut self, id: &DeviceId, token: &str, since: Option<Timestamp>) {
-        if let Some(entry) = self.entry_mut(id)
-            && entry
-                .device
-                .clone()
-                .kill_token(token, since, "", Timestamp(0))
-        {
-            entry.dying.push(token.into());
+        if let Some(entry) = self.entry_mut(id) {
+            entry.token_dies(token, since);
         }
     }
 
@@ -214,7 +216,7 @@ impl Directory {
         if let Some(place) = self.place(&device.id) {
             return self.change(place, |entry| {
                 entry.device = device;
-                entry.dying.clear();
+                entry.dying = Dying::default();
             });
         }
         let (id, user) = (device.id.clone(), device.user.clone());

@@ -157,7 +157,9 @@ impl Hub {
     }
 
     /// Takes over a device as the store has it.
-    pub fn load_device(&mut self, device: Device) {
+    pub fn load_device(&mut self, mut device: Device) {
+        device.user = self.owners.accounts.own(device.user);
+        device.app = self.owners.directory.own_app(device.app);
         self.owners.directory.put(device);
     }
 
@@ -298,11 +300,12 @@ impl Hub {
 
     fn forget_pushes_of(&mut self, step: &Step) {
         for then in &step.then {
-            match then {
-                Then::Owed(push) => self.owners.outbox.remove(&push.id),
-                Then::Settled(id) => self.owners.outbox.remove(id),
-                _ => {}
-            }
+            let id = match then {
+                Then::Owed(push) => &push.id,
+                Then::Settled(id) => id,
+                _ => continue,
+            };
+            self.owners.outbox.remove(id);
         }
     }
 

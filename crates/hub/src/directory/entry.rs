@@ -25,12 +25,28 @@ pub struct Entry {
     pub doors: SmallVec<[OpenDoor; 1]>,
     /// Messages that wait for it, as the store has them.
     pub queued: u64,
-    /// Tokens that are dead by a provider's word that is not saved yet: not pushed to from that moment on.
-    pub(super) dying: SmallVec<[Box<str>; 1]>,
+    /// Whose tokens are dead by a provider's word that is not saved yet: not pushed to from that moment on.
+    pub(super) dying: Dying,
     /// The expiry for which it was asked to register again.
     pub(super) asked_for: Timestamp,
     /// Where it stands in the wheel.
     pub(super) filed: Second,
+}
+
+/// The channels of a device whose tokens are dying.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Dying {
+    voip: bool,
+    message: bool,
+}
+
+impl Dying {
+    fn of(self, channel: Channel) -> bool {
+        match channel {
+            Channel::Voip => self.voip,
+            Channel::Message => self.message,
+        }
+    }
 }
 
 impl Entry {
@@ -40,7 +56,7 @@ impl Entry {
             device,
             doors: SmallVec::new(),
             queued: 0,
-            dying: SmallVec::new(),
+            dying: Dying::default(),
             asked_for: Timestamp::default(),
             filed: 0,
         }
@@ -116,13 +132,24 @@ impl Entry {
         {
             return Err("not registered".to_owned());
         }
-        if self.dying.contains(&token.value) {
+        if self.dying.of(channel) {
             return Err("its token is dead".to_owned());
         }
         match &token.dead {
             Some(dead) => Err(format!("its token is dead: {}", dead.reason)),
             None => Ok((channel, token)),
         }
+    }
+
+    /// A provider says that a token is dead: it is not pushed to until the record says what became of it.
+    pub(super) fn token_dies(&mut self, token: &str, since: Option<Timestamp>) {
+        let tokens = &self.device.tokens;
+        let dies = |known: &Option<Token>| {
+            let known = known.as_ref();
+            known.is_some_and(|known| known.dies(token, since))
+        };
+        self.dying.voip |= dies(&tokens.voip);
+        self.dying.message |= dies(&tokens.message);
     }
 
     /// Whether a token of a registration that stands is dead.

@@ -24,7 +24,9 @@ impl Owners {
             Then::Adopted(user, device) => self.directory.adopt(&user, &device),
             Then::Asked(device, expires_at) => self.directory.asked(&device, expires_at),
             Then::Account(user) => self.accounts.put(*user),
-            Then::Settled(id) => self.outbox.remove(&id),
+            Then::Settled(id) => {
+                self.outbox.remove(&id);
+            }
             Then::Closed(door) => {
                 self.directory.close(&door, now.wall);
                 return vec![Output::Closed(vec![door]).into()];

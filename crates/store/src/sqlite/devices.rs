@@ -88,10 +88,10 @@ fn token(row: &Row<'_>, first: usize) -> Result<Option<Token>> {
         return Ok(None);
     };
     let dead = match maybe_timestamp(row, first + 2)? {
-        Some(since) => Some(DeadToken {
+        Some(since) => Some(Box::new(DeadToken {
             since,
             reason: text(row, first + 3)?.into(),
-        }),
+        })),
         None => None,
     };
     Ok(Some(Token {

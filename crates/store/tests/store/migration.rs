@@ -58,10 +58,10 @@ fn full() -> Device {
     full.tokens.message = Some(Token {
         value: "bb22".into(),
         given_at: Timestamp(8),
-        dead: Some(DeadToken {
+        dead: Some(Box::new(DeadToken {
             since: Timestamp(9),
             reason: "Unregistered".into(),
-        }),
+        })),
         on_probation: false,
         handed: Handed::Apart,
     });

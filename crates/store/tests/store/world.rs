@@ -133,7 +133,7 @@ pub(crate) fn full_device(id: &str, owner: &str) -> Device {
             message: Some(Token {
                 value: "bb22".into(),
                 given_at: Timestamp(8),
-                dead: Some(dead),
+                dead: Some(Box::new(dead)),
                 on_probation: false,
                 handed: Handed::Apart,
             }),
