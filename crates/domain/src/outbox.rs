@@ -3,7 +3,7 @@
 
 use crate::{DeviceId, NotificationId, Outcome, Timestamp, push::OwedPush};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -17,12 +17,20 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// All pushes that are owed.
 #[derive(Debug)]
 pub struct Outbox {
-    due: BTreeMap<(Timestamp, NotificationId), OwedPush>,
-    /// When each of those is due.
-    waiting: HashMap<NotificationId, Timestamp>,
-    in_flight: HashMap<NotificationId, OwedPush>,
+    owed: HashMap<NotificationId, Owed>,
+    /// Those that wait for their time, in its order.
+    due: BTreeSet<(Timestamp, NotificationId)>,
+    of_device: BTreeSet<(DeviceId, NotificationId)>,
+    /// Those that do not wait.
+    in_flight: usize,
     /// Most of them on their way at once.
     room: usize,
+}
+
+#[derive(Debug)]
+struct Owed {
+    push: OwedPush,
+    is_on_its_way: bool,
 }
 
 /// What to do with a push whose time has come.
@@ -47,86 +55,97 @@ impl Outbox {
     /// An empty one, of which so many may be on their way at once.
     pub fn new(room: usize) -> Self {
         Self {
-            due: BTreeMap::new(),
-            waiting: HashMap::new(),
-            in_flight: HashMap::new(),
+            owed: HashMap::new(),
+            due: BTreeSet::new(),
+            of_device: BTreeSet::new(),
+            in_flight: 0,
             room,
         }
     }
 
     /// How many are owed.
     pub fn len(&self) -> usize {
-        self.due.len() + self.in_flight.len()
+        self.owed.len()
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.owed.is_empty()
     }
 
     /// This one is owed (again: the same id replaces). One that is on its way is not sent a second time.
     pub fn insert(&mut self, push: OwedPush) {
-        let on_its_way = self.in_flight.get(&push.id);
-        if on_its_way.is_some_and(|known| known.attempts >= push.attempts) {
+        let known = self.owed.get(&push.id);
+        if known.is_some_and(|it| it.is_on_its_way && it.push.attempts >= push.attempts) {
             return;
         }
-        self.in_flight.remove(&push.id);
-        if let Some(due) = self.waiting.insert(push.id.clone(), push.due) {
-            self.due.remove(&(due, push.id.clone()));
-        }
-        self.due.insert((push.due, push.id.clone()), push);
+        let id = push.id.clone();
+        self.remove(&id);
+        self.due.insert((push.due, id.clone()));
+        self.of_device.insert((push.device.clone(), id.clone()));
+        let owed = Owed {
+            push,
+            is_on_its_way: false,
+        };
+        self.owed.insert(id, owed);
     }
 
     /// When [`Outbox::due`] has something; what there is no room for waits for a push to end.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let (due, _) = self.due.keys().next()?;
-        Some(*due).filter(|_| self.in_flight.len() < self.room)
+        let (due, _) = self.due.first()?;
+        Some(*due).filter(|_| self.in_flight < self.room)
     }
 
     /// A push whose time has come; call until there is none.
     pub fn due(&mut self, now: Timestamp) -> Option<Due> {
         self.next_due().filter(|due| *due <= now)?;
-        let (_, push) = self.due.pop_first()?;
-        self.waiting.remove(&push.id);
-        if push.until < now {
-            return Some(Due::TooLate(push));
+        let (_, id) = self.due.pop_first()?;
+        let owed = self.owed.get_mut(&id)?;
+        if owed.push.until < now {
+            return self.remove(&id).map(Due::TooLate);
         }
-        self.in_flight.insert(push.id.clone(), push.clone());
-        Some(Due::Send(push))
+        owed.is_on_its_way = true;
+        self.in_flight += 1;
+        Some(Due::Send(owed.push.clone()))
     }
 
     /// What a provider says of a push that was sent; `None` if it is not owed any more.
     pub fn done(&mut self, now: Timestamp, id: &NotificationId, outcome: &Outcome) -> Option<Next> {
-        let push = self.in_flight.get(id)?;
-        Some(match pause(outcome, push.attempts) {
+        let owed = self.owed.get(id).filter(|owed| owed.is_on_its_way)?;
+        Some(match pause(outcome, owed.push.attempts) {
             None => Next::Settle(id.clone()),
             Some(pause) => Next::Again(OwedPush {
-                attempts: push.attempts + 1,
+                attempts: owed.push.attempts + 1,
                 due: now.plus(pause),
-                ..push.clone()
+                ..owed.push.clone()
             }),
         })
     }
 
-    /// It is not owed any more.
-    pub fn remove(&mut self, id: &NotificationId) {
-        self.in_flight.remove(id);
-        if let Some(due) = self.waiting.remove(id) {
-            self.due.remove(&(due, id.clone()));
+    /// It is not owed any more. Says what it was.
+    pub fn remove(&mut self, id: &NotificationId) -> Option<OwedPush> {
+        let Owed {
+            push,
+            is_on_its_way,
+        } = self.owed.remove(id)?;
+        self.of_device.remove(&(push.device.clone(), id.clone()));
+        if is_on_its_way {
+            self.in_flight -= 1;
+        } else {
+            self.due.remove(&(push.due, id.clone()));
         }
+        Some(push)
     }
 
     /// Nothing is owed to a device that is no more.
     pub fn forget(&mut self, device: &DeviceId) {
-        self.in_flight.retain(|_, push| push.device != *device);
-        let waiting = &mut self.waiting;
-        self.due.retain(|_, push| {
-            let stays = push.device != *device;
-            if !stays {
-                waiting.remove(&push.id);
-            }
-            stays
-        });
+        let first = (device.clone(), NotificationId::from(""));
+        let of_device = self.of_device.range(first..);
+        let owed = of_device.take_while(|(owed, _)| owed == device);
+        let ids: Vec<_> = owed.map(|(_, id)| id.clone()).collect();
+        for id in ids {
+            self.remove(&id);
+        }
     }
 }
 
@@ -237,9 +256,16 @@ mod tests {
         let mut outbox = Outbox::new(2);
         outbox.insert(push("p", 0));
         outbox.insert(push("q", 5));
+        let other = OwedPush {
+            device: "ab".into(),
+            ..push("r", 5)
+        };
+        outbox.insert(other.clone());
         outbox.due(Timestamp(0));
         outbox.forget(&"a".into());
-        assert!(outbox.is_empty());
+        assert_eq!(outbox.len(), 1);
         assert_eq!(outbox.done(Timestamp(1), &"p".into(), &busy()), None);
+        assert_eq!(outbox.due(Timestamp(5)), Some(Due::Send(other)));
+        assert_eq!(outbox.due(Timestamp(9)), None);
     }
 }
