@@ -15,6 +15,9 @@ use crate::Flow;
 /// What is over is looked for so often; until then it is kept, which harms nobody.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Room for so many is not given back.
+const ROOM: usize = 1024;
+
 /// What one of them takes beside its answer.
 const OVERHEAD: usize = size_of::<Entry>() + 2 * size_of::<(u64, u64)>();
 
@@ -85,6 +88,12 @@ impl Answered {
     pub(crate) fn forget(&mut self, now: Instant) {
         while self.queue.front().is_some_and(|entry| entry.until <= now) {
             self.forget_first();
+        }
+        // Nor is room kept for a rush that is over.
+        let room = 2 * self.queue.len().max(ROOM);
+        if self.queue.capacity() > 2 * room {
+            self.queue.shrink_to(room);
+            self.numbers.shrink_to(room);
         }
     }
 
