@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::lex::{split_list, trim, unquote};
+use crate::lex::{quote_end, trim_start, trim_str, unquote_str};
 
 /// The fields of one header value of the Digest scheme.
 pub(super) struct Fields<'v> {
@@ -17,27 +17,26 @@ const MOST_FIELDS: usize = 32;
 impl<'v> Fields<'v> {
     /// `None` if it is of another scheme or malformed: a field without `=`, twice, or not UTF-8.
     pub(super) fn read(value: &'v [u8]) -> Option<Self> {
-        let value = trim(value);
-        let scheme = value.get(..6)?;
-        let rest = value.get(6..)?;
-        if !scheme.eq_ignore_ascii_case(b"Digest")
-            || !rest.first().copied().is_some_and(crate::lex::is_lws)
-        {
+        let text = trim_str(std::str::from_utf8(value).ok()?);
+        let (scheme, fields) = text.split_at_checked("Digest".len())?;
+        let mut rest = trim_start(fields);
+        if !scheme.eq_ignore_ascii_case("Digest") || rest.len() == fields.len() {
             return None;
         }
         let mut fields = Self {
             fields: SmallVec::new(),
         };
-        for field in split_list(rest) {
-            let equals = memchr::memchr(b'=', field)?;
-            let name = std::str::from_utf8(trim(&field[..equals])).ok()?;
-            let value = text(unquote(trim(&field[equals + 1..])))?;
+        loop {
+            let (name, value, after) = field(rest)?;
             if fields.fields.len() == MOST_FIELDS || fields.find(name).is_some() {
                 return None;
             }
             fields.fields.push((name, value));
+            match after {
+                Some(after) => rest = after,
+                None => return Some(fields),
+            }
         }
-        Some(fields)
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
@@ -56,11 +55,21 @@ impl<'v> Fields<'v> {
     }
 }
 
-fn text(octets: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
-    match octets {
-        Cow::Borrowed(octets) => std::str::from_utf8(octets).ok().map(Cow::Borrowed),
-        Cow::Owned(octets) => String::from_utf8(octets).ok().map(Cow::Owned),
-    }
+/// Reads `name=value` or `name="value"`, and says what stands behind its comma, if one follows.
+fn field(text: &str) -> Option<(&str, Cow<'_, str>, Option<&str>)> {
+    let mark = text.find(['=', ',', '"'])?;
+    let (name, value) = text.split_at(mark);
+    let value = trim_start(value.strip_prefix('=')?);
+    let end = match value.strip_prefix('"') {
+        Some(_) => quote_end(value.as_bytes(), 1)? + 1,
+        None => value.find(',').unwrap_or(value.len()),
+    };
+    let (value, after) = value.split_at_checked(end)?;
+    let after = match trim_start(after) {
+        "" => None,
+        after => Some(after.strip_prefix(',')?),
+    };
+    Some((trim_str(name), unquote_str(trim_str(value)), after))
 }
 
 /// A value between quotes.

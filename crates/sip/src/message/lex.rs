@@ -39,6 +39,12 @@ pub(crate) fn trim_str(text: &str) -> &str {
     text.get(start..octets.len() - end).unwrap_or_default()
 }
 
+/// The text without white space before it.
+pub(crate) fn trim_start(text: &str) -> &str {
+    let start = text.bytes().position(|octet| !is_lws(octet));
+    text.get(start.unwrap_or(text.len())..).unwrap_or_default()
+}
+
 /// Which octets may stand in a token, by octet.
 const TOKEN: [bool; 256] = {
     let mut table = [false; 256];
@@ -102,7 +108,7 @@ pub(crate) fn find_unquoted(text: &[u8], wanted: u8) -> Option<usize> {
 }
 
 /// Where the quoted string ends of which the first octet is at `at`.
-fn quote_end(text: &[u8], mut at: usize) -> Option<usize> {
+pub(crate) fn quote_end(text: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += memchr2(b'"', b'\\', text.get(at..)?)?;
         if text[at] == b'"' {
@@ -154,6 +160,15 @@ pub(crate) fn unquote(text: &[u8]) -> Cow<'_, [u8]> {
         });
     }
     Cow::Owned(plain)
+}
+
+/// The same of a text: what is quoted there is whole characters.
+pub(crate) fn unquote_str(text: &str) -> Cow<'_, str> {
+    match unquote(text.as_bytes()) {
+        Cow::Borrowed(inside) if inside.len() == text.len() => Cow::Borrowed(text),
+        Cow::Borrowed(inside) => Cow::Borrowed(&text[1..=inside.len()]),
+        Cow::Owned(plain) => String::from_utf8_lossy(&plain).into_owned().into(),
+    }
 }
 
 /// A decimal number of digits only, that fits.

@@ -4,8 +4,8 @@ use std::{borrow::Cow, fmt};
 
 use memchr::memchr;
 
-use super::lex::{all, find, split_at_octet};
-use super::via::split_host_port;
+use super::lex::{all, split_at_octet};
+use super::via::read_host_port;
 use crate::Params;
 
 /// A URI as it is written, and its parts. Nothing is unescaped here; see [`Uri::user_decoded`].
@@ -49,19 +49,18 @@ impl<'a> Uri<'a> {
             Some((userinfo, rest)) => (Some(userinfo), rest),
             None => (None, rest),
         };
-        let (rest, headers) = match split_at_octet(rest, b'?') {
-            Some((rest, headers)) => (rest, Some(headers)),
-            None => (rest, None),
+        let (host, port, rest) = read_host_port(rest)?;
+        let (user, password) = match userinfo.and_then(|text| text.split_once(':')) {
+            Some((user, password)) => (Some(user), Some(password)),
+            None => (userinfo, None),
         };
-        let end = find(rest.as_bytes(), b';').unwrap_or(rest.len());
-        let (address, params) = rest.split_at(end);
-        let (host, port) = split_host_port(address)?;
-        let (user, password) = match userinfo {
-            Some(userinfo) => match split_at_octet(userinfo, b':') {
-                Some((user, password)) => (Some(user), Some(password)),
-                None => (Some(userinfo), None),
+        let (params, headers) = match rest.as_bytes().first() {
+            None => ("", None),
+            Some(b'?' | b';') => match split_at_octet(rest, b'?') {
+                Some((params, headers)) => (params, Some(headers)),
+                None => (rest, None),
             },
-            None => (None, None),
+            Some(_) => return None,
         };
         let params = Params::new(params.as_bytes());
         (user != Some("") && params.are_named()).then_some(Self {

@@ -1,6 +1,6 @@
 //! One Via value: `SIP/2.0/UDP host:port;branch=...` (RFC 3261 §20.42, RFC 3581).
 
-use super::lex::{find, is_token, number, split_at_octet, trim_str};
+use super::lex::{find, is_token, number, split_at_octet, trim_start, trim_str};
 use crate::Params;
 
 /// Start of every branch by RFC 3261 §8.1.1.7.
@@ -68,33 +68,42 @@ impl<'a> Via<'a> {
 }
 
 /// Splits `host`, `host : port` or `[v6]:port`. `None` if either part cannot be what it should.
-pub(crate) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
+fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port, rest) = read_host_port(text)?;
+    trim_str(rest).is_empty().then_some((host, port))
+}
+
+/// Reads `host`, `host : port` or `[v6]:port`, and says what stands behind. `None` if it does not begin with one.
+pub(crate) fn read_host_port(text: &str) -> Option<(&str, Option<u16>, &str)> {
     let (host, rest) = match text.strip_prefix('[') {
         Some(inside) => {
             let (address, _) = split_at_octet(inside, b']')?;
             read_ipv6(address)?;
             text.split_at_checked(address.len() + 2)?
         }
-        None => text.split_at_checked(name_length(text))?,
+        None => text.split_at_checked(length(text, is_name_octet))?,
     };
-    let rest = trim_str(rest);
-    let port = match rest.strip_prefix(':') {
-        Some(port) => Some(read_port(trim_str(port))?),
-        None if rest.is_empty() => None,
-        None => return None,
+    if host.is_empty() {
+        return None;
+    }
+    let Some(port) = trim_start(rest).strip_prefix(':') else {
+        return Some((host, None, rest));
     };
-    (!host.is_empty()).then_some((host, port))
+    let port = trim_start(port);
+    let (port, rest) = port.split_at_checked(length(port, |octet| octet.is_ascii_digit()))?;
+    let port = number(port.as_bytes())?.try_into().ok()?;
+    Some((host, Some(port), rest))
 }
 
-fn read_port(text: &str) -> Option<u16> {
-    number(text.as_bytes())?.try_into().ok()
-}
-
-/// How far a host name or an IPv4 address goes. Underscores pass: real networks have them.
-fn name_length(text: &str) -> usize {
-    let fits = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_');
+/// How many octets fit from the first one on.
+fn length(text: &str, fits: impl Fn(u8) -> bool) -> usize {
     let end = text.bytes().position(|octet| !fits(octet));
     end.unwrap_or(text.len())
+}
+
+/// May this stand in a host name or an IPv4 address? Underscores may: real networks have them.
+fn is_name_octet(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_')
 }
 
 /// An IPv6 address, also with the third colon that the grammar of RFC 3261 wrongly allows (RFC 5118 §4.10).
