@@ -7,14 +7,14 @@ use crate::{
     dialogs::{Initiator, Whereabouts},
     line::Line,
 };
-use domain::{Address, DeviceId, DoorId, TrackingId, wake::Failure, wake::Verdict};
+use domain::{Address, DeviceId, DoorId, IdMap, TrackingId, wake::Failure, wake::Verdict};
 use hub::{CallEnd, CallId, Directory, EndReason, Input};
 use sip::{
     Flow, Message,
     endpoint::{BranchId, ContextId},
 };
 use smallvec::SmallVec;
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 pub(crate) use fallback::Resort;
 
@@ -154,8 +154,8 @@ impl Call {
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
-    by_id: HashMap<CallId, Call>,
-    by_context: HashMap<ContextId, CallId>,
+    by_id: IdMap<CallId, Call>,
+    by_context: IdMap<ContextId, CallId>,
     taken: u64,
 }
 

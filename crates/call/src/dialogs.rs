@@ -304,8 +304,8 @@ fn heard(request: &Message, from: Flow) -> Flow {
         Ok(Contacts::List(contacts)) if !request.has(HeaderName::RecordRoute) => contacts,
         _ => return from,
     };
-    let contact = contact.first().map(|contact| contact.uri.as_str());
-    contact.map_or(from, |contact| heard_at(from, request, contact))
+    let contact = contact.first();
+    contact.map_or(from, |contact| heard_at(from, request, &contact.uri))
 }
 
 /// Both sides of a dialog keep their tags, wherever they come from: the From tag tells whose request it is

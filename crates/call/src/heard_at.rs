@@ -12,23 +12,21 @@ const SIP: u16 = 5060;
 /// Behind a NAT a phone hears only at the address that its datagrams come from, whatever its Contact says. A phone
 /// that stands behind none may listen at another port than it sends from, as many desk phones do: its Contact counts
 /// (RFC 3261 §12.1.1, §16.6), for a port of the same host. Nobody makes us send to another host.
-pub(crate) fn heard_at(flow: Flow, request: &Message, contact: &str) -> Flow {
+pub(crate) fn heard_at(flow: Flow, request: &Message, contact: &Uri<'_>) -> Flow {
     if flow.transport != Transport::Udp {
         return flow;
     }
-    let elsewhere = Uri::parse(contact).filter(|uri| {
-        uri.port.unwrap_or(SIP) != flow.remote.port()
-            && !uri.is_secure()
-            && ip(uri.host) == Some(flow.remote.ip().to_canonical())
-            && uri
-                .param("transport")
-                .is_none_or(|named| named.eq_ignore_ascii_case("udp"))
-    });
-    let Some(said) = elsewhere.filter(|_| !translated(flow, request)) else {
-        return flow;
-    };
+    let port = contact.port.unwrap_or(SIP);
+    let elsewhere = port != flow.remote.port()
+        && !contact.is_secure()
+        && ip(contact.host) == Some(flow.remote.ip().to_canonical())
+        && contact
+            .param("transport")
+            .is_none_or(|named| named.eq_ignore_ascii_case("udp"));
     let mut heard = flow;
-    heard.remote.set_port(said.port.unwrap_or(SIP));
+    if elsewhere && !translated(flow, request) {
+        heard.remote.set_port(port);
+    }
     heard
 }
 
@@ -67,7 +65,8 @@ mod tests {
              To: <sip:bob@localhost>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n\r\n"
         );
         let request = Message::parse(request.into(), &sip::Limits::default()).unwrap();
-        heard_at(flow, &request, contact).remote.to_string()
+        let contact = Uri::parse(contact).unwrap();
+        heard_at(flow, &request, &contact).remote.to_string()
     }
 
     #[test]

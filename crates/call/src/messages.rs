@@ -6,13 +6,13 @@ use crate::{
     requests::{TEXT, class},
     settings::Settings,
 };
-use domain::{DoorId, Message as Chat, MessageId, Now};
+use domain::{DoorId, IdMap, Message as Chat, MessageId, Now};
 use hub::{NotDone, Ticket};
 use sip::{
     Flow, HeaderName, Message, Method, RequestBuilder, Transport,
     endpoint::{ClientTxn, Endpoint, ServerTxn},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// Answers by which a device refuses a message itself, whatever connection it comes over: trying again is no use.
 const REFUSED_FOR_GOOD: [u16; 11] = [400, 405, 413, 415, 420, 488, 493, 501, 513, 603, 606];
@@ -33,9 +33,9 @@ struct Sent {
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     /// Who waits for the hub, with the answer that they get once the message is kept.
-    incoming: HashMap<Ticket, (ServerTxn, Message)>,
-    by_door: HashMap<DoorId, Sent>,
-    by_txn: HashMap<ClientTxn, DoorId>,
+    incoming: IdMap<Ticket, (ServerTxn, Message)>,
+    by_door: IdMap<DoorId, Sent>,
+    by_txn: IdMap<ClientTxn, DoorId>,
 }
 
 impl Messages {

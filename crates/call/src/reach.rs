@@ -1,12 +1,9 @@
 //! The one seam through which a flow is asked for: whoever performs makes or finds it, and says so.
 
 use crate::settings::{Settings, literal};
-use domain::{Address, DeviceId, Timestamp};
+use domain::{Address, DeviceId, IdMap, Timestamp};
 use sip::{Flow, Transport, Uri};
-use std::{
-    collections::HashMap,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
 /// Requests for a flow under way at once; one more fails.
 const UNDER_WAY: usize = 20_000;
@@ -102,14 +99,14 @@ impl Way {
 /// What waits for flows.
 #[derive(Debug)]
 pub(crate) struct Reaching<T> {
-    waiting: HashMap<ReachId, T>,
+    waiting: IdMap<ReachId, T>,
     asked: u64,
 }
 
 impl<T> Default for Reaching<T> {
     fn default() -> Self {
         Self {
-            waiting: HashMap::new(),
+            waiting: IdMap::default(),
             asked: 0,
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     heard_at::heard_at,
     settings::{Settings, is_spiral},
 };
-use domain::{Address, DeviceId, DoorId, DoorState, Now, Timestamp};
+use domain::{Address, DeviceId, DoorId, DoorState, IdMap, Now, Timestamp};
 use hub::{Directory, Doors, NotDone, OpenDoor, Opening, Ticket};
 use sip::{
     Flow, HeaderName, Message, Transport,
@@ -16,12 +16,7 @@ use sip::{
     registrar::{self, Binding, Change, Known, Registration, Reject},
 };
 use smallvec::SmallVec;
-use std::{
-    collections::{HashMap, VecDeque},
-    fmt::Write,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::VecDeque, fmt::Write, sync::Arc, time::Instant};
 
 /// RFC 8599 §8.1: the status that says that we cannot wake the device.
 const PUSH_NOT_SUPPORTED: (u16, &str) = (555, "Push Notification Service Not Supported");
@@ -70,11 +65,11 @@ struct Arriving {
 pub(crate) struct Registrations {
     settings: Arc<Settings>,
     grants: Grants,
-    register_at: HashMap<Transport, Arc<str>>,
-    pending: HashMap<Ticket, Pending>,
+    register_at: IdMap<Transport, Arc<str>>,
+    pending: IdMap<Ticket, Pending>,
     /// By user: what waits for the one that is pending.
-    waiting: HashMap<Address, VecDeque<Register>>,
-    arriving: HashMap<DoorId, Arriving>,
+    waiting: IdMap<Address, VecDeque<Register>>,
+    arriving: IdMap<DoorId, Arriving>,
 }
 
 impl Registrations {
@@ -84,9 +79,9 @@ impl Registrations {
             grants: Grants::new(settings.apps.clone()),
             register_at: Transport::all().map(address).collect(),
             settings,
-            pending: HashMap::new(),
-            waiting: HashMap::new(),
-            arriving: HashMap::new(),
+            pending: IdMap::default(),
+            waiting: IdMap::default(),
+            arriving: IdMap::default(),
         }
     }
 
@@ -249,10 +244,10 @@ impl Registrations {
         bindings: &Bindings,
     ) -> Opening {
         let from = register.flow;
-        let flow = if registration.path.is_empty() {
-            heard_at(from, &register.request, binding.contact())
-        } else {
-            from
+        let contact = registration.contact_at(binding.contact());
+        let flow = match contact.filter(|_| registration.path.is_empty()) {
+            Some(contact) => heard_at(from, &register.request, &contact.uri),
+            None => from,
         };
         let before = bindings.get(&door);
         let moved = |before: &Bound| {

@@ -552,15 +552,17 @@ impl Role {
         };
         self.out
             .push_back(Output::Counted(method.as_str().to_owned(), flow));
-        if request.to().is_ok_and(|to| to.tag().is_some()) {
+        let to = request.to().ok();
+        if to.is_some_and(|to| to.tag().is_some()) {
             return self.in_dialog(now, directory, txn, flow, request, route);
+        }
+        if method == Method::Register {
+            let user = to.and_then(|to| self.settings.local_address(&to.uri));
+            return self.register(now, directory, txn, flow, request, user);
         }
         let Some(uri) = Uri::parse(request.request_uri()) else {
             return self.answer(now, txn, 400, "Bad Request-URI");
         };
-        if method == Method::Register {
-            return self.register(now, directory, txn, flow, request);
-        }
         let ours = || self.settings.is_ours(uri.host, uri.port);
         if method == Method::Options && uri.user.is_none() && ours() {
             return self.options(now, txn);
@@ -643,9 +645,8 @@ impl Role {
         txn: ServerTxn,
         flow: Flow,
         request: Message,
+        user: Option<Address>,
     ) {
-        let to = request.to().ok();
-        let user = to.and_then(|to| self.settings.local_address(&to.uri));
         let Some(to) = user.filter(|_| may_come_over(flow)) else {
             return self.answer(now, txn, 404, "Not An Address Of This Server");
         };

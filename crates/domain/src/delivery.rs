@@ -13,16 +13,11 @@ mod vocabulary;
 pub use vocabulary::{Arrival, Effect, Landed, Recipient, Stored, Timers};
 
 use crate::{
-    Behaviour, Change, Class, DeviceId, Message, MessageId, NotificationId, Now, Purpose,
+    Behaviour, Change, Class, DeviceId, IdMap, Message, MessageId, NotificationId, Now, Purpose,
     Timestamp, behaviour::Incoming, push::OwedPush, trace::Step,
 };
 use lane::Lane;
-use std::{
-    collections::{HashMap, VecDeque},
-    fmt,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Instant};
 
 /// Most messages of one device that are held in memory; the rest waits in the store.
 pub const BATCH: usize = 32;
@@ -34,7 +29,7 @@ const LANES: usize = 10_000;
 pub struct Delivery {
     behaviour: Arc<Behaviour>,
     timers: Timers,
-    lanes: HashMap<DeviceId, Lane>,
+    lanes: IdMap<DeviceId, Lane>,
     /// In order of time, since all wait equally long.
     deadlines: VecDeque<(Instant, DeviceId)>,
     name_conversation: NameConversation,
@@ -73,7 +68,7 @@ impl Delivery {
         Self {
             behaviour,
             timers,
-            lanes: HashMap::new(),
+            lanes: IdMap::default(),
             deadlines: VecDeque::new(),
             name_conversation,
             crowded: LANES,

@@ -11,6 +11,7 @@ pub mod change;
 pub mod delivery;
 pub mod device;
 pub mod door;
+mod id_map;
 pub mod message;
 mod name;
 pub mod outbox;
@@ -28,6 +29,7 @@ pub use device::{
     AppId, AppProfile, Channel, Device, DeviceId, Generation, Handed, Platform, Provider, Token,
 };
 pub use door::{Door, DoorId};
+pub use id_map::IdMap;
 pub use message::{Class, Message, MessageId};
 pub use name::Namer;
 pub use push::{Notification, NotificationId, Outcome, Purpose};

@@ -1,11 +1,8 @@
 //! The pushes that are owed: when each is due, how often it was tried, and when it is not worth trying any more
 //! (`behaviour.md` 12). It sends nothing itself; what it says to keep is saved before it is told so.
 
-use crate::{DeviceId, NotificationId, Outcome, Timestamp, push::OwedPush};
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use crate::{DeviceId, IdMap, NotificationId, Outcome, Timestamp, push::OwedPush};
+use std::{collections::BTreeSet, time::Duration};
 
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
@@ -17,7 +14,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// All pushes that are owed.
 #[derive(Debug)]
 pub struct Outbox {
-    owed: HashMap<NotificationId, Owed>,
+    owed: IdMap<NotificationId, Owed>,
     /// Those that wait for their time, in its order.
     due: BTreeSet<(Timestamp, NotificationId)>,
     of_device: BTreeSet<(DeviceId, NotificationId)>,
@@ -55,7 +52,7 @@ impl Outbox {
     /// An empty one, of which so many may be on their way at once.
     pub fn new(room: usize) -> Self {
         Self {
-            owed: HashMap::new(),
+            owed: IdMap::default(),
             due: BTreeSet::new(),
             of_device: BTreeSet::new(),
             in_flight: 0,

@@ -2,8 +2,9 @@
 //! moves all of them when it grows. Here each value has a place in pieces of memory that stay where they are, and what
 //! is hashed are the places: values know their own names.
 
+use crate::id_map::IdHash;
 use hashbrown::HashTable;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 
 /// Values in one piece of memory.
 const PIECE: usize = 256;
@@ -83,7 +84,7 @@ fn split(place: Place) -> (usize, usize) {
 #[derive(Debug, Default)]
 pub struct Index {
     slots: HashTable<Slot>,
-    hasher: RandomState,
+    hasher: IdHash,
 }
 
 /// Half of a name's hash, so that no value need be looked at when the table grows, and hardly one in vain.

@@ -1,6 +1,7 @@
 //! Users and their addresses.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// `name@domain`, in lower case: the same user whatever protocol writes to them.
@@ -19,17 +20,22 @@ impl Address {
 
     /// The address of `name` at `domain`.
     pub fn new(name: &str, domain: &str) -> Result<Self, BadAddress> {
-        let mut text = [name, "@", domain].concat();
+        let mut text = SmallVec::<[u8; 128]>::new();
+        for part in [name, "@", domain] {
+            text.extend_from_slice(part.as_bytes());
+        }
+        // Each request names some: where it is plain, no need to ask Unicode.
+        let plain = text.is_ascii();
+        text.make_ascii_lowercase();
+        let whole = std::str::from_utf8(&text).unwrap_or_default();
         if !is_sound(name) || !is_sound(domain) || text.len() > Self::MAX_BYTES {
-            return Err(BadAddress(text));
+            return Err(BadAddress([name, "@", domain].concat()));
         }
-        if text.is_ascii() {
-            // Each request names some: no need to ask Unicode.
-            text.make_ascii_lowercase();
+        Ok(Self(if plain {
+            whole.into()
         } else {
-            text = text.to_lowercase();
-        }
-        Ok(Self(text.into()))
+            whole.to_lowercase().into()
+        }))
     }
 
     /// The part before the `@`.

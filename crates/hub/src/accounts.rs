@@ -1,10 +1,7 @@
 //! Who has an account: read by every shard for every request, written rarely.
 
-use domain::{Address, User};
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-};
+use domain::{Address, IdMap, User};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// All accounts, shared by the shards. Clones are the same accounts.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +9,7 @@ pub struct Accounts(Arc<RwLock<Table>>);
 
 #[derive(Debug, Default)]
 struct Table {
-    users: HashMap<Address, Arc<User>>,
+    users: IdMap<Address, Arc<User>>,
     /// Grows with every change.
     version: u64,
 }
@@ -56,7 +53,7 @@ impl Accounts {
     /// Takes over who has an account, as it was read while they had changed so often; says who has none any more. `None`:
     /// they have changed since, and are to be read again.
     pub fn replace(&self, version: u64, users: Vec<User>) -> Option<Vec<Address>> {
-        let now: HashMap<_, _> = users
+        let now: IdMap<_, _> = users
             .into_iter()
             .map(|user| (user.address.clone(), Arc::new(user)))
             .collect();

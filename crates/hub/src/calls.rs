@@ -8,8 +8,8 @@ use crate::{
     step::{Deed, Work},
 };
 use domain::{
-    Address, Behaviour, DeviceId, DoorId, Note, NotificationId, Now, Outcome, Purpose, TraceEvent,
-    TrackingId,
+    Address, Behaviour, DeviceId, DoorId, IdMap, Note, NotificationId, Now, Outcome, Purpose,
+    TraceEvent, TrackingId,
     behaviour::Incoming,
     push::OwedPush,
     trace::Step,
@@ -17,7 +17,7 @@ use domain::{
 };
 use smallvec::SmallVec;
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -45,8 +45,8 @@ struct Call {
 pub(crate) struct Calls {
     behaviour: Arc<Behaviour>,
     timers: wake::Timers,
-    by_id: HashMap<CallId, Call>,
-    by_callee: HashMap<Address, SmallVec<[CallId; 2]>>,
+    by_id: IdMap<CallId, Call>,
+    by_callee: IdMap<Address, SmallVec<[CallId; 2]>>,
     timeouts: BTreeSet<(Instant, CallId)>,
     /// Pushes that may be on their way at once: calls have room of their own.
     room: usize,
@@ -65,8 +65,8 @@ impl Calls {
         Self {
             behaviour,
             timers,
-            by_id: HashMap::new(),
-            by_callee: HashMap::new(),
+            by_id: IdMap::default(),
+            by_callee: IdMap::default(),
             timeouts: BTreeSet::new(),
             room,
             pushes: 0,

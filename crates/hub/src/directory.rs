@@ -11,13 +11,12 @@ pub(crate) use plan::shown;
 
 use crate::door::OpenDoor;
 use domain::{
-    Address, AppId, AppProfile, Device, DeviceId, DoorId, DoorState, Mode, Timestamp,
+    Address, AppId, AppProfile, Device, DeviceId, DoorId, DoorState, IdMap, Mode, Timestamp,
     behaviour::Incoming,
     table::{Index, Place, Rows},
     wake::{Candidate, Pushable},
 };
 use smallvec::SmallVec;
-use std::collections::HashMap;
 use wheel::Wheel;
 
 /// Devices looked at in one go; the rest of a crowd comes in the next.
@@ -30,8 +29,8 @@ pub struct Directory {
     by_id: Index,
     by_user: Index,
     /// Messages that wait for users of whom no device is known.
-    unclaimed: HashMap<Address, u64>,
-    profiles: HashMap<AppId, AppProfile>,
+    unclaimed: IdMap<Address, u64>,
+    profiles: IdMap<AppId, AppProfile>,
     wheel: Wheel,
     devices_per_user: usize,
     counts: Counts,
@@ -65,7 +64,7 @@ impl Directory {
             entries: Rows::default(),
             by_id: Index::default(),
             by_user: Index::default(),
-            unclaimed: HashMap::new(),
+            unclaimed: IdMap::default(),
             profiles: named.collect(),
             wheel: Wheel::default(),
             devices_per_user,

@@ -10,14 +10,14 @@ use crate::{
     turns::{Entered, Turns},
 };
 use domain::{
-    Address, AppProfile, Behaviour, Device, DeviceId, Door, DoorState, Namer, Now,
+    Address, AppProfile, Behaviour, Device, DeviceId, Door, DoorState, IdMap, Namer, Now,
     delivery::{self, Delivery, NameConversation},
     outbox::Outbox,
     push::OwedPush,
     wake,
 };
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -79,7 +79,7 @@ enum Pending {
 pub struct Hub {
     owners: Owners,
     turns: Turns,
-    pending: HashMap<SaveId, Pending>,
+    pending: IdMap<SaveId, Pending>,
     saves: u64,
     /// Steps that the store refused and that nobody else will ask for again, with when to try them.
     refused: VecDeque<(Instant, Step)>,
@@ -104,7 +104,7 @@ impl Hub {
         Self {
             owners,
             turns: Turns::default(),
-            pending: HashMap::new(),
+            pending: IdMap::default(),
             saves: 0,
             refused: VecDeque::new(),
             deeds: VecDeque::new(),

@@ -2,15 +2,15 @@
 //! planned against what the store has.
 
 use crate::step::{Asker, Work};
-use domain::Address;
-use std::collections::{HashMap, VecDeque};
+use domain::{Address, IdMap};
+use std::collections::VecDeque;
 
 /// Questions that wait for one user's turn; one more is turned away. What nobody asked for is bounded by its own causes.
 const WAITING: usize = 64;
 
 /// See above.
 #[derive(Debug, Default)]
-pub(crate) struct Turns(HashMap<Address, VecDeque<Work>>);
+pub(crate) struct Turns(IdMap<Address, VecDeque<Work>>);
 
 /// What becomes of work that comes in.
 #[derive(Debug)]

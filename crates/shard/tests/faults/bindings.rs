@@ -2,7 +2,7 @@
 
 use crate::{
     dialogs::registers,
-    peer::{pn, uri, what},
+    peer::{message, pn, uri, via, what},
     settings::{SHARDS, address},
     world::World,
 };
@@ -365,5 +365,27 @@ fn a_desk_phone_and_one_behind_a_proxy_stay_registered_from_an_earlier_version()
             world.take(alice, "486");
             world.ends_clean();
         }
+    }
+}
+
+/// RFC 3261 §10.3 step 5, RFC 4475 §3.3.4.
+#[test]
+fn what_is_no_address_of_ours_is_not_registered() {
+    let mut world = World::new(1);
+    let phone = world.udp("10.0.0.20:5060");
+    for (number, to) in ["isbn:2983792873", "sip:bob@elsewhere.example"]
+        .into_iter()
+        .enumerate()
+    {
+        world.send(
+            phone,
+            message(&format!(
+                "REGISTER sip:r.example SIP/2.0\nVia: {}\nFrom: <sip:bob@r.example>;tag=1\nTo: <{to}>\n\
+                 Call-ID: {number}\nCSeq: 1 REGISTER\nContact: <{}>\nContent-Length: 0\n\n",
+                via(phone, u32::try_from(number).unwrap()),
+                uri("bob", phone),
+            )),
+        );
+        assert_eq!(world.heard(phone), ["404 REGISTER"], "{to}");
     }
 }

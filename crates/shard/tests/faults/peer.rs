@@ -122,7 +122,7 @@ fn lines(name: &str, values: &[impl AsRef<str>]) -> String {
     values.iter().map(line).collect()
 }
 
-fn via(flow: Flow, number: u32) -> String {
+pub(crate) fn via(flow: Flow, number: u32) -> String {
     let transport = flow.transport.as_str();
     format!(
         "SIP/2.0/{transport} {};branch=z9hG4bKpeer{number}",

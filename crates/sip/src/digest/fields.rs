@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::lex::{quote_end, trim_start, trim_str, unquote_str};
+use crate::lex::{find, quote_end, trim_start, trim_str, unquote_str};
 
 /// The fields of one header value of the Digest scheme.
 pub(super) struct Fields<'v> {
@@ -57,12 +57,12 @@ impl<'v> Fields<'v> {
 
 /// Reads `name=value` or `name="value"`, and says what stands behind its comma, if one follows.
 fn field(text: &str) -> Option<(&str, Cow<'_, str>, Option<&str>)> {
-    let mark = text.find(['=', ',', '"'])?;
-    let (name, value) = text.split_at(mark);
+    let mark = |octet| matches!(octet, b'=' | b',' | b'"');
+    let (name, value) = text.split_at(text.bytes().position(mark)?);
     let value = trim_start(value.strip_prefix('=')?);
     let end = match value.strip_prefix('"') {
         Some(_) => quote_end(value.as_bytes(), 1)? + 1,
-        None => value.find(',').unwrap_or(value.len()),
+        None => find(value.as_bytes(), b',').unwrap_or(value.len()),
     };
     let (value, after) = value.split_at_checked(end)?;
     let after = match trim_start(after) {

@@ -56,14 +56,16 @@ impl Endpoint {
 
     fn receive_new(&mut self, now: Instant, arrived: Incoming<'_>, index: u64) {
         let Incoming { flow, request, via } = arrived;
-        if let Err(error) = request.validate() {
+        if let Err(error) = request.validate_below_top_via() {
             return self.turn_away(arrived, error.status, error.reason);
         }
-        let (scheme, _) = request.request_uri().split_once(':').unwrap_or_default();
-        let known = SCHEMES
-            .iter()
-            .any(|known| scheme.eq_ignore_ascii_case(known));
-        if !known {
+        let uri = request.request_uri().as_bytes();
+        let is_of = |scheme: &&str| {
+            let start = uri.get(..scheme.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+                && uri.get(scheme.len()) == Some(&b':')
+        };
+        if !SCHEMES.iter().any(is_of) {
             return self.turn_away(arrived, 416, reason_phrase(416));
         }
         let Some(key) = self.servers.vacant() else {
@@ -95,7 +97,7 @@ impl Endpoint {
                 return;
             }
         }
-        if ack.validate().is_err() {
+        if ack.validate_below_top_via().is_err() {
             return;
         }
         let to_tag = ack.to().ok().and_then(|to| to.tag()).unwrap_or_default();
@@ -126,7 +128,7 @@ impl Endpoint {
             request: cancel,
             ..
         } = arrived;
-        if let Err(error) = cancel.validate() {
+        if let Err(error) = cancel.validate_below_top_via() {
             return self.turn_away(arrived, error.status, error.reason);
         }
         let Some(key) = self.matching_invite(arrived) else {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use super::assemble::Assembly;
-use crate::{HeaderName, Message, Method};
+use crate::{HeaderName, Message, Method, NameAddr};
 
 /// Max-Forwards of a request that states none (RFC 3261 §8.1.1.6).
 const MAX_FORWARDS: &str = "70";
@@ -133,10 +133,7 @@ impl ResponseBuilder {
             .filter(|(_, line)| line.code == name.code())
         {
             match &self.to_tag {
-                Some(tag)
-                    if name == HeaderName::To
-                        && request.to().is_ok_and(|to| to.tag().is_none()) =>
-                {
+                Some(tag) if name == HeaderName::To && is_untagged(line.value(&request.bytes)) => {
                     let value = [line.value(&request.bytes), b";tag=", tag];
                     assembly.changed_field(&request.bytes, *line, &value);
                 }
@@ -144,6 +141,11 @@ impl ResponseBuilder {
             }
         }
     }
+}
+
+/// Has this value of To no tag yet?
+fn is_untagged(value: &[u8]) -> bool {
+    NameAddr::params_of(value).is_some_and(|params| !params.has("tag"))
 }
 
 /// What a response takes from its request (RFC 3261 §8.2.6.2), in the order in which it is written.

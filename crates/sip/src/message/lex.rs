@@ -45,25 +45,31 @@ pub(crate) fn trim_start(text: &str) -> &str {
     text.get(start.unwrap_or(text.len())..).unwrap_or_default()
 }
 
-/// Which octets may stand in a token, by octet.
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
-        let this = octet as u8;
-        table[octet] = this.is_ascii_alphanumeric()
-            || matches!(
-                this,
-                b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-            );
-        octet += 1;
-    }
-    table
-};
+/// A table that says of each octet whether it passes.
+macro_rules! octets {
+    ($octet:ident => $passes:expr) => {{
+        let mut table = [false; 256];
+        let mut at = 0;
+        while at < 256 {
+            #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+            let $octet = at as u8;
+            table[at] = $passes;
+            at += 1;
+        }
+        table
+    }};
+}
+pub(crate) use octets;
 
 /// Is this one octet of a token?
 pub(crate) fn is_token_octet(octet: u8) -> bool {
+    const TOKEN: [bool; 256] = octets!(
+        octet => octet.is_ascii_alphanumeric()
+            || matches!(
+                octet,
+                b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
+            )
+    );
     TOKEN[usize::from(octet)]
 }
 

@@ -47,6 +47,16 @@ impl<'a> NameAddr<'a> {
         })
     }
 
+    /// The parameters of a value of which nothing else is read; `None` if it is clear that it is malformed.
+    pub(crate) fn params_of(text: &'a [u8]) -> Option<Params<'a>> {
+        let text = trim(text);
+        let params = match find_unquoted(text, b'<') {
+            Some(open) => trim(&text[open + find(&text[open..], b'>')? + 1..]),
+            None => &text[find(text, b';').unwrap_or(text.len())..],
+        };
+        Some(Params::new(params))
+    }
+
     /// The display name for people: unquoted, octets that are not UTF-8 replaced.
     pub fn display_name(&self) -> Option<Cow<'a, str>> {
         let raw = self.display?;

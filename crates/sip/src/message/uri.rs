@@ -50,7 +50,7 @@ impl<'a> Uri<'a> {
             None => (None, rest),
         };
         let (host, port, rest) = read_host_port(rest)?;
-        let (user, password) = match userinfo.and_then(|text| text.split_once(':')) {
+        let (user, password) = match userinfo.and_then(|text| split_at_octet(text, b':')) {
             Some((user, password)) => (Some(user), Some(password)),
             None => (userinfo, None),
         };

@@ -1,7 +1,7 @@
 //! The checks that a proxy or user agent makes of a whole message before it acts on it (RFC 3261 §8.1.1, §16.3
 //! step 1). What only a deeper reader would need is not checked: it passes.
 
-use crate::{HeaderError, HeaderName, Message, Method, ParseError, Uri};
+use crate::{HeaderError, HeaderName, Message, Method, ParseError, Uri, Via};
 
 /// Header fields that a message has exactly once (RFC 3261 §7.3.1). A repetition of the very same value is let
 /// pass: it is not ambiguous.
@@ -23,6 +23,13 @@ impl Message {
     /// # Errors
     /// What to answer. (A response that fails is dropped.)
     pub fn validate(&self) -> Result<(), ParseError> {
+        self.top_via()
+            .map_err(|error| ParseError::bad(reason_of(error)))?;
+        self.validate_below_top_via()
+    }
+
+    /// The same where the topmost Via was read already, to know where the message belongs.
+    pub(crate) fn validate_below_top_via(&self) -> Result<(), ParseError> {
         for &(name, reason) in SINGLE {
             let mut values = self.headers(name);
             let first = values.next();
@@ -31,12 +38,8 @@ impl Message {
             }
         }
         let wrong = |error: HeaderError| ParseError::bad(reason_of(error));
-        let mut vias = self.vias();
-        vias.next()
-            .unwrap_or(Err(HeaderError::missing("Via")))
-            .map_err(wrong)?;
-        for via in vias {
-            via.map_err(wrong)?;
+        for via in self.values(HeaderName::Via).skip(1) {
+            Via::parse(via).ok_or_else(|| wrong(HeaderError::malformed("Via")))?;
         }
         self.from().map_err(wrong)?;
         self.to().map_err(wrong)?;

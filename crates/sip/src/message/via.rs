@@ -1,6 +1,6 @@
 //! One Via value: `SIP/2.0/UDP host:port;branch=...` (RFC 3261 §20.42, RFC 3581).
 
-use super::lex::{find, is_token, number, split_at_octet, trim_start, trim_str};
+use super::lex::{find, is_token, number, octets, split_at_octet, trim_start, trim_str};
 use crate::Params;
 
 /// Start of every branch by RFC 3261 §8.1.1.7.
@@ -103,7 +103,10 @@ fn length(text: &str, fits: impl Fn(u8) -> bool) -> usize {
 
 /// May this stand in a host name or an IPv4 address? Underscores may: real networks have them.
 fn is_name_octet(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_')
+    const NAME: [bool; 256] = octets!(
+        octet => octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_')
+    );
+    NAME[usize::from(octet)]
 }
 
 /// An IPv6 address, also with the third colon that the grammar of RFC 3261 wrongly allows (RFC 5118 §4.10).

@@ -17,11 +17,9 @@ const MALFORMED: Reject = Reject::new(400, "Malformed REGISTER");
 const BAD_CONTACT: Reject = Reject::new(400, "Malformed Contact Header Field");
 const BAD_STAR: Reject = Reject::new(400, "Star Contact Needs Expires 0 Alone");
 
-/// A REGISTER: all that a registrar needs of it.
+/// A REGISTER: all that a registrar needs of it, once it is known whose it is (RFC 3261 §10.3 step 5).
 #[derive(Debug, Clone)]
 pub struct Registration<'m> {
-    /// The address that it is about: a SIP URI (RFC 3261 §10.3 step 5); see [`Uri::address_of_record`].
-    pub to: Uri<'m>,
     /// Names the client, together with the next: its requests count in order only (RFC 3261 §10.2).
     pub call_id: &'m str,
     /// Its sequence number.
@@ -80,8 +78,6 @@ impl<'m> Registration<'m> {
     /// # Errors
     /// The answer to give.
     pub fn parse(request: &'m Message) -> Result<Self, Reject> {
-        let to = request.to().ok().filter(|to| to.uri.is_sip());
-        let to = to.ok_or(Reject::new(400, "To Is No SIP Address"))?.uri;
         let expires = request.header(HeaderName::Expires).map(seconds);
         let contacts = Contacts::read(request)?;
         if matches!(contacts, Contacts::Star) && expires != Some(0) {
@@ -95,7 +91,6 @@ impl<'m> Registration<'m> {
         }
         let mut caps = request.headers(HeaderName::FeatureCaps);
         Ok(Self {
-            to,
             call_id: request.call_id().map_err(|_| MALFORMED)?,
             cseq: request.cseq().map_err(|_| MALFORMED)?.number,
             contacts,
@@ -116,6 +111,12 @@ impl<'m> Registration<'m> {
             Contacts::List(contacts) => contacts,
             Contacts::None | Contacts::Star => &[],
         }
+    }
+
+    /// The contact that has this address, octet for octet.
+    pub fn contact_at(&self, address: &str) -> Option<&Contact<'m>> {
+        let mut contacts = self.contacts().iter();
+        contacts.find(|contact| contact.uri.as_str() == address)
     }
 
     /// Seconds for which a contact wants to be bound, if it says so (RFC 3261 §10.3 step 7). Zero takes it back.

@@ -410,7 +410,7 @@ fn a_registration_says_all_that_a_registrar_needs() {
         ],
     );
     let read = Registration::parse(&request).unwrap();
-    assert_eq!(read.to.as_str(), "sip:anna@reveille.example");
+
     assert_eq!(
         (read.call_id, read.cseq, read.expires),
         ("c1", 7, Some(600))

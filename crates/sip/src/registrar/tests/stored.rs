@@ -61,7 +61,6 @@ proptest! {
         let contact = NameAddr::parse(uri.as_bytes()).map(|contact| Contact::of(&contact));
         let contact = contact.unwrap();
         let registration = Registration {
-            to: contact.uri,
             call_id: &user,
             cseq,
             contacts: Contacts::None,
