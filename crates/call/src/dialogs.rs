@@ -11,7 +11,7 @@ use crate::{
 };
 use domain::{Address, DeviceId, DoorId, Now, Timestamp};
 use hub::Directory;
-use sip::{Contacts, Flow, HeaderName, Message, Method, NameAddr, Transport};
+use sip::{Contacts, Flow, HeaderName, Message, Method, Transport};
 use smallvec::SmallVec;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -141,13 +141,13 @@ impl Dialogs {
             callee: to,
         };
         let token = self.tokens.seal(&ends, from.dialog, now.wall);
-        let near = self.settings.uri(&token, from.end.flow);
+        let near_flow = from.end.flow;
         let far = self.settings.uri(&token, far_flow);
-        if near == far {
-            format!("<{far};lr>")
-        } else {
-            format!("<{far};lr>, <{near};lr>")
+        if (near_flow.transport, near_flow.local) == (far_flow.transport, far_flow.local) {
+            return ["<", &far, ";lr>"].concat();
         }
+        let near = self.settings.uri(&token, near_flow);
+        format!("<{far};lr>, <{near};lr>")
     }
 
     /// Where a request goes that came over `from` inside a dialog of ours.
@@ -311,8 +311,7 @@ fn heard(request: &Message, from: Flow) -> Flow {
 /// Both sides of a dialog keep their tags, wherever they come from: the From tag tells whose request it is
 /// (RFC 3261 §12.2.1.1).
 fn mark(request: &Message) -> Mark {
-    let from = request.from().ok();
-    Mark::of(from.as_ref().and_then(NameAddr::tag).unwrap_or_default())
+    Mark::of(request.from_tag().unwrap_or_default())
 }
 
 fn dialog(request: &Message) -> DialogId {

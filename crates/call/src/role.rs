@@ -552,11 +552,11 @@ impl Role {
         };
         self.out
             .push_back(Output::Counted(method.as_str().to_owned(), flow));
-        let to = request.to().ok();
-        if to.is_some_and(|to| to.tag().is_some()) {
+        if request.to_tag().is_some() {
             return self.in_dialog(now, directory, txn, flow, request, route);
         }
         if method == Method::Register {
+            let to = request.to().ok();
             let user = to.and_then(|to| self.settings.local_address(&to.uri));
             return self.register(now, directory, txn, flow, request, user);
         }

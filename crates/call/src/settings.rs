@@ -2,7 +2,7 @@
 
 use crate::network::Network;
 use domain::{Address, AppProfile, Slice};
-use sip::{Flow, Transport, Uri, registrar::Policy};
+use sip::{Flow, Transport, Uri, push_address, registrar::Policy};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -99,7 +99,9 @@ impl Settings {
         if local.ip().is_unspecified() {
             format!("{}:{}", self.node, local.port())
         } else {
-            local.to_string()
+            let mut text = String::with_capacity(48);
+            push_address(&mut text, local);
+            text
         }
     }
 
@@ -130,7 +132,7 @@ impl Settings {
     pub fn uri(&self, user: &str, flow: Flow) -> String {
         let at = if user.is_empty() { "" } else { "@" };
         let suffix = flow.transport.uri_suffix();
-        format!("sip:{user}{at}{}{suffix}", self.sent_by(flow.local))
+        ["sip:", user, at, &self.sent_by(flow.local), suffix].concat()
     }
 
     /// Whether a source is one of the operator's servers.

@@ -18,8 +18,8 @@ mod transport;
 pub use message::{
     CSeq, Contacts, Edit, Frame, FrameError, Framer, HeaderError, HeaderName, Limits, MAGIC_COOKIE,
     Message, Method, NameAddr, Param, Params, ParseError, RequestBuilder, ResponseBuilder, Uri,
-    Via, reason_phrase,
+    Via, push_address, reason_phrase,
 };
 pub use transport::{Flow, Transport};
 
-pub(crate) use message::{lex, uri};
+pub(crate) use message::{lex, uri, write};

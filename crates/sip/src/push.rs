@@ -137,7 +137,8 @@ impl PushParams<'_> {
                 .map(|_| (token.len(), service.len()))
         };
         let parts = || self.prid.split('&');
-        if parts().any(|part| marked(part).is_some()) {
+        let colons = memchr(b':', self.prid.as_bytes()).is_some();
+        if colons && parts().any(|part| marked(part).is_some()) {
             return parts()
                 .map(|part| match marked(part) {
                     Some((end, _)) => PushToken {

@@ -1,10 +1,10 @@
 //! Where a request really came from: written into its top Via, and followed by its responses (RFC 3261 §18.2,
 //! RFC 3581 §4).
 
-use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::Flow;
+use crate::write::{push_ip, push_number};
 use crate::{HeaderName, Message, Via};
 
 /// The request with `received`, and `rport` if it was asked for, in its top Via (the very same if neither is needed),
@@ -42,9 +42,9 @@ fn stamped(via: &Via<'_>, source: IpAddr, port: u16) -> Stamped {
     for part in ["SIP/2.0/", via.transport, " ", via.host] {
         text.push_str(part);
     }
-    // Writing to a String cannot fail.
     if let Some(port) = via.port {
-        let _ = write!(text, ":{port}");
+        text.push(':');
+        push_number(&mut text, port.into());
     }
     let (mut rport, mut received) = (false, false);
     for param in via.params.iter() {
@@ -56,13 +56,15 @@ fn stamped(via: &Via<'_>, source: IpAddr, port: u16) -> Stamped {
         text.push_str(param.name);
         if param.name.eq_ignore_ascii_case("rport") {
             rport = true;
-            let _ = write!(text, "={port}");
+            text.push('=');
+            push_number(&mut text, port.into());
         } else if let Some(value) = param.value {
             text.push('=');
             text.push_str(value);
         }
     }
-    let _ = write!(text, ";received={source}");
+    text.push_str(";received=");
+    push_ip(&mut text, source);
     Stamped {
         text,
         rport,

@@ -1,9 +1,10 @@
 //! How an [`Endpoint`](super::Endpoint) is set up, and the bounds of its tables.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::sync::Arc;
 
 use super::{Flow, Transport};
+use crate::push_address;
 use crate::transaction::Timers;
 
 /// Says whether a host and a port (the scheme's default if a URI states none) are ours: the question behind taking
@@ -54,10 +55,7 @@ impl Config {
             .find(|(transport, _)| *transport == flow.transport);
         match named {
             Some((_, host)) => text.push_str(host),
-            // Writing to a String cannot fail.
-            None => {
-                let _ = write!(text, "{}", flow.local);
-            }
+            None => push_address(text, flow.local),
         }
     }
 }

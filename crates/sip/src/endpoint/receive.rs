@@ -100,7 +100,7 @@ impl Endpoint {
         if ack.validate_below_top_via().is_err() {
             return;
         }
-        let to_tag = ack.to().ok().and_then(|to| to.tag()).unwrap_or_default();
+        let to_tag = ack.to_tag().unwrap_or_default();
         if to_tag.len() == TAG_DIGITS && to_tag == self.stateless_tag(ack) {
             // For one of our own refusals, which kept no state.
             return;

@@ -23,6 +23,7 @@ mod typed;
 pub(crate) mod uri;
 mod validate;
 mod via;
+pub(crate) mod write;
 
 pub use build::{RequestBuilder, ResponseBuilder};
 pub use edit::Edit;
@@ -37,6 +38,7 @@ pub use status::reason_phrase;
 pub use typed::{CSeq, Contacts};
 pub use uri::Uri;
 pub use via::{MAGIC_COOKIE, Via};
+pub use write::push_address;
 
 use std::{fmt, ops::Range, sync::Arc};
 

@@ -21,7 +21,7 @@ impl<'a> NameAddr<'a> {
     /// `?` or `,` in it is refused, as the RFC wants brackets around it. `None` if it is malformed.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         let text = trim(text);
-        let (display, uri, params) = if let Some(open) = find_unquoted(text, b'<') {
+        let (display, uri, params) = if let Some(open) = opening(text) {
             let close = open + find(&text[open..], b'>')?;
             (
                 trim(&text[..open]),
@@ -50,7 +50,7 @@ impl<'a> NameAddr<'a> {
     /// The parameters of a value of which nothing else is read; `None` if it is clear that it is malformed.
     pub(crate) fn params_of(text: &'a [u8]) -> Option<Params<'a>> {
         let text = trim(text);
-        let params = match find_unquoted(text, b'<') {
+        let params = match opening(text) {
             Some(open) => trim(&text[open + find(&text[open..], b'>')? + 1..]),
             None => &text[find(text, b';').unwrap_or(text.len())..],
         };
@@ -76,6 +76,14 @@ impl<'a> NameAddr<'a> {
     /// The value of a parameter of the header field, without quotes.
     pub fn param(&self, name: &str) -> Option<&'a str> {
         self.params.get(name)
+    }
+}
+
+/// Where the bracket opens: mostly there is nothing before it.
+fn opening(text: &[u8]) -> Option<usize> {
+    match text.first() {
+        Some(b'<') => Some(0),
+        _ => find_unquoted(text, b'<'),
     }
 }
 

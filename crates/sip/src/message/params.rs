@@ -4,6 +4,9 @@ use memchr::memchr_iter;
 
 use super::lex::{all, find_unquoted, is_lws, trim, trim_str};
 
+/// Texts up to this length are looked through octet by octet: it takes less than to set up a search for many at once.
+const SHORT: usize = 32;
+
 /// Parameters as they are written, from the first `;` on (or empty). They are read on demand; one that is not UTF-8
 /// is passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,8 +73,16 @@ impl<'a> Params<'a> {
 
     /// Has every parameter a name, where none has a quote or a blank in it?
     pub(crate) fn are_named(self) -> bool {
-        let mut next = memchr_iter(b';', self.raw).map(|at| self.raw.get(at + 1));
-        next.all(|next| !matches!(next, None | Some(b';' | b'=')))
+        let named = |next: Option<&u8>| !matches!(next, None | Some(b';' | b'='));
+        if self.raw.len() > SHORT {
+            return memchr_iter(b';', self.raw).all(|at| named(self.raw.get(at + 1)));
+        }
+        let mut ends = self
+            .raw
+            .iter()
+            .enumerate()
+            .filter(|(_, octet)| **octet == b';');
+        ends.all(|(at, _)| named(self.raw.get(at + 1)))
     }
 
     /// Has every parameter a name, and no value a blank or an open quote (RFC 3261 §25.1 `generic-param`)?

@@ -57,6 +57,16 @@ impl Message {
         self.address(HeaderName::To)
     }
 
+    /// The tag of From; `None` also if it has none (RFC 3261 §19.3). Nothing else of it is read.
+    pub fn from_tag(&self) -> Option<&str> {
+        NameAddr::params_of(self.header(HeaderName::From)?)?.get("tag")
+    }
+
+    /// The tag of To, likewise.
+    pub fn to_tag(&self) -> Option<&str> {
+        NameAddr::params_of(self.header(HeaderName::To)?)?.get("tag")
+    }
+
     /// Call-ID, compared octet for octet (RFC 3261 §20.8).
     ///
     /// # Errors

@@ -25,12 +25,7 @@ impl<'a> Via<'a> {
         let end = find(text, b';').unwrap_or(text.len());
         let params = Params::new(super::lex::trim(&text[end..]));
         let sent = std::str::from_utf8(&text[..end]).ok()?;
-        let (name, rest) = split_at_octet(sent, b'/')?;
-        let (version, rest) = split_at_octet(rest, b'/')?;
-        if !trim_str(name).eq_ignore_ascii_case("SIP") || trim_str(version) != "2.0" {
-            return None;
-        }
-        let rest = trim_str(rest);
+        let rest = trim_str(past_version(sent)?);
         let blank = rest.bytes().position(super::lex::is_lws)?;
         let (transport, sent_by) = rest.split_at(blank);
         let (host, port) = split_host_port(trim_str(sent_by))?;
@@ -65,6 +60,17 @@ impl<'a> Via<'a> {
                 .unwrap_or(address),
         )
     }
+}
+
+/// What stands behind `SIP/2.0/`, which may have blanks in it.
+fn past_version(text: &str) -> Option<&str> {
+    if let Some(rest) = text.strip_prefix("SIP/2.0/") {
+        return Some(rest);
+    }
+    let (name, rest) = split_at_octet(text, b'/')?;
+    let (version, rest) = split_at_octet(rest, b'/')?;
+    let spoken = trim_str(name).eq_ignore_ascii_case("SIP") && trim_str(version) == "2.0";
+    spoken.then_some(rest)
 }
 
 /// Splits `host`, `host : port` or `[v6]:port`. `None` if either part cannot be what it should.

@@ -75,11 +75,7 @@ pub(super) fn loop_mark(secret: Secret, request: &Message) -> u32 {
         .map(|cseq| cseq.number)
         .unwrap_or_default()
         .to_be_bytes();
-    let from = request
-        .from()
-        .ok()
-        .and_then(|from| from.tag())
-        .unwrap_or_default();
+    let from = request.from_tag().unwrap_or_default();
     let parts = [
         request.request_uri().as_bytes(),
         request.header(HeaderName::CallId).unwrap_or_default(),

@@ -327,7 +327,7 @@ impl Endpoint {
 /// since branches may still come at any time: enough for a proxy further on, and two dozen branches of ours.
 fn share(context: &Context) -> Result<u32, ForkError> {
     let request = context.request.as_ref().ok_or(ForkError::Over)?;
-    let in_dialog = request.to().is_ok_and(|to| to.tag().is_some());
+    let in_dialog = request.to_tag().is_some();
     match context.breadth {
         0 => Err(ForkError::Breadth),
         left if in_dialog => Ok(left),

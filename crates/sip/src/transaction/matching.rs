@@ -54,7 +54,7 @@ fn lower_case(host: &str) -> Cow<'_, str> {
 /// INVITE had not.
 fn before_cookies(secret: Secret, request: &Message, method: Method<'_>) -> Option<u64> {
     let number = request.cseq().ok()?.number.to_be_bytes();
-    let from = request.from().ok()?.tag().unwrap_or_default();
+    let from = request.from_tag().unwrap_or_default();
     Some(secret.hash(
         "transaction of RFC 2543",
         [
@@ -71,7 +71,7 @@ fn before_cookies(secret: Secret, request: &Message, method: Method<'_>) -> Opti
 /// The INVITE within its dialog, by which the ACK to its 2xx is known; `to_tag` is that of the 2xx.
 pub(crate) fn accepted(secret: Secret, message: &Message, to_tag: &str) -> Option<u64> {
     let number = message.cseq().ok()?.number.to_be_bytes();
-    let from = message.from().ok()?.tag().unwrap_or_default();
+    let from = message.from_tag().unwrap_or_default();
     Some(secret.hash(
         "accepted",
         [
