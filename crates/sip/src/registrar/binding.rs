@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
-use memchr::memmem;
+use smallvec::SmallVec;
 
 use super::{Contact, Registration};
 use crate::Params;
@@ -50,6 +50,16 @@ pub(super) struct Part {
     pub(super) length: u16,
 }
 
+impl Part {
+    fn of(start: usize, length: usize) -> Self {
+        let number = |octets| u16::try_from(octets).unwrap_or(u16::MAX);
+        Self {
+            start: number(start),
+            length: number(length),
+        }
+    }
+}
+
 impl Binding {
     /// What a contact of a REGISTER says. `reg_id` is the flow, if Outbound is agreed.
     pub fn new(
@@ -70,8 +80,8 @@ impl Binding {
             .map(|text| text.len() + 2)
             .sum::<usize>();
         let mut texts = Writer::with_capacity(room + contact.params.raw().len());
-        texts.add(Field::Contact, contact.uri.as_str());
-        texts.add_with(Field::Params, |text| push_kept(text, contact.params));
+        texts.copy(Field::Contact, contact.uri.as_str());
+        texts.copy_kept(contact.params);
         let instance = contact.instance.unwrap_or_default();
         texts.refer(Field::Instance, instance);
         if let PushRequest::Wake(push) = &contact.push {
@@ -81,12 +91,7 @@ impl Binding {
         }
         texts.add(Field::CallId, registration.call_id);
         texts.add(Field::UserAgent, registration.user_agent);
-        texts.add_with(Field::Path, |text| {
-            for (place, value) in path.iter().enumerate() {
-                text.push_str(if place > 0 { ", " } else { "" });
-                text.push_str(value);
-            }
-        });
+        texts.add(Field::Path, &path.join(", "));
         Self {
             texts: texts.finish(),
             reg_id,
@@ -191,43 +196,67 @@ impl Texts {
 }
 
 /// Fields in the making.
-struct Writer {
+struct Writer<'m> {
     text: String,
     parts: [Part; FIELDS],
+    /// What was copied of the message, and to where.
+    copied: SmallVec<[(&'m str, usize); 4]>,
 }
 
-impl Writer {
+impl<'m> Writer<'m> {
     fn with_capacity(octets: usize) -> Self {
         Self {
             text: String::with_capacity(octets),
             parts: [Part::default(); FIELDS],
+            copied: SmallVec::new(),
         }
     }
 
     fn add(&mut self, field: Field, text: &str) {
-        self.add_with(field, |all| all.push_str(text));
-    }
-
-    fn add_with(&mut self, field: Field, write: impl FnOnce(&mut String)) {
         let start = self.text.len();
-        write(&mut self.text);
-        self.set(field, start, self.text.len() - start);
+        self.text.push_str(text);
+        self.set(field, start);
     }
 
-    /// What stands somewhere already need not be written again.
+    /// Adds what others may refer to.
+    fn copy(&mut self, field: Field, text: &'m str) {
+        self.copied.push((text, self.text.len()));
+        self.add(field, text);
+    }
+
+    /// Adds the parameters of a contact that are kept.
+    fn copy_kept(&mut self, params: Params<'m>) {
+        let start = self.text.len();
+        for param in params.iter() {
+            let ours = ["expires", "q"]
+                .iter()
+                .any(|name| param.name.eq_ignore_ascii_case(name));
+            if ours || !is_token(param.name.as_bytes()) {
+                continue;
+            }
+            self.text.push(';');
+            self.text.push_str(param.name);
+            if let Some(value) = param.value {
+                self.text.push('=');
+                self.copied.push((value, self.text.len()));
+                self.text.push_str(value);
+            }
+        }
+        self.set(Field::Params, start);
+    }
+
+    /// A part of what was copied need not be written again.
     fn refer(&mut self, field: Field, text: &str) {
-        match memmem::find(self.text.as_bytes(), text.as_bytes()) {
-            Some(start) => self.set(field, start, text.len()),
+        let place = |(whole, start): &(&str, usize)| Some(start + place_of(text, whole)?);
+        match self.copied.iter().find_map(place) {
+            Some(start) => self.parts[field as usize] = Part::of(start, text.len()),
             None => self.add(field, text),
         }
     }
 
-    fn set(&mut self, field: Field, start: usize, length: usize) {
-        let number = |octets| u16::try_from(octets).unwrap_or(u16::MAX);
-        self.parts[field as usize] = Part {
-            start: number(start),
-            length: number(length),
-        };
+    /// The field goes from there to the end.
+    fn set(&mut self, field: Field, start: usize) {
+        self.parts[field as usize] = Part::of(start, self.text.len() - start);
     }
 
     fn finish(self) -> Texts {
@@ -238,19 +267,8 @@ impl Writer {
     }
 }
 
-fn push_kept(kept: &mut String, params: Params<'_>) {
-    for param in params.iter() {
-        let ours = ["expires", "q"]
-            .iter()
-            .any(|name| param.name.eq_ignore_ascii_case(name));
-        if ours || !is_token(param.name.as_bytes()) {
-            continue;
-        }
-        kept.push(';');
-        kept.push_str(param.name);
-        if let Some(value) = param.value {
-            kept.push('=');
-            kept.push_str(value);
-        }
-    }
+/// Where a text stands that is a part of another, in its very memory.
+fn place_of(part: &str, whole: &str) -> Option<usize> {
+    let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    (start + part.len() <= whole.len()).then_some(start)
 }

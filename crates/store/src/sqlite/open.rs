@@ -10,7 +10,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// Marks a database file as Reveille's: `RVLL`.
@@ -44,7 +44,7 @@ fn prepare(path: &Path, until: Instant) -> Result<Connection, OpenError> {
         return Err(OpenError::NoWal(path.to_owned()));
     }
     migrate(&mut connection, APPLICATION_ID).map_err(failed)?;
-    settings(&connection, limits::BUSY).map_err(failed)?;
+    settings(&connection, limits::CACHE_KIB).map_err(failed)?;
     Ok(connection)
 }
 
@@ -52,7 +52,7 @@ fn prepare(path: &Path, until: Instant) -> Result<Connection, OpenError> {
 pub(super) fn for_reading(path: &Path) -> Result<Connection, OpenError> {
     let open = || {
         let connection = connect(path)?;
-        settings(&connection, limits::BUSY)?;
+        settings(&connection, limits::READER_CACHE_KIB)?;
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     };
@@ -65,8 +65,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, flags)
 }
 
-fn settings(connection: &Connection, busy: Duration) -> rusqlite::Result<()> {
-    connection.busy_timeout(busy)?;
+fn settings(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
+    connection.busy_timeout(limits::BUSY)?;
     // A statement is planned once and not anew for each value.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -75,7 +75,7 @@ fn settings(connection: &Connection, busy: Duration) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "journal_size_limit", limits::LOG_BYTES)?;
     connection.pragma_update(None, "wal_autocheckpoint", limits::LOG_PAGES)?;
-    connection.pragma_update(None, "cache_size", -limits::CACHE_KIB)?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
     Ok(())
 }
 
