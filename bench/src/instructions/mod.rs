@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf, process::Command};
 
-/// Each case runs so often, and twice as often; the difference is free of start and preparation.
+/// Runs of a hot path.
 const TIMES: usize = 500;
 /// Devices that register, and twice as many: with both, tables that double are nearly full.
 const DEVICES: usize = 3_500;
@@ -37,6 +37,8 @@ struct Case {
     name: &'static str,
     about: &'static str,
     counted: Counted,
+    /// It runs so often, and twice as often; the difference is free of start and preparation.
+    times: usize,
     /// Makes the inputs of that many runs, and what runs the path with one of them.
     prepare: fn(usize) -> Result<Path>,
 }
@@ -47,24 +49,35 @@ const CASES: &[Case] = &[
         name: "register",
         about: "a REGISTER with digest, from octets to octets, with a store that says yes at once",
         counted: Counted::Instructions,
+        times: TIMES,
         prepare: register::prepare,
     },
     Case {
         name: "call",
         about: "a call of 13 messages, with its story",
         counted: Counted::Instructions,
+        times: TIMES,
         prepare: call::prepare,
     },
     Case {
         name: "wake",
         about: "the same to a phone that sleeps: with its push and its REGISTER",
         counted: Counted::Instructions,
+        times: TIMES,
         prepare: wake::prepare,
+    },
+    Case {
+        name: "left",
+        about: "octets that a finished call leaves",
+        counted: Counted::Octets,
+        times: TIMES,
+        prepare: call::prepare,
     },
     Case {
         name: "device",
         about: "octets that a registered device with a push token takes, those of its Contact included",
         counted: Counted::Octets,
+        times: DEVICES,
         prepare: device::prepare,
     },
 ];
@@ -116,13 +129,6 @@ impl Counted {
         match self {
             Self::Instructions => "Collected :",
             Self::Octets => "At t-end:",
-        }
-    }
-
-    fn times(self) -> usize {
-        match self {
-            Self::Instructions => TIMES,
-            Self::Octets => DEVICES,
         }
     }
 }
@@ -193,7 +199,7 @@ fn read(file: &PathBuf) -> Result<Known> {
 fn play(name: &str, times: usize) -> Result<()> {
     let case = CASES.iter().find(|case| case.name == name);
     let case = case.with_context(|| format!("there is no case {name}"))?;
-    let mut path = (case.prepare)(2 * case.counted.times())?;
+    let mut path = (case.prepare)(2 * case.times)?;
     (0..times).try_for_each(&mut path)?;
     // What it keeps is there when the process ends.
     std::mem::forget(path);
@@ -202,7 +208,7 @@ fn play(name: &str, times: usize) -> Result<()> {
 
 /// The count of one run.
 fn count(case: &Case) -> Result<u64> {
-    let times = case.counted.times();
+    let times = case.times;
     let (once, twice) = (watch(case, times)?, watch(case, 2 * times)?);
     Ok(twice.saturating_sub(once) / u64::try_from(times)?)
 }
