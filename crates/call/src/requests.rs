@@ -2,6 +2,7 @@
 
 use domain::Class;
 use sip::{HeaderName, Message, Method, endpoint::HeaderChange};
+use std::sync::Arc;
 
 /// What we take part in ourselves; other methods pass.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, REFER, INFO, UPDATE, PRACK";
@@ -62,15 +63,14 @@ pub(crate) fn is_packed(request: &Message) -> bool {
 
 /// What is taken off a request before it goes on: credentials for us are nobody else's affair, those for others are
 /// theirs (RFC 3261 §22.3); and an identity counts only if a server that we trust asserts it (RFC 3325 §5).
-pub(crate) fn headers_off(realms: &[String], trusted: bool) -> Vec<HeaderChange> {
+pub(crate) fn headers_off(realms: &Arc<[String]>, trusted: bool) -> Vec<HeaderChange> {
     let credentials = [HeaderName::ProxyAuthorization, HeaderName::Authorization];
     let credentials = credentials.map(|header| HeaderChange::RemoveCredentials {
         header,
-        realms: realms.to_vec(),
+        realms: realms.clone(),
     });
     let identity = HeaderChange::Remove(HeaderName::Other("P-Asserted-Identity"));
-    let mut off = Vec::from(credentials);
-    off.push(HeaderChange::Remove(TRACKING));
-    off.extend(Some(identity).filter(|_| !trusted));
-    off
+    let tracking = HeaderChange::Remove(TRACKING);
+    let off = credentials.into_iter().chain([tracking]);
+    off.chain(Some(identity).filter(|_| !trusted)).collect()
 }

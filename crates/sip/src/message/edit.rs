@@ -29,6 +29,21 @@ enum Field {
     New(Cow<'static, str>, Vec<u8>),
 }
 
+/// A name that is looked for, and its code.
+struct Wanted<'n> {
+    name: HeaderName<'n>,
+    code: u8,
+}
+
+impl<'n> Wanted<'n> {
+    fn new(name: HeaderName<'n>) -> Self {
+        Self {
+            name,
+            code: name.code(),
+        }
+    }
+}
+
 impl<'a> Edit<'a> {
     /// No change yet.
     pub fn new(message: &'a Message) -> Self {
@@ -59,9 +74,7 @@ impl<'a> Edit<'a> {
     /// A new line below the last of that name, or below all.
     #[must_use]
     pub fn append(mut self, name: HeaderName<'_>, value: impl AsRef<[u8]>) -> Self {
-        let last = (0..self.fields.len())
-            .rev()
-            .find(|&place| self.is_named(place, name));
+        let last = self.last(name);
         let place = last.map_or(self.fields.len(), |place| place + 1);
         self.fields.insert(place, Field::new(name, value.as_ref()));
         self
@@ -107,8 +120,9 @@ impl<'a> Edit<'a> {
     /// Takes away the lines of that name with such a value.
     #[must_use]
     pub fn remove_where(mut self, name: HeaderName<'_>, such: impl Fn(&[u8]) -> bool) -> Self {
+        let wanted = Wanted::new(name);
         for place in (0..self.fields.len()).rev() {
-            if self.is_named(place, name) && such(self.value(place)) {
+            if self.is(place, &wanted) && such(self.value(place)) {
                 self.fields.remove(place);
             }
         }
@@ -135,8 +149,9 @@ impl<'a> Edit<'a> {
     where
         F: FnMut(&[u8]) -> Option<Cow<'v, [u8]>>,
     {
+        let wanted = Wanted::new(name);
         for place in 0..self.fields.len() {
-            if !self.is_named(place, name) {
+            if !self.is(place, &wanted) {
                 continue;
             }
             let old: Vec<_> = split_list(self.value(place)).collect();
@@ -205,29 +220,37 @@ impl<'a> Edit<'a> {
     }
 
     fn first(&self, name: HeaderName<'_>) -> Option<usize> {
-        (0..self.fields.len()).find(|&place| self.is_named(place, name))
+        let wanted = Wanted::new(name);
+        (0..self.fields.len()).find(|&place| self.is(place, &wanted))
+    }
+
+    fn last(&self, name: HeaderName<'_>) -> Option<usize> {
+        let wanted = Wanted::new(name);
+        (0..self.fields.len())
+            .rev()
+            .find(|&place| self.is(place, &wanted))
     }
 
     fn below_via(&self, name: HeaderName<'_>) -> usize {
         if name == HeaderName::Via {
             return 0;
         }
-        (0..self.fields.len())
-            .rev()
-            .find(|&place| self.is_named(place, HeaderName::Via))
-            .map_or(0, |via| via + 1)
+        self.last(HeaderName::Via).map_or(0, |via| via + 1)
     }
 
-    fn is_named(&self, place: usize, name: HeaderName<'_>) -> bool {
+    fn is(&self, place: usize, wanted: &Wanted<'_>) -> bool {
         match &self.fields[place] {
             Field::Kept(line) | Field::Changed(line, _) => {
-                self.message
-                    .is_named(self.message.lines[*line], name.code(), name)
+                let line = self.message.lines[*line];
+                self.message.is_named(line, wanted.code, wanted.name)
             }
             // Both in canonical spelling, if they are known names.
-            Field::New(own, _) => {
-                own.eq_ignore_ascii_case(name.canonical().unwrap_or(name.as_str()))
-            }
+            Field::New(own, _) => own.eq_ignore_ascii_case(
+                wanted
+                    .name
+                    .canonical()
+                    .unwrap_or_else(|| wanted.name.as_str()),
+            ),
         }
     }
 
@@ -247,10 +270,11 @@ impl<'a> Edit<'a> {
     }
 
     fn keep_only_first(&mut self, name: HeaderName<'_>, keep: usize) {
+        let wanted = Wanted::new(name);
         let mut seen = 0;
         let mut place = 0;
         while place < self.fields.len() {
-            if self.is_named(place, name) {
+            if self.is(place, &wanted) {
                 seen += 1;
                 if seen > keep {
                     self.fields.remove(place);

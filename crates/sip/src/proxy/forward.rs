@@ -1,6 +1,8 @@
 //! Making the request of a branch (RFC 3261 §16.6): only what must change does, everything else passes octet for
 //! octet.
 
+use std::sync::Arc;
+
 use super::{credentials, privacy, routes};
 use crate::endpoint::Flow;
 use crate::{Edit, HeaderName, Message, Method};
@@ -49,7 +51,7 @@ pub enum HeaderChange {
         /// Authorization or Proxy-Authorization.
         header: HeaderName<'static>,
         /// The realms, as they are in our challenges.
-        realms: Vec<String>,
+        realms: Arc<[String]>,
     },
     /// Leaves one of that name, with this value.
     Set(HeaderName<'static>, String),

@@ -1,5 +1,7 @@
 //! What a request looks like when it leaves (RFC 3261 §16.6), and the way of requests within a dialog.
 
+use std::sync::Arc;
+
 use sip::HeaderName;
 use sip::endpoint::{Event, ForkError, HeaderChange};
 
@@ -242,7 +244,7 @@ fn only_credentials_of_our_own_realm_come_off() {
     );
     let context = world.open(&request("INVITE", "call").replace("To:", &lines));
     let mut target = world.target("phone");
-    let realms = vec!["proxy.example".to_owned(), "other.example".to_owned()];
+    let realms: Arc<[String]> = ["proxy.example", "other.example"].map(str::to_owned).into();
     target.headers = [HeaderName::ProxyAuthorization, HeaderName::Authorization]
         .map(|header| HeaderChange::RemoveCredentials {
             header,
