@@ -113,8 +113,8 @@ impl Server {
             metrics: metrics.clone(),
         };
         let started = shards::start(parts, || until(stopped.clone())).await?;
-        let shards = &started.shards;
-        let api = api(&config, &apps, &secret, &store, options.admin_token, shards);
+        let parts = (&started.shards, &store, &metrics);
+        let api = api(&config, &apps, &secret, options.admin_token, parts);
         let ready = health::Ready::default();
         let mut others = Vec::new();
         for listener in admin {
@@ -232,15 +232,15 @@ fn api(
     config: &Config,
     apps: &[push::App],
     secret: &[u8],
-    store: &Arc<dyn Store>,
     admin_token: String,
-    shards: &Shards,
+    (shards, store, metrics): (&Shards, &Arc<dyn Store>, &Arc<Metrics>),
 ) -> Api {
     let domains = config.server.domains.0.iter();
     let apps = apps.iter().map(|app| app.profile.app.to_string());
     Api {
         shards: shards.clone(),
         store: store.clone(),
+        metrics: metrics.clone(),
         admin_token: admin_token.into(),
         tokens: Arc::new(AccessTokens::new(secret)),
         guesses: Arc::default(),

@@ -1,6 +1,7 @@
 //! The reveille server: configuration, roles, APIs, and the command line on top of them.
 
 pub mod accounts;
+pub mod alarms;
 pub mod api;
 pub mod app;
 pub mod cli;

@@ -1,20 +1,14 @@
 //! The counters that an operator watches, in Prometheus' text format at `/metrics`. Names and labels are stable; each
 //! is registered in one place, here.
 
+use crate::alarms::Alarms;
 use domain::{AppId, Channel, Outcome, Provider, wake};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 /// Seconds at which the histograms of a wake change bucket.
 const WAKE_BUCKETS: [f64; 14] = [
@@ -38,8 +32,6 @@ labels! {
     StageLabels { stage: &'static str }
     /// Of a SIP request.
     RequestLabels { method: &'static str, transport: &'static str }
-    /// Of an alarm.
-    AlarmLabels { name: &'static str }
 }
 
 /// Methods that have a label of their own; others share one, so that a peer cannot make up labels.
@@ -59,63 +51,6 @@ const METHODS: [&str; 14] = [
     "UPDATE",
     "PRACK",
 ];
-
-/// So many tokens of one app that die one after another are no accident.
-const SUSPICIOUS: u32 = 10;
-
-/// A condition that an operator should know of.
-#[derive(Copy, Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Alarm {
-    /// A push cloud cannot be reached.
-    PushUnreachable,
-    /// A push cloud refuses our credentials.
-    PushCredentials,
-    /// The store fails.
-    StoreFailed,
-    /// Devices cannot be woken because their tokens are dead.
-    TokensDead,
-    /// One token after another of an app is declared dead: our settings are wrong rather than all its phones.
-    PushSettings,
-}
-
-impl Alarm {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::PushUnreachable,
-        Self::PushCredentials,
-        Self::StoreFailed,
-        Self::TokensDead,
-        Self::PushSettings,
-    ];
-
-    /// The name in metrics and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PushUnreachable => "push_unreachable",
-            Self::PushCredentials => "push_credentials_refused",
-            Self::StoreFailed => "store_failed",
-            Self::TokensDead => "tokens_dead",
-            Self::PushSettings => "push_settings_suspect",
-        }
-    }
-
-    /// What the operator can do.
-    pub fn remedy(self) -> &'static str {
-        match self {
-            Self::PushUnreachable => "check the network to the push cloud, and its status page",
-            Self::PushCredentials => {
-                "check the key or service account of this app in [[push.app]]; it may have been revoked"
-            }
-            Self::StoreFailed => "check disk space and permissions of server.data_dir",
-            Self::TokensDead => {
-                "`reveille device list` names them; each heals when its app registers with a new token"
-            }
-            Self::PushSettings => {
-                "check environment, bundle or project and credentials of this app in [[push.app]]; when they are right, each phone gets one new chance with its next registration"
-            }
-        }
-    }
-}
 
 /// How much is under way in a shard.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
@@ -158,13 +93,7 @@ pub struct Metrics {
     calls: Gauge,
     queued: Gauge,
     owed: Gauge,
-    /// Devices with a dead token.
-    dead_tokens: AtomicI64,
-    alarms: Family<AlarmLabels, Gauge>,
-    /// The apps for which an alarm stands.
-    apps: Mutex<HashSet<(Alarm, AppId)>>,
-    /// How many tokens of each app were declared dead one after another.
-    dead_in_a_row: Mutex<HashMap<AppId, u32>>,
+    alarms: Alarms,
 }
 
 macro_rules! register {
@@ -189,10 +118,7 @@ impl Default for Metrics {
             calls: Gauge::default(),
             queued: Gauge::default(),
             owed: Gauge::default(),
-            dead_tokens: AtomicI64::default(),
-            alarms: Family::default(),
-            apps: Mutex::default(),
-            dead_in_a_row: Mutex::default(),
+            alarms: Alarms::default(),
         };
         let mut registry = Registry::with_prefix("reveille");
         register! { registry,
@@ -206,22 +132,21 @@ impl Default for Metrics {
             metrics.calls => "calls", "Calls that wait to be answered";
             metrics.queued => "messages_queued", "Messages that wait for devices";
             metrics.owed => "pushes_owed", "Pushes that are owed and not settled";
-            metrics.alarms => "alarm_active", "1 while an alarm stands";
+            metrics.alarms.active() => "alarm_active", "1 while an alarm stands";
         }
         let help = "How long the stages of a wake took";
         registry.register_with_unit("wake", help, Unit::Seconds, metrics.wake_seconds.clone());
         metrics.registry = registry;
-        for alarm in Alarm::ALL {
-            metrics
-                .alarms
-                .get_or_create(&AlarmLabels { name: alarm.name() })
-                .set(0);
-        }
         metrics
     }
 }
 
 impl Metrics {
+    /// What an operator should know of.
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+
     /// Everything, as Prometheus reads it.
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -237,66 +162,10 @@ impl Metrics {
             outcome: outcome.name(),
         };
         self.push.get_or_create(&labels).inc();
-        match outcome {
-            Outcome::TokenDead { reason, .. } => {
-                self.tokens_dead.inc();
-                self.count_dead(app, reason);
-            }
-            Outcome::Accepted { .. } => self.alive(app),
-            _ => {}
+        if matches!(outcome, Outcome::TokenDead { .. }) {
+            self.tokens_dead.inc();
         }
-        // What was refused without asking the provider says nothing of it.
-        let standing = match outcome {
-            Outcome::Unauthorized { .. } => Some(Alarm::PushCredentials),
-            Outcome::Unavailable { .. } => Some(Alarm::PushUnreachable),
-            Outcome::Accepted { .. } | Outcome::TokenDead { .. } | Outcome::Throttled { .. } => {
-                None
-            }
-            Outcome::Refused { .. } | Outcome::TooLarge => return,
-        };
-        for alarm in [Alarm::PushCredentials, Alarm::PushUnreachable] {
-            self.alarm_of_app(alarm, app, standing == Some(alarm), outcome.reason());
-        }
-    }
-
-    fn count_dead(&self, app: &AppId, reason: &str) {
-        let mut dead = self
-            .dead_in_a_row
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let count = dead.entry(app.clone()).or_default();
-        *count = count.saturating_add(1);
-        if *count == SUSPICIOUS {
-            drop(dead);
-            let detail = format!("{SUSPICIOUS} tokens one after another: {reason}");
-            self.alarm_of_app(Alarm::PushSettings, app, true, &detail);
-        }
-    }
-
-    fn alive(&self, app: &AppId) {
-        let mut dead = self
-            .dead_in_a_row
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if dead.remove(app).is_some() {
-            drop(dead);
-            self.alarm_of_app(Alarm::PushSettings, app, false, "");
-        }
-    }
-
-    /// An alarm that stands as long as it stands for any app.
-    fn alarm_of_app(&self, alarm: Alarm, app: &AppId, active: bool, detail: &str) {
-        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (alarm, app.clone());
-        let changed = if active {
-            apps.insert(key)
-        } else {
-            apps.remove(&key)
-        };
-        if changed {
-            let any = apps.iter().any(|(standing, _)| *standing == alarm);
-            self.alarm(alarm, any, &format!("{app}: {detail}"));
-        }
+        self.alarms.pushed(app, outcome);
     }
 
     /// A call ended.
@@ -351,29 +220,8 @@ impl Metrics {
         ] {
             gauge.inc_by(now - before);
         }
-        let change = now.dead_tokens - before.dead_tokens;
-        if change != 0 {
-            let dead = self.dead_tokens.fetch_add(change, Relaxed) + change;
-            self.alarm(Alarm::TokensDead, dead > 0, "a device cannot be woken");
-        }
-    }
-
-    /// An alarm stands, or is over. Logged when it changes.
-    pub fn alarm(&self, alarm: Alarm, active: bool, detail: &str) {
-        let gauge = self
-            .alarms
-            .get_or_create(&AlarmLabels { name: alarm.name() });
-        let was = gauge.set(i64::from(active));
-        if active && was == 0 {
-            tracing::error!(
-                alarm = alarm.name(),
-                detail,
-                remedy = alarm.remedy(),
-                "alarm"
-            );
-        } else if !active && was != 0 {
-            tracing::info!(alarm = alarm.name(), "alarm is over");
-        }
+        self.alarms
+            .dead_tokens(now.dead_tokens - before.dead_tokens);
     }
 }
 
@@ -427,63 +275,5 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} not in\n{text}");
         }
-    }
-
-    #[test]
-    fn a_good_app_does_not_silence_the_alarm_of_a_bad_one() {
-        let metrics = Metrics::default();
-        let (bad, good) = (AppId::from("bad"), AppId::from("good"));
-        let push = |app: &AppId, outcome: &Outcome| {
-            metrics.pushed(app, Provider::Apns, Channel::Voip, outcome);
-        };
-        let stands = || {
-            metrics
-                .render()
-                .contains(r#"reveille_alarm_active{name="push_credentials_refused"} 1"#)
-        };
-        let accepted = Outcome::Accepted {
-            provider_id: String::new(),
-        };
-        push(
-            &bad,
-            &Outcome::Unauthorized {
-                reason: "InvalidProviderToken".to_owned(),
-            },
-        );
-        push(&good, &accepted);
-        push(&bad, &Outcome::TooLarge);
-        assert!(stands());
-        push(&bad, &accepted);
-        assert!(!stands());
-    }
-
-    #[test]
-    fn a_fleet_that_dies_at_once_is_an_alarm_about_our_settings() {
-        let metrics = Metrics::default();
-        let app = AppId::from("com.example.phone");
-        let push = |outcome: &Outcome| metrics.pushed(&app, Provider::Apns, Channel::Voip, outcome);
-        let stands = || {
-            let name = r#"reveille_alarm_active{name="push_settings_suspect"} 1"#;
-            metrics.render().contains(name)
-        };
-        let dead = Outcome::TokenDead {
-            since: None,
-            reason: "BadDeviceToken".to_owned(),
-        };
-        let accepted = Outcome::Accepted {
-            provider_id: String::new(),
-        };
-        for _ in 1..SUSPICIOUS {
-            push(&dead);
-        }
-        push(&accepted);
-        push(&dead);
-        assert!(!stands(), "one after another");
-        for _ in 1..SUSPICIOUS {
-            push(&dead);
-        }
-        assert!(stands());
-        push(&accepted);
-        assert!(!stands());
     }
 }

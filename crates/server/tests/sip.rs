@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
 
 use domain::{Address, Behaviour};
+use lab::cloud::TokenMode;
 use net::http::request;
 use reveille::{
     config::Words,
@@ -245,5 +246,57 @@ async fn passwords_cannot_be_guessed_at_leisure() {
         .await
         .unwrap();
     assert_eq!(status, 429);
+    world.dev.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_fleet_that_dies_at_once_is_shown_to_the_operator_as_a_fault_of_the_settings() {
+    let world = World::start().await;
+    let lab = world.dev.clouds.handle();
+    lab.set_token_mode(TokenMode::Known);
+    let mut phones = Vec::new();
+    for n in 0..10 {
+        let mut phone = world.client("bob").await;
+        let push = PUSH
+            .replace(".voip", "")
+            .replace("=0011", &format!("=001{n:x}"));
+        assert_eq!(phone.register(&push, 600).await.status(), Some(200));
+        phones.push(phone);
+    }
+    let mut alice = world.client("alice").await;
+    let answer = alice.ask_with_password("MESSAGE", "bob", "", "hello").await;
+    assert_eq!(answer.status(), Some(202));
+    let get = async |url: String| {
+        let token = Some(dev::ADMIN_TOKEN);
+        let answer = request(http::Method::GET, &url, token, None).await;
+        String::from_utf8_lossy(&answer.unwrap().1).into_owned()
+    };
+    let alarms = || get(world.admin("/api/v1/alarms"));
+    let stands = async {
+        while !alarms().await.contains("push_settings_suspect") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, stands).await.unwrap();
+    let alarms: Value = serde_json::from_str(&alarms().await).unwrap();
+    assert_eq!(alarms.as_array().unwrap().len(), 1, "{alarms}");
+    assert!(
+        alarms[0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("com.example.phone")
+    );
+    assert!(
+        alarms[0]["remedy"]
+            .as_str()
+            .unwrap()
+            .contains("[[push.app]]")
+    );
+    let health = world.dev.server.bound().health[0];
+    let metrics = get(format!("http://{health}/metrics")).await;
+    for (name, active) in [("push_settings_suspect", 1), ("tokens_dead", 0)] {
+        let line = format!("reveille_alarm_active{{name=\"{name}\"}} {active}");
+        assert!(metrics.contains(&line), "{line} not in {metrics}");
+    }
     world.dev.shutdown().await;
 }

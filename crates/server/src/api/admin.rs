@@ -1,7 +1,10 @@
 //! The admin API: accounts, devices and stories.
 
 use super::{Admin, Api, problem::Problem};
-use crate::accounts::{self, UserChange};
+use crate::{
+    accounts::{self, UserChange},
+    alarms::Standing,
+};
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
@@ -25,6 +28,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/devices/{id}/history", get(history))
         .route("/api/v1/traces", get(traces))
         .route("/api/v1/traces/{id}", get(trace))
+        .route("/api/v1/alarms", get(alarms))
 }
 
 /// An account as an operator sees it.
@@ -51,6 +55,10 @@ impl From<domain::User> for UserView {
 async fn users(State(api): State<Api>, _: Admin) -> Result<Json<Vec<UserView>>, Problem> {
     let users = api.store.users().await?;
     Ok(Json(users.into_iter().map(UserView::from).collect()))
+}
+
+async fn alarms(State(api): State<Api>, _: Admin) -> Json<Vec<Standing>> {
+    Json(api.metrics.alarms().standing())
 }
 
 async fn put_user(

@@ -6,7 +6,10 @@ use super::{
     commits::Commits,
     seal::seal_into,
 };
-use crate::metrics::{Alarm, Load, Metrics};
+use crate::{
+    alarms::Alarm,
+    metrics::{Load, Metrics},
+};
 use call::{ReachId, Way, is_spiral};
 use domain::{Note, Now, wake::Stage};
 use hub::{Answer, Measure, NotDone, PushOrder, Pushed, Question, Ticket};
@@ -96,7 +99,8 @@ impl Performer {
         });
         if failed.is_some() || verdicts.iter().any(|(_, result)| result.is_ok()) {
             let (active, detail) = (failed.is_some(), failed.unwrap_or_default());
-            self.tools.metrics.alarm(Alarm::StoreFailed, active, detail);
+            let alarms = self.tools.metrics.alarms();
+            alarms.set(Alarm::StoreFailed, active, detail);
         }
         for (id, result) in verdicts {
             shard.handle(now, Input::Saved(id, result));
