@@ -1,10 +1,12 @@
 //! Who is where: every user's devices with their doors, as the store has them. This is what calls and messages look at.
 //! It plans steps and changes nothing until they are saved.
 
+mod entries;
 mod entry;
 mod plan;
 mod wheel;
 
+use entries::Entries;
 use entry::Dying;
 pub use entry::{Entry, REFRESH_LEAD};
 pub(crate) use plan::shown;
@@ -13,7 +15,7 @@ use crate::door::OpenDoor;
 use domain::{
     Address, AppId, AppProfile, Device, DeviceId, DoorId, DoorState, IdMap, Mode, Timestamp,
     behaviour::Incoming,
-    table::{Index, Place, Rows},
+    table::{Index, Place},
     wake::{Candidate, Pushable},
 };
 use smallvec::SmallVec;
@@ -25,7 +27,7 @@ const TURN: usize = 256;
 /// All users' devices.
 #[derive(Debug)]
 pub struct Directory {
-    entries: Rows<Entry>,
+    entries: Entries,
     by_id: Index,
     by_user: Index,
     /// Messages that wait for users of whom no device is known.
@@ -61,7 +63,7 @@ impl Directory {
     pub fn new(profiles: impl IntoIterator<Item = AppProfile>, devices_per_user: usize) -> Self {
         let named = profiles.into_iter().map(|it| (it.app.clone(), it));
         Self {
-            entries: Rows::default(),
+            entries: Entries::default(),
             by_id: Index::default(),
             by_user: Index::default(),
             unclaimed: IdMap::default(),
@@ -87,6 +89,12 @@ impl Directory {
             .collect();
         devices.sort_unstable_by_key(|(place, entry)| (entry.device.created_at, *place));
         devices.into_iter().map(|(_, entry)| entry)
+    }
+
+    /// How many devices were looked at so far.
+    #[cfg(test)]
+    pub(crate) fn looks(&self) -> usize {
+        self.entries.looks.get()
     }
 
     /// All devices.

@@ -22,6 +22,8 @@ mod pushes;
 mod step;
 mod turns;
 mod vocabulary;
+#[cfg(test)]
+mod work;
 
 pub use accounts::Accounts;
 pub use directory::{Counts, Directory, Entry, REFRESH_LEAD};

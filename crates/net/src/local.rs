@@ -122,6 +122,21 @@ mod tests {
     }
 
     #[test]
+    fn the_interfaces_are_read_once_for_many_look_ups() {
+        let local = LocalIps::default();
+        let read_at = || local.0.lock().unwrap().at;
+        let addresses = || (1..=254).map(|last| IpAddr::from([192, 0, 2, last]));
+        local.contains(IpAddr::from([192, 0, 2, 1]));
+        let first = read_at();
+        assert!(first.is_some());
+        let ours = interface_addresses();
+        assert!(addresses().chain(ours).all(|ip| {
+            local.contains(ip);
+            read_at() == first
+        }));
+    }
+
+    #[test]
     fn the_route_to_ourselves_is_ourselves() {
         let routes = Routes::default();
         let remote: SocketAddr = "127.0.0.1:9".parse().unwrap();

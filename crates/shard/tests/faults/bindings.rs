@@ -389,3 +389,34 @@ fn what_is_no_address_of_ours_is_not_registered() {
         assert_eq!(world.heard(phone), ["404 REGISTER"], "{to}");
     }
 }
+
+#[test]
+fn a_refresh_asks_the_store_for_nothing_where_nothing_waits() {
+    for (shards, transport) in SHARDS
+        .into_iter()
+        .flat_map(|it| [(it, Transport::Udp), (it, Transport::Tcp)])
+    {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let bob = world.peer(transport, "10.0.0.20:5060");
+        registers(&mut world, bob, "bob");
+        assert_eq!(world.store.asked, (1, 0), "a new device is saved");
+        for _ in 0..20 {
+            world.pass(Duration::from_mins(1));
+            registers(&mut world, bob, "bob");
+        }
+        assert_eq!(
+            world.store.asked,
+            (1, 0),
+            "nothing but its time has changed"
+        );
+        // It is believed in for an hour longer than it stands; then the store must know.
+        world.pass(Duration::from_mins(50));
+        registers(&mut world, bob, "bob");
+        assert_eq!(world.store.asked, (2, 0));
+        // A call promises nothing that must be kept.
+        world.call((alice, "alice"), (bob, "bob"));
+        assert_eq!(world.store.asked, (2, 0));
+        world.ends_clean();
+    }
+}

@@ -29,6 +29,8 @@ pub(crate) struct Store {
     pub(crate) refuses: Option<NotDone>,
     /// Answers wait for [`Store::answers`].
     pub(crate) holds: bool,
+    /// How often it was asked to save something, and to read a queue.
+    pub(crate) asked: (usize, usize),
     held: VecDeque<(usize, SaveId, Result<(), NotDone>)>,
 }
 
@@ -40,6 +42,7 @@ impl Store {
         id: SaveId,
         changes: Vec<Change>,
     ) -> Option<(usize, SaveId, Result<(), NotDone>)> {
+        self.asked.0 += 1;
         let result = match &self.refuses {
             Some(why) => Err(why.clone()),
             None => self.apply(changes),
@@ -92,7 +95,8 @@ impl Store {
     }
 
     /// The head of a device's queue.
-    pub(crate) fn head(&self, device: &DeviceId) -> Vec<Arc<Message>> {
+    pub(crate) fn head(&mut self, device: &DeviceId) -> Vec<Arc<Message>> {
+        self.asked.1 += 1;
         let queue = self.kept.queues.get(device).into_iter().flatten();
         let head = queue.take(domain::delivery::BATCH);
         head.map(|id| self.kept.archive[id].clone()).collect()
