@@ -8,6 +8,7 @@ mod crossing;
 mod dialling;
 mod dialogs;
 mod judgements;
+mod killed;
 mod peer;
 mod settings;
 mod store;

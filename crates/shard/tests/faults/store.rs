@@ -60,6 +60,13 @@ impl Store {
         self.held.drain(..).collect()
     }
 
+    /// It is killed: what it did not say yet it never says.
+    pub(crate) fn dies(&mut self) {
+        self.refuses = None;
+        self.holds = false;
+        self.held.clear();
+    }
+
     /// All or nothing.
     fn apply(&mut self, changes: Vec<Change>) -> Result<(), NotDone> {
         let mut new = HashSet::new();

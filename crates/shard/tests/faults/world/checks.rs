@@ -28,7 +28,8 @@ impl World {
     fn views(&mut self) -> Vec<(domain::Device, Vec<u32>, u64)> {
         let mut all = Vec::new();
         for shard in 0..self.shards.len() {
-            let Ok(Answer::Devices(views)) = self.ask_shard(shard, Question::Devices(None)) else {
+            let answer = self.ask_shard(shard, Question::Devices(None));
+            let Some(Ok(Answer::Devices(views))) = answer else {
                 panic!("no devices");
             };
             all.extend(views.into_iter().map(|view| {
