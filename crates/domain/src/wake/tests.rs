@@ -50,17 +50,46 @@ impl World {
     fn call_with(candidates: Vec<Candidate>, behaviour: &Behaviour) -> Self {
         let start = Instant::now();
         let (wake, effects) = Wake::start(start, candidates, behaviour, Timers::default());
-        Self {
+        let world = Self {
             start,
             wake,
             effects,
+        };
+        world.assert_told();
+        world
+    }
+
+    /// What is done to a device is told in the same breath, and nothing is told that is not done.
+    fn assert_told(&self) {
+        let told = |wanted: &[Step]| {
+            let lines = self.effects.iter().filter_map(|effect| match effect {
+                Effect::Trace(step, device, _) if wanted.contains(step) => Some(device.clone()),
+                _ => None,
+            });
+            lines.collect::<Vec<_>>()
+        };
+        let mut sent = Vec::new();
+        let (mut rings, mut shown) = (0, Vec::new());
+        for effect in &self.effects {
+            match effect {
+                Effect::Fork(device) | Effect::Repeat(device) => sent.push(Some(device.clone())),
+                Effect::ShowEnded(device) => shown.push(Some(device.clone())),
+                Effect::Ring => rings += 1,
+                _ => {}
+            }
         }
+        assert_eq!(told(&[Step::InviteSent]), sent);
+        assert_eq!(told(&[Step::CallerHearsRinging]).len(), rings);
+        let returned = told(&[Step::DeviceReturned]);
+        let explained = |device| sent.contains(device) || shown.contains(device);
+        assert!(returned.iter().all(explained), "{:?}", self.effects);
     }
 
     fn at(&mut self, millis: u64, input: Input) -> &mut Self {
         self.pass(millis);
         let now = self.start + Duration::from_millis(millis);
         self.effects = self.wake.step(now, input);
+        self.assert_told();
         self
     }
 
@@ -73,6 +102,7 @@ impl World {
             let later = self.wake.next_timeout().is_none_or(|after| after > next);
             assert!(later, "a timeout that comes again at once");
         }
+        self.assert_told();
         self
     }
 

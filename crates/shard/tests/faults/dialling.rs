@@ -1,7 +1,8 @@
-//! A Contact whose connection is gone is dialled, if it is one that can be (RFC 3261 §16.6 item 7), and nobody makes us
-//! connect to another host than theirs.
+//! A Contact or Via whose connection is gone is dialled, if it is one that can be (RFC 3261 §16.6 item 7, §18.2.2), and
+//! nobody makes us connect to another host than theirs.
 
 use crate::{
+    dialogs::registers,
     peer::{Dialog, pn, uri, what},
     settings::{SHARDS, at},
     world::World,
@@ -254,5 +255,72 @@ fn a_request_within_a_dialog_makes_us_connect_to_no_other_host() {
             assert_eq!(world.heard(alice), ["480 BYE"]);
             world.ends_clean();
         }
+    }
+}
+
+#[test]
+fn an_answer_whose_connection_is_gone_goes_to_the_place_that_the_via_names() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.tcp("10.0.0.10:5060");
+        let bob = world.udp("10.0.0.20:5060");
+        registers(&mut world, bob, "bob");
+        world.invite(alice, "alice", "bob");
+        let invite = world.take(bob, "INVITE");
+        world.answer(bob, &invite, 180, &uri("bob", bob));
+        world.take(alice, "180");
+        world.listening.insert(alice.remote);
+        world.close(alice);
+        world.answer(bob, &invite, 200, &uri("bob", bob));
+        let dialled = world.connection_to("10.0.0.10:5060").unwrap();
+        assert_ne!(dialled, alice);
+        let answer = world.take(dialled, "200");
+        let caller = Dialog::of_caller(&answer).at(&uri("alice", dialled));
+        let callee = Dialog::of_callee(&invite, "callee").at(&uri("bob", bob));
+        world.within(&caller, "ACK", dialled);
+        world.take(bob, "ACK");
+        // The same for requests: her Contact names a place that can be dialled.
+        world.close(dialled);
+        world.within(&callee, "BYE", bob);
+        let again = world.connection_to("10.0.0.10:5060").unwrap();
+        let bye = world.take(again, "BYE");
+        world.answer(again, &bye, 200, &uri("alice", again));
+        world.take(bob, "200 BYE");
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_request_that_nobody_can_be_dialled_for_fails() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let (alice, bob) = (world.tcp("10.0.0.10:5060"), world.udp("10.0.0.20:5060"));
+        registers(&mut world, bob, "bob");
+        let (_, callee) = world.call((alice, "alice"), (bob, "bob"));
+        world.close(alice);
+        world.within(&callee, "BYE", bob);
+        world.pass(Duration::from_secs(1));
+        assert_eq!(world.heard(bob), ["480 BYE"]);
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn an_answer_within_a_dialog_is_dialled_for_too() {
+    for (shards, transport) in each() {
+        let mut world = World::new(shards);
+        let alice = world.peer(transport, "10.0.0.10:5060");
+        let bob = world.udp("10.0.0.20:5060");
+        registers(&mut world, bob, "bob");
+        let (caller, _) = world.call((alice, "alice"), (bob, "bob"));
+        world.within(&caller, "INFO", alice);
+        let info = world.take(bob, "INFO");
+        world.listening.insert(alice.remote);
+        world.close(alice);
+        world.answer(bob, &info, 200, &uri("bob", bob));
+        let dialled = world.connection_to("10.0.0.10:5060").unwrap();
+        assert_eq!(dialled.transport, transport);
+        world.take(dialled, "200 INFO");
+        world.ends_clean();
     }
 }

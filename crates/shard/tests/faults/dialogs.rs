@@ -1,7 +1,7 @@
 //! A dialog follows a device, not a socket.
 
 use crate::{
-    peer::{Dialog, pn, uri, what},
+    peer::{pn, uri, what},
     settings::SHARDS,
     world::World,
 };
@@ -163,103 +163,6 @@ fn a_refreshed_target_is_honoured_whoever_moved() {
 }
 
 #[test]
-fn a_phone_that_has_the_call_says_so_and_rings_on() {
-    for (shards, status) in SHARDS.into_iter().flat_map(|it| [(it, 482), (it, 486)]) {
-        let mut world = World::new(shards);
-        let alice = world.udp("10.0.0.10:5060");
-        let first = world.tcp("10.0.0.20:40000");
-        registers(&mut world, first, "bob");
-        world.invite(alice, "alice", "bob");
-        let invite = world.take(first, "INVITE");
-        world.answer(first, &invite, 180, &uri("bob", first));
-        world.take(alice, "180");
-        world.close(first);
-        let second = world.tcp("10.0.0.20:40001");
-        registers(&mut world, second, "bob");
-        world.pass(Duration::from_secs(1));
-        let copy = world.take(second, "INVITE");
-        world.answer(second, &copy, status, &uri("bob", second));
-        world.pass(Duration::from_secs(5));
-        assert_eq!(world.heard(alice), ["100"], "{shards} {status}");
-        // He takes it: the first copy is answered over the new connection.
-        world.answer(second, &invite, 200, &uri("bob", second));
-        world.take(alice, "200");
-        world.ends_clean();
-    }
-}
-
-#[test]
-fn a_ringing_phone_that_came_back_can_be_told_that_it_is_over() {
-    for shards in SHARDS {
-        let mut world = World::new(shards);
-        let alice = world.udp("10.0.0.10:5060");
-        let first = world.tcp("10.0.0.20:40000");
-        registers(&mut world, first, "bob");
-        let call = world.invite(alice, "alice", "bob");
-        let invite = world.take(first, "INVITE");
-        world.answer(first, &invite, 180, &uri("bob", first));
-        world.close(first);
-        let second = world.tcp("10.0.0.20:40001");
-        registers(&mut world, second, "bob");
-        let copy = world.take(second, "INVITE");
-        world.answer(second, &copy, 482, &uri("bob", second));
-        world.cancel(alice, &call);
-        world.take(alice, "200 CANCEL");
-        world.take(second, "CANCEL");
-        world.answer(second, &invite, 487, &uri("bob", second));
-        world.take(alice, "487");
-        world.ends_clean();
-    }
-}
-
-#[test]
-fn an_answer_whose_connection_is_gone_goes_to_the_place_that_the_via_names() {
-    for shards in SHARDS {
-        let mut world = World::new(shards);
-        let alice = world.tcp("10.0.0.10:5060");
-        let bob = world.udp("10.0.0.20:5060");
-        registers(&mut world, bob, "bob");
-        world.invite(alice, "alice", "bob");
-        let invite = world.take(bob, "INVITE");
-        world.answer(bob, &invite, 180, &uri("bob", bob));
-        world.take(alice, "180");
-        world.listening.insert(alice.remote);
-        world.close(alice);
-        world.answer(bob, &invite, 200, &uri("bob", bob));
-        let dialled = world.connection_to("10.0.0.10:5060").unwrap();
-        assert_ne!(dialled, alice);
-        let answer = world.take(dialled, "200");
-        let caller = Dialog::of_caller(&answer).at(&uri("alice", dialled));
-        let callee = Dialog::of_callee(&invite, "callee").at(&uri("bob", bob));
-        world.within(&caller, "ACK", dialled);
-        world.take(bob, "ACK");
-        // The same for requests: her Contact names a place that can be dialled.
-        world.close(dialled);
-        world.within(&callee, "BYE", bob);
-        let again = world.connection_to("10.0.0.10:5060").unwrap();
-        let bye = world.take(again, "BYE");
-        world.answer(again, &bye, 200, &uri("alice", again));
-        world.take(bob, "200 BYE");
-        world.ends_clean();
-    }
-}
-
-#[test]
-fn a_request_that_nobody_can_be_dialled_for_fails() {
-    for shards in SHARDS {
-        let mut world = World::new(shards);
-        let (alice, bob) = (world.tcp("10.0.0.10:5060"), world.udp("10.0.0.20:5060"));
-        registers(&mut world, bob, "bob");
-        let (_, callee) = world.call((alice, "alice"), (bob, "bob"));
-        world.close(alice);
-        world.within(&callee, "BYE", bob);
-        world.pass(Duration::from_secs(1));
-        assert_eq!(world.heard(bob), ["480 BYE"]);
-        world.ends_clean();
-    }
-}
-
-#[test]
 fn a_phone_that_comes_back_over_the_same_connection_is_in_its_dialogs() {
     for shards in SHARDS {
         let mut world = World::new(shards);
@@ -306,52 +209,6 @@ fn a_dialog_between_two_accounts_of_one_app_goes_to_the_right_one() {
 }
 
 #[test]
-fn a_phone_of_datagrams_that_rings_and_moves_has_the_call_once() {
-    for (shards, status) in SHARDS.into_iter().flat_map(|it| [(it, 482), (it, 486)]) {
-        let mut world = World::new(shards);
-        let alice = world.udp("10.0.0.10:5060");
-        let first = world.udp("10.0.0.20:40000");
-        registers(&mut world, first, "bob");
-        world.invite(alice, "alice", "bob");
-        let invite = world.take(first, "INVITE");
-        world.answer(first, &invite, 180, &uri("bob", first));
-        let second = world.udp("10.0.0.20:40001");
-        registers(&mut world, second, "bob");
-        world.pass(Duration::from_secs(1));
-        let copy = world.take(second, "INVITE");
-        world.answer(second, &copy, status, &uri("bob", second));
-        world.pass(Duration::from_secs(5));
-        let heard = world.heard(alice);
-        assert!(
-            heard.iter().all(|it| it == "100" || it == "180"),
-            "{heard:?}"
-        );
-        world.answer(second, &invite, 200, &uri("bob", second));
-        world.take(alice, "200");
-        world.ends_clean();
-    }
-}
-
-#[test]
-fn a_phone_that_has_no_call_may_say_that_it_is_busy() {
-    for shards in SHARDS {
-        let mut world = World::new(shards);
-        let alice = world.udp("10.0.0.10:5060");
-        let first = world.tcp("10.0.0.20:40000");
-        registers(&mut world, first, "bob");
-        world.invite(alice, "alice", "bob");
-        // It closed before it rang.
-        world.close(first);
-        let second = world.tcp("10.0.0.20:40001");
-        registers(&mut world, second, "bob");
-        let invite = world.take(second, "INVITE");
-        world.answer(second, &invite, 486, &uri("bob", second));
-        world.take(alice, "486");
-        world.ends_clean();
-    }
-}
-
-#[test]
 fn a_caller_that_registers_elsewhere_is_followed_over_any_transport() {
     for (shards, transport) in each_transport() {
         let mut world = World::new(shards);
@@ -368,29 +225,6 @@ fn a_caller_that_registers_elsewhere_is_followed_over_any_transport() {
             world.take(moved, "INFO");
         }
         assert_eq!(world.heard(first), [""; 0]);
-        world.ends_clean();
-    }
-}
-
-#[test]
-fn an_answer_within_a_dialog_is_dialled_for_too() {
-    for (shards, transport) in each_transport() {
-        if transport == Transport::Udp {
-            continue;
-        }
-        let mut world = World::new(shards);
-        let alice = world.peer(transport, "10.0.0.10:5060");
-        let bob = world.udp("10.0.0.20:5060");
-        registers(&mut world, bob, "bob");
-        let (caller, _) = world.call((alice, "alice"), (bob, "bob"));
-        world.within(&caller, "INFO", alice);
-        let info = world.take(bob, "INFO");
-        world.listening.insert(alice.remote);
-        world.close(alice);
-        world.answer(bob, &info, 200, &uri("bob", bob));
-        let dialled = world.connection_to("10.0.0.10:5060").unwrap();
-        assert_eq!(dialled.transport, transport);
-        world.take(dialled, "200 INFO");
         world.ends_clean();
     }
 }

@@ -225,7 +225,7 @@ fn calls_have_push_room_of_their_own() {
         world.cloud_answers();
         world.pass(seconds(1.0));
         let messages = |user: &String| {
-            let of_user = |push: &&crate::world::Push| push.token == format!("{user}m");
+            let of_user = |push: &&crate::cloud::Push| push.token == format!("{user}m");
             world.cloud.pushes.iter().filter(of_user).count()
         };
         assert!(users.iter().all(|user| messages(user) > 0));

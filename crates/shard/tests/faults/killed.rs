@@ -119,7 +119,7 @@ fn a_message() {
         assert_eq!(world.message(alice, "alice", "bob"), Some(202));
         let bob = world.tcp("10.0.0.20:40001");
         registers(&mut world, bob, "bob");
-        for _ in 0..1 + usize::from(kill.saves) {
+        for _ in 0..=usize::from(kill.saves) {
             let message = world.take(bob, "MESSAGE");
             world.answer(bob, &message, 200, &uri("bob", bob));
         }

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod bindings;
+mod cloud;
+mod copies;
 mod crossing;
 mod dialling;
 mod dialogs;
@@ -14,4 +16,5 @@ mod settings;
 mod store;
 mod stories;
 mod truth;
+mod unanswered;
 mod world;

@@ -2,46 +2,23 @@
 //! every octet that they send; a map as the store; a cloud that is a table; and a clock that jumps.
 
 mod checks;
+mod perform;
 
 use crate::{
+    cloud::Cloud,
     settings::{account, address, at, hub_config, settings},
     store::Store,
 };
-use call::{Nonces, ReachId, Role, Settings, Way, is_spiral};
-use domain::{Address, Note, Now, Outcome, Record, Slice, Timestamp, TraceEvent, push::Purpose};
-use hub::{Accounts, Answer, DeviceView, Hub, NotDone, PushOrder, Pushed, Question, Ticket};
-use shard::{Input, Output, Shard, steer};
-use sip::{Flow, Limits, Message, Transport};
+use call::{Nonces, Role, Settings};
+use domain::{Address, Now, Record, Slice, Timestamp, TraceEvent};
+use hub::{Accounts, Answer, DeviceView, Hub, NotDone, Question, Ticket};
+use shard::{Input, Shard, steer};
+use sip::{Flow, Message, Transport};
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
-
-/// A push as the cloud got it.
-#[derive(Clone, Debug)]
-pub(crate) struct Push {
-    pub(crate) token: String,
-    pub(crate) purpose: Purpose,
-}
-
-/// The push cloud: it takes everything but what is in its table.
-#[derive(Default)]
-pub(crate) struct Cloud {
-    pub(crate) outcomes: HashMap<String, Outcome>,
-    /// Answers wait for [`World::cloud_answers`].
-    pub(crate) holds: bool,
-    pub(crate) pushes: Vec<Push>,
-    held: Vec<(usize, Pushed)>,
-}
-
-impl Cloud {
-    /// Whoever waited for its answers is gone.
-    fn dies(&mut self) {
-        self.holds = false;
-        self.held.clear();
-    }
-}
 
 pub(crate) struct World {
     pub(crate) now: Now,
@@ -258,145 +235,6 @@ impl World {
 
     fn shard_of(&self, user: &Address) -> usize {
         Slice::of(user).shard(self.shards.len())
-    }
-
-    /// The store says what it held back.
-    pub(crate) fn store_answers(&mut self) {
-        for (shard, id, result) in self.store.answers() {
-            self.inputs.push_back((shard, Input::Saved(id, result)));
-        }
-        self.settle();
-    }
-
-    /// The cloud says what it held back.
-    pub(crate) fn cloud_answers(&mut self) {
-        self.cloud.holds = false;
-        for (shard, pushed) in std::mem::take(&mut self.cloud.held) {
-            self.inputs.push_back((shard, Input::Pushed(pushed)));
-        }
-        self.settle();
-    }
-
-    fn settle(&mut self) {
-        while let Some((shard, input)) = self.inputs.pop_front() {
-            self.shards[shard].handle(self.now, input);
-            self.perform(shard);
-        }
-    }
-
-    fn perform(&mut self, shard: usize) {
-        while let Some(output) = self.shards[shard].poll() {
-            let input = match output {
-                Output::Transmit(transmit) => {
-                    self.transmit(transmit.flow, &transmit.bytes);
-                    continue;
-                }
-                Output::Close(flow) => {
-                    self.open.remove(&flow);
-                    self.closed(flow);
-                    continue;
-                }
-                Output::Reach(id, way) => self.reach(id, way),
-                Output::Save(id, changes) => match self.store.save(shard, id, changes) {
-                    Some((_, id, result)) => Input::Saved(id, result),
-                    None => continue,
-                },
-                Output::Fetch(device) => {
-                    let head = self.store.head(&device);
-                    Input::Fetched(device, Some(head))
-                }
-                Output::Push(order) => match self.push(shard, *order) {
-                    Some(pushed) => Input::Pushed(pushed),
-                    None => continue,
-                },
-                Output::Note(Note::Story(event)) => {
-                    self.story.push(event);
-                    continue;
-                }
-                Output::Answer(ticket, answer) => {
-                    self.answers.insert(ticket, answer);
-                    continue;
-                }
-                Output::Note(Note::History(_))
-                | Output::Measured(_)
-                | Output::Request(..)
-                | Output::RegisterToInvite(_) => continue,
-            };
-            self.inputs.push_back((shard, input));
-        }
-    }
-
-    fn transmit(&mut self, flow: Flow, bytes: &bytes::Bytes) {
-        let message = Message::parse(bytes.clone(), &Limits::default()).unwrap();
-        if is_spiral(flow) {
-            let shard = steer(&self.settings, &message, self.shards.len());
-            self.inputs
-                .push_back((shard, Input::Received(flow, message)));
-        } else if flow.transport.is_reliable() && !self.open.contains(&flow) {
-            self.closed(flow);
-        } else {
-            self.inboxes.entry(flow).or_default().push_back(message);
-        }
-    }
-
-    fn reach(&mut self, id: ReachId, way: Way) -> Input {
-        let found = match way {
-            Way::Address {
-                transport: Transport::Udp,
-                address,
-                ..
-            } => Some(self.flow(Transport::Udp, address, 0)),
-            Way::Address {
-                transport, address, ..
-            } => self.dial(transport, address),
-            Way::Host {
-                transport,
-                host,
-                port,
-                at,
-            } => {
-                let ip = self.hosts.get(&host).copied();
-                let ip = ip.filter(|ip| at.is_none_or(|at| at == *ip));
-                ip.and_then(|ip| self.dial(transport, SocketAddr::new(ip, port)))
-            }
-            Way::Device {
-                user,
-                device,
-                flow,
-                since,
-            } => self.shards[self.shard_of(&user)].find(&user, device.as_ref(), flow, since),
-        };
-        Input::Reached(id, found)
-    }
-
-    fn dial(&mut self, transport: Transport, address: SocketAddr) -> Option<Flow> {
-        let is_it = |it: &Flow| it.transport == transport && it.remote == address;
-        let there = self.open.iter().copied().find(is_it);
-        let listens = self.listening.contains(&address);
-        there.or_else(|| listens.then(|| self.connect(transport, address)))
-    }
-
-    fn push(&mut self, shard: usize, order: PushOrder) -> Option<Pushed> {
-        let notification = order.notification;
-        let accepted = Outcome::Accepted {
-            provider_id: "1".to_owned(),
-        };
-        let outcome = self.cloud.outcomes.get(&notification.token).cloned();
-        self.cloud.pushes.push(Push {
-            token: notification.token.clone(),
-            purpose: notification.purpose,
-        });
-        let pushed = Pushed {
-            push: order.push,
-            device: order.device,
-            token: notification.token.into(),
-            outcome: outcome.unwrap_or(accepted),
-        };
-        if self.cloud.holds {
-            self.cloud.held.push((shard, pushed));
-            return None;
-        }
-        Some(pushed)
     }
 
     /// Time passes, and everything that is due on the way happens when it is due.
