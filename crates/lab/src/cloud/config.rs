@@ -1,12 +1,12 @@
 //! What the simulated clouds know and where they listen: teams, keys, apps, projects, limits.
 
-use super::{Ca, DevCredentials, credentials::service_account_email};
+use super::{
+    Ca,
+    credentials::{ApnsKey, DEV_PROJECTS, DEV_TEAM, DevCredentials, service_account_email},
+};
 use domain::{Generation, Generation::DualChannel, Generation::SingleChannel};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, time::Duration};
-
-/// The APNs team of `--dev`.
-pub(super) const DEV_TEAM: &str = "TEAM123456";
 
 /// The iOS apps of `--dev`.
 const DEV_BUNDLES: [(&str, Generation); 6] = [
@@ -16,13 +16,6 @@ const DEV_BUNDLES: [(&str, Generation); 6] = [
     ("com.example.jabber12", SingleChannel),
     ("com.example.webex", DualChannel),
     ("com.example.webex12", SingleChannel),
-];
-
-/// The FCM projects of `--dev`, each with its Android package.
-pub(super) const DEV_PROJECTS: [(&str, &str); 3] = [
-    ("example-droid", "com.example.droid"),
-    ("jabber-droid", "com.example.jabber.droid"),
-    ("webex-droid", "com.example.webex.droid"),
 ];
 
 /// Which of Apple's two worlds.
@@ -44,15 +37,6 @@ pub struct ApnsTeam {
     pub keys: Vec<ApnsKey>,
     /// Its apps.
     pub apps: Vec<ApnsApp>,
-}
-
-/// A team's signing key.
-#[derive(Clone, Debug)]
-pub struct ApnsKey {
-    /// Ten characters: `kid` of the provider tokens that it signs.
-    pub key_id: String,
-    /// The P-256 public key as an uncompressed point, 65 bytes.
-    pub public_key: Vec<u8>,
 }
 
 /// An iOS app.

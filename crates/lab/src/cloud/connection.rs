@@ -5,7 +5,8 @@ use super::{
     Limits, State,
     exchange::{Fortune, Outcome, Platform, exchange},
     locked,
-    wire::{GoAway, Wire, WireControl},
+    wire::Wire,
+    wire_control::{GoAway, WireControl},
 };
 use bytes::{Bytes, BytesMut};
 use h2::{

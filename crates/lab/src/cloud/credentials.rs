@@ -1,6 +1,5 @@
 //! The keys that a push client gets for the lab's clouds, in the forms in which Apple and Google hand theirs out.
 
-use super::config::{ApnsKey, DEV_PROJECTS, DEV_TEAM};
 use rcgen::KeyPair;
 use ring::{rsa, signature::KeyPair as _};
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
@@ -9,6 +8,25 @@ use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 const LAB_ONLY_RSA_KEY: &str = include_str!("../../keys/LAB_ONLY_fcm_service_account.pem");
 
 const APNS_KEY_ID: &str = "LABKEY0001";
+
+/// The APNs team of `--dev`.
+pub(super) const DEV_TEAM: &str = "TEAM123456";
+
+/// The FCM projects of `--dev`, each with its Android package.
+pub(super) const DEV_PROJECTS: [(&str, &str); 3] = [
+    ("example-droid", "com.example.droid"),
+    ("jabber-droid", "com.example.jabber.droid"),
+    ("webex-droid", "com.example.webex.droid"),
+];
+
+/// A team's signing key.
+#[derive(Clone, Debug)]
+pub struct ApnsKey {
+    /// Ten characters: `kid` of the provider tokens that it signs.
+    pub key_id: String,
+    /// The P-256 public key as an uncompressed point, 65 bytes.
+    pub public_key: Vec<u8>,
+}
 
 /// Keys for the simulated clouds: an APNs key of its own for every lab, and the lab's one FCM service-account key.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! HTTP/2 frames (RFC 9113 §4.1) as they pass, in pieces of any size: acknowledgements of SETTINGS are told to the wire's
 //! control, and what it ordered is written into the SETTINGS and GOAWAY frames that `h2` makes.
 
-use super::wire::WireControl;
+use super::wire_control::WireControl;
 use bytes::BytesMut;
 
 const FRAME_HEADER: usize = 9;
@@ -135,7 +135,7 @@ fn write_go_away(frame: &[u8], out: &mut BytesMut, control: &WireControl) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::wire::GoAway, *};
+    use super::{super::wire_control::GoAway, *};
     use bytes::Bytes;
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! What all parts of the clouds share: what they know, the journal, the orders, and the end.
 
 use super::{
-    CloudConfig, Filter, Limits, Record, fault::Faults, fcm, record::Journal, registry::Registry,
+    CloudConfig, Filter, Limits, Record, fault::Faults, fcm_devices::Devices, record::Journal,
+    registry::Registry,
 };
 use domain::{Provider, Timestamp};
 use std::{
@@ -17,7 +18,7 @@ pub(super) struct State {
     registry: Mutex<Registry>,
     apns_faults: Mutex<Faults>,
     fcm_faults: Mutex<Faults>,
-    fcm_devices: Mutex<fcm::Devices>,
+    fcm_devices: Mutex<Devices>,
     /// Everything that runs for the clouds.
     pub(super) tasks: TaskTracker,
     /// Say goodbye.
@@ -33,7 +34,7 @@ impl State {
             registry: Mutex::default(),
             apns_faults: Mutex::new(Faults::new()),
             fcm_faults: Mutex::new(Faults::new()),
-            fcm_devices: Mutex::new(fcm::Devices::new(&config.limits)),
+            fcm_devices: Mutex::new(Devices::new(&config.limits)),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),
@@ -49,7 +50,7 @@ impl State {
         locked(&self.registry)
     }
 
-    pub(super) fn fcm_devices(&self) -> MutexGuard<'_, fcm::Devices> {
+    pub(super) fn fcm_devices(&self) -> MutexGuard<'_, Devices> {
         locked(&self.fcm_devices)
     }
 

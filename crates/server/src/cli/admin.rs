@@ -1,6 +1,6 @@
 //! How the command line reaches a server: by its admin API while it runs, else by its store.
 
-use super::{config_file, load_config};
+use super::options::{config_file, load_config};
 use crate::{config::Config, dev};
 use anyhow::{Context, Result, bail};
 use http::{Method, StatusCode};

@@ -1,6 +1,6 @@
 //! `reveille check`: a configuration and everything that it names, before it is trusted with calls.
 
-use super::{config_file, load_config};
+use super::options::{config_file, load_config};
 use crate::{config::Config, setup};
 use anyhow::{Context, Result, bail};
 use domain::Record;

@@ -35,7 +35,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(Args { json, keep }: Args) -> Result<ExitCode> {
     start_log();
-    let config = super::load_config(&dev::on_free_ports(), None)?;
+    let config = super::options::load_config(&dev::on_free_ports(), None)?;
     let demo = Demo::start(config, Behaviour::default(), PACE).await?;
     let (teller, mut told) = mpsc::channel(NEWS);
     let report = if json {

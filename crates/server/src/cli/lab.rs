@@ -1,6 +1,6 @@
 //! `reveille lab`: the simulated clouds for anybody's push client, and a simulated phone at the terminal.
 
-use super::load_config;
+use super::options::load_config;
 use crate::{config::Config, dev};
 use anyhow::{Context, Result};
 use domain::Generation;

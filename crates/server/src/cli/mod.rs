@@ -6,15 +6,16 @@ mod demo;
 mod device;
 mod init;
 mod lab;
+mod options;
 mod output;
 mod serve;
 mod trace;
 mod user;
 
-use crate::config::{self, Config};
+use crate::config;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 /// Makes calls and chat messages reach phones whose app is asleep.
 #[derive(Debug, Parser)]
@@ -93,27 +94,6 @@ async fn run(command: Command) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-/// Where a configuration is looked for when none is named.
-const USUAL_PLACES: [&str; 2] = ["reveille.toml", "/etc/reveille/reveille.toml"];
-
-/// The configuration file: the one that was named, or the one in a usual place.
-fn config_file(named: Option<&PathBuf>) -> Option<PathBuf> {
-    named.cloned().or_else(|| {
-        USUAL_PLACES
-            .iter()
-            .map(PathBuf::from)
-            .find(|path| path.exists())
-    })
-}
-
-fn load_config(defaults: &Config, file: Option<&PathBuf>) -> Result<Config> {
-    Ok(config::load(
-        defaults,
-        file.map(PathBuf::as_path),
-        std::env::vars(),
-    )?)
 }
 
 #[cfg(test)]

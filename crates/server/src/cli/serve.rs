@@ -1,6 +1,6 @@
 //! `reveille serve`: the server, until it is told to stop.
 
-use super::{config_file, load_config};
+use super::options::{config_file, load_config};
 use crate::{
     app::{Bound, Options, Server},
     config::{Config, Words},

@@ -1,12 +1,9 @@
 //! The simulated Firebase Cloud Messaging, v1 API: `POST /v1/projects/{project}/messages:send` with an access token
 //! from `POST /token`, judged by Google's rules.
 
-mod devices;
 mod error;
 mod message;
 mod oauth;
-
-pub(super) use devices::Devices;
 
 use super::{
     State, entropy,

@@ -1,6 +1,6 @@
 //! What FCM keeps of each device: how much it was sent of late, and which collapse keys wait for it.
 
-use super::super::Limits;
+use super::Limits;
 use domain::Timestamp;
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,7 +13,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 const MOST_DEVICES: usize = 100_000;
 
 /// All devices.
-pub(in super::super) struct Devices {
+pub(super) struct Devices {
     by_token: HashMap<String, Device>,
     most_a_minute: usize,
     most_keys: usize,
@@ -28,7 +28,7 @@ struct Device {
 }
 
 impl Devices {
-    pub(in super::super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
             by_token: HashMap::new(),
             most_a_minute: usize::try_from(limits.fcm_device_rate).unwrap_or(usize::MAX),
@@ -65,7 +65,7 @@ impl Devices {
     }
 
     /// The device fetched its messages.
-    pub(in super::super) fn taken(&mut self, token: &str) {
+    pub(super) fn taken(&mut self, token: &str) {
         if let Some(device) = self.by_token.get_mut(token) {
             device.waiting.clear();
         }
