@@ -24,9 +24,7 @@ use std::{path::Path, sync::Arc};
 pub fn open(url: &str) -> Result<Arc<dyn Store>, OpenError> {
     match url.split_once(':') {
         Some(("memory", "")) => Ok(Arc::new(memory::MemoryStore::default())),
-        Some(("sqlite", path)) if !path.is_empty() => {
-            Ok(Arc::new(sqlite::SqliteStore::open(Path::new(path))?))
-        }
+        Some(("sqlite", path)) if !path.is_empty() => Ok(Arc::new(sqlite::open(Path::new(path))?)),
         _ => Err(OpenError::BadUrl(url.to_owned())),
     }
 }

@@ -2,6 +2,8 @@
 //! keeps every promise of [`Store`], all-or-nothing included.
 
 mod accounts;
+mod apply;
+mod backend;
 mod devices;
 mod messages;
 mod outbox;
@@ -9,45 +11,10 @@ mod state;
 mod stories;
 mod table;
 
-use crate::{Answer, Pruned, Sink, Stats, Store, StoreError, limits};
+use crate::{Answer, Pruned, Sink, Stats, Store, StoreError};
 use domain::{Change, Note, Record, Timestamp};
-use state::State;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// See the module.
-#[derive(Default)]
-pub(crate) struct MemoryStore {
-    inner: Mutex<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    state: State,
-    closed: bool,
-    stats: Stats,
-}
-
-impl MemoryStore {
-    /// Nothing here panics while it holds the lock; if it did, going on would be better than refusing everybody.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Answers at once, unless the store is closed.
-    fn answer<T: Send + 'static>(&self, ask: impl FnOnce(&mut Inner) -> T) -> Answer<T> {
-        let inner = &mut *self.lock();
-        let answer = if inner.closed {
-            Err(StoreError::Closed)
-        } else {
-            Ok(ask(inner))
-        };
-        Box::pin(std::future::ready(answer))
-    }
-
-    fn read<T: Send + 'static>(&self, query: impl FnOnce(&State) -> T) -> Answer<T> {
-        self.answer(|inner| query(&inner.state))
-    }
-}
+pub(crate) use backend::MemoryStore;
 
 impl Store for MemoryStore {
     fn commit(&self, steps: Vec<Vec<Change>>) -> Answer<Vec<Result<(), StoreError>>> {
@@ -105,8 +72,4 @@ impl Store for MemoryStore {
         self.lock().closed = true;
         Box::pin(std::future::ready(Ok(())))
     }
-}
-
-fn rows(limit: usize) -> usize {
-    limit.min(limits::READ_ROWS)
 }

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod apply;
+mod backend;
 mod columns;
 mod database;
 mod devices;
@@ -20,47 +21,25 @@ mod sql;
 mod stories;
 mod writer;
 
-use crate::{Answer, OpenError, Pruned, Sink, Stats, Store, StoreError, limits};
-use database::Database;
+use crate::{Answer, OpenError, Pruned, Sink, Stats, Store, StoreError};
 use domain::{Change, Note, Timestamp};
 use failure::store_error;
-use readers::Readers;
 use retention::Progress;
 use sql::Sql;
 use std::{path::Path, sync::Arc};
-use writer::Writer;
+use writer::Writes;
 
-/// See the module.
-pub(crate) struct SqliteStore {
-    writer: Arc<Writer>,
-    readers: Arc<Readers>,
-}
+pub(crate) use backend::SqliteStore;
 
-impl SqliteStore {
-    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        let writing = open::for_writing(path)?;
-        let reading = (0..limits::READERS)
-            .map(|_| open::for_reading(path))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            writer: Arc::new(Writer::start(writing, path)?),
-            readers: Arc::new(Readers::start(reading, path)?),
-        })
-    }
+/// What the writer is handed goes to the files of its aggregates.
+const WRITES: Writes = Writes {
+    step: apply::step,
+    notes: stories::write,
+};
 
-    /// Asks once the notes that were handed in before are written. Those that could not be are no reason to keep silent
-    /// about the others.
-    fn read_notes<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&mut Database<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Answer<T> {
-        let flushed = self.writer.flush();
-        let readers = Arc::clone(&self.readers);
-        Box::pin(async move {
-            let _ = flushed.await;
-            readers.read(query).await
-        })
-    }
+/// Opens a database, or makes one.
+pub(crate) fn open(path: &Path) -> Result<SqliteStore, OpenError> {
+    SqliteStore::with(WRITES, path)
 }
 
 impl Store for SqliteStore {
@@ -112,9 +91,4 @@ impl Store for SqliteStore {
             Ok(())
         })
     }
-}
-
-/// A limit as a parameter.
-fn rows(limit: usize) -> i64 {
-    columns::number(limit.min(limits::READ_ROWS))
 }

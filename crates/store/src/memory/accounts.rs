@@ -1,6 +1,6 @@
 //! Accounts.
 
-use super::{MemoryStore, state::State};
+use super::{backend::MemoryStore, state::State};
 use crate::{Accounts, Answer};
 use domain::{Address, DeviceId, User};
 

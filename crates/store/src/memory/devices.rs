@@ -1,7 +1,7 @@
 //! Devices, their doors and their history.
 
 use super::{
-    MemoryStore, rows,
+    backend::{MemoryStore, rows},
     state::{State, under},
 };
 use crate::{Answer, Devices, Sink, StoreError};

@@ -1,7 +1,7 @@
 //! The archive and the queues.
 
 use super::{
-    MemoryStore, rows,
+    backend::{MemoryStore, rows},
     state::{State, needs, under},
 };
 use crate::{Answer, Messages, StoreError};

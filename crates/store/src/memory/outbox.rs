@@ -1,6 +1,6 @@
 //! The pushes that are owed.
 
-use super::{MemoryStore, state::State};
+use super::{backend::MemoryStore, state::State};
 use crate::{Answer, Outbox, StoreError};
 use domain::{DeviceId, NotificationId, push::OwedPush};
 

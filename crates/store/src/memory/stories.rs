@@ -1,7 +1,7 @@
 //! Stories.
 
 use super::{
-    MemoryStore, rows,
+    backend::{MemoryStore, rows},
     state::{State, under},
 };
 use crate::{Answer, Stories, Story, limits};

@@ -1,7 +1,7 @@
 //! Accounts.
 
 use super::{
-    SqliteStore,
+    backend::SqliteStore,
     columns::{address, name},
     database::Database,
     sql::Sql,

@@ -1,10 +1,9 @@
 //! Devices, their doors and their history.
 
 use super::{
-    SqliteStore,
+    backend::{SqliteStore, rows},
     columns::{address, maybe_name, maybe_text, maybe_timestamp, name, text, time, timestamp},
     database::{Database, key},
-    rows,
     sql::Sql,
 };
 use crate::{Answer, Devices};

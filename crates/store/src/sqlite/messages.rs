@@ -1,10 +1,9 @@
 //! The archive and the queues.
 
 use super::{
-    SqliteStore,
+    backend::{SqliteStore, rows},
     columns::{address, name, named, time, timestamp},
     database::{Database, key},
-    rows,
     sql::Sql,
 };
 use crate::{Answer, Messages};

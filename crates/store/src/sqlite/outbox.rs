@@ -1,7 +1,7 @@
 //! The pushes that are owed.
 
 use super::{
-    SqliteStore,
+    backend::SqliteStore,
     columns::{maybe_name, name, text, time, timestamp},
     database::{Database, key},
     sql::Sql,

@@ -1,10 +1,10 @@
 //! Stories, and the notes that tell them.
 
 use super::{
-    SqliteStore,
+    backend::{SqliteStore, rows},
     columns::{maybe_name, name, named, time, timestamp},
     database::Database,
-    devices, rows,
+    devices,
     sql::Sql,
 };
 use crate::{Answer, Stories, Story};

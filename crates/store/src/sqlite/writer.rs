@@ -3,12 +3,10 @@
 //! saved again, with a savepoint for each step.
 
 use super::{
-    apply,
     database::Database,
     failure::{open_error, store_error},
     inbox::{Commit, Inbox, Job, Turn, Words},
     sql::Sql,
-    stories,
 };
 use crate::{Answer, OpenError, Stats, StoreError, limits};
 use domain::{Change, Note};
@@ -22,6 +20,15 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{oneshot, watch};
+
+/// How what is handed in is written: the writer does not know what it is.
+#[derive(Clone, Copy)]
+pub(super) struct Writes {
+    /// All changes of a step; on an error those before it are to be undone.
+    pub(super) step: fn(&mut Database<'_>, &[Change]) -> Result<(), StoreError>,
+    /// Notes; says how many were about what is gone.
+    pub(super) notes: fn(&mut Database<'_>, &[Note]) -> rusqlite::Result<u64>,
+}
 
 /// Where work is handed in. Dropped, the thread saves what waits and ends.
 pub(super) struct Writer {
@@ -48,7 +55,11 @@ struct Counters {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn start(
+        writes: Writes,
+        connection: Connection,
+        path: &Path,
+    ) -> Result<Self, OpenError> {
         let version = data_version(&connection).map_err(|error| open_error(path, &error))?;
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
@@ -57,7 +68,7 @@ impl Writer {
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                write(&connection, &theirs);
+                write(writes, &connection, &theirs);
                 drop(connection);
                 drop(alive);
             })
@@ -157,8 +168,9 @@ fn heard<T: Send + 'static>(
     })
 }
 
-fn write(connection: &Connection, shared: &Shared) {
+fn write(writes: Writes, connection: &Connection, shared: &Shared) {
     let mut pen = Pen {
+        writes,
         database: Database::new(connection),
         counters: &shared.counters,
         failing: false,
@@ -182,6 +194,7 @@ fn write(connection: &Connection, shared: &Shared) {
 
 /// What the thread writes with.
 struct Pen<'t> {
+    writes: Writes,
     database: Database<'t>,
     counters: &'t Counters,
     /// The last transaction failed.
@@ -249,11 +262,12 @@ impl Pen<'_> {
 
     /// One transaction for all. With savepoints a step falls alone, without them all do.
     fn save(&mut self, group: &[Commit], savepoints: bool) -> Result<Vec<Words>, StoreError> {
+        let write = self.writes.step;
         let save = |database: &mut Database<'_>, step: &Vec<Change>| {
             if savepoints {
-                by_itself(database, step)
+                by_itself(write, database, step)
             } else {
-                apply::step(database, step).map(Ok)
+                write(database, step).map(Ok)
             }
         };
         self.database.transaction(Sql::Begin, |database| {
@@ -279,9 +293,10 @@ impl Pen<'_> {
                 .pragma_update(None, "synchronous", how)
                 .map_err(store_error)
         };
+        let write = self.writes.notes;
         let saved = sync("normal").and_then(|()| {
             self.database.transaction(Sql::Begin, |database| {
-                stories::write(database, notes).map_err(store_error)
+                write(database, notes).map_err(store_error)
             })
         });
         sync("full")?;
@@ -307,13 +322,14 @@ impl Pen<'_> {
 
 /// A step under a savepoint. An error is the whole transaction's.
 fn by_itself(
+    write: fn(&mut Database<'_>, &[Change]) -> Result<(), StoreError>,
     database: &mut Database<'_>,
     step: &[Change],
 ) -> Result<Result<(), StoreError>, StoreError> {
     let run =
         |database: &mut Database<'_>, statement| database.run(statement, []).map_err(store_error);
     run(database, Sql::SetSavepoint)?;
-    let word = apply::step(database, step);
+    let word = write(database, step);
     if let Err(error) = &word {
         // SQLite gave up the whole transaction (disk full, I/O error): going on would save steps one by one.
         if database.connection().is_autocommit() {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sqlite::{accounts, open};
+use crate::sqlite::{WRITES, accounts, open};
 use domain::{Address, User, user::Secrets};
 
 fn put(name: &str, bytes: usize) -> Vec<Change> {
@@ -25,7 +25,7 @@ fn world(tamper: impl FnOnce(&Connection)) -> World {
     let path = directory.path().join("db");
     let connection = open::for_writing(&path).unwrap();
     tamper(&connection);
-    let writer = Writer::start(connection, &path).unwrap();
+    let writer = Writer::start(WRITES, connection, &path).unwrap();
     World { directory, writer }
 }
 
