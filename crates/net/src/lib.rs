@@ -9,6 +9,7 @@ mod bind;
 mod config;
 mod connect;
 mod connection;
+mod datagrams;
 mod delivery;
 mod event;
 mod events;

@@ -10,7 +10,7 @@ use crate::local::{Routes, unspecified};
 use crate::shards::{Shards, Steer};
 use crate::shared::Shared;
 use crate::udp::Udp;
-use crate::{BindError, Config, Events, Stats, bind, connect, listen};
+use crate::{BindError, Config, Events, Stats, bind, connect, datagrams, listen};
 
 /// The sockets of one process, or of one simulated phone. A cheap handle: clones speak of the same sockets, which stay
 /// open until [`Net::shutdown`], or until [`Events`] is dropped.
@@ -241,7 +241,7 @@ fn spawn_udp(shared: &Arc<Shared>) {
             shared
                 .clone()
                 .tasks
-                .spawn(async move { shared.udp[shard][place].run(&shared).await });
+                .spawn(async move { datagrams::read(&shared.udp[shard][place], &shared).await });
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::local::LocalIps;
 use crate::shards::{Gone, Shards};
 use crate::stats::Counters;
 use crate::table::Table;
-use crate::udp::Udp;
+use crate::udp::{Rim, Udp};
 use crate::{Event, Limits};
 
 pub(crate) struct Shared {
@@ -73,8 +73,17 @@ impl Shared {
         self.unless_stopped(self.shards.closed(flow)).await;
     }
 
+    /// What a UDP socket needs of it.
+    pub(crate) fn rim(&self) -> Rim<'_> {
+        Rim {
+            most_queued: self.limits.udp_send_queue,
+            counters: &self.counters,
+            shards: &self.shards,
+        }
+    }
+
     /// Says that a send over `flow` failed, without waiting.
-    pub(crate) fn emit_failed(&self, flow: Flow) {
+    fn emit_failed(&self, flow: Flow) {
         self.counters.dropped.add(1);
         self.shards.try_closed(flow);
     }
@@ -107,7 +116,8 @@ impl Shared {
             self.table().send(flow, bytes, &self.limits)
         } else {
             let udp = self.udp[shard].iter().find(|udp| udp.local == flow.local);
-            udp.map(|udp| udp.send(self, flow.remote, bytes)).is_some()
+            udp.map(|udp| udp.send(&self.rim(), flow.remote, bytes))
+                .is_some()
         };
         if !sent {
             self.emit_failed(flow);
@@ -117,7 +127,7 @@ impl Shared {
     /// Sends the datagrams that a shard has queued.
     pub(crate) fn flush(&self, shard: usize) {
         for udp in &self.udp[shard] {
-            udp.flush(self);
+            udp.flush(&self.rim());
         }
     }
 }

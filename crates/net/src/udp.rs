@@ -1,4 +1,4 @@
-//! One UDP socket: a task that reads it in batches, and a queue that is sent in batches.
+//! One UDP socket: it is read in batches, and has a queue that is sent in batches.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,9 +13,16 @@ use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
 use crate::batch::{self, BATCH, Buffers, Datagram};
-use crate::delivery::Delivery;
-use crate::framing::sip;
-use crate::shared::Shared;
+use crate::shards::Shards;
+use crate::stats::Counters;
+
+/// What a socket needs of what all share.
+pub(crate) struct Rim<'s> {
+    /// Datagrams that may wait to be sent.
+    pub(crate) most_queued: usize,
+    pub(crate) counters: &'s Counters,
+    pub(crate) shards: &'s Shards,
+}
 
 pub(crate) struct Udp {
     socket: UdpSocket,
@@ -40,25 +47,25 @@ impl Udp {
     }
 
     /// Queues a datagram; [`Udp::flush`] sends it. A full batch is sent at once.
-    pub(crate) fn send(&self, shared: &Shared, to: SocketAddr, bytes: Bytes) {
+    pub(crate) fn send(&self, rim: &Rim<'_>, to: SocketAddr, bytes: Bytes) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.len() >= shared.limits.udp_send_queue {
-            shared.counters.dropped.add(1);
+        if queue.len() >= rim.most_queued {
+            rim.counters.dropped.add(1);
             return;
         }
         queue.push_back((to, bytes));
         if queue.len().is_multiple_of(BATCH) {
-            self.drain(shared, &mut queue);
+            self.drain(rim, &mut queue);
         }
     }
 
     /// Sends what is queued. What the kernel does not take now goes out when it has room.
-    pub(crate) fn flush(&self, shared: &Shared) {
+    pub(crate) fn flush(&self, rim: &Rim<'_>) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        self.drain(shared, &mut queue);
+        self.drain(rim, &mut queue);
     }
 
-    fn drain(&self, shared: &Shared, queue: &mut VecDeque<Datagram>) {
+    fn drain(&self, rim: &Rim<'_>, queue: &mut VecDeque<Datagram>) {
         self.blocked.store(false, Ordering::Relaxed);
         while !queue.is_empty() {
             let datagrams = queue.make_contiguous();
@@ -68,7 +75,7 @@ impl Udp {
             {
                 Ok(sent) => {
                     queue.drain(..sent);
-                    shared.counters.sent.add(sent);
+                    rim.counters.sent.add(sent);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.blocked.store(true, Ordering::Relaxed);
@@ -80,11 +87,11 @@ impl Udp {
                     // The first one cannot be sent at all.
                     if let Some((to, bytes)) = queue.pop_front() {
                         tracing::debug!(%to, bytes = bytes.len(), %error, "a datagram could not be sent");
-                        shared.counters.dropped.add(1);
+                        rim.counters.dropped.add(1);
                         // RFC 3261 §18.4: who sends is told that the peer is unreachable. That one datagram is too
                         // long says nothing of the peer.
                         if error.raw_os_error() != Some(nix::libc::EMSGSIZE) {
-                            shared.emit_failed(self.flow(to));
+                            rim.shards.try_closed(self.flow(to));
                         }
                     }
                 }
@@ -92,7 +99,8 @@ impl Udp {
         }
     }
 
-    fn flow(&self, remote: SocketAddr) -> Flow {
+    /// The flow of a peer.
+    pub(crate) fn flow(&self, remote: SocketAddr) -> Flow {
         Flow {
             transport: Transport::Udp,
             local: self.local,
@@ -101,54 +109,22 @@ impl Udp {
         }
     }
 
-    /// Reads until we stop. A full event queue pauses reading (also of what is for other shards than the one that is
-    /// full): then the kernel drops, as it must.
-    pub(crate) async fn run(&self, shared: &Shared) {
-        let mut buffers = Buffers::new();
-        let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            let received = tokio::select! {
-                received = self.socket.async_io(Interest::READABLE, || batch::receive(&self.socket, &mut buffers, &mut batch)) => received,
-                () = self.flush_when_unblocked(shared) => continue,
-                () = shared.stop.cancelled() => break,
-            };
-            if let Err(error) = received {
-                // An ICMP error for something that we sent; the socket itself stays good.
-                tracing::debug!(local = %self.local, %error, "reading datagrams failed");
-                tokio::task::yield_now().await;
-            }
-            let mut delivery = Delivery::new(shared);
-            let mut replied = false;
-            for (from, octets) in batch.drain(..) {
-                if !is_keep_alive(&octets) {
-                    let framed = sip::message(self.flow(from), &octets, &shared.limits.message);
-                    delivery.take(framed, |reply| {
-                        self.send(shared, from, reply);
-                        replied = true;
-                    });
-                }
-            }
-            if replied {
-                // The shard whose socket this is may have nothing to do that would flush it.
-                self.flush(shared);
-            }
-            delivery.hand_over().await;
-        }
-        self.flush(shared);
+    /// Reads a batch.
+    pub(crate) async fn receive(
+        &self,
+        buffers: &mut Buffers,
+        batch: &mut Vec<Datagram>,
+    ) -> io::Result<()> {
+        let receive = || batch::receive(&self.socket, buffers, batch);
+        self.socket.async_io(Interest::READABLE, receive).await
     }
 
-    async fn flush_when_unblocked(&self, shared: &Shared) {
+    /// Waits until the kernel has room for what it did not take.
+    pub(crate) async fn has_room(&self) -> io::Result<()> {
         // The flag, and not the notification, is what counts: this future is dropped whenever a datagram comes first.
         if !self.blocked.load(Ordering::Relaxed) {
             self.newly_blocked.notified().await;
         }
-        if self.socket.writable().await.is_ok() {
-            self.flush(shared);
-        }
+        self.socket.writable().await
     }
-}
-
-/// Phones keep a NAT's pinhole open with datagrams of nothing but line ends or zeros.
-fn is_keep_alive(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0))
 }

@@ -114,3 +114,14 @@ async fn an_outgoing_datagram_leaves_from_the_socket_that_fits_its_route() {
     let flow = net.connect(Transport::Udp, "127.0.0.1:5060".parse().unwrap());
     assert_eq!(flow.local, net.addresses().udp[0]);
 }
+
+#[tokio::test]
+async fn a_datagram_that_cannot_be_sent_is_told_and_counted_once() {
+    let (net, mut events, _) = udp_net().await;
+    // Nobody has allowed the socket to broadcast.
+    let nowhere = net.connect(Transport::Udp, "255.255.255.255:5060".parse().unwrap());
+    net.send(transmit(nowhere, options("lost", "")));
+    net.flush();
+    assert!(matches!(event(&mut events).await, Event::Closed { flow } if flow == nowhere));
+    assert_eq!(net.stats().dropped, 1);
+}
