@@ -219,6 +219,7 @@ pub fn describe(event: &PhoneEvent) -> String {
         PhoneEvent::Progress { status, .. } => format!("{status} {}", sip::reason_phrase(*status)),
         PhoneEvent::Answered { .. } => "answered".to_owned(),
         PhoneEvent::Connected { .. } => "connected".to_owned(),
+        PhoneEvent::Renewed { .. } => "the other side renewed the call".to_owned(),
         PhoneEvent::CallFailed { status, reason, .. } => format!("no call: {status} {reason}"),
         PhoneEvent::Cancelled { reason, .. } => match reason {
             Some(reason) => format!("stopped ringing: {reason}"),

@@ -3,6 +3,7 @@ use std::time::Duration;
 use lab::phone::machine::{Done, Order};
 use lab::phone::{PhoneConfig, PhoneEvent};
 use lab::sim::Plan;
+use sip::HeaderName;
 use sip::endpoint::Transport;
 
 use crate::world::{BOB, World, config, iphone};
@@ -29,6 +30,46 @@ fn a_call_rings_is_answered_and_ended_by_us() {
         call: call(),
         by_us: true
     }));
+}
+
+#[test]
+fn in_a_call_a_phone_says_anew_where_it_is() {
+    let mut world = World::of(iphone());
+    world.server(|server, now| server.invite(now, "bob", "c1"));
+    world.run_for(SECOND);
+    world.obeys(BOB, Order::Answer(call())).unwrap();
+    world.run_for(SECOND);
+    world.obeys(BOB, Order::ChangeNetwork).unwrap();
+    world.run_for(SECOND);
+    let place = world.server.places.last().unwrap().to_string();
+    for (says, over) in [(200, 0), (481, 1)] {
+        world.server.says = says;
+        world.obeys(BOB, Order::Renew).unwrap();
+        world.run_for(SECOND);
+        let request = world.server.requests.last().unwrap();
+        let contact = request.header_text(HeaderName::Contact).unwrap();
+        assert!(contact.contains(&place), "{contact} is not {place}");
+        assert_eq!(world.order_of(&["ended"]).len(), over);
+    }
+    assert_eq!(world.heard("INVITE c1"), 2);
+    assert_eq!(world.heard("ACK c1"), 1);
+}
+
+#[test]
+fn who_renews_a_call_is_found_at_the_new_place() {
+    let mut world = World::of(iphone());
+    world.server(|server, now| server.invite(now, "bob", "c1"));
+    world.run_for(SECOND);
+    world.obeys(BOB, Order::Answer(call())).unwrap();
+    world.run_for(SECOND);
+    world.server(|server, now| server.renew(now, "bob", "c1", "203.0.113.7"));
+    world.run_for(SECOND);
+    assert_eq!(world.order_of(&["renewed"]).len(), 1);
+    world.obeys(BOB, Order::Hangup(call())).unwrap();
+    world.run_for(SECOND);
+    assert_eq!(world.heard("BYE c1"), 1);
+    let bye = world.server.requests.last().unwrap();
+    assert_eq!(bye.request_uri(), "sip:alice@203.0.113.7");
 }
 
 #[test]

@@ -29,6 +29,10 @@ pub struct Server {
     /// Calls that wait for their callee, by user.
     held: BTreeMap<String, String>,
     calls: BTreeMap<String, (ClientTxn, String)>,
+    /// Their side of each call that was answered, as it stands in To.
+    dialogs: BTreeMap<String, String>,
+    /// Every request that it answered but REGISTER.
+    pub requests: Vec<Message>,
     /// `REGISTER bob 3600`, `401 bob`, `INVITE c1`, `180 c1`, one after the other.
     pub heard: Vec<String>,
     /// Where each REGISTER that was taken came from.
@@ -46,6 +50,8 @@ impl Server {
             contacts: BTreeMap::new(),
             held: BTreeMap::new(),
             calls: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
+            requests: Vec::new(),
             heard: Vec::new(),
             places: Vec::new(),
         }
@@ -92,6 +98,7 @@ impl Server {
             Event::Request { txn, request, .. } => {
                 let method = request.method().unwrap();
                 self.hears(&method.to_string(), &request);
+                self.requests.push(request.clone());
                 if method == Method::Invite {
                     self.endpoint.answer(now, txn, 180, "");
                 }
@@ -163,6 +170,8 @@ impl Server {
             return;
         };
         if response.cseq().unwrap().method == Method::Invite && status / 100 == 2 {
+            let to = response.header_text(HeaderName::To).unwrap().to_owned();
+            self.dialogs.insert(call.to_owned(), to);
             let (contact, flow) = self.contacts[user].clone();
             let ack = begin(Method::Ack, &contact, response.call_id().unwrap())
                 .header(HeaderName::To, response.header(HeaderName::To).unwrap());
@@ -184,6 +193,17 @@ impl Server {
             .build();
         let txn = self.endpoint.request(now, flow, &invite).unwrap();
         self.calls.insert(call.to_owned(), (txn, user.to_owned()));
+    }
+
+    /// Says in a call that Alice is at `place` from now on.
+    pub fn renew(&mut self, now: Instant, user: &str, call: &str, place: &str) {
+        let (contact, flow) = self.contacts[user].clone();
+        let invite = begin(Method::Invite, &contact, call)
+            .header(HeaderName::To, &self.dialogs[call])
+            .header(HeaderName::Contact, format!("<sip:alice@{place}>"))
+            .body("application/sdp", b"v=0\r\nm=audio 4000 RTP/AVP 8\r\n")
+            .build();
+        self.endpoint.request(now, flow, &invite).unwrap();
     }
 
     pub fn cancel(&mut self, now: Instant, call: &str) {

@@ -20,6 +20,8 @@ pub(super) struct Call {
     routes: Vec<String>,
     /// The number of our last request.
     pub(super) cseq: u32,
+    /// An INVITE of ours within the dialog has no answer yet.
+    pub(super) renewing: bool,
 }
 
 /// How far it has come.
@@ -47,6 +49,7 @@ impl Call {
             target: contact(invite).unwrap_or_default(),
             routes: record_routes(invite),
             cseq: 0,
+            renewing: false,
         }
     }
 
@@ -61,6 +64,7 @@ impl Call {
             target: invite.request_uri().to_owned(),
             routes: Vec::new(),
             cseq: 1,
+            renewing: false,
         }
     }
 
@@ -73,10 +77,17 @@ impl Call {
         self.routes.reverse();
     }
 
+    /// A request or an answer within the dialog says where they are from now on (RFC 3261 §12.2).
+    pub(super) fn refresh_target(&mut self, message: &Message) {
+        if let Some(target) = contact(message) {
+            self.target = target;
+        }
+    }
+
     /// A request within the dialog (RFC 3261 §12.2.1.1).
-    pub(super) fn request(&mut self, method: Method<'_>) -> Message {
+    pub(super) fn request(&mut self, method: Method<'_>) -> RequestBuilder {
         self.cseq += 1;
-        self.begin(method, self.cseq).build()
+        self.begin(method, self.cseq)
     }
 
     /// The ACK to a 2xx, with the number of its INVITE (RFC 3261 §13.2.2.4).

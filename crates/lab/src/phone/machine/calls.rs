@@ -46,11 +46,18 @@ impl Calls {
         self.over.contains(call)
     }
 
+    /// The names of those that are up.
+    pub(super) fn up(&self) -> Vec<String> {
+        let up = |call: &&Call| matches!(call.state, State::Up { answered: None });
+        let calls = self.under_way.iter().filter(up);
+        calls.map(|call| call.id.clone()).collect()
+    }
+
     pub(super) fn get(&mut self, call: &str) -> Option<&mut Call> {
         self.under_way.iter_mut().find(|known| known.id == call)
     }
 
-    fn take(&mut self, wanted: impl Fn(&Call) -> bool) -> Option<Call> {
+    pub(super) fn take(&mut self, wanted: impl Fn(&Call) -> bool) -> Option<Call> {
         let place = self.under_way.iter().position(wanted)?;
         Some(self.under_way.swap_remove(place))
     }
@@ -122,19 +129,6 @@ impl Phone {
                 self.calls.under_way.push(before);
                 self.respond(txn, 482);
             }
-        }
-    }
-
-    /// A change of the session: nothing changes for us, who have no media.
-    fn on_reinvite(&mut self, txn: ServerTxn, id: &str, invite: &Message) {
-        if self
-            .calls
-            .get(id)
-            .is_some_and(|call| matches!(call.state, State::Up { .. }))
-        {
-            self.answer_with_sdp(txn, invite);
-        } else {
-            self.respond(txn, 481);
         }
     }
 
@@ -256,12 +250,12 @@ impl Phone {
     }
 
     fn bye(&mut self, mut call: Call) {
-        let request = call.request(Method::Bye);
+        let request = call.request(Method::Bye).build();
         self.send(Outgoing::first(request, Purpose::Bye));
         self.ended(&call, true);
     }
 
-    fn ended(&mut self, call: &Call, by_us: bool) {
+    pub(super) fn ended(&mut self, call: &Call, by_us: bool) {
         self.calls.over.insert(call.id.clone());
         self.gone(call, by_us);
     }
@@ -364,7 +358,7 @@ impl Phone {
         });
     }
 
-    fn answer_with_sdp(&mut self, txn: ServerTxn, invite: &Message) {
+    pub(super) fn answer_with_sdp(&mut self, txn: ServerTxn, invite: &Message) {
         let Some(address) = self.session.as_ref().and_then(Session::address) else {
             return;
         };

@@ -139,6 +139,11 @@ pub enum PhoneEvent {
         /// Which call.
         call: String,
     },
+    /// The other side says in a call that is up where they are now.
+    Renewed {
+        /// Which call.
+        call: String,
+    },
     /// Our call was refused, or nobody was there.
     CallFailed {
         /// Which call.

@@ -95,6 +95,8 @@ pub enum Order {
     Decline(String),
     /// End a call: BYE, or CANCEL while it is not answered yet, or `603` while it rings here.
     Hangup(String),
+    /// Say in every call that is up where the phone is now (re-INVITE with our Contact, RFC 3261 §14.1).
+    Renew,
     /// Call somebody.
     Call {
         /// Whom.

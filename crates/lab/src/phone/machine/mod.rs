@@ -27,6 +27,7 @@ mod push;
 mod pushes;
 mod recent;
 mod registration;
+mod renewals;
 mod requests;
 mod sdp;
 mod session;

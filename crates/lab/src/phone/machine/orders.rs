@@ -34,6 +34,7 @@ impl Phone {
             Order::Decline(call) => return self.decline(&call),
             Order::Hangup(call) => return self.hangup(&call),
             Order::ChangeNetwork => self.change_network(),
+            Order::Renew => self.renew_calls(),
             Order::Crash => {
                 self.note(PhoneEvent::Crashed);
                 self.die();

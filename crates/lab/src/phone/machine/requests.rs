@@ -37,6 +37,8 @@ pub(super) enum Purpose {
     Register,
     /// The INVITE of this call.
     Invite(String),
+    /// Another INVITE within this call.
+    Renew(String),
     Bye,
     Message(OrderId),
 }
@@ -44,20 +46,22 @@ pub(super) enum Purpose {
 impl Phone {
     pub(super) fn on_response(&mut self, txn: ClientTxn, response: &Message) {
         let status = response.status().unwrap_or_default();
-        if let Some(Outgoing {
-            purpose: Purpose::Invite(call),
-            ..
-        }) = self.outgoing.get(&txn)
-        {
-            let call = call.clone();
-            match status {
-                ..200 => return self.on_progress(&call, status),
-                // Kept: a repeated 2xx wants its ACK again.
-                200..300 => return self.on_answered(&call, response),
-                300.. => {}
+        // Kept: a repeated 2xx wants its ACK again.
+        match self.outgoing.get(&txn).map(|sent| &sent.purpose) {
+            Some(Purpose::Invite(call)) if status < 300 => {
+                let call = call.clone();
+                return if status < 200 {
+                    self.on_progress(&call, status);
+                } else {
+                    self.on_answered(&call, response);
+                };
             }
-        } else if status < 200 {
-            return;
+            Some(Purpose::Renew(call)) if (200..300).contains(&status) => {
+                let call = call.clone();
+                return self.on_renewed(&call, response);
+            }
+            _ if status < 200 => return,
+            _ => {}
         }
         let Some(sent) = self.outgoing.remove(&txn) else {
             return;
@@ -82,6 +86,7 @@ impl Phone {
             Purpose::Message(order) => {
                 self.done(order, Err(PhoneError::Refused { status, reason }));
             }
+            Purpose::Renew(call) => self.on_not_renewed(&call, status),
             Purpose::Bye => {}
         }
     }
@@ -108,10 +113,12 @@ impl Phone {
         sent
     }
 
-    /// The call's INVITE needs no more answers.
+    /// The call's INVITEs need no more answers.
     pub(super) fn forget_invite(&mut self, call: &str) {
-        self.outgoing
-            .retain(|_, sent| !matches!(&sent.purpose, Purpose::Invite(of) if of == call));
+        self.outgoing.retain(|_, sent| match &sent.purpose {
+            Purpose::Invite(of) | Purpose::Renew(of) => of != call,
+            _ => true,
+        });
     }
 
     /// The session is gone, and with it all answers.

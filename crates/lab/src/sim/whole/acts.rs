@@ -65,6 +65,7 @@ impl<W: Watcher> World<W> {
                 | Order::Call { .. }
                 | Order::Send { .. }
                 | Order::Hangup(_)
+                | Order::Renew
         );
         if !harmless {
             self.check.troubled(now, who);

@@ -1,10 +1,12 @@
 //! The reference model: what was seen at the server's edge and on the phones, and what may not be.
 
 mod calls;
+mod dialogs;
 mod messages;
 mod places;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use domain::{Address, Device, Timestamp};
@@ -18,6 +20,7 @@ use super::server::Server;
 use super::setting;
 use crate::phone::PhoneEvent;
 use calls::Calls;
+use dialogs::Dialogs;
 use messages::Texts;
 use places::Places;
 
@@ -40,8 +43,9 @@ pub(super) struct Check {
     pub(super) calls: Calls,
     pub(super) texts: Texts,
     places: Places,
-    /// Answers that have left, by Call-ID and `CSeq`: a repeated one says nothing new.
-    answered: BTreeMap<(String, u32), u16>,
+    dialogs: Dialogs,
+    /// Answers that have left, by who asked, Call-ID and `CSeq`: a repeated one says nothing new.
+    answered: BTreeMap<(usize, String, u32), u16>,
     /// When each REGISTER came first, and over which flow, by Call-ID and `CSeq`.
     registers: BTreeMap<(String, u32), (Instant, Flow)>,
     /// Since when a user may not come in, or not by the password that their phones know.
@@ -60,6 +64,7 @@ impl Check {
         self.answered.clear();
         self.ordered.clear();
         self.calls.restarted();
+        self.dialogs.restarted();
         self.places.restarted();
         same(scene.server)
     }
@@ -83,6 +88,11 @@ impl Check {
                 let key = (call.to_owned(), cseq.number);
                 self.registers.entry(key).or_insert((scene.now, flow));
             }
+            Some(Method::Bye) => self.dialogs.hangs_up(scene, phone_at(flow), call),
+            Some(Method::Invite) if message.to().is_ok_and(|to| to.tag().is_some()) => {
+                let who = phone_at(flow);
+                self.dialogs.renews(scene, who, call, cseq.number);
+            }
             None if message.status() == Some(180) => {
                 self.calls.said_that_it_rings(flow.remote, call);
             }
@@ -101,6 +111,7 @@ impl Check {
             Order::Remove(_) => {
                 for (who, phone) in scene.phones.iter().enumerate() {
                     if phone.phone.config().user == user.name() {
+                        self.dialogs.troubled(who);
                         self.calls.removed(scene.now, who);
                     }
                 }
@@ -140,6 +151,7 @@ impl Check {
 
     /// The app of a phone is another one, which remembers nothing.
     pub(super) fn reinstalled(&mut self, now: Instant, who: usize) {
+        self.dialogs.troubled(who);
         self.calls.removed(now, who);
         self.texts.reinstalled(who);
     }
@@ -165,10 +177,11 @@ impl Check {
         if status < 200 || matches!(status, 401 | 403 | 407) {
             return Ok(());
         }
-        let key = (call.to_owned(), cseq.number);
+        let key = (to, call.to_owned(), cseq.number);
         let first = match cseq.method {
             // The phones hang up with the CSeq of their INVITE.
             Method::Invite | Method::Register | Method::Message => self.answered.get(&key).copied(),
+            Method::Bye if status < 300 => return self.dialogs.hung_up(to, call),
             // Its caller has given up: the call is over, whatever phones that are gone still owe.
             Method::Cancel if status < 300 => {
                 self.calls.answered(scene.now, call);
@@ -182,9 +195,13 @@ impl Check {
             None => self.answered.insert(key.clone(), status),
         };
         match cseq.method {
-            Method::Invite => self.calls.answered(scene.now, call),
+            Method::Invite => {
+                self.calls.answered(scene.now, call);
+                return self.dialogs.renewed(to, call, cseq.number, status);
+            }
             Method::Message => return self.texts.answered(scene, call, status),
             Method::Register if status < 300 => {
+                let key = (call.to_owned(), cseq.number);
                 self.may_come_in(scene, to, &key)?;
                 let kept = self.places.registered(scene, to, message)?;
                 // Over a connection that has ended meanwhile nobody comes, and nobody can be sent anything.
@@ -231,6 +248,8 @@ impl Check {
 
     /// Something was seen of a phone.
     pub(super) fn seen(&mut self, scene: &Scene<'_>, who: usize, event: &PhoneEvent) -> Verdict {
+        let calls = self.calls.is_of(who, event);
+        self.dialogs.seen(scene.now, who, event, calls);
         match event {
             PhoneEvent::MessageReceived { text, .. } => self.texts.received(who, text),
             PhoneEvent::Killed { why } => {
@@ -245,14 +264,31 @@ impl Check {
     pub(super) fn troubled(&mut self, now: Instant, who: usize) {
         self.calls.disturbed(|caller| caller == who);
         self.calls.troubled(now, who);
+        self.dialogs.troubled(who);
+    }
+
+    /// Whatever had to be by now is.
+    pub(super) fn in_time(&self, now: Instant) -> Verdict {
+        self.calls.in_time(now)?;
+        self.dialogs.in_time(now)
     }
 
     /// Everything has been quiet for long.
     pub(super) fn quiet(&self, scene: &Scene<'_>) -> Verdict {
+        self.in_time(scene.now)?;
         self.calls.over()?;
         self.texts.all_delivered(scene)?;
         same(scene.server)
     }
+}
+
+/// The phone at the far end of a flow: its address is its number.
+fn phone_at(flow: Flow) -> usize {
+    let IpAddr::V4(address) = flow.remote.ip() else {
+        return usize::MAX;
+    };
+    let [_, b, c, d] = address.octets();
+    usize::try_from(u32::from_be_bytes([0, b, c, d])).unwrap_or(usize::MAX)
 }
 
 /// Nothing is under way in the server.

@@ -78,6 +78,18 @@ impl Watcher for Crowd {
                 let (after, order) = plot::choice(&mut self.rng, call)?;
                 return Some((after, Act::Order(who, order)));
             }
+            Seen::Phone(who, PhoneEvent::Connected { call }) => {
+                let (after, order) = plot::talk(&mut self.rng, call)?;
+                return Some((after, Act::Order(who, order)));
+            }
+            Seen::Phone(who, PhoneEvent::Answered { .. }) => {
+                let after = plot::walks(&mut self.rng)?;
+                return Some((after, Act::Order(who, Order::ChangeNetwork)));
+            }
+            Seen::Phone(who, PhoneEvent::NetworkChanged) => {
+                let after = plot::finds_itself(&mut self.rng)?;
+                return Some((after, Act::Order(who, Order::Renew)));
+            }
             _ => {}
         }
         None

@@ -155,3 +155,25 @@ pub(super) fn choice(rng: &mut Rng, call: &str) -> Option<(Duration, Order)> {
     };
     Some((rng.between(Duration::ZERO, 15 * SECOND), order))
 }
+
+/// What its callee does in a call, and when.
+pub(super) fn talk(rng: &mut Rng, call: &str) -> Option<(Duration, Order)> {
+    let order = match rng.below(5) {
+        0 | 1 => Order::Hangup(call.to_owned()),
+        2 => Order::Renew,
+        _ => return None,
+    };
+    Some((rng.between(Duration::ZERO, 30 * SECOND), order))
+}
+
+/// When somebody leaves the network during a call.
+pub(super) fn walks(rng: &mut Rng) -> Option<Duration> {
+    let after = rng.between(Duration::ZERO, 10 * SECOND);
+    rng.chance(300).then_some(after)
+}
+
+/// When a phone on another network says in its calls where it is now.
+pub(super) fn finds_itself(rng: &mut Rng) -> Option<Duration> {
+    let after = rng.between(Duration::ZERO, 6 * SECOND);
+    rng.chance(800).then_some(after)
+}

@@ -248,7 +248,7 @@ impl<W: Watcher> World<W> {
     fn step(&mut self) -> Verdict {
         let now = self.now();
         if let Some(act) = self.acts.pop(now.instant) {
-            self.check.calls.in_time(now.instant)?;
+            self.check.in_time(now.instant)?;
             return self.act(act);
         }
         if let Some(arrival) = self.network.poll(now.instant) {

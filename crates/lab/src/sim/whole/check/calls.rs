@@ -158,6 +158,14 @@ impl Calls {
         }
     }
 
+    /// Whether something happens to a call that this phone made.
+    pub(super) fn is_of(&self, who: usize, event: &PhoneEvent) -> bool {
+        let PhoneEvent::Answered { call } = event else {
+            return false;
+        };
+        self.calls.get(call).is_some_and(|it| it.caller == who)
+    }
+
     fn phone(&mut self, who: usize) -> &mut Phone {
         self.phones.entry(who).or_default()
     }
@@ -304,7 +312,7 @@ impl Calls {
     }
 
     /// No call hangs.
-    pub(in crate::sim::whole) fn in_time(&self, now: Instant) -> Verdict {
+    pub(super) fn in_time(&self, now: Instant) -> Verdict {
         let hangs = |(_, call): &(&String, &Call)| {
             call.heard.is_none() && !call.disturbed && now - call.started > LONGEST
         };
