@@ -15,8 +15,12 @@ use std::{
 
 /// Of so many devices it is remembered which flow they have left; the oldest are forgotten.
 const LEFT: usize = 100_000;
+/// Of each door so many flows that it has left are kept over a restart; the oldest are forgotten.
+const KEPT: usize = 4;
 /// The form of what the store keeps.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The form without the flows that a door has left.
+const WITHOUT_LEFT: u8 = 1;
 
 /// A binding and the way to it.
 #[derive(Clone, Debug)]
@@ -28,6 +32,8 @@ pub(crate) struct Bound {
     pub(crate) flow: Flow,
     /// Whether that way is there.
     pub(crate) is_up: bool,
+    /// How it was reached before, the oldest first: dialogs that began there follow it.
+    pub(crate) left: Box<[Flow]>,
 }
 
 impl Bound {
@@ -51,6 +57,17 @@ impl Bound {
         Way::to_peer(binding.contact(), self.flow.remote.ip(), settings)
     }
 
+    /// The flows that it will have left when it is reached over this one.
+    pub(crate) fn left_for(&self, flow: Flow) -> Box<[Flow]> {
+        if self.flow == flow {
+            return self.left.clone();
+        }
+        let all = self.left.iter().chain([&self.flow]).copied();
+        let mut left: Vec<_> = all.filter(|known| *known != flow).collect();
+        left.drain(..left.len().saturating_sub(KEPT));
+        left.into()
+    }
+
     /// What is known of the way to it.
     pub(crate) fn state(&self, settings: &Settings) -> DoorState {
         match (self.flow.transport, self.is_up) {
@@ -71,6 +88,10 @@ impl Bound {
         let mut bytes = Vec::with_capacity(512);
         bytes.push(VERSION);
         flows::write(&mut bytes, &self.flow);
+        bytes.push(u8::try_from(self.left.len()).unwrap_or_default());
+        for flow in &self.left {
+            flows::write(&mut bytes, flow);
+        }
         self.binding.encode(&mut bytes);
         bytes.into()
     }
@@ -78,14 +99,11 @@ impl Bound {
     /// What the store has, as it is after a restart: a connection is gone, the flow of datagrams is as it was if we still
     /// listen where it led.
     pub(crate) fn decode(door: &Door, user: Address, settings: &Settings) -> Option<Self> {
-        let (flow, binding) = if door.data.starts_with(earlier::REGISTER) {
-            earlier::read(door, settings)?
+        let (flow, left, binding) = if door.data.starts_with(earlier::REGISTER) {
+            let (flow, binding) = earlier::read(door, settings)?;
+            (flow, Box::default(), binding)
         } else {
-            let mut bytes = &door.data[..];
-            if flows::take::<1>(&mut bytes)? != [VERSION] {
-                return None;
-            }
-            (flows::read(&mut bytes)?, Binding::decode(bytes)?)
+            decode(&door.data)?
         };
         let bound = |(transport, local): &(Transport, _)| {
             *transport == flow.transport && *local == flow.local
@@ -95,8 +113,25 @@ impl Bound {
             user,
             flow,
             is_up: flow.transport == Transport::Udp && settings.bound.iter().any(bound),
+            left,
         })
     }
+}
+
+/// What [`Bound::encode`] wrote: how it is reached, how it was before, and the binding.
+fn decode(mut bytes: &[u8]) -> Option<(Flow, Box<[Flow]>, Binding)> {
+    let [version] = flows::take(&mut bytes)?;
+    if !(WITHOUT_LEFT..=VERSION).contains(&version) {
+        return None;
+    }
+    let flow = flows::read(&mut bytes)?;
+    let [count] = match version {
+        WITHOUT_LEFT => [0],
+        _ => flows::take(&mut bytes)?,
+    };
+    let left = (0..count).map(|_| flows::read(&mut bytes));
+    let left = left.collect::<Option<_>>()?;
+    Some((flow, left, Binding::decode(bytes)?))
 }
 
 /// All of them.
@@ -143,8 +178,9 @@ impl Bindings {
 
     /// Takes over a binding as the store had it.
     pub(crate) fn load(&mut self, door: DoorId, bound: Bound) {
-        if !bound.is_up {
-            self.left.add(bound.flow, &door.device);
+        let gone = Some(bound.flow).filter(|_| !bound.is_up);
+        for flow in bound.left.iter().copied().chain(gone) {
+            self.left.add(flow, &door.device);
         }
         self.set(door, bound);
     }
@@ -251,5 +287,68 @@ impl Left {
 
     fn hash(&self, flow: Flow, device: &DeviceId) -> u64 {
         self.hasher.hash_one((flow, device))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sip::registrar::{Change, Policy, Registration, apply};
+    use sip::{Limits, Message};
+
+    fn flow(id: u64) -> Flow {
+        Flow {
+            transport: Transport::Tcp,
+            local: ([192, 0, 2, 1], 5060).into(),
+            remote: ([10, 0, 0, 2], 40_000).into(),
+            id,
+        }
+    }
+
+    fn bound(left: &[Flow]) -> Bound {
+        let register = "REGISTER sip:r.example SIP/2.0\r\nVia: SIP/2.0/TCP 10.0.0.2;branch=z9hG4bK1\r\n\
+            Max-Forwards: 70\r\nFrom: <sip:bob@r.example>;tag=1\r\nTo: <sip:bob@r.example>\r\nCall-ID: c1\r\n\
+            CSeq: 1 REGISTER\r\nContact: <sip:bob@10.0.0.2>\r\nContent-Length: 0\r\n\r\n";
+        let register = Message::parse(register.into(), &Limits::default()).unwrap();
+        let registration = Registration::parse(&register).unwrap();
+        let outcome = apply(&[], &registration, true, 1_000, &Policy::default()).unwrap();
+        let Some(Change::Added(binding)) = outcome.changes.into_iter().next() else {
+            panic!("nothing was bound")
+        };
+        Bound {
+            binding,
+            user: Address::new("bob", "r.example").unwrap(),
+            flow: flow(9),
+            is_up: true,
+            left: left.into(),
+        }
+    }
+
+    #[test]
+    fn the_last_flows_that_a_door_has_left_are_kept() {
+        let mut bound = bound(&[]);
+        assert_eq!(bound.left_for(flow(9)), [].into());
+        for id in 10..16 {
+            bound.left = bound.left_for(flow(id));
+            bound.flow = flow(id);
+        }
+        assert_eq!(*bound.left, [11, 12, 13, 14].map(flow));
+        let (_, left, _) = decode(&bound.encode()).unwrap();
+        assert_eq!(left, bound.left);
+        // Back where it was.
+        assert_eq!(*bound.left_for(flow(13)), [11, 12, 14, 15].map(flow));
+    }
+
+    #[test]
+    fn what_was_kept_before_there_were_such_flows_is_read() {
+        let mut bytes = bound(&[]).encode().to_vec();
+        bytes[0] = WITHOUT_LEFT;
+        let mut length = Vec::new();
+        flows::write(&mut length, &flow(9));
+        bytes.remove(1 + length.len());
+        let (reached, left, _) = decode(&bytes).unwrap();
+        assert_eq!((reached, &*left), (flow(9), &[][..]));
+        bytes[0] = VERSION + 1;
+        assert!(decode(&bytes).is_none());
     }
 }

@@ -271,6 +271,7 @@ impl Registrations {
             user: register.user.clone(),
             flow,
             is_up: true,
+            left: before.map_or_else(Box::default, |before| before.left_for(flow)),
         };
         let opening = Opening {
             door: door.clone(),

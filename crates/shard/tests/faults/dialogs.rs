@@ -24,6 +24,18 @@ pub(crate) fn registers(world: &mut World, flow: Flow, user: &str) {
     assert_eq!(what(&answer), "200 REGISTER");
 }
 
+/// Another phone of a user registers.
+#[track_caller]
+fn registers_as(world: &mut World, flow: Flow, user: &str, name: &str) {
+    let contact = format!(
+        "<{}{}>;+sip.instance=\"<urn:uuid:{name}>\"",
+        uri(user, flow),
+        pn(name)
+    );
+    let answer = world.register(flow, user, &[&contact]);
+    assert_eq!(what(&answer), "200 REGISTER");
+}
+
 /// Each number of shards with each transport.
 fn each_transport() -> impl Iterator<Item = (usize, Transport)> {
     let transports = [Transport::Udp, Transport::Tcp, Transport::Tls];
@@ -80,6 +92,34 @@ fn a_dialog_follows_its_device_after_a_restart() {
         world.answer(alice, &bye, 200, "sip:alice@10.0.0.10");
         world.take(bob, "200 BYE");
         assert_eq!(world.heard(carol), [""; 0]);
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_dialog_follows_a_device_that_moved_before_a_restart_and_after_it() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.tcp("10.0.0.10:40000");
+        let bob = world.udp("10.0.0.20:5060");
+        let other = world.tcp("10.0.0.30:40000");
+        registers(&mut world, alice, "alice");
+        registers_as(&mut world, other, "alice", "tablet");
+        registers(&mut world, bob, "bob");
+        let (_, callee) = world.call((alice, "alice"), (bob, "bob"));
+        // Who began the dialog is known by the flow alone, and there are two devices of theirs.
+        let moved = world.tcp("10.0.0.66:50000");
+        registers(&mut world, moved, "alice");
+        world.restart();
+        let again = world.tcp("10.0.0.77:50001");
+        registers(&mut world, again, "alice");
+        let other = world.tcp("10.0.0.30:40001");
+        registers_as(&mut world, other, "alice", "tablet");
+        world.within(&callee, "BYE", bob);
+        let bye = world.take(again, "BYE");
+        world.answer(again, &bye, 200, &uri("alice", again));
+        world.take(bob, "200 BYE");
+        assert_eq!(world.heard(other), [""; 0]);
         world.ends_clean();
     }
 }
