@@ -42,6 +42,8 @@ pub struct PhoneConfig {
     pub keys: Option<KeyPair>,
     /// Answer every call after so much ringing.
     pub auto_answer: Option<Duration>,
+    /// Whether it registers at all: a server that only calls and is called does not, and opens a connection.
+    pub registers: bool,
     /// Lifetime that it asks for its registration.
     pub expires: Duration,
     /// How long a pushed call may stay without its INVITE. Then the CallKit screen of an iPhone would never close.
@@ -104,6 +106,7 @@ impl PhoneConfig {
             instance: rng.uuid(),
             keys: None,
             auto_answer: None,
+            registers: true,
             expires: Duration::from_hours(1),
             call_patience: Duration::from_secs(20),
         }

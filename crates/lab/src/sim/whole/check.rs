@@ -64,6 +64,7 @@ impl Check {
         self.answered.clear();
         self.ordered.clear();
         self.calls.restarted();
+        self.texts.restarted();
         self.dialogs.restarted();
         self.places.restarted();
         same(scene.server)
@@ -82,7 +83,8 @@ impl Check {
         match message.method() {
             Some(Method::Message) => {
                 let text = String::from_utf8_lossy(message.body()).into_owned();
-                self.texts.arrived(call, text);
+                let asked = !scene.server.outside.is(phone_at(flow));
+                self.texts.arrived(call, text, asked);
             }
             Some(Method::Register) => {
                 let key = (call.to_owned(), cseq.number);
@@ -103,6 +105,7 @@ impl Check {
     /// The operator is about to change something.
     pub(super) fn operates(&mut self, scene: &Scene<'_>, order: &Order) {
         let user = order.user();
+        self.calls.touched(user);
         *self.ordered.entry(user.clone()).or_default() += 1;
         match order {
             Order::Put(_) => {
@@ -197,7 +200,9 @@ impl Check {
         match cseq.method {
             Method::Invite => {
                 self.calls.answered(scene.now, call);
-                return self.dialogs.renewed(to, call, cseq.number, status);
+                self.calls.reached_nobody(scene, call, status)?;
+                let renewal = (call, cseq.number);
+                return self.dialogs.renewed(scene, to, renewal, status);
             }
             Method::Message => return self.texts.answered(scene, call, status),
             Method::Register if status < 300 => {
@@ -238,7 +243,7 @@ impl Check {
     /// The server pushes to a phone.
     pub(super) fn pushed(&mut self, scene: &Scene<'_>, to: usize, order: &PushOrder) -> Verdict {
         self.places.pushed(scene, to, order)?;
-        self.calls.pushed(scene.now, to, order)
+        self.calls.pushed(scene, to, order)
     }
 
     /// The cloud has told the server that a token is dead.
@@ -249,7 +254,8 @@ impl Check {
     /// Something was seen of a phone.
     pub(super) fn seen(&mut self, scene: &Scene<'_>, who: usize, event: &PhoneEvent) -> Verdict {
         let calls = self.calls.is_of(who, event);
-        self.dialogs.seen(scene.now, who, event, calls);
+        let outside = scene.server.outside.is(who);
+        self.dialogs.seen(scene.now, who, event, (calls, outside));
         match event {
             PhoneEvent::MessageReceived { text, .. } => self.texts.received(who, text),
             PhoneEvent::Killed { why } => {
@@ -358,6 +364,10 @@ fn same_device(server: &Server, device: &Device) -> Verdict {
             "{}: {} queued, {queued} kept",
             device.id, entry.queued
         ));
+    }
+    let most = server.limits.messages_per_device;
+    if queued > most {
+        return Err(format!("{}: {queued} queued of at most {most}", device.id));
     }
     let kept = store.doors_of(&device.id);
     let mut open: Vec<_> = entry

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::check::{self, Verdict};
 use super::plot::{self, Act};
 use super::server::Disk;
-use super::setting::{self, Switch};
+use super::setting::{self, Outside, Switch};
 use super::world::{Parts, Seen, Watcher, World};
 use crate::phone::PhoneEvent;
 use crate::phone::machine::Order;
@@ -110,6 +110,19 @@ fn drawn(seed: u64, switch: Switch, start: Instant, verbose: bool) -> (World<Cro
     } else {
         Plan::drawn(&mut rng)
     };
+    let mut phones = Vec::new();
+    for user in &users {
+        for _ in 0..=rng.below(2) {
+            let name = user.address.name();
+            phones.extend(setting::phone(name, &mut rng).map(|phone| (name.to_owned(), phone)));
+        }
+    }
+    let number = u8::try_from(phones.len()).unwrap_or_default();
+    let outside = if rng.chance(400) {
+        Outside::drawn(number, &mut rng)
+    } else {
+        Outside::default()
+    };
     let crowd = Crowd {
         rng: rng.fork(),
         verbose,
@@ -117,6 +130,8 @@ fn drawn(seed: u64, switch: Switch, start: Instant, verbose: bool) -> (World<Cro
     };
     let parts = Parts {
         start,
+        outside,
+        limits: setting::Limits::drawn(&mut rng),
         shards: *rng.pick(&[1, 2, 4]).unwrap_or(&1),
         users: users.clone(),
         plan,
@@ -126,27 +141,28 @@ fn drawn(seed: u64, switch: Switch, start: Instant, verbose: bool) -> (World<Cro
     };
     let mut world = World::new(parts, crowd);
     let mut owners = Vec::new();
-    for user in &users {
-        for _ in 0..=rng.below(2) {
-            let name = user.address.name();
-            let Some(config) = setting::phone(name, &mut rng) else {
-                continue;
-            };
-            for token in [&config.tokens.voip, &config.tokens.message] {
-                // Who takes the rule away wants pushes that are overtaken by the end of their call.
-                if switch == Switch::CallKit {
-                    let late = rng.between(Duration::from_secs(1), Duration::from_secs(20));
-                    world.cloud.decide(token, Fate::delivered([late]));
-                } else if rng.chance(350) {
-                    world.cloud.decide(token, Fate::drawn(&mut rng));
-                }
+    for (name, config) in phones {
+        for token in [&config.tokens.voip, &config.tokens.message] {
+            // Who takes the rule away wants pushes that are overtaken by the end of their call.
+            if switch == Switch::CallKit {
+                let late = rng.between(Duration::from_secs(1), Duration::from_secs(20));
+                world.cloud.decide(token, Fate::delivered([late]));
+            } else if rng.chance(350) {
+                world.cloud.decide(token, Fate::drawn(&mut rng));
             }
-            world.add(config);
-            owners.push(name.to_owned());
         }
+        world.add(config);
+        owners.push(name);
     }
     let restarts = rng.chance(300);
-    let plot = plot::drawn(&mut rng, &owners, &users, restarts);
+    let mut plot = plot::drawn(&mut rng, &owners, &users, restarts);
+    if outside.number.is_some() {
+        let who = outside.phone(&mut rng).map(|config| world.add(config));
+        plot.acts.extend(
+            who.into_iter()
+                .flat_map(|who| plot::outsider(&mut rng, who, &owners, plot.calm)),
+        );
+    }
     for (at, act) in plot.acts {
         world.acts.push(start + at, act);
     }

@@ -140,6 +140,31 @@ fn operator(rng: &mut Rng, people: &[User], calm: Duration, acts: &mut Vec<(Dura
     }
 }
 
+/// What somebody does who is none of our users.
+pub(super) fn outsider(
+    rng: &mut Rng,
+    who: usize,
+    users: &[String],
+    calm: Duration,
+) -> Vec<(Duration, Act)> {
+    let mut acts = vec![(Duration::ZERO, Act::Order(who, Order::Register))];
+    for number in 0..rng.below(12) {
+        let whom = rng.pick(users).cloned().unwrap_or_default();
+        let uri = format!("sip:{whom}@{DOMAIN}");
+        let order = match rng.below(8) {
+            0..4 => Order::Call { uri },
+            4..6 => Order::Send {
+                uri,
+                text: format!("gateway {number}"),
+            },
+            6 => Order::ChangeNetwork,
+            _ => Order::Renew,
+        };
+        acts.push((rng.between(SECOND, calm), Act::Order(who, order)));
+    }
+    acts
+}
+
 /// What is done about a call that was just made: when its caller hangs up.
 pub(super) fn patience(rng: &mut Rng) -> Duration {
     let most = *rng.pick(&[5, 20, 100]).unwrap_or(&5);

@@ -9,10 +9,9 @@ use domain::{Address, Change, DeviceId, Note, Now, Record, Slice, User, user::Se
 use hub::{Accounts, Answer, Hub, NotDone, PushOrder, SaveId, Ticket};
 use shard::{Input, Output, Shard};
 use sip::endpoint::{Flow, Transmit, Transport};
-use sip::steer::Whose;
 use sip::{Limits, Message, Method};
 
-use super::setting::{self, Switch};
+use super::setting::{self, Limits as Most, Outside, Switch};
 use super::store::{Missing, Store};
 use crate::rng::Rng;
 use crate::sim::{Network, Queue};
@@ -58,6 +57,8 @@ pub(super) enum Effect {
 
 pub(super) struct Server {
     settings: Settings,
+    pub(super) outside: Outside,
+    pub(super) limits: Most,
     /// Who had an account in the beginning.
     people: Vec<User>,
     switch: Switch,
@@ -77,14 +78,21 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(shards: usize, users: Vec<User>, switch: Switch, rng: Rng) -> Self {
+    pub(super) fn new(
+        (shards, outside, limits): (usize, Outside, Most),
+        users: Vec<User>,
+        switch: Switch,
+        rng: Rng,
+    ) -> Self {
         let mut store = Store::default();
         let people = users.clone();
         for user in users {
             store.users.insert(user.address.clone(), user);
         }
         let mut server = Self {
-            settings: setting::call(shards),
+            settings: setting::call(shards, outside, limits),
+            outside,
+            limits,
             people,
             switch,
             shards: Vec::new(),
@@ -114,7 +122,7 @@ impl Server {
             call.seed = seed;
             let hub = hub::Config {
                 seed: self.rng.bytes(),
-                ..setting::hub(self.switch)
+                ..setting::hub(self.switch, self.limits)
             };
             let role = Role::new(call, nonces.clone(), accounts.clone(), self.rng.bytes());
             self.shards
@@ -172,15 +180,7 @@ impl Server {
     }
 
     fn steer(&self, message: &Message) -> usize {
-        let count = self.settings.shard.of;
-        match sip::steer::steer(message) {
-            Whose::Shard(shard) => usize::from(shard) % count,
-            Whose::Uri(uri) => match self.settings.local_address(&uri) {
-                Some(user) => Slice::of(&user).shard(count),
-                None => 0,
-            },
-            Whose::Anyone => 0,
-        }
+        shard::steer(&self.settings, message, self.settings.shard.of)
     }
 
     /// Something arrived from the network.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call::{AppKey, Settings, Shard as Number};
+use call::{AppKey, Network, Settings, Shard as Number};
 use domain::delivery::NameConversation;
 use domain::user::Secrets;
 use domain::{
@@ -99,6 +99,97 @@ pub(super) fn services() -> [(PushService, Generation); 3] {
     ]
 }
 
+/// How much there may be at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) messages_per_device: u64,
+    pushes_in_flight: usize,
+    held_calls: usize,
+}
+
+impl Limits {
+    /// So much that no world reaches it.
+    pub(super) const WIDE: Self = Self {
+        messages_per_device: 1_000,
+        pushes_in_flight: 100,
+        held_calls: 100,
+    };
+
+    /// Wide, or some of them so narrow that they are reached.
+    pub(super) fn drawn(rng: &mut Rng) -> Self {
+        let mut limits = Self::WIDE;
+        if rng.chance(100) {
+            limits.messages_per_device = 1 + rng.below(4);
+        }
+        if rng.chance(100) {
+            limits.pushes_in_flight = 2;
+        }
+        if rng.chance(100) {
+            limits.held_calls = 2;
+        }
+        limits
+    }
+}
+
+/// What the operator decided about whoever is none of our users, with the number of the one that there is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Outside {
+    pub(super) number: Option<u8>,
+    /// Strangers may call and write.
+    pub(super) strangers: bool,
+    /// It needs no password.
+    pub(super) trusted: bool,
+    /// Calls that reach nobody go there.
+    pub(super) fallback: bool,
+}
+
+impl Outside {
+    /// Any decision, about the phone of this number.
+    pub(super) fn drawn(number: u8, rng: &mut Rng) -> Self {
+        Self {
+            number: Some(number),
+            strangers: rng.chance(500),
+            trusted: rng.chance(500),
+            fallback: rng.chance(600),
+        }
+    }
+
+    /// Whether this is its phone.
+    pub(super) fn is(self, who: usize) -> bool {
+        self.number.map(usize::from) == Some(who)
+    }
+
+    /// Whether it may call and write.
+    pub(super) fn is_let_in(self) -> bool {
+        self.strangers || self.trusted
+    }
+
+    /// What it is: a gateway in a domain of its own, at an address that does not change while it stays where it is.
+    pub(super) fn phone(self, rng: &mut Rng) -> Option<PhoneConfig> {
+        let (service, _) = rng.pick(&services())?.clone();
+        let server = if self.fallback {
+            listeners()[0]
+        } else {
+            *rng.pick(&listeners())?
+        };
+        Some(PhoneConfig {
+            registers: false,
+            auto_answer: Some(rng.between(Duration::ZERO, Duration::from_secs(20))),
+            ..PhoneConfig::drawn("gateway", PASSWORD, "pbx.example", server, service, rng)
+        })
+    }
+
+    fn fallback_uri(self) -> Option<String> {
+        let number = self.number.filter(|_| self.fallback)?;
+        Some(format!("sip:gateway@10.0.0.{number}:40001"))
+    }
+
+    fn trusted_network(self) -> Option<Network> {
+        let number = self.number.filter(|_| self.trusted)?;
+        format!("10.0.0.{number}").parse().ok()
+    }
+}
+
 /// Any phone of a user.
 pub(super) fn phone(user: &str, rng: &mut Rng) -> Option<PhoneConfig> {
     let (service, generation) = rng.pick(&services())?.clone();
@@ -151,7 +242,7 @@ fn behaviour(switch: Switch) -> Behaviour {
 }
 
 /// For the hubs.
-pub(super) fn hub(switch: Switch) -> hub::Config {
+pub(super) fn hub(switch: Switch, limits: Limits) -> hub::Config {
     hub::Config {
         behaviour: Arc::new(behaviour(switch)),
         wake: domain::wake::Timers {
@@ -165,8 +256,8 @@ pub(super) fn hub(switch: Switch) -> hub::Config {
         delivery: domain::delivery::Timers::default(),
         apps: apps().into_iter().map(|app| app.profile).collect(),
         devices_per_user: 8,
-        messages_per_device: 1_000,
-        pushes_in_flight: 100,
+        messages_per_device: limits.messages_per_device,
+        pushes_in_flight: limits.pushes_in_flight,
         register_at: "sip:192.0.2.1:5060".into(),
         conversations: NameConversation::by(|message| {
             let with = DeviceId::from(message.to.as_str());
@@ -177,15 +268,15 @@ pub(super) fn hub(switch: Switch) -> hub::Config {
 }
 
 /// For the SIP roles.
-pub(super) fn call(shards: usize) -> Settings {
+pub(super) fn call(shards: usize, outside: Outside, limits: Limits) -> Settings {
     Settings {
         domains: Arc::new([DOMAIN.to_owned()]),
         node: DOMAIN.to_owned(),
         registrar: sip::registrar::Policy::default(),
-        fallback: None,
-        trusted: Vec::new(),
-        strangers: false,
-        held_calls: 100,
+        fallback: outside.fallback_uri(),
+        trusted: outside.trusted_network().into_iter().collect(),
+        strangers: outside.strangers,
+        held_calls: limits.held_calls,
         apps: apps().into(),
         bound: Arc::new(listeners()),
         is_local: Arc::new(|_| false),

@@ -11,7 +11,7 @@ use super::check;
 use super::operator;
 use super::plot::Act;
 use super::server::Disk;
-use super::setting::{self, DOMAIN, PASSWORD, Switch};
+use super::setting::{self, DOMAIN, Outside, PASSWORD, Switch};
 use super::world::{Parts, Seen, Watcher, World};
 use crate::phone::machine::Order;
 use crate::phone::{PhoneConfig, PhoneEvent, PushService, Tokens};
@@ -60,6 +60,8 @@ impl Stage {
         let parts = Parts {
             start,
             shards,
+            outside: Outside::default(),
+            limits: setting::Limits::WIDE,
             users: users
                 .iter()
                 .filter_map(|name| setting::user(name))

@@ -15,7 +15,7 @@ use super::handset::Handset;
 use super::payload;
 use super::plot::Act;
 use super::server::{Disk, Effect, Server};
-use super::setting::{self, Switch};
+use super::setting::{self, Outside, Switch};
 use crate::phone::PhoneEvent;
 use crate::phone::machine::{Input as PhoneInput, Push, Word, WordId};
 use crate::rng::Rng;
@@ -31,6 +31,8 @@ const QUIET: u32 = 4;
 pub(super) struct Parts {
     pub(super) start: Instant,
     pub(super) shards: usize,
+    pub(super) outside: Outside,
+    pub(super) limits: setting::Limits,
     pub(super) users: Vec<domain::User>,
     pub(super) plan: Plan,
     pub(super) disk: Disk,
@@ -117,6 +119,8 @@ impl<W: Watcher> World<W> {
         let Parts {
             start,
             shards,
+            outside,
+            limits,
             users,
             plan,
             disk,
@@ -127,7 +131,7 @@ impl<W: Watcher> World<W> {
         for (_, address) in setting::listeners() {
             network.bind(address);
         }
-        let mut server = Server::new(shards, users, switch, rng.fork());
+        let mut server = Server::new((shards, outside, limits), users, switch, rng.fork());
         server.disk = disk;
         Self {
             gentle: plan.loss == 0 && plan.breaks == 0 && disk.refuses == 0,

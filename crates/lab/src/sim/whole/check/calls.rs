@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use domain::{Generation, Platform, Purpose};
+use domain::{Address, Generation, Platform, Purpose};
 use hub::PushOrder;
 
 use super::{Scene, Verdict};
@@ -22,6 +22,7 @@ const RINGS_ON: Duration = Duration::from_secs(40);
 #[derive(Debug)]
 struct Call {
     caller: usize,
+    callee: String,
     started: Instant,
     /// The caller has answered for it: `true` if somebody took it.
     heard: Option<bool>,
@@ -71,8 +72,10 @@ struct Phone {
 
 #[derive(Default)]
 pub(in crate::sim::whole) struct Calls {
-    calls: BTreeMap<String, Call>,
+    by_id: BTreeMap<String, Call>,
     phones: BTreeMap<usize, Phone>,
+    /// Users about whom the operator has changed something.
+    touched: BTreeSet<Address>,
 }
 
 impl Calls {
@@ -90,12 +93,13 @@ impl Calls {
             PhoneEvent::Cancelled { call, .. } | PhoneEvent::Connected { call } => {
                 self.phone(who).rings.remove(call);
             }
-            PhoneEvent::Calling { call, .. } => {
+            PhoneEvent::Calling { call, to } => {
                 let disturbed = self.phone(who).frozen;
-                self.calls.insert(
+                self.by_id.insert(
                     call.clone(),
                     Call {
                         caller: who,
+                        callee: to.trim_start_matches("sip:").to_owned(),
                         started: now,
                         heard: None,
                         ended: None,
@@ -116,7 +120,7 @@ impl Calls {
             PhoneEvent::CallFailed { call, .. } => return self.heard(who, call, false),
             PhoneEvent::Ended { call, .. } => {
                 self.phone(who).rings.remove(call);
-                if let Some(call) = self.calls.get_mut(call).filter(|it| it.caller == who) {
+                if let Some(call) = self.by_id.get_mut(call).filter(|it| it.caller == who) {
                     call.heard.get_or_insert(false);
                 }
             }
@@ -139,7 +143,7 @@ impl Calls {
 
     /// A phone is back: what is over it must learn soon.
     fn returned(&mut self, now: Instant, who: usize) {
-        let calls = &self.calls;
+        let calls = &self.by_id;
         let phone = self.phones.entry(who).or_default();
         phone.registered = Some(now);
         for (call, deadline) in &mut phone.rings {
@@ -163,7 +167,7 @@ impl Calls {
         let PhoneEvent::Answered { call } = event else {
             return false;
         };
-        self.calls.get(call).is_some_and(|it| it.caller == who)
+        self.by_id.get(call).is_some_and(|it| it.caller == who)
     }
 
     fn phone(&mut self, who: usize) -> &mut Phone {
@@ -171,7 +175,7 @@ impl Calls {
     }
 
     fn heard(&mut self, who: usize, id: &str, taken: bool) -> Verdict {
-        let Some(call) = self.calls.get_mut(id).filter(|it| it.caller == who) else {
+        let Some(call) = self.by_id.get_mut(id).filter(|it| it.caller == who) else {
             return Ok(());
         };
         match call.heard.replace(taken) {
@@ -182,13 +186,37 @@ impl Calls {
 
     /// What callers for whom this is true hear, they may not hear.
     pub(super) fn disturbed(&mut self, who: impl Fn(usize) -> bool) {
-        let theirs = self.calls.values_mut().filter(|it| who(it.caller));
+        let theirs = self.by_id.values_mut().filter(|it| who(it.caller));
         theirs.for_each(|call| call.disturbed = true);
+    }
+
+    /// The operator changes something about a user.
+    pub(super) fn touched(&mut self, user: &Address) {
+        self.touched.insert(user.clone());
+    }
+
+    /// A caller is told that nobody was reached: then the fallback was asked before, if there is one.
+    pub(super) fn reached_nobody(&self, scene: &Scene<'_>, id: &str, status: u16) -> Verdict {
+        let outside = scene.server.outside;
+        let fallback = outside.number.filter(|_| outside.fallback && status == 480);
+        let call = self.by_id.get(id).filter(|it| !it.disturbed);
+        let (Some(fallback), Some(call)) = (fallback, call) else {
+            return Ok(());
+        };
+        let users = &scene.server.store.users;
+        let user = users.values().find(|it| it.address.as_str() == call.callee);
+        let user = user.filter(|it| it.forward.is_none() && !self.touched.contains(&it.address));
+        if user.is_some() && !call.invited.contains(&usize::from(fallback)) {
+            return Err(format!(
+                "{id} reached nobody and did not go to the fallback"
+            ));
+        }
+        Ok(())
     }
 
     /// A call goes to the fallback of its user: for their devices it is over.
     pub(in crate::sim::whole) fn fell_back(&mut self, scene: &Scene<'_>, id: &str) {
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.by_id.get_mut(id) {
             let theirs = call.invited.iter().chain(call.pushed.keys());
             let over = theirs.map(|who| (*who, scene.now)).collect::<Vec<_>>();
             call.over_for.extend(over);
@@ -197,7 +225,7 @@ impl Calls {
 
     /// A phone says that it rings, while the call goes on.
     pub(super) fn said_that_it_rings(&mut self, from: SocketAddr, id: &str) {
-        if let Some(call) = self.calls.get_mut(id).filter(|it| it.ended.is_none()) {
+        if let Some(call) = self.by_id.get_mut(id).filter(|it| it.ended.is_none()) {
             call.rings.insert(from);
         }
     }
@@ -205,7 +233,7 @@ impl Calls {
     /// What a phone, or the server about it, knew of its calls is gone.
     pub(super) fn removed(&mut self, now: Instant, who: usize) {
         self.disturbed(|caller| caller == who);
-        for call in self.calls.values_mut() {
+        for call in self.by_id.values_mut() {
             call.excused.insert(who);
         }
         let phone = self.phone(who);
@@ -231,16 +259,23 @@ impl Calls {
 
     /// The caller gets the final answer.
     pub(super) fn answered(&mut self, now: Instant, id: &str) {
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.by_id.get_mut(id) {
             call.ended.get_or_insert(now);
         }
     }
 
     /// The call leaves for a phone.
     pub(super) fn invited(&mut self, scene: &Scene<'_>, to: usize, id: &str, via: &str) -> Verdict {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.by_id.get_mut(id) else {
             return Ok(());
         };
+        may_call(scene, id, call)?;
+        if scene.server.outside.is(to) {
+            // The fallback of all.
+            let theirs = call.invited.iter().chain(call.pushed.keys());
+            let over = theirs.map(|who| (*who, scene.now)).collect::<Vec<_>>();
+            call.over_for.extend(over);
+        }
         call.invited.insert(to);
         if !call.vias.insert(via.to_owned()) || !call.is_over_for(scene.now, to) {
             return Ok(());
@@ -256,13 +291,15 @@ impl Calls {
     }
 
     /// A call is pushed to a phone.
-    pub(super) fn pushed(&mut self, now: Instant, to: usize, order: &PushOrder) -> Verdict {
+    pub(super) fn pushed(&mut self, scene: &Scene<'_>, to: usize, order: &PushOrder) -> Verdict {
+        let now = scene.now;
         let Purpose::Call { call: id, .. } = &order.notification.purpose else {
             return Ok(());
         };
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.by_id.get_mut(id) else {
             return Err(format!("a push for a call that nobody made: {id}"));
         };
+        may_call(scene, id, call)?;
         if call.is_over_for(now, to) {
             return Err(format!("{id} wakes phone {to} after its end"));
         }
@@ -280,7 +317,7 @@ impl Calls {
                 && !call.disturbed
                 && !call.invited.contains(&who)
         };
-        match self.calls.iter().find(waits) {
+        match self.by_id.iter().find(waits) {
             Some((id, _)) => Err(format!("phone {who} came for {id} and was not sent it")),
             None => Ok(()),
         }
@@ -291,7 +328,7 @@ impl Calls {
         let Some(id) = why.strip_prefix("a VoIP push whose call never came: ") else {
             return Err(format!("phone {who} was killed: {why}"));
         };
-        let (Some(call), Some(phone)) = (self.calls.get(id), self.phones.get(&who)) else {
+        let (Some(call), Some(phone)) = (self.by_id.get(id), self.phones.get(&who)) else {
             return Ok(());
         };
         let Some(pushed) = phone.pushed.get(id) else {
@@ -316,7 +353,7 @@ impl Calls {
         let hangs = |(_, call): &(&String, &Call)| {
             call.heard.is_none() && !call.disturbed && now - call.started > LONGEST
         };
-        if let Some((id, call)) = self.calls.iter().find(hangs) {
+        if let Some((id, call)) = self.by_id.iter().find(hangs) {
             return Err(format!("{id} hangs: {call:?}"));
         }
         for (who, phone) in &self.phones {
@@ -330,13 +367,21 @@ impl Calls {
 
     pub(super) fn over(&self) -> Verdict {
         let open = |(_, call): &(&String, &Call)| call.heard.is_none() && !call.disturbed;
-        match self.calls.iter().find(open) {
+        match self.by_id.iter().find(open) {
             Some((id, _)) => Err(format!("the caller of {id} never heard an answer")),
             None => Ok(()),
         }
     }
 
     pub(in crate::sim::whole) fn count(&self) -> usize {
-        self.calls.len()
+        self.by_id.len()
     }
+}
+
+/// Whether its caller is let in at all.
+fn may_call(scene: &Scene<'_>, id: &str, call: &Call) -> Verdict {
+    if scene.server.outside.is(call.caller) && !scene.server.outside.is_let_in() {
+        return Err(format!("{id} of a stranger is served"));
+    }
+    Ok(())
 }

@@ -22,6 +22,8 @@ struct Dialog {
     ended: BTreeSet<usize>,
     /// Who must know by when.
     due: BTreeMap<usize, Instant>,
+    /// Who has hung up: a repeated BYE is answered as the first was.
+    byes: BTreeSet<usize>,
     /// INVITEs within it from an end by their `CSeq`, while the other end is well.
     renewals: BTreeSet<(usize, u32)>,
 }
@@ -55,8 +57,18 @@ pub(super) struct Dialogs {
 }
 
 impl Dialogs {
-    pub(super) fn seen(&mut self, now: Instant, who: usize, event: &PhoneEvent, calls: bool) {
+    /// `calls`: it is about a call of theirs. `outside`: they do not register, and are where they were heard last.
+    pub(super) fn seen(
+        &mut self,
+        now: Instant,
+        who: usize,
+        event: &PhoneEvent,
+        (calls, outside): (bool, bool),
+    ) {
         let phone = self.phones.entry(who).or_default();
+        if outside && matches!(event, PhoneEvent::Answered { .. }) {
+            phone.well = Some(now);
+        }
         match event {
             PhoneEvent::Registered { .. } => phone.well = Some(now),
             PhoneEvent::Backgrounded => {
@@ -116,10 +128,13 @@ impl Dialogs {
 
     /// An end hangs up.
     pub(super) fn hangs_up(&mut self, scene: &Scene<'_>, who: usize, id: &str) {
-        if let Some(other) = self.well(scene, id, who)
-            && let Some(dialog) = self.dialogs.get_mut(id)
+        let other = self.well(scene, id, who);
+        if let Some(dialog) = self.dialogs.get_mut(id)
+            && dialog.byes.insert(who)
         {
-            dialog.due.entry(other).or_insert(scene.now + HEARD);
+            dialog
+                .due
+                .extend(other.map(|other| (other, scene.now + HEARD)));
         }
     }
 
@@ -145,10 +160,19 @@ impl Dialogs {
     }
 
     /// It was answered.
-    pub(super) fn renewed(&mut self, who: usize, id: &str, cseq: u32, status: u16) -> Verdict {
+    pub(super) fn renewed(
+        &mut self,
+        scene: &Scene<'_>,
+        who: usize,
+        (id, cseq): (&str, u32),
+        status: u16,
+    ) -> Verdict {
         let Some(dialog) = self.dialogs.get_mut(id) else {
             return Ok(());
         };
+        if scene.server.outside.is(who) && status < 300 && dialog.other(who).is_some() {
+            self.phones.entry(who).or_default().well = Some(scene.now);
+        }
         let other = dialog.other(who).filter(|it| !dialog.ended.contains(it));
         let watched = dialog.renewals.remove(&(who, cseq));
         match other.filter(|_| watched && NOT_FOUND.contains(&status)) {

@@ -18,8 +18,12 @@ struct Taken {
 
 #[derive(Default)]
 pub(in crate::sim::whole) struct Texts {
-    /// By the Call-ID under which a phone sent it.
-    sent: BTreeMap<String, String>,
+    /// By the Call-ID under which a phone sent it, with the life of the server in which it came first.
+    sent: BTreeMap<String, (u32, String)>,
+    life: u32,
+    /// Texts that came again after the server had died over them: it may have kept each time one, for it knows a request
+    /// again only as long as it lives, and who needs no password is not asked anew.
+    again: BTreeSet<String>,
     taken: BTreeMap<String, Taken>,
     /// What each phone was shown since its app was installed, in its order.
     shown: BTreeMap<usize, Vec<String>>,
@@ -28,9 +32,18 @@ pub(in crate::sim::whole) struct Texts {
 }
 
 impl Texts {
-    /// A text arrives at the server.
-    pub(super) fn arrived(&mut self, call: &str, text: String) {
-        self.sent.insert(call.to_owned(), text);
+    /// A text arrives at the server; `asked`: its sender is asked for a password.
+    pub(super) fn arrived(&mut self, call: &str, text: String, asked: bool) {
+        let life = self.life;
+        let (first, text) = self.sent.entry(call.to_owned()).or_insert((life, text));
+        if *first != life && !asked {
+            self.again.insert(text.clone());
+        }
+    }
+
+    /// A new server, which knows no request again.
+    pub(super) fn restarted(&mut self) {
+        self.life += 1;
     }
 
     /// The app of a phone is another one, which has seen nothing.
@@ -40,7 +53,7 @@ impl Texts {
 
     /// The server has answered it.
     pub(super) fn answered(&mut self, scene: &Scene<'_>, call: &str, status: u16) -> Verdict {
-        let Some(text) = self.sent.get(call).filter(|_| status < 300) else {
+        let Some((_, text)) = self.sent.get(call).filter(|_| status < 300) else {
             return Ok(());
         };
         let store = &scene.server.store;
@@ -72,7 +85,7 @@ impl Texts {
     pub(super) fn received(&mut self, who: usize, text: &str) -> Verdict {
         self.seen.insert((text.to_owned(), who));
         let shown = self.shown.entry(who).or_default();
-        if shown.iter().any(|it| it == text) {
+        if shown.iter().any(|it| it == text) && !self.again.contains(text) {
             return Err(format!("phone {who} was shown {text:?} twice"));
         }
         shown.push(text.to_owned());
@@ -100,7 +113,7 @@ impl Texts {
         let archive = &store.archive;
         for (who, shown) in &self.shown {
             let mut last = BTreeMap::new();
-            for text in shown {
+            for text in shown.iter().filter(|text| !self.again.contains(*text)) {
                 let number = archive.iter().position(|it| it.body == text.as_bytes());
                 let (Some(number), from) = (number, text.split(' ').next()) else {
                     return Err(format!("phone {who} was shown {text:?}, which is not kept"));
