@@ -66,6 +66,8 @@ async fn datagrams_reach_their_shards_in_order_and_are_answered_from_the_same_ad
 async fn every_peer_is_heard_whichever_socket_the_kernel_gives_it_to() {
     let (net, mut events) = sharded(Limits::default()).await;
     let mut peers = HashSet::new();
+    // Held on to, so that no two get one port.
+    let mut sockets = Vec::new();
     for _ in 0..50 {
         let peer = UdpSocket::bind(loopback()).await.unwrap();
         let text = options("call-1", "");
@@ -73,6 +75,7 @@ async fn every_peer_is_heard_whichever_socket_the_kernel_gives_it_to() {
             .await
             .unwrap();
         peers.insert(peer.local_addr().unwrap());
+        sockets.push(peer);
     }
     for _ in 0..50 {
         let (flow, _) = message(&mut events[1]).await;

@@ -73,7 +73,9 @@ impl World {
         for effect in &self.effects {
             match effect {
                 Effect::Fork(device) | Effect::Repeat(device) => sent.push(Some(device.clone())),
-                Effect::ShowEnded(device) => shown.push(Some(device.clone())),
+                Effect::ShowEnded(device) | Effect::EndFollows(device) => {
+                    shown.push(Some(device.clone()));
+                }
                 Effect::Ring => rings += 1,
                 _ => {}
             }
