@@ -3,18 +3,21 @@
 use super::wheel::Second;
 use crate::door::OpenDoor;
 use domain::{
-    AppProfile, Channel, Device, DoorId, Generation, Handed, Mode, Platform, Timestamp, Token,
-    behaviour::Incoming, wake::PlatformRules,
+    AppProfile, Channel, Device, DeviceId, DoorId, Generation, Handed, Mode, Platform, Timestamp,
+    Token, behaviour::Incoming, wake::PlatformRules,
 };
 use smallvec::SmallVec;
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 /// How long before its registration expires a sleeping device is asked to register again: RFC 8599 §5.5 wants at least
 /// 120 s. Of a shorter registration it is the second half.
 pub const REFRESH_LEAD: Duration = Duration::from_mins(3);
-/// Most seconds by which a device is asked earlier than it need be, so that a fleet which registered together is not
-/// asked together.
-const JITTER: u64 = 60;
+/// Most by which a device is asked earlier than it need be, so that a fleet which registered together is not asked
+/// together.
+const JITTER: Duration = Duration::from_mins(1);
 
 /// A device.
 #[derive(Debug)]
@@ -173,15 +176,23 @@ impl Entry {
             return None;
         }
         let lifetime = door.expires_at.since(door.opened_at);
-        let jitter = door.expires_at.0 % (JITTER * 1000);
-        let lead = if lifetime / 2 > REFRESH_LEAD + Duration::from_secs(JITTER) {
-            REFRESH_LEAD + Duration::from_millis(jitter)
+        let lead = if lifetime / 2 > REFRESH_LEAD + JITTER {
+            REFRESH_LEAD + jitter(&self.device.id)
         } else {
             REFRESH_LEAD.min(lifetime / 2)
         };
         let lead = u64::try_from(lead.as_millis()).unwrap_or(u64::MAX);
         Some(Timestamp(door.expires_at.0.saturating_sub(lead)))
     }
+}
+
+/// By how much earlier: the same for a device each time, whenever it registered.
+fn jitter(device: &DeviceId) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    device.hash(&mut hasher);
+    let part = hasher.finish() >> 32;
+    let whole = u64::try_from(JITTER.as_millis()).unwrap_or_default();
+    Duration::from_millis((part * whole) >> 32)
 }
 
 /// What a platform allows and demands once a call was pushed.

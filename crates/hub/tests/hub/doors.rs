@@ -1,7 +1,9 @@
 //! Who is where, and that the store's word is the truth.
 
 use crate::world::{StoreMood, World, bob, door, opening};
-use domain::{Change, DoorState, Mode, Purpose, Timestamp, behaviour::Incoming};
+use domain::{
+    Change, Channel, Device, Door, DoorState, Handed, Mode, Purpose, Timestamp, behaviour::Incoming,
+};
 use hub::{Input, NotDone, Question};
 
 #[test]
@@ -170,4 +172,42 @@ fn a_device_is_shown_to_its_own_user_only() {
     let forgotten = world.asks(Question::ForgetDevice(Some(eve), "a".into()));
     assert!(matches!(forgotten, Err(NotDone::Missing)));
     assert!(world.asks(Question::Device(bob(), "a".into())).is_ok());
+}
+
+#[test]
+fn a_fleet_that_registered_together_is_not_asked_together() {
+    // At one moment, and one after the other.
+    for apart in [0, 40] {
+        let mut world = World::with(|config| config.pushes_in_flight = 1000);
+        let fleet = 500;
+        let mut number = 0;
+        while number < fleet {
+            let id = format!("device{number}");
+            let user = format!("user{number}@localhost").parse().unwrap();
+            let mut device = Device::new(id.as_str().into(), user, Timestamp(0));
+            device.give_token(Channel::Message, &id, Handed::Through(0), Timestamp(0));
+            device.app = Some("com.example.phone".into());
+            world.hub.load_device(device);
+            let door = Door {
+                id: door(&id),
+                opened_at: Timestamp(0),
+                expires_at: Timestamp(3_600_000 + number * apart),
+                q: 1000,
+                data: bytes::Bytes::new(),
+            };
+            let here = "sip:here".into();
+            world.hub.load_door(&door, DoorState::Down, 1, here);
+            number += 1;
+        }
+        let mut before = 0;
+        let most = (3_300..3_500).map(|second| {
+            world.pass(second * 1000);
+            let asked = world.kept.iter();
+            let asked = asked.filter(|kept| matches!(kept, Change::Owe(_))).count();
+            asked - std::mem::replace(&mut before, asked)
+        });
+        let most = most.max().unwrap();
+        assert!(most < 25, "{most} at once");
+        assert_eq!(before, 500, "to the last, and in time");
+    }
 }
