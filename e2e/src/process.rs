@@ -184,11 +184,25 @@ impl Process {
 
     /// Asks it to end (SIGTERM), and waits until it has.
     pub fn terminate(&mut self, within: Duration) -> ExitStatus {
+        self.signal("-TERM");
+        self.wait(within)
+    }
+
+    /// Stops it in the middle of whatever it does, as the system does with an app.
+    pub fn freeze(&mut self) {
+        self.signal("-STOP");
+    }
+
+    /// It goes on.
+    pub fn thaw(&mut self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&mut self, signal: &str) {
         let pid = self.child.id().to_string();
         let _ = Command::new("kill")
-            .args([OsStr::new("-TERM"), OsStr::new(&pid)])
+            .args([OsStr::new(signal), OsStr::new(&pid)])
             .status();
-        self.wait(within)
     }
 
     /// Closes its input and waits until it has ended by itself.

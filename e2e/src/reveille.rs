@@ -133,6 +133,15 @@ impl Reveille {
         assert!(delivered.is_some(), "{} still wait for {user}", waiting());
     }
 
+    /// The latest stories, as they are told.
+    pub fn stories(&self) -> Vec<String> {
+        let latest = self.ask(&["trace", "--json"]);
+        let latest: Vec<Value> = serde_json::from_str(&latest).expect("a list in JSON");
+        let tracking = |story: &Value| story["tracking"].as_str().expect("an id").to_owned();
+        let ids = latest.iter().map(tracking);
+        ids.map(|id| self.ask(&["trace", &id])).collect()
+    }
+
     fn device_views(&self, user: &str) -> Vec<Value> {
         let address = format!("{user}@localhost");
         let devices = self.ask(&["device", "list", "--json", "--user", &address]);

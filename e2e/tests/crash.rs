@@ -240,9 +240,14 @@ fn a_call_that_is_up_outlives_kill_9_and_can_be_hung_up() {
         bob.wait_ringing(SOON);
         bob.answer();
         alice.expect("CALL CONFIRMED 200", SOON);
+        // Without it the call is not up for him: he would go on repeating his answer, and register when that is over.
+        bob.expect("ACK sip:bob", SOON);
 
+        // It tries at once, and then not again for minutes: it must not try before the server is back.
+        bob.process().freeze();
         server.kill();
         server.start();
+        bob.process().thaw();
         if transport == Transport::Tcp {
             // It sees that its connection broke, and opens another.
             bob.expect("to [LinphoneRegistrationOk]", SOON);

@@ -87,6 +87,15 @@ fn a_phone_that_is_awake_gets_its_message_with_no_push() {
     alice.message(BOB, "no need to wake you");
     alice.expect("SENT 202", SOON);
     bob.expect("no need to wake you", SOON);
+    // A push that is owed is told when it is sent, and it is sent before the message is off our hands.
+    server.wait_delivered("bob");
+    let stories = server.stories();
+    assert!(
+        stories
+            .iter()
+            .any(|story| story.contains("message_delivered"))
+    );
+    assert!(stories.iter().all(|story| !story.contains("push")));
     assert!(server.lab().notifications(&remote).is_empty());
     assert!(server.lab().notifications(&voip).is_empty());
 }
