@@ -16,7 +16,11 @@ use sip::{
     digest::{Challenge, Login},
 };
 use std::{net::SocketAddr, time::Duration};
-use tokio::{net::UdpSocket, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, UdpSocket},
+    time::timeout,
+};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -298,5 +302,73 @@ async fn a_fleet_that_dies_at_once_is_shown_to_the_operator_as_a_fault_of_the_se
         let line = format!("reveille_alarm_active{{name=\"{name}\"}} {active}");
         assert!(metrics.contains(&line), "{line} not in {metrics}");
     }
+    world.dev.shutdown().await;
+}
+
+/// A request over a connection, and its final answer.
+async fn exchange(stream: &mut TcpStream, request: String) -> Message {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    loop {
+        let answer = whole(stream).await;
+        if answer.status().is_some_and(|status| status >= 200) {
+            return answer;
+        }
+    }
+}
+
+/// The next message of a connection, one without a body.
+async fn whole(stream: &mut TcpStream) -> Message {
+    let mut octets = Vec::new();
+    while !octets.ends_with(b"\r\n\r\n") {
+        let octet = timeout(PATIENCE, stream.read_u8()).await.unwrap();
+        octets.push(octet.unwrap());
+    }
+    Message::parse(octets.into(), &sip::Limits::default()).unwrap()
+}
+
+#[tokio::test]
+async fn a_phone_whose_connection_is_gone_is_dialled_at_its_contact() {
+    let world = World::start().await;
+    let desk = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = world.dev.server.bound().sip.tcp[0];
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    let here = stream.local_addr().unwrap();
+    let at = desk.local_addr().unwrap();
+    let register = |number: u32, headers: &str| {
+        format!(
+            "REGISTER sip:localhost SIP/2.0\r\nVia: SIP/2.0/TCP {here};branch=z9hG4bK{number}\r\nMax-Forwards: 70\r\n\
+             From: <sip:bob@localhost>;tag=t\r\nTo: <sip:bob@localhost>\r\nCall-ID: dial\r\nCSeq: {number} REGISTER\r\n\
+             Contact: <sip:bob@{at};transport=tcp>\r\n{headers}Content-Length: 0\r\n\r\n"
+        )
+    };
+    let challenged = exchange(&mut stream, register(1, "")).await;
+    let challenge = Challenge::strongest(challenged.headers(HeaderName::WwwAuthenticate)).unwrap();
+    let login = Login {
+        user: "bob",
+        password: dev::PASSWORD,
+    };
+    let answer = challenge.answer(login, Method::Register, "sip:localhost", 1, "c");
+    let answer = register(2, &format!("Authorization: {answer}\r\n"));
+    assert_eq!(exchange(&mut stream, answer).await.status(), Some(200));
+    drop(stream);
+    let gone = async {
+        while world.devices().await[0]["mode"] != "unknown" {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, gone).await.unwrap();
+
+    let mut alice = world.client("alice").await;
+    let asking = alice.ask_with_password("OPTIONS", "bob", "", "");
+    let answering = async {
+        let (mut stream, _) = timeout(PATIENCE, desk.accept()).await.unwrap().unwrap();
+        let options = whole(&mut stream).await;
+        assert_eq!(options.method(), Some(Method::Options));
+        let answer = sip::ResponseBuilder::to(&options, 200, "OK").to_tag("desk");
+        stream.write_all(answer.build().bytes()).await.unwrap();
+        stream
+    };
+    let (answer, _stream) = tokio::join!(asking, answering);
+    assert_eq!(answer.status(), Some(200));
     world.dev.shutdown().await;
 }
