@@ -54,7 +54,7 @@ pub const LOG_BYTES: i64 = 64 * 1024 * 1024;
 
 /// Pages of the database that the writer keeps in memory, in KiB. Beyond it they are read again from the system's file
 /// cache.
-pub const CACHE_KIB: i64 = 32 * 1024;
+pub const CACHE_KIB: i64 = 8 * 1024;
 
 /// The same for each reader: what it reads once at start, or for an API, it hardly ever reads again.
 pub const READER_CACHE_KIB: i64 = 2 * 1024;
