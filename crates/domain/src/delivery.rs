@@ -227,7 +227,7 @@ impl Delivery {
     }
 
     /// What the store has queued for the device, oldest first: at most [`BATCH`]; fewer means that there is no more.
-    /// `None`: it could not be read; it is asked again when the device returns or the next message comes.
+    /// `None`: it could not be read; it is asked again in as long as a device has to acknowledge a message.
     pub fn fetched(
         &mut self,
         now: Now,
@@ -239,6 +239,9 @@ impl Delivery {
         let Some(messages) = messages else {
             lane.fetching = false;
             lane.complete = false;
+            lane.unread = true;
+            let again = now.instant + self.timers.acknowledge;
+            self.deadlines.push_back((again, device.clone()));
             return effects;
         };
         lane.fetched(messages);
@@ -306,13 +309,20 @@ impl Delivery {
         effects
     }
 
-    /// Time passed: devices that have not acknowledged are asleep.
+    /// Time passed: devices that have not acknowledged are asleep, and a queue that could not be read may be readable.
     pub fn timeout(&mut self, now: Now) -> Vec<Effect> {
         let mut effects = Vec::new();
         while let Some((at, device)) = self.deadlines.pop_front_if(|(at, _)| *at <= now.instant) {
-            let Some(lane) = self.lanes.get_mut(&device).filter(|lane| lane.is_late(at)) else {
+            let Some(lane) = self.lanes.get_mut(&device) else {
                 continue;
             };
+            let unread = std::mem::take(&mut lane.unread);
+            if !lane.is_late(at) {
+                if unread {
+                    self.pump(now, &device, &mut effects);
+                }
+                continue;
+            }
             for message in lane.take_all_flights() {
                 let why = "no answer in time".to_owned();
                 effects.push(Effect::Unacknowledged(device.clone(), message, why));

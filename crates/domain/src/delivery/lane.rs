@@ -32,6 +32,8 @@ pub(super) struct Lane {
     /// All that is queued is in `ready` or on its way: the store need not be asked.
     pub(super) complete: bool,
     pub(super) fetching: bool,
+    /// It was asked, and could not say.
+    pub(super) unread: bool,
     done: VecDeque<MessageId>,
     /// How many of those the store still has in the queue: it is not read before they have left it.
     unsaved: usize,
@@ -215,6 +217,7 @@ impl Lane {
         !self.flights.is_empty()
             || self.unsaved > 0
             || self.fetching
+            || self.unread
             || !self.ready.is_empty()
             || open
     }

@@ -409,6 +409,26 @@ fn a_queue_that_was_read_while_the_next_message_was_saved_doubles_nothing() {
 }
 
 #[test]
+fn a_queue_that_could_not_be_read_is_read_again_though_nothing_else_happens() {
+    let mut world = World::new();
+    world.queues.insert(id("a"), vec![Arc::new(message("m1"))]);
+    let effects = world.delivery.returned(world.now(0), &id("a"), 1, true);
+    assert_eq!(effects, [Effect::Fetch(id("a"))]);
+    for time in [0, 5_000, 10_000] {
+        assert_eq!(world.delivery.fetched(world.now(time), &id("a"), None), []);
+        assert_eq!(world.delivery.timeout(world.now(time + 4_999)), []);
+        let effects = world.delivery.timeout(world.now(time + 5_000));
+        assert_eq!(effects, [Effect::Fetch(id("a"))]);
+    }
+    let messages = Some(vec![Arc::new(message("m1"))]);
+    let effects = world
+        .delivery
+        .fetched(world.now(15_000), &id("a"), messages);
+    world.perform(15_000, effects);
+    assert_eq!(world.sent_to("a"), ["m1"]);
+}
+
+#[test]
 fn a_second_acknowledgement_changes_nothing() {
     let mut world = World::new();
     world
