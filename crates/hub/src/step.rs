@@ -20,6 +20,8 @@ pub(crate) enum Work {
     Refresh(DeviceId),
     /// A client says something of its device.
     Update(Ticket, Address, DeviceId, Box<DeviceUpdate>),
+    /// A client states what its device does.
+    State(Ticket, DeviceId, Mode),
     /// A provider says that a token is dead.
     TokenDead(DeviceId, Box<str>, Option<Timestamp>, String),
     /// A device is to be forgotten.
@@ -47,6 +49,7 @@ impl Work {
             Self::Doors(doors) => Asker::Role(doors.ticket),
             Self::Message(ticket, _) => Asker::Role(*ticket),
             Self::Update(ticket, ..)
+            | Self::State(ticket, ..)
             | Self::PutUser(ticket, _)
             | Self::RemoveUser(ticket, _)
             | Self::Forget(Some(ticket), _) => Asker::Api(*ticket),

@@ -8,7 +8,7 @@ use crate::{
 use domain::{Address, DeviceId, Mode, Now, Timestamp};
 
 impl Owners {
-    pub(super) fn asked(&mut self, now: Now, ticket: Ticket, question: Question) -> Vec<Deed> {
+    pub(super) fn asked(&mut self, ticket: Ticket, question: Question) -> Vec<Deed> {
         match question {
             Question::PutUser(user) => {
                 vec![Deed::Work(
@@ -62,9 +62,8 @@ impl Owners {
                 if self.own(&user, &device).is_none() {
                     return answer(ticket, Err(NotDone::Missing));
                 }
-                let mut deeds = self.state_mode(now, &device, mode);
-                deeds.extend(answer(ticket, Ok(Answer::Done)));
-                deeds
+                // A way that the device is about to come by is the one that it speaks of.
+                vec![Deed::Work(user, Work::State(ticket, device, mode))]
             }
         }
     }

@@ -17,7 +17,7 @@ impl Owners {
                 Vec::new()
             }
             Input::Pushed(pushed) => self.pushed(now, pushed),
-            Input::Asked(ticket, question) => self.asked(now, ticket, question),
+            Input::Asked(ticket, question) => self.asked(ticket, question),
             Input::Arrived(ticket, message) => {
                 let user = message.to.clone();
                 vec![Deed::Work(user, Work::Message(ticket, message))]

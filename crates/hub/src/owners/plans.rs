@@ -24,6 +24,14 @@ impl Owners {
             Work::Update(_, user, device, update) => {
                 directory.plan_update(now, asker, &user, &device, *update)
             }
+            Work::State(_, device, mode) => match directory.get(&device) {
+                Some(_) => Ok(Step {
+                    changes: Vec::new(),
+                    then: vec![Then::Stated(device, mode)],
+                    asker,
+                }),
+                None => Err(NotDone::Missing),
+            },
             Work::TokenDead(device, token, since, reason) => {
                 Ok(directory.plan_token_dead(now, &device, &token, since, &reason))
             }

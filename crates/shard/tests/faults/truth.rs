@@ -7,7 +7,7 @@ use crate::{
     world::World,
 };
 use domain::Mode;
-use hub::{DeviceUpdate, NotDone, Question};
+use hub::{Answer, DeviceUpdate, NotDone, Question};
 use std::time::Duration;
 
 fn refusals() -> [(NotDone, u16); 2] {
@@ -157,6 +157,28 @@ fn what_a_device_says_is_true_when_it_is_saved() {
         assert_eq!(world.devices("bob").len(), 1);
         world.ends_clean();
     });
+}
+
+#[test]
+fn what_an_app_says_while_it_registers_is_said_of_the_way_that_it_comes_by() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let old = world.tcp("10.0.0.20:40000");
+        registers(&mut world, old, "bob");
+        world.close(old);
+        let device = world.devices("bob")[0].device.id.clone();
+        let new = world.tcp("10.0.0.20:40001");
+        world.store.holds = true;
+        let bobs = contact("bob", new);
+        assert!(world.register_with(new, "bob", &[&bobs], "").is_none());
+        let asleep = Question::SetMode(address("bob"), device, Mode::Suspended);
+        let ticket = world.ask_later("bob", asleep);
+        world.store_answers();
+        let answer = world.answered(ticket);
+        assert!(matches!(answer, Some(Ok(Answer::Done))), "{answer:?}");
+        assert_eq!(world.devices("bob")[0].mode, Mode::Silent);
+        world.ends_clean();
+    }
 }
 
 #[test]

@@ -225,11 +225,26 @@ impl World {
     }
 
     fn ask_shard(&mut self, shard: usize, question: Question) -> Option<Result<Answer, NotDone>> {
+        let ticket = self.asks(shard, question);
+        self.answered(ticket)
+    }
+
+    /// An API asks, and may be answered later.
+    pub(crate) fn ask_later(&mut self, user: &str, question: Question) -> Ticket {
+        self.asks(self.shard_of(&address(user)), question)
+    }
+
+    fn asks(&mut self, shard: usize, question: Question) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.inputs
             .push_back((shard, Input::Asked(ticket, question)));
         self.settle();
+        ticket
+    }
+
+    /// What an API was answered.
+    pub(crate) fn answered(&mut self, ticket: Ticket) -> Option<Result<Answer, NotDone>> {
         self.answers.remove(&ticket)
     }
 
