@@ -162,6 +162,9 @@ impl<W: Watcher> World<W> {
             Word::Foreground => Question::SetMode(user.clone(), device, Mode::Foreground),
             Word::Suspended => Question::SetMode(user.clone(), device, Mode::Suspended),
         };
+        if word != Word::Suspended {
+            self.check.returns(who);
+        }
         self.ask(&user, question, Asker::Phone(who, id, word));
     }
 
@@ -204,6 +207,10 @@ impl<W: Watcher> World<W> {
                 let at = self.clock.now() + API;
                 if word == Word::Device && done.is_ok() {
                     self.checked(|_, scene| check::handed_over(scene, who))?;
+                }
+                if done.is_ok() {
+                    let now = self.clock.now();
+                    self.check.stated(now, who, word == Word::Suspended);
                 }
                 let result = done.map_err(|error| error.to_string());
                 self.acts.push(at, Act::Told(who, id, result));

@@ -4,6 +4,7 @@ mod calls;
 mod dialogs;
 mod messages;
 mod places;
+mod sleepers;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,6 +24,7 @@ use calls::Calls;
 use dialogs::Dialogs;
 use messages::Texts;
 use places::Places;
+use sleepers::Sleepers;
 
 pub(super) use places::handed_over;
 
@@ -44,6 +46,7 @@ pub(super) struct Check {
     pub(super) texts: Texts,
     places: Places,
     dialogs: Dialogs,
+    sleepers: Sleepers,
     /// Answers that have left, by who asked, Call-ID and `CSeq`: a repeated one says nothing new.
     answered: BTreeMap<(usize, String, u32), u16>,
     /// When each REGISTER came first, and over which flow, by Call-ID and `CSeq`.
@@ -63,9 +66,10 @@ impl Check {
         self.restarted = Some(scene.now);
         self.answered.clear();
         self.ordered.clear();
-        self.calls.restarted();
+        self.calls.restarted(scene.server.outside);
         self.texts.restarted();
         self.dialogs.restarted();
+        self.sleepers.restarted();
         self.places.restarted();
         same(scene.server)
     }
@@ -87,6 +91,7 @@ impl Check {
                 self.texts.arrived(call, text, asked);
             }
             Some(Method::Register) => {
+                self.sleepers.back(phone_at(flow));
                 let key = (call.to_owned(), cseq.number);
                 self.registers.entry(key).or_insert((scene.now, flow));
             }
@@ -115,6 +120,7 @@ impl Check {
                 for (who, phone) in scene.phones.iter().enumerate() {
                     if phone.phone.config().user == user.name() {
                         self.dialogs.troubled(who);
+                        self.sleepers.back(who);
                         self.calls.removed(scene.now, who);
                     }
                 }
@@ -154,6 +160,7 @@ impl Check {
 
     /// The app of a phone is another one, which remembers nothing.
     pub(super) fn reinstalled(&mut self, now: Instant, who: usize) {
+        self.sleepers.back(who);
         self.dialogs.troubled(who);
         self.calls.removed(now, who);
         self.texts.reinstalled(who);
@@ -168,6 +175,10 @@ impl Check {
             return Err("a message without CSeq left".to_owned());
         };
         let Some(status) = message.status() else {
+            if message.method() == Some(Method::Message) {
+                let via = message.header_text(HeaderName::Via).unwrap_or_default();
+                return self.sleepers.sent(scene.now, to, via);
+            }
             if message.method() == Some(Method::Invite)
                 && message.to().is_ok_and(|to| to.tag().is_none())
             {
@@ -204,7 +215,12 @@ impl Check {
                 let renewal = (call, cseq.number);
                 return self.dialogs.renewed(scene, to, renewal, status);
             }
-            Method::Message => return self.texts.answered(scene, call, status),
+            Method::Message => {
+                self.texts.answered(scene, call, status)?;
+                for who in self.texts.waits_for(call) {
+                    self.sleepers.written_to(scene, who);
+                }
+            }
             Method::Register if status < 300 => {
                 let key = (call.to_owned(), cseq.number);
                 self.may_come_in(scene, to, &key)?;
@@ -243,12 +259,14 @@ impl Check {
     /// The server pushes to a phone.
     pub(super) fn pushed(&mut self, scene: &Scene<'_>, to: usize, order: &PushOrder) -> Verdict {
         self.places.pushed(scene, to, order)?;
+        self.sleepers.pushed(scene.now, to, order);
         self.calls.pushed(scene, to, order)
     }
 
     /// The cloud has told the server that a token is dead.
     pub(super) fn token_died(&mut self, now: Instant, token: &str) {
         self.places.died(now, token);
+        self.sleepers.token_died();
     }
 
     /// Something was seen of a phone.
@@ -273,15 +291,27 @@ impl Check {
         self.dialogs.troubled(who);
     }
 
+    /// The device API has confirmed what the app of a phone said of itself.
+    pub(super) fn stated(&mut self, now: Instant, who: usize, suspended: bool) {
+        self.sleepers.stated(now, who, suspended);
+    }
+
+    /// The app of a phone is about to say that it is in front.
+    pub(super) fn returns(&mut self, who: usize) {
+        self.sleepers.back(who);
+    }
+
     /// Whatever had to be by now is.
-    pub(super) fn in_time(&self, now: Instant) -> Verdict {
+    pub(super) fn in_time(&self, scene: &Scene<'_>) -> Verdict {
+        let now = scene.now;
         self.calls.in_time(now)?;
-        self.dialogs.in_time(now)
+        self.dialogs.in_time(now)?;
+        self.sleepers.in_time(scene)
     }
 
     /// Everything has been quiet for long.
     pub(super) fn quiet(&self, scene: &Scene<'_>) -> Verdict {
-        self.in_time(scene.now)?;
+        self.in_time(scene)?;
         self.calls.over()?;
         self.texts.all_delivered(scene)?;
         same(scene.server)

@@ -115,6 +115,11 @@ impl Limits {
         held_calls: 100,
     };
 
+    /// Whether no push has to wait for another one.
+    pub(super) fn are_wide(self) -> bool {
+        self.pushes_in_flight == Self::WIDE.pushes_in_flight
+    }
+
     /// Wide, or some of them so narrow that they are reached.
     pub(super) fn drawn(rng: &mut Rng) -> Self {
         let mut limits = Self::WIDE;
@@ -231,6 +236,12 @@ fn apps() -> Vec<AppKey> {
         }
     };
     services().into_iter().map(app).collect()
+}
+
+/// What the operator knows of an app.
+pub(super) fn profile(app: &AppId) -> Option<AppProfile> {
+    let mut all = apps().into_iter().map(|it| it.profile);
+    all.find(|it| it.app == *app)
 }
 
 fn behaviour(switch: Switch) -> Behaviour {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use domain::{DeviceId, Note, Now, Outcome};
+use domain::{DeviceId, Note, Now, Outcome, TraceEvent};
 use hub::{PushOrder, PushRef, Pushed, Ticket};
 use shard::Input;
 use sip::endpoint::Flow;
@@ -252,7 +252,7 @@ impl<W: Watcher> World<W> {
     fn step(&mut self) -> Verdict {
         let now = self.now();
         if let Some(act) = self.acts.pop(now.instant) {
-            self.check.in_time(now.instant)?;
+            self.checked(|check, scene| check.in_time(scene))?;
             return self.act(act);
         }
         if let Some(arrival) = self.network.poll(now.instant) {
@@ -353,6 +353,16 @@ impl<W: Watcher> World<W> {
             Effect::Push(shard, order) => self.push(shard, *order),
             Effect::Note(note) => {
                 self.see(Seen::Note(&note));
+                if let Note::Story(TraceEvent {
+                    step,
+                    device,
+                    detail,
+                    ..
+                }) = &note
+                {
+                    let who = device.as_ref().map_or("-", DeviceId::as_str);
+                    self.note(|| format!("told: {} {who} {detail}", step.name()));
+                }
                 Ok(())
             }
             Effect::FellBack(call) => {

@@ -9,6 +9,7 @@ use hub::PushOrder;
 
 use super::{Scene, Verdict};
 use crate::phone::PhoneEvent;
+use crate::sim::whole::setting::Outside;
 
 /// No call takes longer to be answered or refused: the wake, ringing, and RFC 3261's timers around them.
 const LONGEST: Duration = Duration::from_mins(3);
@@ -251,8 +252,14 @@ impl Calls {
             .for_each(|deadline| *deadline = None);
     }
 
-    /// A new server knows nothing of what rings.
-    pub(super) fn restarted(&mut self) {
+    /// A new server knows nothing of what rings, and takes an INVITE that comes again, from who needs no password, for a
+    /// call like any other.
+    pub(super) fn restarted(&mut self, outside: Outside) {
+        let theirs = self.by_id.values_mut().filter(|it| outside.is(it.caller));
+        for call in theirs {
+            call.ended = None;
+            call.over_for.clear();
+        }
         self.disturbed(|_| true);
         self.phones.values_mut().for_each(|it| it.rings.clear());
     }

@@ -82,6 +82,13 @@ impl Texts {
         Ok(())
     }
 
+    /// The phones that an acknowledged text waits for.
+    pub(super) fn waits_for(&self, call: &str) -> Vec<usize> {
+        let text = self.sent.get(call).map(|(_, text)| text);
+        let taken = text.and_then(|text| self.taken.get(text));
+        taken.map_or_else(Vec::new, |it| it.targets.iter().copied().collect())
+    }
+
     pub(super) fn received(&mut self, who: usize, text: &str) -> Verdict {
         self.seen.insert((text.to_owned(), who));
         let shown = self.shown.entry(who).or_default();

@@ -106,8 +106,11 @@ impl Places {
     pub(super) fn pushed(&mut self, scene: &Scene<'_>, to: usize, order: &PushOrder) -> Verdict {
         let (now, store) = (scene.now, &scene.server.store);
         let what = order.notification.purpose.name();
+        // That a device was removed is kept before the hub hears so.
+        let device_kept = store.devices.contains_key(&order.device);
         if let PushRef::Owed(id, _) = &order.push
             && !store.owed.contains_key(id)
+            && device_kept
         {
             return Err(format!(
                 "a push ({what}) to phone {to} that the store does not owe"
