@@ -1,13 +1,19 @@
 //! What is behind each door: the Contact as registered, and the flow over which it is reached. The hub knows that there
 //! is a door; only this knows where it leads.
 
-use crate::{earlier, flows, reach::Way, settings::Settings};
+use crate::{
+    earlier,
+    flows::{self, Flows},
+    reach::Way,
+    settings::Settings,
+};
 use bytes::Bytes;
 use domain::{
     Address, DeviceId, Door, DoorId, DoorState,
     table::{Index, Place, Rows},
 };
 use sip::{Flow, Transport, registrar::Binding};
+use smallvec::SmallVec;
 use std::{
     collections::{BTreeSet, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
@@ -33,7 +39,7 @@ pub(crate) struct Bound {
     /// Whether that way is there.
     pub(crate) is_up: bool,
     /// How it was reached before, the oldest first: dialogs that began there follow it.
-    pub(crate) left: Box<[Flow]>,
+    pub(crate) left: Flows,
 }
 
 impl Bound {
@@ -58,14 +64,14 @@ impl Bound {
     }
 
     /// The flows that it will have left when it is reached over this one.
-    pub(crate) fn left_for(&self, flow: Flow) -> Box<[Flow]> {
+    pub(crate) fn left_for(&self, flow: Flow) -> Flows {
         if self.flow == flow {
             return self.left.clone();
         }
-        let all = self.left.iter().chain([&self.flow]).copied();
-        let mut left: Vec<_> = all.filter(|known| *known != flow).collect();
-        left.drain(..left.len().saturating_sub(KEPT));
-        left.into()
+        let all = self.left.iter().chain([self.flow]);
+        let left: SmallVec<[Flow; KEPT + 1]> = all.filter(|known| *known != flow).collect();
+        let forgotten = left.len().saturating_sub(KEPT);
+        left.into_iter().skip(forgotten).collect()
     }
 
     /// What is known of the way to it.
@@ -88,10 +94,7 @@ impl Bound {
         let mut bytes = Vec::with_capacity(512);
         bytes.push(VERSION);
         flows::write(&mut bytes, &self.flow);
-        bytes.push(u8::try_from(self.left.len()).unwrap_or_default());
-        for flow in &self.left {
-            flows::write(&mut bytes, flow);
-        }
+        self.left.encode(&mut bytes);
         self.binding.encode(&mut bytes);
         bytes.into()
     }
@@ -101,7 +104,7 @@ impl Bound {
     pub(crate) fn decode(door: &Door, user: Address, settings: &Settings) -> Option<Self> {
         let (flow, left, binding) = if door.data.starts_with(earlier::REGISTER) {
             let (flow, binding) = earlier::read(door, settings)?;
-            (flow, Box::default(), binding)
+            (flow, Flows::default(), binding)
         } else {
             decode(&door.data)?
         };
@@ -119,18 +122,16 @@ impl Bound {
 }
 
 /// What [`Bound::encode`] wrote: how it is reached, how it was before, and the binding.
-fn decode(mut bytes: &[u8]) -> Option<(Flow, Box<[Flow]>, Binding)> {
+fn decode(mut bytes: &[u8]) -> Option<(Flow, Flows, Binding)> {
     let [version] = flows::take(&mut bytes)?;
     if !(WITHOUT_LEFT..=VERSION).contains(&version) {
         return None;
     }
     let flow = flows::read(&mut bytes)?;
-    let [count] = match version {
-        WITHOUT_LEFT => [0],
-        _ => flows::take(&mut bytes)?,
+    let left = match version {
+        WITHOUT_LEFT => Flows::default(),
+        _ => Flows::decode(&mut bytes)?,
     };
-    let left = (0..count).map(|_| flows::read(&mut bytes));
-    let left = left.collect::<Option<_>>()?;
     Some((flow, left, Binding::decode(bytes)?))
 }
 
@@ -179,7 +180,7 @@ impl Bindings {
     /// Takes over a binding as the store had it.
     pub(crate) fn load(&mut self, door: DoorId, bound: Bound) {
         let gone = Some(bound.flow).filter(|_| !bound.is_up);
-        for flow in bound.left.iter().copied().chain(gone) {
+        for flow in bound.left.iter().chain(gone) {
             self.left.add(flow, &door.device);
         }
         self.set(door, bound);
@@ -320,23 +321,24 @@ mod tests {
             user: Address::new("bob", "r.example").unwrap(),
             flow: flow(9),
             is_up: true,
-            left: left.into(),
+            left: left.iter().copied().collect(),
         }
     }
 
     #[test]
     fn the_last_flows_that_a_door_has_left_are_kept() {
         let mut bound = bound(&[]);
-        assert_eq!(bound.left_for(flow(9)), [].into());
+        assert_eq!(bound.left_for(flow(9)), Flows::default());
         for id in 10..16 {
             bound.left = bound.left_for(flow(id));
             bound.flow = flow(id);
         }
-        assert_eq!(*bound.left, [11, 12, 13, 14].map(flow));
+        assert!(bound.left.iter().eq([11, 12, 13, 14].map(flow)));
         let (_, left, _) = decode(&bound.encode()).unwrap();
         assert_eq!(left, bound.left);
         // Back where it was.
-        assert_eq!(*bound.left_for(flow(13)), [11, 12, 14, 15].map(flow));
+        let back = bound.left_for(flow(13));
+        assert!(back.iter().eq([11, 12, 14, 15].map(flow)));
     }
 
     #[test]
@@ -347,7 +349,7 @@ mod tests {
         flows::write(&mut length, &flow(9));
         bytes.remove(1 + length.len());
         let (reached, left, _) = decode(&bytes).unwrap();
-        assert_eq!((reached, &*left), (flow(9), &[][..]));
+        assert_eq!((reached, left), (flow(9), Flows::default()));
         bytes[0] = VERSION + 1;
         assert!(decode(&bytes).is_none());
     }

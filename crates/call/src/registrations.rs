@@ -271,7 +271,9 @@ impl Registrations {
             user: register.user.clone(),
             flow,
             is_up: true,
-            left: before.map_or_else(Box::default, |before| before.left_for(flow)),
+            left: before
+                .map(|before| before.left_for(flow))
+                .unwrap_or_default(),
         };
         let opening = Opening {
             door: door.clone(),
