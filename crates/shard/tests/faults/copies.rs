@@ -1,7 +1,16 @@
 //! A phone that rings and comes back gets a second copy of its call: what it says of that, and what becomes of the first.
 
 use crate::{dialogs::registers, peer::uri, settings::SHARDS, world::World};
+use sip::Flow;
 use std::time::Duration;
+
+/// The phone's answer to the copy is acknowledged, and it is told of no end of its call.
+#[track_caller]
+fn rings_on(world: &mut World, phone: Flow) {
+    let heard = world.heard(phone);
+    assert!(heard.contains(&"ACK".to_owned()), "{heard:?}");
+    assert!(!heard.contains(&"CANCEL".to_owned()), "{heard:?}");
+}
 
 #[test]
 fn a_phone_that_has_the_call_says_so_and_rings_on() {
@@ -21,6 +30,7 @@ fn a_phone_that_has_the_call_says_so_and_rings_on() {
         let copy = world.take(second, "INVITE");
         world.answer(second, &copy, status, &uri("bob", second));
         world.pass(Duration::from_secs(5));
+        rings_on(&mut world, second);
         assert_eq!(world.heard(alice), ["100"], "{shards} {status}");
         // He takes it: the first copy is answered over the new connection.
         world.answer(second, &invite, 200, &uri("bob", second));
@@ -44,6 +54,7 @@ fn a_ringing_phone_that_came_back_can_be_told_that_it_is_over() {
         registers(&mut world, second, "bob");
         let copy = world.take(second, "INVITE");
         world.answer(second, &copy, 482, &uri("bob", second));
+        rings_on(&mut world, second);
         world.cancel(alice, &call);
         world.take(alice, "200 CANCEL");
         world.take(second, "CANCEL");
@@ -69,6 +80,7 @@ fn a_phone_of_datagrams_that_rings_and_moves_has_the_call_once() {
         let copy = world.take(second, "INVITE");
         world.answer(second, &copy, status, &uri("bob", second));
         world.pass(Duration::from_secs(5));
+        rings_on(&mut world, second);
         let heard = world.heard(alice);
         assert!(
             heard.iter().all(|it| it == "100" || it == "180"),
