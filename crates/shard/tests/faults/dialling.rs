@@ -1,20 +1,21 @@
-//! A Contact or Via whose connection is gone is dialled, if it is one that can be (RFC 3261 §16.6 item 7, §18.2.2), and
-//! nobody makes us connect to another host than theirs.
+//! A Contact or Via whose connection is gone is dialled, if it is one that can be (RFC 3261 §16.6 item 7, §18.2.2).
 
 use crate::{
     dialogs::registers,
-    peer::{Dialog, pn, uri, what},
-    settings::{SHARDS, at},
+    peer::{Dialog, uri, what},
+    settings::{SHARDS, address, at},
     world::World,
 };
+use domain::Mode;
+use hub::Question;
 use sip::{Flow, Transport};
 use std::time::Duration;
 
 /// Where bob's phone takes connections.
-const DESK: &str = "10.0.0.20:5060";
+pub(crate) const DESK: &str = "10.0.0.20:5060";
 
 /// Each number of shards with each transport that has connections.
-fn each() -> impl Iterator<Item = (usize, Transport)> {
+pub(crate) fn each() -> impl Iterator<Item = (usize, Transport)> {
     let transports = [Transport::Tcp, Transport::Tls];
     SHARDS
         .into_iter()
@@ -22,7 +23,7 @@ fn each() -> impl Iterator<Item = (usize, Transport)> {
 }
 
 /// What a phone says of where it takes connections.
-fn desk(transport: Transport) -> String {
+pub(crate) fn desk(transport: Transport) -> String {
     format!("sip:bob@{DESK}{}", transport.uri_suffix())
 }
 
@@ -180,79 +181,63 @@ fn a_phone_that_takes_the_connection_and_says_nothing_has_until_the_wake_timeout
 }
 
 #[test]
-fn what_comes_by_itself_or_is_out_of_our_reach_is_not_dialled() {
-    let victim = "192.0.2.66:6379";
+fn a_phone_that_comes_back_while_it_is_dialled_has_the_call_and_the_message_once() {
     for (shards, transport) in each() {
-        let there = desk(transport);
-        let suffix = transport.uri_suffix();
-        for (contact, path) in [
-            // A push wakes it (RFC 8599).
-            (format!("<{there}{}>", pn("bob")), ""),
-            // Its flow is gone (RFC 5626 §7).
-            (
-                format!("<{there}>;reg-id=1;+sip.instance=\"<urn:uuid:U>\""),
-                "",
-            ),
-            (
-                format!("<{there}>"),
-                "Path: <sip:edge@10.0.0.20:5060;transport=tcp;lr>\n",
-            ),
-            // It stands behind a NAT, or means harm.
-            (format!("<sip:bob@{victim}{suffix}>"), ""),
-            (format!("<sip:bob@victim.example:6379{suffix}>"), ""),
-            (format!("<sip:bob@10.0.0.1:5060{suffix}>"), ""),
-        ] {
-            let mut world = World::new(shards);
-            let alice = world.udp("10.0.0.10:5060");
-            let flow = world.peer(transport, "10.0.0.20:40000");
-            let answer = world.register_with(flow, "bob", &[&contact], path);
-            assert_eq!(what(&answer.unwrap()), "200 REGISTER");
-            world.close(flow);
-            world
-                .hosts
-                .insert("victim.example".to_owned(), at(victim).ip());
-            let places = [DESK, victim, "10.0.0.1:5060"];
-            world.listening.extend(places.map(at));
-            for restart in [false, true] {
-                if restart {
-                    world.restart();
-                }
-                world.invite(alice, "alice", "bob");
-                world.message(alice, "alice", "bob");
-                let options = world.request("OPTIONS", alice, "alice", "bob", "");
-                world.send(alice, options);
-                world.pass(Duration::from_secs(20));
-                for place in places {
-                    assert_eq!(world.connection_to(place), None, "{contact}");
-                }
-                let heard = world.heard(alice);
-                assert!(heard.contains(&"480".to_owned()), "{contact}: {heard:?}");
-                assert!(heard.contains(&"480 OPTIONS".to_owned()), "{heard:?}");
-            }
-            world.ends_clean();
-        }
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let contact = format!("<{}>", desk(transport));
+        registers_and_goes(&mut world, transport, &contact);
+        world.listening.insert(at(DESK));
+        world.reaching = true;
+        world.invite(alice, "alice", "bob");
+        assert_eq!(world.message(alice, "alice", "bob"), Some(202));
+        let back = world.peer(transport, "10.0.0.20:40001");
+        world.register(back, "bob", &[&contact]);
+        world.reached();
+        let heard = world.inbox(back);
+        let heard: Vec<_> = heard.iter().map(what).collect();
+        assert_eq!(heard, ["INVITE", "MESSAGE"]);
+        let dialled = dialled(&world, DESK);
+        assert_eq!(world.heard(dialled), [""; 0]);
+        world.ends_clean();
     }
 }
 
 #[test]
-fn a_request_within_a_dialog_makes_us_connect_to_no_other_host() {
-    let victim = "192.0.2.66:6379";
+fn a_phone_that_leaves_while_it_is_dialled_fails_the_call_at_once() {
     for (shards, transport) in each() {
-        for target in [victim, "victim.example:6379"] {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let contact = format!("<{}>", desk(transport));
+        registers_and_goes(&mut world, transport, &contact);
+        world.listening.insert(at(DESK));
+        world.reaching = true;
+        world.invite(alice, "alice", "bob");
+        let back = world.peer(transport, "10.0.0.20:40001");
+        world.register(back, "bob", &[&format!("{contact};expires=0")]);
+        world.reached();
+        assert_eq!(world.heard(alice), ["100", "480"]);
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn what_a_phone_said_of_itself_ends_with_its_connection() {
+    for (shards, transport) in each() {
+        for mode in [Mode::Foreground, Mode::Suspended] {
             let mut world = World::new(shards);
             let alice = world.udp("10.0.0.10:5060");
             let bob = world.peer(transport, "10.0.0.20:40000");
-            world.register(bob, "bob", &[&format!("<{}>", uri("bob", bob))]);
-            let (caller, _) = world.call((alice, "alice"), (bob, "bob"));
+            world.register(bob, "bob", &[&format!("<{}>", desk(transport))]);
+            let device = world.devices("bob")[0].device.id.clone();
+            let states = Question::SetMode(address("bob"), device, mode);
+            world.ask("bob", states).unwrap();
             world.close(bob);
-            world
-                .hosts
-                .insert("victim.example".to_owned(), at(victim).ip());
-            world.listening.insert(at(victim));
-            let caller = caller.to(&format!("sip:bob@{target}{}", transport.uri_suffix()));
-            world.within(&caller, "BYE", alice);
-            assert_eq!(world.connection_to(victim), None);
-            assert_eq!(world.heard(alice), ["480 BYE"]);
+            assert_eq!(world.devices("bob")[0].mode, Mode::Unknown);
+            world.listening.insert(at(DESK));
+            world.invite(alice, "alice", "bob");
+            let bob = dialled(&world, DESK);
+            world.take(bob, "INVITE");
             world.ends_clean();
         }
     }

@@ -17,4 +17,5 @@ mod store;
 mod stories;
 mod truth;
 mod unanswered;
+mod undialled;
 mod world;

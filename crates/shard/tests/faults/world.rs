@@ -29,6 +29,9 @@ pub(crate) struct World {
     pub(crate) listening: HashSet<SocketAddr>,
     /// What names stand for.
     pub(crate) hosts: HashMap<String, IpAddr>,
+    /// Flows that are asked for wait for [`World::reached`].
+    pub(crate) reaching: bool,
+    reached: Vec<(usize, Input)>,
     settings: Settings,
     hub: hub::Config,
     accounts: Accounts,
@@ -65,6 +68,8 @@ impl World {
             story: Vec::new(),
             listening: HashSet::new(),
             hosts: HashMap::new(),
+            reaching: false,
+            reached: Vec::new(),
             settings: settings(),
             hub: hub_config(),
             accounts: Accounts::default(),

@@ -16,6 +16,13 @@ impl World {
         self.settle();
     }
 
+    /// What was asked for while it took its time is there.
+    pub(crate) fn reached(&mut self) {
+        self.reaching = false;
+        self.inputs.extend(self.reached.drain(..));
+        self.settle();
+    }
+
     /// The cloud says what it held back.
     pub(crate) fn cloud_answers(&mut self) {
         for (shard, pushed) in self.cloud.answers() {
@@ -43,7 +50,14 @@ impl World {
                     self.closed(flow);
                     continue;
                 }
-                Output::Reach(id, way) => self.reach(id, way),
+                Output::Reach(id, way) => {
+                    let reached = self.reach(id, way);
+                    if self.reaching {
+                        self.reached.push((shard, reached));
+                        continue;
+                    }
+                    reached
+                }
                 Output::Save(id, changes) => match self.store.save(shard, id, changes) {
                     Some((_, id, result)) => Input::Saved(id, result),
                     None => continue,
