@@ -4,7 +4,7 @@ use crate::world::{StoreMood, World, bob, door, opening};
 use domain::{
     Change, Channel, Device, Door, DoorState, Handed, Mode, Purpose, Timestamp, behaviour::Incoming,
 };
-use hub::{Input, NotDone, Question};
+use hub::{Input, NotDone, Output, Question};
 
 #[test]
 fn a_closed_connection_leaves_the_device_suspended() {
@@ -174,40 +174,67 @@ fn a_device_is_shown_to_its_own_user_only() {
     assert!(world.asks(Question::Device(bob(), "a".into())).is_ok());
 }
 
+/// A hub with so many sleeping phones, whose registrations end after `lifetime`, each so much later than the one before.
+fn fleet(phones: u64, lifetime: u64, apart: u64) -> World {
+    let mut world = World::with(|config| config.pushes_in_flight = 1000);
+    for number in 0..phones {
+        let id = format!("device{number}");
+        let user = format!("user{number}@localhost").parse().unwrap();
+        let mut device = Device::new(id.as_str().into(), user, Timestamp(0));
+        device.give_token(Channel::Message, &id, Handed::Through(0), Timestamp(0));
+        device.app = Some("com.example.phone".into());
+        world.hub.load_device(device);
+        let door = Door {
+            id: door(&id),
+            opened_at: Timestamp(0),
+            expires_at: Timestamp(lifetime + number * apart),
+            q: 1000,
+            data: bytes::Bytes::new(),
+        };
+        let here = "sip:here".into();
+        world.hub.load_door(&door, DoorState::Down, 1, here);
+    }
+    world
+}
+
+/// How many phones were asked to register again.
+fn asked(world: &World) -> usize {
+    let kept = world.kept.iter();
+    kept.filter(|kept| matches!(kept, Change::Owe(_))).count()
+}
+
 #[test]
 fn a_fleet_that_registered_together_is_not_asked_together() {
     // At one moment, and one after the other.
     for apart in [0, 40] {
-        let mut world = World::with(|config| config.pushes_in_flight = 1000);
-        let fleet = 500;
-        let mut number = 0;
-        while number < fleet {
-            let id = format!("device{number}");
-            let user = format!("user{number}@localhost").parse().unwrap();
-            let mut device = Device::new(id.as_str().into(), user, Timestamp(0));
-            device.give_token(Channel::Message, &id, Handed::Through(0), Timestamp(0));
-            device.app = Some("com.example.phone".into());
-            world.hub.load_device(device);
-            let door = Door {
-                id: door(&id),
-                opened_at: Timestamp(0),
-                expires_at: Timestamp(3_600_000 + number * apart),
-                q: 1000,
-                data: bytes::Bytes::new(),
-            };
-            let here = "sip:here".into();
-            world.hub.load_door(&door, DoorState::Down, 1, here);
-            number += 1;
-        }
+        let mut world = fleet(500, 3_600_000, apart);
         let mut before = 0;
         let most = (3_300..3_500).map(|second| {
             world.pass(second * 1000);
-            let asked = world.kept.iter();
-            let asked = asked.filter(|kept| matches!(kept, Change::Owe(_))).count();
-            asked - std::mem::replace(&mut before, asked)
+            let now = asked(&world);
+            now - std::mem::replace(&mut before, now)
         });
         let most = most.max().unwrap();
         assert!(most < 25, "{most} at once");
         assert_eq!(before, 500, "to the last, and in time");
     }
+}
+
+#[test]
+fn a_fleet_that_is_due_at_one_moment_is_asked_turn_by_turn() {
+    // Too short for an earlier time of each phone's own.
+    let mut world = fleet(1000, 200_000, 0);
+    world.pass(99_999);
+    assert_eq!(asked(&world), 0);
+    let due = domain::Now {
+        instant: world.now().instant + std::time::Duration::from_millis(1),
+        wall: Timestamp(100_000),
+    };
+    world.hub.handle_timeout(due);
+    let turn = std::iter::from_fn(|| world.hub.poll());
+    let turn = turn.filter(|it| matches!(it, Output::Save(..))).count();
+    assert!((1..=256).contains(&turn), "{turn} in one turn");
+    // Those are not saved yet: the others are asked, and they again when it is known what became of them.
+    world.pass(110_000);
+    assert_eq!(asked(&world), 1000 - turn);
 }
