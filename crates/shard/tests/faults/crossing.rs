@@ -124,6 +124,23 @@ fn a_forward_in_a_circle_ends() {
 }
 
 #[test]
+fn a_call_that_was_forwarded_goes_no_further() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let [one, two, three] = three(&mut world);
+        world.add_user(&three, Some("sip:carol@r.example"));
+        let a = phone(&mut world, &one, false, "10.0.0.10:5060");
+        let carol = phone(&mut world, "carol", false, "10.0.0.40:5060");
+        world.invite(a, &one, &two);
+        assert_eq!(world.heard(a), ["100", "480"]);
+        assert_eq!(world.heard(carol), [""; 0]);
+        world.invite(a, &one, &three);
+        world.take(carol, "INVITE");
+        world.ends_clean();
+    }
+}
+
+#[test]
 fn a_message_goes_from_shard_to_shard() {
     for shards in SHARDS {
         let mut world = World::new(shards);
