@@ -158,7 +158,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for case in CASES {
         let count = count(case)?;
         let before = known.of(case.counted).get(case.name).copied();
-        let change = before.map(|before| percent(before, count));
+        let change = before.map(|before| percent(before.max(1), count.max(1)));
         println!(
             "{:<10} {:>12} {:>12} {:>8}  {}",
             case.name,

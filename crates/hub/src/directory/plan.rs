@@ -242,15 +242,8 @@ fn plan_open(
     step: &mut Step,
 ) {
     let id = opening.door.clone();
-    let mut device = known.map_or_else(
-        || Device::new(id.device.clone(), user.clone(), now),
-        |entry| entry.device.clone(),
-    );
-    take_offer(&mut device, &opening, now, step);
-    let same = known.is_some_and(|entry| is_same_record(&entry.device, &device));
-    if !same {
-        step.put_device(device);
-    }
+    let same = known.is_some_and(|entry| is_old_news(&entry.device, &opening))
+        || !put_offer(now, user, known, &opening, step);
     if let Some(what) = opening.history {
         step.history(&id.device, now, what);
     }
@@ -292,6 +285,45 @@ fn plan_open(
     let device = id.device.clone();
     step.then.push(Then::Opened(device, Box::new(open)));
     step.then.push(Then::Returned(id, opening.fresh));
+}
+
+/// Whether a client says of pushes what its device's record says, as it does in most registrations.
+fn is_old_news(device: &Device, opening: &Opening) -> bool {
+    let PushOffer::Tokens(app, tokens) = &opening.push else {
+        return false;
+    };
+    let same = |channel| {
+        let named = tokens.iter().rfind(|(named, _)| *named == channel);
+        match (device.tokens.get(channel), named) {
+            (None, None) => true,
+            (Some(known), Some((_, value))) => {
+                let handed = Handed::Through(opening.door.number);
+                known.value == *value && known.handed == handed && known.dead.is_none()
+            }
+            _ => false,
+        }
+    };
+    device.app.as_ref() == Some(app) && same(Channel::Voip) && same(Channel::Message)
+}
+
+/// Keeps what a client says of pushes. Says whether the record is another one then.
+fn put_offer(
+    now: Timestamp,
+    user: &Address,
+    known: Option<&Entry>,
+    opening: &Opening,
+    step: &mut Step,
+) -> bool {
+    let mut device = known.map_or_else(
+        || Device::new(opening.door.device.clone(), user.clone(), now),
+        |entry| entry.device.clone(),
+    );
+    take_offer(&mut device, opening, now, step);
+    let changed = known.is_none_or(|entry| !is_same_record(&entry.device, &device));
+    if changed {
+        step.put_device(device);
+    }
+    changed
 }
 
 /// Takes what a client says of pushes when it opens a door (RFC 8599 §4.1.2): tokens that it does not name any more
