@@ -363,3 +363,33 @@ impl Directory {
         self.counts.queued -= entry.queued;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_of_a_user_stand_in_the_order_in_which_they_were_first_seen() {
+        let mut directory = Directory::new([], 10);
+        let user = |name| Address::new(name, "localhost").unwrap();
+        let devices = [
+            ("late", "bob", 3),
+            ("hers", "carol", 1),
+            ("early", "bob", 2),
+        ];
+        for (id, of, at) in devices {
+            directory.put(Device::new(id.into(), user(of), Timestamp(at)));
+        }
+        let ids = |directory: &Directory| -> Vec<String> {
+            let bob = user("bob");
+            let devices = directory.of(&bob);
+            devices.map(|it| it.device.id.to_string()).collect()
+        };
+        assert_eq!(ids(&directory), ["early", "late"]);
+        directory.remove(&"early".into());
+        directory.put(Device::new("new".into(), user("bob"), Timestamp(4)));
+        assert_eq!(ids(&directory), ["late", "new"]);
+        assert_eq!(directory.of(&user("carol")).count(), 1);
+        assert_eq!(directory.of(&user("dave")).count(), 0);
+    }
+}

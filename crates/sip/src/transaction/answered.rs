@@ -112,3 +112,38 @@ impl Answered {
         self.first += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Transport;
+
+    #[test]
+    fn room_for_a_rush_is_given_back_and_what_came_after_it_is_still_answered() {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test needs some instant to count from"
+        )]
+        let start = Instant::now();
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            remote: "192.0.2.2:5060".parse().unwrap(),
+            id: 0,
+        };
+        let mut answered = Answered::new(usize::MAX);
+        let later = start + Duration::from_secs(32);
+        for index in 0..10_000 {
+            answered.keep(start, index, flow, b"early");
+        }
+        answered.keep(later, 10_000, flow, b"late");
+        answered.forget(start);
+        assert_eq!(answered.len(), 1);
+        assert!(answered.queue.capacity() <= 4 * ROOM);
+        assert!(answered.numbers.capacity() <= 4 * ROOM);
+        let mut wire = Wire::new(&super::super::Timers::default());
+        assert!(!answered.repeat(7, &mut wire));
+        assert!(answered.repeat(10_000, &mut wire));
+        assert_eq!(&wire.out[0].bytes[..], b"late");
+    }
+}
