@@ -7,7 +7,6 @@ mod plan;
 mod wheel;
 
 use entries::Entries;
-use entry::Dying;
 pub use entry::{Entry, REFRESH_LEAD};
 pub(crate) use plan::shown;
 
@@ -221,10 +220,7 @@ impl Directory {
     /// Creates or replaces a device's record, as it is saved.
     pub(crate) fn put(&mut self, device: Device) {
         if let Some(place) = self.place(&device.id) {
-            return self.change(place, |entry| {
-                entry.device = device;
-                entry.dying = Dying::default();
-            });
+            return self.change(place, |entry| entry.replace(device));
         }
         let (id, user) = (device.id.clone(), device.user.clone());
         let place = self.entries.insert(Entry::new(device));

@@ -65,6 +65,21 @@ impl Entry {
         }
     }
 
+    /// Takes over its record as it is saved. A token's death that the store did not take stands, unless the client has
+    /// handed the token over again since.
+    pub(super) fn replace(&mut self, device: Device) {
+        let stands = |before: &Option<Token>, now: &Option<Token>| match (before, now) {
+            (Some(before), Some(now)) => {
+                now.dead.is_none() && (&before.value, before.given_at) == (&now.value, now.given_at)
+            }
+            _ => false,
+        };
+        let (before, now) = (&self.device.tokens, &device.tokens);
+        self.dying.voip &= stands(&before.voip, &now.voip);
+        self.dying.message &= stands(&before.message, &now.message);
+        self.device = device;
+    }
+
     /// One of its doors.
     pub fn door(&self, number: u32) -> Option<&OpenDoor> {
         self.doors.iter().find(|door| door.number == number)

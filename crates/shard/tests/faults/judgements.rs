@@ -6,7 +6,8 @@ use crate::{
     settings::{SHARDS, account, address, users_of_shard},
     world::World,
 };
-use domain::{DoorId, Outcome, Purpose};
+use domain::{DoorId, Outcome, Purpose, device::SealingKey};
+use hub::{DeviceUpdate, NotDone, Question};
 use sip::{HeaderName, Message, reason_phrase};
 use std::time::Duration;
 
@@ -126,6 +127,42 @@ fn a_token_that_died_by_our_mistake_is_pushed_to_after_it_is_mended() {
             world.answer(back, &invite, 486, &uri("bob", back));
             assert_eq!(world.heard(alice), ["100", "486"]);
         }
+        world.ends_clean();
+    }
+}
+
+#[test]
+fn a_death_that_the_store_did_not_take_stands_whatever_else_is_kept_of_the_device() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let flow = world.tcp("10.0.0.20:40000");
+        registers(&mut world, flow, "bob");
+        world.close(flow);
+        let device = world.devices("bob")[0].device.id.clone();
+        let dead = died("Unregistered");
+        world.cloud.outcomes.insert("bob".to_owned(), dead);
+        world.store.refuses = Some(NotDone::Failed("the disk is full".to_owned()));
+        let calls = |world: &World| {
+            let pushes = world.cloud.pushes.iter();
+            pushes.filter(|push| push.token == "bob").count()
+        };
+        world.invite(alice, "alice", "bob");
+        world.pass(seconds(20.0));
+        assert_eq!(calls(&world), 1);
+        world.store.refuses = None;
+        let update = DeviceUpdate {
+            key: Some(SealingKey {
+                p256dh: "key".to_owned(),
+                auth: "secret".to_owned(),
+            }),
+            ..DeviceUpdate::default()
+        };
+        let put = Question::PutDevice(address("bob"), device, Box::new(update));
+        world.ask("bob", put).unwrap();
+        world.invite(alice, "alice", "bob");
+        world.pass(seconds(20.0));
+        assert_eq!(calls(&world), 1);
         world.ends_clean();
     }
 }
