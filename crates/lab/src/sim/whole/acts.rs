@@ -209,8 +209,7 @@ impl<W: Watcher> World<W> {
                     self.checked(|_, scene| check::handed_over(scene, who))?;
                 }
                 if done.is_ok() {
-                    let now = self.clock.now();
-                    self.check.stated(now, who, word == Word::Suspended);
+                    self.check.stated(who, word == Word::Suspended);
                 }
                 let result = done.map_err(|error| error.to_string());
                 self.acts.push(at, Act::Told(who, id, result));

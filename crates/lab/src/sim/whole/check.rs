@@ -175,10 +175,6 @@ impl Check {
             return Err("a message without CSeq left".to_owned());
         };
         let Some(status) = message.status() else {
-            if message.method() == Some(Method::Message) {
-                let via = message.header_text(HeaderName::Via).unwrap_or_default();
-                return self.sleepers.sent(scene.now, to, via);
-            }
             if message.method() == Some(Method::Invite)
                 && message.to().is_ok_and(|to| to.tag().is_none())
             {
@@ -292,8 +288,8 @@ impl Check {
     }
 
     /// The device API has confirmed what the app of a phone said of itself.
-    pub(super) fn stated(&mut self, now: Instant, who: usize, suspended: bool) {
-        self.sleepers.stated(now, who, suspended);
+    pub(super) fn stated(&mut self, who: usize, suspended: bool) {
+        self.sleepers.stated(who, suspended);
     }
 
     /// The app of a phone is about to say that it is in front.

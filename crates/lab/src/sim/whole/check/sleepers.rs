@@ -1,11 +1,12 @@
-//! Phones that sleep, or have said to the device API that they do: what is written to them is not sent over a connection
-//! that nobody reads, and is pushed (behaviour.md 4).
+//! Phones that sleep, or have said to the device API that they do, are pushed to for what is written to them
+//! (behaviour.md 4).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use domain::Purpose;
 use domain::behaviour::Incoming;
+use domain::push::OwedPush;
 use hub::PushOrder;
 
 use super::{Scene, Verdict};
@@ -16,24 +17,20 @@ const PUSHED: Duration = Duration::from_mins(1);
 /// So long before it a push of the same conversation may have told of it already, less what its own commit took.
 const WINDOW: Duration = Duration::from_secs(6);
 
-/// So long a text that was on its way from the store may still leave: it is not acknowledged, and pushed for that.
-const ON_ITS_WAY: Duration = Duration::from_secs(5);
-
 #[derive(Debug, Default)]
 pub(super) struct Sleepers {
-    /// Who has said so, and since when it is known.
-    silent: BTreeMap<usize, Instant>,
+    /// Who has said so.
+    silent: BTreeSet<usize>,
     /// Who must be pushed to for a message, by when.
     due: BTreeMap<usize, Instant>,
     pushed: BTreeMap<usize, Instant>,
-    vias: BTreeSet<String>,
 }
 
 impl Sleepers {
     /// The server has confirmed that the app of a phone is out of sight, or in front.
-    pub(super) fn stated(&mut self, now: Instant, who: usize, suspended: bool) {
+    pub(super) fn stated(&mut self, who: usize, suspended: bool) {
         if suspended {
-            self.silent.insert(who, now);
+            self.silent.insert(who);
         } else {
             self.back(who);
         }
@@ -55,19 +52,6 @@ impl Sleepers {
         self.due.clear();
     }
 
-    /// A text leaves for a phone.
-    pub(super) fn sent(&mut self, now: Instant, who: usize, via: &str) -> Verdict {
-        // One that left before is sent again until it is acknowledged.
-        let is_new = self.vias.insert(via.to_owned());
-        let silent = self.silent.get(&who);
-        if is_new && silent.is_some_and(|since| now - *since > ON_ITS_WAY) {
-            return Err(format!(
-                "a text leaves for phone {who}, which has said that it sleeps"
-            ));
-        }
-        Ok(())
-    }
-
     /// A text was acknowledged that waits for this phone.
     pub(super) fn written_to(&mut self, scene: &Scene<'_>, who: usize) {
         let server = scene.server;
@@ -80,7 +64,7 @@ impl Sleepers {
         let Some(entry) = shard.and_then(|it| it.hub().directory().get(&device)) else {
             return;
         };
-        let asleep = entry.best_door().is_none() || self.silent.contains_key(&who);
+        let asleep = entry.best_door().is_none() || self.silent.contains(&who);
         let profile = entry.device.app.as_ref().and_then(setting::profile);
         let can_be = entry
             .push_target(Incoming::Message, profile.as_ref())
@@ -104,14 +88,17 @@ impl Sleepers {
 
     /// Nobody was left asleep over what was written to them.
     pub(super) fn in_time(&self, scene: &Scene<'_>) -> Verdict {
-        // A cloud that takes nothing is asked less and less often.
+        // A cloud that takes nothing is asked less and less often; and devices are removed.
+        let store = &scene.server.store;
         let is_owed = |who: usize| {
             let phone = scene.phones.get(who);
             let device = phone.and_then(super::places::device_of);
-            let mut owed = scene.server.store.owed.values();
-            owed.any(|it| {
-                Some(&it.device) == device.as_ref() && matches!(it.purpose, Purpose::Message { .. })
-            })
+            let Some(device) = device.filter(|it| store.devices.contains_key(it)) else {
+                return true;
+            };
+            let is_it = |it: &OwedPush| matches!(it.purpose, Purpose::Message { .. });
+            let mut owed = store.owed.values();
+            owed.any(|it| it.device == device && is_it(it))
         };
         let mut late = self.due.iter().filter(|(_, at)| **at < scene.now);
         match late.find(|(who, _)| !is_owed(**who)) {
