@@ -223,6 +223,7 @@ impl Check {
                 let kept = self.places.registered(scene, to, message)?;
                 // Over a connection that has ended meanwhile nobody comes, and nobody can be sent anything.
                 let came = self.registers.get(&key);
+                self.sleepers.is_there(to);
                 if kept && came.is_some_and(|(_, flow)| scene.server.holds(*flow)) {
                     self.came.push(to);
                 }

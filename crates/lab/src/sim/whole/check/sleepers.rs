@@ -42,6 +42,11 @@ impl Sleepers {
         self.due.remove(&who);
     }
 
+    /// A phone is registered: what was written to it meanwhile goes to it.
+    pub(super) fn is_there(&mut self, who: usize) {
+        self.due.remove(&who);
+    }
+
     /// A new server: what was said is forgotten, what is owed is not.
     pub(super) fn restarted(&mut self) {
         self.silent.clear();
