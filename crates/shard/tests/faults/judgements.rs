@@ -365,6 +365,34 @@ fn credentials_for_others_pass_and_ours_do_not() {
 }
 
 #[test]
+fn an_identity_counts_only_if_somebody_whom_we_trust_asserts_it() {
+    let asserted = "P-Asserted-Identity: <sip:boss@r.example>\n";
+    for (shards, trusted) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut world = World::new(shards);
+        let alice = if trusted {
+            "10.0.0.10:5060"
+        } else {
+            "192.0.2.10:5060"
+        };
+        let (alice, bob) = (world.udp(alice), world.udp("10.0.0.20:5060"));
+        registers(&mut world, bob, "bob");
+        let contact = format!("Contact: <{}>\n{asserted}", uri("alice", alice));
+        let first = world.request("INVITE", alice, "alice", "bob", &contact);
+        world.send(alice, first);
+        if !trusted {
+            let challenged = world.take(alice, "407");
+            let ours = credentials(&challenged, "alice", "sip:bob@r.example");
+            let extra = format!("{contact}Proxy-Authorization: {ours}\n");
+            let again = world.request("INVITE", alice, "alice", "bob", &extra);
+            world.send(alice, again);
+        }
+        let invite = world.take(bob, "INVITE");
+        assert_eq!(invite.has(HeaderName::new("P-Asserted-Identity")), trusted);
+        world.ends_clean();
+    }
+}
+
+#[test]
 fn push_parameters_never_reach_another_user() {
     for shards in SHARDS {
         let mut world = World::new(shards);
