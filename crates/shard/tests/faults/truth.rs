@@ -160,6 +160,28 @@ fn what_a_device_says_is_true_when_it_is_saved() {
 }
 
 #[test]
+fn a_call_that_comes_in_while_its_devices_registration_is_saved_leaves_for_it() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let old = world.tcp("10.0.0.20:40000");
+        registers(&mut world, old, "bob");
+        world.close(old);
+        let new = world.tcp("10.0.0.20:40001");
+        world.store.holds = true;
+        let bobs = contact("bob", new);
+        assert!(world.register_with(new, "bob", &[&bobs], "").is_none());
+        world.invite(alice, "alice", "bob");
+        world.store_answers();
+        let invite = world.take(new, "INVITE");
+        world.answer(new, &invite, 200, &uri("bob", new));
+        world.take(alice, "200");
+        world.pass(Duration::from_millis(10));
+        world.ends_clean();
+    }
+}
+
+#[test]
 fn what_an_app_says_while_it_registers_is_said_of_the_way_that_it_comes_by() {
     for shards in SHARDS {
         let mut world = World::new(shards);
