@@ -30,7 +30,7 @@ pub use lab::{LabApi, Notification};
 pub use linphone::{Account, Linphone, PushParams};
 pub use mutate::Mutator;
 pub use pjsua::Pjsua;
-pub use ports::free_port;
+pub use ports::{free_port, media_port};
 pub use process::Process;
 pub use reveille::{Reveille, reveille_binary};
 pub use sip_client::{Incoming, Response, SipClient, Transport};

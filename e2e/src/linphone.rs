@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Process, SOON, Transport, free_port};
+use crate::{Process, SOON, Transport, free_port, media_port};
 
 /// Push parameters of a Contact (RFC 8599 §5.6).
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl Linphone {
             server.ip().to_string()
         };
         let proxy = format!("sip:{host}:{};transport={transport}", server.port());
-        let media = free_port();
+        let media = media_port();
 
         let mut rc = format!(
             "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port={tls}\nguess_hostname=1\nuse_ipv6=0\n\

@@ -20,18 +20,29 @@ static OURS: Mutex<Option<Block>> = Mutex::new(None);
 /// A port on 127.0.0.1 that nobody uses, over UDP or TCP, and that no other test will take. The port behind it is
 /// free as well (for RTCP), and never given out.
 pub fn free_port() -> u16 {
+    free_ports(2)
+}
+
+/// The same for media: the three ports behind it are free as well, for RTCP, and for both of video, which some peers
+/// open whether or not they send any.
+pub fn media_port() -> u16 {
+    free_ports(4)
+}
+
+/// The first of so many neighbours.
+fn free_ports(count: u16) -> u16 {
     let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let block = ours.get_or_insert_with(take_block);
-        if block.next + 2 > block.end {
+        if block.next + count > block.end {
             // The old block's ports may be in use still: keep it from others by leaking its marker.
             let old = ours.replace(take_block());
             std::mem::forget(old);
             continue;
         }
         let port = block.next;
-        block.next += 2;
-        if is_free(port) && is_free(port + 1) {
+        block.next += count;
+        if (port..port + count).all(is_free) {
             return port;
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Process, SipClient, free_port};
+use crate::{Process, SipClient, free_port, media_port};
 
 /// What one run was asked to do.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +111,7 @@ impl Sipp {
                 "-p",
                 &port.to_string(),
                 "-mp",
-                &free_port().to_string(),
+                &media_port().to_string(),
             ])
             .args(["-nostdin", "-trace_stat", "-stf", "stat.csv", "-fd", "1"])
             .args([
