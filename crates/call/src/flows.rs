@@ -1,7 +1,6 @@
 //! Flows as octets: how they stand in tokens and in the store.
 
 use sip::{Flow, Transport};
-use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 
 /// Writes a flow.
@@ -33,10 +32,9 @@ pub(crate) fn read(bytes: &mut &[u8]) -> Option<Flow> {
 pub(crate) struct Flows(Box<[u8]>);
 
 impl Flows {
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Flow> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Flow> {
         let mut rest = self.0.get(1..).unwrap_or_default();
-        let all: SmallVec<[Flow; 4]> = std::iter::from_fn(|| read(&mut rest)).collect();
-        all.into_iter()
+        std::iter::from_fn(move || read(&mut rest))
     }
 
     /// Writes them behind what is there.

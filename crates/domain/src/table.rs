@@ -17,8 +17,6 @@ pub type Place = u32;
 pub struct Rows<T> {
     pieces: Vec<Vec<Option<T>>>,
     free: Vec<Place>,
-    /// Places that were ever used.
-    used: usize,
 }
 
 impl<T> Default for Rows<T> {
@@ -26,7 +24,6 @@ impl<T> Default for Rows<T> {
         Self {
             pieces: Vec::new(),
             free: Vec::new(),
-            used: 0,
         }
     }
 }
@@ -51,13 +48,14 @@ impl<T> Rows<T> {
             self.pieces[piece][at] = Some(value);
             return place;
         }
-        // No memory holds four billion of them.
-        let place = Place::try_from(self.used).unwrap_or(Place::MAX);
-        self.used += 1;
-        match self.pieces.last_mut().filter(|piece| piece.len() < PIECE) {
-            Some(piece) => piece.push(Some(value)),
-            None => self.pieces.push(vec![Some(value)]),
+        if self.pieces.last().is_none_or(|piece| piece.len() == PIECE) {
+            self.pieces.push(Vec::new());
         }
+        let before = PIECE * (self.pieces.len() - 1);
+        let piece = &mut self.pieces[before / PIECE];
+        // No memory holds four billion of them.
+        let place = Place::try_from(before + piece.len()).unwrap_or(Place::MAX);
+        piece.push(Some(value));
         place
     }
 
@@ -152,7 +150,7 @@ mod tests {
         *rows.get_mut(7).unwrap() += 1;
         assert_eq!(rows.get(7), Some(&1001));
         assert_eq!(rows.get(count + 1), None);
-        assert_eq!(rows.iter().count(), rows.used);
+        assert_eq!(rows.iter().count(), count as usize + 1);
     }
 
     #[test]

@@ -10,20 +10,17 @@ use crate::dev;
 use anyhow::Result;
 use domain::Generation;
 use lab::{phone::PushService, plays};
-use sip::Transport;
 
 /// A client of the behaviour table (`behaviour.md` 2).
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Client {
-    /// As people know it.
-    pub(super) name: &'static str,
+    /// Which of those that all plays go by.
+    pub(super) of: plays::Client,
     /// What the phone calls itself.
     pub(super) app: &'static str,
     /// What the phone is called in the steps.
     pub(super) phone: &'static str,
     cloud: Cloud,
-    pub(super) generation: Generation,
-    pub(super) transport: Transport,
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -41,7 +38,7 @@ enum Cloud {
 const TEAM: &str = "TEAM123456";
 
 const fn iphone(of: plays::Client, app: &'static str, bundle: &'static str) -> Client {
-    Client::of(of, app, "iPhone", Cloud::Apns { bundle })
+    Client::new(of, app, "iPhone", Cloud::Apns { bundle })
 }
 
 const fn android(
@@ -50,7 +47,7 @@ const fn android(
     project: &'static str,
     package: &'static str,
 ) -> Client {
-    Client::of(of, app, "Android", Cloud::Fcm { project, package })
+    Client::new(of, app, "Android", Cloud::Fcm { project, package })
 }
 
 pub(super) const JABBER_12: Client = iphone(plays::JABBER_12, "Jabber", "com.example.jabber12");
@@ -82,19 +79,12 @@ pub(super) struct Way {
 }
 
 impl Client {
-    const fn of(
-        client: plays::Client,
-        app: &'static str,
-        phone: &'static str,
-        cloud: Cloud,
-    ) -> Self {
+    const fn new(of: plays::Client, app: &'static str, phone: &'static str, cloud: Cloud) -> Self {
         Self {
-            name: client.name,
+            of,
             app,
             phone,
             cloud,
-            generation: client.generation,
-            transport: client.transport,
         }
     }
 
@@ -118,7 +108,7 @@ impl Client {
         let is_call = kind == "call";
         match self.cloud {
             Cloud::Apns { bundle } => {
-                let voip = is_call || self.generation == Generation::SingleChannel;
+                let voip = is_call || self.of.generation == Generation::SingleChannel;
                 let topic = if voip {
                     format!("{bundle}.voip")
                 } else {
@@ -140,11 +130,6 @@ impl Client {
                 expiration: is_call.then_some("0s"),
             },
         }
-    }
-
-    /// iOS 13 and newer shows a pushed call by itself, before any SIP.
-    pub(super) fn has_callkit(&self) -> bool {
-        matches!(self.cloud, Cloud::Apns { .. }) && self.generation == Generation::DualChannel
     }
 }
 
@@ -208,10 +193,10 @@ impl Play {
     pub(super) fn title(&self) -> Title {
         use Play::*;
         let (subject, what) = match self {
-            ForegroundCall(client) => (client.name, "foreground call"),
-            ForegroundMessage(client) => (client.name, "foreground message"),
-            SuspendedCall(client) => (client.name, "suspended call"),
-            SuspendedMessage(client) => (client.name, "suspended message"),
+            ForegroundCall(client) => (client.of.name, "foreground call"),
+            ForegroundMessage(client) => (client.of.name, "foreground message"),
+            SuspendedCall(client) => (client.of.name, "suspended call"),
+            SuspendedMessage(client) => (client.of.name, "suspended message"),
             CallerHearsRinging => ("No phone answers yet", ""),
             WakeFails => ("No phone wakes", ""),
             WakeFailsWithForward => ("No phone wakes, with a forward", ""),
@@ -239,7 +224,7 @@ impl Play {
         match self {
             ForegroundCall(_) => "SIP rings, the push is a duplicate".to_owned(),
             ForegroundMessage(_) => "over its connection, no push".to_owned(),
-            SuspendedCall(client) if client.has_callkit() => {
+            SuspendedCall(client) if client.of.has_callkit() => {
                 "CallKit rings by push, then by SIP".to_owned()
             }
             SuspendedCall(_) => "wakes by push, held INVITE rings".to_owned(),
@@ -353,10 +338,12 @@ mod tests {
     /// Which play of the machines it is, and by which client.
     fn of_machines(play: &Play) -> (plays::Play, Option<&'static str>) {
         match play {
-            Play::ForegroundCall(client) => (plays::Play::ForegroundCall, Some(client.name)),
-            Play::ForegroundMessage(client) => (plays::Play::ForegroundMessage, Some(client.name)),
-            Play::SuspendedCall(client) => (plays::Play::SuspendedCall, Some(client.name)),
-            Play::SuspendedMessage(client) => (plays::Play::SuspendedMessage, Some(client.name)),
+            Play::ForegroundCall(client) => (plays::Play::ForegroundCall, Some(client.of.name)),
+            Play::ForegroundMessage(client) => {
+                (plays::Play::ForegroundMessage, Some(client.of.name))
+            }
+            Play::SuspendedCall(client) => (plays::Play::SuspendedCall, Some(client.of.name)),
+            Play::SuspendedMessage(client) => (plays::Play::SuspendedMessage, Some(client.of.name)),
             Play::CallerHearsRinging => (plays::Play::CallerHearsRinging, None),
             Play::WakeFails => (plays::Play::WakeFails, None),
             Play::WakeFailsWithForward => (plays::Play::WakeFailsWithForward, None),

@@ -67,14 +67,14 @@ impl Scene {
 
     /// A phone, registered, its app in front.
     pub(super) async fn phone(&self, part: Part<'_>) -> Result<Actor> {
-        let server = self.stage.sip(part.client.transport);
+        let server = self.stage.sip(part.client.of.transport);
         let relay = match part.reach {
             Reach::Lift => Some(Relay::to(server).await?),
             Reach::Good | Reach::Drawer => None,
         };
         let address = relay.as_ref().map_or(server, Relay::address);
         let mut config = self.config(part.owner, part.client);
-        config.server = (part.client.transport, address);
+        config.server = (part.client.of.transport, address);
         config.lab = (part.reach != Reach::Drawer).then(|| self.stage.control().to_owned());
         self.start(part.who, config, relay).await
     }
@@ -88,7 +88,7 @@ impl Scene {
     }
 
     fn config(&self, owner: Person, client: &Client) -> PhoneConfig {
-        let server = (client.transport, self.stage.sip(client.transport));
+        let server = (client.of.transport, self.stage.sip(client.of.transport));
         let user = owner.number(self.number);
         PhoneConfig {
             display_name: owner.full_name().to_owned(),
@@ -98,7 +98,7 @@ impl Scene {
             // A phone that is woken for nothing shall say so before the play gives up.
             call_patience: self.stage.patience() * 3 / 4,
             ..PhoneConfig::new(&user, dev::PASSWORD, DOMAIN, server, client.service())
-                .generation(client.generation)
+                .generation(client.of.generation)
         }
     }
 

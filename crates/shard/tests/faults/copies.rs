@@ -1,8 +1,18 @@
 //! A phone that rings and comes back gets a second copy of its call: what it says of that, and what becomes of the first.
 
 use crate::{dialogs::registers, peer::uri, settings::SHARDS, world::World};
-use sip::Flow;
+use sip::{Flow, Message};
 use std::time::Duration;
+
+/// Bob's phone registers, and rings with a call of Alice's: as she sent it, and as it came.
+#[track_caller]
+fn rings(world: &mut World, alice: Flow, phone: Flow) -> (Message, Message) {
+    registers(world, phone, "bob");
+    let call = world.invite(alice, "alice", "bob");
+    let invite = world.take(phone, "INVITE");
+    world.answer(phone, &invite, 180, &uri("bob", phone));
+    (call, invite)
+}
 
 /// The phone's answer to the copy is acknowledged, and it is told of no end of its call.
 #[track_caller]
@@ -18,10 +28,7 @@ fn a_phone_that_has_the_call_says_so_and_rings_on() {
         let mut world = World::new(shards);
         let alice = world.udp("10.0.0.10:5060");
         let first = world.tcp("10.0.0.20:40000");
-        registers(&mut world, first, "bob");
-        world.invite(alice, "alice", "bob");
-        let invite = world.take(first, "INVITE");
-        world.answer(first, &invite, 180, &uri("bob", first));
+        let (_, invite) = rings(&mut world, alice, first);
         world.take(alice, "180");
         world.close(first);
         let second = world.tcp("10.0.0.20:40001");
@@ -45,10 +52,7 @@ fn a_ringing_phone_that_came_back_can_be_told_that_it_is_over() {
         let mut world = World::new(shards);
         let alice = world.udp("10.0.0.10:5060");
         let first = world.tcp("10.0.0.20:40000");
-        registers(&mut world, first, "bob");
-        let call = world.invite(alice, "alice", "bob");
-        let invite = world.take(first, "INVITE");
-        world.answer(first, &invite, 180, &uri("bob", first));
+        let (call, invite) = rings(&mut world, alice, first);
         world.close(first);
         let second = world.tcp("10.0.0.20:40001");
         registers(&mut world, second, "bob");
@@ -70,10 +74,7 @@ fn a_phone_of_datagrams_that_rings_and_moves_has_the_call_once() {
         let mut world = World::new(shards);
         let alice = world.udp("10.0.0.10:5060");
         let first = world.udp("10.0.0.20:40000");
-        registers(&mut world, first, "bob");
-        world.invite(alice, "alice", "bob");
-        let invite = world.take(first, "INVITE");
-        world.answer(first, &invite, 180, &uri("bob", first));
+        let (_, invite) = rings(&mut world, alice, first);
         let second = world.udp("10.0.0.20:40001");
         registers(&mut world, second, "bob");
         world.pass(Duration::from_secs(1));

@@ -35,6 +35,15 @@ fn registers_and_goes(world: &mut World, transport: Transport, contact: &str) {
     world.close(flow);
 }
 
+/// A world in which it has done so with an address where it can be dialled, Alice's flow, and that Contact.
+fn out_of_reach(shards: usize, transport: Transport) -> (World, Flow, String) {
+    let mut world = World::new(shards);
+    let alice = world.udp("10.0.0.10:5060");
+    let contact = format!("<{}>", desk(transport));
+    registers_and_goes(&mut world, transport, &contact);
+    (world, alice, contact)
+}
+
 /// The connection that we made to a place.
 #[track_caller]
 fn dialled(world: &World, place: &str) -> Flow {
@@ -115,10 +124,7 @@ fn messages_and_other_requests_are_dialled_for() {
 fn where_nobody_takes_the_connection_the_caller_hears_it_at_once_and_mail_waits() {
     for (shards, transport) in each() {
         for takes in [false, true] {
-            let mut world = World::new(shards);
-            let alice = world.udp("10.0.0.10:5060");
-            let contact = format!("<{}>", desk(transport));
-            registers_and_goes(&mut world, transport, &contact);
+            let (mut world, alice, contact) = out_of_reach(shards, transport);
             if takes {
                 world.listening.insert(at(DESK));
             }
@@ -155,10 +161,7 @@ fn where_nobody_takes_the_connection_the_caller_hears_it_at_once_and_mail_waits(
 fn a_phone_that_takes_the_connection_and_says_nothing_has_until_the_wake_timeout() {
     for (shards, transport) in each() {
         for comes_back in [false, true] {
-            let mut world = World::new(shards);
-            let alice = world.udp("10.0.0.10:5060");
-            let contact = format!("<{}>", desk(transport));
-            registers_and_goes(&mut world, transport, &contact);
+            let (mut world, alice, contact) = out_of_reach(shards, transport);
             world.listening.insert(at(DESK));
             world.invite(alice, "alice", "bob");
             let silent = dialled(&world, DESK);
@@ -183,10 +186,7 @@ fn a_phone_that_takes_the_connection_and_says_nothing_has_until_the_wake_timeout
 #[test]
 fn a_phone_that_comes_back_while_it_is_dialled_has_the_call_and_the_message_once() {
     for (shards, transport) in each() {
-        let mut world = World::new(shards);
-        let alice = world.udp("10.0.0.10:5060");
-        let contact = format!("<{}>", desk(transport));
-        registers_and_goes(&mut world, transport, &contact);
+        let (mut world, alice, contact) = out_of_reach(shards, transport);
         world.listening.insert(at(DESK));
         world.reaching = true;
         world.invite(alice, "alice", "bob");
@@ -206,10 +206,7 @@ fn a_phone_that_comes_back_while_it_is_dialled_has_the_call_and_the_message_once
 #[test]
 fn a_phone_that_leaves_while_it_is_dialled_fails_the_call_at_once() {
     for (shards, transport) in each() {
-        let mut world = World::new(shards);
-        let alice = world.udp("10.0.0.10:5060");
-        let contact = format!("<{}>", desk(transport));
-        registers_and_goes(&mut world, transport, &contact);
+        let (mut world, alice, contact) = out_of_reach(shards, transport);
         world.listening.insert(at(DESK));
         world.reaching = true;
         world.invite(alice, "alice", "bob");

@@ -28,11 +28,7 @@ impl Endpoint {
             && server.is_pending()
             && response.status().is_some_and(|s| s / 100 == 2);
         if accepts {
-            let to_tag = response
-                .to()
-                .ok()
-                .and_then(|to| to.tag())
-                .unwrap_or_default();
+            let to_tag = response.to_tag().unwrap_or_default();
             server.accepted_index = matching::accepted(self.secret, response, to_tag);
             self.accepted
                 .extend(server.accepted_index.map(|index| (index, key)));

@@ -147,19 +147,11 @@ impl<'a, 'b> Update<'a, 'b> {
                 Removal::Unregistered,
             );
         }
-        let (known, call_id) = (self.known, self.registration.call_id);
-        let own = |place: &usize| {
-            let binding = known[*place].binding;
-            let device = Identity::of_binding(binding);
-            binding.call_id() == call_id && identity.is_same_device(&device)
+        let call_id = self.registration.call_id;
+        let own = |known: &Binding| {
+            known.call_id() == call_id && identity.is_same_device(&Identity::of_binding(known))
         };
-        for place in (0..known.len()).filter(own) {
-            if let Some(old) = self.take(Some(place).filter(|place| self.left[*place]))? {
-                let why = Removal::Unregistered;
-                self.changes.push(Change::Removed { old, why });
-            }
-        }
-        Ok(())
+        self.remove_bindings(own, Removal::Unregistered)
     }
 
     /// Forgets those that are out of reach for longest, until there is room for what was bound.
@@ -189,14 +181,24 @@ impl<'a, 'b> Update<'a, 'b> {
 
     /// The first binding that is left and is such a one.
     fn find(&self, is: impl Fn(&Identity<'_>) -> bool) -> Option<usize> {
+        self.find_binding(|known| is(&Identity::of_binding(known)))
+    }
+
+    fn find_binding(&self, is: impl Fn(&Binding) -> bool) -> Option<usize> {
         let mut places = 0..self.known.len();
-        places.find(|place| {
-            self.left[*place] && is(&Identity::of_binding(self.known[*place].binding))
-        })
+        places.find(|place| self.left[*place] && is(self.known[*place].binding))
     }
 
     fn remove(&mut self, is: impl Fn(&Identity<'_>) -> bool, why: Removal) -> Result<(), Reject> {
-        while let Some(old) = self.take(self.find(&is))? {
+        self.remove_bindings(|known| is(&Identity::of_binding(known)), why)
+    }
+
+    fn remove_bindings(
+        &mut self,
+        is: impl Fn(&Binding) -> bool,
+        why: Removal,
+    ) -> Result<(), Reject> {
+        while let Some(old) = self.take(self.find_binding(&is))? {
             self.changes.push(Change::Removed { old, why });
         }
         Ok(())

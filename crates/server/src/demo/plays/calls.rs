@@ -58,7 +58,7 @@ pub(in crate::demo) async fn suspended(scene: &Scene, client: &Client) -> Result
 
     check_call_push(&alice, &bob, client).await?;
     let order = order(&bob);
-    if !client.has_callkit() {
+    if !client.of.has_callkit() {
         ensure!(
             order == ["push", "INVITE"],
             "the order was {}",
