@@ -31,6 +31,8 @@ const NOT_THERE: [u16; 4] = [408, 430, 480, 503];
 /// Answers by which a device that rings says of a second copy of the call that it has it already: it has met the
 /// request (RFC 3261 §8.2.2.2), or is busy with it.
 const HAS_IT: [u16; 2] = [482, 486];
+/// Of so many branches of a call that were given up it is remembered where they rang; the oldest are forgotten.
+const LOST: usize = 16;
 
 /// The call as it was sent to one door.
 #[derive(Clone, Debug)]
@@ -72,7 +74,8 @@ pub(crate) struct Call {
     /// It was forwarded to this user by another's fallback, and goes no further.
     pub(crate) forwarded: bool,
     branches: SmallVec<[Branch; 2]>,
-    /// Devices that rang, by branches that were given up without a word of theirs: their CANCEL can still follow them.
+    /// Devices that rang, by branches that were given up without a word of theirs, the latest first: their CANCEL can
+    /// still follow them.
     lost: SmallVec<[(DeviceId, BranchId); 1]>,
     falling_back: FallingBack,
     /// The caller has the final answer.
@@ -334,7 +337,8 @@ impl Calls {
         let place = call.branches.iter().position(|it| it.id == branch)?;
         let ended = call.branches.remove(place);
         if ended.rang && response.is_none() {
-            call.lost.push((ended.door.device.clone(), branch));
+            call.lost.truncate(LOST - 1);
+            call.lost.insert(0, (ended.door.device.clone(), branch));
         }
         let device = &ended.door.device;
         let earlier = call
