@@ -25,6 +25,10 @@ const LAYERS: &[Layer] = &[
         may_use: &[],
     },
     Layer {
+        name: "reveille-xmpp",
+        may_use: &[],
+    },
+    Layer {
         name: "reveille-domain",
         may_use: &[],
     },
@@ -37,12 +41,18 @@ const LAYERS: &[Layer] = &[
         may_use: &["reveille-sip", "reveille-domain", "reveille-hub"],
     },
     Layer {
+        name: "reveille-im",
+        may_use: &["reveille-xmpp", "reveille-domain", "reveille-hub"],
+    },
+    Layer {
         name: "reveille-shard",
         may_use: &[
             "reveille-sip",
+            "reveille-xmpp",
             "reveille-domain",
             "reveille-hub",
             "reveille-call",
+            "reveille-im",
         ],
     },
     Layer {
@@ -55,7 +65,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "reveille-net",
-        may_use: &["reveille-sip"],
+        may_use: &["reveille-sip", "reveille-xmpp"],
     },
     Layer {
         name: "reveille-lab",
@@ -64,6 +74,8 @@ const LAYERS: &[Layer] = &[
             "reveille-domain",
             "reveille-hub",
             "reveille-call",
+            "reveille-im",
+            "reveille-xmpp",
             "reveille-shard",
             "reveille-push",
             "reveille-net",
@@ -76,6 +88,8 @@ const LAYERS: &[Layer] = &[
             "reveille-domain",
             "reveille-hub",
             "reveille-call",
+            "reveille-im",
+            "reveille-xmpp",
             "reveille-shard",
             "reveille-push",
             "reveille-store",
@@ -91,6 +105,8 @@ const LAYERS: &[Layer] = &[
             "reveille-domain",
             "reveille-hub",
             "reveille-call",
+            "reveille-im",
+            "reveille-xmpp",
             "reveille-shard",
         ],
     },
@@ -121,6 +137,22 @@ const PURE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "reveille-xmpp",
+        &[
+            "base64",
+            "compact_str",
+            "hmac",
+            "precis-profiles",
+            "rxml",
+            "sha1",
+            "sha2",
+            "smallvec",
+            "stringprep",
+            "subtle",
+            "thiserror",
+        ],
+    ),
+    (
         "reveille-domain",
         &[
             "bytes",
@@ -135,6 +167,7 @@ const PURE: &[(&str, &[&str])] = &[
         "reveille-hub",
         &["bytes", "serde", "smallvec", "thiserror", "tracing"],
     ),
+    ("reveille-im", &["base64", "bytes", "tracing"]),
     (
         "reveille-call",
         &[

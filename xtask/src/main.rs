@@ -21,12 +21,14 @@ const USAGE: &str = "\
 Usage: cargo xtask test [--only STEP]... [--list]
        cargo xtask picture
        cargo xtask rfc-sections FOLDER
+       cargo xtask xep-sections FOLDER
 
   test            run every check that CI runs, and install the Debian packages that it needs
   --only STEP     run this step alone; may be given more than once
   --list          name the steps
   picture         draw docs/images/demo.svg, the README's picture, from what the demo prints
   rfc-sections    list the sections of the RFCs that are cited, from the texts in FOLDER
+  xep-sections    the same for the extensions of XMPP
   -h, --help      print this
 ";
 
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Ok(Request::Test { only }) => steps::run(&only),
         Ok(Request::Picture) => done(picture::draw()),
         Ok(Request::RfcSections { folder }) => done(citations::list_rfc_sections(&folder)),
+        Ok(Request::XepSections { folder }) => done(citations::list_xep_sections(&folder)),
         Err(problem) => {
             eprint!("{problem}\n\n{USAGE}");
             ExitCode::from(2)
@@ -69,6 +72,7 @@ enum Request {
     List,
     Picture,
     RfcSections { folder: PathBuf },
+    XepSections { folder: PathBuf },
     Test { only: Vec<String> },
 }
 
@@ -82,6 +86,14 @@ fn parse(arguments: &[String]) -> Result<Request, String> {
                 .next()
                 .ok_or("rfc-sections wants the folder of the texts.")?;
             return Ok(Request::RfcSections {
+                folder: folder.into(),
+            });
+        }
+        Some("xep-sections") => {
+            let folder = words
+                .next()
+                .ok_or("xep-sections wants the folder of the texts.")?;
+            return Ok(Request::XepSections {
                 folder: folder.into(),
             });
         }

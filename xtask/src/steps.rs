@@ -50,7 +50,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "citations",
         about: "every cited section of an RFC or of a page in docs/ exists",
-        remedy: "look the rule up and correct the number; for an RFC not cited before: `cargo xtask rfc-sections FOLDER`",
+        remedy: "look the rule up and correct the number; for an RFC not cited before: `cargo xtask rfc-sections FOLDER` (`xep-sections` for an extension of XMPP)",
         run: citations::check,
     },
     Step {

@@ -84,6 +84,7 @@ fn sections(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// A section of an RFC, or of a document of another series.
 #[derive(Debug, PartialEq)]
 pub(super) struct Citation {
     pub(super) line: usize,
@@ -93,13 +94,19 @@ pub(super) struct Citation {
 
 /// Finds `RFC 3261 §16.7`, and the further sections of `RFC 3261 §8.1.1, §8.1.2 and §9`.
 pub(super) fn citations(source: &str) -> Vec<Citation> {
+    citations_of("RFC ", source)
+}
+
+/// The same for a series of documents that is cited by this before the number.
+pub(super) fn citations_of(series: &str, source: &str) -> Vec<Citation> {
     let mut found = Vec::new();
     for (index, line) in source.lines().enumerate() {
-        for (at, _) in line.match_indices("RFC ") {
-            let digits_end = line[at + 4..]
+        for (before, _) in line.match_indices(series) {
+            let at = before + series.len();
+            let digits_end = line[at..]
                 .find(|c: char| !c.is_ascii_digit())
-                .map_or(line.len(), |end| at + 4 + end);
-            let Ok(rfc) = line[at + 4..digits_end].parse() else {
+                .map_or(line.len(), |end| at + end);
+            let Ok(rfc) = line[at..digits_end].parse() else {
                 continue;
             };
             let mut rest = &line[digits_end..];

@@ -1,0 +1,4 @@
+//! What the machines of SASL make of octets from strangers.
+
+mod corpus;
+mod exercise;
