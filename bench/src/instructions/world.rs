@@ -179,6 +179,7 @@ fn hub_config() -> hub::Config {
         messages_per_device: 1000,
         pushes_in_flight: 1000,
         register_at: "sip:192.0.2.1".into(),
+        people: hub::People::default(),
         conversations: NameConversation::by(|message| message.from.clone()),
         seed: [5; 32],
     }

@@ -428,6 +428,10 @@ impl Role {
             hub::Output::Save(..)
             | hub::Output::Note(_)
             | hub::Output::Fetch(_)
+            | hub::Output::FetchRoster(_)
+            | hub::Output::Tell(..)
+            | hub::Output::Roster(..)
+            | hub::Output::Show(_)
             | hub::Output::Push(_)
             | hub::Output::Answer(..)
             | hub::Output::Measured(_) => {}
@@ -467,6 +471,10 @@ impl Role {
             Err(NotDone::Overloaded) => (503, ""),
             Err(NotDone::QueueFull) => (480, "Message Queue Full"),
             Err(NotDone::TooManyDevices) => (403, "Too Many Devices"),
+            Err(NotDone::TooManyContacts) => (403, "Too Many Contacts"),
+            Err(NotDone::Oneself) => (403, ""),
+            Err(NotDone::BadName) => (400, "Bad Name"),
+            Err(NotDone::NoSuchDomain) => (404, "No Such Domain"),
             Err(NotDone::Missing) => (404, "No Such User"),
             Err(NotDone::Failed(_)) => (500, "Not Saved"),
         };

@@ -3,7 +3,7 @@
 
 use crate::{
     Address, Device, DeviceId, Door, DoorId, Message, MessageId, NotificationId, Timestamp,
-    TraceEvent, User, push::OwedPush,
+    TraceEvent, User, push::OwedPush, roster::Contact,
 };
 use std::sync::Arc;
 
@@ -14,6 +14,15 @@ pub enum Change {
     PutUser(Box<User>),
     /// Remove an account with its devices, its queues and what is owed to them.
     RemoveUser(Address),
+    /// Create or replace somebody in a user's roster.
+    PutContact(Box<Contact>),
+    /// Remove them from it.
+    RemoveContact {
+        /// Whose roster.
+        user: Address,
+        /// Whom.
+        peer: Address,
+    },
     /// Create or replace a device; its doors stay as they are.
     PutDevice(Box<Device>),
     /// Remove a device, its doors, its queue, its history and what is owed to it.

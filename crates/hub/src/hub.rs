@@ -1,19 +1,24 @@
 //! The hub: routes what comes in to its owners, and what they say to whom it is for.
 
 use crate::{
-    Accounts, Input, NotDone, Output, SaveId,
+    Accounts, Input, NotDone, Output, People, SaveId,
     calls::Calls,
     directory::{Counts, Directory},
     door::OpenDoor,
     owners::Owners,
+    presences::Presences,
+    rosters::Rosters,
     step::{Asker, Deed, Step, Then, Work},
     turns::{Entered, Turns},
 };
 use domain::{
     Address, AppProfile, Behaviour, Device, DeviceId, Door, DoorState, IdMap, Namer, Now,
+    Timestamp,
     delivery::{self, Delivery, NameConversation},
     outbox::Outbox,
+    presence::Show,
     push::OwedPush,
+    roster::Contact,
     wake,
 };
 use std::{
@@ -44,6 +49,8 @@ pub struct Config {
     pub pushes_in_flight: usize,
     /// Where a device registers that has no door to tell.
     pub register_at: Arc<str>,
+    /// Rosters and presence.
+    pub people: People,
     /// Names conversations.
     pub conversations: NameConversation,
     /// All entropy; unlike any other hub's, and unlike the last start's.
@@ -63,6 +70,10 @@ pub struct Load {
     pub messages: usize,
     /// Users with a step under way.
     pub steps: usize,
+    /// Rosters in memory.
+    pub rosters: usize,
+    /// Users who are available.
+    pub available: usize,
 }
 
 /// A step that waits for the store.
@@ -81,6 +92,8 @@ pub struct Hub {
     turns: Turns,
     pending: IdMap<SaveId, Pending>,
     saves: u64,
+    /// What a user's roster is read for: it has the user's turn.
+    reading: IdMap<Address, Work>,
     /// Steps that the store refused and that nobody else will ask for again, with when to try them.
     refused: VecDeque<(Instant, Step)>,
     /// What owners want done, in order.
@@ -98,6 +111,8 @@ impl Hub {
             calls: Calls::new(behaviour.clone(), config.wake, room, config.register_at),
             delivery: Delivery::new(behaviour, config.delivery, config.conversations),
             outbox: Outbox::new(room),
+            presences: Presences::new(&config.people),
+            rosters: Rosters::new(config.people),
             namer: Namer::new(config.seed),
             messages_per_device: config.messages_per_device,
         };
@@ -106,6 +121,7 @@ impl Hub {
             turns: Turns::default(),
             pending: IdMap::default(),
             saves: 0,
+            reading: IdMap::default(),
             refused: VecDeque::new(),
             deeds: VecDeque::new(),
             out: VecDeque::new(),
@@ -122,6 +138,12 @@ impl Hub {
         &self.owners.accounts
     }
 
+    /// What a user does as others see it, if they are available: [`Show`], or when they were seen last, if that is known.
+    pub fn presence(&self, user: &Address) -> Result<Show, Option<Timestamp>> {
+        let presences = &self.owners.presences;
+        presences.of(user).ok_or_else(|| presences.last_seen(user))
+    }
+
     /// How much is under way. Takes time in proportion to the devices that are being written to.
     pub fn load(&self) -> Load {
         Load {
@@ -130,6 +152,8 @@ impl Hub {
             owed: self.owners.outbox.len(),
             messages: self.owners.delivery.in_flight(),
             steps: self.turns.len() + self.pending.len() + self.refused.len(),
+            rosters: self.owners.rosters.len(),
+            available: self.owners.presences.len(),
         }
     }
 
@@ -151,6 +175,7 @@ impl Hub {
         let instants = [
             owners.calls.next_timeout(),
             owners.delivery.next_timeout(),
+            owners.presences.next_timeout(),
             self.refused.front().map(|(at, _)| *at),
         ];
         instants.into_iter().flatten().chain(walls).min()
@@ -189,12 +214,15 @@ impl Hub {
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Saved(save, result) => self.saved(now, save, result),
+            Input::RosterRead(user, contacts) => self.roster_read(now, user, contacts),
             input => {
                 let deeds = self.owners.handle(now, input);
                 self.deeds.extend(deeds);
             }
         }
         self.settle(now);
+        let turns = &self.turns;
+        self.owners.rosters.make_room(|user| turns.has(user));
     }
 
     /// Does what is due.
@@ -226,6 +254,10 @@ impl Hub {
     fn take_turns(&mut self, now: Now, user: Address, work: Work) {
         let mut next = Some(work);
         while let Some(work) = next {
+            if self.owners.lacks_roster(&work) {
+                self.reading.insert(user.clone(), work);
+                return self.out.push_back(Output::FetchRoster(user));
+            }
             let asker = work.asker();
             match self.owners.plan(now, work) {
                 Ok(mut step) if !step.changes.is_empty() => {
@@ -244,6 +276,24 @@ impl Hub {
                 Err(error) => self.refuse(asker, error),
             }
             next = self.turns.leave(&user);
+        }
+    }
+
+    /// A roster is there, and with it what waited for it, or it is not.
+    fn roster_read(&mut self, now: Now, user: Address, contacts: Option<Vec<Contact>>) {
+        let Some(work) = self.reading.remove(&user) else {
+            return;
+        };
+        let next = if let Some(contacts) = contacts {
+            self.owners.rosters.insert(user.clone(), contacts);
+            Some(work)
+        } else {
+            let error = "the roster could not be read".to_owned();
+            self.refuse(work.asker(), NotDone::Failed(error));
+            self.turns.leave(&user)
+        };
+        if let Some(work) = next {
+            self.take_turns(now, user, work);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Who is where and what is under way, for the users of one shard. Roles (SIP today) tell it what came in and do what it
 //! says; it has not heard of their protocols. Pure: no I/O, no clock, no randomness beyond its seed.
 //!
-//! Four owners, each with its own state: [`Directory`] (who is where), `Calls`, [`Delivery`] and [`Outbox`]. The [`Hub`]
+//! Six owners, each with its own state: [`Directory`] (who is where), `Calls`, [`Delivery`], [`Outbox`], `Rosters` (whom
+//! users know) and `Presences` (what others see of them). The [`Hub`]
 //! routes between them and decides nothing itself. What must survive is saved before it is so: a step about a user is
 //! planned against what the store has, [`Output::Save`] hands it out, and what it promises is carried out when
 //! [`Input::Saved`] says that it is kept. If it is not, nothing has changed.
@@ -18,8 +19,12 @@ mod door;
 mod hub;
 mod messages;
 mod owners;
+mod people;
+mod presences;
 mod pushes;
+mod rosters;
 mod step;
+mod ticket;
 mod turns;
 mod vocabulary;
 #[cfg(test)]
@@ -29,10 +34,12 @@ pub use accounts::Accounts;
 pub use directory::{Counts, Directory, Entry, REFRESH_LEAD};
 pub use door::OpenDoor;
 pub use hub::{Config, Hub, Load};
+pub use people::{Listing, People, Roster, Said, Showing, Sight, What, Word};
+pub use ticket::Ticket;
 pub use vocabulary::{
     Answer, CallEnd, CallId, DeviceUpdate, DeviceView, DoorView, Doors, EndReason, Input, Measure,
     NewCall, NotDone, Opening, Output, PushOffer, PushOrder, PushRef, Pushed, Question, SaveId,
-    Secret, Ticket,
+    Secret,
 };
 
 #[expect(unused_imports, reason = "named in the documentation above")]

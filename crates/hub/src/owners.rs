@@ -3,13 +3,17 @@
 mod answers;
 mod carry;
 mod inputs;
+mod people;
 mod plans;
 
 use crate::{
     Accounts,
     calls::Calls,
     directory::Directory,
-    messages, pushes,
+    messages,
+    presences::Presences,
+    pushes,
+    rosters::Rosters,
     step::{Deed, Work},
 };
 use domain::{
@@ -26,6 +30,8 @@ pub(crate) struct Owners {
     pub(crate) calls: Calls,
     pub(crate) delivery: Delivery,
     pub(crate) outbox: Outbox,
+    pub(crate) rosters: Rosters,
+    pub(crate) presences: Presences,
     pub(crate) namer: Namer,
     pub(crate) messages_per_device: u64,
 }
@@ -45,6 +51,10 @@ impl Owners {
                     Deed::Work(user, Work::Refresh(device))
                 }
             });
+        }
+        for (user, broadcast) in self.presences.timeout(now.instant) {
+            let work = Work::Broadcast(user.clone(), broadcast);
+            deeds.push(Deed::Work(user, work));
         }
         deeds.extend(self.push_due(now));
         deeds

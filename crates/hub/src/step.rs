@@ -1,11 +1,15 @@
 //! One step about one user: what is to be saved, and what is so once it is.
 
-use crate::{Answer, Doors, NotDone, Output, Ticket, door::OpenDoor, vocabulary::DeviceUpdate};
+use crate::{
+    Answer, Doors, NotDone, Output, Said, Ticket, Word, door::OpenDoor, presences::Broadcast,
+    vocabulary::DeviceUpdate,
+};
 use domain::{
     Address, Change, Device, DeviceId, DoorId, Message, Mode, Note, NotificationId, Timestamp,
     User,
     delivery::{Landed, Stored},
     push::OwedPush,
+    roster::Contact,
 };
 use std::sync::Arc;
 
@@ -40,6 +44,12 @@ pub(crate) enum Work {
     Announce(DeviceId, Arc<Message>),
     /// A push is owed.
     Owe(Box<OwedPush>),
+    /// A client says something of its user's contacts.
+    Said(Address, Said),
+    /// Another user says something to this one.
+    Told(Address, Word),
+    /// Others are to see something of a user.
+    Broadcast(Address, Broadcast),
 }
 
 impl Work {
@@ -47,7 +57,12 @@ impl Work {
     pub(crate) fn asker(&self) -> Asker {
         match self {
             Self::Doors(doors) => Asker::Role(doors.ticket),
-            Self::Message(ticket, _) => Asker::Role(*ticket),
+            Self::Message(ticket, _)
+            | Self::Said(
+                _,
+                Said::Lists(ticket, _) | Said::Unlists(ticket, _) | Said::Requests { ticket, .. },
+            ) => Asker::Role(*ticket),
+            Self::Said(_, Said::WantsRoster(ticket)) => Asker::Roster(*ticket),
             Self::Update(ticket, ..)
             | Self::State(ticket, ..)
             | Self::PutUser(ticket, _)
@@ -75,6 +90,16 @@ pub(crate) enum Then {
     Account(Box<User>),
     /// An account is no more.
     NoAccount(Address),
+    /// A contact is this.
+    Contact(Box<Contact>),
+    /// A user's contact is no more.
+    NoContact(Address, Address),
+    /// A user is seen by this other one from now on.
+    Shows(Address, Address),
+    /// A user is not seen by this other one any more.
+    Hides(Address, Address),
+    /// This is to be said.
+    Say(Box<Output>),
     /// A message is kept, and goes to who is there.
     Stored(Box<Stored>),
     /// What waited for a user waits for this device now.
@@ -121,6 +146,8 @@ pub(crate) enum Asker {
     Role(Ticket),
     /// An API.
     Api(Ticket),
+    /// A role, for a roster: the roster itself says that it is done.
+    Roster(Ticket),
 }
 
 impl Asker {
@@ -129,6 +156,10 @@ impl Asker {
         match self {
             Self::Nobody => None,
             Self::Role(ticket) => Some(Output::Done(ticket, result).into()),
+            Self::Roster(ticket) => {
+                let error = result.err()?;
+                Some(Output::Roster(ticket, Err(error)).into())
+            }
             Self::Api(ticket) => Some(Output::Answer(ticket, result.map(|()| Answer::Done)).into()),
         }
     }

@@ -7,6 +7,9 @@ use std::collections::VecDeque;
 
 /// Questions that wait for one user's turn; one more is turned away. What nobody asked for is bounded by its own causes.
 const WAITING: usize = 64;
+/// What other users say, and what they are to see, waits so much for one user's turn; one more word is dropped. What both
+/// sides then see otherwise they put right when the next of their clients comes.
+const WORDS: usize = 1024;
 
 /// See above.
 #[derive(Debug, Default)]
@@ -30,7 +33,12 @@ impl Turns {
             self.0.insert(user.clone(), VecDeque::new());
             return Entered::Now(work);
         };
-        if work.asker() != Asker::Nobody && waiting.len() >= WAITING {
+        let most = match &work {
+            Work::Told(..) | Work::Broadcast(..) => WORDS,
+            work if work.asker() == Asker::Nobody => usize::MAX,
+            _ => WAITING,
+        };
+        if waiting.len() >= most {
             return Entered::Full(work);
         }
         match (waiting.back_mut(), work) {
@@ -50,6 +58,11 @@ impl Turns {
             self.0.remove(user);
         }
         next
+    }
+
+    /// Whether a user has a step under way.
+    pub(crate) fn has(&self, user: &Address) -> bool {
+        self.0.contains_key(user)
     }
 
     /// Users with a step under way.

@@ -1,20 +1,21 @@
 //! What a hub is told and what it says: the words between it and its roles, and between it and whoever performs.
 
+use crate::{
+    people::{Roster, Said, Showing, Word},
+    ticket::Ticket,
+};
 use bytes::Bytes;
 use domain::{
     Address, AppId, Change, Channel, Device, DeviceId, DoorId, DoorState, Message, MessageId, Mode,
     Note, Notification, NotificationId, Outcome, Timestamp, TrackingId, User,
     device::SealingKey,
+    roster::Contact,
     wake::{Failure, Stage, Verdict},
 };
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-
-/// Names a question of a role or an API: its answer comes back by it.
-#[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Ticket(pub u64);
 
 /// Names a call, by the choice of the role that took it.
 #[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -39,6 +40,18 @@ pub enum NotDone {
     /// As many messages wait for the user as may.
     #[error("the message queue is full")]
     QueueFull,
+    /// The user lists as many contacts as may be.
+    #[error("too many contacts")]
+    TooManyContacts,
+    /// A name or a group of a contact is too long, there are too many, or it holds what cannot be kept.
+    #[error("a name or a group that cannot be kept")]
+    BadName,
+    /// Nobody there can be told anything.
+    #[error("there is no way to that domain")]
+    NoSuchDomain,
+    /// Nobody is their own contact.
+    #[error("that is the user's own address")]
+    Oneself,
     /// The store failed.
     #[error("not saved: {0}")]
     Failed(String),
@@ -77,6 +90,12 @@ pub enum Input {
     Saved(SaveId, Result<(), NotDone>),
     /// The head of a device's queue, or nothing if it could not be read.
     Fetched(DeviceId, Option<Vec<Arc<Message>>>),
+    /// A user's client says something of its user's contacts, or of itself.
+    Said(Address, Said),
+    /// Another user's hub says something to one of our users.
+    Told(Address, Word),
+    /// Whom a user knows, or nothing if that could not be read.
+    RosterRead(Address, Option<Vec<Contact>>),
     /// What became of a push.
     Pushed(Pushed),
     /// An API asks.
@@ -287,6 +306,14 @@ pub enum Output {
     Relay(DoorId, Arc<Message>),
     /// For the role: whoever is behind the door does not answer; its connection is dead, whatever the transport says.
     Hibernate(DoorId),
+    /// For the role: the roster that it asked for.
+    Roster(Ticket, Result<Roster, NotDone>),
+    /// For the roles whose clients want to see it.
+    Show(Box<Showing>),
+    /// For the hub of this user, which may be another shard's: [`Input::Told`], in the order in which it is said.
+    Tell(Address, Word),
+    /// For the store: read whom a user knows, answered by [`Input::RosterRead`].
+    FetchRoster(Address),
     /// For the store: one step, saved as a whole, answered by [`Input::Saved`].
     Save(SaveId, Vec<Change>),
     /// For the store, if there is room.

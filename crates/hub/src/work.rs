@@ -2,7 +2,7 @@
 
 use crate::{
     Accounts, CallEnd, CallId, Config, DeviceUpdate, Doors, Hub, Input, NewCall, Opening, Output,
-    PushOffer, PushRef, Pushed, Question, Ticket,
+    People, PushOffer, PushRef, Pushed, Question, Ticket,
 };
 use domain::{
     Address, AppProfile, Behaviour, Channel, Class, Device, Door, DoorId, DoorState, Generation,
@@ -71,6 +71,7 @@ impl World {
             messages_per_device: 100,
             pushes_in_flight: 10,
             register_at: "sip:usual".into(),
+            people: People::default(),
             conversations: delivery::NameConversation::by(|message| message.from.clone()),
             seed: [7; 32],
         };
@@ -109,9 +110,12 @@ impl World {
         let before = self.hub.directory().looks();
         self.hub.handle(self.now, input);
         while let Some(output) = self.hub.poll() {
-            if let Output::Save(id, _) = output {
-                self.hub.handle(self.now, Input::Saved(id, Ok(())));
-            }
+            let input = match output {
+                Output::Save(id, _) => Input::Saved(id, Ok(())),
+                Output::FetchRoster(user) => Input::RosterRead(user, Some(Vec::new())),
+                _ => continue,
+            };
+            self.hub.handle(self.now, input);
         }
         self.hub.directory().looks() - before
     }

@@ -26,6 +26,7 @@ impl Source<'_> {
     /// For the hubs. `register_at`: where a device registers that has no door to tell.
     pub(crate) fn hub(self, register_at: String) -> hub::Config {
         let (call, limits) = (&self.config.call, &self.config.limits);
+        let domains = domains(self.config);
         hub::Config {
             behaviour: Arc::new(self.behaviour),
             wake: wake::Timers {
@@ -44,6 +45,13 @@ impl Source<'_> {
             messages_per_device: limits.messages_per_device as u64,
             pushes_in_flight: limits.pushes_in_flight,
             register_at: register_at.into(),
+            people: hub::People {
+                domains,
+                // With those who have asked: what is more than can be read would be lost.
+                contacts: limits.contacts_per_user.min(store::limits::CONTACTS / 2),
+                rosters: limits.rosters,
+                ..hub::People::default()
+            },
             conversations: name_conversations(self.secret),
             seed: random(),
         }
@@ -51,17 +59,11 @@ impl Source<'_> {
 
     /// For the SIP roles.
     pub(crate) fn call(&self) -> Result<call::Settings, ConfigError> {
-        let Config {
-            server,
-            call,
-            limits,
-            ..
-        } = self.config;
+        let Config { call, limits, .. } = self.config;
         let trusted = trusted(self.config)?;
         let seconds = |span: Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
-        let domains = server.domains.0.iter();
         Ok(call::Settings {
-            domains: domains.map(|domain| domain.to_lowercase()).collect(),
+            domains: domains(self.config),
             node: self.config.node().to_owned(),
             registrar: Policy {
                 min_expires: seconds(call.min_expires),
@@ -84,6 +86,12 @@ impl Source<'_> {
             seed: random(),
         })
     }
+}
+
+/// Our domains, as addresses write them.
+fn domains(config: &Config) -> Arc<[String]> {
+    let domains = config.server.domains.0.iter();
+    domains.map(|domain| domain.to_lowercase()).collect()
 }
 
 /// Finds what can be wrong here.

@@ -11,9 +11,9 @@ pub use steer::steer;
 use call::{ReachId, Role, Way};
 use domain::{
     Address, Change, DeviceId, DoorId, Message as Chat, Note, Now, Record, Timestamp,
-    push::OwedPush,
+    push::OwedPush, roster::Contact,
 };
-use hub::{Answer, Hub, Measure, NotDone, PushOrder, Pushed, Question, SaveId, Ticket};
+use hub::{Answer, Hub, Measure, NotDone, PushOrder, Pushed, Question, SaveId, Ticket, Word};
 use sip::{Flow, Message, endpoint::Transmit};
 use std::{collections::VecDeque, sync::Arc, time::Duration, time::Instant};
 
@@ -30,6 +30,10 @@ pub enum Input {
     Saved(SaveId, Result<(), NotDone>),
     /// The head of a device's queue, or nothing if it could not be read.
     Fetched(DeviceId, Option<Vec<Arc<Chat>>>),
+    /// Whom a user knows, or nothing if that could not be read.
+    RosterRead(Address, Option<Vec<Contact>>),
+    /// Another user, perhaps of another shard, says something to one of ours.
+    Told(Address, Word),
     /// What became of a push.
     Pushed(Pushed),
     /// An API asks.
@@ -51,6 +55,10 @@ pub enum Output {
     Note(Note),
     /// Read the head of a device's queue, and say so by [`Input::Fetched`].
     Fetch(DeviceId),
+    /// Read whom a user knows, and say so by [`Input::RosterRead`].
+    FetchRoster(Address),
+    /// Tell this user's shard by [`Input::Told`], in the order in which it is said.
+    Tell(Address, Word),
     /// Push this, and say what became of it by [`Input::Pushed`].
     Push(Box<PushOrder>),
     /// Tell whoever asked.
@@ -180,6 +188,10 @@ impl Shard {
             Input::Fetched(device, messages) => {
                 self.hub.handle(now, hub::Input::Fetched(device, messages));
             }
+            Input::RosterRead(user, contacts) => {
+                self.hub.handle(now, hub::Input::RosterRead(user, contacts));
+            }
+            Input::Told(user, word) => self.hub.handle(now, hub::Input::Told(user, word)),
             Input::Pushed(pushed) => self.hub.handle(now, hub::Input::Pushed(pushed)),
             Input::Asked(ticket, question) => {
                 self.hub.handle(now, hub::Input::Asked(ticket, question));
@@ -231,6 +243,10 @@ impl Shard {
             hub::Output::Save(save, changes) => Output::Save(save, changes),
             hub::Output::Note(note) => Output::Note(note),
             hub::Output::Fetch(device) => Output::Fetch(device),
+            hub::Output::FetchRoster(user) => Output::FetchRoster(user),
+            hub::Output::Tell(user, word) => Output::Tell(user, word),
+            // No role has clients yet that want to see it.
+            hub::Output::Roster(..) | hub::Output::Show(_) => return,
             hub::Output::Push(order) => Output::Push(order),
             hub::Output::Answer(ticket, answer) => Output::Answer(ticket, answer),
             hub::Output::Measured(measure) => Output::Measured(measure),

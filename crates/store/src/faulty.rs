@@ -2,12 +2,12 @@
 //! before another store, which stays as it is: a second `Faulty` before the same one is the same disk after a restart.
 
 use crate::{
-    Accounts, Answer, Devices, Messages, Outbox, Pruned, Sink, Stats, Store, StoreError, Stories,
-    Story,
+    Accounts, Answer, Devices, Messages, Outbox, Pruned, Rosters, Sink, Stats, Store, StoreError,
+    Stories, Story,
 };
 use domain::{
     Address, Change, Device, DeviceId, Door, Message, MessageId, Note, Timestamp, TraceEvent, User,
-    change::HistoryEntry, push::OwedPush,
+    change::HistoryEntry, push::OwedPush, roster::Contact,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -158,6 +158,12 @@ impl Accounts for Faulty {
 
     fn users(&self) -> Answer<Vec<User>> {
         self.alive(|inner| inner.users())
+    }
+}
+
+impl Rosters for Faulty {
+    fn roster(&self, user: &Address) -> Answer<Vec<Contact>> {
+        self.alive(|inner| inner.roster(user))
     }
 }
 

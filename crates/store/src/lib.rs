@@ -13,7 +13,8 @@ mod store;
 
 pub use error::{OpenError, StoreError};
 pub use store::{
-    Accounts, Answer, Devices, Messages, Outbox, Pruned, Sink, Stats, Store, Stories, Story,
+    Accounts, Answer, Devices, Messages, Outbox, Pruned, Rosters, Sink, Stats, Store, Stories,
+    Story,
 };
 
 use std::{path::Path, sync::Arc};

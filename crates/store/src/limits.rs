@@ -31,6 +31,9 @@ pub const READ_ROWS: usize = 10_000;
 /// Rows of a kind that [`prune`](crate::Store::prune) looks at in one transaction, so that commits get in between.
 pub const PRUNE_ROWS: usize = 200;
 
+/// Contacts that one roster has at most when it is read.
+pub const CONTACTS: usize = 10_000;
+
 /// How long a write or a read waits for another process that holds the database, before it fails with
 /// [`StoreError::Busy`](crate::StoreError::Busy).
 pub const BUSY: Duration = Duration::from_secs(5);

@@ -7,6 +7,7 @@ mod backend;
 mod devices;
 mod messages;
 mod outbox;
+mod rosters;
 mod state;
 mod stories;
 mod table;

@@ -17,6 +17,7 @@ mod open;
 mod outbox;
 mod readers;
 mod retention;
+mod rosters;
 mod sql;
 mod stories;
 mod writer;

@@ -3,7 +3,8 @@
 use crate::StoreError;
 use domain::{
     Address, Change, Device, DeviceId, Door, Message, MessageId, Note, Record, Timestamp,
-    TraceEvent, TrackingId, User, change::HistoryEntry, push::OwedPush, trace::Step,
+    TraceEvent, TrackingId, User, change::HistoryEntry, push::OwedPush, roster::Contact,
+    trace::Step,
 };
 use std::{pin::Pin, time::Duration};
 
@@ -21,6 +22,12 @@ pub trait Accounts {
 
     /// All accounts, by address.
     fn users(&self) -> Answer<Vec<User>>;
+}
+
+/// What is read of rosters.
+pub trait Rosters {
+    /// Whom a user knows, by address: at most [`limits::CONTACTS`](crate::limits::CONTACTS).
+    fn roster(&self, user: &Address) -> Answer<Vec<Contact>>;
 }
 
 /// What is read of devices and their doors.
@@ -68,7 +75,9 @@ pub trait Stories {
 /// A call takes effect when it is made, not when its answer is polled: calls of one caller keep their order, and
 /// dropping an answer takes nothing back. A read that starts after a commit was answered sees it. Reads never wait for
 /// commits. A `limit` above [`limits::READ_ROWS`](crate::limits::READ_ROWS) counts as that.
-pub trait Store: Accounts + Devices + Messages + Outbox + Stories + Send + Sync + 'static {
+pub trait Store:
+    Accounts + Rosters + Devices + Messages + Outbox + Stories + Send + Sync + 'static
+{
     /// Saves steps, each of them as a whole or not at all, and answers for each, in their order, when those that stand
     /// survive `kill -9` and a power cut. A change that speaks of something that does not exist fails its step, and its
     /// step alone ([`StoreError::Missing`]); removing what is not there is no failure.

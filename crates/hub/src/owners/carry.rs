@@ -2,7 +2,7 @@
 
 use super::Owners;
 use crate::{
-    Measure, Output, messages,
+    Measure, Output, Showing, messages,
     step::{Deed, Step, Then},
 };
 use domain::{Address, Class, DeviceId, DoorId, Note, Now, delivery::Stored, push::OwedPush};
@@ -31,6 +31,11 @@ impl Owners {
                 self.directory.close(&door, now.wall);
                 return vec![Output::Closed(vec![door]).into()];
             }
+            Then::Contact(contact) => return show(self.rosters.put(*contact)),
+            Then::NoContact(user, peer) => return show(self.rosters.take(user, peer)),
+            Then::Shows(user, peer) => return self.shows(&user, &peer),
+            Then::Hides(user, peer) => return self.hides(&user, &peer),
+            Then::Say(output) => return vec![(*output).into()],
             Then::Landed(device, messages) => return self.landed(now, &device, messages),
             Then::Stated(device, mode) => return self.state_mode(now, &device, mode),
             Then::Forgotten(device) => return self.forgotten(&device),
@@ -56,7 +61,9 @@ impl Owners {
         for device in devices {
             self.device_gone(&device);
         }
-        vec![Output::Closed(doors).into()]
+        let mut deeds = self.user_leaves(user);
+        deeds.push(Output::Closed(doors).into());
+        deeds
     }
 
     fn stored(&mut self, now: Now, stored: &Stored) -> Vec<Deed> {
@@ -110,4 +117,9 @@ impl Owners {
         }
         deeds
     }
+}
+
+fn show(showing: Option<Showing>) -> Vec<Deed> {
+    let show = |it| Output::Show(Box::new(it)).into();
+    showing.into_iter().map(show).collect()
 }

@@ -16,6 +16,8 @@ impl Owners {
                 self.directory.door_lost(&door, state);
                 Vec::new()
             }
+            Input::Said(user, said) => self.said(now, user, said).into_iter().collect(),
+            Input::Told(user, word) => self.told(user, word).into_iter().collect(),
             Input::Pushed(pushed) => self.pushed(now, pushed),
             Input::Asked(ticket, question) => self.asked(ticket, question),
             Input::Arrived(ticket, message) => {

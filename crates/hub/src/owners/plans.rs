@@ -46,6 +46,10 @@ impl Owners {
                 }
                 Ok(step)
             }
+            Work::Said(user, _) if !self.accounts.has(&user) => Err(NotDone::Missing),
+            Work::Said(user, said) => self.rosters.plan_said(asker, &user, said),
+            Work::Told(user, word) => Ok(self.plan_told(&user, word)),
+            Work::Broadcast(user, broadcast) => Ok(self.plan_broadcast(&user, broadcast)),
             Work::PutUser(_, user) => Ok(Step {
                 changes: vec![Change::PutUser(user.clone())],
                 then: vec![Then::Account(user)],

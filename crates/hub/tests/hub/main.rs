@@ -9,4 +9,5 @@
 mod calls;
 mod doors;
 mod messages;
+mod people;
 mod world;

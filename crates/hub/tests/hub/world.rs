@@ -5,7 +5,7 @@ use domain::{
     Generation, Message, Note, Now, Platform, Provider, Timestamp, delivery, wake,
 };
 use hub::{
-    Accounts, Answer, CallId, Config, Doors, Hub, Input, NewCall, NotDone, Opening, Output,
+    Accounts, Answer, CallId, Config, Doors, Hub, Input, NewCall, NotDone, Opening, Output, People,
     PushOffer, PushOrder, Question, SaveId, Ticket,
 };
 use std::{
@@ -69,6 +69,28 @@ pub fn opening(device: &str, seconds: u64) -> Opening {
     }
 }
 
+/// What a small operator would decide.
+pub fn config() -> Config {
+    Config {
+        behaviour: Arc::new(Behaviour::default()),
+        wake: wake::Timers::default(),
+        delivery: delivery::Timers::default(),
+        apps: vec![AppProfile {
+            app: "com.example.phone".into(),
+            platform: Platform::Ios,
+            provider: Provider::Apns,
+            generation: Generation::DualChannel,
+        }],
+        devices_per_user: 10,
+        messages_per_device: 100,
+        pushes_in_flight: 10,
+        register_at: "sip:usual".into(),
+        people: People::default(),
+        conversations: delivery::NameConversation::by(|message| message.from.clone()),
+        seed: [7; 32],
+    }
+}
+
 impl World {
     pub fn new() -> Self {
         Self::with(|_| ())
@@ -76,23 +98,7 @@ impl World {
 
     #[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config {
-            behaviour: Arc::new(Behaviour::default()),
-            wake: wake::Timers::default(),
-            delivery: delivery::Timers::default(),
-            apps: vec![AppProfile {
-                app: "com.example.phone".into(),
-                platform: Platform::Ios,
-                provider: Provider::Apns,
-                generation: Generation::DualChannel,
-            }],
-            devices_per_user: 10,
-            messages_per_device: 100,
-            pushes_in_flight: 10,
-            register_at: "sip:usual".into(),
-            conversations: delivery::NameConversation::by(|message| message.from.clone()),
-            seed: [7; 32],
-        };
+        let mut config = config();
         change(&mut config);
         Self {
             start: Instant::now(),
@@ -146,6 +152,10 @@ impl World {
                         self.hub.handle(self.now(), Input::Saved(id, Err(full)));
                     }
                 },
+                Output::FetchRoster(user) => {
+                    let nobody = Input::RosterRead(user, Some(Vec::new()));
+                    self.hub.handle(self.now(), nobody);
+                }
                 Output::Push(order) => self.pushes.push(*order),
                 Output::Note(note) => self.notes.push(note),
                 other => self.said.push(other),

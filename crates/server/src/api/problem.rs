@@ -85,8 +85,11 @@ impl From<StoreError> for Problem {
 impl From<NotDone> for Problem {
     fn from(error: NotDone) -> Self {
         let status = match error {
-            NotDone::Missing => StatusCode::NOT_FOUND,
-            NotDone::TooManyDevices | NotDone::QueueFull => StatusCode::CONFLICT,
+            NotDone::BadName | NotDone::Oneself => StatusCode::BAD_REQUEST,
+            NotDone::Missing | NotDone::NoSuchDomain => StatusCode::NOT_FOUND,
+            NotDone::TooManyDevices | NotDone::TooManyContacts | NotDone::QueueFull => {
+                StatusCode::CONFLICT
+            }
             NotDone::Overloaded | NotDone::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())

@@ -185,6 +185,10 @@ section! {
         devices_per_user: usize = 10,
         /// Messages that wait for one device; one more is refused if no other device can take it.
         messages_per_device: usize = 1000,
+        /// Contacts that a user may list; one more is refused.
+        contacts_per_user: usize = 1000,
+        /// Rosters that a shard keeps in memory; for one more the one that was used longest ago is read again when it is needed.
+        rosters: usize = 10_000,
         /// SIP message, bytes; a longer one is answered 513.
         message_bytes: usize = 65_535,
         /// Calls that wait to be answered; one more is answered 503.

@@ -1,7 +1,7 @@
 //! Words between shards, and from APIs to shards. Within the process it is a channel to each shard.
 
 use call::ReachId;
-use domain::{Address, DeviceId, Message as Chat, Slice, Timestamp};
+use domain::{Address, DeviceId, Message as Chat, Slice, Timestamp, roster::Contact};
 use hub::{Answer, DeviceView, NotDone, Pushed, Question};
 use sip::{Flow, Message};
 use std::sync::Arc;
@@ -17,6 +17,10 @@ pub(super) enum Word {
     Ask(Question, oneshot::Sender<Result<Answer, NotDone>>),
     /// The head of a device's queue was read.
     Fetched(DeviceId, Option<Vec<Arc<Chat>>>),
+    /// Whom a user knows was read.
+    RosterRead(Address, Option<Vec<Contact>>),
+    /// A user of another shard says something to one of ours.
+    Told(Address, hub::Word),
     /// A push ended.
     Pushed(Pushed),
     /// A flow that was asked for.

@@ -11,7 +11,7 @@ use crate::{
     metrics::{Load, Metrics},
 };
 use call::{ReachId, Way, is_spiral};
-use domain::{Note, Now, wake::Stage};
+use domain::{Address, Note, Now, wake::Stage};
 use hub::{Answer, Measure, NotDone, PushOrder, Pushed, Question, Ticket};
 use shard::{Input, Output, Shard};
 use sip::{Flow, Message, endpoint::Transmit};
@@ -112,6 +112,8 @@ impl Performer {
         let input = match word {
             Word::Ask(question, reply) => self.ask(question, reply),
             Word::Fetched(device, messages) => Input::Fetched(device, messages),
+            Word::RosterRead(user, contacts) => Input::RosterRead(user, contacts),
+            Word::Told(user, word) => Input::Told(user, word),
             Word::Pushed(pushed) => Input::Pushed(pushed),
             Word::Reached(id, flow) => Input::Reached(id, flow),
             Word::Spiral(flow, message) => Input::Received(flow, message),
@@ -156,6 +158,8 @@ impl Performer {
             Output::Save(id, changes) => self.commits.add(id, changes),
             Output::Note(note) => self.notes.push(note),
             Output::Fetch(device) => self.fetch(device),
+            Output::FetchRoster(user) => self.fetch_roster(user),
+            Output::Tell(user, word) => self.tell(user, word),
             Output::Push(order) => self.push(*order),
             Output::Answer(ticket, answer) => self.answer(shard, ticket, answer),
             Output::Measured(measure) => self.measured(measure),
@@ -259,6 +263,32 @@ impl Performer {
             };
             bus.tell(number, Word::Fetched(device, messages)).await;
         });
+    }
+
+    /// Reads whom a user knows: what was saved before it was asked for is in it.
+    fn fetch_roster(&self, user: Address) {
+        let Tools { store, bus, .. } = &self.tools;
+        let (store, bus, number) = (store.clone(), bus.clone(), self.number);
+        tokio::spawn(async move {
+            let contacts = match store.roster(&user).await {
+                Ok(contacts) => Some(contacts),
+                Err(error) => {
+                    tracing::error!(%user, %error, "a roster could not be read: what it was wanted for is not done");
+                    None
+                }
+            };
+            bus.tell(number, Word::RosterRead(user, contacts)).await;
+        });
+    }
+
+    /// What one user says to another goes to the shard of that other one.
+    fn tell(&mut self, user: Address, word: hub::Word) {
+        let shard = self.tools.bus.shard_of(&user);
+        if shard == self.number {
+            self.back.push_back(Input::Told(user, word));
+        } else {
+            self.tools.bus.tell_soon(shard, Word::Told(user, word));
+        }
     }
 
     fn push(&self, order: PushOrder) {

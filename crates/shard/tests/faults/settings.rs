@@ -83,6 +83,10 @@ pub(crate) fn hub_config() -> hub::Config {
         messages_per_device: 5,
         pushes_in_flight: 4,
         register_at: "sip:node.r.example".into(),
+        people: hub::People {
+            domains: std::sync::Arc::new(["r.example".to_owned()]),
+            ..hub::People::default()
+        },
         conversations: delivery::NameConversation::by(|message| format!("with {}", message.from)),
         seed: [0; 32],
     }

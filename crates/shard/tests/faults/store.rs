@@ -2,7 +2,7 @@
 
 use domain::{
     Address, Change, Device, DeviceId, Door, DoorId, Message, MessageId, NotificationId, Record,
-    User, push::OwedPush,
+    User, push::OwedPush, roster::Contact,
 };
 use hub::{NotDone, SaveId};
 use std::{
@@ -14,6 +14,7 @@ use std::{
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Kept {
     pub(crate) users: BTreeMap<Address, User>,
+    pub(crate) rosters: BTreeMap<(Address, Address), Contact>,
     pub(crate) devices: BTreeMap<DeviceId, Device>,
     pub(crate) doors: BTreeMap<DoorId, Door>,
     pub(crate) archive: BTreeMap<MessageId, Arc<Message>>,
@@ -76,6 +77,7 @@ impl Store {
                     new.insert(&device.id);
                     (None, Some(&device.user))
                 }
+                Change::PutContact(contact) => (None, Some(&contact.user)),
                 Change::PutDoor(door) => (Some(&door.id.device), None),
                 Change::Enqueue { device, .. } | Change::AdoptQueue { device, .. } => {
                     (Some(device), None)
@@ -107,6 +109,12 @@ impl Store {
         let queue = self.kept.queues.get(device).into_iter().flatten();
         let head = queue.take(domain::delivery::BATCH);
         head.map(|id| self.kept.archive[id].clone()).collect()
+    }
+
+    /// Whom a user knows.
+    pub(crate) fn roster(&self, user: &Address) -> Vec<Contact> {
+        let of = self.kept.rosters.values().filter(|it| it.user == *user);
+        of.cloned().collect()
     }
 
     /// Everything, as it is read at start.
@@ -145,12 +153,18 @@ impl Kept {
             Change::RemoveUser(user) => {
                 self.users.remove(&user);
                 self.unclaimed.remove(&user);
+                self.rosters.retain(|(of, _), _| *of != user);
                 let devices = self.devices.values().filter(|it| it.user == user);
                 let devices: Vec<_> = devices.map(|it| it.id.clone()).collect();
                 for device in &devices {
                     self.forget(device);
                 }
             }
+            Change::PutContact(contact) => {
+                let key = (contact.user.clone(), contact.peer.clone());
+                self.rosters.insert(key, *contact);
+            }
+            Change::RemoveContact { user, peer } => drop(self.rosters.remove(&(user, peer))),
             Change::PutDevice(device) => {
                 self.devices.insert(device.id.clone(), *device);
             }

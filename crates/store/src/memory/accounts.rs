@@ -21,6 +21,7 @@ impl State {
             self.remove_device(id);
         }
         self.disown(address);
+        self.remove_roster(address);
         self.users.remove(address);
     }
 }

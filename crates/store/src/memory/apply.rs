@@ -22,6 +22,10 @@ impl State {
         match change {
             Change::PutUser(user) => self.users.put(user.address.clone(), *user),
             Change::RemoveUser(address) => self.remove_user(&address),
+            Change::PutContact(contact) => self.put_contact(*contact)?,
+            Change::RemoveContact { user, peer } => {
+                self.contacts.remove(&(user, peer.into()));
+            }
             Change::PutDevice(device) => self.put_device(*device)?,
             Change::RemoveDevice(id) => self.remove_device(&id),
             Change::PutDoor(door) => self.put_door(*door)?,

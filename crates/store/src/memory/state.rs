@@ -4,7 +4,7 @@ use super::table::Table;
 use crate::StoreError;
 use domain::{
     Address, Device, DeviceId, Door, Message, MessageId, NotificationId, TraceEvent, TrackingId,
-    User, change::HistoryEntry, push::OwedPush,
+    User, change::HistoryEntry, push::OwedPush, roster::Contact,
 };
 
 /// Everything. Rows that have an order carry a number that only grows.
@@ -12,6 +12,7 @@ use domain::{
 pub(super) struct State {
     last_number: u64,
     pub(super) users: Table<Address, User>,
+    pub(super) contacts: Table<(Address, String), Contact>,
     pub(super) devices: Table<DeviceId, Device>,
     pub(super) devices_of: Table<(Address, DeviceId), ()>,
     pub(super) doors: Table<(DeviceId, u32), Door>,
@@ -32,6 +33,7 @@ pub(super) struct State {
 macro_rules! each_table {
     ($state:ident, $do:ident) => {
         $state.users.$do();
+        $state.contacts.$do();
         $state.devices.$do();
         $state.devices_of.$do();
         $state.doors.$do();

@@ -5,7 +5,7 @@ use super::{
     database::{Database, key},
     devices,
     failure::{is_missing_reference, store_error},
-    messages, outbox,
+    messages, outbox, rosters,
     sql::Sql,
 };
 use crate::StoreError;
@@ -37,6 +37,10 @@ fn apply(database: &mut Database<'_>, change: &Change) -> Result<usize> {
     match change {
         Change::PutUser(user) => accounts::put(database, user),
         Change::RemoveUser(address) => database.run(Sql::RemoveUser, [address.as_str()]),
+        Change::PutContact(contact) => rosters::put(database, contact),
+        Change::RemoveContact { user, peer } => {
+            database.run(Sql::RemoveContact, [user.as_str(), peer.as_str()])
+        }
         Change::PutDevice(device) => devices::put(database, device),
         Change::RemoveDevice(id) => {
             let id = id.as_str();
@@ -88,6 +92,7 @@ fn of_nothing(database: &mut Database<'_>, change: &Change) -> std::result::Resu
             let detail = format!("the key of device {id} is another device's");
             Err(StoreError::Failed(detail))
         }
+        Change::PutContact(contact) => needs_user(database, &contact.user),
         Change::PutDoor(door) => needs_device(database, &door.id.device),
         Change::Owe(push) => needs_device(database, &push.device),
         Change::AdoptQueue { device, .. } => needs_device(database, device),
@@ -101,6 +106,7 @@ fn of_nothing(database: &mut Database<'_>, change: &Change) -> std::result::Resu
         }
         Change::PutUser(_)
         | Change::RemoveUser(_)
+        | Change::RemoveContact { .. }
         | Change::RemoveDevice(_)
         | Change::RemoveDoor(_)
         | Change::Archive(_)

@@ -4,7 +4,7 @@ use super::database::key;
 use rusqlite::{Connection, Result, TransactionBehavior};
 
 /// Schema `n + 1` is made from schema `n` by the one at place `n`. Released ones never change.
-const MIGRATIONS: &[fn(&Connection) -> Result<()>] = &[first, second];
+const MIGRATIONS: &[fn(&Connection) -> Result<()>] = &[first, second, third];
 
 fn first(connection: &Connection) -> Result<()> {
     connection.execute_batch(include_str!("migrations/0001.sql"))
@@ -23,6 +23,10 @@ fn second(connection: &Connection) -> Result<()> {
     drop((rows, insert));
     drop(ids);
     connection.execute_batch(include_str!("migrations/0002.sql"))
+}
+
+fn third(connection: &Connection) -> Result<()> {
+    connection.execute_batch(include_str!("migrations/0003.sql"))
 }
 
 /// The newest schema that is known.

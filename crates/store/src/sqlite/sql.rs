@@ -24,6 +24,12 @@ macro_rules! user_columns {
     };
 }
 
+macro_rules! contact_columns {
+    () => {
+        "user, peer, name, groups, \"to\", \"from\", approved, listed, asked"
+    };
+}
+
 macro_rules! device_columns {
     () => {
         "key, id, user, app,
@@ -68,6 +74,13 @@ statements! {
     User = concat!("SELECT ", user_columns!(), " FROM users WHERE address = ?1");
     Users = concat!("SELECT ", user_columns!(), " FROM users ORDER BY address");
     UserExists = "SELECT 1 FROM users WHERE address = ?1";
+
+    // Rosters.
+    PutContact = concat!("INSERT INTO contacts (", contact_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        ON CONFLICT (user, peer) DO UPDATE SET name = ?3, groups = ?4, \"to\" = ?5, \"from\" = ?6, approved = ?7, listed = ?8,
+        asked = ?9");
+    RemoveContact = "DELETE FROM contacts WHERE user = ?1 AND peer = ?2";
+    Roster = concat!("SELECT ", contact_columns!(), " FROM contacts WHERE user = ?1 ORDER BY peer LIMIT ?2");
 
     // Devices. One that is another user's is not replaced.
     PutDevice = concat!(

@@ -22,4 +22,5 @@ macro_rules! contract {
 mod messages;
 mod people;
 mod records;
+mod rosters;
 mod steps;

@@ -16,6 +16,8 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         4 => user().prop_map(put_user),
         1 => user().prop_map(|user| Change::RemoveUser(address(user))),
+        3 => (user(), user(), 0..3u8).prop_map(|(user, peer, how)| put_contact(user, peer, how)),
+        1 => (user(), user()).prop_map(|(user, peer)| remove_contact(user, peer)),
         4 => (device(), user()).prop_map(|(id, user)| put_device(id, user)),
         2 => (device(), user()).prop_map(|(id, user)| Change::PutDevice(Box::new(full_device(id, user)))),
         1 => device().prop_map(|id| Change::RemoveDevice(device_id(id))),
@@ -106,6 +108,7 @@ async fn everything(store: &TheStore) -> Vec<String> {
     }
     for user in USERS.map(address) {
         told.push(format!("{user}: {:?}", store.devices(Some(&user)).await));
+        told.push(format!("{user}: {:?}", store.roster(&user).await));
     }
     told
 }

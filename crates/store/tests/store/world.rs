@@ -7,6 +7,7 @@ use domain::{
     change::HistoryEntry,
     device::{DeadToken, SealingKey, Tokens},
     push::OwedPush,
+    roster::{Contact, Direction},
     trace::Step,
     user::Secrets,
 };
@@ -100,6 +101,39 @@ pub(crate) fn user(name: &str) -> User {
 
 pub(crate) fn put_user(name: &str) -> Change {
     Change::PutUser(Box::new(user(name)))
+}
+
+/// Somebody in a roster: of three kinds.
+pub(crate) fn contact(name: &str, peer: &str, kind: u8) -> Contact {
+    let bare = Contact::new(address(name), address(peer));
+    match kind {
+        0 => bare,
+        1 => Contact {
+            from: Direction::Pending,
+            asked: Bytes::from_static(b"<status>It is me</status>\0\xff"),
+            ..bare
+        },
+        _ => Contact {
+            name: "B. \u{1f600}".to_owned(),
+            groups: vec!["Friends".to_owned(), "Work, and more".to_owned()],
+            to: Direction::Subscribed,
+            from: Direction::Pending,
+            approved: true,
+            is_listed: true,
+            ..bare
+        },
+    }
+}
+
+pub(crate) fn put_contact(name: &str, peer: &str, kind: u8) -> Change {
+    Change::PutContact(Box::new(contact(name, peer, kind)))
+}
+
+pub(crate) fn remove_contact(name: &str, peer: &str) -> Change {
+    Change::RemoveContact {
+        user: address(name),
+        peer: address(peer),
+    }
 }
 
 pub(crate) fn device_id(id: &str) -> DeviceId {

@@ -41,6 +41,7 @@ impl Disk {
 enum Asked {
     Save(usize, SaveId, Vec<Change>),
     Fetch(usize, DeviceId),
+    FetchRoster(usize, Address),
 }
 
 /// What leaves the server, for the world to carry and to check.
@@ -260,6 +261,11 @@ impl Server {
             Output::Reach(id, way) => self.reach(now, shard, (id, way), network),
             Output::Save(id, changes) => self.queue(now, Asked::Save(shard, id, changes)),
             Output::Fetch(device) => self.queue(now, Asked::Fetch(shard, device)),
+            Output::FetchRoster(user) => self.queue(now, Asked::FetchRoster(shard, user)),
+            Output::Tell(user, word) => {
+                let owner = self.shard_of(&user);
+                self.tell(now, owner, Input::Told(user, word));
+            }
             Output::Note(note) => return Some(Effect::Note(note)),
             Output::Answer(ticket, answer) => return Some(Effect::Answer(ticket, answer)),
             Output::Measured(_) | Output::Request(..) | Output::RegisterToInvite(_) => {}
@@ -343,6 +349,10 @@ impl Server {
                 };
                 let found = (!refused).then(queue);
                 (shard, Input::Fetched(device, found))
+            }
+            Asked::FetchRoster(shard, user) => {
+                let found = (!refused).then(|| self.store.roster(&user).cloned().collect());
+                (shard, Input::RosterRead(user, found))
             }
         };
         self.dies = kills && self.switch != Switch::Commit;

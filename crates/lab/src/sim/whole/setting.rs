@@ -270,6 +270,10 @@ pub(super) fn hub(switch: Switch, limits: Limits) -> hub::Config {
         messages_per_device: limits.messages_per_device,
         pushes_in_flight: limits.pushes_in_flight,
         register_at: "sip:192.0.2.1:5060".into(),
+        people: hub::People {
+            domains: Arc::new([DOMAIN.to_owned()]),
+            ..hub::People::default()
+        },
         conversations: NameConversation::by(|message| {
             let with = DeviceId::from(message.to.as_str());
             NotificationId::of("conversation", &message.from, &with).into()

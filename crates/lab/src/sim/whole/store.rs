@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::push::OwedPush;
+use domain::roster::Contact;
 use domain::{
     Address, Change, Device, DeviceId, Door, DoorId, Message, MessageId, NotificationId, Record,
     Timestamp, User,
@@ -13,6 +14,7 @@ use domain::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store {
     pub(super) users: BTreeMap<Address, User>,
+    pub(super) rosters: BTreeMap<(Address, Address), Contact>,
     pub(super) devices: BTreeMap<DeviceId, Device>,
     pub(super) doors: BTreeMap<(DeviceId, u32), Door>,
     pub(super) owed: BTreeMap<NotificationId, OwedPush>,
@@ -40,6 +42,12 @@ impl Store {
         done
     }
 
+    /// Whom a user knows, by address.
+    pub(super) fn roster(&self, user: &Address) -> impl Iterator<Item = &Contact> {
+        let of = self.rosters.iter().filter(move |((it, _), _)| it == user);
+        of.map(|(_, contact)| contact)
+    }
+
     fn apply(&mut self, change: Change) -> Result<(), Missing> {
         match change {
             Change::PutUser(user) => {
@@ -52,9 +60,18 @@ impl Store {
                     self.remove(device);
                 }
                 self.users.remove(&user);
+                self.rosters.retain(|(of, _), _| *of != user);
                 let theirs = self.unclaimed.extract_if(.., |(of, _)| *of == user);
                 let theirs: Vec<_> = theirs.map(|(_, number)| number).collect();
                 self.drop_messages(&theirs);
+            }
+            Change::PutContact(contact) => {
+                self.users.get(&contact.user).ok_or(Missing)?;
+                let key = (contact.user.clone(), contact.peer.clone());
+                self.rosters.insert(key, *contact);
+            }
+            Change::RemoveContact { user, peer } => {
+                self.rosters.remove(&(user, peer));
             }
             Change::PutDevice(device) => {
                 self.users.get(&device.user).ok_or(Missing)?;

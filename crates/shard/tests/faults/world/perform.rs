@@ -66,6 +66,15 @@ impl World {
                     let head = self.store.head(&device);
                     Input::Fetched(device, Some(head))
                 }
+                Output::FetchRoster(user) => {
+                    let contacts = self.store.roster(&user);
+                    Input::RosterRead(user, Some(contacts))
+                }
+                Output::Tell(user, word) => {
+                    let owner = self.shard_of(&user);
+                    self.inputs.push_back((owner, Input::Told(user, word)));
+                    continue;
+                }
                 Output::Push(order) => match self.cloud.push(shard, *order) {
                     Some(pushed) => Input::Pushed(pushed),
                     None => continue,
