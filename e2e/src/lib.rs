@@ -1,6 +1,6 @@
 //! Reveille against real peers. Each helper here drives one real process over loopback sockets: the server
-//! itself, Linphone, PJSUA2, sipp; [`SipClient`] is a small client of our own for what no peer can be made to
-//! say. The tests are in `tests/`, one subject a file, and are built only with `--features peers`.
+//! itself, Linphone, PJSUA2, sipp, slixmpp, go-sendxmpp, Profanity; [`SipClient`] and [`XmppClient`] are small clients of
+//! our own for what no peer can be made to say. The tests are in `tests/`, one subject a file, and are built only with `--features peers`.
 //!
 //! Nothing here imports the server: it is driven as its users drive it.
 #![expect(
@@ -10,21 +10,30 @@
 
 mod dev;
 mod digest;
+mod go_sendxmpp;
 mod http;
 mod lab;
 mod linphone;
 mod mutate;
+pub mod nonsense;
 mod pjsua;
 mod ports;
 mod process;
+mod profanity;
+mod python;
 mod reveille;
 mod sip_client;
 mod sipp;
+mod slixmpp;
+mod tls;
+pub mod xml;
+mod xmpp_client;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 pub use dev::{PASSWORD, android, iphone, iphone_with_two_tokens, new_token};
+pub use go_sendxmpp::{go_listening, go_send};
 pub use http::{Answer, http};
 pub use lab::{LabApi, Notification};
 pub use linphone::{Account, Linphone, PushParams};
@@ -32,9 +41,13 @@ pub use mutate::Mutator;
 pub use pjsua::Pjsua;
 pub use ports::{free_port, media_port};
 pub use process::Process;
+pub use profanity::Profanity;
 pub use reveille::{Reveille, reveille_binary};
 pub use sip_client::{Incoming, Response, SipClient, Transport};
 pub use sipp::{Load, Sipp, SippReport};
+pub use slixmpp::{Login, Slixmpp};
+pub use tls::Tls;
+pub use xmpp_client::{HEADER, Heard, STARTTLS, XmppClient};
 
 /// Long enough for any peer to do what it does at once, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);

@@ -1,9 +1,9 @@
 //! A user agent on PJSUA2, through the Python script `pjsua/agent.py`.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::python::python;
 use crate::{PASSWORD, Process, Reveille, SOON, Transport, free_port};
 
 /// A running PJSUA2 user agent.
@@ -56,17 +56,4 @@ impl Pjsua {
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
-}
-
-/// A Python with `pjsua2-python`: `REVEILLE_E2E_PYTHON`, or the one that `cargo xtask test` has made.
-fn python() -> PathBuf {
-    std::env::var_os("REVEILLE_E2E_PYTHON").map_or_else(
-        || {
-            PathBuf::from(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../target/peers/venv/bin/python"
-            ))
-        },
-        PathBuf::from,
-    )
 }

@@ -88,7 +88,7 @@ impl Process {
     /// Waits for the next line that contains `needle` and returns it; later calls look only behind it.
     /// Fails with the end of the output when `within` is over or the process has ended.
     pub fn expect(&mut self, needle: &str, within: Duration) -> String {
-        match self.wait_for(self.cursor, |line| line.contains(needle), within) {
+        match self.wait_for(self.cursor, |_, line| line.contains(needle), within) {
             Some((index, line)) => {
                 self.cursor = index + 1;
                 line
@@ -103,7 +103,7 @@ impl Process {
 
     /// Like [`Self::expect`], from the first line on, and without moving on.
     pub fn expect_anywhere(&self, needle: &str, within: Duration) -> String {
-        match self.wait_for(0, |line| line.contains(needle), within) {
+        match self.wait_for(0, |_, line| line.contains(needle), within) {
             Some((_, line)) => line,
             None => panic!(
                 "{}: no {needle:?} within {within:?}. It said:\n{}",
@@ -113,19 +113,20 @@ impl Process {
         }
     }
 
-    fn wait_for(
+    /// Waits for a line from this one on that is wanted, by its number and what it says.
+    pub(crate) fn wait_for(
         &self,
         from: usize,
-        wanted: impl Fn(&str) -> bool,
+        wanted: impl Fn(usize, &str) -> bool,
         within: Duration,
     ) -> Option<(usize, String)> {
         let deadline = Instant::now() + within;
         let mut looked_at = from;
         let mut lines = self.said.lines();
         loop {
-            if let Some(found) = lines.0.iter().skip(looked_at).position(|line| wanted(line)) {
-                let index = looked_at + found;
-                return Some((index, lines.0[index].clone()));
+            let mut unseen = lines.0.iter().enumerate().skip(looked_at);
+            if let Some((index, line)) = unseen.find(|(index, line)| wanted(*index, line)) {
+                return Some((index, line.clone()));
             }
             looked_at = looked_at.max(lines.0.len());
             let left = deadline.saturating_duration_since(Instant::now());
@@ -215,6 +216,15 @@ impl Process {
                 self.tail()
             )
         })
+    }
+
+    /// The memory that it really has, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it is running");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("no VmRSS: {status}"))
     }
 
     /// Whether it is still running.

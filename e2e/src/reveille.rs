@@ -8,14 +8,15 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{LabApi, Process, SOON, Transport, free_port, http, poll};
+use crate::{LabApi, Process, SOON, Tls, Transport, free_port, http, poll};
 
 /// How long a start may take, store and certificates included.
 const START: Duration = Duration::from_secs(20);
 
 /// The listeners of `serve --dev`, by the name of their key under `[listen]`.
-const LISTENERS: [&str; 8] = [
-    "sip_udp", "sip_tcp", "sip_tls", "admin", "health", "apns", "fcm", "lab",
+const LISTENERS: [&str; 10] = [
+    "sip_udp", "sip_tcp", "sip_tls", "xmpp_tcp", "xmpp_tls", "admin", "health", "apns", "fcm",
+    "lab",
 ];
 
 /// A server on ports of its own, with a data directory that outlives a restart.
@@ -188,9 +189,24 @@ impl Reveille {
         })
     }
 
+    /// Where it listens for XMPP.
+    pub fn xmpp(&self, start: Tls) -> SocketAddr {
+        self.address(match start {
+            Tls::Starttls => "xmpp_tcp",
+            Tls::Direct => "xmpp_tls",
+        })
+    }
+
     /// Health and metrics.
     pub fn health(&self) -> SocketAddr {
         self.address("health")
+    }
+
+    /// The certificate of its CA, in a file for peers that want one.
+    pub fn ca_file(&self) -> PathBuf {
+        let file = self.data.path().join("e2e-ca.pem");
+        std::fs::write(&file, self.lab().ca()).expect("a directory of our own");
+        file
     }
 
     /// The address of one listener.

@@ -10,10 +10,22 @@ use crate::command::{exists, output, run};
 use crate::workspace::Workspace;
 
 /// A program, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 2] = [("linphonec", "linphone-cli"), ("sipp", "sip-tester")];
+const PROGRAMS: [(&str, &str); 4] = [
+    ("linphonec", "linphone-cli"),
+    ("sipp", "sip-tester"),
+    ("go-sendxmpp", "go-sendxmpp"),
+    ("profanity", "profanity"),
+];
 
-/// Seen working; the package named `pjsua2` is another one, and does not build.
-const PJSUA: &str = "pjsua2-python";
+/// What Python must be able to do, and the package that lets it. Seen working; the package named `pjsua2` is another one,
+/// and does not build.
+const MODULES: [(&str, &str); 2] = [
+    ("import pjsua2", "pjsua2-python"),
+    (
+        "import slixmpp; assert slixmpp.__version__ == '1.17.0'",
+        "slixmpp==1.17.0",
+    ),
+];
 
 /// Installs what is missing. A peer that cannot be had is a failure, never a skipped test.
 pub(crate) fn install(workspace: &Workspace) -> Result<()> {
@@ -31,10 +43,10 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
         }
         println!("{program} is there");
     }
-    install_pjsua(&venv(workspace))
+    install_modules(&venv(workspace))
 }
 
-/// The Python that has PJSUA2.
+/// The Python that has PJSUA2 and slixmpp.
 pub(crate) fn python(workspace: &Workspace) -> PathBuf {
     venv(workspace).join("bin/python")
 }
@@ -63,30 +75,30 @@ fn install_from_debian(packages: &[&str]) -> Result<()> {
         .args(packages))
 }
 
-fn install_pjsua(venv: &Path) -> Result<()> {
+fn install_modules(venv: &Path) -> Result<()> {
     let python = venv.join("bin/python");
-    let works = || output(Command::new(&python).args(["-c", "import pjsua2"])).is_ok();
-    if !works() {
+    let can = |code: &str| output(Command::new(&python).args(["-c", code])).is_ok();
+    if !can("import pip") {
         // A half-made environment, or one whose Python has moved, is made again.
         run(Command::new("python3")
             .args(["-m", "venv", "--clear"])
             .arg(venv))
         .context("Debian's python3-venv may be missing")?;
-        run(Command::new(&python).args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            PJSUA,
-        ]))?;
     }
-    if !works() {
-        bail!(
-            "{} cannot import pjsua2 after the installation of {PJSUA}",
-            python.display()
-        );
+    for (code, package) in MODULES {
+        if !can(code) {
+            let pip = ["-m", "pip", "install", "--quiet"];
+            run(Command::new(&python)
+                .args(pip)
+                .args(["--disable-pip-version-check", package]))?;
+        }
+        if !can(code) {
+            bail!(
+                "{} cannot `{code}` after the installation of {package}",
+                python.display()
+            );
+        }
+        println!("{package} is there");
     }
-    println!("pjsua2 is there");
     Ok(())
 }

@@ -121,7 +121,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "peers",
-        about: "Linphone, PJSUA2 and sipp are installed",
+        about: "Linphone, PJSUA2, sipp, slixmpp, go-sendxmpp and Profanity are installed",
         remedy: "see the lines above; the packages are named in xtask/src/peers.rs",
         run: peers::install,
     },

@@ -3,6 +3,7 @@
 //! written down in `instructions.json` fails.
 
 mod call;
+mod chat;
 mod device;
 mod register;
 mod wake;
@@ -65,6 +66,13 @@ const CASES: &[Case] = &[
         counted: Counted::Instructions,
         times: TIMES,
         prepare: wake::prepare,
+    },
+    Case {
+        name: "chat",
+        about: "a message over XMPP, from one stream to the other, with a store that says yes at once",
+        counted: Counted::Instructions,
+        times: TIMES,
+        prepare: chat::prepare,
     },
     Case {
         name: "left",

@@ -2,10 +2,11 @@
 //! clouds that say yes at once.
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use call::{AppKey, Nonces, Role, Settings};
 use domain::{
-    Address, AppId, AppProfile, Generation, Now, Outcome, Platform, Provider, Timestamp, User,
-    delivery::NameConversation, user::Secrets,
+    Address, AppId, AppProfile, Change, Generation, Message as Chat, Now, Outcome, Platform,
+    Provider, Timestamp, User, delivery::NameConversation, user::Secrets,
 };
 use hub::{Accounts, Hub, Pushed};
 use shard::{Input, Output, Shard};
@@ -18,6 +19,11 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
+};
+use xmpp::{
+    StreamId,
+    stream::{Domains, Framing, Greeted},
+    xml::Item,
 };
 
 const DOMAIN: &str = "example.org";
@@ -42,6 +48,12 @@ pub(super) struct World {
     now: Now,
     /// What was sent and not looked at.
     sent: Vec<(u8, Message)>,
+    /// Messages that the store was asked to keep, until somebody has read one.
+    kept: Vec<Arc<Chat>>,
+    /// What was written to streams and not looked at.
+    streams: Vec<(StreamId, Bytes)>,
+    /// Ours, as streams name them.
+    pub(super) domains: Domains,
     /// How many pushes were sent.
     pub(super) pushes: usize,
 }
@@ -60,14 +72,20 @@ impl World {
         let hub = Hub::new(hub_config(), accounts.clone());
         let settings = settings()?;
         let nonces = Nonces::new(KEY, &settings.domains);
+        let im = im::Settings::new(&settings.domains, KEY)?;
+        let domains = im.domains.clone();
+        let im = im::Role::new(im, accounts.clone(), [4; 32]);
         let role = Role::new(settings, nonces, accounts, [3; 32]);
         Ok(Self {
-            shard: Shard::new(hub, role),
+            shard: Shard::new(hub, role, im),
             now: Now {
                 instant: Instant::now(),
                 wall: Timestamp(BEGAN * 1000),
             },
             sent: Vec::new(),
+            kept: Vec::new(),
+            streams: Vec::new(),
+            domains,
             pushes: 0,
         })
     }
@@ -104,6 +122,37 @@ impl World {
         self.perform();
     }
 
+    /// A client begins to sign in.
+    pub(super) fn greeted(&mut self, stream: StreamId, greeted: Box<Greeted>) {
+        let link = Box::new(im::Link {
+            remote: flow(BOB).remote,
+            framing: Framing::Tcp,
+            exporter: None,
+            end_point: None,
+        });
+        self.im(im::Input::Greeted(stream, greeted, link));
+    }
+
+    /// A client goes on.
+    pub(super) fn says(&mut self, stream: StreamId, item: Item) {
+        self.im(im::Input::Read(stream, item));
+    }
+
+    fn im(&mut self, input: im::Input) {
+        self.shard.handle(self.now, Input::Im(input));
+        self.perform();
+    }
+
+    /// What was written to a stream; what was written to others is forgotten.
+    pub(super) fn written(&mut self, stream: StreamId) -> String {
+        self.kept.clear();
+        let mut written = Vec::new();
+        for (_, octets) in self.streams.drain(..).filter(|(to, _)| *to == stream) {
+            written.extend_from_slice(&octets);
+        }
+        String::from_utf8(written).unwrap_or_default()
+    }
+
     /// What was sent there first, of a request this method, else with this status.
     pub(super) fn sent(&mut self, to: u8, what: &str) -> Result<Message> {
         let is = |message: &Message| match message.status() {
@@ -127,8 +176,23 @@ impl World {
                     self.sent.extend(message.ok().map(|message| (to, message)));
                     continue;
                 }
-                Output::Save(id, _) => Input::Saved(id, Ok(())),
-                Output::Fetch(device) => Input::Fetched(device, Some(Vec::new())),
+                Output::Im(im::Output::Write(stream, octets)) => {
+                    self.streams.push((stream, octets));
+                    continue;
+                }
+                Output::Im(im::Output::Post(to, post)) => Input::Im(im::Input::Posted(to, post)),
+                Output::Tell(to, word) => Input::Told(to, word),
+                Output::FetchRoster(user) => Input::RosterRead(user, Some(Vec::new())),
+                Output::Save(id, changes) => {
+                    self.kept
+                        .extend(changes.into_iter().find_map(|change| match change {
+                            Change::Archive(message) => Some(message),
+                            _ => None,
+                        }));
+                    Input::Saved(id, Ok(()))
+                }
+                // Read once at most: from then on the lane knows what waits.
+                Output::Fetch(device) => Input::Fetched(device, Some(self.kept.clone())),
                 Output::Push(order) => {
                     self.pushes += 1;
                     Input::Pushed(Pushed {
@@ -155,6 +219,7 @@ fn user(name: &str) -> Result<User> {
         secrets: Secrets {
             md5: secret(Algorithm::Md5),
             sha256: secret(Algorithm::Sha256),
+            scram: None,
         },
         forward: None,
     })

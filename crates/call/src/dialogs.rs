@@ -283,7 +283,7 @@ impl Whereabouts<'_> {
             };
             self.bindings.get(&id)?.flow()
         };
-        let door = entry.best_door_of(|number| flow(number).is_some());
+        let door = entry.best_door_of(|door| flow(door.number).is_some());
         let door = door.filter(|_| entry.device.user == *user)?;
         Some((flow(door.number)?, door.opened_at))
     }

@@ -10,7 +10,6 @@
 
 mod bindings;
 mod calls;
-mod date;
 mod dialogs;
 mod earlier;
 mod flows;
@@ -29,7 +28,6 @@ mod seal;
 mod settings;
 mod token;
 
-pub use date::{iso8601, rfc1123, time_of_day};
 pub use gate::Nonces;
 pub use network::Network;
 pub use reach::{ReachId, Way};

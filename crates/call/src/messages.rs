@@ -2,11 +2,10 @@
 
 use crate::{
     bindings::{Bindings, Bound},
-    date,
     requests::{TEXT, class},
     settings::Settings,
 };
-use domain::{DoorId, IdMap, Message as Chat, MessageId, Now};
+use domain::{DoorId, IdMap, Message as Chat, MessageId, Now, date};
 use hub::{NotDone, Ticket};
 use sip::{
     Flow, HeaderName, Message, Method, RequestBuilder, Transport,

@@ -281,6 +281,7 @@ impl Registrations {
             unchanged,
             state: bound.state(&self.settings),
             expires_at,
+            rings: true,
             q,
             window: 1,
             register_at: self.register_at(flow.transport),

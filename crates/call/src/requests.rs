@@ -61,6 +61,14 @@ pub(crate) fn is_packed(request: &Message) -> bool {
     packed.is_some_and(|how| !how.trim().eq_ignore_ascii_case("identity"))
 }
 
+/// Whether a body claims to be of a type in which other roles of ours keep messages: it would be believed.
+pub(crate) fn is_ours_alone(request: &Message) -> bool {
+    const OURS: &str = "application/vnd.reveille.";
+    let media = request.header_text(HeaderName::ContentType);
+    let start = media.and_then(|media| media.trim_start().get(..OURS.len()));
+    start.is_some_and(|start| start.eq_ignore_ascii_case(OURS))
+}
+
 /// What is taken off a request before it goes on: credentials for us are nobody else's affair, those for others are
 /// theirs (RFC 3261 §22.3); and an identity counts only if a server that we trust asserts it (RFC 3325 §5).
 pub(crate) fn headers_off(realms: &Arc<[String]>, trusted: bool) -> Vec<HeaderChange> {

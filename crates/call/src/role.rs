@@ -597,7 +597,10 @@ impl Role {
                         from: Initiator::of(&request, flow, &sender),
                         trusted: self.gate.trusts(flow),
                         begins_dialog: requests::begins_dialog(method),
-                        doors: directory.of(&callee).filter_map(Entry::way_in).collect(),
+                        doors: directory
+                            .of(&callee)
+                            .filter_map(Entry::way_to_ring)
+                            .collect(),
                         there: Vec::new(),
                     };
                     self.pass(now, passing);
@@ -756,6 +759,9 @@ impl Role {
         callee: Address,
         sender: &Sender,
     ) {
+        if requests::is_ours_alone(request) {
+            return self.answer(now, txn, 415, "");
+        }
         if requests::is_packed(request) {
             // RFC 3261 §21.4.13: what we take instead. Better refused than delivered as rubbish.
             if let Some(response) = self.endpoint.response_to(txn, 415, "") {

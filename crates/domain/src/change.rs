@@ -54,6 +54,8 @@ pub enum Change {
         /// Which device.
         device: DeviceId,
     },
+    /// Everything queued for the device now waits for its user.
+    ReturnQueue(DeviceId),
     /// The device has the message: take it out of its queue.
     Delivered {
         /// Which device.

@@ -332,6 +332,13 @@ impl Delivery {
         effects
     }
 
+    /// Messages that waited for others wait for the device now: it may have been sent one of them before, and passed it over.
+    pub fn adopted(&mut self, device: &DeviceId) {
+        if let Some(lane) = self.lanes.get_mut(device) {
+            lane.adopted();
+        }
+    }
+
     /// The device is no more.
     pub fn forget(&mut self, device: &DeviceId) {
         self.lanes.remove(device);

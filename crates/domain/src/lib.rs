@@ -8,6 +8,7 @@
 
 pub mod behaviour;
 pub mod change;
+pub mod date;
 pub mod delivery;
 pub mod device;
 pub mod door;

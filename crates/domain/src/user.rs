@@ -1,6 +1,7 @@
 //! Users and their addresses.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -111,14 +112,105 @@ pub struct User {
     pub forward: Option<String>,
 }
 
-/// Password verifiers: `H(name:domain:password)` in hex, one for each digest algorithm (RFC 7616 §3.4.2). The password
-/// itself is never kept.
+/// Password verifiers: `H(name:domain:password)` in hex, one for each digest algorithm (RFC 7616 §3.4.2), and keys for SCRAM. The
+/// password itself is never kept.
 #[derive(Clone, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Secrets {
     /// With MD5 (RFC 3261 §22 clients know no other).
     pub md5: String,
     /// With SHA-256 (RFC 8760).
     pub sha256: String,
+    /// For SCRAM, if they were made when the password was set.
+    pub scram: Option<Box<Scram>>,
+}
+
+impl Secrets {
+    /// Whether it is the password of this address: compared in a time that says nothing of it.
+    pub fn is_of(&self, address: &Address, password: &str) -> bool {
+        let mut hash = Sha256::new();
+        for part in [address.name(), ":", address.domain(), ":", password] {
+            hash.update(part);
+        }
+        let given = hash.finalize();
+        let digits = given.iter().flat_map(|octet| [octet >> 4, octet & 15]);
+        let kept = self
+            .sha256
+            .bytes()
+            .map(|digit| char::from(digit).to_digit(16));
+        let differs = digits.zip(kept.chain(std::iter::repeat(None)));
+        let same = differs.fold(true, |same, (given, kept)| {
+            same & (kept == Some(u32::from(given)))
+        });
+        same & (self.sha256.len() == 64)
+    }
+}
+
+/// What SCRAM checks a password against (RFC 5802 §3).
+#[derive(Clone, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Scram {
+    /// How often the hash was applied.
+    pub iterations: u32,
+    /// For SCRAM-SHA-1.
+    pub sha1: ScramKeys,
+    /// For SCRAM-SHA-256.
+    pub sha256: ScramKeys,
+}
+
+/// The keys of one hash: they do not tell the password. Each has a salt of its own, as made-up ones for users that do not
+/// exist have.
+#[derive(Clone, Eq, PartialEq, Serialize, Deserialize)]
+pub struct ScramKeys {
+    /// What was hashed with the password.
+    pub salt: Vec<u8>,
+    /// By which the client shows that it knows the password.
+    pub stored: Vec<u8>,
+    /// By which we show that we know it.
+    pub server: Vec<u8>,
+}
+
+impl Scram {
+    /// Octets of the salt.
+    pub const SALT: usize = 16;
+    const SHA1: usize = 20;
+    const SHA256: usize = 32;
+
+    /// All of it, for the store.
+    pub fn encode(&self) -> Vec<u8> {
+        let keys = [&self.sha1, &self.sha256];
+        let parts = keys.map(|keys| [&keys.salt, &keys.stored, &keys.server]);
+        let iterations = self.iterations.to_be_bytes();
+        let parts = parts.into_iter().flatten().flatten();
+        iterations.iter().chain(parts).copied().collect()
+    }
+
+    /// What [`Scram::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (iterations, mut rest) = bytes.split_first_chunk()?;
+        let mut take = |octets: usize| {
+            let (part, left) = rest.split_at_checked(octets)?;
+            rest = left;
+            Some(part.to_vec())
+        };
+        let mut keys = |octets| {
+            Some(ScramKeys {
+                salt: take(Self::SALT)?,
+                stored: take(octets)?,
+                server: take(octets)?,
+            })
+        };
+        let (sha1, sha256) = (keys(Self::SHA1)?, keys(Self::SHA256)?);
+        rest.is_empty().then_some(Self {
+            iterations: u32::from_be_bytes(*iterations),
+            sha1,
+            sha256,
+        })
+    }
+}
+
+impl fmt::Debug for Scram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scram(…)")
+    }
 }
 
 impl fmt::Debug for Secrets {
@@ -137,6 +229,45 @@ mod tests {
             "Alice@Example.ORG".parse(),
             Address::new("alice", "example.org")
         );
+    }
+
+    #[test]
+    fn a_password_is_told_from_others() {
+        let alice = Address::new("alice", "localhost").unwrap();
+        let hash = "1f02d9a93c7df2a86b440dc51fe4ae938f522a0a78523a52656f92ff7531cedd";
+        let with = |sha256: &str| Secrets {
+            md5: String::new(),
+            sha256: sha256.to_owned(),
+            scram: None,
+        };
+        assert!(with(hash).is_of(&alice, "wakeup"));
+        for (kept, password) in [
+            (hash, "wakeup "),
+            (hash, ""),
+            (&hash[..63], "wakeup"),
+            ("", ""),
+        ] {
+            assert!(!with(kept).is_of(&alice, password), "{kept} {password:?}");
+        }
+        assert!(!with(&hash.replace('1', "0")).is_of(&alice, "wakeup"));
+    }
+
+    #[test]
+    fn keys_come_back_as_they_were_and_nothing_else_is_taken_for_them() {
+        let keys = |octets, first| ScramKeys {
+            salt: vec![first + 2; Scram::SALT],
+            stored: vec![first; octets],
+            server: vec![first + 1; octets],
+        };
+        let scram = Scram {
+            iterations: 4096,
+            sha1: keys(Scram::SHA1, 2),
+            sha256: keys(Scram::SHA256, 5),
+        };
+        let bytes = scram.encode();
+        assert_eq!(Scram::decode(&bytes), Some(scram));
+        assert_eq!(Scram::decode(&bytes[1..]), None);
+        assert_eq!(Scram::decode(&[&bytes[..], b"x"].concat()), None);
     }
 
     #[test]

@@ -165,7 +165,10 @@ impl Calls {
         let entry = directory
             .get(&door.device)
             .filter(|_| call.wake.is_waking())?;
-        let mut others = entry.doors.iter().filter(|open| open.is_open());
+        let mut others = entry
+            .doors
+            .iter()
+            .filter(|open| open.is_open() && open.rings);
         let other = others.find_map(|open| {
             let other = DoorId {
                 device: door.device.clone(),
@@ -481,7 +484,7 @@ fn door_of(device: &DeviceId, through: Option<&DoorId>, directory: &Directory) -
     if let Some(door) = through.filter(|door| door.device == *device) {
         return Some(door.clone());
     }
-    directory.get(device)?.way_in()
+    directory.get(device)?.way_to_ring()
 }
 
 fn unreachable(device: DeviceId) -> Input {

@@ -135,12 +135,13 @@ impl Directory {
                 ),
             };
             // Who can neither be rung nor woken is no candidate.
-            let stands = entry.doors.iter().any(|door| !door.is_over);
+            let ringing = || entry.doors.iter().filter(|door| door.rings);
+            let stands = ringing().any(|door| !door.is_over);
             let can_come = stands || matches!(push, Pushable::Yes(_));
             can_come.then(|| Candidate {
                 device: entry.device.id.clone(),
-                mode: entry.mode(),
-                q: entry.doors.iter().map(|door| door.q).max().unwrap_or(1000),
+                mode: entry.mode_of(|door| door.rings),
+                q: ringing().map(|door| door.q).max().unwrap_or(1000),
                 push,
             })
         };
@@ -274,6 +275,7 @@ impl Directory {
             let before = entry.queued;
             entry.queued = before.saturating_add_signed(change);
             let after = entry.queued;
+            entry.alone &= after > 0;
             self.counts.queued = self.counts.queued + after - before;
         }
     }
@@ -289,6 +291,24 @@ impl Directory {
         let messages = self.unclaimed.remove(user).unwrap_or_default();
         self.counts.queued -= messages;
         self.count_queued(device, i64::try_from(messages).unwrap_or(i64::MAX));
+        self.waits_alone(device);
+    }
+
+    /// Something of what waits for this device may wait for no other.
+    pub(crate) fn waits_alone(&mut self, device: &DeviceId) {
+        if let Some(entry) = self.entry_mut(device) {
+            entry.alone = entry.queued > 0;
+        }
+    }
+
+    /// What waited for the device waits for its user now, as it is saved.
+    pub(crate) fn disown(&mut self, device: &DeviceId) {
+        let Some(entry) = self.get(device) else {
+            return;
+        };
+        let (user, messages) = (entry.device.user.clone(), entry.queued);
+        self.count_queued(device, -i64::try_from(messages).unwrap_or(i64::MAX));
+        self.count_unclaimed(&user, messages);
     }
 
     /// A device is no more. Says which doors went with it.
@@ -301,6 +321,15 @@ impl Directory {
         };
         self.by_id.remove(id, place);
         self.by_user.remove(&entry.device.user, place);
+        if entry.queued > 0 {
+            let others: Vec<_> = self
+                .of(&entry.device.user)
+                .map(|it| it.device.id.clone())
+                .collect();
+            for other in &others {
+                self.waits_alone(other);
+            }
+        }
         self.uncount(&entry);
         let numbers = entry.doors.iter().map(|door| door.number);
         let door = |number| DoorId {

@@ -16,6 +16,8 @@ pub struct OpenDoor {
     pub expires_at: Timestamp,
     /// Until when the store will have it: never before `expires_at`.
     pub(crate) stored_until: Timestamp,
+    /// Whether calls go through it, or messages alone.
+    pub rings: bool,
     /// Preference in thousandths.
     pub q: u16,
     /// What the client itself stated since it came through this door last.
@@ -37,6 +39,7 @@ impl OpenDoor {
             opened_at: door.opened_at,
             expires_at: door.expires_at,
             stored_until: door.expires_at,
+            rings: true,
             q: door.q,
             stated_mode: None,
             window,

@@ -7,7 +7,7 @@ use crate::{
     step::{Deed, Work},
 };
 use domain::{
-    Address, Class, DeviceId, Message, Now,
+    Address, Class, DeviceId, Message, Mode, Now,
     behaviour::Incoming,
     delivery::{Arrival, Delivery, Effect, Recipient},
     trace::Step,
@@ -26,21 +26,29 @@ pub(crate) fn arrived(
         tracing::warn!(user = %message.to, "limits.messages_per_device is reached on every device: a message is refused");
         return None;
     }
-    let recipient = |entry: &Entry| Recipient {
-        device: entry.device.id.clone(),
-        mode: entry.mode(),
-        window: entry.best_door().map_or(0, |door| usize::from(door.window)),
-        push: entry
-            .push_target(
-                Incoming::Message,
-                directory.profile(entry.device.app.as_ref()),
-            )
-            .map(drop),
+    let recipient = |entry: &Entry| {
+        let profile = directory.profile(entry.device.app.as_ref());
+        let push = entry.push_target(Incoming::Message, profile).map(drop);
+        Recipient {
+            device: entry.device.id.clone(),
+            mode: mode(entry, push.is_ok()),
+            window: entry.best_door().map_or(0, |door| usize::from(door.window)),
+            push,
+        }
     };
     let devices = directory.of(&message.to);
     let with_room = devices.filter(|entry| entry.queued < limit);
     let recipients = with_room.map(recipient).collect();
     Some(delivery.arrived(now, message, recipients))
+}
+
+/// What a device does, as far as messages are concerned: who sleeps with the connection up and cannot be woken has no other
+/// way to hear of one (`behaviour.md` 14.11).
+fn mode(entry: &Entry, can_be_woken: bool) -> Mode {
+    match entry.mode() {
+        Mode::Silent if !can_be_woken => Mode::Foreground,
+        mode => mode,
+    }
 }
 
 /// Whether every queue that a user's message could wait in is full.

@@ -25,9 +25,11 @@ pub(crate) enum Work {
     /// A client says something of its device.
     Update(Ticket, Address, DeviceId, Box<DeviceUpdate>),
     /// A client states what its device does.
-    State(Ticket, DeviceId, Mode),
+    State(Option<Ticket>, DeviceId, Mode),
     /// A provider says that a token is dead.
     TokenDead(DeviceId, Box<str>, Option<Timestamp>, String),
+    /// A client has left through this door for good.
+    Left(DoorId),
     /// A device is to be forgotten.
     Forget(Option<Ticket>, DeviceId),
     /// An account is created or replaced.
@@ -64,7 +66,7 @@ impl Work {
             ) => Asker::Role(*ticket),
             Self::Said(_, Said::WantsRoster(ticket)) => Asker::Roster(*ticket),
             Self::Update(ticket, ..)
-            | Self::State(ticket, ..)
+            | Self::State(Some(ticket), ..)
             | Self::PutUser(ticket, _)
             | Self::RemoveUser(ticket, _)
             | Self::Forget(Some(ticket), _) => Asker::Api(*ticket),
@@ -82,6 +84,8 @@ pub(crate) enum Then {
     Opened(DeviceId, Box<OpenDoor>),
     /// A door is gone.
     Closed(DoorId),
+    /// A door is gone whose client has left: nobody behind it needs to hear that, and the next one may be at it already.
+    Left(DoorId),
     /// A client stated what its device does.
     Stated(DeviceId, Mode),
     /// A device is no more.
@@ -102,6 +106,8 @@ pub(crate) enum Then {
     Say(Box<Output>),
     /// A message is kept, and goes to who is there.
     Stored(Box<Stored>),
+    /// What waited for this device waits for its user now.
+    Disowned(DeviceId),
     /// What waited for a user waits for this device now.
     Adopted(Address, DeviceId),
     /// So many messages left a device's queue.

@@ -5,11 +5,50 @@ use crate::step::{Asker, Work};
 use domain::{Address, IdMap};
 use std::collections::VecDeque;
 
-/// Questions that wait for one user's turn; one more is turned away. What nobody asked for is bounded by its own causes.
+/// Questions of one kind that wait for one user's turn; one more is turned away. What nobody asked for is bounded by its own
+/// causes.
 const WAITING: usize = 64;
 /// What other users say, and what they are to see, waits so much for one user's turn; one more word is dropped. What both
 /// sides then see otherwise they put right when the next of their clients comes.
 const WORDS: usize = 1024;
+
+/// Where work comes from. Each has room of its own: what others write and say must not keep a user's own clients out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Origin {
+    /// What others write.
+    Letters,
+    /// What others say, and are to see.
+    Words,
+    /// The user's own clients, and who looks after the account.
+    Own,
+    /// Nobody waits for it.
+    Ourselves,
+}
+
+impl Origin {
+    fn of(work: &Work) -> Self {
+        match work {
+            Work::Told(..) | Work::Broadcast(..) => Self::Words,
+            work if work.asker() == Asker::Nobody => Self::Ourselves,
+            Work::Message(..) => Self::Letters,
+            _ => Self::Own,
+        }
+    }
+
+    fn most(self) -> usize {
+        match self {
+            Self::Letters | Self::Own => WAITING,
+            Self::Words => WORDS,
+            Self::Ourselves => usize::MAX,
+        }
+    }
+
+    fn is_full(self, waiting: &VecDeque<Work>) -> bool {
+        let most = self.most();
+        let of_it = waiting.iter().filter(|work| Self::of(work) == self);
+        waiting.len() >= most && of_it.take(most).count() >= most
+    }
+}
 
 /// See above.
 #[derive(Debug, Default)]
@@ -33,12 +72,7 @@ impl Turns {
             self.0.insert(user.clone(), VecDeque::new());
             return Entered::Now(work);
         };
-        let most = match &work {
-            Work::Told(..) | Work::Broadcast(..) => WORDS,
-            work if work.asker() == Asker::Nobody => usize::MAX,
-            _ => WAITING,
-        };
-        if waiting.len() >= most {
+        if Origin::of(&work).is_full(waiting) {
             return Entered::Full(work);
         }
         match (waiting.back_mut(), work) {

@@ -64,6 +64,11 @@ pub enum Input {
     Doors(Doors),
     /// The connection behind a door is gone; what is known of the way now.
     DoorLost(DoorId, DoorState),
+    /// A client of a user has left through a door and does not come back. A device that has no other, and that cannot be pushed
+    /// to, is no device any more: what waits for it waits for its user.
+    DoorLeft(Address, DoorId),
+    /// Messages may wait for a device that its user's other devices were not given, though they wait for nothing.
+    Alone(DeviceId),
     /// Somebody calls a user.
     Called(Box<NewCall>),
     /// A device answered a call provisionally; `ringing`: it rings and does not only try.
@@ -86,6 +91,8 @@ pub enum Input {
     Unacknowledged(DeviceId, MessageId, String),
     /// A device refuses a message for good, and why.
     Refused(DeviceId, MessageId, String),
+    /// A client states what its device does.
+    Stated(Address, DeviceId, Mode),
     /// What the store says of a step.
     Saved(SaveId, Result<(), NotDone>),
     /// The head of a device's queue, or nothing if it could not be read.
@@ -128,6 +135,8 @@ pub struct Opening {
     pub state: DoorState,
     /// Until when it stands.
     pub expires_at: Timestamp,
+    /// Whether calls go through it, or messages alone.
+    pub rings: bool,
     /// Preference in thousandths.
     pub q: u16,
     /// How many messages may be on their way through it at once.

@@ -38,6 +38,7 @@ fn opening(number: usize) -> Opening {
         unchanged: false,
         state: DoorState::Up,
         expires_at: FAR,
+        rings: true,
         q: 1000,
         window: 1,
         register_at: "sip:here".into(),
@@ -83,6 +84,7 @@ impl World {
                 secrets: Secrets {
                     md5: String::new(),
                     sha256: String::new(),
+                    scram: None,
                 },
                 forward: None,
             });

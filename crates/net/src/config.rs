@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::TlsSource;
+use xmpp::stream::{Domains, Greeted, Offer};
+use xmpp::xml;
+
+use crate::{StreamLink, TlsSource};
 
 /// What [`crate::Net::bind`] opens. The default listens nowhere, which suits a client that only connects out.
 #[derive(Clone, Default)]
@@ -15,6 +18,8 @@ pub struct Config {
     pub tcp: Vec<SocketAddr>,
     /// Addresses for SIP over TLS; they need [`Config::server_tls`].
     pub tls: Vec<SocketAddr>,
+    /// XMPP, if it is served; it needs [`Config::server_tls`].
+    pub xmpp: Option<XmppConfig>,
     /// The certificate that TLS listeners show. It can be swapped while connections are open.
     pub server_tls: Option<TlsSource>,
     /// How outgoing TLS connections verify their peer. Without it, they fail.
@@ -22,6 +27,28 @@ pub struct Config {
     /// See [`Limits`].
     pub limits: Limits,
 }
+
+/// Where XMPP is served, and how.
+#[derive(Clone)]
+pub struct XmppConfig {
+    /// Addresses for streams that begin in the clear and go on with STARTTLS (RFC 6120 §5).
+    pub tcp: Vec<SocketAddr>,
+    /// Addresses for streams in TLS from the start (XEP-0368).
+    pub tls: Vec<SocketAddr>,
+    /// The domains that are served.
+    pub domains: Domains,
+    /// What a client may sign in with.
+    pub offer: OfferTo,
+    /// Whose a stream is.
+    pub steer: SteerStream,
+}
+
+/// Says what a client is offered over such a link; asked once for each, in its task.
+pub type OfferTo = Arc<dyn Fn(&StreamLink) -> Arc<Offer> + Send + Sync>;
+
+/// Says which shard a stream is for, by what its peer begins to sign in with: always with who it is. Called in the task of
+/// its connection, so it must be quick. What is beyond the last shard wraps around.
+pub type SteerStream = Arc<dyn Fn(&Greeted) -> usize + Send + Sync>;
 
 /// Everything that is bounded, and what happens at the bound.
 #[derive(Clone, Debug)]
@@ -55,6 +82,8 @@ pub struct Limits {
     /// Events that wait for a shard. When it is full, a socket that has something for it is not read until there is
     /// room.
     pub events: usize,
+    /// What a stream of XMPP may cost.
+    pub xmpp: XmppLimits,
     /// How long [`crate::Net::shutdown`] lets connections flush what is queued.
     pub shutdown: Duration,
 }
@@ -75,7 +104,36 @@ impl Default for Limits {
             message: sip::Limits::default(),
             malformed_per_connection: 16,
             events: 8_192,
+            xmpp: XmppLimits::default(),
             shutdown: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What a stream of XMPP may cost. A peer that has signed in may be silent for as long as it likes: TCP finds out whether it
+/// is still there, and the role by asking it.
+#[derive(Clone, Debug)]
+pub struct XmppLimits {
+    /// From `accept` to the moment when the peer has signed in, TLS included; one that takes longer is closed.
+    pub sign_in: Duration,
+    /// First-level elements on a connection before the peer has signed in. One more ends the stream.
+    pub elements_before_sign_in: usize,
+    /// An element, once begun, must be whole within this time; else the connection is closed.
+    pub element: Duration,
+    /// What an element may be made of before the peer has signed in.
+    pub before_sign_in: xml::Limits,
+    /// And after it.
+    pub signed_in: xml::Limits,
+}
+
+impl Default for XmppLimits {
+    fn default() -> Self {
+        Self {
+            sign_in: Duration::from_secs(30),
+            elements_before_sign_in: 16,
+            element: Duration::from_mins(1),
+            before_sign_in: xml::Limits::before_authentication(),
+            signed_in: xml::Limits::default(),
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn connect(
             ),
             (_, Err(error)) => tracing::debug!(?flow, %error, "connecting failed"),
         }
-        shared.table().remove(flow);
+        shared.table().remove(flow.id);
         shared.closed(flow).await;
     });
     flow
@@ -90,7 +90,7 @@ fn is_in_progress(error: &io::Error) -> bool {
 
 async fn serve(
     shared: &Arc<Shared>,
-    link: Link,
+    mut link: Link,
     socket: Socket,
     name: Option<String>,
 ) -> io::Result<()> {
@@ -100,9 +100,10 @@ async fn serve(
         .await
         .ok_or(io::ErrorKind::TimedOut)??;
     connection::prepare(&stream)?;
-    let framing = Sip::opened(flow, shared.limits.message);
+    let mut framing = Sip::opened(flow, &shared.limits);
     if !flow.transport.is_secure() {
-        connection::run(shared, link, stream, framing, false).await;
+        let mut halves = tokio::io::split(stream);
+        connection::run(shared, &mut link, &mut halves, &mut framing).await;
         return Ok(());
     }
     let config = shared
@@ -118,7 +119,8 @@ async fn serve(
         .within(shared.limits.tls_handshake, handshake)
         .await
         .ok_or(io::ErrorKind::TimedOut)??;
-    connection::run(shared, link, stream, framing, false).await;
+    let mut halves = tokio::io::split(stream);
+    connection::run(shared, &mut link, &mut halves, &mut framing).await;
     Ok(())
 }
 

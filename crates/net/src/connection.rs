@@ -6,18 +6,19 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
-use std::task::ready;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use sip::endpoint::Flow;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::delivery::{Delivery, Taken};
+use crate::event::Event;
 use crate::framing::Framing;
 use crate::shared::Shared;
 use crate::table::Link;
@@ -53,8 +54,17 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Serves the connection until it ends.
-pub(crate) async fn run<S, F>(shared: &Shared, link: Link, stream: S, framing: F, accepted: bool)
+/// Both ends of a connection. They stand in a place of their own, so that a task that waits is small.
+pub(crate) type Halves<S> = (ReadHalf<S>, WriteHalf<S>);
+
+/// Serves the connection until it ends. True if it goes on with TLS: then all that was to be said before is said, and
+/// nothing was read behind that.
+pub(crate) async fn run<S, F>(
+    shared: &Shared,
+    link: &mut Link,
+    (reader, writer): &mut Halves<S>,
+    framing: &mut F,
+) -> bool
 where
     S: AsyncRead + AsyncWrite,
     F: Framing,
@@ -65,34 +75,79 @@ where
         queued_bytes,
         abort,
     } = link;
-    let (mut reader, writer) = tokio::io::split(stream);
-    let write = async {
-        let mut writer = Writer {
-            shared,
-            queued_bytes: &queued_bytes,
-            out: Vec::new(),
-            stream: writer,
-        };
-        writer.run(queue).await
+    let mut writer = Writer {
+        shared,
+        queued_bytes,
+        out: Vec::new(),
+        stream: writer,
     };
+    let write = writer.run(queue);
     tokio::pin!(write);
     let last_moment = async {
         shared.stop.cancelled().await;
         tokio::time::sleep(shared.limits.shutdown).await;
     };
     let end = tokio::select! {
-        end = read(shared, flow, &mut reader, framing, accepted) => end,
+        end = read(shared, *flow, reader, framing) => end,
         written = &mut write => written.map_or_else(End::Failed, |()| End::Closed),
         () = abort.cancelled() => End::QueueFull,
         () = last_moment => End::Closed,
     };
     tracing::debug!(?flow, ?end, "connection ended");
-    if matches!(end, End::ClosedByPeer | End::Garbage) {
-        // What is queued, such as the answer to the garbage, still goes out.
-        shared.table().remove(flow);
-        let goodbye = async { tokio::join!(write, discard(&mut reader)) };
-        shared.within(shared.limits.shutdown, goodbye).await;
+    if let End::Upgrade = end {
+        let drained = drained(write, queued_bytes);
+        let limit = shared.limits.tls_handshake;
+        shared.within(limit, drained).await == Some(true)
+    } else {
+        shared.table().remove(flow.id);
+        let goodbye = goodbye::<F>(shared, &end, write, reader);
+        // In a place of its own, which no connection needs as long as it lives.
+        Box::pin(async { tokio::join!(goodbye, told(shared, framing.gone())) }).await;
+        false
     }
+}
+
+/// What is left to do for the peer.
+async fn goodbye<F: Framing>(
+    shared: &Shared,
+    end: &End,
+    write: impl Future<Output = io::Result<()>>,
+    reader: &mut (impl AsyncRead + Unpin),
+) {
+    let limit = shared.limits.shutdown;
+    match end {
+        // What is queued, such as the answer to the garbage, still goes out.
+        End::ClosedByPeer | End::Garbage | End::Refused => {
+            let goodbye = async { tokio::join!(write, discard(reader)) };
+            shared.within(limit, goodbye).await;
+        }
+        End::Closed if F::LINGERS => {
+            shared.within(limit, discard(reader)).await;
+        }
+        _ => {}
+    }
+}
+
+/// Tells the shard that has the connection for itself.
+async fn told(shared: &Shared, gone: Option<(usize, Event)>) {
+    if let Some(gone) = gone {
+        shared.hand_over_to(vec![gone]).await;
+    }
+}
+
+/// Goes on writing until all that is queued is written; false if that cannot be.
+async fn drained(
+    mut write: Pin<&mut impl Future<Output = io::Result<()>>>,
+    queued: &AtomicUsize,
+) -> bool {
+    poll_fn(|context| {
+        let ended = write.as_mut().poll(context).is_ready();
+        if ended || queued.load(Ordering::Relaxed) == 0 {
+            return Poll::Ready(!ended);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Reads to the end. Closing with unread octets would reset the connection, and the peer might lose what we sent last.
@@ -130,86 +185,128 @@ enum End {
     QueueFull,
     /// What the peer sends makes no sense.
     Garbage,
+    /// The peer was told that nothing more is read.
+    Refused,
+    /// It goes on with TLS.
+    Upgrade,
 }
 
 async fn read(
     shared: &Shared,
     flow: Flow,
     reader: &mut (impl AsyncRead + Unpin),
-    framing: impl Framing,
-    accepted: bool,
+    framing: &mut impl Framing,
 ) -> End {
-    let limits = &shared.limits;
+    let after = |limit| Instant::now() + limit;
+    // When a message that is owed (the first one, or the one that has begun) must be whole.
+    let mut whole_by = framing.patience().first.map(after);
     let mut incoming = Incoming {
         shared,
         flow,
         framing,
         malformed: 0,
     };
-    // When a message that is owed (the first one, or the one that has begun) must be whole.
-    let mut whole_by = accepted.then(|| Instant::now() + limits.first_message);
     loop {
-        let by = whole_by.unwrap_or_else(|| Instant::now() + limits.idle);
+        let patience = incoming.framing.patience();
+        let by = whole_by.or_else(|| patience.idle.map(after));
         let octets = read_some(reader, |octets| incoming.framing.push(octets));
-        match timeout_at(by, octets).await {
-            Err(_) => return End::TimedOut,
-            Ok(Err(error)) => return End::Failed(error),
-            Ok(Ok(0)) => return End::ClosedByPeer,
-            Ok(Ok(_)) => {}
+        match until(earlier(by, patience.by), octets).await {
+            None => return End::TimedOut,
+            Some(Err(error)) => return End::Failed(error),
+            Some(Ok(0)) => return End::ClosedByPeer,
+            Some(Ok(_)) => {}
         }
-        match incoming.take().await {
+        match incoming.take_all().await {
             ControlFlow::Break(end) => return end,
             ControlFlow::Continue(true) => whole_by = None,
             ControlFlow::Continue(false) => {}
         }
         if whole_by.is_none() && incoming.framing.is_midway() {
-            whole_by = Some(Instant::now() + limits.first_message);
+            whole_by = Some(after(incoming.framing.patience().whole));
         }
+    }
+}
+
+/// The first of two moments, of which each may never come.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
+}
+
+/// The result of `future`, or `None` if it did not come by then.
+async fn until<T>(by: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match by {
+        Some(by) => timeout_at(by, future).await.ok(),
+        None => Some(future.await),
     }
 }
 
 struct Incoming<'a, F> {
     shared: &'a Shared,
     flow: Flow,
-    framing: F,
+    framing: &'a mut F,
     malformed: u32,
 }
 
 impl<F: Framing> Incoming<'_, F> {
-    /// Acts on everything whole that has been read. Says whether there was a message among it.
+    /// Acts on everything whole that has been read, waiting for shards where it must. Says whether there was a message
+    /// among it.
+    async fn take_all(&mut self) -> ControlFlow<End, bool> {
+        let mut had_message = self.take().await?;
+        while self.framing.waits() {
+            let by = self.framing.patience().by;
+            if until(by, self.framing.answered()).await.is_none() {
+                return ControlFlow::Break(End::TimedOut);
+            }
+            had_message |= self.take().await?;
+        }
+        ControlFlow::Continue(had_message)
+    }
+
+    /// The same, up to where it must wait.
     async fn take(&mut self) -> ControlFlow<End, bool> {
-        let (mut had_message, mut garbage) = (false, false);
+        let (mut had_message, mut end) = (false, None);
         let mut delivery = Delivery::new(self.shared);
-        while let (false, Some(framed)) = (garbage, self.framing.next()) {
-            match delivery.take(framed, |reply| self.shared.send(0, self.flow, reply)) {
-                Taken::KeepAlive => {}
+        while end.is_none()
+            && let Some(framed) = self.framing.next()
+        {
+            match delivery.take(framed, |reply| self.reply(reply)) {
+                Taken::Answered => {}
                 Taken::Whole => had_message = true,
                 Taken::Malformed => {
                     had_message = true;
                     self.malformed += 1;
-                    garbage = self.malformed > self.shared.limits.malformed_per_connection;
+                    let too_many = self.malformed > self.shared.limits.malformed_per_connection;
+                    end = too_many.then_some(End::Garbage);
                 }
-                Taken::Broken => garbage = true,
+                Taken::Broken => end = Some(End::Garbage),
+                Taken::Last => end = Some(End::Refused),
+                Taken::Upgrade => end = Some(End::Upgrade),
             }
         }
         delivery.hand_over().await;
-        if garbage {
-            return ControlFlow::Break(End::Garbage);
+        match end {
+            Some(end) => ControlFlow::Break(end),
+            None => ControlFlow::Continue(had_message),
         }
-        ControlFlow::Continue(had_message)
+    }
+
+    /// Queues an answer. There is no queue any more if a shard has closed the connection.
+    fn reply(&self, reply: Bytes) {
+        let limits = &self.shared.limits;
+        self.shared.table().send(self.flow.id, reply, limits);
     }
 }
 
 struct Writer<'a, W> {
     shared: &'a Shared,
-    queued_bytes: &'a std::sync::atomic::AtomicUsize,
+    queued_bytes: &'a AtomicUsize,
     out: Vec<u8>,
     stream: W,
 }
 
 impl<W: AsyncWrite + Unpin> Writer<'_, W> {
     /// Writes what is queued until the queue is closed, then says goodbye to the peer.
-    async fn run(&mut self, mut queue: tokio::sync::mpsc::Receiver<Bytes>) -> io::Result<()> {
+    async fn run(&mut self, queue: &mut tokio::sync::mpsc::Receiver<Bytes>) -> io::Result<()> {
         let mut batch = Vec::with_capacity(WRITE_BATCH);
         while queue.recv_many(&mut batch, WRITE_BATCH).await > 0 {
             self.write(&batch).await?;

@@ -10,6 +10,8 @@ use crate::shared::Shared;
 pub(crate) struct Delivery<'s> {
     shared: &'s Shared,
     events: Vec<Event>,
+    /// Those whose shard is known.
+    addressed: Vec<(usize, Event)>,
 }
 
 impl<'s> Delivery<'s> {
@@ -17,6 +19,7 @@ impl<'s> Delivery<'s> {
         Self {
             shared,
             events: Vec::new(),
+            addressed: Vec::new(),
         }
     }
 
@@ -29,9 +32,27 @@ impl<'s> Delivery<'s> {
                 self.events.push(event);
                 Taken::Whole
             }
-            Framed::KeepAlive(pong) => {
-                reply(pong);
-                Taken::KeepAlive
+            Framed::For(shard, event) => {
+                self.shared.counters.received.add(1);
+                self.addressed.push((shard, event));
+                Taken::Whole
+            }
+            Framed::Reply(answer) => {
+                reply(answer);
+                Taken::Answered
+            }
+            Framed::Upgrade(answer) => {
+                reply(answer);
+                Taken::Upgrade
+            }
+            Framed::Last(answer) => {
+                reply(answer);
+                Taken::Last
+            }
+            Framed::Refused(answer) => {
+                self.shared.counters.malformed.add(1);
+                reply(answer);
+                Taken::Last
             }
             Framed::Malformed {
                 reply: answer,
@@ -59,6 +80,11 @@ impl<'s> Delivery<'s> {
                 .hand_over(std::mem::take(&mut self.events))
                 .await;
         }
+        if !self.addressed.is_empty() {
+            self.shared
+                .hand_over_to(std::mem::take(&mut self.addressed))
+                .await;
+        }
     }
 }
 
@@ -66,8 +92,13 @@ impl<'s> Delivery<'s> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
     Whole,
-    KeepAlive,
+    /// Answered, and of no use for the role.
+    Answered,
     Malformed,
     /// Malformed, and nothing can be read after it.
     Broken,
+    /// TLS begins behind the answer.
+    Upgrade,
+    /// Nothing is to be read after it.
+    Last,
 }

@@ -56,6 +56,6 @@ impl Events {
 impl Drop for Events {
     fn drop(&mut self) {
         self.shared.stop.cancel();
-        self.shared.table().shut();
+        self.shared.table().shut(&self.shared.limits);
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! [`Net::bind`] opens the listeners and gives a cheap handle for sending plus one bounded stream of [`Event`]s (or one
 //! for each shard, [`Net::bind_sharded`]), whole and parsed messages with the [`sip::endpoint::Flow`] they came over. What a message means is nobody's business here: this crate
-//! answers only what cannot be parsed at all, and keep-alives. [`http`] is a small JSON client for the APIs on loopback.
+//! answers only what cannot be parsed at all, and keep-alives, and greets streams of XMPP up to where somebody signs in. [`http`] is a small JSON client for the APIs on loopback.
 
 mod batch;
 mod bind;
+mod binding;
 mod config;
 mod connect;
 mod connection;
@@ -18,7 +19,9 @@ pub mod http;
 mod listen;
 mod local;
 mod net;
+mod progress;
 mod resolve;
+mod serve;
 mod shards;
 mod shared;
 mod stats;
@@ -27,8 +30,8 @@ mod tls;
 mod udp;
 
 pub use bind::BindError;
-pub use config::{Config, Limits};
-pub use event::Event;
+pub use config::{Config, Limits, OfferTo, SteerStream, XmppConfig, XmppLimits};
+pub use event::{Event, StreamLink, XmppEvent};
 pub use events::Events;
 pub use local::LocalIps;
 pub use net::{Addresses, Net};

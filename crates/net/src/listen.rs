@@ -1,30 +1,79 @@
-//! Accepts connections, within the limits, and ends TLS on them.
+//! Accepts connections, within the limits, whatever is served over them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sip::endpoint::{Flow, Transport};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 
-use crate::TlsSource;
-use crate::connection;
-use crate::framing::sip::Sip;
 use crate::shared::Shared;
 use crate::table::Link;
+use crate::{BindError, bind, connection};
 
 /// Pause after `accept` failed, which it does when file descriptors run out: retrying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts until we stop. `tls` is what a TLS listener shows.
-pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, tls: Option<TlsSource>) {
+/// What a listener serves.
+pub(crate) trait Serve: Clone + Send + Sync + 'static {
+    /// How a connection begins.
+    fn transport(&self) -> Transport;
+
+    /// Serves one to its end, then forgets it and tells whoever must know.
+    fn serve(
+        self,
+        shared: Arc<Shared>,
+        link: Link,
+        stream: TcpStream,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// Listeners that are bound, each with what it serves.
+pub(crate) struct Listeners<S>(Vec<(TcpListener, SocketAddr, S)>);
+
+impl<S> Default for Listeners<S> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<S: Serve> Listeners<S> {
+    /// Binds all of them, or none.
+    pub(crate) fn bind(addresses: &[SocketAddr], service: &S) -> Result<Self, BindError> {
+        let open = |&address: &SocketAddr| {
+            let listener = bind::tcp(service.transport(), address)?;
+            let address = listener.local_addr().unwrap_or(address);
+            Ok((listener, address, service.clone()))
+        };
+        addresses
+            .iter()
+            .map(open)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Where they listen.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.iter().map(|(_, address, _)| *address).collect()
+    }
+
+    /// Begins to accept.
+    pub(crate) fn spawn(self, shared: &Arc<Shared>) {
+        for (listener, _, service) in self.0 {
+            shared.tasks.spawn(run(shared.clone(), listener, service));
+        }
+    }
+}
+
+/// Accepts until we stop.
+async fn run(shared: Arc<Shared>, listener: TcpListener, service: impl Serve) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shared.stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, _)) => admit(&shared, stream, tls.as_ref()),
+            Ok((stream, _)) => admit(&shared, stream, &service),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 shared
@@ -35,12 +84,7 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, tls: Option<
     }
 }
 
-fn admit(shared: &Arc<Shared>, stream: TcpStream, tls: Option<&TlsSource>) {
-    let transport = if tls.is_some() {
-        Transport::Tls
-    } else {
-        Transport::Tcp
-    };
+fn admit(shared: &Arc<Shared>, stream: TcpStream, service: &impl Serve) {
     // A peer that is gone already has no addresses.
     let (Ok(local), Ok(remote), Ok(())) = (
         stream.local_addr(),
@@ -50,7 +94,7 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, tls: Option<&TlsSource>) {
         return;
     };
     let flow = Flow {
-        transport,
+        transport: service.transport(),
         local,
         remote,
         id: shared.connection_id(),
@@ -62,26 +106,6 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, tls: Option<&TlsSource>) {
         return;
     };
     shared.counters.accepted.add(1);
-    let acceptor = tls.map(|tls| TlsAcceptor::from(tls.current()));
-    let shared = shared.clone();
-    shared.clone().tasks.spawn(async move {
-        serve(&shared, link, stream, acceptor).await;
-        shared.table().remove(flow);
-        shared.closed(flow).await;
-    });
-}
-
-async fn serve(shared: &Arc<Shared>, link: Link, stream: TcpStream, acceptor: Option<TlsAcceptor>) {
-    let framing = Sip::accepted(link.flow, shared.limits.message);
-    let Some(acceptor) = acceptor else {
-        return connection::run(shared, link, stream, framing, true).await;
-    };
-    match shared
-        .within(shared.limits.tls_handshake, acceptor.accept(stream))
-        .await
-    {
-        Some(Ok(stream)) => connection::run(shared, link, stream, framing, true).await,
-        Some(Err(error)) => tracing::debug!(flow = ?link.flow, %error, "TLS handshake failed"),
-        None => tracing::debug!(flow = ?link.flow, "TLS handshake took too long"),
-    }
+    let serve = service.clone().serve(shared.clone(), link, stream);
+    shared.tasks.spawn(serve);
 }

@@ -3,14 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sip::endpoint::{Flow, Transmit, Transport};
-use tokio::net::TcpListener;
+use xmpp::StreamId;
 
+use crate::listen::Listeners;
 use crate::local::{Routes, unspecified};
+use crate::serve::sip::Sip;
+use crate::serve::xmpp::Xmpp;
 use crate::shards::{Shards, Steer};
 use crate::shared::Shared;
 use crate::udp::Udp;
-use crate::{BindError, Config, Events, Stats, bind, connect, datagrams, listen};
+use crate::{BindError, Config, Events, Stats, bind, connect, datagrams};
 
 /// The sockets of one process, or of one simulated phone. A cheap handle: clones speak of the same sockets, which stay
 /// open until [`Net::shutdown`], or until [`Events`] is dropped.
@@ -32,6 +36,10 @@ pub struct Addresses {
     pub tcp: Vec<SocketAddr>,
     /// SIP over TLS.
     pub tls: Vec<SocketAddr>,
+    /// XMPP over TCP.
+    pub xmpp_tcp: Vec<SocketAddr>,
+    /// XMPP over TLS from the start.
+    pub xmpp_tls: Vec<SocketAddr>,
 }
 
 impl Net {
@@ -63,33 +71,41 @@ impl Net {
             udp,
             tcp,
             tls,
+            xmpp,
             server_tls,
             client_tls,
             limits,
         } = config;
-        if let (Some(&address), None) = (tls.first(), &server_tls) {
+        let in_xmpp = xmpp
+            .iter()
+            .flat_map(|xmpp| xmpp.tcp.iter().chain(&xmpp.tls));
+        if let (Some(&address), None) = (tls.iter().chain(in_xmpp).next(), &server_tls) {
             return Err(BindError::NoCertificate { address });
         }
         let (shards, receivers) = Shards::new(shards, limits.events, steer);
         let udp = bind_udp(&udp, receivers.len())?;
-        let tcp = bind_tcp(Transport::Tcp, &tcp)?;
-        let tls = bind_tcp(Transport::Tls, &tls)?;
+        let tcp = Listeners::bind(&tcp, &Sip(None))?;
+        let tls = Listeners::bind(&tls, &Sip(server_tls.clone()))?;
+        let (mut xmpp_tcp, mut xmpp_tls) = (Listeners::default(), Listeners::default());
+        if let (Some(config), Some(tls)) = (xmpp, server_tls) {
+            let in_the_clear = Xmpp::new(config, tls);
+            let direct = in_the_clear.direct();
+            xmpp_tcp = Listeners::bind(&in_the_clear.config.tcp, &in_the_clear)?;
+            xmpp_tls = Listeners::bind(&direct.config.tls, &direct)?;
+        }
         let addresses = Addresses {
             udp: udp[0].iter().map(|udp| udp.local).collect(),
-            tcp: tcp.iter().map(|(local, _)| *local).collect(),
-            tls: tls.iter().map(|(local, _)| *local).collect(),
+            tcp: tcp.addresses(),
+            tls: tls.addresses(),
+            xmpp_tcp: xmpp_tcp.addresses(),
+            xmpp_tls: xmpp_tls.addresses(),
         };
         let shared = Arc::new(Shared::new(limits, client_tls, udp, shards));
         spawn_udp(&shared);
-        let listeners = tcp.into_iter().map(|(_, listener)| (listener, None));
-        let secure = tls
-            .into_iter()
-            .map(|(_, listener)| (listener, server_tls.clone()));
-        for (listener, tls) in listeners.chain(secure) {
-            shared
-                .tasks
-                .spawn(listen::run(shared.clone(), listener, tls));
-        }
+        tcp.spawn(&shared);
+        tls.spawn(&shared);
+        xmpp_tcp.spawn(&shared);
+        xmpp_tls.spawn(&shared);
         let events = receivers
             .into_iter()
             .enumerate()
@@ -186,7 +202,30 @@ impl Net {
 
     /// Closes a connection after what is queued for it. [`crate::Event::Closed`] follows. Nothing to do for UDP.
     pub fn close(&self, flow: Flow) {
-        self.shared.table().remove(flow);
+        self.shared.table().remove(flow.id);
+    }
+
+    /// Queues octets for a stream and never blocks: whole elements, as they are to be on the wire. A stream whose queue
+    /// is full is closed. What is written to a stream that is gone is lost; [`crate::XmppEvent::Gone`] says so.
+    ///
+    /// Before the peer has signed in, this is the answer to what it sent last, after which more is read.
+    pub fn write(&self, stream: StreamId, octets: Bytes) {
+        self.shared.write(stream.0, octets);
+    }
+
+    /// The peer has signed in: it may send more, and be silent for longer. With `restart`, it opens a new stream in the
+    /// place of this one (RFC 6120 §6.4.6). To be said before the `<success/>` is written, so that it is so for all
+    /// that the peer sends when it has read that.
+    pub fn signed_in(&self, stream: StreamId, restart: bool) {
+        if let Some(progress) = self.shared.table().progress(stream.0) {
+            progress.sign_in(restart);
+        }
+    }
+
+    /// Closes a stream's connection after what is queued for it. [`crate::XmppEvent::Gone`] follows; what the peer sent
+    /// before it knew may still come before that.
+    pub fn end(&self, stream: StreamId) {
+        self.shared.table().remove(stream.0);
     }
 
     /// The counters.
@@ -201,7 +240,7 @@ impl Net {
             self.shared.flush(shard);
         }
         self.shared.stop.cancel();
-        self.shared.table().shut();
+        self.shared.table().shut(&self.shared.limits);
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }
@@ -221,17 +260,6 @@ fn bind_udp(addresses: &[SocketAddr], shards: usize) -> Result<Vec<Vec<Udp>>, Bi
         }
     }
     Ok(sockets)
-}
-
-fn bind_tcp(
-    transport: Transport,
-    addresses: &[SocketAddr],
-) -> Result<Vec<(SocketAddr, TcpListener)>, BindError> {
-    let open = |&address: &SocketAddr| {
-        let listener = bind::tcp(transport, address)?;
-        Ok((listener.local_addr().unwrap_or(address), listener))
-    };
-    addresses.iter().map(open).collect()
 }
 
 fn spawn_udp(shared: &Arc<Shared>) {

@@ -78,8 +78,8 @@ impl Shards {
         for event in events {
             let shard = match &event {
                 Event::Message { flow, message } => (self.steer)(flow, message) % parts.len(),
-                // Of no use but to be counted: one shard does it.
-                Event::Closed { .. } | Event::Malformed { .. } => 0,
+                // Of no use but to be counted: one shard does it. (Streams know their shards.)
+                Event::Closed { .. } | Event::Malformed { .. } | Event::Xmpp(..) => 0,
             };
             parts[shard].push(event);
         }
@@ -87,6 +87,14 @@ impl Shards {
             if !part.is_empty() {
                 queue.send(part).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Hands over events whose shard is known, in order.
+    pub(crate) async fn hand_over_to(&self, events: Vec<(usize, Event)>) -> Result<(), Gone> {
+        for (shard, part) in parts(events) {
+            self.queues[shard % self.queues.len()].send(part).await?;
         }
         Ok(())
     }
@@ -116,6 +124,18 @@ impl Queue {
         self.room.acquire_many(permits).await?.forget();
         self.sender.send(events).map_err(|_| Gone)
     }
+}
+
+/// What goes to one shard, one behind the other, goes at once.
+fn parts(events: Vec<(usize, Event)>) -> Vec<(usize, Vec<Event>)> {
+    let mut parts: Vec<(usize, Vec<Event>)> = Vec::new();
+    for (shard, event) in events {
+        match parts.last_mut() {
+            Some((last, part)) if *last == shard => part.push(event),
+            _ => parts.push((shard, vec![event])),
+        }
+    }
+    parts
 }
 
 /// More events at once than there is ever room for take all the room.

@@ -68,6 +68,11 @@ impl Shared {
         self.unless_stopped(self.shards.hand_over(events)).await;
     }
 
+    /// The same for events whose shard is known.
+    pub(crate) async fn hand_over_to(&self, events: Vec<(usize, Event)>) {
+        self.unless_stopped(self.shards.hand_over_to(events)).await;
+    }
+
     /// Says that a flow is gone, waiting for room.
     pub(crate) async fn closed(&self, flow: Flow) {
         self.unless_stopped(self.shards.closed(flow)).await;
@@ -113,7 +118,7 @@ impl Shared {
     /// Sends over a flow; a datagram from a socket of this shard.
     pub(crate) fn send(&self, shard: usize, flow: Flow, bytes: Bytes) {
         let sent = if flow.transport.is_reliable() {
-            self.table().send(flow, bytes, &self.limits)
+            self.table().send(flow.id, bytes, &self.limits)
         } else {
             let udp = self.udp[shard].iter().find(|udp| udp.local == flow.local);
             udp.map(|udp| udp.send(&self.rim(), flow.remote, bytes))
@@ -121,6 +126,17 @@ impl Shared {
         };
         if !sent {
             self.emit_failed(flow);
+        }
+    }
+
+    /// Writes to a stream of XMPP, whose shard has said something with it.
+    pub(crate) fn write(&self, id: u64, octets: Bytes) {
+        let mut table = self.table();
+        if !table.send(id, octets, &self.limits) {
+            self.counters.dropped.add(1);
+        }
+        if let Some(progress) = table.progress(id) {
+            progress.answer();
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::Limits;
+use crate::progress::Progress;
 
 /// Which outgoing connection serves a remote: the TLS name counts, because it is what was verified.
 pub(crate) type Destination = (Transport, SocketAddr, Option<String>);
@@ -30,8 +31,15 @@ struct Connection {
     queue: mpsc::Sender<Bytes>,
     queued_bytes: Arc<AtomicUsize>,
     abort: CancellationToken,
-    /// `None` for an accepted one.
-    destination: Option<Destination>,
+    origin: Origin,
+    /// How far the stream is, if it is one of XMPP.
+    progress: Option<Arc<Progress>>,
+}
+
+/// What a connection counts for.
+enum Origin {
+    Accepted(IpAddr),
+    Outgoing(Destination),
 }
 
 /// The receiving end: what a connection's task owns.
@@ -61,7 +69,7 @@ impl Table {
         }
         self.accepted += 1;
         self.accepted_per_peer.insert(peer, of_peer + 1);
-        Some(self.insert(flow, None, limits))
+        Some(self.insert(flow, Origin::Accepted(peer), limits))
     }
 
     /// Room for an outgoing connection, or `None` at the limit.
@@ -75,7 +83,7 @@ impl Table {
             return None;
         }
         self.outgoing.insert(destination.clone(), flow);
-        Some(self.insert(flow, Some(destination), limits))
+        Some(self.insert(flow, Origin::Outgoing(destination), limits))
     }
 
     pub(crate) fn open(&self) -> usize {
@@ -86,7 +94,7 @@ impl Table {
         self.outgoing.get(destination).copied()
     }
 
-    fn insert(&mut self, flow: Flow, destination: Option<Destination>, limits: &Limits) -> Link {
+    fn insert(&mut self, flow: Flow, origin: Origin, limits: &Limits) -> Link {
         let (sender, queue) = mpsc::channel(limits.send_queue_messages.max(1));
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let abort = CancellationToken::new();
@@ -94,7 +102,8 @@ impl Table {
             queue: sender,
             queued_bytes: queued_bytes.clone(),
             abort: abort.clone(),
-            destination,
+            origin,
+            progress: None,
         };
         self.connections.insert(flow.id, connection);
         Link {
@@ -105,31 +114,36 @@ impl Table {
         }
     }
 
+    /// The connection carries a stream of XMPP from now on.
+    pub(crate) fn attach(&mut self, id: u64, progress: Arc<Progress>) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.progress = Some(progress);
+        }
+    }
+
+    /// How far a stream is; `None` if there is none.
+    pub(crate) fn progress(&self, id: u64) -> Option<&Progress> {
+        self.connections.get(&id)?.progress.as_deref()
+    }
+
     /// Queues `bytes`. False if there is no such connection. A full queue aborts the connection: its peer does not
     /// read, and its task says that it is closed.
-    pub(crate) fn send(&mut self, flow: Flow, bytes: Bytes, limits: &Limits) -> bool {
-        let Some(connection) = self.connections.get(&flow.id) else {
-            return false;
-        };
-        let length = bytes.len();
-        let queued = connection.queued_bytes.fetch_add(length, Ordering::Relaxed) + length;
-        if queued > limits.send_queue_bytes || connection.queue.try_send(bytes).is_err() {
-            connection.abort.cancel();
-        }
-        true
+    pub(crate) fn send(&mut self, id: u64, bytes: Bytes, limits: &Limits) -> bool {
+        let connection = self.connections.get(&id);
+        connection.inspect(|it| it.send(bytes, limits)).is_some()
     }
 
     /// Forgets a connection; no effect if there is none. If its task is still running, it writes what is queued and
     /// then ends, because the queue's only sender is dropped here.
-    pub(crate) fn remove(&mut self, flow: Flow) {
-        let Some(connection) = self.connections.remove(&flow.id) else {
+    pub(crate) fn remove(&mut self, id: u64) {
+        let Some(connection) = self.connections.remove(&id) else {
             return;
         };
-        match connection.destination {
-            Some(destination) => {
+        match connection.origin {
+            Origin::Outgoing(destination) => {
                 self.outgoing.remove(&destination);
             }
-            None => self.forget_accepted(flow.remote.ip()),
+            Origin::Accepted(peer) => self.forget_accepted(peer),
         }
     }
 
@@ -143,11 +157,27 @@ impl Table {
         }
     }
 
-    /// Closes all for good, each after what it has queued.
-    pub(crate) fn shut(&mut self) {
+    /// Closes all for good, each after what it has queued. A stream says why.
+    pub(crate) fn shut(&mut self, limits: &Limits) {
+        for connection in self.connections.values() {
+            let last_words = connection.progress.as_ref().and_then(|it| it.last_words());
+            if let Some(last_words) = last_words {
+                connection.send(last_words, limits);
+            }
+        }
         *self = Self {
             shut: true,
             ..Self::default()
         };
+    }
+}
+
+impl Connection {
+    fn send(&self, bytes: Bytes, limits: &Limits) {
+        let length = bytes.len();
+        let queued = self.queued_bytes.fetch_add(length, Ordering::Relaxed) + length;
+        if queued > limits.send_queue_bytes || self.queue.try_send(bytes).is_err() {
+            self.abort.cancel();
+        }
     }
 }

@@ -6,39 +6,78 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
+use crate::binding::server_end_point;
+
 /// A server's certificate and key. Clones share it: a [`TlsSource::swap`] counts for every handshake that begins later,
 /// open connections keep theirs.
 #[derive(Clone)]
-pub struct TlsSource(Arc<RwLock<Arc<ServerConfig>>>);
+pub struct TlsSource(Arc<RwLock<Arc<Shown>>>);
+
+/// What a handshake shows.
+pub(crate) struct Shown {
+    pub(crate) config: Arc<ServerConfig>,
+    /// The same for a port where TLS is not asked for, but begins at once (XEP-0368).
+    pub(crate) direct_xmpp: Arc<ServerConfig>,
+    /// What a client that knows the certificate can bind its sign-in to.
+    pub(crate) server_end_point: Option<Arc<[u8]>>,
+}
+
+/// XEP-0368: the protocol of such a port.
+const ALPN_XMPP_CLIENT: &[u8] = b"xmpp-client";
+
+impl Shown {
+    fn new(config: ServerConfig, certificate: Option<&CertificateDer<'_>>) -> Arc<Self> {
+        let mut direct_xmpp = config.clone();
+        direct_xmpp.alpn_protocols = vec![ALPN_XMPP_CLIENT.to_vec()];
+        Arc::new(Self {
+            config: Arc::new(config),
+            direct_xmpp: Arc::new(direct_xmpp),
+            server_end_point: certificate.and_then(server_end_point),
+        })
+    }
+
+    fn from_pem(chain: &[u8], key: &[u8]) -> Result<Arc<Self>, TlsError> {
+        let chain = certificates(chain)?;
+        let certificate = chain.first().cloned();
+        Ok(Self::new(server_config(chain, key)?, certificate.as_ref()))
+    }
+}
 
 impl TlsSource {
-    /// A source that shows what `config` says.
+    /// A source that shows what `config` says. It offers no channel binding by the certificate, which is not known here.
     pub fn new(config: ServerConfig) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(config))))
+        Self(Arc::new(RwLock::new(Shown::new(config, None))))
     }
 
     /// A source from a certificate chain (the server's own first) and its private key, both PEM.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        Ok(Self::new(server_config(chain, key)?))
+        Ok(Self(Arc::new(RwLock::new(Shown::from_pem(chain, key)?))))
     }
 
     /// Uses another certificate from now on.
     pub fn swap_pem(&self, chain: &[u8], key: &[u8]) -> Result<(), TlsError> {
-        self.swap(server_config(chain, key)?);
+        self.show(Shown::from_pem(chain, key)?);
         Ok(())
     }
 
     /// Uses another configuration from now on.
     pub fn swap(&self, config: ServerConfig) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.show(Shown::new(config, None));
     }
 
     /// What a handshake that begins now shows.
     pub fn current(&self) -> Arc<ServerConfig> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shown().config.clone()
+    }
+
+    /// The same, with what belongs to it.
+    pub(crate) fn shown(&self) -> Arc<Shown> {
+        let shown = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        shown.clone()
+    }
+
+    fn show(&self, shown: Arc<Shown>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 }
 
@@ -55,8 +94,10 @@ pub fn client_config(roots: &[u8]) -> Result<Arc<ClientConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
-fn server_config(chain: &[u8], key: &[u8]) -> Result<ServerConfig, TlsError> {
-    let chain = certificates(chain)?;
+fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: &[u8],
+) -> Result<ServerConfig, TlsError> {
     let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Key)?;
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?

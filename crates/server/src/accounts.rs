@@ -1,10 +1,16 @@
 //! Making accounts: what is kept of a password.
 
-use crate::secret;
-use domain::{Address, Change, User, user::Secrets};
+use crate::{config::Config, entropy::random};
+use domain::{
+    Address, Change, User,
+    user::{Scram, ScramKeys, Secrets},
+};
+use ring::{digest as hash, hmac, pbkdf2};
 use serde::{Deserialize, Serialize};
 use sip::digest::{Algorithm, ha1};
+use std::num::NonZeroU32;
 use store::{Store, StoreError};
+use xmpp::sasl::{prep, scram::ITERATIONS};
 
 /// What to set of an account; what is left out stays as it is.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -21,9 +27,29 @@ pub struct UserChange {
     pub new: bool,
 }
 
+/// Which ways to sign in an account is made for.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Ways {
+    /// SIP and the APIs.
+    Digest,
+    /// XMPP too, whose keys take milliseconds to make.
+    All,
+}
+
+impl Ways {
+    /// What this configuration serves.
+    pub fn of(config: &Config) -> Self {
+        if config.listen.xmpp_tcp.0.is_empty() && config.listen.xmpp_tls.0.is_empty() {
+            Self::Digest
+        } else {
+            Self::All
+        }
+    }
+}
+
 /// An account with this password.
-pub fn user(address: Address, password: &str) -> User {
-    let secrets = secrets(&address, password);
+pub fn user(address: Address, password: &str, ways: Ways) -> User {
+    let secrets = secrets(&address, password, ways);
     User {
         address,
         display_name: String::new(),
@@ -39,18 +65,55 @@ pub async fn write(store: &dyn Store, change: Change) -> Result<(), StoreError> 
 }
 
 /// What a password is checked against.
-pub fn secrets(address: &Address, password: &str) -> Secrets {
-    let of = |algorithm| ha1(algorithm, address.name(), address.domain(), password);
+fn secrets(address: &Address, password: &str, ways: Ways) -> Secrets {
+    let digest = |algorithm| digest(algorithm, address, password);
     Secrets {
-        md5: of(Algorithm::Md5),
-        sha256: of(Algorithm::Sha256),
+        md5: digest(Algorithm::Md5),
+        sha256: digest(Algorithm::Sha256),
+        scram: Some(ways)
+            .filter(|ways| *ways == Ways::All)
+            .and_then(|_| scram(password))
+            .map(Box::new),
+    }
+}
+
+fn digest(algorithm: Algorithm, address: &Address, password: &str) -> String {
+    ha1(algorithm, address.name(), address.domain(), password)
+}
+
+/// Keys for SCRAM, each with a salt of its own (RFC 5802 §3). `None` for a password that nobody can sign in with there.
+fn scram(password: &str) -> Option<Scram> {
+    let password = prep::prepare(password).ok()?;
+    Some(Scram {
+        iterations: ITERATIONS,
+        sha1: keys(
+            pbkdf2::PBKDF2_HMAC_SHA1,
+            hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+            &password,
+        ),
+        sha256: keys(pbkdf2::PBKDF2_HMAC_SHA256, hmac::HMAC_SHA256, &password),
+    })
+}
+
+/// The same as `StoredKeys::of`, in a third of its time.
+fn keys(stretch: pbkdf2::Algorithm, hmac: hmac::Algorithm, password: &str) -> ScramKeys {
+    let iterations = NonZeroU32::new(ITERATIONS).unwrap_or(NonZeroU32::MIN);
+    let salt = random::<{ Scram::SALT }>();
+    let mut salted = vec![0; hmac.digest_algorithm().output_len()];
+    pbkdf2::derive(stretch, iterations, &salt, password.as_bytes(), &mut salted);
+    let key = hmac::Key::new(hmac, &salted);
+    let client = hmac::sign(&key, b"Client Key");
+    let stored = hash::digest(hmac.digest_algorithm(), client.as_ref());
+    ScramKeys {
+        salt: salt.to_vec(),
+        stored: stored.as_ref().to_vec(),
+        server: hmac::sign(&key, b"Server Key").as_ref().to_vec(),
     }
 }
 
 /// Whether it is the password of the account.
 pub fn is_password_of(user: &User, password: &str) -> bool {
-    let given = secrets(&user.address, password);
-    secret::same(given.sha256.as_bytes(), user.secrets.sha256.as_bytes())
+    user.secrets.is_of(&user.address, password)
 }
 
 /// Why an account cannot be as it was asked for.
@@ -75,7 +138,7 @@ pub fn change(
     address: &Address,
     known: Option<User>,
     change: &UserChange,
-    domains: &[String],
+    (domains, ways): (&[String], Ways),
 ) -> Result<User, AccountError> {
     if !domains
         .iter()
@@ -88,11 +151,11 @@ pub fn change(
     }
     let mut user = match (known, &change.password) {
         (Some(user), _) => user,
-        (None, Some(password)) => self::user(address.clone(), password),
+        (None, Some(password)) => self::user(address.clone(), password, ways),
         (None, None) => return Err(AccountError::NoPassword(address.clone())),
     };
     if let Some(password) = &change.password {
-        user.secrets = secrets(address, password);
+        user.secrets = secrets(address, password, ways);
     }
     if let Some(name) = &change.display_name {
         user.display_name.clone_from(name);
@@ -104,4 +167,22 @@ pub fn change(
         user.forward = Some(forward.clone()).filter(|forward| !forward.is_empty());
     }
     Ok(user)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xmpp::sasl::{Hash, scram::StoredKeys};
+
+    #[test]
+    fn keys_are_those_that_sign_in_is_checked_against() {
+        let password = "caf\u{e9}\u{a0}x";
+        let made = scram(password).unwrap();
+        for (hash, keys) in [(Hash::Sha1, made.sha1), (Hash::Sha256, made.sha256)] {
+            let salt = std::array::from_fn(|at| keys.salt[at]);
+            let known = StoredKeys::of(hash, password, salt, made.iterations).unwrap();
+            assert_eq!(known.stored_key[..], keys.stored[..], "{hash:?}");
+            assert_eq!(known.server_key[..], keys.server[..], "{hash:?}");
+        }
+    }
 }

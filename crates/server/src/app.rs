@@ -2,10 +2,11 @@
 //! which nothing is lost.
 
 use crate::{
+    accounts::{self, Ways},
     api::{self, AccessTokens, Api, health},
     config::{self, Config},
     metrics::Metrics,
-    settings::Source,
+    settings::{Source, greeting},
     setup,
     shards::{self, Parts, Shards, Steering},
     upkeep::{self, CertificateFiles, until},
@@ -78,13 +79,13 @@ impl Server {
     pub async fn start(options: Options) -> Result<Self> {
         let Options { config, apps, .. } = options;
         let store = store::open(&config.store_url()).context("the store")?;
-        add_users(store.as_ref(), config.domain(), options.users).await?;
+        add_users(store.as_ref(), &config, options.users).await?;
         let metrics = Arc::new(Metrics::default());
         let limits = push::Limits::default();
         let pusher = push::Pusher::new(apps.clone(), options.roots, limits, metrics.clone())?;
         let certificate = CertificateFiles::of(&config, options.tls.as_ref());
         let (steering, steer) = Steering::between(config.shards());
-        let listening = net_config(&config, options.tls, options.client_tls);
+        let listening = net_config(&config, options.tls, options.client_tls)?;
         let (net, events) =
             net::Net::bind_sharded(listening, config.shards(), steer.clone()).await?;
         let secret = setup::token_key(&config)?;
@@ -99,11 +100,11 @@ impl Server {
         steering.settle(call.clone());
         let admin = listen(&config.listen.admin.0, "listen.admin").await?;
         let health = listen(&config.listen.health.0, "listen.health").await?;
-        let register_at = call.register_at(sip::Transport::Udp);
         let (stop, stopped) = watch::channel(false);
         let bound = Bound::of(&net, &admin, &health);
         let parts = Parts {
-            hub: source.hub(register_at),
+            im: source.im()?,
+            hub: source.hub(call.register_at(sip::Transport::Udp)),
             call,
             net: net.clone(),
             steer,
@@ -155,7 +156,8 @@ impl Server {
 
     /// Resolves if a shard ends although nobody stopped it: a bug of ours. The server is of no use then.
     pub async fn failed(&mut self) -> anyhow::Error {
-        let mut shards = std::mem::take(&mut self.shards);
+        // In place: whoever waits for this no longer, because it stops, must find all of them.
+        let shards = &mut self.shards;
         let ended = std::future::poll_fn(|context| {
             let ready = shards.iter_mut().enumerate().find_map(|(at, shard)| {
                 match Pin::new(shard).poll(context) {
@@ -166,8 +168,7 @@ impl Server {
             ready.map_or(Poll::Pending, Poll::Ready)
         });
         let (at, ended) = ended.await;
-        drop(shards.swap_remove(at));
-        self.shards = shards;
+        drop(self.shards.swap_remove(at));
         self.ready.set(false);
         let why = ended.map_or_else(|error| error.to_string(), |()| "it returned".to_owned());
         anyhow::anyhow!("a shard ended ({why}): please report this; the log above says more")
@@ -197,13 +198,13 @@ impl Server {
 }
 
 /// Creates the accounts that are not there yet.
-async fn add_users(store: &dyn Store, domain: &str, users: Vec<(String, String)>) -> Result<()> {
+async fn add_users(store: &dyn Store, config: &Config, users: Vec<(String, String)>) -> Result<()> {
     for (name, password) in users {
-        let address = domain::Address::new(&name, domain)?;
+        let address = domain::Address::new(&name, config.domain())?;
         if store.user(&address).await?.is_none() {
-            let user = crate::accounts::user(address, &password);
+            let user = accounts::user(address, &password, Ways::of(config));
             let put = domain::Change::PutUser(Box::new(user));
-            crate::accounts::write(store, put).await?;
+            accounts::write(store, put).await?;
         }
     }
     Ok(())
@@ -246,6 +247,7 @@ fn api(
         guesses: Arc::default(),
         domain: config.domain().into(),
         domains: domains.map(|domain| domain.to_lowercase()).collect(),
+        ways: Ways::of(config),
         apps: Arc::new(apps.collect()),
     }
 }
@@ -254,15 +256,16 @@ fn net_config(
     config: &Config,
     server_tls: Option<net::TlsSource>,
     client_tls: Option<Arc<rustls::ClientConfig>>,
-) -> net::Config {
-    net::Config {
+) -> Result<net::Config> {
+    Ok(net::Config {
         udp: config.listen.sip_udp.0.clone(),
         tcp: config.listen.sip_tcp.0.clone(),
         tls: config.listen.sip_tls.0.clone(),
+        xmpp: greeting(config)?,
         server_tls,
         client_tls,
         limits: net_limits(&config.limits),
-    }
+    })
 }
 
 fn net_limits(limits: &config::Limits) -> net::Limits {

@@ -25,6 +25,8 @@ pub fn defaults() -> Config {
     config.listen.sip_udp = Addresses::of(&["127.0.0.1:5060"]);
     config.listen.sip_tcp = Addresses::of(&["127.0.0.1:5060"]);
     config.listen.sip_tls = Addresses::of(&["127.0.0.1:5061"]);
+    config.listen.xmpp_tcp = Addresses::of(&["127.0.0.1:5222"]);
+    config.listen.xmpp_tls = Addresses::of(&["127.0.0.1:5223"]);
     config
 }
 
@@ -36,6 +38,8 @@ pub fn on_free_ports() -> Config {
         &mut listen.sip_udp,
         &mut listen.sip_tcp,
         &mut listen.sip_tls,
+        &mut listen.xmpp_tcp,
+        &mut listen.xmpp_tls,
         &mut listen.admin,
         &mut listen.health,
         &mut listen.apns,
@@ -164,6 +168,8 @@ fn only_loopback(config: &Config) -> Result<()> {
         ("sip_udp", &listen.sip_udp),
         ("sip_tcp", &listen.sip_tcp),
         ("sip_tls", &listen.sip_tls),
+        ("xmpp_tcp", &listen.xmpp_tcp),
+        ("xmpp_tls", &listen.xmpp_tls),
         ("admin", &listen.admin),
         ("health", &listen.health),
         ("apns", &listen.apns),

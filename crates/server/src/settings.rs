@@ -3,12 +3,15 @@
 use crate::{
     config::{Config, ConfigError, Span},
     entropy::random,
+    secret,
     shards::{app_key, name_conversations},
 };
 use call::{Network, Shard};
-use domain::{Behaviour, delivery, wake};
+use domain::{Behaviour, Slice, delivery, wake};
+use ring::hmac;
 use sip::{Transport, registrar::Policy};
 use std::{net::SocketAddr, sync::Arc};
+use xmpp::{sasl::BindingKind, stream::Offer};
 
 /// What both are made of.
 pub(crate) struct Source<'a> {
@@ -57,6 +60,11 @@ impl Source<'_> {
         }
     }
 
+    /// For the XMPP roles.
+    pub(crate) fn im(&self) -> Result<im::Settings, ConfigError> {
+        xmpp(self.config, self.secret)
+    }
+
     /// For the SIP roles.
     pub(crate) fn call(&self) -> Result<call::Settings, ConfigError> {
         let Config { call, limits, .. } = self.config;
@@ -96,7 +104,58 @@ fn domains(config: &Config) -> Arc<[String]> {
 
 /// Finds what can be wrong here.
 pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
-    trusted(config).map(drop)
+    xmpp(config, &[]).and(trusted(config).map(drop))
+}
+
+fn xmpp(config: &Config, secret: &[u8]) -> Result<im::Settings, ConfigError> {
+    let key = secret::key_for("xmpp", secret);
+    let mut made = [0; 32];
+    made.copy_from_slice(&hmac::sign(&key, b"").as_ref()[..32]);
+    let settings = im::Settings::new(&config.server.domains.0, made);
+    let settings = settings.map_err(|error| ConfigError::Value {
+        key: "server.domains".to_owned(),
+        message: error.to_string(),
+    })?;
+    Ok(im::Settings {
+        sessions_per_user: config.limits.devices_per_user,
+        ..settings
+    })
+}
+
+/// How streams of XMPP are greeted, if any are served: what is offered over a connection follows from how its TLS can be named.
+pub(crate) fn greeting(config: &Config) -> Result<Option<net::XmppConfig>, ConfigError> {
+    let listen = &config.listen;
+    if listen.xmpp_tcp.0.is_empty() && listen.xmpp_tls.0.is_empty() {
+        return Ok(None);
+    }
+    let shards = config.shards();
+    Ok(Some(net::XmppConfig {
+        tcp: listen.xmpp_tcp.0.clone(),
+        tls: listen.xmpp_tls.0.clone(),
+        domains: xmpp(config, &[])?.domains,
+        offer: Arc::new(|link| Arc::new(offer(link))),
+        steer: Arc::new(move |greeted| {
+            im::steer(greeted).map_or(0, |user| Slice::of(&user).shard(shards))
+        }),
+    }))
+}
+
+fn offer(link: &net::StreamLink) -> Offer {
+    let kinds = [
+        (BindingKind::TlsExporter, link.tls_exporter.is_some()),
+        (
+            BindingKind::TlsServerEndPoint,
+            link.tls_server_end_point.is_some(),
+        ),
+    ];
+    let kinds = kinds.into_iter().filter(|(_, there)| *there);
+    let kinds: Vec<BindingKind> = kinds.map(|(kind, _)| kind).collect();
+    let mechanisms = im::offered(&kinds).into_iter();
+    Offer {
+        mechanisms: mechanisms.map(|it| it.name().to_owned()).collect(),
+        channel_bindings: kinds.iter().map(|kind| kind.name().to_owned()).collect(),
+        ..Offer::default()
+    }
 }
 
 fn trusted(config: &Config) -> Result<Vec<Network>, ConfigError> {

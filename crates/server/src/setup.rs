@@ -14,7 +14,7 @@ use std::{path::Path, sync::Arc};
 pub fn certificate(tls: &config::Tls) -> Result<net::TlsSource> {
     anyhow::ensure!(
         !tls.certificate.as_os_str().is_empty() && !tls.key.as_os_str().is_empty(),
-        "listen.sip_tls needs tls.certificate and tls.key: name the PEM files, or let `reveille init DIR` make some"
+        "listen.sip_tls, listen.xmpp_tcp and listen.xmpp_tls need tls.certificate and tls.key: name the PEM files, or let `reveille init DIR` make some"
     );
     let read = |path: &Path, key: &str| {
         std::fs::read(path).with_context(|| {

@@ -5,6 +5,7 @@
 //! inside; the rest is for the performer: sockets, store, push clients, resolver, other shards.
 
 mod steer;
+mod translate;
 
 pub use steer::steer;
 
@@ -16,10 +17,13 @@ use domain::{
 use hub::{Answer, Hub, Measure, NotDone, PushOrder, Pushed, Question, SaveId, Ticket, Word};
 use sip::{Flow, Message, endpoint::Transmit};
 use std::{collections::VecDeque, sync::Arc, time::Duration, time::Instant};
+use translate::for_door;
 
 /// What happened outside.
 #[derive(Debug)]
 pub enum Input {
+    /// A stream of XMPP, or the role of another user.
+    Im(im::Input),
     /// A message arrived.
     Received(Flow, Message),
     /// A connection is gone, or a send over the flow failed.
@@ -43,6 +47,8 @@ pub enum Input {
 /// What is to be done outside.
 #[derive(Debug)]
 pub enum Output {
+    /// For a stream of XMPP, or for the role of another user: never [`im::Output::Hub`].
+    Im(im::Output),
     /// Send this. What goes over a [spiral](call::is_spiral) is to be given to the shard that it is for.
     Transmit(Transmit),
     /// Close this connection after what is queued for it.
@@ -71,6 +77,11 @@ pub enum Output {
     RegisterToInvite(Duration),
 }
 
+/// Whether a door is one of the XMPP role's.
+fn is_of_im(door: &DoorId) -> bool {
+    door.number >= im::DOORS
+}
+
 /// How much is under way: to see that nothing is left behind.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
 pub struct Load {
@@ -78,6 +89,8 @@ pub struct Load {
     pub hub: hub::Load,
     /// In the SIP role.
     pub call: call::Load,
+    /// In the XMPP role.
+    pub im: im::Load,
 }
 
 /// A shard.
@@ -85,15 +98,20 @@ pub struct Load {
 pub struct Shard {
     hub: Hub,
     call: Role,
+    im: im::Role,
+    /// Doors of sessions that ended with the last run.
+    left: Vec<(Address, DoorId)>,
     out: VecDeque<Output>,
 }
 
 impl Shard {
     /// Of these parts.
-    pub fn new(hub: Hub, call: Role) -> Self {
+    pub fn new(hub: Hub, call: Role, im: im::Role) -> Self {
         Self {
             hub,
             call,
+            im,
+            left: Vec::new(),
             out: VecDeque::new(),
         }
     }
@@ -104,6 +122,11 @@ impl Shard {
         match record {
             Record::User(user) => self.hub.accounts().put(user),
             Record::Device(device) => self.hub.load_device(device),
+            Record::Door(door) if is_of_im(&door.id) => {
+                if let Some(user) = self.user_of(&door.id.device) {
+                    self.left.push((user, door.id));
+                }
+            }
             Record::Door(door) => {
                 let user = self.user_of(&door.id.device);
                 let behind = user.and_then(|user| self.call.load_door(&door, user));
@@ -154,6 +177,7 @@ impl Shard {
         Load {
             hub: self.hub.load(),
             call: self.call.load(),
+            im: self.im.load(),
         }
     }
 
@@ -164,14 +188,24 @@ impl Shard {
 
     /// When [`Shard::handle_timeout`] wants to be called next.
     pub fn next_timeout(&self, now: Now) -> Option<Instant> {
-        let (hub, call) = (self.hub.next_timeout(now), self.call.next_timeout());
-        hub.into_iter().chain(call).min()
+        let roles = [self.call.next_timeout(), self.im.next_timeout()];
+        let roles = roles.into_iter().flatten();
+        roles.chain(self.hub.next_timeout(now)).min()
+    }
+
+    /// All is loaded: what ended with the last run is told.
+    pub fn begin(&mut self, now: Now) {
+        for (user, door) in std::mem::take(&mut self.left) {
+            self.hub.handle(now, hub::Input::DoorLeft(user, door));
+        }
+        self.route(now);
     }
 
     /// Takes in what happened.
     pub fn handle(&mut self, now: Now, input: Input) {
         let directory = self.hub.directory();
         match input {
+            Input::Im(input) => self.im.handle(now, input),
             Input::Received(flow, message) => {
                 let received = call::Input::Received(flow, message);
                 self.call.handle(now, directory, received);
@@ -203,6 +237,7 @@ impl Shard {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.call.handle_timeout(now, self.hub.directory());
+        self.im.handle_timeout(now);
         self.route(now);
         self.hub.handle_timeout(now);
         self.route(now);
@@ -219,6 +254,9 @@ impl Shard {
         loop {
             while let Some(output) = self.call.poll() {
                 self.call_says(now, output);
+            }
+            while let Some(output) = self.im.poll() {
+                self.im_says(now, output);
             }
             let Some(output) = self.hub.poll() else {
                 break;
@@ -238,6 +276,13 @@ impl Shard {
         });
     }
 
+    fn im_says(&mut self, now: Now, output: im::Output) {
+        match output {
+            im::Output::Hub(input) => self.hub.handle(now, input),
+            output => self.out.push_back(Output::Im(output)),
+        }
+    }
+
     fn hub_says(&mut self, now: Now, output: hub::Output) {
         self.out.push_back(match output {
             hub::Output::Save(save, changes) => Output::Save(save, changes),
@@ -245,16 +290,49 @@ impl Shard {
             hub::Output::Fetch(device) => Output::Fetch(device),
             hub::Output::FetchRoster(user) => Output::FetchRoster(user),
             hub::Output::Tell(user, word) => Output::Tell(user, word),
-            // No role has clients yet that want to see it.
-            hub::Output::Roster(..) | hub::Output::Show(_) => return,
             hub::Output::Push(order) => Output::Push(order),
             hub::Output::Answer(ticket, answer) => Output::Answer(ticket, answer),
             hub::Output::Measured(measure) => Output::Measured(measure),
-            for_a_role => {
-                let directory = self.hub.directory();
-                let input = call::Input::Hub(for_a_role);
-                return self.call.handle(now, directory, input);
-            }
+            for_a_role => return self.for_role(now, for_a_role),
         });
+    }
+
+    /// Gives a role what is for it: by whose the door is, or who asked.
+    fn for_role(&mut self, now: Now, output: hub::Output) {
+        let output = match output {
+            hub::Output::Closed(doors) => {
+                let (im, call) = doors.into_iter().partition(is_of_im);
+                self.im.handle(now, im::Input::Hub(hub::Output::Closed(im)));
+                hub::Output::Closed(call)
+            }
+            hub::Output::Send(door, message) => {
+                let Some(said) = for_door(&door, &message) else {
+                    let had = hub::Input::Acknowledged(door.device, message.id.clone(), false);
+                    return self.hub.handle(now, had);
+                };
+                hub::Output::Send(door, said.into_owned())
+            }
+            hub::Output::Relay(door, message) => match for_door(&door, &message) {
+                Some(message) => hub::Output::Relay(door, message.into_owned()),
+                None => return,
+            },
+            output => output,
+        };
+        let of_im = match &output {
+            hub::Output::Done(ticket, _) => ticket.0 >= im::TICKETS,
+            hub::Output::Roster(..) | hub::Output::Show(_) => true,
+            hub::Output::Send(door, _)
+            | hub::Output::Relay(door, _)
+            | hub::Output::Ring(_, door)
+            | hub::Output::ShowEnded(_, door, _)
+            | hub::Output::Hibernate(door) => is_of_im(door),
+            _ => false,
+        };
+        if of_im {
+            self.im.handle(now, im::Input::Hub(output));
+        } else {
+            let directory = self.hub.directory();
+            self.call.handle(now, directory, call::Input::Hub(output));
+        }
     }
 }

@@ -138,6 +138,7 @@ fn new_device(n: u64) -> Vec<Change> {
         secrets: Secrets {
             md5: format!("{n:032x}"),
             sha256: format!("{n:064x}"),
+            scram: None,
         },
         forward: None,
     };

@@ -118,6 +118,15 @@ impl Lane {
         }
     }
 
+    /// Other messages are queued, perhaps some that are off our hands as far as anybody knows. What is still in the queue but
+    /// for the store's answer is not asked for again.
+    pub(super) fn adopted(&mut self) {
+        self.complete = false;
+        if !self.fetching && self.unsaved == 0 {
+            self.done.clear();
+        }
+    }
+
     /// All that are on their way up to this one, in order; none if it is not among them.
     pub(super) fn flights_up_to(&self, id: &MessageId) -> Vec<MessageId> {
         let last = self.flights.iter().position(|it| it.message.id == *id);

@@ -28,6 +28,8 @@ pub struct Entry {
     pub doors: SmallVec<[OpenDoor; 1]>,
     /// Messages that wait for it, as the store has them.
     pub queued: u64,
+    /// There may be messages among them that wait for no other device of the user.
+    pub(super) alone: bool,
     /// Whose tokens are dead by a provider's word that is not saved yet: not pushed to from that moment on.
     pub(super) dying: Dying,
     /// The expiry for which it was asked to register again.
@@ -59,6 +61,7 @@ impl Entry {
             device,
             doors: SmallVec::new(),
             queued: 0,
+            alone: false,
             dying: Dying::default(),
             asked_for: Timestamp::default(),
             filed: 0,
@@ -85,35 +88,51 @@ impl Entry {
         self.doors.iter().find(|door| door.number == number)
     }
 
-    /// The door to go through, if one is open.
+    /// The door to go through with a message, if one is open.
     pub fn best_door(&self) -> Option<&OpenDoor> {
         self.best_door_of(|_| true)
     }
 
     /// The name of that door.
     pub fn way_in(&self) -> Option<DoorId> {
-        Some(DoorId {
-            device: self.device.id.clone(),
-            number: self.best_door()?.number,
-        })
+        self.best_door().map(|door| self.name(door))
     }
 
-    /// The door to go through among those with these numbers.
-    pub fn best_door_of(&self, wanted: impl Fn(u32) -> bool) -> Option<&OpenDoor> {
+    /// The door to go through with a call.
+    pub fn way_to_ring(&self) -> Option<DoorId> {
+        let door = self.best_door_of(|door| door.rings);
+        door.map(|door| self.name(door))
+    }
+
+    fn name(&self, door: &OpenDoor) -> DoorId {
+        DoorId {
+            device: self.device.id.clone(),
+            number: door.number,
+        }
+    }
+
+    /// The door to go through among those.
+    pub fn best_door_of(&self, wanted: impl Fn(&OpenDoor) -> bool) -> Option<&OpenDoor> {
         let doors = self.doors.iter();
-        let open = doors.filter(|door| door.is_open() && wanted(door.number));
+        let open = doors.filter(|door| door.is_open() && wanted(door));
         open.max_by_key(|door| door.rank())
     }
 
     /// What the device does: what whoever is most awake behind one of its doors does.
     pub fn mode(&self) -> Mode {
+        self.mode_of(|_| true)
+    }
+
+    /// The same of whoever is behind one of those.
+    pub(super) fn mode_of(&self, wanted: impl Fn(&OpenDoor) -> bool) -> Mode {
         let awake = |mode: &Mode| match mode {
             Mode::Foreground => 3,
             Mode::Silent => 2,
             Mode::Unknown => 1,
             Mode::Suspended => 0,
         };
-        let modes = self.doors.iter().map(OpenDoor::mode);
+        let doors = self.doors.iter().filter(|door| wanted(door));
+        let modes = doors.map(OpenDoor::mode);
         modes.max_by_key(awake).unwrap_or(Mode::Suspended)
     }
 

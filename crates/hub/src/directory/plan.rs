@@ -199,6 +199,40 @@ impl Directory {
         Ok(step)
     }
 
+    /// A client has left through this door for good: a device that nothing leads to any more is forgotten.
+    pub(crate) fn plan_left(&self, door: &DoorId) -> Result<Step, NotDone> {
+        let mut step = Step::of(Asker::Nobody);
+        let entry = self.get(&door.device).ok_or(NotDone::Missing)?;
+        let has_others = entry.doors.iter().any(|open| open.number != door.number);
+        if has_others || entry.device.tokens.iter().next().is_some() {
+            step.changes.push(Change::RemoveDoor(door.clone()));
+            step.then.push(Then::Left(door.clone()));
+            return Ok(step);
+        }
+        step.then.push(Then::Left(door.clone()));
+        let id = &door.device;
+        let user = &entry.device.user;
+        let mut others = self.of(user).filter(|it| it.device.id != *id).peekable();
+        // What came while there were others waits for them as well; what it adopted, or came before them, for it alone.
+        let returns = entry.queued > 0 && (entry.alone || others.peek().is_none());
+        if returns {
+            step.changes.push(Change::ReturnQueue(id.clone()));
+            step.then.push(Then::Disowned(id.clone()));
+        }
+        step.changes.push(Change::RemoveDevice(id.clone()));
+        step.then.push(Then::Forgotten(id.clone()));
+        if let Some(other) = others.find_map(Entry::way_in).filter(|_| returns) {
+            step.changes.push(Change::AdoptQueue {
+                user: user.clone(),
+                device: other.device.clone(),
+            });
+            step.then
+                .push(Then::Adopted(user.clone(), other.device.clone()));
+            step.then.push(Then::Returned(other, false));
+        }
+        Ok(step)
+    }
+
     /// Makes room for one more device of a user: the one that is out of reach for longest is forgotten; if there is none, the
     /// one that said nothing for longest of those without a connection.
     fn make_room(&self, user: &Address, step: &mut Step) -> Result<(), NotDone> {
@@ -276,6 +310,7 @@ fn plan_open(
         opened_at: now,
         expires_at: opening.expires_at,
         stored_until,
+        rings: opening.rings,
         q: opening.q,
         stated_mode,
         window: opening.window,

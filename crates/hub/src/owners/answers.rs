@@ -63,7 +63,7 @@ impl Owners {
                     return answer(ticket, Err(NotDone::Missing));
                 }
                 // A way that the device is about to come by is the one that it speaks of.
-                vec![Deed::Work(user, Work::State(ticket, device, mode))]
+                vec![Deed::Work(user, Work::State(Some(ticket), device, mode))]
             }
         }
     }

@@ -21,7 +21,11 @@ impl Owners {
         match then {
             Then::Device(device) => self.directory.put(*device),
             Then::Opened(device, open) => self.directory.open(&device, *open),
-            Then::Adopted(user, device) => self.directory.adopt(&user, &device),
+            Then::Adopted(user, device) => {
+                self.directory.adopt(&user, &device);
+                self.delivery.adopted(&device);
+            }
+            Then::Disowned(device) => self.directory.disown(&device),
             Then::Asked(device, expires_at) => self.directory.asked(&device, expires_at),
             Then::Account(user) => self.accounts.put(*user),
             Then::Settled(id) => {
@@ -31,6 +35,7 @@ impl Owners {
                 self.directory.close(&door, now.wall);
                 return vec![Output::Closed(vec![door]).into()];
             }
+            Then::Left(door) => self.directory.close(&door, now.wall),
             Then::Contact(contact) => return show(self.rosters.put(*contact)),
             Then::NoContact(user, peer) => return show(self.rosters.take(user, peer)),
             Then::Shows(user, peer) => return self.shows(&user, &peer),
@@ -71,6 +76,9 @@ impl Owners {
         for device in &stored.queued {
             self.directory.count_queued(device, 1);
         }
+        if let [only] = &stored.queued[..] {
+            self.directory.waits_alone(only);
+        }
         if stored.message.class != Class::Transient {
             deeds.push(messages::count("stored"));
             if stored.queued.is_empty() {
@@ -108,7 +116,12 @@ impl Owners {
         let Some(entry) = directory.get(&door.device) else {
             return Vec::new();
         };
-        let mut deeds = calls.opened(now, &entry.device.user, door, fresh, directory);
+        let rings = entry.door(door.number).is_some_and(|open| open.rings);
+        let mut deeds = if rings {
+            calls.opened(now, &entry.device.user, door, fresh, directory)
+        } else {
+            Vec::new()
+        };
         if entry.queued > 0 {
             let window = entry.door(door.number).map_or(0, |open| open.window);
             let window = usize::from(window);

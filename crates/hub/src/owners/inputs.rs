@@ -18,11 +18,25 @@ impl Owners {
             }
             Input::Said(user, said) => self.said(now, user, said).into_iter().collect(),
             Input::Told(user, word) => self.told(user, word).into_iter().collect(),
+            Input::DoorLeft(user, door) => vec![Deed::Work(user, Work::Left(door))],
+            Input::Alone(device) => {
+                self.directory.waits_alone(&device);
+                Vec::new()
+            }
+            Input::Stated(user, device, mode) => {
+                vec![Deed::Work(user, Work::State(None, device, mode))]
+            }
             Input::Pushed(pushed) => self.pushed(now, pushed),
             Input::Asked(ticket, question) => self.asked(ticket, question),
             Input::Arrived(ticket, message) => {
                 let user = message.to.clone();
                 vec![Deed::Work(user, Work::Message(ticket, message))]
+            }
+            // A device that is no more has no queue that anything could leave.
+            Input::Acknowledged(device, ..) | Input::Refused(device, ..)
+                if self.directory.get(&device).is_none() =>
+            {
+                Vec::new()
             }
             Input::Acknowledged(device, id, all_before) => {
                 let effects = self.delivery.acknowledged(now, &device, &id, all_before);
@@ -69,7 +83,7 @@ impl Owners {
     /// A role opens and closes doors. Calls hear of it at once, since they promise nothing that must be kept.
     fn doors(&mut self, now: Now, doors: Doors) -> Vec<Deed> {
         let mut deeds = Vec::new();
-        for opening in &doors.opened {
+        for opening in doors.opened.iter().filter(|opening| opening.rings) {
             if self.directory.get(&opening.door.device).is_some() {
                 let (door, fresh) = (&opening.door, opening.fresh);
                 let (user, directory) = (&doors.user, &self.directory);

@@ -63,8 +63,8 @@ impl Owners {
         }
     }
 
-    /// Somebody's presence is shown to who is subscribed to it (RFC 6121 §4.2.3, §4.4.3, §4.5.3). Who shows it to somebody
-    /// else has another view of the subscription, and is told ours.
+    /// Somebody's presence is shown to who is subscribed to it (RFC 6121 §4.2.3, §4.4.3, §4.5.3), and that they are gone also
+    /// to who was (§3.3.3). Who shows more to somebody else has another view of the subscription, and is told ours.
     fn plan_seen(
         &self,
         user: &Address,
@@ -74,11 +74,12 @@ impl Owners {
     ) -> Step {
         let mut step = Step::of(Asker::Nobody);
         let known = self.rosters.contact(user, &from);
+        let is_gone = matches!(news.seen, Seen::Gone { .. });
         match known.map_or(Direction::None, |it| it.to) {
-            Direction::Subscribed => {
+            direction if direction == Direction::Subscribed || is_gone => {
                 step.say(show(user, client, Sight::Presence(from, news)));
             }
-            Direction::None if matches!(news.seen, Seen::Here { .. }) => {
+            Direction::None => {
                 let ends = What::Request(Request::Unsubscribe, Bytes::new());
                 step.tell(user, &from, ends);
             }

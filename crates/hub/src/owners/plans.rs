@@ -36,6 +36,7 @@ impl Owners {
                 Ok(directory.plan_token_dead(now, &device, &token, since, &reason))
             }
             Work::Forget(_, device) => directory.plan_forget(asker, &device),
+            Work::Left(door) => directory.plan_left(&door),
             Work::Message(_, message) => self.plan_message(now, asker, message),
             Work::Landed(device, landed) => Ok(plan_landed(now, &device, landed)),
             Work::Announce(device, message) => Ok(self.plan_announcement(now, &device, &message)),

@@ -58,6 +58,43 @@ fn a_device_whose_second_door_is_open_is_tried_there_when_the_first_fails() {
 }
 
 #[test]
+fn a_call_does_not_go_through_a_door_for_messages_alone() {
+    let chat = |device: &str| {
+        let mut chat = opening(device, 600);
+        chat.door.number = 9;
+        chat.rings = false;
+        chat.push = hub::PushOffer::None;
+        chat
+    };
+    // A device that is there to chat and nothing else is not waited for.
+    let mut world = World::new();
+    world.opens(chat("desk"));
+    let call = world.calls(1);
+    assert!(world.rung(call).is_empty());
+    let given_up = Output::GiveUp(call, Verdict::Unreachable);
+    assert!(
+        world
+            .said
+            .iter()
+            .any(|said| format!("{said:?}") == format!("{given_up:?}"))
+    );
+
+    // One that does both rings once, and is pushed to while it only chats.
+    let mut world = asleep();
+    world.opens(chat("a"));
+    let call = world.calls(1);
+    assert_eq!(world.pushes.len(), 1);
+    assert!(
+        world.rung(call).is_empty(),
+        "it is there to chat, and asleep for calls"
+    );
+    world.opens(chat("a"));
+    assert!(world.rung(call).is_empty());
+    world.opens(opening("a", 600));
+    assert_eq!(world.rung(call), [&"a".into()]);
+}
+
+#[test]
 fn a_dead_token_is_not_pushed_to_from_the_moment_that_it_is_known() {
     let mut world = asleep();
     let call = world.calls(1);

@@ -148,6 +148,7 @@ fn a_user_who_is_removed_takes_everything_along() {
         secrets: domain::user::Secrets {
             md5: String::new(),
             sha256: String::new(),
+            scram: None,
         },
         forward: None,
     };

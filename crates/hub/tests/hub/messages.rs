@@ -1,8 +1,8 @@
 //! Messages: kept before they are acknowledged, and counted as the store has them.
 
 use crate::world::{StoreMood, World, bob, door, opening};
-use domain::{Change, DoorState, delivery::BATCH};
-use hub::{Input, NotDone, Output};
+use domain::{Change, DoorState, Mode, delivery::BATCH};
+use hub::{Input, NotDone, Opening, Output, PushOffer};
 use std::sync::Arc;
 
 #[test]
@@ -128,4 +128,40 @@ fn archived(world: &World, name: &str) -> Arc<domain::Message> {
             body: bytes::Bytes::from_static(b"hello"),
         })
     })
+}
+
+#[test]
+fn who_is_silent_and_cannot_be_pushed_to_gets_messages_as_in_the_foreground() {
+    for can_be_pushed_to in [false, true] {
+        let mut world = World::new();
+        let mut opening = opening("a", 600);
+        if !can_be_pushed_to {
+            opening.push = PushOffer::None;
+        }
+        world.opens(opening);
+        let stated = Input::Stated(bob(), "a".into(), Mode::Suspended);
+        world.handle(stated);
+        world.writes("m1");
+        let message = archived(&world, "m1");
+        world.handle(Input::Fetched("a".into(), Some(vec![message])));
+        let sent = world.sent().len();
+        assert_eq!(sent, usize::from(!can_be_pushed_to));
+    }
+}
+
+#[test]
+fn what_a_device_says_that_is_no_more_does_not_hold_up_the_next_of_its_name() {
+    let mut world = World::new();
+    let opening = || Opening {
+        push: PushOffer::None,
+        ..opening("a", 600)
+    };
+    world.opens(opening());
+    world.handle(Input::DoorLeft(bob(), door("a")));
+    world.handle(Input::Acknowledged("a".into(), "m0".into(), false));
+    world.handle(Input::Refused("a".into(), "m0".into(), String::new()));
+    world.writes("m1");
+    world.opens(opening());
+    let mut said = world.said.iter();
+    assert!(said.any(|it| matches!(it, Output::Fetch(_))));
 }

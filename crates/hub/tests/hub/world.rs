@@ -60,6 +60,7 @@ pub fn opening(device: &str, seconds: u64) -> Opening {
         unchanged: false,
         state: DoorState::Up,
         expires_at: Timestamp(seconds * 1000),
+        rings: true,
         q: 1000,
         window: 1,
         register_at: "sip:here".into(),

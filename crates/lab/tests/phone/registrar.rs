@@ -219,6 +219,7 @@ impl Task {
             net::Event::Malformed { reason, .. } => {
                 panic!("the phone sent something malformed: {reason}")
             }
+            net::Event::Xmpp(..) => unreachable!("a registrar serves no streams"),
         }
     }
 

@@ -1,8 +1,12 @@
 //! What a protocol makes of the octets of a stream. A new one is a file here and an event.
 
 pub(crate) mod sip;
+pub(crate) mod xmpp;
+
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::event::Event;
 
@@ -16,14 +20,56 @@ pub(crate) trait Framing: Send {
 
     /// Has a message begun that is not whole?
     fn is_midway(&self) -> bool;
+
+    /// How long the peer may take from now on.
+    fn patience(&self) -> Patience;
+
+    /// Is nothing to be read before a shard has answered?
+    fn waits(&self) -> bool {
+        false
+    }
+
+    /// Waits for that.
+    fn answered(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// What the shard is told that has the connection for itself, now that it is gone.
+    fn gone(&self) -> Option<(usize, Event)> {
+        None
+    }
+
+    /// After what we said last, is what the peer still sends read until it closes?
+    const LINGERS: bool = false;
+}
+
+/// How long a peer may take. When the time is over, the connection is closed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For its first message, if it owes one.
+    pub(crate) first: Option<Duration>,
+    /// For a message that has begun.
+    pub(crate) whole: Duration,
+    /// For anything, when no message is owed; `None` for ever.
+    pub(crate) idle: Option<Duration>,
+    /// For all that it has to do.
+    pub(crate) by: Option<Instant>,
 }
 
 /// What came out of a stream, or of a datagram.
 pub(crate) enum Framed {
     /// For the role.
     Whole(Event),
-    /// A keep-alive that is answered so.
-    KeepAlive(Bytes),
+    /// For the role at this shard, whatever is in it.
+    For(usize, Event),
+    /// What is answered so, and is of no use for the role.
+    Reply(Bytes),
+    /// What is answered so, and TLS begins behind the answer.
+    Upgrade(Bytes),
+    /// What is answered so, and is the last that is read.
+    Last(Bytes),
+    /// The same for what cannot be borne.
+    Refused(Bytes),
     /// A message that cannot be read.
     Malformed {
         /// What to answer.

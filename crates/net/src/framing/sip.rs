@@ -1,10 +1,13 @@
 //! SIP over a stream (RFC 3261 §18.3) with its keep-alives (RFC 5626 §4.4.1), and in a datagram.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use sip::endpoint::Flow;
-use sip::{Frame, Framer, Limits, Message};
+use sip::{Frame, Framer, Message};
 
-use super::{Framed, Framing};
+use super::{Framed, Framing, Patience};
+use crate::Limits;
 use crate::event::Event;
 
 /// RFC 5626 §4.4.1: the answer to a CRLF keep-alive.
@@ -16,28 +19,36 @@ const MESSAGE_BEGUN: usize = 4;
 /// The messages of one connection.
 pub(crate) struct Sip {
     flow: Flow,
-    limits: Limits,
+    limits: sip::Limits,
     framer: Framer,
+    patience: Patience,
 }
 
 impl Sip {
     /// For a connection that was accepted.
-    pub(crate) fn accepted(flow: Flow, limits: Limits) -> Self {
-        let framer = Framer::new(limits);
-        Self {
-            flow,
-            limits,
-            framer,
-        }
+    pub(crate) fn accepted(flow: Flow, limits: &Limits) -> Self {
+        let framer = Framer::new(limits.message);
+        Self::new(flow, framer, Some(limits.first_message), limits)
     }
 
     /// For a connection that was opened.
-    pub(crate) fn opened(flow: Flow, limits: Limits) -> Self {
-        let framer = Framer::client(limits);
+    pub(crate) fn opened(flow: Flow, limits: &Limits) -> Self {
+        let framer = Framer::client(limits.message);
+        Self::new(flow, framer, None, limits)
+    }
+
+    fn new(flow: Flow, framer: Framer, first: Option<Duration>, limits: &Limits) -> Self {
+        let patience = Patience {
+            first,
+            whole: limits.first_message,
+            idle: Some(limits.idle),
+            by: None,
+        };
         Self {
             flow,
-            limits,
+            limits: limits.message,
             framer,
+            patience,
         }
     }
 }
@@ -52,7 +63,7 @@ impl Framing for Sip {
             return match self.framer.next() {
                 Ok(None) => None,
                 Ok(Some(Frame::Pong)) => continue,
-                Ok(Some(Frame::Ping)) => Some(Framed::KeepAlive(PONG)),
+                Ok(Some(Frame::Ping)) => Some(Framed::Reply(PONG)),
                 Ok(Some(Frame::Message(octets))) => Some(message(self.flow, &octets, &self.limits)),
                 Err(error) => Some(Framed::Malformed {
                     reply: error.reply(),
@@ -66,10 +77,14 @@ impl Framing for Sip {
     fn is_midway(&self) -> bool {
         self.framer.pending() >= MESSAGE_BEGUN
     }
+
+    fn patience(&self) -> Patience {
+        self.patience
+    }
 }
 
 /// Reads one whole message.
-pub(crate) fn message(flow: Flow, octets: &Bytes, limits: &Limits) -> Framed {
+pub(crate) fn message(flow: Flow, octets: &Bytes, limits: &sip::Limits) -> Framed {
     match Message::parse(octets.clone(), limits) {
         Ok(message) => Framed::Whole(Event::Message { flow, message }),
         Err(error) => Framed::Malformed {

@@ -70,7 +70,8 @@ async fn put_user(
     let address: Address = address.parse().map_err(unprocessable)?;
     let known = api.store.user(&address).await?;
     let created = known.is_none();
-    let user = accounts::change(&address, known, &change, &api.domains).map_err(unprocessable)?;
+    let user = accounts::change(&address, known, &change, (&api.domains, api.ways))
+        .map_err(unprocessable)?;
     api.ask(Question::PutUser(Box::new(user))).await?;
     Ok(Json(json!({ "address": address, "created": created })))
 }

@@ -11,7 +11,7 @@ pub use admin::UserView;
 pub use guesses::Guesses;
 pub use tokens::AccessTokens;
 
-use crate::{clock::now, metrics::Metrics, secret, shards::Shards};
+use crate::{accounts::Ways, clock::now, metrics::Metrics, secret, shards::Shards};
 use axum::{
     Router,
     extract::FromRequestParts,
@@ -41,6 +41,8 @@ pub struct Api {
     pub domain: Arc<str>,
     /// Every domain of ours.
     pub domains: Arc<[String]>,
+    /// Which ways to sign in accounts are made for.
+    pub ways: Ways,
     /// What an operator should know of.
     pub metrics: Arc<Metrics>,
     /// Apps that can be pushed to.

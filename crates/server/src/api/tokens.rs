@@ -81,7 +81,11 @@ mod tests {
     use super::*;
 
     fn bob(password: &str) -> User {
-        crate::accounts::user(Address::new("bob", "localhost").unwrap(), password)
+        crate::accounts::user(
+            Address::new("bob", "localhost").unwrap(),
+            password,
+            crate::accounts::Ways::Digest,
+        )
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(super) async fn run(Args { config }: &Args) -> Result<ExitCode> {
 }
 
 fn check_tls(config: &Config) -> Result<String> {
-    if config.listen.sip_tls.0.is_empty() {
+    if !config.listen.needs_tls() {
         return Ok("not used".to_owned());
     }
     setup::certificate(&config.tls)?;

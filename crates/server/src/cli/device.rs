@@ -67,7 +67,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
                 .into_iter()
                 .rev()
             {
-                println!("{}  {}", call::iso8601(entry.at), entry.what);
+                println!("{}  {}", domain::date::iso8601(entry.at), entry.what);
             }
         }
         Command::Forget(Id { device, which }) => {

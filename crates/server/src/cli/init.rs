@@ -1,6 +1,11 @@
 //! `reveille init`: a directory from which a server can be started at once.
 
-use crate::{accounts, config, entropy::fresh, setup};
+use crate::{
+    accounts::{self, Ways},
+    config,
+    entropy::fresh,
+    setup,
+};
 use anyhow::{Context, Result, ensure};
 use domain::{Address, Change};
 use std::path::{Path, PathBuf};
@@ -48,7 +53,7 @@ pub(super) async fn run(
     setup::secret_file(&dir.join("admin.token"))?;
     let password = fresh();
     let store = store::open(&format!("sqlite:{}", dir.join("reveille.db").display()))?;
-    let user = accounts::user(address.clone(), &password);
+    let user = accounts::user(address.clone(), &password, Ways::All);
     accounts::write(store.as_ref(), Change::PutUser(Box::new(user))).await?;
     store.close().await?;
 
@@ -64,6 +69,8 @@ fn configuration(dir: &Path, domain: &str, node: &str) -> String {
         ("node", quoted(&node)),
         ("data_dir", quoted(&dir.display())),
         ("sip_tls", "[\"0.0.0.0:5061\"]".to_owned()),
+        ("xmpp_tcp", "[\"0.0.0.0:5222\"]".to_owned()),
+        ("xmpp_tls", "[\"0.0.0.0:5223\"]".to_owned()),
         (
             "certificate",
             quoted(&dir.join("certificate.pem").display()),
@@ -95,10 +102,12 @@ DNS records:
   _sips._tcp.{domain}.  SRV 0 0 5061 {node}.
   _sip._tcp.{domain}.   SRV 1 0 5060 {node}.
   _sip._udp.{domain}.   SRV 2 0 5060 {node}.
+  _xmpps-client._tcp.{domain}.  SRV 0 0 5223 {node}.
+  _xmpp-client._tcp.{domain}.   SRV 1 0 5222 {node}.
 
 Client settings:
   user {address}, password {password}
-  proxy sip:{node};transport=tls, trusting ca.pem (or put a certificate of a public CA into [tls])
+  XMPP: the same address and password; SIP: proxy sip:{node};transport=tls, both trusting ca.pem (or put a certificate of a public CA into [tls])
 
 Next:
   1. Describe your app in [[push.app]] of {file}: the key from Apple or Google goes there

@@ -57,10 +57,10 @@ async fn serve(config: Config) -> Result<()> {
             config.server.data_dir.display()
         )
     })?;
-    let tls = if config.listen.sip_tls.0.is_empty() {
-        None
-    } else {
+    let tls = if config.listen.needs_tls() {
         Some(setup::certificate(&config.tls)?)
+    } else {
+        None
     };
     let options = Options {
         behaviour: Behaviour::default(),
@@ -119,6 +119,8 @@ fn ready_line(bound: &Bound) -> String {
         ("SIP udp", &bound.sip.udp),
         ("tcp", &bound.sip.tcp),
         ("tls", &bound.sip.tls),
+        ("XMPP starttls", &bound.sip.xmpp_tcp),
+        ("tls", &bound.sip.xmpp_tls),
         ("admin http", &bound.admin),
         ("health http", &bound.health),
     ];

@@ -47,7 +47,7 @@ pub(super) async fn run(Args { id, json, which }: Args) -> Result<()> {
         ])];
         for story in serde_json::from_value::<Vec<Story>>(stories)? {
             rows.push(vec![
-                call::iso8601(story.began),
+                domain::date::iso8601(story.began),
                 story.tracking,
                 story.summary,
                 story.last.name().to_owned(),
@@ -76,7 +76,7 @@ pub(super) async fn run(Args { id, json, which }: Args) -> Result<()> {
 
 fn tell(events: &[TraceEvent]) {
     let Some(first) = events.first() else { return };
-    println!("{}  {}", first.tracking, call::iso8601(first.at));
+    println!("{}  {}", first.tracking, domain::date::iso8601(first.at));
     if let Some(alias) = &first.alias {
         println!("{alias}");
     }
@@ -86,7 +86,7 @@ fn tell(events: &[TraceEvent]) {
     ])];
     for event in events {
         rows.push(vec![
-            call::time_of_day(event.at),
+            domain::date::time_of_day(event.at),
             format!("{:>6} ms", event.at.since(first.at).as_millis()),
             event.step.name().to_owned(),
             event

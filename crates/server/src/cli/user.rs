@@ -5,7 +5,7 @@ use super::{
     output,
 };
 use crate::{
-    accounts::{self, UserChange},
+    accounts::{self, UserChange, Ways},
     api::UserView,
     entropy::fresh,
 };
@@ -265,7 +265,11 @@ async fn change_user(which: &Which, user: &str, change: &UserChange) -> Result<A
     if asked.is_none() {
         let store = server.store()?;
         let known = store.user(&address).await?;
-        let changed = accounts::change(&address, known, change, &server.config().server.domains.0)?;
+        let changed = {
+            let config = server.config();
+            let made = (&config.server.domains.0[..], Ways::of(config));
+            accounts::change(&address, known, change, made)?
+        };
         accounts::write(store.as_ref(), Change::PutUser(Box::new(changed))).await?;
         store.close().await?;
     }

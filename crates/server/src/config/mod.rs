@@ -74,6 +74,10 @@ section! {
         sip_tcp: Addresses = Addresses::of(&["0.0.0.0:5060"]),
         /// SIP over TLS; needs [tls].
         sip_tls: Addresses = Addresses::of(&[]),
+        /// XMPP, with STARTTLS; needs [tls].
+        xmpp_tcp: Addresses = Addresses::of(&[]),
+        /// XMPP in TLS from the start; needs [tls].
+        xmpp_tls: Addresses = Addresses::of(&[]),
         /// Admin API and device API, plain HTTP: keep it on loopback, or behind a proxy that ends TLS.
         admin: Addresses = Addresses::of(&["127.0.0.1:8080"]),
         /// /healthz, /readyz and /metrics.
@@ -223,6 +227,14 @@ config! {
     push: Push,
     observe: Observe,
     limits: Limits,
+}
+
+impl Listen {
+    /// Whether anything needs our certificate.
+    pub fn needs_tls(&self) -> bool {
+        let secure = [&self.sip_tls, &self.xmpp_tcp, &self.xmpp_tls];
+        secure.iter().any(|addresses| !addresses.0.is_empty())
+    }
 }
 
 impl Config {

@@ -21,6 +21,8 @@ pub(super) enum Word {
     RosterRead(Address, Option<Vec<Contact>>),
     /// A user of another shard says something to one of ours.
     Told(Address, hub::Word),
+    /// The same, of one XMPP role to another.
+    Posted(Address, im::Post),
     /// A push ended.
     Pushed(Pushed),
     /// A flow that was asked for.

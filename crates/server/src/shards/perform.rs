@@ -114,6 +114,7 @@ impl Performer {
             Word::Fetched(device, messages) => Input::Fetched(device, messages),
             Word::RosterRead(user, contacts) => Input::RosterRead(user, contacts),
             Word::Told(user, word) => Input::Told(user, word),
+            Word::Posted(user, post) => Input::Im(im::Input::Posted(user, post)),
             Word::Pushed(pushed) => Input::Pushed(pushed),
             Word::Reached(id, flow) => Input::Reached(id, flow),
             Word::Spiral(flow, message) => Input::Received(flow, message),
@@ -151,6 +152,7 @@ impl Performer {
 
     fn output(&mut self, shard: &Shard, output: Output) {
         match output {
+            Output::Im(output) => self.im(output),
             Output::Transmit(transmit) if is_spiral(transmit.flow) => self.spiral(&transmit),
             Output::Transmit(transmit) => self.tools.net.send(transmit),
             Output::Close(flow) => self.tools.net.close(flow),
@@ -279,6 +281,27 @@ impl Performer {
             };
             bus.tell(number, Word::RosterRead(user, contacts)).await;
         });
+    }
+
+    /// What goes to streams of XMPP, and from one user's role to that of another.
+    fn im(&mut self, output: im::Output) {
+        let net = &self.tools.net;
+        match output {
+            im::Output::Write(stream, octets) => net.write(stream, octets),
+            im::Output::SignedIn(stream, anew) => net.signed_in(stream, anew),
+            im::Output::End(stream) => net.end(stream),
+            im::Output::Post(user, post) => {
+                let shard = self.tools.bus.shard_of(&user);
+                if shard == self.number {
+                    let posted = im::Input::Posted(user, post);
+                    self.back.push_back(Input::Im(posted));
+                } else {
+                    self.tools.bus.tell_soon(shard, Word::Posted(user, post));
+                }
+            }
+            // The shard keeps these to itself.
+            im::Output::Hub(_) => {}
+        }
     }
 
     /// What one user says to another goes to the shard of that other one.

@@ -8,8 +8,10 @@ use super::{
 };
 use crate::clock;
 use domain::Now;
+use net::XmppEvent;
 use shard::{Input, Shard};
 use std::time::{Duration, Instant};
+use xmpp::{StreamId, stream::Framing, xml::Item};
 
 /// Inputs of one kind taken in one turn: enough to fill a batch of datagrams, few enough that none starves another.
 const BATCH: usize = 64;
@@ -38,6 +40,9 @@ impl Running {
     /// Runs until `stop` resolves; then finishes what is being saved.
     pub(super) async fn run(mut self, mut events: net::Events, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
+        let begun = now();
+        self.shard.begin(begun);
+        self.performer.perform(begun, &mut self.shard);
         self.performer.end_turn(&self.shard);
         loop {
             let now = now();
@@ -103,6 +108,9 @@ impl Running {
                 tracing::debug!(from = %flow.remote, reason, "malformed message");
             }
             net::Event::Closed { flow } => self.shard.handle(now, Input::FlowClosed(flow)),
+            net::Event::Xmpp(stream, event) => {
+                self.shard.handle(now, Input::Im(said(stream, event)));
+            }
         }
         self.performer.perform(now, &mut self.shard);
     }
@@ -140,6 +148,25 @@ impl Running {
                 }
             }
         }
+    }
+}
+
+/// What happened on a stream, for the XMPP role.
+fn said(stream: StreamId, event: XmppEvent) -> im::Input {
+    match event {
+        XmppEvent::Greeted(greeted, link) => {
+            let link = im::Link {
+                remote: link.remote,
+                framing: Framing::Tcp,
+                exporter: link.tls_exporter,
+                end_point: link.tls_server_end_point.as_deref().map(Into::into),
+            };
+            im::Input::Greeted(stream, greeted, Box::new(link))
+        }
+        XmppEvent::Element(element) => im::Input::Read(stream, Item::Element(element)),
+        XmppEvent::Opened(header) => im::Input::Read(stream, Item::Open(header)),
+        XmppEvent::Ended => im::Input::Read(stream, Item::Close),
+        XmppEvent::Gone => im::Input::Gone(stream),
     }
 }
 

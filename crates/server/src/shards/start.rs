@@ -22,6 +22,8 @@ pub(crate) struct Parts {
     pub hub: hub::Config,
     /// What the operator decided, for the SIP roles; of no shard in particular.
     pub call: Settings,
+    /// The same for the XMPP roles.
+    pub im: im::Settings,
     /// The sockets.
     pub net: net::Net,
     /// Says which shard a message is for.
@@ -94,10 +96,9 @@ fn make(parts: &Parts, accounts: &Accounts, count: usize) -> Vec<Shard> {
             ..parts.hub.clone()
         };
         let hub = Hub::new(hub, accounts.clone());
-        Shard::new(
-            hub,
-            Role::new(call, nonces.clone(), accounts.clone(), random()),
-        )
+        let call = Role::new(call, nonces.clone(), accounts.clone(), random());
+        let im = im::Role::new(parts.im.clone(), accounts.clone(), random());
+        Shard::new(hub, call, im)
     };
     (0..count).map(shard).collect()
 }

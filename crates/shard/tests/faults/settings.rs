@@ -101,6 +101,7 @@ pub(crate) fn account(user: &str, forward: Option<&str>) -> User {
         secrets: Secrets {
             md5: secret(Algorithm::Md5),
             sha256: secret(Algorithm::Sha256),
+            scram: None,
         },
         forward: forward.map(str::to_owned),
     }

@@ -184,7 +184,16 @@ impl Kept {
             }
             Change::AdoptQueue { user, device } => {
                 let adopted = self.unclaimed.remove(&user).unwrap_or_default();
-                self.queues.entry(device).or_default().extend(adopted);
+                let ours = self.queues.entry(device).or_default();
+                for message in adopted {
+                    queue(ours, message);
+                }
+            }
+            Change::ReturnQueue(device) => {
+                let returned = self.queues.remove(&device).unwrap_or_default();
+                if let Some(user) = self.devices.get(&device).map(|it| it.user.clone()) {
+                    self.unclaimed.entry(user).or_default().extend(returned);
+                }
             }
             Change::Delivered { device, message } => {
                 let queue = self.queues.entry(device).or_default();

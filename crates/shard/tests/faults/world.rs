@@ -121,7 +121,9 @@ impl World {
                 ..self.hub.clone()
             };
             let role = Role::new(call, nonces.clone(), accounts.clone(), seed);
-            Shard::new(Hub::new(hub, accounts.clone()), role)
+            let im = im::Settings::new(&["localhost".to_owned()], [7; 32]).unwrap();
+            let im = im::Role::new(im, accounts.clone(), seed);
+            Shard::new(Hub::new(hub, accounts.clone()), role, im)
         };
         let mut shards: Vec<Shard> = (0..count).map(shard).collect();
         let mut last = 0;

@@ -35,6 +35,7 @@ impl State {
             Change::Archive(message) => self.archive(&message),
             Change::Enqueue { device, message } => self.enqueue(device, &message)?,
             Change::EnqueueForUser { user, message } => self.enqueue_for_user(user, &message)?,
+            Change::ReturnQueue(device) => self.return_queue(&device),
             Change::AdoptQueue { user, device } => self.adopt(&user, &device)?,
             Change::Delivered { device, message } => self.delivered(device, &message),
             Change::Owe(push) => self.owe(*push)?,

@@ -77,6 +77,16 @@ impl State {
         Ok(())
     }
 
+    /// What waits for the device waits for its user.
+    pub(super) fn return_queue(&mut self, device: &DeviceId) {
+        let Some(user) = self.devices.get(device).map(|device| device.user.clone()) else {
+            return;
+        };
+        for (_, number) in self.queue.remove_range(under(device)) {
+            self.unclaimed.put((user.clone(), number), ());
+        }
+    }
+
     /// What waited for the user, and does not any more.
     pub(super) fn disown(&mut self, user: &Address) -> Vec<u64> {
         let waiting = self.unclaimed.remove_range(under(user));

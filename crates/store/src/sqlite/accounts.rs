@@ -7,7 +7,10 @@ use super::{
     sql::Sql,
 };
 use crate::{Accounts, Answer};
-use domain::{Address, User, user::Secrets};
+use domain::{
+    Address, User,
+    user::{Scram, Secrets},
+};
 use rusqlite::{Result, Row, params};
 
 impl Accounts for SqliteStore {
@@ -30,9 +33,16 @@ pub(super) fn user(row: &Row<'_>) -> Result<User> {
         secrets: Secrets {
             md5: name(row, 2)?,
             sha256: name(row, 3)?,
+            scram: scram(row, 5)?,
         },
         forward: row.get(4)?,
     })
+}
+
+/// What cannot be read is made anew when the password is set.
+fn scram(row: &Row<'_>, column: usize) -> Result<Option<Box<Scram>>> {
+    let bytes = row.get_ref(column)?.as_bytes_or_null()?;
+    Ok(bytes.and_then(Scram::decode).map(Box::new))
 }
 
 pub(super) fn put(database: &mut Database<'_>, user: &User) -> Result<usize> {
@@ -49,7 +59,8 @@ pub(super) fn put(database: &mut Database<'_>, user: &User) -> Result<usize> {
             display_name,
             secrets.md5,
             secrets.sha256,
-            forward
+            forward,
+            secrets.scram.as_ref().map(|scram| scram.encode())
         ],
     )
 }

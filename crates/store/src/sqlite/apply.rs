@@ -60,6 +60,10 @@ fn apply(database: &mut Database<'_>, change: &Change) -> Result<usize> {
             let params = params![user.as_str(), message.as_str()];
             database.run(Sql::EnqueueForUser, params)
         }
+        Change::ReturnQueue(id) => {
+            database.run(Sql::ReturnQueue, [key(id.as_str())])?;
+            database.run(Sql::ForgetQueue, [key(id.as_str())])
+        }
         Change::AdoptQueue { user, device } => {
             let params = params![user.as_str(), key(device.as_str())];
             database.run(Sql::AdoptQueue, params)?;
@@ -109,6 +113,7 @@ fn of_nothing(database: &mut Database<'_>, change: &Change) -> std::result::Resu
         | Change::RemoveContact { .. }
         | Change::RemoveDevice(_)
         | Change::RemoveDoor(_)
+        | Change::ReturnQueue(_)
         | Change::Archive(_)
         | Change::Delivered { .. }
         | Change::Settle(_) => Ok(()),

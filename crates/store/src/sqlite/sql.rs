@@ -20,7 +20,7 @@ macro_rules! statements {
 
 macro_rules! user_columns {
     () => {
-        "address, display_name, md5, sha256, forward"
+        "address, display_name, md5, sha256, forward, scram"
     };
 }
 
@@ -68,8 +68,8 @@ statements! {
     ReleaseSavepoint = "RELEASE step";
 
     // Accounts.
-    PutUser = concat!("INSERT INTO users (", user_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5)
-        ON CONFLICT (address) DO UPDATE SET display_name = ?2, md5 = ?3, sha256 = ?4, forward = ?5");
+    PutUser = concat!("INSERT INTO users (", user_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT (address) DO UPDATE SET display_name = ?2, md5 = ?3, sha256 = ?4, forward = ?5, scram = ?6");
     RemoveUser = "DELETE FROM users WHERE address = ?1";
     User = concat!("SELECT ", user_columns!(), " FROM users WHERE address = ?1");
     Users = concat!("SELECT ", user_columns!(), " FROM users ORDER BY address");
@@ -126,6 +126,9 @@ statements! {
     // The queues.
     Enqueue = "INSERT INTO queue (device, message) SELECT ?1, number FROM messages WHERE id = ?2 ON CONFLICT DO NOTHING";
     EnqueueForUser = "INSERT INTO unclaimed (user, message) SELECT ?1, number FROM messages WHERE id = ?2 ON CONFLICT DO NOTHING";
+    ReturnQueue = "INSERT INTO unclaimed (user, message) SELECT d.user, q.message FROM devices d JOIN queue q ON q.device = d.key
+        WHERE d.key = ?1 ON CONFLICT DO NOTHING";
+    ForgetQueue = "DELETE FROM queue WHERE device = ?1";
     AdoptQueue = "INSERT INTO queue (device, message) SELECT ?2, message FROM unclaimed WHERE user = ?1 ON CONFLICT DO NOTHING";
     DisownQueue = "DELETE FROM unclaimed WHERE user = ?1";
     Delivered = "DELETE FROM queue WHERE device = ?1 AND message = (SELECT number FROM messages WHERE id = ?2)";

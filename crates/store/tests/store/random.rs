@@ -34,6 +34,7 @@ fn change() -> impl Strategy<Value = Change> {
         4 => (device(), name()).prop_map(|(id, message)| enqueue(id, message)),
         2 => (user(), name()).prop_map(|(user, message)| enqueue_for_user(user, message)),
         2 => (user(), device()).prop_map(|(user, device)| adopt(user, device)),
+        1 => device().prop_map(|id| Change::ReturnQueue(device_id(id))),
         2 => (device(), name()).prop_map(|(id, message)| delivered(id, message)),
         2 => (name(), device(), 0..9u64).prop_map(|(id, device, due)| owe(owed(id, device, due))),
         1 => name().prop_map(settle),

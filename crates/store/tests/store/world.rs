@@ -94,6 +94,7 @@ pub(crate) fn user(name: &str) -> User {
         secrets: Secrets {
             md5: format!("md5 of {name}"),
             sha256: format!("sha256 of {name}"),
+            scram: None,
         },
         forward: None,
     }

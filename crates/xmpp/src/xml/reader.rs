@@ -99,11 +99,14 @@ impl Reader {
 
     /// A new stream takes the place of this one, inside of TLS. To be asked before `<proceed/>` is sent: nothing may
     /// follow `<starttls/>` in the clear, since it would be taken for part of what TLS protects (RFC 6120 §5.4.3.1, §5.4.3.3).
+    /// White space means nothing, and is dropped: it is forbidden too, but there are clients that end a line there.
     ///
     /// # Errors
-    /// There are octets behind the element. They are discarded.
+    /// There are other octets behind the element. They are discarded.
     pub fn restart_for_tls(&mut self) -> Result<(), StreamError> {
-        let behind = self.pending() > 0;
+        let behind = self.buffer[self.at..]
+            .iter()
+            .any(|octet| !b" \t\r\n".contains(octet));
         self.buffer.clear();
         self.at = 0;
         self.restart();

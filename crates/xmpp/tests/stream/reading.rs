@@ -199,7 +199,15 @@ fn octets_behind_the_last_element_belong_to_the_new_stream() {
 #[test]
 fn nothing_may_follow_starttls_in_the_clear() {
     let starttls = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
-    for (behind, is_refused) in [("", false), ("<auth/>", true), (HEADER, true), (" ", true)] {
+    for (behind, is_refused) in [
+        ("", false),
+        ("<auth/>", true),
+        (HEADER, true),
+        ("\n<auth/>", true),
+        ("\0", true),
+        // What several clients send.
+        ("\n", false),
+    ] {
         let mut reader = Reader::new(Limits::before_authentication());
         reader.push(format!("{HEADER}{starttls}{behind}").as_bytes());
         assert!(matches!(reader.next(), Ok(Some(Item::Open(_)))));

@@ -67,6 +67,7 @@ impl Town {
                 secrets: Secrets {
                     md5: String::new(),
                     sha256: String::new(),
+                    scram: None,
                 },
                 forward: None,
             });

@@ -159,6 +159,8 @@ impl Actor {
             net::Event::Malformed { reason, .. } => {
                 return tracing::warn!(reason, "the phone got a malformed message");
             }
+            // A phone serves none.
+            net::Event::Xmpp(..) => return,
         };
         self.handle(Input::Link(happened));
     }

@@ -126,8 +126,9 @@ impl Server {
                 ..setting::hub(self.switch, self.limits)
             };
             let role = Role::new(call, nonces.clone(), accounts.clone(), self.rng.bytes());
-            self.shards
-                .push(Shard::new(Hub::new(hub, accounts.clone()), role));
+            let im = setting::im(accounts.clone(), seed);
+            let hub = Hub::new(hub, accounts.clone());
+            self.shards.push(Shard::new(hub, role, im));
         }
         for (user, record) in self.store.records() {
             self.load(user.as_ref(), record);
@@ -268,7 +269,11 @@ impl Server {
             }
             Output::Note(note) => return Some(Effect::Note(note)),
             Output::Answer(ticket, answer) => return Some(Effect::Answer(ticket, answer)),
-            Output::Measured(_) | Output::Request(..) | Output::RegisterToInvite(_) => {}
+            // Nobody here speaks XMPP yet.
+            Output::Im(_)
+            | Output::Measured(_)
+            | Output::Request(..)
+            | Output::RegisterToInvite(_) => {}
         }
         None
     }

@@ -11,6 +11,7 @@ use domain::{
     Address, AppId, AppProfile, Behaviour, DeviceId, Generation, Mode, NotificationId, Platform,
     Provider, User, behaviour::Incoming,
 };
+use hub::Accounts;
 use push::seal::KeyPair;
 use sip::digest::{Algorithm, ha1};
 use sip::endpoint::Transport;
@@ -75,6 +76,7 @@ pub(super) fn secrets(name: &str, password: &str) -> Secrets {
     Secrets {
         md5: ha1(Algorithm::Md5),
         sha256: ha1(Algorithm::Sha256),
+        scram: None,
     }
 }
 
@@ -250,6 +252,12 @@ fn behaviour(switch: Switch) -> Behaviour {
         return table;
     }
     table.with(Mode::Suspended, Incoming::Call, |rule| rule.keep = false)
+}
+
+/// The XMPP role, which nobody uses here yet.
+pub(super) fn im(accounts: Accounts, seed: [u8; 32]) -> im::Role {
+    let settings = im::Settings::new(&["localhost".to_owned()], seed);
+    im::Role::new(settings.expect("a domain"), accounts, seed)
 }
 
 /// For the hubs.

@@ -102,6 +102,7 @@ impl Store {
                 self.users.get(&user).ok_or(Missing)?;
                 self.unclaimed.insert((user, number));
             }
+            Change::ReturnQueue(device) => self.return_queue(&device),
             Change::AdoptQueue { user, device } => self.adopt(&user, &device)?,
             Change::Delivered { device, message } => {
                 if let Some(number) = self.numbers.get(&message) {
@@ -132,6 +133,15 @@ impl Store {
             .map(|(_, number)| (device.clone(), number));
         self.queues.extend(adopted);
         Ok(())
+    }
+
+    fn return_queue(&mut self, device: &DeviceId) {
+        let Some(user) = self.devices.get(device).map(|it| it.user.clone()) else {
+            return;
+        };
+        let theirs = self.queues.extract_if(.., |(of, _)| of == device);
+        self.unclaimed
+            .extend(theirs.map(|(_, number)| (user.clone(), number)));
     }
 
     fn remove(&mut self, device: &DeviceId) {

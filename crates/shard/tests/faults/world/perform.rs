@@ -87,7 +87,9 @@ impl World {
                     self.answers.insert(ticket, answer);
                     continue;
                 }
-                Output::Note(Note::History(_))
+                // Nobody here speaks XMPP.
+                Output::Im(_)
+                | Output::Note(Note::History(_))
                 | Output::Measured(_)
                 | Output::Request(..)
                 | Output::RegisterToInvite(_) => continue,

@@ -1,4 +1,6 @@
--- Schema 3: rosters. `to` and `from` are 0 for no subscription, 1 for one that is asked for, 2 for one that stands.
+-- Schema 3: keys for SCRAM (`Scram::encode`), and rosters. `to` and `from` are 0 for no subscription, 1 for one that is asked for, 2 for one that stands.
+
+ALTER TABLE users ADD COLUMN scram BLOB;
 
 CREATE TABLE contacts (
     user     TEXT NOT NULL REFERENCES users ON DELETE CASCADE,

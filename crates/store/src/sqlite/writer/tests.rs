@@ -9,6 +9,7 @@ fn put(name: &str, bytes: usize) -> Vec<Change> {
         secrets: Secrets {
             md5: String::new(),
             sha256: String::new(),
+            scram: None,
         },
         forward: None,
     }))]

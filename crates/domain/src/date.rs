@@ -1,6 +1,6 @@
 //! Times in the forms in which protocols and people read them; always UTC.
 
-use domain::Timestamp;
+use crate::Timestamp;
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] = [

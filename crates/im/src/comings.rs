@@ -1,0 +1,268 @@
+//! Clients come and go: what the hub hears of it, and how their streams end.
+
+use crate::{
+    line::{Line, Waiting},
+    presence,
+    session::{There, Way},
+    vocabulary::Post,
+};
+use bytes::Bytes;
+use domain::{Address, DoorId, DoorState, Now, roster::Direction};
+use hub::{Doors, NotDone, Opening, PushOffer, Roster, Said, Ticket};
+use std::time::Duration;
+use xmpp::{
+    StreamId,
+    jid::Jid,
+    stanza::StanzaCondition,
+    stream::Framing,
+    xml::{Element, StreamCondition, StreamError},
+};
+
+/// How long a door of a client that is there stands: its connection says sooner that it is gone.
+const STANDS: Duration = Duration::from_hours(30 * 24);
+
+impl Line {
+    /// RFC 6121 §4.2, §4.4.
+    pub(crate) fn available(&mut self, now: Now, door: &DoorId, element: &Element) {
+        let Some(session) = self.sessions.get_mut(door) else {
+            return;
+        };
+        let said = presence::read(element, session, now);
+        session.there = There::Yes(said.priority);
+        let user = session.user.clone();
+        self.says(user, Said::Available(Box::new(said)));
+        self.open_or_close(now, door);
+    }
+
+    /// RFC 6121 §4.5. Says whether it was there.
+    pub(crate) fn unavailable(&mut self, now: Now, door: &DoorId, payload: Bytes) -> bool {
+        let Some(session) = self.sessions.get_mut(door) else {
+            return false;
+        };
+        let directed = std::mem::take(&mut session.directed);
+        let was_there = session.is_there();
+        session.there = There::No;
+        let (user, resource) = (session.user.clone(), presence::name(session));
+        if !directed.is_empty() {
+            let said = presence::stanza(&payload)
+                .with_attr("from", session.jid.as_str())
+                .with_attr("type", "unavailable");
+            self.says_farewell(&user, said, directed, was_there);
+        }
+        if was_there {
+            self.says(user, Said::Unavailable { resource, payload });
+            self.open_or_close(now, door);
+        }
+        was_there
+    }
+
+    /// Those who were told for themselves that a client is there hear that it is gone. Who is subscribed hears it anyway, if it
+    /// was there for all.
+    fn says_farewell(&mut self, user: &Address, said: Element, to: Vec<Jid>, was_there: bool) {
+        if !was_there {
+            return to.iter().for_each(|to| self.says_to(&said, to));
+        }
+        let ticket = self.ticket(Waiting::Farewell(Box::new(said), to));
+        self.says(user.clone(), Said::WantsRoster(ticket));
+    }
+
+    /// The roster is there that says who is subscribed; without one nobody is.
+    pub(crate) fn farewell(&mut self, said: &Element, to: &[Jid], roster: Option<&Roster>) {
+        let from = said.attr("from").and_then(|from| Jid::parse(from).ok());
+        for jid in to {
+            let peer = self.settings.account(jid);
+            let is_own = from.as_ref().is_some_and(|from| from.bare() == jid.bare());
+            let mut contacts = roster.into_iter().flat_map(|it| &it.contacts);
+            let hears = contacts
+                .any(|it| Some(&it.peer) == peer.as_ref() && it.from == Direction::Subscribed);
+            if !hears && !is_own {
+                self.says_to(said, jid);
+            }
+        }
+    }
+
+    fn says_to(&mut self, said: &Element, to: &Jid) {
+        if let Some(user) = self.settings.account(to) {
+            let said = said.clone().with_attr("to", to.as_str());
+            self.post(user, Post::Stanza(Box::new(said)));
+        }
+    }
+
+    /// Messages for the user go to a client that is available with a priority that is not negative (RFC 6121 §8.5.2.1.1).
+    pub(crate) fn open_or_close(&mut self, now: Now, door: &DoorId) {
+        let Some(session) = self.sessions.get_mut(door) else {
+            return;
+        };
+        let wanted = session.takes_messages();
+        let is_open = matches!(session.way, Way::Open | Way::Doubted);
+        if is_open == wanted {
+            return;
+        }
+        if !wanted {
+            if !session.management.has_any() {
+                return self.close(door);
+            }
+            session.way = Way::Closing;
+            return self.tell(hub::Input::DoorLost(door.clone(), DoorState::Down));
+        }
+        self.open(now, door);
+        if self
+            .sessions
+            .get(door)
+            .is_some_and(|it| it.management.is_inactive())
+        {
+            self.states(door);
+        }
+    }
+
+    /// No messages go to a client any more: what waits for it waits for its user again.
+    pub(crate) fn close(&mut self, door: &DoorId) {
+        let session = self.sessions.get_mut(door);
+        if let Some(session) = session.filter(|it| it.is_door_open()) {
+            session.way = Way::Closed;
+            let is_alone = session.is_alone();
+            session.expects_nothing();
+            let left = hub::Input::DoorLeft(session.user.clone(), door.clone());
+            if is_alone {
+                self.tell(hub::Input::Alone(door.device.clone()));
+            }
+            self.tell(left);
+        }
+    }
+
+    /// The hub's messages go to a client from now on, and again what is on its way.
+    pub(crate) fn open(&mut self, now: Now, door: &DoorId) {
+        let Some(session) = self.sessions.get_mut(door) else {
+            return;
+        };
+        session.way = Way::Open;
+        let (user, jid) = (session.user.clone(), session.jid.clone());
+        let opening = Opening {
+            door: door.clone(),
+            fresh: true,
+            unchanged: false,
+            state: DoorState::Up,
+            expires_at: now.wall.plus(STANDS),
+            rings: false,
+            q: 1000,
+            window: self.settings.window,
+            register_at: "".into(),
+            push: PushOffer::None,
+            data: jid.as_str().to_owned().into(),
+            history: Some(format!("signed in as {jid}")),
+        };
+        let doors = Doors {
+            ticket: self.ticket(Waiting::Door(door.clone())),
+            user,
+            opened: vec![opening],
+            closed: Vec::new(),
+        };
+        self.tell(hub::Input::Doors(doors));
+    }
+
+    /// The hub has opened a client's door, or has no place for it: then it would get no messages, and goes.
+    pub(crate) fn opened(&mut self, now: Now, ticket: Ticket, result: &Result<(), NotDone>) {
+        let Some(Waiting::Door(door)) = self.heard(ticket) else {
+            return;
+        };
+        let session = self.sessions.get_mut(&door);
+        let (Err(why), Some(session)) = (result, session.filter(|it| it.is_door_open())) else {
+            return;
+        };
+        session.way = Way::Closed;
+        let (condition, text) = match why {
+            NotDone::Missing => (StreamCondition::NotAuthorized, "the account is gone"),
+            NotDone::Failed(_) => (StreamCondition::InternalServerError, "not saved"),
+            _ => (
+                StreamCondition::ResourceConstraint,
+                "too many devices, or too much at once",
+            ),
+        };
+        self.end(now, &door, Some(condition), text);
+    }
+
+    /// Ends a session, with what is wrong.
+    pub(crate) fn end(
+        &mut self,
+        now: Now,
+        door: &DoorId,
+        why: Option<StreamCondition>,
+        text: &'static str,
+    ) {
+        let error = why.map(|condition| StreamError::new(condition, text).element());
+        self.ends(now, door, error.as_ref());
+    }
+
+    /// Ends a session, with this error.
+    pub(crate) fn ends(&mut self, now: Now, door: &DoorId, error: Option<&Element>) {
+        self.closes(door, error);
+        self.leave(now, door);
+    }
+
+    /// Closes a session's stream, if it has one.
+    pub(crate) fn closes(&mut self, door: &DoorId, error: Option<&Element>) {
+        let session = self.sessions.get(door);
+        if let Some(session) = session.filter(|it| it.management.is_up()) {
+            self.shuts(session.stream, session.framing, error);
+        }
+    }
+
+    /// Closes a stream.
+    pub(crate) fn shuts(&mut self, stream: StreamId, framing: Framing, error: Option<&Element>) {
+        if let Some(error) = error {
+            self.put(stream, error.to_octets(framing.context()).into());
+        }
+        self.put(stream, Bytes::from_static(framing.close()));
+        self.hang_up(stream);
+    }
+
+    /// Nobody is behind a session any more.
+    pub(crate) fn leave(&mut self, now: Now, door: &DoorId) {
+        self.unavailable(now, door, Bytes::new());
+        self.close(door);
+        let Some(session) = self.sessions.remove(door) else {
+            return;
+        };
+        tracing::debug!(jid = %session.jid, "a client is gone");
+        if let Some(at) = session.filed {
+            self.alarms.remove(&(at, door.clone()));
+        }
+        let management = session.management;
+        let handled = management.handled();
+        if let (Some((id, _)), Some(handled)) = (management.resumable(), handled) {
+            self.former.insert(id.to_owned(), handled);
+        }
+        if let Some(comeback) = session.awaits {
+            self.turned_away.push((comeback.stream, handled));
+        }
+        // XEP-0198 §4: who asked hears that there is nobody.
+        for head in management.unanswered() {
+            self.bounce(&head, StanzaCondition::RecipientUnavailable);
+        }
+    }
+
+    /// The hub knows of these doors no more: their account is gone, or others took their place.
+    pub(crate) fn closed(&mut self, now: Now, doors: Vec<DoorId>) {
+        for door in doors {
+            let Some(session) = self.sessions.get_mut(&door) else {
+                continue;
+            };
+            if !session.is_door_open() {
+                continue;
+            }
+            session.way = Way::Closed;
+            let is_known = self.accounts.has(&session.user);
+            let condition = if is_known {
+                StreamCondition::PolicyViolation
+            } else {
+                StreamCondition::NotAuthorized
+            };
+            self.end(
+                now,
+                &door,
+                Some(condition),
+                "the account has no place for this client",
+            );
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! What all parts of the role speak with: who is there, who waits for what, and the words that go out.
+
+use crate::{
+    former::Former,
+    management::{Given, Kind, Written},
+    sessions::Sessions,
+    settings::Settings,
+    vocabulary::{Output, Post},
+};
+use bytes::Bytes;
+use domain::{Address, DoorId, IdMap, Namer, Now};
+use hub::{Accounts, NotDone, Said, Ticket};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+use xmpp::{
+    StreamId,
+    jid::Jid,
+    management::{IdKey, Seq},
+    stanza::{self, Stanza, StanzaCondition, StanzaError},
+    xml::Element,
+};
+
+/// Tickets of this role have numbers from here on: no other role's have.
+pub const TICKETS: u64 = 1 << 63;
+
+/// What one client said and waits for an answer; beyond that it is told to wait.
+const UNDER_WAY: usize = 1_024;
+
+/// Who waits for the hub's word on something.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// The writer of a letter, at their role.
+    Writer(Address, Ticket),
+    /// A client of ours, for whether it is done; what it said, without what is in it, to answer it by, unless nobody wants an
+    /// answer.
+    Client(DoorId, Option<Box<Element>>),
+    /// A client, for whether the hub opens its door.
+    Door(DoorId),
+    /// A client, for the roster; and the version of it that it has already.
+    Roster(DoorId, Box<Element>, Option<Box<str>>),
+    /// Those whom a client told for themselves that it is there: it is gone, and they hear so unless the roster says that they
+    /// hear it anyway (RFC 6121 §4.6.3).
+    Farewell(Box<Element>, Vec<Jid>),
+}
+
+/// A stanza of a session's, of which it is not settled yet what becomes of it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) door: DoorId,
+    /// The session that it is of: another may have its door by then.
+    pub(crate) number: u64,
+    pub(crate) seq: Seq,
+}
+
+/// See above.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) accounts: Accounts,
+    pub(crate) sessions: Sessions,
+    pub(crate) waiting: IdMap<Ticket, Waiting>,
+    pub(crate) namer: Namer,
+    tickets: u64,
+    pub(crate) out: VecDeque<Output>,
+    /// Of the last session.
+    pub(crate) numbers: u64,
+    /// Names sessions that can be resumed.
+    pub(crate) keys: IdKey,
+    /// Sessions that are over.
+    pub(crate) former: Former,
+    /// When something is due of whom.
+    pub(crate) alarms: BTreeSet<(Instant, DoorId)>,
+    /// Sessions of which something has changed, so that something may be due.
+    pub(crate) touched: Vec<DoorId>,
+    /// Stanzas for which there was no room, and of whose they were.
+    pub(crate) lost: Vec<(DoorId, Kind)>,
+    /// Clients that wait to go on and cannot, with how much of what they sent was handled, if that is known.
+    pub(crate) turned_away: Vec<(StreamId, Option<u32>)>,
+    /// The stanza that is being read, until somebody waits for what becomes of it.
+    pub(crate) reading: Option<Place>,
+    /// The stanzas that wait with these tickets.
+    places: IdMap<Ticket, Place>,
+}
+
+impl Line {
+    /// Of one shard; see [`Role::new`](crate::Role::new).
+    pub(crate) fn new(settings: Arc<Settings>, accounts: Accounts, seed: [u8; 32]) -> Self {
+        Self {
+            keys: IdKey::new(settings.secret),
+            numbers: 0,
+            former: Former::default(),
+            alarms: BTreeSet::new(),
+            touched: Vec::new(),
+            lost: Vec::new(),
+            turned_away: Vec::new(),
+            reading: None,
+            places: IdMap::default(),
+            settings,
+            accounts,
+            sessions: Sessions::default(),
+            waiting: IdMap::default(),
+            namer: Namer::new(seed),
+            tickets: TICKETS,
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Octets that nobody can guess.
+    pub(crate) fn entropy<const N: usize>(&mut self) -> [u8; N] {
+        let mut octets = [0; N];
+        for part in octets.chunks_mut(8) {
+            let bits = self.namer.bits().to_be_bytes();
+            part.copy_from_slice(&bits[..part.len()]);
+        }
+        octets
+    }
+
+    /// A new ticket, by which somebody waits.
+    pub(crate) fn ticket(&mut self, waiting: Waiting) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.waiting.insert(ticket, waiting);
+        if let Some(place) = self.reading.take() {
+            self.places.insert(ticket, place);
+        }
+        ticket
+    }
+
+    /// A new ticket, by which a client waits; nothing if it waits for too much already: it is told so, if it wants an answer.
+    pub(crate) fn ticket_of(
+        &mut self,
+        now: Now,
+        door: &DoorId,
+        waiting: Waiting,
+    ) -> Option<Ticket> {
+        let session = self.sessions.get_mut(door)?;
+        if session.under_way < UNDER_WAY {
+            session.under_way += 1;
+            return Some(self.ticket(waiting));
+        }
+        if let Waiting::Client(_, Some(head)) | Waiting::Roster(_, head, _) = waiting {
+            self.refuse(
+                now,
+                door,
+                &head,
+                &StanzaCondition::ResourceConstraint.into(),
+            );
+        }
+        None
+    }
+
+    /// Whether somebody waits for a door by this ticket.
+    pub(crate) fn is_for_door(&self, ticket: Ticket) -> bool {
+        matches!(self.waiting.get(&ticket), Some(Waiting::Door(_)))
+    }
+
+    /// Who waited by a ticket: it is over.
+    pub(crate) fn heard(&mut self, ticket: Ticket) -> Option<Waiting> {
+        if let Some(place) = self.places.remove(&ticket) {
+            self.settles(&place);
+        }
+        let waiting = self.waiting.remove(&ticket)?;
+        if let Waiting::Client(door, _) | Waiting::Roster(door, ..) = &waiting
+            && let Some(session) = self.sessions.get_mut(door)
+        {
+            // It may be another than the one that asked, which waits for nothing yet.
+            session.under_way = session.under_way.saturating_sub(1);
+        }
+        Some(waiting)
+    }
+
+    /// Writes these octets to a stream: what is no stanza for a session; those are [given](Self::give).
+    pub(crate) fn put(&mut self, stream: StreamId, octets: Bytes) {
+        self.out.push_back(Output::Write(stream, octets));
+    }
+
+    /// Closes a stream's connection after what was written.
+    pub(crate) fn hang_up(&mut self, stream: StreamId) {
+        self.out.push_back(Output::End(stream));
+    }
+
+    /// Tells the role of another user.
+    pub(crate) fn post(&mut self, to: Address, post: Post) {
+        self.out.push_back(Output::Post(to, post));
+    }
+
+    /// Tells the hub.
+    pub(crate) fn tell(&mut self, input: hub::Input) {
+        self.out.push_back(Output::Hub(input));
+    }
+
+    /// Tells the hub what a user says.
+    pub(crate) fn says(&mut self, user: Address, said: Said) {
+        self.tell(hub::Input::Said(user, said));
+    }
+
+    /// A stanza goes to a client. All of them go through here, whether they are written now, later or never.
+    pub(crate) fn give(&mut self, now: Now, door: &DoorId, octets: Bytes, kind: Kind) {
+        let Some(session) = self.sessions.get_mut(door) else {
+            return;
+        };
+        let given = session
+            .management
+            .give(now.instant, Written { octets, kind });
+        self.given(door, given);
+    }
+
+    /// What comes of something that was given to a session.
+    pub(crate) fn given(&mut self, door: &DoorId, given: Given) {
+        let Some(session) = self.sessions.get(door) else {
+            return;
+        };
+        let stream = session.stream;
+        for octets in given.octets {
+            self.put(stream, octets);
+        }
+        self.touched.push(door.clone());
+        let lost = given.lost.into_iter();
+        self.lost.extend(lost.map(|kind| (door.clone(), kind)));
+    }
+
+    /// It is settled what becomes of a client's stanza.
+    pub(crate) fn settles(&mut self, place: &Place) {
+        let session = self.sessions.get_mut(&place.door);
+        if let Some(session) = session.filter(|it| it.number == place.number) {
+            session.management.settled(place.seq);
+            self.touched.push(place.door.clone());
+        }
+    }
+
+    /// Writes to a client.
+    pub(crate) fn write(&mut self, now: Now, door: &DoorId, element: &Element) {
+        if let Some(session) = self.sessions.get(door) {
+            let (octets, kind) = (session.octets(element), Kind::of(element, &session.jid));
+            self.give(now, door, octets, kind);
+        }
+    }
+
+    /// Answers a client's stanza with an error, if it is one that is answered.
+    pub(crate) fn refuse(
+        &mut self,
+        now: Now,
+        door: &DoorId,
+        element: &Element,
+        error: &StanzaError,
+    ) {
+        let answer = Stanza::of(element).and_then(|stanza| stanza.error(error));
+        if let Some(answer) = answer {
+            self.write(now, door, &answer);
+        }
+    }
+
+    /// A question that nobody will answer.
+    pub(crate) fn bounce(&mut self, element: &Element, condition: StanzaCondition) {
+        let Some(stanza) = Stanza::of(element).filter(|it| it.kind() == stanza::Kind::Iq) else {
+            return;
+        };
+        let error = StanzaError::new(condition);
+        let from = stanza.from().ok().flatten();
+        let asker = from.and_then(|from| self.settings.account(&from));
+        if let (Some(asker), Some(answer)) = (asker, stanza.error(&error)) {
+            self.post(asker, Post::Stanza(Box::new(answer)));
+        }
+    }
+
+    /// Whoever waited for this hears what became of it.
+    pub(crate) fn settled(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        result: Result<(), StanzaCondition>,
+    ) {
+        match self.heard(ticket) {
+            Some(Waiting::Writer(writer, ticket)) => {
+                // RFC 6121 §8.5.1: the account went just now.
+                let result = result.map_err(|why| match why {
+                    StanzaCondition::ItemNotFound => StanzaCondition::ServiceUnavailable,
+                    why => why,
+                });
+                self.post(writer, Post::Settled(ticket, result));
+            }
+            Some(Waiting::Client(door, Some(head)) | Waiting::Roster(door, head, _)) => {
+                match result {
+                    Err(condition) => self.refuse(now, &door, &head, &condition.into()),
+                    Ok(()) if head.local() == stanza::Kind::Iq.name() => {
+                        if let Some(stanza) = Stanza::of(&head) {
+                            self.write(now, &door, &stanza.reply());
+                        }
+                    }
+                    Ok(()) => {}
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Why something was not done, as a client hears it (RFC 6120 §8.3.3).
+pub(crate) fn condition(why: &NotDone) -> StanzaCondition {
+    match why {
+        NotDone::Missing => StanzaCondition::ItemNotFound,
+        NotDone::QueueFull
+        | NotDone::Overloaded
+        | NotDone::TooManyDevices
+        | NotDone::TooManyContacts => StanzaCondition::ResourceConstraint,
+        NotDone::BadName => StanzaCondition::NotAcceptable,
+        NotDone::NoSuchDomain => StanzaCondition::RemoteServerNotFound,
+        NotDone::Oneself => StanzaCondition::NotAllowed,
+        NotDone::Failed(_) => StanzaCondition::InternalServerError,
+    }
+}

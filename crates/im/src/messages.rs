@@ -1,0 +1,250 @@
+//! Messages, from the client that writes one to those that get it (RFC 6121 §5, §8).
+
+use crate::{
+    classify, ext, letters,
+    line::{Line, Waiting},
+    management::{Kind, head},
+    route::Route,
+    session::Session,
+    vocabulary::{Letter, Post},
+};
+use bytes::Bytes;
+use domain::{Address, Class, DoorId, Message, Now};
+use std::time::Duration;
+use xmpp::{
+    stanza::{MessageType, StanzaCondition},
+    xml::Element,
+};
+
+/// A message that comes so long after it was written says when that was (XEP-0203).
+const LATE: Duration = Duration::from_secs(2);
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    /// To all of the user's devices, now or when they come.
+    User,
+    /// To the client that it is for.
+    Client,
+    /// To the client that it is for, which takes no others, and to all of the user's devices.
+    Both,
+    /// Nowhere, and its writer does not hear of it.
+    Nowhere,
+    /// Nowhere.
+    Refused,
+}
+
+impl Place {
+    /// RFC 6121 §8.5.4, Table 1. `client`: what is at the address, if it is a full one. Where nothing is, what has a text goes
+    /// to the user all the same: it would be lost.
+    fn of(kind: MessageType, class: Class, bare: bool, client: Option<&Session>) -> Self {
+        use MessageType::*;
+        let hears_all = client.is_none_or(Session::takes_messages);
+        match (kind, client.is_some()) {
+            (Groupchat, false) => Self::Refused,
+            (Headline, false) if bare => Self::User,
+            (Headline | Error, false) => Self::Nowhere,
+            (Groupchat | Headline | Error, true) => Self::Client,
+            (Normal | Chat, true) if !letters::is_kept(class) => Self::Client,
+            (Normal | Chat, true) if !hears_all => Self::Both,
+            (Normal | Chat, _) => Self::User,
+        }
+    }
+}
+
+impl Line {
+    /// A client writes to somebody (RFC 6121 §5).
+    pub(crate) fn message(
+        &mut self,
+        now: Now,
+        door: &DoorId,
+        element: Element,
+        kind: MessageType,
+        route: Route,
+    ) {
+        let Route::User(reader, to) = route else {
+            return self.refuse(
+                now,
+                door,
+                &element,
+                &StanzaCondition::ServiceUnavailable.into(),
+            );
+        };
+        let Some(session) = self.sessions.get(door) else {
+            return;
+        };
+        let (from, user) = (session.jid.clone(), session.user.clone());
+        let class = classify::class(kind, &element);
+        // RFC 6121 §8.5.2.2.1: nobody hears that an error or a headline was not for anybody.
+        let is_answered = !matches!(kind, MessageType::Error | MessageType::Headline);
+        let head = is_answered.then(|| Box::new(head(&element)));
+        let Some(ticket) = self.ticket_of(now, door, Waiting::Client(door.clone(), head)) else {
+            return;
+        };
+        let is_conversation = kind == MessageType::Chat || letters::is_kept(class);
+        if is_conversation && user != reader {
+            self.copy(now, "sent", &user, door, &element);
+        }
+        let name = self
+            .accounts
+            .get(&user)
+            .map(|user| user.display_name.clone());
+        let letter = Letter {
+            ticket,
+            from,
+            from_name: name.unwrap_or_default(),
+            to,
+            kind,
+            class,
+            tracking: self.namer.fresh(now.wall),
+            stanza: element,
+        };
+        self.post(reader, Post::Letter(Box::new(letter)));
+    }
+
+    /// Copies a message to the user's other clients that want that (XEP-0280).
+    pub(crate) fn copy(
+        &mut self,
+        now: Now,
+        how: &str,
+        user: &Address,
+        but: &DoorId,
+        message: &Element,
+    ) {
+        let wants = |it: &&Session| it.carbons && it.door != *but && it.is_there();
+        let others = self.sessions.of(user).filter(wants);
+        let copy = |it: &Session| {
+            let copy = ext::copy(how, message, user, &it.jid)?;
+            Some((it.door.clone(), it.octets(&copy)))
+        };
+        let copies: Vec<_> = others.filter_map(copy).collect();
+        for (door, octets) in copies {
+            self.give(now, &door, octets, Kind::Passing);
+        }
+    }
+
+    /// Somebody writes to a user of ours (RFC 6121 §8.5).
+    pub(crate) fn letter(&mut self, now: Now, to: &Address, letter: Letter) {
+        let Some(writer) = self.settings.account(&letter.from) else {
+            return;
+        };
+        let ticket = letter.ticket;
+        if !self.accounts.has(to) {
+            // RFC 6121 §8.5.1.
+            let result = Err(StanzaCondition::ServiceUnavailable);
+            return self.post(writer, Post::Settled(ticket, result));
+        }
+        let session = self.sessions.at(to, &letter.to);
+        let place = Place::of(letter.kind, letter.class, letter.to.is_bare(), session);
+        let door = session.map(|session| session.door.clone());
+        match place {
+            Place::Refused => {
+                let result = Err(StanzaCondition::ServiceUnavailable);
+                return self.post(writer, Post::Settled(ticket, result));
+            }
+            Place::Nowhere => return self.post(writer, Post::Settled(ticket, Ok(()))),
+            Place::Client => {
+                if let Some(door) = door {
+                    let mut stanza = letter.stanza;
+                    letters::unstamp(&mut stanza, to);
+                    self.write(now, &door, &stanza);
+                    if letter.kind == MessageType::Chat {
+                        self.copy(now, "received", to, &door, &stanza);
+                    }
+                }
+                return self.post(writer, Post::Settled(ticket, Ok(())));
+            }
+            Place::User | Place::Both => {}
+        }
+        let id = self.namer.fresh(now.wall);
+        let message = letters::keep(letter, to, id, now.wall);
+        if let Some(session) = door.and_then(|door| self.sessions.get_mut(&door)) {
+            let got = place == Place::Both;
+            // Of one that is not there nobody knows whether it comes back.
+            if (got || session.is_door_open()) && session.management.is_up() {
+                session.expects(message.id.clone(), got);
+            }
+            if place == Place::Both {
+                let octets = letters::octets(&message, session.framing, false);
+                let door = session.door.clone();
+                self.give(now, &door, octets, Kind::Passing);
+            }
+        }
+        let ticket = self.ticket(Waiting::Writer(writer, ticket));
+        self.tell(hub::Input::Arrived(ticket, message));
+    }
+
+    /// A message goes to a client, over its stream.
+    pub(crate) fn send(&mut self, now: Now, door: &DoorId, message: &Message) {
+        let device = door.device.clone();
+        let Some(session) = self.sessions.get_mut(door) else {
+            let why = "no connection".to_owned();
+            let failed = hub::Input::Unacknowledged(device, message.id.clone(), why);
+            return self.tell(failed);
+        };
+        let id = message.id.clone();
+        if session.management.has(&id) {
+            // The hub gives it again after a break; the client has it, or was sent it again, and has not said so yet.
+            return;
+        }
+        let is_enabled = session.management.is_enabled();
+        if is_enabled && !(session.takes_messages() && session.management.is_up()) {
+            // It waits; if no other client was given it and the device is about to be none, it waits for them.
+            if session.owns(&id) {
+                session.is_owed = true;
+                self.tell(hub::Input::Alone(device.clone()));
+            }
+            let why = "not there any more".to_owned();
+            return self.tell(hub::Input::Unacknowledged(device, id, why));
+        }
+        let Some(session) = self.sessions.get(door) else {
+            return;
+        };
+        let octets = self.for_client(now, session, message);
+        let is_counted = is_enabled && octets.is_some();
+        if let Some(octets) = octets {
+            self.give(now, door, octets, Kind::Kept(id.clone()));
+        }
+        if !is_counted {
+            // Without stream management (XEP-0198) nothing is ever acknowledged.
+            if let Some(session) = self.sessions.get_mut(door) {
+                session.gets(&id);
+            }
+            self.tell(hub::Input::Acknowledged(device, id, false));
+        }
+    }
+
+    /// A message that is kept nowhere goes to a client.
+    pub(crate) fn relay(&mut self, now: Now, door: &DoorId, message: &Message) {
+        let Some(session) = self.sessions.get(door) else {
+            return;
+        };
+        let Some(octets) = self.for_client(now, session, message) else {
+            return;
+        };
+        let stanza = session
+            .management
+            .holds_states()
+            .then(|| letters::stanza(message));
+        let kind = stanza.flatten().map(|it| Kind::of(&it, &session.jid));
+        self.give(now, door, octets, kind.unwrap_or(Kind::Passing));
+    }
+
+    /// A message as a client gets it: as it is, as a copy if it is for another one (XEP-0280), or not at all.
+    pub(crate) fn for_client(
+        &self,
+        now: Now,
+        session: &Session,
+        message: &Message,
+    ) -> Option<Bytes> {
+        let late = now.wall.since(message.at) > LATE;
+        let others = self.sessions.of(&session.user);
+        let mut others = others.filter(|it| it.door != session.door);
+        if others.any(|it| it.owns(&message.id)) {
+            let stanza = letters::stanza(message).filter(|_| session.carbons)?;
+            let copy = ext::copy("received", &stanza, &session.user, &session.jid)?;
+            return Some(session.octets(&copy));
+        }
+        Some(letters::octets(message, session.framing, late))
+    }
+}

@@ -1,0 +1,174 @@
+//! Presence and subscriptions between clients and the hub, which keeps them (RFC 6121 §3, §4).
+
+use crate::{
+    ext,
+    line::{Line, Waiting},
+    management::{Kind, head},
+    presence,
+    route::Route,
+    session::{DIRECTED, Session, There},
+    vocabulary::Post,
+};
+use domain::{Address, DoorId, Now, presence::Seen, roster::Request};
+use hub::{Said, Showing, Sight};
+use xmpp::{
+    jid::Jid,
+    stanza::{PresenceType, StanzaCondition},
+    xml::Element,
+};
+
+impl Line {
+    /// A client says that it is there, or something of who may see that (RFC 6121 §3, §4).
+    pub(crate) fn presence(
+        &mut self,
+        now: Now,
+        door: &DoorId,
+        element: Element,
+        kind: PresenceType,
+        route: Route,
+    ) {
+        match (kind, route) {
+            (PresenceType::Available, Route::Account) => self.available(now, door, &element),
+            (PresenceType::Unavailable, Route::Account) => {
+                if self.unavailable(now, door, presence::payload(&element))
+                    && let Some(session) = self.sessions.get_mut(door)
+                {
+                    session.there = There::Leaves;
+                }
+            }
+            (_, Route::User(peer, _)) if let Some(request) = presence::request(kind) => {
+                let Some(session) = self.sessions.get(door) else {
+                    return;
+                };
+                let user = session.user.clone();
+                let head = Some(Box::new(head(&element)));
+                let Some(ticket) = self.ticket_of(now, door, Waiting::Client(door.clone(), head))
+                else {
+                    return;
+                };
+                let words = presence::payload(&element);
+                let said = Said::Requests {
+                    ticket,
+                    peer,
+                    request,
+                    words,
+                };
+                self.says(user, said);
+            }
+            (PresenceType::Available | PresenceType::Unavailable, Route::User(user, to)) => {
+                self.directed(now, door, element, kind, user, to);
+            }
+            (PresenceType::Error, Route::User(user, _)) => {
+                self.post(user, Post::Stanza(Box::new(element)));
+            }
+            // Only servers probe (RFC 6121 §4.3), and we look at nobody's presence.
+            _ => {}
+        }
+    }
+
+    /// For these eyes only (RFC 6121 §4.6).
+    fn directed(
+        &mut self,
+        now: Now,
+        door: &DoorId,
+        element: Element,
+        kind: PresenceType,
+        user: Address,
+        to: Jid,
+    ) {
+        let Some(session) = self.sessions.get_mut(door) else {
+            return;
+        };
+        if kind == PresenceType::Unavailable {
+            session.directed.retain(|it| *it != to);
+        } else if !session.directed.contains(&to) {
+            if session.directed.len() >= DIRECTED {
+                return self.refuse(
+                    now,
+                    door,
+                    &element,
+                    &StanzaCondition::ResourceConstraint.into(),
+                );
+            }
+            session.directed.push(to);
+        }
+        self.post(user, Post::Stanza(Box::new(element)));
+    }
+
+    /// Something to be shown to a user's clients.
+    pub(crate) fn show(&mut self, now: Now, showing: Showing) {
+        let Showing {
+            user,
+            client,
+            sight,
+        } = showing;
+        // RFC 6121 §2.1.6, §3.1.6, §3.2.3, §3.3.3; questions and presence are for whoever is there (§3.1.3, §4.2.3).
+        let of_roster = match &sight {
+            Sight::Contact(..) | Sight::NoContact(..) => true,
+            Sight::Requested(_, request, _) => *request != Request::Subscribe,
+            Sight::Presence(..) => false,
+        };
+        let alone = client.is_some();
+        let shown = |session: &&Session| match &client {
+            Some(name) => session.jid.resource() == Some(name),
+            None if of_roster => session.wants_roster,
+            None => session.is_there() || is_farewell_of(session, &sight),
+        };
+        let id: String = format!("r{}", self.namer.bits());
+        let octets = |session: &Session| match &sight {
+            Sight::Contact(contact, version) => session.octets(&ext::pushed(
+                &id,
+                &session.jid,
+                ext::item(contact),
+                *version,
+            )),
+            Sight::NoContact(peer, version) => session.octets(&ext::pushed(
+                &id,
+                &session.jid,
+                ext::removed(peer),
+                *version,
+            )),
+            Sight::Requested(from, request, words) => presence::octets(
+                from.as_str(),
+                session,
+                alone,
+                Some(presence::kind(*request)),
+                words,
+            ),
+            Sight::Presence(from, news) => presence::seen(from, session, alone, news),
+        };
+        let all: Vec<_> = self
+            .sessions
+            .of(&user)
+            .filter(shown)
+            .map(|session| (session.door.clone(), octets(session)))
+            .collect();
+        let kind = match &sight {
+            Sight::Presence(from, news) => {
+                Kind::Presence(presence::address(from, &news.resource).into())
+            }
+            _ => Kind::Needed,
+        };
+        for (door, octets) in all {
+            self.give(now, &door, octets, kind.clone());
+        }
+        if let Sight::Presence(from, news) = &sight
+            && *from == user
+            && let Some(session) = self.sessions.named(&user, &news.resource)
+            && session.there == There::Leaves
+        {
+            session.there = There::No;
+        }
+    }
+}
+
+/// Whether it is what a client said when it went.
+fn is_farewell_of(session: &Session, sight: &Sight) -> bool {
+    let Sight::Presence(from, news) = sight else {
+        return false;
+    };
+    session.there == There::Leaves
+        && *from == session.user
+        && session.jid.resource() == Some(&news.resource)
+        && matches!(news.seen, Seen::Gone { .. })
+}

@@ -1,0 +1,102 @@
+//! All sessions, by what they are found by.
+
+use crate::session::Session;
+use domain::{Address, DoorId, IdMap};
+use xmpp::{StreamId, jid::Jid, stream::Framing};
+
+/// The sessions of one shard's users.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    all: IdMap<DoorId, Session>,
+    streams: IdMap<StreamId, DoorId>,
+    /// In the order in which they began.
+    users: IdMap<Address, Vec<DoorId>>,
+}
+
+impl Sessions {
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Takes in a session; gives back the one that had its door.
+    pub(crate) fn insert(&mut self, session: Session) -> Option<Session> {
+        let before = self.remove(&session.door);
+        let door = session.door.clone();
+        self.streams.insert(session.stream, door.clone());
+        let of_user = self.users.entry(session.user.clone()).or_default();
+        of_user.push(door.clone());
+        self.all.insert(door, session);
+        before
+    }
+
+    pub(crate) fn remove(&mut self, door: &DoorId) -> Option<Session> {
+        let session = self.all.remove(door)?;
+        self.streams.remove(&session.stream);
+        if let Some(doors) = self.users.get_mut(&session.user) {
+            doors.retain(|it| it != door);
+            if doors.is_empty() {
+                self.users.remove(&session.user);
+            }
+        }
+        Some(session)
+    }
+
+    pub(crate) fn get(&self, door: &DoorId) -> Option<&Session> {
+        self.all.get(door)
+    }
+
+    pub(crate) fn get_mut(&mut self, door: &DoorId) -> Option<&mut Session> {
+        self.all.get_mut(door)
+    }
+
+    /// A session has no stream any more.
+    pub(crate) fn disconnect(&mut self, door: &DoorId) -> Option<&mut Session> {
+        let session = self.all.get_mut(door)?;
+        self.streams.remove(&session.stream);
+        Some(session)
+    }
+
+    /// A session has this stream.
+    pub(crate) fn connect(&mut self, door: &DoorId, stream: StreamId) {
+        if let Some(session) = self.disconnect(door) {
+            session.stream = stream;
+            self.streams.insert(stream, door.clone());
+        }
+    }
+
+    /// The session of a user that can be resumed by this name, over a stream that is framed as its own was: what is kept for it is.
+    pub(crate) fn resumable(&self, user: &Address, id: &str, framing: Framing) -> Option<DoorId> {
+        let is_it = |it: &&Session| {
+            let own = it.management.resumable();
+            it.framing == framing && own.is_some_and(|(own, _)| own == id)
+        };
+        let session = self.of(user).find(is_it)?;
+        Some(session.door.clone())
+    }
+
+    /// Whose stream it is.
+    pub(crate) fn door_of(&self, stream: StreamId) -> Option<&DoorId> {
+        self.streams.get(&stream)
+    }
+
+    /// The sessions of a user, in the order in which they began.
+    pub(crate) fn of<'s>(&'s self, user: &Address) -> impl Iterator<Item = &'s Session> + use<'s> {
+        let doors = self.users.get(user).into_iter().flatten();
+        doors.filter_map(|door| self.all.get(door))
+    }
+
+    /// The session of a user with this resource, to be changed.
+    pub(crate) fn named(&mut self, user: &Address, resource: &str) -> Option<&mut Session> {
+        let mut of_user = self.users.get(user)?.iter();
+        let door = of_user.find(|door| {
+            let session = self.all.get(door);
+            session.is_some_and(|it| it.jid.resource() == Some(resource))
+        })?;
+        self.all.get_mut(door)
+    }
+
+    /// The session at a full address.
+    pub(crate) fn at(&self, user: &Address, jid: &Jid) -> Option<&Session> {
+        self.of(user).find(|session| session.jid == *jid)
+    }
+}

@@ -1,0 +1,29 @@
+//! How TLS begins on a connection that was accepted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip::endpoint::Flow;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::shared::Shared;
+
+/// Begins TLS, within the limit.
+pub(super) async fn handshake(
+    shared: &Shared,
+    flow: Flow,
+    config: Arc<rustls::ServerConfig>,
+    stream: TcpStream,
+    limit: Duration,
+) -> Option<TlsStream<TcpStream>> {
+    // In a place of its own, which is given back after it: a task that waits is small.
+    let handshake = Box::pin(TlsAcceptor::from(config).accept(stream));
+    match shared.within(limit, handshake).await {
+        Some(Ok(stream)) => return Some(stream),
+        Some(Err(error)) => tracing::debug!(?flow, %error, "TLS handshake failed"),
+        None => tracing::debug!(?flow, "TLS handshake took too long"),
+    }
+    None
+}

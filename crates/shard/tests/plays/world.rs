@@ -1,0 +1,247 @@
+//! The shards of one server, a map as the store, the clients, and a clock that jumps.
+
+use crate::{
+    client::Client,
+    phone::Phones,
+    store::Store,
+    users::{DOMAIN, USERS, account, address, call_settings, hub_config},
+};
+use call::{Nonces, Role};
+use domain::{Address, Now, Record, Slice, Timestamp};
+use hub::{Accounts, Hub, Question, Ticket};
+use shard::{Input, Output, Shard};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+use xmpp::stream::Framing;
+
+pub(crate) struct World {
+    pub(crate) now: Now,
+    pub(crate) store: Store,
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) inputs: VecDeque<(usize, Input)>,
+    pub(crate) clients: BTreeMap<String, Client>,
+    pub(crate) phones: Phones,
+    pub(crate) streams: u64,
+    /// How they are framed.
+    pub(crate) framing: Framing,
+    pub(crate) numbers: u32,
+    /// What plays call `$id`.
+    pub(crate) named: BTreeMap<String, String>,
+    /// What a slow store has not said yet.
+    held: Option<Vec<(usize, Input)>>,
+    /// What one role says to another, while shards are apart.
+    pub(crate) apart: Option<Vec<(usize, Input)>>,
+}
+
+fn some_instant() -> Instant {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to count from"
+    )]
+    Instant::now()
+}
+
+/// New shards that know nothing but who has an account.
+fn start(shards: usize, accounts: &Accounts) -> Vec<Shard> {
+    let nonces = Nonces::new([1; 32], &call_settings().domains);
+    let shard = |number: usize| {
+        let mut call = call_settings();
+        let number = u8::try_from(number).unwrap();
+        call.shard = call::Shard { number, of: shards };
+        let seed = [number; 32];
+        let hub = hub::Config {
+            seed,
+            ..hub_config()
+        };
+        let call = Role::new(call, nonces.clone(), accounts.clone(), seed);
+        let im = im::Settings::new(&[DOMAIN.to_owned()], [7; 32]).unwrap();
+        let im = im::Settings {
+            sessions_per_user: 5,
+            ..im
+        };
+        let im = im::Role::new(im, accounts.clone(), seed);
+        Shard::new(Hub::new(hub, accounts.clone()), call, im)
+    };
+    (0..shards).map(shard).collect()
+}
+
+impl World {
+    pub(crate) fn new(shards: usize, framing: Framing) -> Self {
+        let accounts = Accounts::default();
+        let mut store = Store::default();
+        for user in USERS.map(account) {
+            accounts.put(user.clone());
+            store.kept.users.insert(user.address.clone(), user);
+        }
+        Self {
+            now: Now {
+                instant: some_instant(),
+                wall: Timestamp(1_700_000_000_000),
+            },
+            store,
+            shards: start(shards, &accounts),
+            inputs: VecDeque::new(),
+            clients: BTreeMap::new(),
+            phones: Phones::default(),
+            streams: 0,
+            framing,
+            numbers: 0,
+            named: BTreeMap::new(),
+            held: None,
+            apart: None,
+        }
+    }
+
+    pub(crate) fn shard_of(&self, user: &Address) -> usize {
+        Slice::of(user).shard(self.shards.len())
+    }
+
+    /// Time passes, and everything that is due on the way happens when it is due.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now.instant + time;
+        loop {
+            let now = self.now;
+            let times = self.shards.iter().enumerate();
+            let next = times
+                .filter_map(|(shard, it)| Some((it.next_timeout(now)?, shard)))
+                .min();
+            let Some((at, shard)) = next.filter(|(at, _)| *at <= end) else {
+                break;
+            };
+            self.jump(at);
+            self.shards[shard].handle_timeout(self.now);
+            self.perform(shard);
+            self.settle();
+        }
+        self.jump(end);
+    }
+
+    fn jump(&mut self, at: Instant) {
+        let ahead = at.saturating_duration_since(self.now.instant);
+        let ahead = Duration::from_millis(u64::try_from(ahead.as_micros().div_ceil(1000)).unwrap());
+        self.now.instant += ahead;
+        self.now.wall = self.now.wall.plus(ahead);
+    }
+
+    /// All that is said is heard, until nobody says anything.
+    pub(crate) fn settle(&mut self) {
+        while let Some((shard, input)) = self.inputs.pop_front() {
+            self.shards[shard].handle(self.now, input);
+            self.perform(shard);
+        }
+    }
+
+    fn perform(&mut self, shard: usize) {
+        while let Some(output) = self.shards[shard].poll() {
+            let input = match output {
+                Output::Im(output) => {
+                    self.im(shard, output);
+                    continue;
+                }
+                Output::Transmit(transmit) => {
+                    self.phone_gets(transmit.flow, transmit.bytes);
+                    continue;
+                }
+                Output::Save(id, changes) => match self.store.save(shard, id, changes) {
+                    Some((_, id, result)) => Input::Saved(id, result),
+                    None => continue,
+                },
+                Output::Fetch(device) => {
+                    let head = self.store.head(&device);
+                    Input::Fetched(device, Some(head))
+                }
+                Output::FetchRoster(user) => {
+                    let contacts = self.store.roster(&user);
+                    Input::RosterRead(user, Some(contacts))
+                }
+                Output::Tell(user, word) => {
+                    let owner = self.shard_of(&user);
+                    self.inputs.push_back((owner, Input::Told(user, word)));
+                    continue;
+                }
+                Output::Reach(id, _) => Input::Reached(id, None),
+                Output::Push(_)
+                | Output::Close(_)
+                | Output::Answer(..)
+                | Output::Note(_)
+                | Output::Measured(_)
+                | Output::Request(..)
+                | Output::RegisterToInvite(_) => continue,
+            };
+            match &mut self.held {
+                Some(held) => held.push((shard, input)),
+                None => self.inputs.push_back((shard, input)),
+            }
+        }
+    }
+
+    /// The store keeps its answers to itself, or gives them.
+    pub(crate) fn store_is_slow(&mut self, slow: bool) {
+        if let Some(held) = self.held.take() {
+            self.inputs.extend(held);
+            self.settle();
+        }
+        self.held = slow.then(Vec::new);
+    }
+
+    /// What one role says to another waits, or is heard.
+    pub(crate) fn shards_are_apart(&mut self, apart: bool) {
+        if let Some(said) = self.apart.take() {
+            self.inputs.extend(said);
+            self.settle();
+        }
+        self.apart = apart.then(Vec::new);
+    }
+
+    /// The server is killed and started anew: nobody hears what was not said yet.
+    pub(crate) fn restarts(&mut self) {
+        self.inputs.clear();
+        (self.held, self.apart) = (None, None);
+        self.clients.clear();
+        let accounts = Accounts::default();
+        self.shards = start(self.shards.len(), &accounts);
+        let mut last = 0;
+        for record in self.store.records() {
+            match &record {
+                Record::Device(device) => last = self.shard_of(&device.user),
+                Record::Unclaimed(user, _) => last = self.shard_of(user),
+                _ => {}
+            }
+            self.shards[last].load(record).unwrap();
+        }
+        for shard in 0..self.shards.len() {
+            self.shards[shard].begin(self.now);
+            self.perform(shard);
+        }
+        self.settle();
+    }
+
+    /// By an operator.
+    pub(crate) fn account_is_removed(&mut self, user: &str) {
+        let user = address(user);
+        let shard = self.shard_of(&user);
+        let asked = Input::Asked(Ticket(1), Question::RemoveUser(user));
+        self.inputs.push_back((shard, asked));
+        self.settle();
+    }
+
+    /// Everybody goes, and nothing of them is left.
+    pub(crate) fn ends(&mut self) -> Result<(), String> {
+        let names: Vec<String> = self.clients.keys().cloned().collect();
+        for name in names {
+            self.lost(&name)?;
+            self.clients.remove(&name);
+        }
+        // Longer than anybody hibernates.
+        self.pass(Duration::from_mins(6));
+        for shard in &self.shards {
+            let load = shard.load_now().im;
+            if load != im::Load::default() {
+                return Err(format!("left behind: {load:?}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! An XMPP client on slixmpp, through the Python script `peers/slixmpp_agent.py`.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::python::python;
+use crate::{PASSWORD, Process, Reveille, SOON, Tls};
+
+/// Who signs in, and how.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The user's name.
+    pub user: String,
+    /// The resource that is asked for; empty if none is.
+    pub resource: String,
+    /// The password.
+    pub password: String,
+    /// How TLS begins.
+    pub tls: Tls,
+    /// The one mechanism that may be used, or `any`.
+    pub mechanism: String,
+}
+
+impl Login {
+    /// A `--dev` user by STARTTLS, with the mechanism that the client likes best.
+    pub fn new(user: &str, resource: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            resource: resource.to_owned(),
+            password: PASSWORD.to_owned(),
+            tls: Tls::Starttls,
+            mechanism: "any".to_owned(),
+        }
+    }
+
+    /// By this mechanism alone, over TLS that begins like this.
+    #[must_use]
+    pub fn by(mut self, mechanism: &str, tls: Tls) -> Self {
+        mechanism.clone_into(&mut self.mechanism);
+        self.tls = tls;
+        self
+    }
+
+    /// With another password.
+    #[must_use]
+    pub fn with_password(mut self, password: &str) -> Self {
+        password.clone_into(&mut self.password);
+        self
+    }
+}
+
+/// A running client. What it tells can be expected in any order, since stanzas of several origins have none; each line
+/// is there for one expectation.
+pub struct Slixmpp {
+    process: Process,
+    taken: HashSet<usize>,
+}
+
+impl Slixmpp {
+    /// Starts a client, which begins to sign in.
+    pub fn start(server: &Reveille, login: &Login) -> Self {
+        Self::start_trusting(server, login, &server.ca_file())
+    }
+
+    /// A client that trusts this CA instead.
+    pub fn start_trusting(server: &Reveille, login: &Login, ca: &Path) -> Self {
+        let Login {
+            user,
+            resource,
+            password,
+            tls,
+            mechanism,
+        } = login;
+        let address = server.xmpp(*tls);
+        let mut command = Command::new(python());
+        command
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/peers/slixmpp_agent.py"
+            ))
+            .arg(format!("{user}@localhost/{resource}").trim_end_matches('/'))
+            .args([password, &address.ip().to_string()])
+            .args([address.port().to_string(), tls.to_string()])
+            .arg(ca)
+            .arg(mechanism);
+        Self {
+            process: Process::spawn(format!("slixmpp of {user} {resource}"), &mut command),
+            taken: HashSet::new(),
+        }
+    }
+
+    /// A client of a `--dev` user that has signed in.
+    pub fn signed_in(server: &Reveille, user: &str, resource: &str) -> Self {
+        let mut client = Self::start(server, &Login::new(user, resource));
+        client.expect("signed_in", &json!({}));
+        client
+    }
+
+    /// The same, once the server knows that it is there and takes messages.
+    pub fn available(server: &Reveille, user: &str, resource: &str) -> Self {
+        let mut client = Self::signed_in(server, user, resource);
+        client.be_available();
+        client
+    }
+
+    /// Says that it is there, and waits until the server has heard of it: it shows a client its own presence
+    /// (RFC 6121 §4.2.2).
+    pub fn be_available(&mut self) {
+        let status = format!("there {}", self.taken.len());
+        self.tell(&json!({"do": "presence", "status": status}));
+        self.expect("presence", &json!({"status": status, "type": ""}));
+    }
+
+    /// Tells it what to do.
+    pub fn tell(&mut self, command: &Value) {
+        self.process.say(command.to_string());
+    }
+
+    /// Sends a text to somebody.
+    pub fn message(&mut self, to: &str, body: &str) {
+        self.tell(&json!({"do": "message", "to": to, "body": body}));
+    }
+
+    /// Waits for an event that has not been expected before, with these fields among its own.
+    pub fn expect(&mut self, event: &str, fields: &Value) -> Value {
+        let wanted = |index: usize, line: &str| {
+            !self.taken.contains(&index) && is_like(line, event, fields).is_some()
+        };
+        let Some((index, line)) = self.process.wait_for(0, wanted, SOON) else {
+            panic!(
+                "no {event:?} with {fields} within {SOON:?}. It said:\n{}",
+                self.process.tail()
+            );
+        };
+        self.taken.insert(index);
+        is_like(&line, event, fields).expect("just seen")
+    }
+
+    /// How many such events there were so far, expected or not.
+    pub fn count(&self, event: &str, fields: &Value) -> usize {
+        let said = self.process.output();
+        said.lines()
+            .filter(|line| is_like(line, event, fields).is_some())
+            .count()
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+/// The event in a line, if it is this one and has these fields.
+fn is_like(line: &str, event: &str, fields: &Value) -> Option<Value> {
+    let told: Value = serde_json::from_str(line).ok()?;
+    let wanted = fields.as_object().expect("an object of fields");
+    let is_it = told["event"] == event && wanted.iter().all(|(name, value)| told[name] == *value);
+    is_it.then_some(told)
+}
