@@ -72,6 +72,74 @@ pub fn iso8601(at: Timestamp) -> String {
     format!("{year}-{month:02}-{day:02}T{}Z", clock_text(millis))
 }
 
+/// The moment of such a text: with any number of digits behind the second or none, in UTC (`Z`) or so far ahead of it (`+01:30`).
+/// `None`: it is none, or before 1970. What is less than a millisecond is left out.
+pub fn of_iso8601(text: &str) -> Option<Timestamp> {
+    let (day, time) = text.split_once('T')?;
+    let [year, month, day] = numbers(day, '-', [4, 2, 2])?;
+    let utc = time.strip_suffix('Z').map(|time| (time, 0));
+    let (time, ahead) = utc.or_else(|| local(time))?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    let is_number = |digits: &str| digits.bytes().all(|it| it.is_ascii_digit());
+    if hour > 23 || minute > 59 || second > 60 || fraction.is_empty() || !is_number(fraction) {
+        return None;
+    }
+    let digits = fraction.bytes().chain(*b"00").take(3);
+    let millis = digits.fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let millis = ((hour * 60 + minute) * 60 + second) * 1000 + millis;
+    let at = days(year, month, day)? * DAY.cast_signed() + millis - ahead;
+    u64::try_from(at).ok().map(Timestamp)
+}
+
+/// A time that ends with how far it is ahead of UTC, without that; and that, in milliseconds.
+fn local(time: &str) -> Option<(&str, i64)> {
+    let (time, ahead) = time.split_at(time.rfind(['+', '-'])?);
+    let [hours, minutes] = numbers(&ahead[1..], ':', [2, 2])?;
+    let millis = (hours * 60 + minutes) * 60_000;
+    Some((
+        time,
+        if ahead.starts_with('-') {
+            -millis
+        } else {
+            millis
+        },
+    ))
+}
+
+/// Numbers of so many digits each, with this between them.
+fn numbers<const N: usize>(text: &str, between: char, digits: [usize; N]) -> Option<[i64; N]> {
+    let mut numbers = [0; N];
+    let mut parts = text.split(between);
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let part = parts.next().filter(|it| it.len() == digits)?;
+        // A sign is no digit.
+        let is_number = part.bytes().all(|it| it.is_ascii_digit());
+        *number = part.parse().ok().filter(|_| is_number)?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+/// Days from 1970 to a date; `None`: the calendar does not have it.
+fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let in_month = match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=in_month).contains(&day) {
+        return None;
+    }
+    // As in `civil`: the year begins with March.
+    let (year, month) = (year - i64::from(month <= 2), (month + 9) % 12);
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Some(era * 146_097 + day_of_era - 719_468)
+}
+
 /// `23:29:00.123`.
 pub fn time_of_day(at: Timestamp) -> String {
     clock_text(at.0 % DAY)
@@ -121,6 +189,50 @@ mod tests {
         ] {
             assert_eq!(rfc1123(Timestamp(millis)), rfc);
             assert_eq!(iso8601(Timestamp(millis)), iso);
+            assert_eq!(of_iso8601(iso), Some(Timestamp(millis)));
+        }
+    }
+
+    #[test]
+    fn each_day_of_four_centuries_is_read_as_it_is_written() {
+        for day in 0..146_097 {
+            let at = Timestamp(day * DAY + day);
+            assert_eq!(of_iso8601(&iso8601(at)), Some(at));
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_in_each_of_its_forms() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("1970-01-01T00:00:01.5Z", Some(1_500)),
+            ("1970-01-01T00:00:01.123456789Z", Some(1_123)),
+            ("1970-01-02T00:00:00+00:00", Some(86_400_000)),
+            ("1970-01-01T01:30:00.001+01:30", Some(1)),
+            ("1969-12-31T19:00:00-05:00", Some(0)),
+            ("2016-12-31T23:59:60Z", Some(1_483_228_800_000)),
+            ("1969-12-31T23:59:59Z", None),
+            ("2023-02-29T00:00:00Z", None),
+            ("1900-02-29T00:00:00Z", None),
+            ("2023-13-01T00:00:00Z", None),
+            ("2023-00-01T00:00:00Z", None),
+            ("2023-01-00T00:00:00Z", None),
+            ("2023-01-01T24:00:00Z", None),
+            ("2023-01-01T00:60:00Z", None),
+            ("2023-01-01T00:00:00", None),
+            ("2023-01-01T00:00:00.Z", None),
+            ("2023-01-01T00:00:00.-1Z", None),
+            ("2023-01-01T00:00Z", None),
+            ("2023-01-01 00:00:00Z", None),
+            ("2023-1-01T00:00:00Z", None),
+            ("2023-01-01T00:00:00+1:00", None),
+            ("2023-+1-01T00:00:00Z", None),
+            ("2023-01-01T00:00:00:00Z", None),
+            ("\u{661}970-01-01T00:00:00Z", None),
+            ("", None),
+            ("T", None),
+        ] {
+            assert_eq!(of_iso8601(text), expected.map(Timestamp), "{text}");
         }
     }
 }

@@ -6,6 +6,7 @@
 //! randomness: time and names come in as arguments. A step takes an input and returns effects; whoever called it
 //! performs them.
 
+pub mod archive;
 pub mod behaviour;
 pub mod change;
 pub mod date;
@@ -26,6 +27,7 @@ pub mod trace;
 pub mod user;
 pub mod wake;
 
+pub use archive::{ArchivePage, ArchiveQuery};
 pub use behaviour::{Behaviour, DoorState, Mode, Rule};
 pub use change::{Change, Note, Record};
 pub use device::{

@@ -35,7 +35,7 @@ impl Line {
         let is_theirs = self.keys.is_id(user.as_str(), id);
         let known = is_theirs.then(|| self.sessions.resumable(user, id, framing));
         let (Some(door), Some(handled)) = (known.flatten(), handled) else {
-            let handled = self.former.get(id).filter(|_| is_theirs);
+            let handled = is_theirs.then(|| self.former.get(id)).flatten();
             return self.has_no_way_back(sign_in, stream, handled);
         };
         let comeback = Comeback {

@@ -121,6 +121,20 @@ pub(crate) fn delay(by: &Address, at: Timestamp) -> Element {
         .with_attr("stamp", domain::date::iso8601(at))
 }
 
+/// A message as it is in the archive of a user who wrote or got it: as its writer wrote it, with its id there (XEP-0313 §3.4). `None`:
+/// it has nothing that can be said in a stanza.
+pub(crate) fn archived(message: &Message, of: &Address) -> Option<Element> {
+    let mut stanza = if message.content_type == STANZA {
+        stanza(message)?
+    } else {
+        text(message)?;
+        of_text(message)
+    };
+    unstamp(&mut stanza, &message.to);
+    stamp(&mut stanza, of, &message.id);
+    Some(stanza)
+}
+
 /// A text that another role took in.
 fn of_text(message: &Message) -> Element {
     let mut stanza = Element::new(ns::CLIENT, "message")

@@ -8,6 +8,7 @@
 //!                             └─ all of these speak with the line ── poll() -> Output, for streams, other roles and the hub
 //! ```
 
+mod archives;
 mod classify;
 mod comebacks;
 mod comings;

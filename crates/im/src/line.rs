@@ -44,6 +44,8 @@ pub(crate) enum Waiting {
     /// Those whom a client told for themselves that it is there: it is gone, and they hear so unless the roster says that they
     /// hear it anyway (RFC 6121 §4.6.3).
     Farewell(Box<Element>, Vec<Jid>),
+    /// A client, for a page of its user's archive.
+    Archive(DoorId),
 }
 
 /// A stanza of a session's, of which it is not settled yet what becomes of it.
@@ -126,6 +128,14 @@ impl Line {
         if let Some(place) = self.reading.take() {
             self.places.insert(ticket, place);
         }
+        ticket
+    }
+
+    /// A new ticket for something that the stanza which is being read does not wait for: it is handled when it is read.
+    pub(crate) fn ticket_apart(&mut self, waiting: Waiting) -> Ticket {
+        let reading = self.reading.take();
+        let ticket = self.ticket(waiting);
+        self.reading = reading;
         ticket
     }
 

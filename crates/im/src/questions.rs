@@ -75,6 +75,9 @@ impl Line {
                 let waiting = Waiting::Roster(door.clone(), head, known);
                 self.asks(now, door, user, waiting, Said::WantsRoster);
             }
+            ext::Deed::Archive(wanted) => {
+                self.wants_archive(now, door, Box::new(head(&element)), wanted);
+            }
             ext::Deed::SetContact(wanted) => {
                 let waiting = Waiting::Client(door.clone(), Some(Box::new(head(&element))));
                 self.asks(now, door, user, waiting, |ticket| {

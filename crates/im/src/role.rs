@@ -113,6 +113,7 @@ impl Role {
                 }
             }
             Input::Posted(to, post) => self.posted(now, &to, post),
+            Input::Page(ticket, page) => self.line.archive_read(now, ticket, page),
             Input::Hub(output) => self.hub_says(now, output),
         }
     }

@@ -1,8 +1,9 @@
 //! A client that has signed in and has an address: what it wants, and what is on its way to it.
 
-use crate::management::Management;
+use crate::{ext::Wanted, management::Management};
 use bytes::Bytes;
 use domain::{Address, DeviceId, DoorId, MessageId};
+use hub::Ticket;
 use std::{collections::VecDeque, time::Instant};
 use xmpp::{StreamId, jid::Jid, stream::Framing, xml::Element};
 
@@ -25,6 +26,15 @@ pub(crate) enum There {
 
 /// Of so many messages a session remembers that they are its own; of older ones others get more than a copy.
 const OWN: usize = 64;
+
+/// What a client wants of its user's archive: the first of these is being read.
+#[derive(Debug, Default)]
+pub(crate) struct Queries {
+    /// By the question's head.
+    pub(crate) waiting: VecDeque<(Box<Element>, Box<Wanted>)>,
+    /// Whose answer the first waits for.
+    pub(crate) ticket: Option<Ticket>,
+}
 
 /// A session.
 #[derive(Debug)]
@@ -56,6 +66,8 @@ pub(crate) struct Session {
     pub(crate) under_way: usize,
     /// It sees what other clients of its user send and get (XEP-0280).
     pub(crate) carbons: bool,
+    /// What it wants of its user's archive.
+    pub(crate) queries: Queries,
     /// Unlike any other session's.
     pub(crate) number: u64,
     /// What is written to it and read of it.
@@ -123,6 +135,7 @@ impl Session {
             wants_roster: false,
             under_way: 0,
             carbons: false,
+            queries: Queries::default(),
             number: 0,
             management: Management::default(),
             until: None,

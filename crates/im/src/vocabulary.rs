@@ -1,8 +1,8 @@
 //! What the role is told and what it says.
 
 use bytes::Bytes;
-use domain::{Address, Class, TrackingId};
-use hub::Ticket;
+use domain::{Address, ArchivePage, ArchiveQuery, Class, TrackingId};
+use hub::{NotDone, Ticket};
 use std::net::SocketAddr;
 use xmpp::{
     StreamId,
@@ -36,6 +36,8 @@ pub enum Input {
     Gone(StreamId),
     /// The role at another user's shard says something for this user of ours.
     Posted(Address, Post),
+    /// What was read of an archive ([`Output::Read`]); [`NotDone::Missing`]: a message that the query names is not in it.
+    Page(Ticket, Result<ArchivePage, NotDone>),
     /// The hub speaks to its role.
     Hub(hub::Output),
 }
@@ -52,6 +54,8 @@ pub enum Output {
     End(StreamId),
     /// Tell the role at this user's shard.
     Post(Address, Post),
+    /// Read a page of this user's archive, all that is saved by now included, and say so by [`Input::Page`].
+    Read(Ticket, Address, Box<ArchiveQuery>),
     /// Tell the hub.
     Hub(hub::Input),
 }

@@ -6,8 +6,8 @@ use crate::{
     Stories, Story,
 };
 use domain::{
-    Address, Change, Device, DeviceId, Door, Message, MessageId, Note, Timestamp, TraceEvent, User,
-    change::HistoryEntry, push::OwedPush, roster::Contact,
+    Address, ArchivePage, ArchiveQuery, Change, Device, DeviceId, Door, Message, MessageId, Note,
+    Timestamp, TraceEvent, User, change::HistoryEntry, push::OwedPush, roster::Contact,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -188,6 +188,10 @@ impl Devices for Faulty {
 impl Messages for Faulty {
     fn message(&self, id: &MessageId) -> Answer<Option<Message>> {
         self.alive(|inner| inner.message(id))
+    }
+
+    fn archive(&self, user: &Address, query: &ArchiveQuery) -> Answer<Option<ArchivePage>> {
+        self.alive(|inner| inner.archive(user, query))
     }
 
     fn queued(&self, device: &DeviceId, limit: usize) -> Answer<Vec<Message>> {

@@ -28,6 +28,9 @@ pub const READERS: usize = 2;
 /// Rows that one read returns at most, whatever limit its caller names.
 pub const READ_ROWS: usize = 10_000;
 
+/// Messages in a page of the archive, whatever limit its caller names; and octets of their bodies, after which a page ends.
+pub const ARCHIVE_PAGE: (usize, usize) = (domain::archive::ROWS, domain::archive::OCTETS);
+
 /// Rows of a kind that [`prune`](crate::Store::prune) looks at in one transaction, so that commits get in between.
 pub const PRUNE_ROWS: usize = 200;
 

@@ -2,9 +2,9 @@
 
 use crate::StoreError;
 use domain::{
-    Address, Change, Device, DeviceId, Door, Message, MessageId, Note, Record, Timestamp,
-    TraceEvent, TrackingId, User, change::HistoryEntry, push::OwedPush, roster::Contact,
-    trace::Step,
+    Address, ArchivePage, ArchiveQuery, Change, Device, DeviceId, Door, Message, MessageId, Note,
+    Record, Timestamp, TraceEvent, TrackingId, User, change::HistoryEntry, push::OwedPush,
+    roster::Contact, trace::Step,
 };
 use std::{pin::Pin, time::Duration};
 
@@ -49,6 +49,10 @@ pub trait Devices {
 pub trait Messages {
     /// A message in the archive.
     fn message(&self, id: &MessageId) -> Answer<Option<Message>>;
+
+    /// A page of what a user wrote and got, in the order in which it came: all that was archived while they had their account,
+    /// both of them theirs and their peers', but nothing transient. `None`: a message that the query names is not in it.
+    fn archive(&self, user: &Address, query: &ArchiveQuery) -> Answer<Option<ArchivePage>>;
 
     /// The messages that wait for a device, in the order of the archive: the order in which they came.
     fn queued(&self, device: &DeviceId, limit: usize) -> Answer<Vec<Message>>;

@@ -31,6 +31,7 @@ namespaces! {
     PUBSUB_PUBLISH_OPTIONS, "http://jabber.org/protocol/pubsub#publish-options", "Conditions of a publication (XEP-0060).";
     RSM, "http://jabber.org/protocol/rsm", "Result sets in pages (XEP-0059).";
     TUNE, "http://jabber.org/protocol/tune", "User tune (XEP-0118).";
+    VALIDATE, "http://jabber.org/protocol/xdata-validate", "Which values a field of a form takes (XEP-0122).";
     XHTML_IM, "http://jabber.org/protocol/xhtml-im", "Formatted text of older clients (XEP-0071).";
     XMLNS, "http://www.w3.org/2000/xmlns/", "Of the prefix `xmlns`, which cannot be declared.";
     XML, "http://www.w3.org/XML/1998/namespace", "Of the prefix `xml`, which is always declared.";

@@ -13,7 +13,15 @@ const OF_SERVER: [&str; 6] = [
     ns::CARBONS,
 ];
 /// What an account can.
-const OF_ACCOUNT: [&str; 3] = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::STANZA_ID];
+const OF_ACCOUNT: [&str; 5] = [
+    ns::DISCO_INFO,
+    ns::DISCO_ITEMS,
+    ns::MAM,
+    MAM_EXTENDED,
+    ns::STANZA_ID,
+];
+/// The archive knows all fields, pages in either direction, and where it begins and ends (XEP-0313 §7).
+const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended";
 
 pub(super) fn info(asked: &Asked<'_>) -> Deed {
     if asks_for_node(asked) {

@@ -1,6 +1,7 @@
 //! What a client may ask of us or of its own account, one extension a file, hooked by namespace. A new one is a file here, a
 //! row in the table, and, if clients should know, a feature.
 
+mod archive;
 mod carbons;
 mod disco;
 mod ping;
@@ -8,6 +9,7 @@ mod roster;
 mod time;
 mod version;
 
+pub(crate) use archive::{Shape, Wanted, bounds, fin, result};
 pub(crate) use carbons::copy;
 pub(crate) use roster::{item, pushed, query, removed, version};
 
@@ -40,6 +42,8 @@ pub(crate) enum Deed {
     Refuse(StanzaCondition),
     /// Copy what other clients send and get to this one, or do so no more.
     Carbons(bool),
+    /// Read the user's archive.
+    Archive(Box<Wanted>),
     /// Show the user's roster, unless the client has this version of it already.
     Roster(Option<Box<str>>),
     /// Put somebody into it.
@@ -54,7 +58,7 @@ type Handler = fn(&Asked<'_>) -> Deed;
 /// A kind of question: its type, the namespace and name of what is asked, and who answers.
 struct Row(IqType, &'static str, &'static str, Handler);
 
-const TABLE: [Row; 10] = [
+const TABLE: [Row; 15] = [
     Row(IqType::Get, ns::DISCO_INFO, "query", disco::info),
     Row(IqType::Get, ns::DISCO_ITEMS, "query", disco::items),
     Row(IqType::Get, ns::PING, "ping", ping::ping),
@@ -62,6 +66,11 @@ const TABLE: [Row; 10] = [
     Row(IqType::Get, ns::TIME, "time", time::time),
     Row(IqType::Get, ns::ROSTER, "query", roster::get),
     Row(IqType::Set, ns::ROSTER, "query", roster::set),
+    Row(IqType::Get, ns::MAM, "query", archive::fields),
+    Row(IqType::Set, ns::MAM, "query", archive::query),
+    Row(IqType::Get, ns::MAM, "metadata", archive::metadata),
+    Row(IqType::Get, ns::MAM, "prefs", archive::preferences),
+    Row(IqType::Set, ns::MAM, "prefs", archive::set_preferences),
     Row(IqType::Set, ns::CARBONS, "enable", carbons::enable),
     Row(IqType::Set, ns::CARBONS, "disable", carbons::disable),
     Row(IqType::Set, ns::SESSION, "session", ping::session),

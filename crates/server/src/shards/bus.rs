@@ -1,8 +1,8 @@
 //! Words between shards, and from APIs to shards. Within the process it is a channel to each shard.
 
 use call::ReachId;
-use domain::{Address, DeviceId, Message as Chat, Slice, Timestamp, roster::Contact};
-use hub::{Answer, DeviceView, NotDone, Pushed, Question};
+use domain::{Address, ArchivePage, DeviceId, Message as Chat, Slice, Timestamp, roster::Contact};
+use hub::{Answer, DeviceView, NotDone, Pushed, Question, Ticket};
 use sip::{Flow, Message};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +23,8 @@ pub(super) enum Word {
     Told(Address, hub::Word),
     /// The same, of one XMPP role to another.
     Posted(Address, im::Post),
+    /// What was read of an archive.
+    PageRead(Ticket, Result<ArchivePage, NotDone>),
     /// A push ended.
     Pushed(Pushed),
     /// A flow that was asked for.

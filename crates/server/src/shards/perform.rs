@@ -11,7 +11,7 @@ use crate::{
     metrics::{Load, Metrics},
 };
 use call::{ReachId, Way, is_spiral};
-use domain::{Address, Note, Now, wake::Stage};
+use domain::{Address, ArchiveQuery, Note, Now, wake::Stage};
 use hub::{Answer, Measure, NotDone, PushOrder, Pushed, Question, Ticket};
 use shard::{Input, Output, Shard};
 use sip::{Flow, Message, endpoint::Transmit};
@@ -20,7 +20,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
-use store::Store;
+use store::{Store, StoreError};
 use tokio::sync::oneshot;
 
 /// What the performer works with.
@@ -114,6 +114,7 @@ impl Performer {
             Word::Fetched(device, messages) => Input::Fetched(device, messages),
             Word::RosterRead(user, contacts) => Input::RosterRead(user, contacts),
             Word::Told(user, word) => Input::Told(user, word),
+            Word::PageRead(ticket, page) => Input::Im(im::Input::Page(ticket, page)),
             Word::Posted(user, post) => Input::Im(im::Input::Posted(user, post)),
             Word::Pushed(pushed) => Input::Pushed(pushed),
             Word::Reached(id, flow) => Input::Reached(id, flow),
@@ -283,6 +284,26 @@ impl Performer {
         });
     }
 
+    /// Reads a page of a user's archive: what was saved before it was asked for is in it.
+    fn read_archive(&self, ticket: Ticket, user: Address, query: Box<ArchiveQuery>) {
+        let Tools { store, bus, .. } = &self.tools;
+        let (store, bus, number) = (store.clone(), bus.clone(), self.number);
+        tokio::spawn(async move {
+            let page = match store.archive(&user, &query).await {
+                Ok(page) => page.ok_or(NotDone::Missing),
+                Err(error @ StoreError::Overloaded) => {
+                    tracing::warn!(%user, %error, "an archive could not be read");
+                    Err(NotDone::Overloaded)
+                }
+                Err(error) => {
+                    tracing::error!(%user, %error, "an archive could not be read");
+                    Err(NotDone::Failed(error.to_string()))
+                }
+            };
+            bus.tell(number, Word::PageRead(ticket, page)).await;
+        });
+    }
+
     /// What goes to streams of XMPP, and from one user's role to that of another.
     fn im(&mut self, output: im::Output) {
         let net = &self.tools.net;
@@ -290,6 +311,7 @@ impl Performer {
             im::Output::Write(stream, octets) => net.write(stream, octets),
             im::Output::SignedIn(stream, anew) => net.signed_in(stream, anew),
             im::Output::End(stream) => net.end(stream),
+            im::Output::Read(ticket, user, query) => self.read_archive(ticket, user, query),
             im::Output::Post(user, post) => {
                 let shard = self.tools.bus.shard_of(&user);
                 if shard == self.number {

@@ -2,6 +2,7 @@
 
 use crate::{script::elements, users::DOMAIN, world::World};
 use domain::Slice;
+use hub::NotDone;
 use shard::Input;
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use xmpp::{
@@ -181,6 +182,11 @@ impl World {
                     Some(said) => said.push((owner, posted)),
                     None => self.inputs.push_back((owner, posted)),
                 }
+            }
+            im::Output::Read(ticket, user, query) => {
+                let page = self.page(&user, &query).ok_or(NotDone::Missing);
+                let read = im::Input::Page(ticket, page);
+                self.inputs.push_back((shard, Input::Im(read)));
             }
             im::Output::Hub(input) => panic!("{input:?}"),
         }

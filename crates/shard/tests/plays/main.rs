@@ -39,6 +39,7 @@ macro_rules! plays {
 
 plays! {
     accounts
+    archive
     carbons
     client_state
     directed_presence

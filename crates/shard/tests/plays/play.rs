@@ -98,12 +98,12 @@ impl World {
             Act::Connects(who, lang) => self.signs_in(who, lang.as_deref()),
             Act::ComesOnline(who, priority) => self.comes_online(who, priority.as_deref()),
             Act::Sends(who, times, what) => {
-                let what = self.with_names(what);
+                let what = self.with_ids(&self.with_names(what));
                 let mut numbers = 0..*times;
                 numbers.try_for_each(|n| self.writes(who, &what.replace("{n}", &n.to_string())))
             }
             Act::Receives(who, what) => {
-                for wanted in elements(what)? {
+                for wanted in elements(&self.with_ids(what))? {
                     let inbox = &mut self.client(who)?.inbox;
                     match inbox.pop_front_if(|next| is_like(&wanted, next)) {
                         Some(got) => self.named.extend(likeness::names(&wanted, &got)),
@@ -161,6 +161,14 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    /// With the ids of messages that were archived.
+    fn with_ids(&self, text: &str) -> String {
+        let ids = self.archive.iter().map(|message| message.id.as_str());
+        (1..).zip(ids).fold(text.to_owned(), |text, (number, id)| {
+            text.replace(&format!("{{message {number}}}"), id)
+        })
     }
 
     fn comes_online(&mut self, who: &str, priority: Option<&str>) -> Result<(), String> {

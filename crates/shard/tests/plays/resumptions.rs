@@ -339,3 +339,44 @@ proptest! {
         pair.ends();
     }
 }
+
+/// What two clients do while one of them is cut off.
+const DAY: [Act; 9] = [
+    Act::Writes(0),
+    Act::StoreWaits,
+    Act::Writes(1),
+    Act::Writes(0),
+    Act::StoreAnswers,
+    Act::Writes(1),
+    Act::FallsSilent(1),
+    Act::Passes(6_000),
+    Act::Writes(0),
+];
+
+#[test]
+fn wherever_a_connection_breaks_and_whenever_its_client_is_back_all_arrives_once() {
+    for who in 0..2 {
+        for deaf in 0..=DAY.len() {
+            for broken in deaf..=DAY.len() {
+                for back in broken..=DAY.len() {
+                    let mut pair = Pair::new(1);
+                    for at in 0..=DAY.len() {
+                        for (when, act) in [
+                            (deaf, Act::Deafens(who)),
+                            (broken, Act::Breaks(who)),
+                            (back, Act::Resumes(who)),
+                        ] {
+                            if when == at {
+                                pair.does(act);
+                            }
+                        }
+                        if let Some(act) = DAY.get(at) {
+                            pair.does(*act);
+                        }
+                    }
+                    pair.ends();
+                }
+            }
+        }
+    }
+}

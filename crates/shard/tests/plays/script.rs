@@ -27,9 +27,9 @@
 //! time passes: 10 s
 //! ```
 //!
-//! In stanzas `{kept by bob}` is our id, `{late}` the stamp of a message that waited, and `{error wait resource-constraint}` what
-//! it says. `{n}` counts what is sent several times; `{sm}` and `{csi}` stand for the namespaces of stream management and of
-//! client state.
+//! In stanzas `{kept by bob}` is our id, `{message 2}` that of the second message that was archived, `{late}` the stamp of a
+//! message that waited, and `{error wait resource-constraint}` what it says. `{n}` counts what is sent several times; `{sm}` and
+//! `{csi}` stand for the namespaces of stream management and of client state.
 
 use crate::users::DOMAIN;
 use std::time::Duration;
@@ -198,6 +198,7 @@ fn short(text: &str, got: bool) -> Option<String> {
             }
             ["sm"] => format!("xmlns='{}'", ns::SM),
             ["csi"] => format!("xmlns='{}'", ns::CSI),
+            ["message", number] => format!("{{message {number}}}"),
             ["n"] => "{n}".to_owned(),
             ["late"] => format!("<delay xmlns='{}' from='{DOMAIN}' stamp='*'/>", ns::DELAY),
             ["error", kind, condition] => {

@@ -7,11 +7,15 @@ use crate::{
     users::{DOMAIN, USERS, account, address, call_settings, hub_config},
 };
 use call::{Nonces, Role};
-use domain::{Address, Now, Record, Slice, Timestamp};
+use domain::{
+    Address, ArchivePage, ArchiveQuery, Change, Message, Now, Record, Slice, Timestamp,
+    archive::sides,
+};
 use hub::{Accounts, Hub, Question, Ticket};
 use shard::{Input, Output, Shard};
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use xmpp::stream::Framing;
@@ -23,6 +27,8 @@ pub(crate) struct World {
     pub(crate) inputs: VecDeque<(usize, Input)>,
     pub(crate) clients: BTreeMap<String, Client>,
     pub(crate) phones: Phones,
+    /// What was archived, in the order in which it came.
+    pub(crate) archive: Vec<Arc<Message>>,
     pub(crate) streams: u64,
     /// How they are framed.
     pub(crate) framing: Framing,
@@ -85,6 +91,7 @@ impl World {
             inputs: VecDeque::new(),
             clients: BTreeMap::new(),
             phones: Phones::default(),
+            archive: Vec::new(),
             streams: 0,
             framing,
             numbers: 0,
@@ -144,10 +151,13 @@ impl World {
                     self.phone_gets(transmit.flow, transmit.bytes);
                     continue;
                 }
-                Output::Save(id, changes) => match self.store.save(shard, id, changes) {
-                    Some((_, id, result)) => Input::Saved(id, result),
-                    None => continue,
-                },
+                Output::Save(id, changes) => {
+                    self.archives(&changes);
+                    match self.store.save(shard, id, changes) {
+                        Some((_, id, result)) => Input::Saved(id, result),
+                        None => continue,
+                    }
+                }
                 Output::Fetch(device) => {
                     let head = self.store.head(&device);
                     Input::Fetched(device, Some(head))
@@ -175,6 +185,23 @@ impl World {
                 None => self.inputs.push_back((shard, input)),
             }
         }
+    }
+
+    fn archives(&mut self, changes: &[Change]) {
+        let archived = changes.iter().filter_map(|change| match change {
+            Change::Archive(message) => Some(message.clone()),
+            _ => None,
+        });
+        self.archive.extend(archived);
+    }
+
+    /// A page of a user's archive.
+    pub(crate) fn page(&self, user: &Address, query: &ArchiveQuery) -> Option<ArchivePage> {
+        let is_theirs = |message: &&Arc<Message>| {
+            sides(&message.from, &message.to).any(|(owner, _)| owner == *user)
+        };
+        let theirs: Vec<_> = self.archive.iter().filter(is_theirs).cloned().collect();
+        query.page(user, &theirs)
     }
 
     /// The store keeps its answers to itself, or gives them.

@@ -1,6 +1,9 @@
 //! Accounts.
 
-use super::{backend::MemoryStore, state::State};
+use super::{
+    backend::MemoryStore,
+    state::{State, under},
+};
 use crate::{Accounts, Answer};
 use domain::{Address, DeviceId, User};
 
@@ -22,6 +25,7 @@ impl State {
         }
         self.disown(address);
         self.remove_roster(address);
+        self.archive_of.remove_range(under(address));
         self.users.remove(address);
     }
 }

@@ -5,14 +5,28 @@ use super::{
     state::{State, needs, under},
 };
 use crate::{Answer, Messages, StoreError};
-use domain::{Address, DeviceId, Message, MessageId, Timestamp};
-use std::collections::{BTreeMap, HashSet};
+use domain::{
+    Address, ArchivePage, ArchiveQuery, Class, DeviceId, Message, MessageId, Timestamp, archive,
+};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 impl Messages for MemoryStore {
     fn message(&self, id: &MessageId) -> Answer<Option<Message>> {
         self.read(|state| {
             let number = state.message_numbers.get(id)?;
             state.messages.get(number).cloned()
+        })
+    }
+
+    fn archive(&self, user: &Address, query: &ArchiveQuery) -> Answer<Option<ArchivePage>> {
+        self.read(|state| {
+            let theirs = state.archive_of.range(under(user));
+            let theirs = theirs.filter_map(|((_, number), ())| state.messages.get(number));
+            let theirs: Vec<_> = theirs.cloned().map(Arc::new).collect();
+            query.page(user, &theirs)
         })
     }
 
@@ -36,6 +50,14 @@ impl State {
         let number = self.number();
         self.message_numbers.put(message.id.clone(), number);
         self.messages.put(number, message.clone());
+        if message.class == Class::Transient {
+            return;
+        }
+        for (owner, _) in archive::sides(&message.from, &message.to) {
+            if self.users.has(&owner) {
+                self.archive_of.put((owner, number), ());
+            }
+        }
     }
 
     pub(super) fn enqueue(
@@ -121,6 +143,9 @@ impl State {
         for number in &old {
             if let Some(message) = self.messages.remove(number) {
                 self.message_numbers.remove(&message.id);
+                for (owner, _) in archive::sides(&message.from, &message.to) {
+                    self.archive_of.remove(&(owner, *number));
+                }
             }
         }
         old.len() as u64

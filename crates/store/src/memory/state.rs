@@ -20,6 +20,7 @@ pub(super) struct State {
     pub(super) history_of: Table<(DeviceId, u64), ()>,
     pub(super) messages: Table<u64, Message>,
     pub(super) message_numbers: Table<MessageId, u64>,
+    pub(super) archive_of: Table<(Address, u64), ()>,
     pub(super) queue: Table<(DeviceId, u64), ()>,
     pub(super) unclaimed: Table<(Address, u64), ()>,
     pub(super) owed: Table<NotificationId, OwedPush>,
@@ -41,6 +42,7 @@ macro_rules! each_table {
         $state.history_of.$do();
         $state.messages.$do();
         $state.message_numbers.$do();
+        $state.archive_of.$do();
         $state.queue.$do();
         $state.unclaimed.$do();
         $state.owed.$do();

@@ -1,7 +1,7 @@
 //! What each change does to the tables. Cascades are the schema's.
 
 use super::{
-    accounts,
+    accounts, archive,
     database::{Database, key},
     devices,
     failure::{is_missing_reference, store_error},
@@ -36,7 +36,11 @@ pub(super) fn step(
 fn apply(database: &mut Database<'_>, change: &Change) -> Result<usize> {
     match change {
         Change::PutUser(user) => accounts::put(database, user),
-        Change::RemoveUser(address) => database.run(Sql::RemoveUser, [address.as_str()]),
+        Change::RemoveUser(address) => {
+            let address = address.as_str();
+            archive::forget(database, address)?;
+            database.run(Sql::RemoveUser, [address])
+        }
         Change::PutContact(contact) => rosters::put(database, contact),
         Change::RemoveContact { user, peer } => {
             database.run(Sql::RemoveContact, [user.as_str(), peer.as_str()])
@@ -51,7 +55,13 @@ fn apply(database: &mut Database<'_>, change: &Change) -> Result<usize> {
             let params = params![key(id.device.as_str()), id.number];
             database.run(Sql::RemoveDoor, params)
         }
-        Change::Archive(message) => messages::archive(database, message),
+        Change::Archive(message) => {
+            let rows = messages::archive(database, message)?;
+            if rows > 0 {
+                archive::index(database, message)?;
+            }
+            Ok(rows)
+        }
         Change::Enqueue { device, message } => {
             let params = params![key(device.as_str()), message.as_str()];
             database.run(Sql::Enqueue, params)

@@ -1,7 +1,17 @@
 //! How the domain's values look in columns, and back.
 
-use domain::{Address, Timestamp};
+use domain::{Address, Class, Message, Timestamp};
 use rusqlite::{Error, Result, Row, types::Type};
+
+const CLASSES: &[Class] = &[Class::Chat, Class::Notice, Class::Transient];
+
+pub(super) fn class_name(class: Class) -> &'static str {
+    match class {
+        Class::Chat => "chat",
+        Class::Notice => "notice",
+        Class::Transient => "transient",
+    }
+}
 
 /// A time beyond what SQLite can count is the latest that it can.
 pub(super) fn time(at: Timestamp) -> i64 {
@@ -69,6 +79,20 @@ pub(super) fn maybe_timestamp(row: &Row<'_>, column: usize) -> Result<Option<Tim
 /// How many.
 pub(super) fn count(row: &Row<'_>, column: usize) -> Result<u64> {
     u64::try_from(row.get::<_, i64>(column)?).map_err(|error| bad(column, Type::Integer, error))
+}
+
+pub(super) fn message(row: &Row<'_>) -> Result<Message> {
+    Ok(Message {
+        id: name(row, 0)?,
+        tracking: name(row, 1)?,
+        from: name(row, 2)?,
+        from_name: name(row, 3)?,
+        to: address(row, 4)?,
+        at: timestamp(row, 5)?,
+        class: named(row, 6, CLASSES, class_name)?,
+        content_type: name(row, 7)?,
+        body: row.get::<_, Vec<u8>>(8)?.into(),
+    })
 }
 
 fn bad(

@@ -1,7 +1,11 @@
 //! How a database comes to the newest schema. Its number is `PRAGMA user_version`.
 
-use super::database::key;
-use rusqlite::{Connection, Result, TransactionBehavior};
+use super::{
+    columns::{address, text},
+    database::key,
+};
+use domain::archive::sides;
+use rusqlite::{Connection, Result, TransactionBehavior, params};
 
 /// Schema `n + 1` is made from schema `n` by the one at place `n`. Released ones never change.
 const MIGRATIONS: &[fn(&Connection) -> Result<()>] = &[first, second, third];
@@ -25,8 +29,23 @@ fn second(connection: &Connection) -> Result<()> {
     connection.execute_batch(include_str!("migrations/0002.sql"))
 }
 
+/// What was archived before is its users' as well.
 fn third(connection: &Connection) -> Result<()> {
-    connection.execute_batch(include_str!("migrations/0003.sql"))
+    connection.execute_batch(include_str!("migrations/0003.sql"))?;
+    let mut messages = connection
+        .prepare("SELECT number, at, sender, recipient FROM messages WHERE class <> 'transient'")?;
+    let insert =
+        "INSERT INTO archive SELECT ?2 >> 10, ?1, ?2, ?3, ?4 FROM users WHERE address = ?5";
+    let mut insert = connection.prepare(insert)?;
+    let mut rows = messages.query([])?;
+    while let Some(row) = rows.next()? {
+        let (number, at): (i64, i64) = (row.get(0)?, row.get(1)?);
+        for (owner, peer) in sides(text(row, 2)?, &address(row, 3)?) {
+            let owner = owner.as_str();
+            insert.execute(params![key(owner), number, at, key(&peer), owner])?;
+        }
+    }
+    Ok(())
 }
 
 /// The newest schema that is known.

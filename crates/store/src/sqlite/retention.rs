@@ -1,12 +1,13 @@
 //! Retention: what is old goes, in the order of arrival and a bite at a time, so that commits get in between.
 
 use super::{
-    columns::{number, timestamp},
+    archive,
+    columns::{address, name, number, timestamp},
     database::Database,
     sql::Sql,
 };
 use crate::{Pruned, limits};
-use domain::Timestamp;
+use domain::{Address, Timestamp};
 use rusqlite::{Result, params};
 
 /// How far retention came.
@@ -16,6 +17,15 @@ pub(super) struct Progress {
     /// The messages up to this one were looked at: those that are left of them wait for somebody.
     looked_at: i64,
     pub(super) done: bool,
+}
+
+/// A message that may go.
+struct Old {
+    number: i64,
+    at: Timestamp,
+    waits: bool,
+    from: String,
+    to: Address,
 }
 
 /// One more bite.
@@ -54,17 +64,20 @@ fn messages(database: &mut Database<'_>, before: Timestamp, now: &mut Progress) 
         Sql::OldestMessages,
         params![number(limits::PRUNE_ROWS), now.looked_at],
         |row| {
-            Ok((
-                row.get::<_, i64>(0)?,
-                timestamp(row, 1)?,
-                row.get::<_, bool>(2)?,
-            ))
+            Ok(Old {
+                number: row.get(0)?,
+                at: timestamp(row, 1)?,
+                waits: row.get(2)?,
+                from: name(row, 3)?,
+                to: address(row, 4)?,
+            })
         },
     )?;
-    for (number, _, waits) in rows.into_iter().take_while(|(_, at, _)| *at < before) {
-        now.looked_at = number;
-        if !waits {
-            database.run(Sql::RemoveMessage, [number])?;
+    for old in rows.into_iter().take_while(|old| old.at < before) {
+        now.looked_at = old.number;
+        if !old.waits {
+            archive::unindex(database, old.number, &old.from, &old.to)?;
+            database.run(Sql::RemoveMessage, [old.number])?;
             now.pruned.messages += 1;
         }
     }

@@ -51,6 +51,21 @@ macro_rules! message_columns {
     };
 }
 
+/// A page of one era, from either end: what is not wanted is passed over without a look at the message.
+macro_rules! archive_page {
+    ($order:literal) => {
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            " FROM archive a CROSS JOIN messages m ON m.number = a.number
+            WHERE a.era = ?1 AND a.owner = ?2 AND a.number > ?3 AND a.number < ?4 AND a.at >= ?5 AND a.at <= ?6
+            AND (?7 IS NULL OR a.peer = ?7) ORDER BY a.number ",
+            $order,
+            " LIMIT ?8"
+        )
+    };
+}
+
 macro_rules! owed_columns {
     () => {
         "device, id, purpose, about, register_at, unread, tracking, message, due, until, attempts"
@@ -119,9 +134,20 @@ statements! {
     MessageExists = "SELECT 1 FROM messages WHERE id = ?1";
     OldestMessages = "SELECT number, at,
         EXISTS (SELECT 1 FROM queue WHERE queue.message = messages.number)
-        OR EXISTS (SELECT 1 FROM unclaimed WHERE unclaimed.message = messages.number)
-        FROM messages WHERE number > ?2 ORDER BY number LIMIT ?1";
+        OR EXISTS (SELECT 1 FROM unclaimed WHERE unclaimed.message = messages.number),
+        sender, recipient FROM messages WHERE number > ?2 ORDER BY number LIMIT ?1";
     RemoveMessage = "DELETE FROM messages WHERE number = ?1";
+
+    // The archive by whose it is. A user of ours has a row there, and nobody else.
+    Index = "INSERT OR REPLACE INTO archive (era, owner, number, at, peer) SELECT ?1, ?2, ?3, ?4, ?5 FROM users WHERE address = ?6";
+    Unindex = "DELETE FROM archive WHERE era = ?1 AND owner = ?2 AND number = ?3";
+    FirstEra = "SELECT MIN(era) FROM archive";
+    LastEra = "SELECT MAX(era) FROM archive";
+    ForgetEra = "DELETE FROM archive WHERE era = ?1 AND owner = ?2";
+    ArchivePlace = "SELECT m.number FROM messages m CROSS JOIN archive a ON a.era = m.number >> 10 AND a.number = m.number
+        WHERE m.id = ?2 AND a.owner = ?1";
+    ArchiveFirst = archive_page!("ASC");
+    ArchiveLast = archive_page!("DESC");
 
     // The queues.
     Enqueue = "INSERT INTO queue (device, message) SELECT ?1, number FROM messages WHERE id = ?2 ON CONFLICT DO NOTHING";

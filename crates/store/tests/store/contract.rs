@@ -19,6 +19,7 @@ macro_rules! contract {
     };
 }
 
+mod archive;
 mod messages;
 mod people;
 mod records;

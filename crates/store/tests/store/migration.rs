@@ -2,7 +2,8 @@
 
 use crate::world::*;
 use domain::{
-    Class, Device, Door, DoorId, Handed, Purpose, Timestamp, Token, device::DeadToken, trace::Step,
+    ArchiveQuery, Class, Device, Door, DoorId, Handed, Purpose, Timestamp, Token,
+    device::DeadToken, trace::Step,
 };
 use rusqlite::Connection;
 use store::Pruned;
@@ -171,6 +172,27 @@ async fn what_the_first_schema_keeps_for_later_is_taken_over() {
     ];
     assert_eq!(store.trace("call@1").await.unwrap(), story);
     assert_eq!(store.recent_traces(9).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_the_first_schema_archived_is_its_users() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = of_the_first_schema(&directory).await;
+    let query = ArchiveQuery {
+        with: Some(address("bob").to_string()),
+        limit: 9,
+        ..ArchiveQuery::default()
+    };
+    let page = store.archive(&address("alice"), &query).await.unwrap();
+    let page = page.unwrap();
+    let ids: Vec<&str> = page.messages.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(ids, ["z", "a"]);
+    let of_bob = ArchiveQuery {
+        with: Some(address("alice").to_string()),
+        ..query
+    };
+    let of_bob = store.archive(&address("bob"), &of_bob).await.unwrap();
+    assert_eq!(of_bob, Some(page));
 }
 
 #[tokio::test]

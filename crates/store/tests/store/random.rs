@@ -1,8 +1,10 @@
 //! The backends against each other: random steps in a small world must be answered and end alike.
 
 use crate::world::*;
-use domain::{Change, DeviceId, Door, Note, Timestamp, trace::Step};
-use proptest::{collection::vec, prelude::*, sample::select};
+use domain::{
+    ArchiveQuery, Change, Class, DeviceId, Door, MessageId, Note, Timestamp, trace::Step,
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use store::{Pruned, StoreError};
 
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
@@ -29,6 +31,9 @@ fn change() -> impl Strategy<Value = Change> {
         6 => (name(), user(), user(), 0..9u64).prop_map(|(id, from, to, at)| {
             let mut message = message(id, from, to);
             message.at = Timestamp(at);
+            if at == 0 {
+                message.class = Class::Transient;
+            }
             Change::Archive(message.into())
         }),
         4 => (device(), name()).prop_map(|(id, message)| enqueue(id, message)),
@@ -58,6 +63,26 @@ enum Turn {
     Note(Vec<Note>),
 }
 
+fn a_query() -> impl Strategy<Value = ArchiveQuery> {
+    let names = || vec(select(&NAMES[..]).prop_map(MessageId::from), 0..2);
+    let time = || option::weighted(0.2, (0..9u64).prop_map(Timestamp));
+    let with = select(&USERS[..]).prop_map(|user| address(user).to_string());
+    let names = (names(), names(), option::weighted(0.2, names()));
+    let rest = (option::of(with), time(), time());
+    (names, rest, any::<bool>(), 0..5usize).prop_map(|(names, rest, from_end, limit)| {
+        ArchiveQuery {
+            with: rest.0,
+            start: rest.1,
+            end: rest.2,
+            after: names.0,
+            before: names.1,
+            ids: names.2.unwrap_or_default(),
+            from_end,
+            limit,
+        }
+    })
+}
+
 fn turn() -> impl Strategy<Value = Turn> {
     prop_oneof![
         3 => vec(vec(change(), 1..6), 1..5).prop_map(Turn::Commit),
@@ -73,7 +98,12 @@ struct Outcome {
     told: Vec<String>,
 }
 
-async fn run(store: &TheStore, turns: &[Turn], before: Timestamp) -> Outcome {
+async fn run(
+    store: &TheStore,
+    turns: &[Turn],
+    queries: &[ArchiveQuery],
+    before: Timestamp,
+) -> Outcome {
     let mut answers = Vec::new();
     for turn in turns.iter().cloned() {
         match turn {
@@ -82,13 +112,25 @@ async fn run(store: &TheStore, turns: &[Turn], before: Timestamp) -> Outcome {
         }
     }
     let mut told = everything(store).await;
+    told.extend(archives(store, queries).await);
     let pruned = store.prune(before).await.unwrap();
     told.extend(everything(store).await);
+    told.extend(archives(store, queries).await);
     Outcome {
         answers,
         pruned,
         told,
     }
+}
+
+async fn archives(store: &TheStore, queries: &[ArchiveQuery]) -> Vec<String> {
+    let mut told = Vec::new();
+    for query in queries {
+        for user in USERS.map(address) {
+            told.push(format!("{user}: {:?}", store.archive(&user, query).await));
+        }
+    }
+    told
 }
 
 async fn everything(store: &TheStore) -> Vec<String> {
@@ -120,6 +162,7 @@ proptest! {
     #[test]
     fn both_backends_answer_and_end_alike(
         turns in vec(turn(), 1..25),
+        queries in vec(a_query(), 1..9),
         before in (0..9u64).prop_map(Timestamp),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -127,8 +170,8 @@ proptest! {
             let directory = tempfile::tempdir().unwrap();
             let memory = store::open("memory:").unwrap();
             let sqlite = sqlite(&directory.path().join("db"));
-            let expected = run(&memory, &turns, before).await;
-            let found = run(&sqlite, &turns, before).await;
+            let expected = run(&memory, &turns, &queries, before).await;
+            let found = run(&sqlite, &turns, &queries, before).await;
             prop_assert_eq!(expected, found);
             Ok(())
         })?;

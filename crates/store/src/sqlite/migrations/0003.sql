@@ -1,4 +1,4 @@
--- Schema 3: keys for SCRAM (`Scram::encode`), and rosters. `to` and `from` are 0 for no subscription, 1 for one that is asked for, 2 for one that stands.
+-- Schema 3: keys for SCRAM (`Scram::encode`), rosters, and the archive by whose it is. `to` and `from` are 0 for no subscription, 1 for one that is asked for, 2 for one that stands.
 
 ALTER TABLE users ADD COLUMN scram BLOB;
 
@@ -13,4 +13,15 @@ CREATE TABLE contacts (
     listed   INTEGER NOT NULL,
     asked    BLOB NOT NULL,
     PRIMARY KEY (user, peer)
+) STRICT, WITHOUT ROWID;
+
+-- Who wrote or got a message, and with whom: keys of addresses (`database::key`). An era is 1,024 numbers of messages. The
+-- migration fills it.
+CREATE TABLE archive (
+    era    INTEGER NOT NULL,
+    owner  INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    at     INTEGER NOT NULL,
+    peer   INTEGER NOT NULL,
+    PRIMARY KEY (era, owner, number)
 ) STRICT, WITHOUT ROWID;

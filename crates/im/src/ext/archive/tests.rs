@@ -1,0 +1,162 @@
+use super::*;
+use xmpp::xml::{Limits, document};
+
+/// The query of a form with these fields, and of this set.
+fn asked(fields: &str, set: &str) -> Result<ArchiveQuery, StanzaCondition> {
+    let form_type = "<field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field>";
+    let form = format!("<x xmlns='jabber:x:data' type='submit'>{form_type}{fields}</x>");
+    let set = format!("<set xmlns='http://jabber.org/protocol/rsm'>{set}</set>");
+    raw(&format!("{form}{set}")).map(|wanted| wanted.query)
+}
+
+fn raw(content: &str) -> Result<Wanted, StanzaCondition> {
+    let payload = format!("<query xmlns='urn:xmpp:mam:2' queryid='q'>{content}</query>");
+    read(&document(payload.as_bytes(), &Limits::default()).unwrap())
+}
+
+fn field(name: &str, values: &[&str]) -> String {
+    let values: Vec<String> = values
+        .iter()
+        .map(|it| format!("<value>{it}</value>"))
+        .collect();
+    let values = values.concat();
+    format!("<field var='{name}'>{values}</field>")
+}
+
+fn all() -> ArchiveQuery {
+    ArchiveQuery {
+        limit: archive::ROWS,
+        ..ArchiveQuery::default()
+    }
+}
+
+#[test]
+fn a_query_says_what_its_fields_say() {
+    let of = |id: &str| vec![MessageId::from(id)];
+    let time = |millis| Some(Timestamp(millis));
+    for (fields, set, expected) in [
+        (String::new(), "", all()),
+        (
+            field("with", &["Bob@LOCALHOST"]),
+            "<max>10</max>",
+            ArchiveQuery {
+                with: Some("bob@localhost".to_owned()),
+                limit: 10,
+                ..all()
+            },
+        ),
+        (
+            field("with", &["localhost"]),
+            "<max>0</max>",
+            ArchiveQuery {
+                with: Some("localhost".to_owned()),
+                limit: 0,
+                ..all()
+            },
+        ),
+        (
+            field("start", &["1970-01-01T00:00:01Z"])
+                + &field("end", &["1970-01-01T01:00:00.5+01:00"]),
+            "<after>a</after>",
+            ArchiveQuery {
+                start: time(1_000),
+                end: time(500),
+                after: of("a"),
+                ..all()
+            },
+        ),
+        (
+            field("after-id", &["a"]) + &field("before-id", &["b"]),
+            "<before/>",
+            ArchiveQuery {
+                after: of("a"),
+                before: of("b"),
+                from_end: true,
+                ..all()
+            },
+        ),
+        (
+            field("before-id", &["b"]),
+            "<max>4000000000</max><before>c</before>",
+            ArchiveQuery {
+                before: ["b", "c"].map(MessageId::from).into(),
+                from_end: true,
+                limit: 4_000_000_000,
+                ..all()
+            },
+        ),
+        (
+            field("ids", &["a", "b"]),
+            "<after/>",
+            ArchiveQuery {
+                ids: ["a", "b"].map(MessageId::from).into(),
+                ..all()
+            },
+        ),
+    ] {
+        assert_eq!(asked(&fields, set), Ok(expected), "{fields} {set}");
+    }
+}
+
+#[test]
+fn a_query_that_says_nothing_that_can_be_done_is_refused() {
+    use StanzaCondition::{BadRequest, FeatureNotImplemented, PolicyViolation};
+    let many: Vec<String> = (0..=archive::ROWS).map(|it| it.to_string()).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for (fields, set, expected) in [
+        (field("with", &[]), "", BadRequest),
+        (field("with", &[""]), "", BadRequest),
+        (field("with", &["@"]), "", BadRequest),
+        (field("with", &["a@b", "c@d"]), "", BadRequest),
+        (
+            field("with", &["bob@localhost/phone"]),
+            "",
+            FeatureNotImplemented,
+        ),
+        (field("start", &["yesterday"]), "", BadRequest),
+        (field("end", &["2023-02-29T00:00:00Z"]), "", BadRequest),
+        (field("after-id", &[""]), "", BadRequest),
+        (field("before-id", &["a", "b"]), "", BadRequest),
+        (field("ids", &[]), "", BadRequest),
+        (field("ids", &many), "", PolicyViolation),
+        (
+            field("include-groupchat", &["true"]),
+            "",
+            FeatureNotImplemented,
+        ),
+        ("<field><value>x</value></field>".to_owned(), "", BadRequest),
+        (String::new(), "<max>-1</max>", BadRequest),
+        (String::new(), "<max/>", BadRequest),
+        (String::new(), "<index>3</index>", FeatureNotImplemented),
+    ] {
+        assert_eq!(asked(&fields, set), Err(expected), "{fields} {set}");
+    }
+}
+
+#[test]
+fn a_form_that_is_none_of_the_archives_is_refused() {
+    let form_type = field("FORM_TYPE", &["urn:xmpp:mam:2"]);
+    let other = field("FORM_TYPE", &["urn:xmpp:mam:1"]);
+    let with = field("with", &["bob@localhost"]);
+    for (kind, content, is_taken) in [
+        ("submit", format!("{form_type}{with}"), true),
+        ("submit", format!("{with}{form_type}"), true),
+        ("form", format!("{form_type}{with}"), false),
+        ("cancel", form_type.clone(), false),
+        ("submit", format!("{other}{with}"), false),
+        ("submit", with, false),
+        ("submit", String::new(), false),
+    ] {
+        let form = format!("<x xmlns='jabber:x:data' type='{kind}'>{content}</x>");
+        let refused = raw(&form).err();
+        let expected = (!is_taken).then_some(StanzaCondition::BadRequest);
+        assert_eq!(refused, expected, "{form}");
+    }
+}
+
+#[test]
+fn a_page_may_be_wanted_with_the_newest_first() {
+    let shape = |flip| Shape::Page(Some("q".into()), flip);
+    assert_eq!(raw("").unwrap().shape, shape(false));
+    assert_eq!(raw("<flip-page/>").unwrap().shape, shape(true));
+}
