@@ -15,8 +15,8 @@ use xmpp::{
 pub const STANZA: &str = "application/vnd.reveille.stanza+xml";
 /// That of a plain text, as other roles write it.
 const TEXT: &str = "text/plain";
-/// Where a message stands as it is kept: in the namespace of clients, and nothing else is declared.
-const KEPT: Context<'static> = Context {
+/// Where a stanza stands as it is kept: in the namespace of clients, and nothing else is declared.
+pub(crate) const KEPT: Context<'static> = Context {
     default: ns::CLIENT,
     stream: false,
 };

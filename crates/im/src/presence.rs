@@ -10,7 +10,7 @@ use domain::{
 use xmpp::{
     ns,
     stanza::PresenceType,
-    xml::{Context, Element, document},
+    xml::{Element, document},
 };
 
 /// What a client may say of itself, and how the hub calls it (RFC 6121 §4.7.2.1).
@@ -54,7 +54,7 @@ pub(crate) fn payload(element: &Element) -> Bytes {
     for name in ["from", "to", "type"] {
         said.remove_attr(name);
     }
-    let octets = Bytes::from(said.to_octets(KEPT));
+    let octets = Bytes::from(said.to_octets(letters::KEPT));
     octets.slice(BEGIN.len().min(octets.len())..)
 }
 
@@ -69,12 +69,6 @@ pub(crate) fn stanza(payload: &[u8]) -> Element {
     let said = document(&whole, &letters::OURS).ok();
     said.unwrap_or_else(|| Element::new(ns::CLIENT, "presence"))
 }
-
-/// Where a payload stands.
-const KEPT: Context<'static> = Context {
-    default: ns::CLIENT,
-    stream: false,
-};
 
 /// What an available presence says.
 pub(crate) fn read(element: &Element, session: &Session, now: Now) -> Resource {

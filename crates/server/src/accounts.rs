@@ -39,10 +39,10 @@ pub enum Ways {
 impl Ways {
     /// What this configuration serves.
     pub fn of(config: &Config) -> Self {
-        if config.listen.xmpp_tcp.0.is_empty() && config.listen.xmpp_tls.0.is_empty() {
-            Self::Digest
-        } else {
+        if config.listen.serves_xmpp() {
             Self::All
+        } else {
+            Self::Digest
         }
     }
 }
@@ -66,19 +66,15 @@ pub async fn write(store: &dyn Store, change: Change) -> Result<(), StoreError> 
 
 /// What a password is checked against.
 fn secrets(address: &Address, password: &str, ways: Ways) -> Secrets {
-    let digest = |algorithm| digest(algorithm, address, password);
+    let digest = |algorithm| ha1(algorithm, address.name(), address.domain(), password);
     Secrets {
         md5: digest(Algorithm::Md5),
         sha256: digest(Algorithm::Sha256),
-        scram: Some(ways)
-            .filter(|ways| *ways == Ways::All)
-            .and_then(|_| scram(password))
-            .map(Box::new),
+        scram: match ways {
+            Ways::Digest => None,
+            Ways::All => scram(password).map(Box::new),
+        },
     }
-}
-
-fn digest(algorithm: Algorithm, address: &Address, password: &str) -> String {
-    ha1(algorithm, address.name(), address.domain(), password)
 }
 
 /// Keys for SCRAM, each with a salt of its own (RFC 5802 §3). `None` for a password that nobody can sign in with there.
@@ -95,7 +91,7 @@ fn scram(password: &str) -> Option<Scram> {
     })
 }
 
-/// The same as `StoredKeys::of`, in a third of its time.
+/// The same as `StoredKeys::of`, by ring.
 fn keys(stretch: pbkdf2::Algorithm, hmac: hmac::Algorithm, password: &str) -> ScramKeys {
     let iterations = NonZeroU32::new(ITERATIONS).unwrap_or(NonZeroU32::MIN);
     let salt = random::<{ Scram::SALT }>();

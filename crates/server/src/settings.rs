@@ -125,7 +125,7 @@ fn xmpp(config: &Config, secret: &[u8]) -> Result<im::Settings, ConfigError> {
 /// How streams of XMPP are greeted, if any are served: what is offered over a connection follows from how its TLS can be named.
 pub(crate) fn greeting(config: &Config) -> Result<Option<net::XmppConfig>, ConfigError> {
     let listen = &config.listen;
-    if listen.xmpp_tcp.0.is_empty() && listen.xmpp_tls.0.is_empty() {
+    if !listen.serves_xmpp() {
         return Ok(None);
     }
     let shards = config.shards();

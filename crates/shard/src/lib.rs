@@ -310,10 +310,10 @@ impl Shard {
                     let had = hub::Input::Acknowledged(door.device, message.id.clone(), false);
                     return self.hub.handle(now, had);
                 };
-                hub::Output::Send(door, said.into_owned())
+                hub::Output::Send(door, said)
             }
             hub::Output::Relay(door, message) => match for_door(&door, &message) {
-                Some(message) => hub::Output::Relay(door, message.into_owned()),
+                Some(message) => hub::Output::Relay(door, message),
                 None => return,
             },
             output => output,

@@ -70,8 +70,15 @@ async fn put_user(
     let address: Address = address.parse().map_err(unprocessable)?;
     let known = api.store.user(&address).await?;
     let created = known.is_none();
-    let user = accounts::change(&address, known, &change, (&api.domains, api.ways))
-        .map_err(unprocessable)?;
+    // Keys for SCRAM take milliseconds to make, which no shard is to wait for.
+    let (whose, domains, ways) = (address.clone(), api.domains.clone(), api.ways);
+    let made = tokio::task::spawn_blocking(move || {
+        accounts::change(&whose, known, &change, (&domains, ways))
+    });
+    let failed = |error: tokio::task::JoinError| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    };
+    let user = made.await.map_err(failed)?.map_err(unprocessable)?;
     api.ask(Question::PutUser(Box::new(user))).await?;
     Ok(Json(json!({ "address": address, "created": created })))
 }

@@ -230,10 +230,14 @@ config! {
 }
 
 impl Listen {
+    /// Whether XMPP is served.
+    pub fn serves_xmpp(&self) -> bool {
+        !self.xmpp_tcp.0.is_empty() || !self.xmpp_tls.0.is_empty()
+    }
+
     /// Whether anything needs our certificate.
     pub fn needs_tls(&self) -> bool {
-        let secure = [&self.sip_tls, &self.xmpp_tcp, &self.xmpp_tls];
-        secure.iter().any(|addresses| !addresses.0.is_empty())
+        self.serves_xmpp() || !self.sip_tls.0.is_empty()
     }
 }
 

@@ -15,6 +15,7 @@ mod peer;
 mod settings;
 mod store;
 mod stories;
+mod time;
 mod truth;
 mod unanswered;
 mod undialled;

@@ -17,6 +17,8 @@ mod sign_in;
 #[path = "../faults/store.rs"]
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod store;
+#[path = "../faults/time.rs"]
+mod time;
 mod users;
 mod world;
 

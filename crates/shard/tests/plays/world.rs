@@ -4,6 +4,7 @@ use crate::{
     client::Client,
     phone::Phones,
     store::Store,
+    time,
     users::{DOMAIN, USERS, account, address, call_settings, hub_config},
 };
 use call::{Nonces, Role};
@@ -108,28 +109,13 @@ impl World {
     /// Time passes, and everything that is due on the way happens when it is due.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now.instant + time;
-        loop {
-            let now = self.now;
-            let times = self.shards.iter().enumerate();
-            let next = times
-                .filter_map(|(shard, it)| Some((it.next_timeout(now)?, shard)))
-                .min();
-            let Some((at, shard)) = next.filter(|(at, _)| *at <= end) else {
-                break;
-            };
-            self.jump(at);
+        while let Some((at, shard)) = time::next(&self.shards, self.now, end) {
+            time::jump(&mut self.now, at);
             self.shards[shard].handle_timeout(self.now);
             self.perform(shard);
             self.settle();
         }
-        self.jump(end);
-    }
-
-    fn jump(&mut self, at: Instant) {
-        let ahead = at.saturating_duration_since(self.now.instant);
-        let ahead = Duration::from_millis(u64::try_from(ahead.as_micros().div_ceil(1000)).unwrap());
-        self.now.instant += ahead;
-        self.now.wall = self.now.wall.plus(ahead);
+        time::jump(&mut self.now, end);
     }
 
     /// All that is said is heard, until nobody says anything.

@@ -63,6 +63,22 @@ impl Answer {
         self.element(&error.element());
     }
 
+    /// The end of a stream by an error, with a header before it if there was none (RFC 6120 §4.9.1.2): for one that was `refused`, if
+    /// it is about that.
+    pub(super) fn end(
+        &mut self,
+        error: &StreamError,
+        is_open: bool,
+        (domains, refused): (&Domains, Option<&Header>),
+        id: &str,
+    ) {
+        if !is_open {
+            self.open_refusal(domains, refused, id);
+        }
+        self.error(error);
+        self.close();
+    }
+
     pub(super) fn close(&mut self) {
         self.push(self.framing.close());
     }

@@ -235,11 +235,8 @@ impl Binder {
         id: &str,
         answer: &mut Answer,
     ) -> BinderThen {
-        if self.opened.is_none() {
-            answer.open_refusal(&self.domains, refused, id);
-        }
-        answer.error(error);
-        answer.close();
+        let (is_open, about) = (self.opened.is_some(), (&self.domains, refused));
+        answer.end(error, is_open, about, id);
         BinderThen::Close
     }
 }

@@ -175,11 +175,8 @@ impl Greeter {
         id: &str,
         answer: &mut Answer,
     ) -> Then {
-        if self.opened.is_none() {
-            answer.open_refusal(&self.domains, refused, id);
-        }
-        answer.error(error);
-        answer.close();
+        let (is_open, about) = (self.opened.is_some(), (&self.domains, refused));
+        answer.end(error, is_open, about, id);
         Then::Close
     }
 }
