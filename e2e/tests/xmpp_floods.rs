@@ -101,7 +101,7 @@ fn a_thousand_who_say_nothing_keep_nobody_out() {
 fn a_flood_of_bad_streams_leaves_nothing_behind() {
     let mut server = Reveille::started();
     // The first rounds fill what is kept for later ones.
-    flood(&server, 10);
+    flood(&server, 40);
     let before = server.process().resident_kib();
     flood(&server, 40);
     let after = server.process().resident_kib();
