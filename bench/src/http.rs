@@ -35,7 +35,7 @@ impl Client {
         })
     }
 
-    /// Asks, with a bearer token and a JSON document, and waits for the answer.
+    /// Asks, with a JSON document and a bearer token, if there is one, and waits for the answer.
     pub(crate) fn ask(
         &mut self,
         method: &str,
@@ -43,8 +43,12 @@ impl Client {
         token: &str,
         body: &str,
     ) -> Result<Answer> {
+        let token = match token {
+            "" => String::new(),
+            token => format!("Authorization: Bearer {token}\r\n"),
+        };
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{token}\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );

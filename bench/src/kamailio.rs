@@ -1,10 +1,11 @@
 //! The peer: Kamailio from its Debian package, with a script as lean as the row allows.
 
 use crate::{
+    debian::Packages,
     process::{Cores, Server},
     reveille::free_udp,
 };
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use std::{
     net::{SocketAddr, SocketAddrV4, UdpSocket},
     process::Command,
@@ -12,14 +13,17 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The packages with the program and the modules that the scripts load.
-const PACKAGES: [&str; 3] = [
-    "kamailio",
-    "kamailio-extra-modules",
-    "kamailio-utils-modules",
-];
-/// A file of the last of them.
-const LAST_FILE: &str = "/usr/lib/*/kamailio/modules/http_client.so";
+/// The program, and the modules that the scripts load.
+pub(crate) const PACKAGES: Packages = Packages {
+    program: "Kamailio",
+    names: &[
+        "kamailio",
+        "kamailio-extra-modules",
+        "kamailio-utils-modules",
+    ],
+    sign: "command -v kamailio && ls /usr/lib/*/kamailio/modules/http_client.so",
+    service: "kamailio",
+};
 /// Far more than it takes.
 const START: Duration = Duration::from_secs(10);
 
@@ -110,53 +114,12 @@ fn answers(sip: SocketAddrV4) -> bool {
     asked().is_ok()
 }
 
-/// Installs it if it is missing, and stops the service that the package starts.
-pub(crate) fn install() -> Result<()> {
-    if is_there() {
-        return Ok(());
-    }
-    eprintln!("Kamailio is missing: installing {}", PACKAGES.join(" "));
-    run(Command::new("apt-get").args(["-q", "update"]))?;
-    run(Command::new("apt-get")
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .args(["-q", "-y", "install", "--no-install-recommends"])
-        .args(PACKAGES))
-    .context("installing needs root: or do it yourself, then try again")?;
-    // Where services are not started there is none to stop, and this fails.
-    let stopped = Command::new("service").args(["kamailio", "stop"]).output();
-    if !stopped.is_ok_and(|stopped| stopped.status.success()) {
-        eprintln!("no service of the package was stopped: look for one if the figures are odd");
-    }
-    if !is_there() {
-        bail!("kamailio is still missing after the installation of its packages");
-    }
-    Ok(())
-}
-
 /// Its version, as it says.
-pub(crate) fn version() -> Result<String> {
-    let output = Command::new("kamailio").arg("-v").output()?;
+pub(crate) fn version() -> String {
+    let Ok(output) = Command::new("kamailio").arg("-v").output() else {
+        return "kamailio not installed".to_owned();
+    };
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = said.lines().next().unwrap_or_default();
-    Ok(line.trim_start_matches("version: ").trim().to_owned())
-}
-
-fn is_there() -> bool {
-    let here = |command: &str| {
-        let found = Command::new("sh").arg("-c").arg(command).output();
-        found.is_ok_and(|found| found.status.success())
-    };
-    here("command -v kamailio") && here(&format!("ls {LAST_FILE}"))
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    // Its own progress is no part of our output.
-    let output = command.output().context("apt-get")?;
-    anyhow::ensure!(
-        output.status.success(),
-        "{} failed: {}",
-        command.get_program().display(),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
+    line.trim_start_matches("version: ").trim().to_owned()
 }

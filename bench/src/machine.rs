@@ -1,6 +1,5 @@
 //! Where and with what it was measured: without it a figure says nothing.
 
-use crate::kamailio;
 use anyhow::Result;
 use serde::Serialize;
 use std::{fs, path::Path, process::Command};
@@ -23,15 +22,15 @@ pub(crate) struct Machine {
     pub(crate) load: f64,
     /// Ours, and the commit it is built from.
     pub(crate) reveille: String,
-    /// The peer's, if it is there.
-    pub(crate) kamailio: String,
+    /// Those of the peers, if they are there.
+    pub(crate) peers: String,
     /// What was typed.
     pub(crate) command: String,
 }
 
 impl Machine {
-    /// This one, now.
-    pub(crate) fn look(binary: &Path) -> Result<Self> {
+    /// This one, now, with these versions of peers.
+    pub(crate) fn look(binary: &Path, peers: String) -> Result<Self> {
         let cpu = fs::read_to_string("/proc/cpuinfo")?;
         let models: Vec<_> = cpu
             .lines()
@@ -64,7 +63,7 @@ impl Machine {
                 "{} ({commit})",
                 said(&binary.to_string_lossy(), &["--version"])
             ),
-            kamailio: kamailio::version().unwrap_or_else(|_| "not installed".to_owned()),
+            peers,
             command: format!(
                 "cargo run --release -p reveille-bench -- {}",
                 typed.join(" ")

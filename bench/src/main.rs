@@ -1,6 +1,10 @@
-//! Measures Reveille against Kamailio, side by side on one machine, each on its own core, round by round; and the pure
+//! Measures Reveille against Kamailio, Prosody and ejabberd, side by side on one machine, each on its own core, round by round; and the pure
 //! crates in instructions. `docs/benchmarks.md` is made from its output. No part of the tests.
 
+mod abuse;
+mod certificate;
+mod debian;
+mod ejabberd;
 mod http;
 mod instructions;
 mod kamailio;
@@ -8,6 +12,7 @@ mod load;
 mod machine;
 mod print;
 mod process;
+mod prosody;
 mod reveille;
 mod row;
 mod rows;
@@ -23,7 +28,7 @@ use machine::Machine;
 use rows::{Entry, Options, ROWS};
 use std::{path::PathBuf, process::ExitCode};
 
-/// Measure Reveille against Kamailio, side by side, each on its own core
+/// Measure Reveille against its peers, side by side, each on its own core
 #[derive(Debug, Parser)]
 #[command(name = "reveille-bench", after_help = AFTER_HELP)]
 struct Arguments {
@@ -48,6 +53,9 @@ struct Arguments {
     /// Sizes for `devices`, one after the other
     #[arg(long, global = true, value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000, 1_000_000], value_name = "N,N")]
     sizes: Vec<u32>,
+    /// Sizes for `xmpp-idle`, one after the other, growing; the last is how many `xmpp-wake` wakes
+    #[arg(long, global = true, value_delimiter = ',', default_values_t = [2_000, 10_000], value_name = "N,N")]
+    sessions: Vec<u32>,
     /// Print JSON, for machines
     #[arg(long, global = true)]
     json: bool,
@@ -78,8 +86,20 @@ enum What {
     Cores,
     /// Up to a million devices: CPU, memory, start-up; and what calls leave behind
     Devices,
+    /// A message over XMPP stored and delivered: CPU each
+    Chat,
+    /// Memory of an idle session of XMPP
+    XmppIdle,
+    /// From connecting over XMPP to the first message that waits
+    XmppConnect,
+    /// From connecting over XMPP to the message that waits, after a lost connection
+    XmppComeback,
+    /// Thousands of XMPP clients that sleep, written to at once: pushes, time, memory
+    XmppWake,
     /// All of these
     All,
+    /// What strangers and one bad user can do to everybody else
+    Abuse(abuse::Arguments),
     /// Instructions of the pure crates' hot paths, against those written down (needs valgrind)
     Instructions(instructions::Arguments),
 }
@@ -94,7 +114,13 @@ impl What {
             Self::Message => "message",
             Self::Cores => "cores",
             Self::Devices => "devices",
+            Self::Chat => "chat",
+            Self::XmppIdle => "xmpp-idle",
+            Self::XmppConnect => "xmpp-connect",
+            Self::XmppComeback => "xmpp-comeback",
+            Self::XmppWake => "xmpp-wake",
             Self::All => "",
+            Self::Abuse(_) => "abuse",
             Self::Instructions(_) => "instructions",
         };
         ROWS.iter()
@@ -126,6 +152,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
             binary.display()
         );
     }
+    if let What::Abuse(arguments) = &arguments.row {
+        return abuse::run(arguments, &binary);
+    }
     if arguments.users < 2 * arguments.window {
         bail!("--users must be at least twice --window, so that no phone does two things at once");
     }
@@ -136,6 +165,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         window: arguments.window.max(1),
         rate: arguments.rate.max(1),
         devices: arguments.sizes.clone(),
+        sessions: arguments.sessions.clone(),
         binary,
     };
     if let Some(file) = &arguments.markdown {
@@ -144,7 +174,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         }
     }
     process::pin_load()?;
-    let machine = Machine::look(&options.binary)?;
+    let machine = Machine::look(&options.binary, String::new())?;
     if let Some(warning) = machine.warning() {
         eprintln!("{warning}");
     }
@@ -167,7 +197,7 @@ fn one(entry: &Entry, options: &Options, arguments: &Arguments, load: f64) -> Re
     // Now the peer is surely there; how busy the machine was is told by what was seen before all rows.
     let machine = Machine {
         load,
-        ..Machine::look(&options.binary)?
+        ..Machine::look(&options.binary, (entry.peers)())?
     };
     if arguments.json {
         let document = serde_json::json!({ "machine": machine, "row": row });

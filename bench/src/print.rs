@@ -72,7 +72,7 @@ pub(crate) fn markdown(row: &Row, machine: &Machine) -> String {
         disk,
         load,
         reveille,
-        kamailio,
+        peers,
         command,
     } = machine;
     let rounds = row
@@ -82,7 +82,7 @@ pub(crate) fn markdown(row: &Row, machine: &Machine) -> String {
         .max();
     let _ = writeln!(
         text,
-        "\n{date}, {} rounds, `{command}`: {reveille}, {kamailio}; {processor}; {system}; databases on {disk}; load \
+        "\n{date}, {} rounds, `{command}`: {reveille}, {peers}; {processor}; {system}; databases on {disk}; load \
          before it {load:.2}.",
         rounds.unwrap_or_default()
     );

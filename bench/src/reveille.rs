@@ -1,6 +1,7 @@
 //! The server that is measured: configured by a file, filled through its admin API, as an operator would.
 
 use crate::{
+    certificate,
     http::{Client, is_ok},
     load::{DOMAIN, PASSWORD},
     process::{Cores, Server},
@@ -12,7 +13,10 @@ use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -20,6 +24,8 @@ use tempfile::TempDir;
 
 /// Connections over which users are added: each waits for its own commit.
 const ADDING: usize = 64;
+/// All clients come from one address here.
+const CONNECTIONS: u32 = 100_000;
 /// Start-up of a server with all of its store to read.
 const START: Duration = Duration::from_mins(10);
 
@@ -50,7 +56,14 @@ pub(crate) struct Reveille {
     sip: SocketAddrV4,
     admin: SocketAddr,
     health: SocketAddr,
+    xmpp: Option<Xmpp>,
     cores: Cores,
+}
+
+/// Where clients of XMPP find it, and how they trust it.
+struct Xmpp {
+    at: SocketAddr,
+    tls: Arc<rustls::ClientConfig>,
 }
 
 /// What rows set.
@@ -63,6 +76,10 @@ pub(crate) struct Setup<'s> {
     pub(crate) shards: Option<u32>,
     /// Where it pushes; nowhere for rows that wake nobody.
     pub(crate) push: Option<SocketAddr>,
+    /// Whether it serves XMPP, over TLS.
+    pub(crate) xmpp: bool,
+    /// Nobody is trusted, connections are taken, and limits are those of the product: for attacks.
+    pub(crate) open: bool,
     /// The folder to use; its files of the sink are named by the configuration.
     pub(crate) folder: TempDir,
     /// The binary.
@@ -73,8 +90,17 @@ impl Reveille {
     /// Starts a server with an empty store, and waits until it is ready.
     pub(crate) fn start(setup: Setup<'_>) -> Result<Self> {
         let (sip, admin, health) = (free_udp()?, free_tcp()?, free_tcp()?);
+        let xmpp = if setup.xmpp {
+            Some(Xmpp {
+                at: free_tcp()?,
+                tls: certificate::put_into(setup.folder.path())?,
+            })
+        } else {
+            None
+        };
         let mut reveille = Self {
             server: None,
+            xmpp,
             binary: setup.binary.to_owned(),
             sip,
             admin,
@@ -83,6 +109,11 @@ impl Reveille {
             folder: setup.folder,
         };
         let config = reveille.config(setup.store, setup.shards, setup.push)?;
+        let config = if setup.open {
+            opened(&config, reveille.sip)
+        } else {
+            config
+        };
         std::fs::write(reveille.folder.path().join("reveille.toml"), config)?;
         reveille.restart()?;
         Ok(reveille)
@@ -99,12 +130,23 @@ impl Reveille {
             Store::Memory => "memory:".to_owned(),
             Store::Sqlite => format!("sqlite:{folder}/reveille.db"),
         };
+        let xmpp = self.xmpp.as_ref().map_or_else(String::new, |xmpp| {
+            format!(
+                "xmpp_tls = [\"{}\"]\n[tls]\ncertificate = \"{folder}/{}\"\nkey = \"{folder}/{}\"\n",
+                xmpp.at,
+                certificate::CERTIFICATE,
+                certificate::KEY
+            )
+        });
         let mut config = format!(
             "[server]\ndomains = [\"{DOMAIN}\"]\ndata_dir = \"{folder}\"\n\
              {}\
              [listen]\nsip_udp = [\"{}\"]\nsip_tcp = []\nadmin = [\"{}\"]\nhealth = [\"{}\"]\n\
+             {xmpp}\
              [store]\nurl = \"{url}\"\n\
              [call]\ntrusted = [\"127.0.0.0/8\"]\n\
+             [limits]\nconnections_per_peer = {CONNECTIONS}\ncalls_per_callee = 1000000\ncalls_per_callee_minute = 100000000\n\
+             calls_per_trusted = 1000000\ncalls_per_trusted_minute = 100000000\n\
              [observe]\nlog = \"warn\"\n",
             shards.map_or_else(String::new, |shards| format!("shards = {shards}\n")),
             self.sip,
@@ -153,9 +195,36 @@ impl Reveille {
         self.sip
     }
 
+    /// Where its APIs are.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Where its metrics are.
+    pub(crate) fn health(&self) -> SocketAddr {
+        self.health
+    }
+
+    /// All that it said.
+    pub(crate) fn log(&self) -> Result<String> {
+        let log = std::fs::read(self.folder.path().join("reveille.log"))?;
+        Ok(String::from_utf8_lossy(&log).into_owned())
+    }
+
     /// Its process.
     pub(crate) fn pid(&self) -> Result<u32> {
         Ok(self.server.as_ref().context("the server runs")?.pid())
+    }
+
+    /// Where it listens for XMPP over TLS, how to trust it, and its process.
+    pub(crate) fn reach(&self) -> Result<(SocketAddr, Arc<rustls::ClientConfig>, u32)> {
+        let xmpp = self.xmpp.as_ref().context("it serves XMPP")?;
+        Ok((xmpp.at, xmpp.tls.clone(), self.pid()?))
+    }
+
+    /// What it said: nothing, if all went well.
+    pub(crate) fn words(&self) -> String {
+        self.server.as_ref().map(Server::words).unwrap_or_default()
     }
 
     /// Bytes of its database.
@@ -223,6 +292,15 @@ impl Reveille {
     }
 }
 
+/// The configuration of a server that is attacked.
+fn opened(config: &str, sip: SocketAddrV4) -> String {
+    let limits = config.find("[limits]").unwrap_or(config.len());
+    let observe = config.find("[observe]").unwrap_or(config.len());
+    let config = [&config[..limits], &config[observe..]].concat();
+    let config = config.replace("trusted = [\"127.0.0.0/8\"]", "trusted = []");
+    config.replace("sip_tcp = []", &format!("sip_tcp = [\"{sip}\"]"))
+}
+
 impl Drop for Reveille {
     /// Ended before its data go, or it would write into what is being removed.
     fn drop(&mut self) {
@@ -251,6 +329,7 @@ pub(crate) fn free_udp() -> Result<SocketAddrV4> {
     Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, address.port()))
 }
 
-fn free_tcp() -> Result<SocketAddr> {
+/// An address of loopback whose TCP port nobody uses.
+pub(crate) fn free_tcp() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

@@ -38,15 +38,20 @@ pub(crate) struct Phones {
     pub(crate) sent: u64,
 }
 
+/// Lets a burst wait at a socket.
+pub(crate) fn make_room(socket: &UdpSocket) -> Result<()> {
+    if setsockopt(socket, RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        setsockopt(socket, RcvBuf, &RECEIVE_BUFFER)?;
+    }
+    Ok(())
+}
+
 impl Phones {
     /// Phones of no server yet: who pushes to them must know their port before there is one.
     pub(crate) fn new() -> Result<Self> {
         let socket =
             UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).context("the phones' UDP socket")?;
-        let forced = setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER);
-        if forced.is_err() {
-            setsockopt(&socket, RcvBuf, &RECEIVE_BUFFER)?;
-        }
+        make_room(&socket)?;
         Ok(Self {
             port: socket.local_addr()?.port(),
             socket,

@@ -18,21 +18,37 @@ pub(crate) struct Memory {
 
 /// User and system time of a process, all its threads and all its children.
 pub(crate) fn processor_time(pid: u32) -> Result<Duration> {
+    let ticks = family(pid)?.iter().map(|(_, ticks)| ticks).sum::<u64>();
+    Ok(TICK * u32::try_from(ticks)?)
+}
+
+/// Bytes resident of a process and all its children.
+pub(crate) fn resident(pid: u32) -> Result<u64> {
+    let family = family(pid)?;
+    let resident = family.iter().map(|(pid, _)| Ok(memory(*pid)?.resident));
+    resident.sum()
+}
+
+/// A process and all its children, with the ticks of each.
+fn family(pid: u32) -> Result<Vec<(u32, u64)>> {
     let processes = processes();
     anyhow::ensure!(
         processes.contains_key(&pid),
         "the server (process {pid}) has ended"
     );
-    let mut ticks = 0;
-    let mut family = vec![pid];
+    let (mut found, mut family) = (Vec::new(), vec![pid]);
     while let Some(member) = family.pop() {
-        ticks += processes.get(&member).map_or(0, |process| process.ticks);
+        found.extend(
+            processes
+                .get(&member)
+                .map(|process| (member, process.ticks)),
+        );
         let children = processes
             .iter()
             .filter(|(_, process)| process.parent == member);
         family.extend(children.map(|(child, _)| *child));
     }
-    Ok(TICK * u32::try_from(ticks)?)
+    Ok(found)
 }
 
 /// Memory of one process.
@@ -50,6 +66,11 @@ pub(crate) fn memory(pid: u32) -> Result<Memory> {
         resident: field("VmRSS:")?,
         peak: field("VmHWM:")?,
     })
+}
+
+/// Counts the most that a process has resident from now on (proc(5), `clear_refs`).
+pub(crate) fn forget_peak(pid: u32) -> Result<()> {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").context("the server's peak of memory")
 }
 
 /// Time that all processors of the machine were idle so far.

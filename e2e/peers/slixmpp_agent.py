@@ -2,17 +2,22 @@
 standard output, each in a line of JSON. The harness (src/slixmpp.rs) is its only user.
 
     slixmpp_agent.py JID PASSWORD HOST PORT starttls|direct CA_FILE MECHANISM|any
+
+With SLIXMPP_AGENT_RESUMES in the environment it enables stream management, and resumes its session when it signs in again.
 """
 
 import asyncio
 import datetime
 import json
+import os
 import sys
 import threading
 from xml.etree import ElementTree
 
 import slixmpp
 from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
 
 JID, PASSWORD, HOST, PORT, TLS, CA, MECHANISM = sys.argv[1:]
 
@@ -23,7 +28,8 @@ PLUGINS = (
     "xep_0202",  # Entity Time
     "xep_0203",  # Delayed Delivery
     "xep_0280",  # Carbons
-)
+    "xep_0353",  # Jingle Message Initiation
+) + (("xep_0198",) if "SLIXMPP_AGENT_RESUMES" in os.environ else ())
 
 # Longer than any answer takes on a busy machine.
 PATIENCE = 20
@@ -57,6 +63,9 @@ class Agent(slixmpp.ClientXMPP):
         self.roster.auto_authorize = None
         self.roster.auto_subscribe = False
         self.refused = False
+        # XEP-0357 §8, for which there is no plug-in: a message without a text.
+        disabled = MatchXPath("{jabber:client}message/{http://jabber.org/protocol/pubsub}pubsub")
+        self.register_handler(Callback("push disabled", disabled, self.on_push_disabled))
         for event, handler in {
             "session_start": self.on_session,
             "failed_auth": lambda failure: tell("refused", condition=failure["condition"]),
@@ -69,6 +78,8 @@ class Agent(slixmpp.ClientXMPP):
             "message_error": lambda message: tell("message", **of_message(message)),
             "carbon_received": lambda message: self.on_copy(message, "received"),
             "carbon_sent": lambda message: self.on_copy(message, "sent"),
+            "session_resumed": lambda _: tell("resumed"),
+            "jingle_message_propose": self.on_propose,
             "presence": self.on_presence,
             "roster_update": self.on_roster,
         }.items():
@@ -85,9 +96,16 @@ class Agent(slixmpp.ClientXMPP):
         if message["type"] != "error":
             tell("message", **of_message(message))
 
+    def on_push_disabled(self, message):
+        pubsub = message.xml.find("{http://jabber.org/protocol/pubsub}pubsub")
+        tell("push_disabled", **{"from": str(message["from"])}, node=pubsub.get("node"))
+
     def on_copy(self, message, direction):
         inner = message[f"carbon_{direction}"]
         tell("message", **{**of_message(inner), "copy": direction})
+
+    def on_propose(self, message):
+        tell("propose", **{"from": str(message["from"])}, id=message["jingle_propose"]["id"])
 
     def on_presence(self, presence):
         child = {name: presence.xml.findtext(f"{{jabber:client}}{name}") or "" for name in ("show", "status", "priority")}
@@ -184,6 +202,23 @@ class Agent(slixmpp.ClientXMPP):
         iq.append(ElementTree.fromstring(xml))
         await iq.send(timeout=PATIENCE)
         tell("done", of="ask")
+
+    async def do_enable_push(self, jid, node=None, **fields):
+        iq = self.make_iq_set()
+        enable = ElementTree.SubElement(iq.xml, "{urn:xmpp:push:0}enable", {"jid": jid})
+        if node:
+            enable.set("node", node)
+        form = ElementTree.SubElement(enable, "{jabber:x:data}x", {"type": "submit"})
+        kind = "http://jabber.org/protocol/pubsub#publish-options"
+        for name, value in {"FORM_TYPE": kind, **fields}.items():
+            field = ElementTree.SubElement(form, "{jabber:x:data}field", {"var": name})
+            ElementTree.SubElement(field, "{jabber:x:data}value").text = value
+        await iq.send(timeout=PATIENCE)
+        tell("done", of="enable_push")
+
+    async def do_lose(self):
+        """The connection is gone, without a word."""
+        self.abort()
 
     async def do_sign_out(self):
         await self.disconnect()

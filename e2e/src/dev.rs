@@ -65,6 +65,7 @@ impl Reveille {
             server: self.sip(transport),
             push: Some(push),
             ca: (transport == Transport::Tls).then(|| self.lab().ca()),
+            friends: Vec::new(),
         }
     }
 }

@@ -22,23 +22,78 @@ pub fn http(
     path: &str,
     body: Option<&Value>,
 ) -> io::Result<Answer> {
+    http_as(server, method, path, "", body)
+}
+
+/// The same with a bearer token, if there is one.
+pub fn http_as(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: Option<&Value>,
+) -> io::Result<Answer> {
+    ask(server, method, path, (token, body), Duration::from_secs(10))
+}
+
+/// The same, of somebody who may take longer.
+pub(crate) fn http_within(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+    within: Duration,
+) -> io::Result<Answer> {
+    ask(server, method, path, ("", body), within)
+}
+
+fn ask(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    (token, body): (&str, Option<&Value>),
+    within: Duration,
+) -> io::Result<Answer> {
+    let bearer = match token {
+        "" => String::new(),
+        token => format!("Authorization: Bearer {token}\r\n"),
+    };
     let body = body.map(Value::to_string).unwrap_or_default();
     let mut stream = TcpStream::connect(server)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_read_timeout(Some(within))?;
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
+         {bearer}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
     let mut raw = Vec::new();
-    stream.read_to_end(&mut raw)?;
+    let mut buffer = [0; 16_384];
+    while !is_whole(&raw) {
+        match stream.read(&mut buffer)? {
+            0 => break,
+            length => raw.extend_from_slice(&buffer[..length]),
+        }
+    }
     parse(&String::from_utf8_lossy(&raw)).ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::InvalidData,
             format!("{method} {path}: not an HTTP answer"),
         )
     })
+}
+
+/// Whether there is as much of an answer as it says itself: not everybody closes the connection behind it.
+fn is_whole(raw: &[u8]) -> bool {
+    let Some(end) = raw.windows(4).position(|it| it == b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&raw[..end]).to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"));
+    let length = length.and_then(|length| length.trim().parse::<usize>().ok());
+    length.is_some_and(|length| raw.len() >= end + 4 + length)
 }
 
 fn parse(raw: &str) -> Option<Answer> {

@@ -1,5 +1,5 @@
 //! Reveille against real peers. Each helper here drives one real process over loopback sockets: the server
-//! itself, Linphone, PJSUA2, sipp, slixmpp, go-sendxmpp, Profanity; [`SipClient`] and [`XmppClient`] are small clients of
+//! itself, Linphone, PJSUA2, sipp, slixmpp, go-sendxmpp, Profanity, Gajim, Chromium, sipvicious, sipsak; [`SipClient`] and [`XmppClient`] are small clients of
 //! our own for what no peer can be made to say. The tests are in `tests/`, one subject a file, and are built only with `--features peers`.
 //!
 //! Nothing here imports the server: it is driven as its users drive it.
@@ -8,8 +8,10 @@
     reason = "this crate is test support: a broken expectation is its failure"
 )]
 
+mod browser;
 mod dev;
 mod digest;
+mod gajim;
 mod go_sendxmpp;
 mod http;
 mod lab;
@@ -25,16 +27,20 @@ mod reveille;
 mod sip_client;
 mod sipp;
 mod slixmpp;
+mod strangers;
 mod tls;
+pub mod websocket;
 pub mod xml;
 mod xmpp_client;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use browser::{Browser, Library, Line};
 pub use dev::{PASSWORD, android, iphone, iphone_with_two_tokens, new_token};
+pub use gajim::Gajim;
 pub use go_sendxmpp::{go_listening, go_send};
-pub use http::{Answer, http};
+pub use http::{Answer, http, http_as};
 pub use lab::{LabApi, Notification};
 pub use linphone::{Account, Linphone, PushParams};
 pub use mutate::Mutator;
@@ -46,6 +52,7 @@ pub use reveille::{Reveille, reveille_binary};
 pub use sip_client::{Incoming, Response, SipClient, Transport};
 pub use sipp::{Load, Sipp, SippReport};
 pub use slixmpp::{Login, Slixmpp};
+pub use strangers::{Relay, STRANGER, documented, fail2ban_regex};
 pub use tls::Tls;
 pub use xmpp_client::{HEADER, Heard, STARTTLS, XmppClient};
 

@@ -38,6 +38,8 @@ pub struct Account {
     pub push: Option<PushParams>,
     /// The CA that it trusts, PEM; for TLS.
     pub ca: Option<String>,
+    /// Users of `localhost` whose presence it subscribes to.
+    pub friends: Vec<String>,
 }
 
 /// A Linphone, running or not.
@@ -84,6 +86,7 @@ impl Linphone {
             server,
             push,
             ca,
+            friends,
         } = &self.account;
         let local = |of| if *transport == of { free_port() } else { 0 };
         let (udp, tcp, tls) = (
@@ -134,6 +137,12 @@ impl Linphone {
              [rtp]\naudio_rtp_port={media}\nvideo_rtp_port={}\n\n[video]\ncapture=0\ndisplay=0\n",
             media + 1
         );
+        for (number, friend) in friends.iter().enumerate() {
+            let _ = write!(
+                rc,
+                "\n[friend_{number}]\nurl=\"{friend}\" <sip:{friend}@localhost>\npol=accept\nsubscribe=1\n"
+            );
+        }
         rc
     }
 

@@ -189,6 +189,16 @@ impl Process {
         self.wait(within)
     }
 
+    /// SIGHUP: a server reads its configuration again.
+    pub fn hang_up(&mut self) {
+        self.signal("-HUP");
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Stops it in the middle of whatever it does, as the system does with an app.
     pub fn freeze(&mut self) {
         self.signal("-STOP");

@@ -14,9 +14,21 @@ use crate::{LabApi, Process, SOON, Tls, Transport, free_port, http, poll};
 const START: Duration = Duration::from_secs(20);
 
 /// The listeners of `serve --dev`, by the name of their key under `[listen]`.
-const LISTENERS: [&str; 10] = [
-    "sip_udp", "sip_tcp", "sip_tls", "xmpp_tcp", "xmpp_tls", "admin", "health", "apns", "fcm",
+const LISTENERS: [&str; 14] = [
+    "sip_udp",
+    "sip_tcp",
+    "sip_tls",
+    "xmpp_tcp",
+    "xmpp_tls",
+    "component",
+    "admin",
+    "health",
+    "apns",
+    "fcm",
+    "webpush",
     "lab",
+    "xmpp_ws",
+    "xmpp_wss",
 ];
 
 /// A server on ports of its own, with a data directory that outlives a restart.
@@ -180,6 +192,11 @@ impl Reveille {
         assert_eq!(answer.status, 200, "/healthz: {}", answer.body);
     }
 
+    /// Its data directory.
+    pub fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
     /// Where it listens for SIP.
     pub fn sip(&self, transport: Transport) -> SocketAddr {
         self.address(match transport {
@@ -194,12 +211,19 @@ impl Reveille {
         self.address(match start {
             Tls::Starttls => "xmpp_tcp",
             Tls::Direct => "xmpp_tls",
+            Tls::WebSocket => "xmpp_wss",
         })
     }
 
     /// Health and metrics.
     pub fn health(&self) -> SocketAddr {
         self.address("health")
+    }
+
+    /// Its metrics, as Prometheus reads them.
+    pub fn metrics(&self) -> String {
+        let answer = http(self.health(), "GET", "/metrics", None).expect("/metrics answers");
+        answer.body
     }
 
     /// The certificate of its CA, in a file for peers that want one.

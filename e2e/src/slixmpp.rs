@@ -1,4 +1,5 @@
-//! An XMPP client on slixmpp, through the Python script `peers/slixmpp_agent.py`.
+//! An XMPP client on slixmpp, through the Python script `peers/slixmpp_agent.py`, and an app's push server, through
+//! `peers/slixmpp_app_server.py`.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -22,6 +23,8 @@ pub struct Login {
     pub tls: Tls,
     /// The one mechanism that may be used, or `any`.
     pub mechanism: String,
+    /// Whether its session goes on when it signs in again.
+    pub resumes: bool,
 }
 
 impl Login {
@@ -33,7 +36,15 @@ impl Login {
             password: PASSWORD.to_owned(),
             tls: Tls::Starttls,
             mechanism: "any".to_owned(),
+            resumes: false,
         }
+    }
+
+    /// With stream management (XEP-0198).
+    #[must_use]
+    pub fn resuming(mut self) -> Self {
+        self.resumes = true;
+        self
     }
 
     /// By this mechanism alone, over TLS that begins like this.
@@ -73,6 +84,7 @@ impl Slixmpp {
             password,
             tls,
             mechanism,
+            resumes,
         } = login;
         let address = server.xmpp(*tls);
         let mut command = Command::new(python());
@@ -86,8 +98,29 @@ impl Slixmpp {
             .args([address.port().to_string(), tls.to_string()])
             .arg(ca)
             .arg(mechanism);
+        if *resumes {
+            command.env("SLIXMPP_AGENT_RESUMES", "1");
+        }
         Self {
             process: Process::spawn(format!("slixmpp of {user} {resource}"), &mut command),
+            taken: HashSet::new(),
+        }
+    }
+
+    /// An app's push server, which connects as the component of this domain, and takes publications for these nodes with the secret
+    /// of each.
+    pub fn app_server(server: &Reveille, domain: &str, secret: &str, nodes: &Value) -> Self {
+        let address = server.address("component");
+        let mut command = Command::new(python());
+        command
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/peers/slixmpp_app_server.py"
+            ))
+            .args([domain, secret, &address.ip().to_string()])
+            .args([address.port().to_string(), nodes.to_string()]);
+        Self {
+            process: Process::spawn(format!("slixmpp as {domain}"), &mut command),
             taken: HashSet::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! The two ways into TLS that XMPP has.
+//! The ways into TLS that XMPP has.
 
 use std::fmt;
 
@@ -9,6 +9,8 @@ pub enum Tls {
     Starttls,
     /// With the connection (XEP-0368).
     Direct,
+    /// The same, and a WebSocket in it (RFC 7395).
+    WebSocket,
 }
 
 impl fmt::Display for Tls {
@@ -16,6 +18,7 @@ impl fmt::Display for Tls {
         to.write_str(match self {
             Self::Starttls => "starttls",
             Self::Direct => "direct",
+            Self::WebSocket => "websocket",
         })
     }
 }

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::{PASSWORD, Reveille, SOON, Tls, xml};
+use crate::{PASSWORD, Reveille, SOON, Tls, websocket, xml};
 
 /// The header of a stream to `localhost` (RFC 6120 §4.7).
 pub const HEADER: &str = "<?xml version='1.0'?><stream:stream to='localhost' version='1.0' xmlns='jabber:client' \
@@ -51,6 +51,10 @@ pub struct XmppClient {
     socket: Socket,
     pending: Vec<u8>,
     asked: u32,
+    /// Messages of a WebSocket are said and heard.
+    framed: bool,
+    /// With what the server has closed the WebSocket.
+    closed: Option<u16>,
 }
 
 impl XmppClient {
@@ -62,6 +66,8 @@ impl XmppClient {
             socket: Socket::Clear(tcp),
             pending: Vec::new(),
             asked: 0,
+            framed: false,
+            closed: None,
         })
     }
 
@@ -81,6 +87,9 @@ impl XmppClient {
             client.expect("<proceed");
         }
         client.secure(&server.lab().ca());
+        if start == Tls::WebSocket {
+            client.begin_websocket();
+        }
         client.open();
         client
     }
@@ -89,14 +98,79 @@ impl XmppClient {
     pub fn signed_in(server: &Reveille, user: &str, resource: &str) -> Self {
         let mut client = Self::in_tls(server, Tls::Direct);
         client.authenticate(user);
-        client.send(&format!(
+        client.bind(user, resource);
+        client
+    }
+
+    /// The same over a WebSocket.
+    pub fn signed_in_by_websocket(server: &Reveille, user: &str, resource: &str) -> Self {
+        let mut client = Self::in_tls(server, Tls::WebSocket);
+        client.authenticate(user);
+        client.bind(user, resource);
+        client
+    }
+
+    /// A connection in TLS to where a WebSocket begins, over which nothing has been said.
+    pub fn at_websocket(server: &Reveille) -> Self {
+        let mut client = Self::connect(server.xmpp(Tls::WebSocket)).expect("a connection");
+        client.secure(&server.lab().ca());
+        client
+    }
+
+    /// Begins a WebSocket on this connection (RFC 6455 §4.1).
+    pub fn begin_websocket(&mut self) {
+        self.begins_websocket(&websocket::handshake());
+    }
+
+    /// The same as a proxy does it, for a client at this address.
+    pub fn begin_websocket_for(&mut self, client: &str) {
+        self.begins_websocket(&handshake_for(client));
+    }
+
+    /// The same, which is not granted: the head of the answer.
+    pub fn websocket_is_refused_for(&mut self, client: &str) -> String {
+        self.send(&handshake_for(client));
+        self.http_head()
+    }
+
+    fn begins_websocket(&mut self, request: &str) {
+        self.send(request);
+        let answer = self.http_head();
+        assert!(
+            answer.starts_with("HTTP/1.1 101 ") && answer.contains(websocket::ACCEPTED),
+            "{answer}"
+        );
+        self.framed = true;
+    }
+
+    /// The head of an answer of HTTP.
+    pub fn http_head(&mut self) -> String {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let end = self.pending.windows(4).position(|it| it == b"\r\n\r\n");
+            if let Some(end) = end {
+                let head: Vec<u8> = self.pending.drain(..end + 4).collect();
+                return String::from_utf8_lossy(&head).into_owned();
+            }
+            let more = self.read_more(deadline);
+            assert_eq!(more, Ok(()), "no answer but {:?}", self.pending);
+        }
+    }
+
+    /// The code with which the server has closed the WebSocket, once the connection is closed.
+    pub fn close_code(&self) -> Option<u16> {
+        self.closed
+    }
+
+    /// Asks for this address, and gets it.
+    pub fn bind(&mut self, user: &str, resource: &str) {
+        self.send(&format!(
             "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{resource}</resource>\
              </bind></iq>"
         ));
-        let bound = client.expect("id='bind'");
+        let bound = self.expect("id='bind'");
         let jid = format!("{user}@localhost/{resource}");
         assert_eq!(xml::text(&bound, "jid"), Some(jid), "{bound}");
-        client
     }
 
     /// The same, once the server has taken in that it is there.
@@ -125,10 +199,24 @@ impl XmppClient {
         self.socket = Socket::Tls(Box::new(StreamOwned::new(connection, tcp)));
     }
 
+    /// The certificate that the server has shown, as DER.
+    pub fn certificate(&self) -> Vec<u8> {
+        let Socket::Tls(tls) = &self.socket else {
+            panic!("there is no TLS");
+        };
+        let shown = tls.conn.peer_certificates().and_then(<[_]>::first);
+        shown.expect("a certificate").to_vec()
+    }
+
     /// Opens a stream, and returns what the server offers.
     pub fn open(&mut self) -> String {
-        self.send(HEADER);
-        self.expect("<stream:stream");
+        let (header, answer) = if self.framed {
+            (websocket::OPEN, "<open")
+        } else {
+            (HEADER, "<stream:stream")
+        };
+        self.send(header);
+        self.expect(answer);
         self.expect("<stream:features")
     }
 
@@ -144,12 +232,25 @@ impl XmppClient {
 
     /// Says something that must get out.
     pub fn send(&mut self, text: &str) {
-        self.send_raw(text.as_bytes())
-            .unwrap_or_else(|error| panic!("cannot send {text:?}: {error}"));
+        let sent = if self.framed {
+            self.send_raw(websocket::as_message(text).as_bytes())
+        } else {
+            self.send_raw(text.as_bytes())
+        };
+        sent.unwrap_or_else(|error| panic!("cannot send {text:?}: {error}"));
     }
 
-    /// Sends these octets as they are.
+    /// Sends these octets as they are; over a WebSocket, as a message.
     pub fn send_raw(&mut self, octets: &[u8]) -> io::Result<()> {
+        if self.framed {
+            self.send_octets(&websocket::frame(websocket::TEXT, octets))
+        } else {
+            self.send_octets(octets)
+        }
+    }
+
+    /// Sends these octets, be they a message or not.
+    pub fn send_octets(&mut self, octets: &[u8]) -> io::Result<()> {
         self.socket.tcp().set_write_timeout(Some(SOON))?;
         match &mut self.socket {
             Socket::Clear(tcp) => tcp.write_all(octets),
@@ -168,33 +269,59 @@ impl XmppClient {
     /// What comes next.
     pub fn next(&mut self, within: Duration) -> Heard {
         let deadline = Instant::now() + within;
-        let mut buffer = [0; 16_384];
         loop {
-            if let Some(item) = xml::take_item(&mut self.pending) {
+            if let Some(item) = self.take_item() {
                 return Heard::Item(item);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Heard::Nothing;
-            }
-            if self.socket.tcp().set_read_timeout(Some(left)).is_err() {
-                return Heard::Gone;
-            }
-            let read = match &mut self.socket {
-                Socket::Clear(tcp) => tcp.read(&mut buffer),
-                Socket::Tls(tls) => tls.read(&mut buffer),
-            };
-            match read {
-                Ok(0) => return Heard::Gone,
-                Ok(length) => self.pending.extend_from_slice(&buffer[..length]),
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock
-                    | io::ErrorKind::TimedOut
-                    | io::ErrorKind::Interrupted => {}
-                    _ => return Heard::Gone,
-                },
+            if let Err(heard) = self.read_more(deadline) {
+                return heard;
             }
         }
+    }
+
+    /// What was received and not taken yet.
+    fn take_item(&mut self) -> Option<String> {
+        if !self.framed {
+            return xml::take_item(&mut self.pending);
+        }
+        while let Some((first, payload)) = websocket::take_frame(&mut self.pending) {
+            match first {
+                websocket::TEXT => return Some(String::from_utf8(payload).expect("text")),
+                websocket::CLOSES => {
+                    let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+                    self.closed = code;
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Waits for octets, once.
+    fn read_more(&mut self, deadline: Instant) -> Result<(), Heard> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Heard::Nothing);
+        }
+        if self.socket.tcp().set_read_timeout(Some(left)).is_err() {
+            return Err(Heard::Gone);
+        }
+        let mut buffer = [0; 16_384];
+        let read = match &mut self.socket {
+            Socket::Clear(tcp) => tcp.read(&mut buffer),
+            Socket::Tls(tls) => tls.read(&mut buffer),
+        };
+        match read {
+            Ok(0) => return Err(Heard::Gone),
+            Ok(length) => self.pending.extend_from_slice(&buffer[..length]),
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::Interrupted => {}
+                _ => return Err(Heard::Gone),
+            },
+        }
+        Ok(())
     }
 
     /// Waits for an item that contains this; those before it are passed over.
@@ -248,11 +375,25 @@ impl XmppClient {
         let [.., error, end] = &items[..] else {
             panic!("no stream error: {items:#?}");
         };
-        assert_eq!(end, "</stream:stream>", "{items:#?}");
-        let condition = error.strip_prefix("<stream:error><");
+        let (begin, close) = if self.framed {
+            (
+                "<stream:error xmlns:stream='http://etherx.jabber.org/streams'><",
+                "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>",
+            )
+        } else {
+            ("<stream:error><", "</stream:stream>")
+        };
+        assert_eq!(end, close, "{items:#?}");
+        let condition = error.strip_prefix(begin);
         let condition = condition.and_then(|inner| inner.split([' ', '/', '>']).next());
         condition
             .unwrap_or_else(|| panic!("no stream error: {items:#?}"))
             .to_owned()
     }
+}
+
+/// The request of a proxy that connects for a client at this address.
+fn handshake_for(client: &str) -> String {
+    let forwarded = format!("X-Forwarded-For: {client}\r\nHost:");
+    websocket::handshake().replacen("Host:", &forwarded, 1)
 }

@@ -117,7 +117,9 @@ fn damaged_requests_of_a_trusted_server_leave_ours_up_and_answering() {
     let mut server = Reveille::new()
         .with("call", "trusted", "127.0.0.0/8")
         .with("call", "ringing_after", "500ms")
-        .with("call", "wake_timeout", "1s");
+        .with("call", "wake_timeout", "1s")
+        .with("limits", "calls_per_callee", "10000")
+        .with("limits", "calls_per_callee_minute", "100000");
     server.start();
     let address = server.sip(Transport::Udp);
     let token = new_token();

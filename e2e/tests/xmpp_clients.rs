@@ -1,6 +1,6 @@
 //! More clients than one: each is built on a library of its own, and reads the RFCs in its own way.
 
-use reveille_e2e::{Profanity, Reveille, SOON, Slixmpp, Tls, go_listening, go_send};
+use reveille_e2e::{Gajim, Profanity, Reveille, SOON, Slixmpp, Tls, go_listening, go_send};
 use serde_json::json;
 
 #[test]
@@ -71,4 +71,44 @@ fn profanity_sees_who_is_there_and_writes_both_ways() {
         "presence",
         &json!({"from": "alice@localhost/profanity", "type": "unavailable"}),
     );
+}
+
+#[test]
+fn gajim_signs_in_subscribes_is_subscribed_to_and_writes_both_ways() {
+    let server = Reveille::started();
+    let mut bob = Slixmpp::available(&server, "bob", "phone");
+    bob.tell(&json!({"do": "roster"}));
+    bob.expect("roster", &json!({"count": 0}));
+    bob.message("alice@localhost", "before she was there");
+    let mut alice = Gajim::signed_in(&server, "alice");
+    alice.expect("before she was there");
+
+    alice.subscribe("bob@localhost");
+    bob.expect(
+        "presence",
+        &json!({"from": "alice@localhost", "type": "subscribe"}),
+    );
+    bob.tell(&json!({"do": "presence", "to": "alice@localhost", "type": "subscribed"}));
+    alice.expect("type='subscribed'");
+
+    bob.tell(&json!({"do": "presence", "to": "alice@localhost", "type": "subscribe"}));
+    bob.expect(
+        "presence",
+        &json!({"from": "alice@localhost", "type": "subscribed"}),
+    );
+    bob.expect(
+        "presence",
+        &json!({"from": "alice@localhost/gajim", "type": ""}),
+    );
+
+    alice.open_chat("bob@localhost");
+    bob.message("alice@localhost", "Grüße ans Fenster 👋");
+    alice.expect("Grüße ans Fenster");
+    alice.write("bob@localhost", "and out of it");
+    bob.expect(
+        "message",
+        &json!({"from": "alice@localhost/gajim", "body": "and out of it"}),
+    );
+    let picture = alice.picture("gajim");
+    println!("what it looked like: {}", picture.display());
 }

@@ -154,6 +154,9 @@ fn a_question_is_answered_by_the_client_that_it_is_for() {
     let server = Reveille::started();
     let mut alice = XmppClient::available(&server, "alice", "desk");
     let mut bob = XmppClient::available(&server, "bob", "phone");
+    // She may know that he is there (RFC 6121 §8.5.3.1).
+    bob.send("<presence to='alice@localhost'/>");
+    alice.expect("from='bob@localhost/phone'");
     alice.send("<iq to='bob@localhost/phone' type='get' id='q'><a xmlns='urn:example:a' b='ü'><c/></a></iq>");
     let question = bob.expect("urn:example:a");
     assert_eq!(
@@ -197,6 +200,8 @@ fn what_comes_after_a_client_broke_off_waits_for_the_next() {
         bob.expect(&text);
         drop(bob);
     }
+    // What is written to a client that nobody knows to be gone is lost with it, unless it acknowledges (XEP-0198).
+    poll(SOON, || server.devices("bob").is_empty().then_some(())).expect("the last one is gone");
     alice.send(&chat("bob@localhost", "the last"));
     let mut bob = XmppClient::available(&server, "bob", "last");
     bob.expect("the last");

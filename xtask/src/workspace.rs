@@ -1,12 +1,13 @@
 //! Where the workspace is, and its files.
 
+use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::command::{cargo, output};
 
-/// The workspace that this program was built in.
+/// The workspace in which cargo runs this program.
 pub(crate) struct Workspace {
     /// Its root folder.
     pub(crate) root: PathBuf,
@@ -17,7 +18,9 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Asks cargo.
     pub(crate) fn load() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        // Asked when it runs: checkouts that share a target folder may share this program, too.
+        let folder = env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
+        let root = Path::new(&folder)
             .parent()
             .context("xtask is a folder of the workspace")?;
         let metadata = output(cargo(root).args([

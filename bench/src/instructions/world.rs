@@ -193,6 +193,7 @@ impl World {
                 }
                 // Read once at most: from then on the lane knows what waits.
                 Output::Fetch(device) => Input::Fetched(device, Some(self.kept.clone())),
+                Output::Count(push, ..) => Input::Counted(push, None),
                 Output::Push(order) => {
                     self.pushes += 1;
                     Input::Pushed(Pushed {
@@ -245,7 +246,8 @@ fn hub_config() -> hub::Config {
         pushes_in_flight: 1000,
         register_at: "sip:192.0.2.1".into(),
         people: hub::People::default(),
-        conversations: NameConversation::by(|message| message.from.clone()),
+        idle_after: Duration::from_mins(5),
+        conversations: NameConversation::by(|from, _| from.to_owned()),
         seed: [5; 32],
     }
 }
@@ -263,6 +265,12 @@ fn settings() -> Result<Settings> {
         trusted: vec![trusted.map_err(|error: String| anyhow::anyhow!(error))?],
         strangers: false,
         held_calls: 1000,
+        requests_per_source: 1000,
+        calls: call::CallLimits {
+            per_caller: domain::quota::Allowance::ALL,
+            per_callee: domain::quota::Allowance::ALL,
+            per_server: domain::quota::Allowance::ALL,
+        },
         apps: Arc::new([AppKey {
             profile: app(),
             param: "TEAM123456.com.example.phone".to_owned(),

@@ -15,7 +15,7 @@ use std::net::SocketAddrV4;
 const REQUESTS: u32 = 20_000;
 
 pub(super) fn run(options: &Options) -> Result<Row> {
-    kamailio::install()?;
+    kamailio::PACKAGES.install()?;
     let measures = contest(
         "call",
         options.rounds,

@@ -16,7 +16,7 @@ use anyhow::Result;
 const REQUESTS: u32 = 20_000;
 
 pub(super) fn run(options: &Options) -> Result<Row> {
-    kamailio::install()?;
+    kamailio::PACKAGES.install()?;
     let yardstick = Options {
         requests: None,
         ..options.clone()

@@ -1,13 +1,20 @@
 //! The rows, one file each, and what they share: servers run in turn, round by round, and what each used is counted.
 
 mod call;
+mod chat;
+mod comeback;
+mod connect;
 mod cores;
 mod devices;
+mod idle;
 mod message;
 mod register;
 mod wake;
+mod woken;
+mod xmpp;
 
 use crate::{
+    kamailio,
     load::{Load, Pace, Registers, Tally, run},
     process::Cores,
     reveille::{Reveille, Setup, Store},
@@ -41,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) rate: u32,
     /// How many devices there are, one size after the other.
     pub(crate) devices: Vec<u32>,
+    /// How many clients of XMPP are there, one size after the other.
+    pub(crate) sessions: Vec<u32>,
     /// The server's binary.
     pub(crate) binary: PathBuf,
 }
@@ -49,35 +58,68 @@ pub(crate) struct Options {
 pub(crate) struct Entry {
     /// On the command line.
     pub(crate) name: &'static str,
+    /// The versions of the peers that it has.
+    pub(crate) peers: fn() -> String,
     /// Runs it.
     pub(crate) run: fn(&Options) -> Result<Row>,
 }
 
 /// All of them, in the order of the document.
-pub(crate) const ROWS: [Entry; 6] = [
+pub(crate) const ROWS: [Entry; 11] = [
     Entry {
         name: "register",
+        peers: kamailio::version,
         run: register::run,
     },
     Entry {
         name: "call",
+        peers: kamailio::version,
         run: call::run,
     },
     Entry {
         name: "wake",
+        peers: kamailio::version,
         run: wake::run,
     },
     Entry {
         name: "message",
+        peers: kamailio::version,
         run: message::run,
     },
     Entry {
         name: "cores",
+        peers: kamailio::version,
         run: cores::run,
     },
     Entry {
         name: "devices",
+        peers: kamailio::version,
         run: devices::run,
+    },
+    Entry {
+        name: "chat",
+        peers: xmpp::versions,
+        run: chat::run,
+    },
+    Entry {
+        name: "xmpp-idle",
+        peers: xmpp::versions,
+        run: idle::run,
+    },
+    Entry {
+        name: "xmpp-connect",
+        peers: xmpp::versions,
+        run: connect::run,
+    },
+    Entry {
+        name: "xmpp-comeback",
+        peers: xmpp::versions,
+        run: comeback::run,
+    },
+    Entry {
+        name: "xmpp-wake",
+        peers: String::new,
+        run: woken::run,
     },
 ];
 
@@ -96,6 +138,8 @@ impl Options {
             cores,
             shards: None,
             push: None,
+            xmpp: false,
+            open: false,
             folder: TempDir::with_prefix("reveille-bench-")?,
             binary: &self.binary,
         })

@@ -14,7 +14,7 @@ use std::net::SocketAddrV4;
 const REQUESTS: u32 = 100_000;
 
 pub(super) fn run(options: &Options) -> Result<Row> {
-    kamailio::install()?;
+    kamailio::PACKAGES.install()?;
     let requests = options.requests(REQUESTS);
     let measures = contest(
         "register",

@@ -28,7 +28,7 @@ struct Round {
 }
 
 pub(super) fn run(options: &Options) -> Result<Row> {
-    kamailio::install()?;
+    kamailio::PACKAGES.install()?;
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     for round in 1..=options.rounds {
         for (name, play, rounds) in [
@@ -130,6 +130,7 @@ fn reveille(options: &Options) -> Result<Round> {
     let sink = Apns::start(phones.port(), began, setup.folder.path())?;
     let setup = Setup {
         push: Some(sink.address),
+        open: false,
         ..setup
     };
     let server = reveille_with_users(setup, options.users)?;

@@ -7,9 +7,10 @@ mod plain;
 pub(crate) use apns::{Apns, CA_FILE, KEY_FILE};
 pub(crate) use plain::Plain;
 
-use crate::wire::number;
+use crate::{socket, wire::number};
 use anyhow::{Context, Result};
 use std::{
+    io::ErrorKind,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     time::{Duration, Instant},
 };
@@ -34,6 +35,35 @@ impl Pushed {
             user: number(words.next()?)?,
             at: Duration::from_micros(number(words.next()?)?),
         })
+    }
+}
+
+/// Where phones that have no socket of UDP hear of pushes.
+#[derive(Debug)]
+pub(crate) struct Listener(UdpSocket);
+
+impl Listener {
+    /// One with room for a burst.
+    pub(crate) fn new() -> Result<Self> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("the listener")?;
+        socket::make_room(&socket)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self(socket))
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> Result<u16> {
+        Ok(self.0.local_addr()?.port())
+    }
+
+    /// The next push that came, if there is one.
+    pub(crate) fn next(&self) -> Result<Option<Pushed>> {
+        let mut datagram = [0; 100];
+        match self.0.recv(&mut datagram) {
+            Ok(length) => Ok(Pushed::read(&datagram[..length])),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -6,15 +6,21 @@ use crate::{
     bindings::Bound,
     dialogs::{Initiator, Whereabouts},
     line::Line,
+    quotas::{Caller, Place, Quotas},
+    settings::CallLimits,
+    talks,
 };
-use domain::{Address, DeviceId, DoorId, IdMap, TrackingId, wake::Failure, wake::Verdict};
+use domain::{
+    Address, DeviceId, DoorId, IdMap, Refusal, TrackingId, quota::Exceeded, wake::Failure,
+    wake::Verdict,
+};
 use hub::{CallEnd, CallId, Directory, EndReason, Input};
 use sip::{
     Flow, Message,
     endpoint::{BranchId, ContextId},
 };
 use smallvec::SmallVec;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) use fallback::Resort;
 
@@ -80,6 +86,8 @@ pub(crate) struct Call {
     falling_back: FallingBack,
     /// The caller has the final answer.
     done: bool,
+    /// Until then it has one.
+    place: Option<Place>,
 }
 
 impl Call {
@@ -89,6 +97,7 @@ impl Call {
         callee: Address,
         caller: Initiator,
         tracking: TrackingId,
+        place: Place,
     ) -> Self {
         Self {
             context,
@@ -101,6 +110,7 @@ impl Call {
             lost: SmallVec::new(),
             falling_back: FallingBack::Unused,
             done: false,
+            place: Some(place),
         }
     }
 
@@ -155,14 +165,47 @@ impl Call {
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Calls {
     by_id: IdMap<CallId, Call>,
     by_context: IdMap<ContextId, CallId>,
     taken: u64,
+    quotas: Quotas,
 }
 
 impl Calls {
+    pub(crate) fn new(limits: CallLimits) -> Self {
+        Self {
+            by_id: IdMap::default(),
+            by_context: IdMap::default(),
+            taken: 0,
+            quotas: Quotas::new(limits),
+        }
+    }
+
+    pub(crate) fn reconfigure(&mut self, limits: CallLimits) {
+        self.quotas.reconfigure(limits);
+    }
+
+    /// How many wait to be answered. Others are over, and have yet to be shown so to some device.
+    pub(crate) fn waiting(&self) -> usize {
+        self.quotas.taken()
+    }
+
+    /// A place for one more call.
+    pub(crate) fn take_place(
+        &mut self,
+        now: Instant,
+        caller: Option<Caller>,
+        callee: &Address,
+    ) -> Result<Place, (Refusal, Exceeded)> {
+        self.quotas.take(now, caller, callee)
+    }
+
+    pub(crate) fn give_back(&mut self, place: &Place) {
+        self.quotas.give_back(place);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
     }
@@ -263,6 +306,9 @@ impl Calls {
     /// Nothing can happen to it any more.
     pub(crate) fn over(&mut self, line: &mut Line<'_>, id: CallId) {
         if let Some(call) = self.by_id.remove(&id) {
+            if let Some(place) = &call.place {
+                self.quotas.give_back(place);
+            }
             self.by_context.remove(&call.context);
             line.endpoint.hold(line.now.instant, call.context, false);
         }
@@ -360,6 +406,26 @@ impl Calls {
         Some(Input::Failed(id, ended.door, failure, why))
     }
 
+    /// A branch was answered: who talks now.
+    pub(crate) fn talk(
+        &mut self,
+        context: ContextId,
+        branch: BranchId,
+        status: u16,
+        answer: Option<&Message>,
+    ) -> Option<Input> {
+        if !(200..300).contains(&status) {
+            return None;
+        }
+        let (_, call) = self.of_context(context)?;
+        // Who was called instead is somebody else.
+        let callee = call.branch_mut(branch).is_some();
+        let callee = Some(call.callee.clone()).filter(|_| callee);
+        let caller = call.caller.end.user.clone();
+        let users: Vec<_> = caller.into_iter().chain(callee).collect();
+        (!users.is_empty()).then(|| talks::begins(call.caller.dialog, users, answer))
+    }
+
     /// The first 2xx went to the caller.
     pub(crate) fn context_answered(
         &mut self,
@@ -375,6 +441,9 @@ impl Calls {
     pub(crate) fn context_done(&mut self, context: ContextId, status: u16) -> Option<Input> {
         let (id, call) = self.of_context(context)?;
         call.done = true;
+        if let Some(place) = call.place.take() {
+            self.quotas.give_back(&place);
+        }
         let end = match status {
             ..300 => CallEnd::Connected,
             status => CallEnd::Failed(status),

@@ -26,7 +26,7 @@ const MOVED: usize = 100_000;
 pub(crate) struct Initiator {
     pub(crate) end: End,
     mark: Mark,
-    dialog: DialogId,
+    pub(crate) dialog: DialogId,
 }
 
 impl Initiator {
@@ -150,6 +150,18 @@ impl Dialogs {
         format!("<{far};lr>, <{near};lr>")
     }
 
+    /// The dialog of ours that a request is inside of, and its ends.
+    pub(crate) fn ends(
+        &self,
+        now: Now,
+        request: &Message,
+        route: Option<&str>,
+    ) -> Option<(DialogId, Ends)> {
+        let dialog = dialog(request);
+        let ends = self.tokens.open(route?, dialog, now.wall)?;
+        Some((dialog, ends))
+    }
+
     /// Where a request goes that came over `from` inside a dialog of ours.
     pub(crate) fn across(
         &mut self,
@@ -159,9 +171,7 @@ impl Dialogs {
         route: Option<&str>,
         whereabouts: Whereabouts<'_>,
     ) -> Across {
-        let dialog = dialog(request);
-        let ends = route.and_then(|route| self.tokens.open(route, dialog, now.wall));
-        let Some(ends) = ends else {
+        let Some((dialog, ends)) = self.ends(now, request, route) else {
             return Across::NoDialog;
         };
         let side = mark(request);
@@ -299,7 +309,7 @@ fn refreshes_target(request: &Message) -> bool {
 }
 
 /// Where the sender of a request hears us.
-fn heard(request: &Message, from: Flow) -> Flow {
+pub(crate) fn heard(request: &Message, from: Flow) -> Flow {
     let contact = match request.contacts() {
         Ok(Contacts::List(contacts)) if !request.has(HeaderName::RecordRoute) => contacts,
         _ => return from,

@@ -1,13 +1,13 @@
 //! Who may ask: digest authentication of our users, servers that the operator trusts, and what each may claim to be.
 
 use crate::settings::{Settings, is_spiral};
-use domain::{Address, Now, User};
+use domain::{Address, Now, User, guard::Verdict};
 use hub::Accounts;
 use sip::{
     Flow, HeaderName, Message, Uri,
     digest::{self, Algorithm, Rejected, Verifier},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Which of the two challenges (RFC 3261 §22.2, §22.3).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -64,6 +64,12 @@ impl Sender {
 pub(crate) enum NotAdmitted {
     /// Answer so.
     Refused(u16, &'static str),
+    /// Wrong user or password.
+    Wrong,
+    /// Not so soon after wrong passwords.
+    Wait(Duration),
+    /// Nobody there is spoken to.
+    Banned,
     /// Ask for credentials: status, header field, values.
     Challenge(u16, HeaderName<'static>, Vec<String>),
 }
@@ -100,6 +106,10 @@ impl Gate {
         }
     }
 
+    pub(crate) fn reconfigure(&mut self, settings: Arc<Settings>) {
+        self.settings = settings;
+    }
+
     /// Whether whoever sends over this flow may say who somebody is (RFC 3325 §5).
     pub(crate) fn trusts(&self, flow: Flow) -> bool {
         is_spiral(flow) || self.settings.trusts(flow.remote.ip())
@@ -129,15 +139,33 @@ impl Gate {
             }
             return refused(403, "Strangers Are Not Served");
         };
+        let guards = self.accounts.guards();
+        let (source, account) = (flow.remote.ip(), claimed.as_str());
+        let (_, _, credentials) = realm.words();
+        let guarded = !self.trusts(flow);
+        if guarded && guards.is_banned(now.wall, source, account) {
+            return Err(NotAdmitted::Banned);
+        }
+        if guarded
+            && request.has(credentials)
+            && let Verdict::Wait(wait) = guards.ask(now.wall, source, account)
+        {
+            return Err(NotAdmitted::Wait(wait));
+        }
         match self.verify(now, &claimed, request, realm) {
-            Ok(user) if user == claimed => Ok(Sender::User(user)),
+            Ok(user) if user == claimed => {
+                guards.right(source, account);
+                Ok(Sender::User(user))
+            }
             Ok(user) => {
-                tracing::warn!(%user, %claimed, from = %flow.remote, "a user claims to be another");
+                tracing::debug!(%user, %claimed, from = %flow.remote, "a user claims to be another");
                 refused(403, "From Is Not Yours")
             }
             Err(Rejected::BadCredentials) => {
-                tracing::warn!(%claimed, from = %flow.remote, "wrong user or password");
-                refused(403, "Wrong User Or Password")
+                if guarded {
+                    guards.wrong(now.wall, source, account);
+                }
+                Err(NotAdmitted::Wrong)
             }
             Err(Rejected::Malformed) => refused(400, "Malformed Credentials"),
             Err(rejected) => {
@@ -170,7 +198,7 @@ impl Gate {
             if name == claimed.name() {
                 return Some(claimed.clone());
             }
-            Address::new(name, domain).ok()
+            Address::given(name, domain).ok()
         };
         let mut found = None;
         let ha1 = |name: &str, algorithm: Algorithm| {
@@ -203,7 +231,11 @@ impl AsRef<[u8]> for Ha1 {
     }
 }
 
-/// A URI without its parameters.
+/// Who a URI names, without its parameters: as an address, if it can be one for everybody (XEP-0106).
 pub(crate) fn bare(uri: &Uri<'_>) -> String {
-    format!("{}@{}", uri.user_decoded().unwrap_or_default(), uri.host)
+    let user = uri.user_decoded().unwrap_or_default();
+    match Address::of_name(&user, uri.host) {
+        Ok(address) => address.to_string(),
+        Err(_) => format!("{user}@{}", uri.host),
+    }
 }

@@ -121,7 +121,9 @@ fn channels(token: PushToken<'_>, provider: Provider) -> &'static [Channel] {
         (Some("voip"), _) => &[Channel::Voip],
         // Apple's topic without a service is that of messages.
         (Some("remote" | "message"), _) | (_, Provider::Apns) => &[Channel::Message],
-        // Google has one token for everything.
-        (_, Provider::Fcm) => &[Channel::Voip, Channel::Message],
+        // Google has one token for everything, and so has Web Push. No Contact names an app's own server.
+        (_, Provider::Fcm | Provider::WebPush | Provider::AppServer) => {
+            &[Channel::Voip, Channel::Message]
+        }
     }
 }

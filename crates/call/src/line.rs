@@ -4,7 +4,7 @@ use crate::{
     bindings::{Bindings, Bound},
     dialogs::{Dialogs, Initiator},
     registrations::Registrations,
-    requests::headers_off,
+    requests::{headers_off, off_responses},
     settings::Settings,
     token::End,
 };
@@ -53,6 +53,7 @@ impl<'a> Line<'a> {
             record_route: Some(self.dialogs.record_route(self.now, from, end)),
             route: bound.binding.path().map(str::to_owned).collect(),
             headers: headers_off(&self.settings.domains, trusted),
+            off_responses: off_responses(self.settings.trusts(flow.remote.ip())),
             ..Target::new(bound.binding.contact(), flow)
         })
     }

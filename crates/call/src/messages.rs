@@ -5,7 +5,7 @@ use crate::{
     requests::{TEXT, class},
     settings::Settings,
 };
-use domain::{DoorId, IdMap, Message as Chat, MessageId, Now, date};
+use domain::{About, DoorId, IdMap, Message as Chat, MessageId, Now, date, user::in_uri};
 use hub::{NotDone, Ticket};
 use sip::{
     Flow, HeaderName, Message, Method, RequestBuilder, Transport,
@@ -153,23 +153,43 @@ pub(crate) fn read(
             .unwrap_or(TEXT)
             .to_owned(),
         body: request.body_bytes(),
+        about: about(request),
     })
+}
+
+/// What a MESSAGE says beside its body (RFC 3261 §20.13, §20.36): of several languages the first.
+fn about(request: &Message) -> Option<Box<About>> {
+    let text = |name| request.header_text(name);
+    let langs = text(HeaderName::ContentLanguage).unwrap_or_default();
+    About::of(text(HeaderName::Subject), langs.split(',').next())
 }
 
 /// The message as a request to a device. Call-ID, `CSeq` and From tag are made of the message's id: whoever gets it
 /// twice can tell.
 fn request(message: &Chat, bound: &Bound, settings: &Settings) -> Message {
     let display = quoted(&message.from_name);
-    let from = format!("{display}<sip:{}>;tag={}", message.from, message.id);
+    let (writer, reader) = (in_uri(&message.from), in_uri(message.to.as_str()));
+    let from = format!("{display}<sip:{writer}>;tag={}", message.id);
     let call_id = format!("{}@{}", message.id, settings.node);
     let mut request = RequestBuilder::new(Method::Message, bound.binding.contact())
         .header(HeaderName::From, from)
-        .header(HeaderName::To, format!("<sip:{}>", message.to))
+        .header(HeaderName::To, format!("<sip:{reader}>"))
         .header(HeaderName::CallId, call_id)
         .header(HeaderName::CSeq, "1 MESSAGE")
         .header(HeaderName::Date, date::rfc1123(message.at));
     for path in bound.binding.path() {
         request = request.header(HeaderName::Route, path);
+    }
+    if let Some(about) = message.about.as_deref() {
+        let fields = [
+            (HeaderName::Subject, &about.subject),
+            (HeaderName::ContentLanguage, &about.lang),
+        ];
+        for (name, value) in fields {
+            if let Some(value) = value.as_deref() {
+                request = request.header(name, value);
+            }
+        }
     }
     request.body(&message.content_type, &message.body).build()
 }

@@ -11,7 +11,7 @@ pub struct Network {
 
 impl Network {
     /// Whether the address lies in it.
-    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         let bits = |address: IpAddr| match address.to_canonical() {
             IpAddr::V4(ip) => (u128::from(ip.to_bits()) << 96, 4),
             IpAddr::V6(ip) => (ip.to_bits(), 6),

@@ -6,9 +6,9 @@ use crate::{
     bindings::{Bindings, Bound},
     grants::Grants,
     heard_at::heard_at,
-    settings::{Settings, is_spiral},
+    settings::{CALLS, Settings, is_spiral},
 };
-use domain::{Address, DeviceId, DoorId, DoorState, IdMap, Now, Timestamp};
+use domain::{Address, DeviceId, DoorId, DoorState, IdMap, Now, Timestamp, device::instance_key};
 use hub::{Directory, Doors, NotDone, OpenDoor, Opening, Ticket};
 use sip::{
     Flow, HeaderName, Message, Transport,
@@ -16,7 +16,7 @@ use sip::{
     registrar::{self, Binding, Change, Known, Registration, Reject},
 };
 use smallvec::SmallVec;
-use std::{collections::VecDeque, fmt::Write, sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 /// RFC 8599 §8.1: the status that says that we cannot wake the device.
 const PUSH_NOT_SUPPORTED: (u16, &str) = (555, "Push Notification Service Not Supported");
@@ -73,6 +73,12 @@ pub(crate) struct Registrations {
 }
 
 impl Registrations {
+    /// What is under way goes on as it began.
+    pub(crate) fn reconfigure(&mut self, settings: Arc<Settings>) {
+        self.grants = Grants::new(settings.apps.clone());
+        self.settings = settings;
+    }
+
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         let address = |transport| (transport, Arc::from(settings.register_at(transport)));
         Self {
@@ -219,7 +225,7 @@ impl Registrations {
             };
             let door = DoorId {
                 device: old.map_or_else(
-                    || device_id(&register.user, &key_of(&new)),
+                    || DeviceId::of(&register.user, &key_of(&new)),
                     |old| old.device.clone(),
                 ),
                 number: new.reg_id.map_or(0, u32::from),
@@ -281,7 +287,8 @@ impl Registrations {
             unchanged,
             state: bound.state(&self.settings),
             expires_at,
-            rings: true,
+            rings: Some(CALLS),
+            speaks: false,
             q,
             window: 1,
             register_at: self.register_at(flow.transport),
@@ -316,6 +323,7 @@ impl Registrations {
         }
         let waiting = self.waiting.remove(&pending.user).unwrap_or_default();
         Some(Done {
+            user: pending.user,
             txn: pending.txn,
             response: result.map(|()| pending.response),
             lost,
@@ -327,6 +335,7 @@ impl Registrations {
 /// A REGISTER that the hub has spoken on.
 #[derive(Debug)]
 pub(crate) struct Done {
+    pub(crate) user: Address,
     pub(crate) txn: ServerTxn,
     pub(crate) response: Result<Message, NotDone>,
     /// Doors that lead to connections that are gone.
@@ -397,23 +406,6 @@ fn is_same(one: &Binding, other: &Binding) -> bool {
         && one.path().eq(other.path())
 }
 
-/// The id of the device that a user's client names so: short, the same every time, never another user's. An app with
-/// two accounts is two devices.
-pub fn device_id(user: &Address, key: &str) -> DeviceId {
-    use sha2::{Digest, Sha256};
-    let mut hash = Sha256::new();
-    for part in [user.as_str(), key] {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
-    let mut id = format!("{}-", user.name());
-    for octet in hash.finalize().iter().take(5) {
-        // Writing to a String does not fail.
-        let _ = write!(id, "{octet:02x}");
-    }
-    id.into()
-}
-
 /// By what a client names its device: its instance (RFC 5626 §4.1), its push token, else its contact.
 fn key_of(binding: &Binding) -> String {
     match (binding.instance(), binding.push()) {
@@ -421,15 +413,6 @@ fn key_of(binding: &Binding) -> String {
         (None, Some(push)) => format!("{}:{}", push.provider, push.prid),
         (None, None) => binding.contact().to_owned(),
     }
-}
-
-/// An instance id without what every one of them has: the bare UUID, as in the device API.
-pub fn instance_key(instance: &str) -> String {
-    let instance = instance.trim_matches(['<', '>']);
-    instance
-        .strip_prefix("urn:uuid:")
-        .unwrap_or(instance)
-        .to_lowercase()
 }
 
 /// Whether a REGISTER can come over this flow at all.

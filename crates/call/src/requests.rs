@@ -1,6 +1,6 @@
 //! What a request is, by its header fields: tables, and no state.
 
-use domain::Class;
+use domain::{Class, cpim};
 use sip::{HeaderName, Message, Method, endpoint::HeaderChange};
 use std::sync::Arc;
 
@@ -16,7 +16,10 @@ pub(crate) const TRACKING: HeaderName<'static> = HeaderName::Other("X-Reveille-T
 /// What kind of message a MESSAGE carries, by its media type and priority: one table.
 pub(crate) fn class(request: &Message) -> Class {
     let media = request.header_text(HeaderName::ContentType).unwrap_or(TEXT);
-    let media = media.split(';').next().unwrap_or_default().trim();
+    // What counts is what is in an envelope.
+    let envelope = Some(request.body()).filter(|_| cpim::is_envelope(media));
+    let inside = envelope.and_then(cpim::open);
+    let media = cpim::media(inside.map_or(media, |it| it.content_type));
     let by_media = [
         ("application/im-iscomposing+xml", Class::Transient), // RFC 3994
         ("message/imdn+xml", Class::Notice),                  // RFC 5438
@@ -69,6 +72,24 @@ pub(crate) fn is_ours_alone(request: &Message) -> bool {
     start.is_some_and(|start| start.eq_ignore_ascii_case(OURS))
 }
 
+/// Header fields by which servers tell each other who somebody is, or was: from a user they are worth nothing.
+const IDENTITY: [HeaderName<'static>; 9] = [
+    HeaderName::Other("P-Asserted-Identity"),  // RFC 3325
+    HeaderName::Other("P-Preferred-Identity"), // RFC 3325
+    HeaderName::Other("Remote-Party-ID"),
+    HeaderName::Other("Diversion"),    // RFC 5806
+    HeaderName::Other("History-Info"), // RFC 7044
+    HeaderName::Other("Identity"),     // RFC 8224
+    HeaderName::Other("Identity-Info"),
+    HeaderName::Other("P-Called-Party-ID"),
+    HeaderName::Other("P-Charging-Vector"),
+];
+
+/// What is taken off the responses of whoever answers there.
+pub(crate) fn off_responses(trusted: bool) -> &'static [HeaderName<'static>] {
+    if trusted { &[] } else { &IDENTITY }
+}
+
 /// What is taken off a request before it goes on: credentials for us are nobody else's affair, those for others are
 /// theirs (RFC 3261 §22.3); and an identity counts only if a server that we trust asserts it (RFC 3325 §5).
 pub(crate) fn headers_off(realms: &Arc<[String]>, trusted: bool) -> Vec<HeaderChange> {
@@ -77,8 +98,11 @@ pub(crate) fn headers_off(realms: &Arc<[String]>, trusted: bool) -> Vec<HeaderCh
         header,
         realms: realms.clone(),
     });
-    let identity = HeaderChange::Remove(HeaderName::Other("P-Asserted-Identity"));
+    let identity = IDENTITY
+        .iter()
+        .filter(|_| !trusted)
+        .map(|name| HeaderChange::Remove(*name));
     let tracking = HeaderChange::Remove(TRACKING);
     let off = credentials.into_iter().chain([tracking]);
-    off.chain(Some(identity).filter(|_| !trusted)).collect()
+    off.chain(identity).collect()
 }

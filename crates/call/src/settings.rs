@@ -1,12 +1,15 @@
 //! What the operator decided about calls and messages over SIP, in the form in which the role needs it.
 
 use crate::network::Network;
-use domain::{Address, AppProfile, Slice};
+use domain::{Address, AppProfile, CallKind, Slice, quota::Allowance};
 use sip::{Flow, Transport, Uri, push_address, registrar::Policy};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
+
+/// The calls of this role.
+pub const CALLS: CallKind = CallKind(0);
 
 /// Says whether an IP address is one of this host's: asked only while we listen on a wildcard.
 pub type IsLocal = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
@@ -16,7 +19,7 @@ pub type IsLocal = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 pub struct AppKey {
     /// The profile.
     pub profile: AppProfile,
-    /// What `pn-param` says for it: `TEAM.bundle` (RFC 8599 §10) or the Firebase project (RFC 8599 §11).
+    /// What `pn-param` says for it: `TEAM.bundle` (RFC 8599 §10) or the Firebase project (RFC 8599 §11); nothing for Web Push (RFC 8599 §12).
     pub param: String,
 }
 
@@ -33,6 +36,36 @@ impl Shard {
     /// Whether a user is this shard's.
     pub fn has(self, user: &Address) -> bool {
         Slice::of(user).shard(self.of) == usize::from(self.number)
+    }
+}
+
+/// How many calls one may have that wait to be answered, and begin a minute.
+#[derive(Copy, Clone, Debug)]
+pub struct CallLimits {
+    /// One caller.
+    pub per_caller: Allowance,
+    /// One callee, whoever calls.
+    pub per_callee: Allowance,
+    /// One server that the operator trusts, which calls for many.
+    pub per_server: Allowance,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            per_caller: Allowance {
+                at_once: 20,
+                a_minute: 60,
+            },
+            per_callee: Allowance {
+                at_once: 20,
+                a_minute: 100,
+            },
+            per_server: Allowance {
+                at_once: 2_000,
+                a_minute: 12_000,
+            },
+        }
     }
 }
 
@@ -53,6 +86,10 @@ pub struct Settings {
     pub strangers: bool,
     /// Calls at once; one more is answered 503.
     pub held_calls: usize,
+    /// Calls of one caller or callee; one more is answered 503 or 480.
+    pub calls: CallLimits,
+    /// Requests of one user, or of one source where no user is known, that are not over; one more is answered 503.
+    pub requests_per_source: u32,
     /// The apps that can be pushed to.
     pub apps: Arc<[AppKey]>,
     /// What we listen at.
@@ -68,6 +105,31 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// These with what may change while we run as `new` has it. What others were told of us stays: domains, addresses, secrets.
+    #[must_use]
+    pub fn changed_to(&self, new: Self) -> Self {
+        let Self {
+            registrar,
+            fallback,
+            trusted,
+            strangers,
+            held_calls,
+            calls,
+            apps,
+            ..
+        } = new;
+        Self {
+            registrar,
+            fallback,
+            trusted,
+            strangers,
+            held_calls,
+            calls,
+            apps,
+            ..self.clone()
+        }
+    }
+
     /// Whether a host, with the port if one is written, is us.
     pub fn is_ours(&self, host: &str, port: Option<u16>) -> bool {
         let named = |domain: &String| host.eq_ignore_ascii_case(domain);
@@ -84,14 +146,14 @@ impl Settings {
         ours.any(|ours| ours == ip || ours.is_unspecified() && (self.is_local)(ip))
     }
 
-    /// The user of ours that a URI names, whether or not there is one.
+    /// The user of ours that a URI names, whether or not there is one (RFC 7247, XEP-0106).
     pub fn local_address(&self, uri: &Uri<'_>) -> Option<Address> {
         if !uri.is_sip() || !self.is_ours(uri.host, uri.port) {
             return None;
         }
         let known = |domain: &&String| uri.host.eq_ignore_ascii_case(domain);
         let domain = self.domains.iter().find(known).or(self.domains.first())?;
-        Address::new(&uri.user_decoded()?, domain).ok()
+        Address::of_name(&uri.user_decoded()?, domain).ok()
     }
 
     /// `host:port` by which the far side of a flow reaches us.

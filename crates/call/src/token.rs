@@ -36,6 +36,11 @@ impl DialogId {
     pub(crate) fn of(call_id: &str) -> Self {
         Self(hashed(call_id))
     }
+
+    /// For those to whom it is only a name.
+    pub(crate) fn octets(self) -> [u8; 16] {
+        self.0
+    }
 }
 
 /// A side of a dialog, by its tag.

@@ -2,7 +2,8 @@
 //! anybody is told that it was done. Notes are kept when there is room, and nobody waits for them.
 
 use crate::{
-    Address, Device, DeviceId, Door, DoorId, Message, MessageId, NotificationId, Timestamp,
+    Address, Avatar, Card, Device, DeviceId, Door, DoorId, Invitation, KeptSession, Message,
+    MessageId, NotificationId, QueuedPush, SettledPush, SignInTokens, Tenant, TenantId, Timestamp,
     TraceEvent, User, push::OwedPush, roster::Contact,
 };
 use std::sync::Arc;
@@ -23,6 +24,36 @@ pub enum Change {
         /// Whom.
         peer: Address,
     },
+    /// A user blocks an address.
+    Block {
+        /// Who.
+        user: Address,
+        /// Which, as [`Blocks`](crate::Blocks) has it.
+        peer: Box<str>,
+    },
+    /// A user does not block it any more.
+    Unblock {
+        /// Who.
+        user: Address,
+        /// Which.
+        peer: Box<str>,
+    },
+    /// Create or replace what a user says of themselves.
+    PutCard {
+        /// Whose.
+        user: Address,
+        /// What.
+        card: Box<Card>,
+    },
+    /// Create, replace or remove what an installation of a user's client signs in with. A user has as many as the store
+    /// says; one more takes the place of the one that was kept longest ago.
+    PutSignInTokens(Box<SignInTokens>),
+    /// Create, replace or remove a session whose client has no connection.
+    PutSession(Box<KeptSession>),
+    /// Somebody is invited.
+    Invite(Box<Invitation>),
+    /// An invitation is used up; there must be one of that name.
+    Redeem(Box<str>),
     /// Create or replace a device; its doors stay as they are.
     PutDevice(Box<Device>),
     /// Remove a device, its doors, its queue, its history and what is owed to it.
@@ -39,6 +70,21 @@ pub enum Change {
         device: DeviceId,
         /// Which message.
         message: MessageId,
+    },
+    /// An archived message is not queued for a device, since as many wait for it as may: it, and what comes behind it, is taken
+    /// from the archive when there is room ([`Change::Refill`]).
+    GoOver {
+        /// For which device.
+        device: DeviceId,
+        /// Which message.
+        message: MessageId,
+    },
+    /// Of what went over, the next messages in the order of the archive wait for the device again.
+    Refill {
+        /// For which device.
+        device: DeviceId,
+        /// So many at most.
+        most: u64,
     },
     /// Queue an archived message for a user of whom no device is known; the first that is takes it.
     EnqueueForUser {
@@ -63,10 +109,28 @@ pub enum Change {
         /// Which message.
         message: MessageId,
     },
+    /// A user has read what somebody wrote, up to this message: what of it still waits for the user's devices does not count
+    /// as [`Unread`](crate::Unread) any more.
+    Read {
+        /// Who read.
+        user: Address,
+        /// Who wrote, as [`Message::from`] has it.
+        writer: Box<str>,
+        /// The last that was read.
+        up_to: MessageId,
+    },
     /// A push is owed (again, later: same id).
     Owe(Box<OwedPush>),
     /// A push is no longer owed.
     Settle(NotificationId),
+    /// Create or replace a tenant of the push service.
+    PutTenant(Box<Tenant>),
+    /// Remove one, with its queue and what became of it.
+    RemoveTenant(TenantId),
+    /// The push service has promised to deliver this (again, later: same tenant and id).
+    QueuePush(Box<QueuedPush>),
+    /// It is delivered, or will not be: it leaves the queue, and what became of it can be read.
+    SettlePush(Box<SettledPush>),
 }
 
 /// What is worth keeping, and not worth waiting for.
@@ -94,12 +158,20 @@ pub struct HistoryEntry {
 pub enum Record {
     /// An account.
     User(User),
+    /// An address that a user has blocked; the user came before.
+    Blocked(Address, Box<str>),
+    /// Which image is on a user's card; the user came before.
+    Avatar(Address, Avatar),
+    /// A session whose client may come back; its user came before.
+    Session(KeptSession),
     /// A device.
     Device(Device),
     /// A door; its device came before it.
     Door(Door),
     /// So many messages wait for a device; it came before.
     Queued(DeviceId, u64),
+    /// So many messages went over for a device; it came before.
+    Over(DeviceId, u64),
     /// So many messages wait for a user of whom no device is known.
     Unclaimed(Address, u64),
     /// A push is owed; its device came before it.

@@ -13,8 +13,8 @@ mod vocabulary;
 pub use vocabulary::{Arrival, Effect, Landed, Recipient, Stored, Timers};
 
 use crate::{
-    Behaviour, Change, Class, DeviceId, IdMap, Message, MessageId, NotificationId, Now, Purpose,
-    Timestamp, behaviour::Incoming, push::OwedPush, trace::Step,
+    Address, Behaviour, Change, Class, DeviceId, IdMap, Message, MessageId, NotificationId, Now,
+    Purpose, Timestamp, behaviour::Incoming, push::OwedPush, trace::Step,
 };
 use lane::Lane;
 use std::{collections::VecDeque, fmt, sync::Arc, time::Instant};
@@ -39,16 +39,18 @@ pub struct Delivery {
 
 /// Names the conversation that a message belongs to: the same for all its messages, and telling nobody who takes part.
 #[derive(Clone)]
-pub struct NameConversation(Arc<dyn Fn(&Message) -> String + Send + Sync>);
+pub struct NameConversation(Arc<Rule>);
+
+type Rule = dyn Fn(&str, &Address) -> String + Send + Sync;
 
 impl NameConversation {
-    /// By this rule.
-    pub fn by(rule: impl Fn(&Message) -> String + Send + Sync + 'static) -> Self {
+    /// By this rule, which is told who writes, and to whom.
+    pub fn by(rule: impl Fn(&str, &Address) -> String + Send + Sync + 'static) -> Self {
         Self(Arc::new(rule))
     }
 
-    fn of(&self, message: &Message) -> String {
-        (self.0)(message)
+    fn of(&self, from: &str, to: &Address) -> String {
+        (self.0)(from, to)
     }
 }
 
@@ -103,32 +105,47 @@ impl Delivery {
             }
         }
         for recipient in recipients {
-            let rule = self.behaviour.rule(recipient.mode, Incoming::Message);
+            let incoming = match message.class {
+                Class::Call => Incoming::Call,
+                Class::Chat | Class::Notice | Class::Transient => Incoming::Message,
+            };
+            let rule = self.behaviour.rule(recipient.mode, incoming);
             let Recipient {
                 device,
                 mode,
                 window,
                 push,
+                quiet_until,
+                is_full,
             } = recipient;
-            if rule.direct {
+            // What is behind others goes when it is their turn.
+            let is_direct = rule.direct && !(is_full && message.class != Class::Transient);
+            if is_direct {
                 then.direct.push((device.clone(), window));
             }
             if message.class == Class::Transient {
                 continue;
             }
-            if rule.keep {
+            let (to, id) = (device.clone(), message.id.clone());
+            if rule.keep && is_full {
+                changes.push(Change::GoOver {
+                    device: to,
+                    message: id,
+                });
+                then.over.push(device.clone());
+            } else if rule.keep {
                 changes.push(Change::Enqueue {
-                    device: device.clone(),
-                    message: message.id.clone(),
+                    device: to,
+                    message: id,
                 });
                 then.queued.push(device.clone());
             }
-            if !rule.direct {
+            if !is_direct {
                 then.note(now, Step::MessageQueued, Some(&device), mode.name());
             }
             if rule.push && message.class == Class::Chat {
                 match push.and_then(|()| {
-                    self.owe(now, &device, message)
+                    self.owe(now, &device, message, quiet_until)
                         .map_err(std::borrow::ToOwned::to_owned)
                 }) {
                     Ok(owed) => {
@@ -168,15 +185,21 @@ impl Delivery {
         effects
     }
 
+    /// The name of the conversation in which somebody writes to a user.
+    pub fn conversation(&self, from: &str, to: &Address) -> String {
+        self.name_conversation.of(from, to)
+    }
+
     /// The push that a message is worth to a device, or why it is worth none: one a message; one a conversation and
-    /// window: the first goes at once, the others share one at the window's end.
+    /// window: the first goes at once, the others share one at the window's end. None goes while the device is left in peace.
     pub fn owe(
         &self,
         now: Now,
         device: &DeviceId,
         message: &Message,
+        quiet_until: Option<Timestamp>,
     ) -> Result<OwedPush, &'static str> {
-        let conversation = self.name_conversation.of(message);
+        let conversation = self.conversation(&message.from, &message.to);
         let due = match self.lanes.get(device) {
             None => now.wall,
             Some(lane) => {
@@ -192,7 +215,7 @@ impl Delivery {
             },
             tracking: message.tracking.clone(),
             message: Some(message.id.clone()),
-            due,
+            due: due.max(quiet_until.unwrap_or_default()),
             until: now.wall.plus(self.timers.push_lifetime),
             attempts: 0,
         })
@@ -290,6 +313,16 @@ impl Delivery {
         let mut effects = Vec::new();
         if let Some(lane) = self.lanes.get_mut(device) {
             lane.saved(messages);
+            self.pump(now, device, &mut effects);
+        }
+        effects
+    }
+
+    /// More messages wait for the device, behind those that did: they went over before.
+    pub fn refilled(&mut self, now: Now, device: &DeviceId) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if let Some(lane) = self.lanes.get_mut(device) {
+            lane.complete = false;
             self.pump(now, device, &mut effects);
         }
         effects

@@ -1,6 +1,6 @@
 //! Devices: what a user carries, the app on it, its push tokens, and where it can be reached now.
 
-use crate::{Address, Timestamp, behaviour::Incoming};
+use crate::{Address, CallKind, Timestamp, behaviour::Incoming};
 use serde::{Deserialize, Serialize};
 
 crate::name::names! {
@@ -10,6 +10,37 @@ crate::name::names! {
     AppId;
 }
 
+impl DeviceId {
+    /// The id of the device that a user's client names so: short, the same every time, never another user's. An app with two
+    /// accounts is two devices.
+    pub fn of(user: &Address, key: &str) -> Self {
+        let digest: String = crate::name::digest(&[user.as_str(), key]);
+        format!("{}-{digest}", user.name()).into()
+    }
+}
+
+/// An instance id without what every one of them has, as the device API has it: the bare UUID of `<urn:uuid:…>` (RFC 5626 §4.1). A
+/// device whose doors name the same one is one device, whatever protocol they speak.
+pub fn instance_key(instance: &str) -> String {
+    let instance = instance.trim_matches(['<', '>']);
+    let key = instance.strip_prefix(UUID_URN).unwrap_or(instance);
+    key.to_lowercase()
+}
+
+/// The same, of what need not name an instance: `None` if it is no UUID.
+pub fn uuid_key(text: &str) -> Option<String> {
+    let key = instance_key(text);
+    let mut parts = key.split('-');
+    let is_uuid = [8, 4, 4, 4, 12].iter().all(|length| {
+        let part = parts.next().unwrap_or_default();
+        part.len() == *length && part.bytes().all(|it| it.is_ascii_hexdigit())
+    });
+    (is_uuid && parts.next().is_none()).then_some(key)
+}
+
+/// How the URN of a UUID begins (RFC 9562).
+pub const UUID_URN: &str = "urn:uuid:";
+
 /// What the device runs.
 #[derive(Copy, Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -18,6 +49,10 @@ pub enum Platform {
     Ios,
     /// Android.
     Android,
+    /// A browser, or an app that takes Web Push from a distributor of its own choice.
+    Web,
+    /// Whatever it is, only the app's own server knows it.
+    Unknown,
 }
 
 /// Whose cloud carries its pushes.
@@ -28,6 +63,11 @@ pub enum Provider {
     Apns,
     /// Firebase Cloud Messaging.
     Fcm,
+    /// Whichever push service the client subscribed at (RFC 8030).
+    #[serde(rename = "webpush")]
+    WebPush,
+    /// The app's own server, which has a cloud behind it (XEP-0357).
+    AppServer,
 }
 
 impl Provider {
@@ -36,6 +76,8 @@ impl Provider {
         match self {
             Self::Apns => "apns",
             Self::Fcm => "fcm",
+            Self::WebPush => "webpush",
+            Self::AppServer => "app_server",
         }
     }
 }
@@ -115,6 +157,39 @@ pub enum Handed {
     Through(u32),
     /// Apart from them: it stays.
     Apart,
+    /// Apart from them, by a client that takes calls of this kind: it stays until such a client takes it back.
+    For(CallKind),
+    /// Both: through a door, and by such a client. Each of the two goes without the other.
+    Both(u32, CallKind),
+}
+
+impl Handed {
+    /// Whether registrations through this door name it.
+    pub fn is_through(self, door: u32) -> bool {
+        matches!(self, Self::Through(it) | Self::Both(it, _) if it == door)
+    }
+
+    /// As it is when it is handed over like this as well. What a registration once named, a registration can take back.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Through(door) | Self::Both(door, _), Self::For(kind))
+            | (Self::For(kind) | Self::Both(_, kind), Self::Through(door)) => {
+                Self::Both(door, kind)
+            }
+            (Self::Through(_) | Self::Both(..), Self::Apart) => self,
+            (_, other) => other,
+        }
+    }
+
+    /// As it is when that is taken back; `None`: it is not handed over any more.
+    fn but(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Both(door, kind), Self::Through(it)) if it == door => Some(Self::For(kind)),
+            (Self::Both(door, kind), Self::For(it)) if it == kind => Some(Self::Through(door)),
+            (own, other) if own == other => None,
+            (own, _) => Some(own),
+        }
+    }
 }
 
 /// The provider's word on a dead token.
@@ -240,25 +315,45 @@ impl Device {
             return true;
         };
         known.given_at = now;
-        // What a registration once named, a registration can take back.
-        if known.handed == Handed::Apart || handed != Handed::Apart {
-            known.handed = handed;
-        }
+        known.handed = known.handed.and(handed);
         if !known.on_probation && known.dead.take_if(|dead| now > dead.since).is_some() {
             known.on_probation = true;
         }
         false
     }
 
-    /// Takes back the tokens that registrations through this door named, but for `kept`: the client registered without
-    /// them and wants no pushes there any more. Says whether there were any.
-    pub fn take_tokens_back(&mut self, door: u32, kept: &[&str]) -> bool {
+    /// Takes back the tokens that were handed over so, but for `kept`: the client registered without them and wants no
+    /// pushes there any more. Says whether there were any.
+    pub fn take_tokens_back(&mut self, handed: Handed, kept: &[&str]) -> bool {
         let mut changed = false;
         for slot in self.tokens.slots() {
-            let named = |token: &mut Token| {
-                token.handed == Handed::Through(door) && !kept.contains(&&*token.value)
+            let left = match slot {
+                Some(token) if !kept.contains(&&*token.value) => token.handed.but(handed),
+                _ => continue,
             };
-            changed |= slot.take_if(named).is_some();
+            changed |= slot.as_ref().map(|it| it.handed) != left;
+            match left {
+                Some(left) => slot.iter_mut().for_each(|it| it.handed = left),
+                None => *slot = None,
+            }
+        }
+        changed
+    }
+
+    /// Gives up what another device of its user has handed over: it is the same app on the same device, which has another
+    /// name now. What a registration named is left, since the next one would name it again. Says whether there was any.
+    pub fn yields_tokens(&mut self, values: &[&str]) -> bool {
+        let mut changed = false;
+        for slot in self.tokens.slots() {
+            let Some(token) = slot.as_mut().filter(|it| values.contains(&&*it.value)) else {
+                continue;
+            };
+            match token.handed {
+                Handed::Through(_) => continue,
+                Handed::Both(door, _) => token.handed = Handed::Through(door),
+                Handed::Apart | Handed::For(_) => *slot = None,
+            }
+            changed = true;
         }
         changed
     }
@@ -329,15 +424,64 @@ mod tests {
     }
 
     #[test]
+    fn a_token_of_both_doors_goes_with_neither_alone() {
+        let (kind, other) = (CallKind(1), CallKind(2));
+        for first in [HANDED, Handed::For(kind)] {
+            let mut device = device();
+            for handed in [first, HANDED, Handed::For(kind), first] {
+                device.give_token(Channel::Voip, "t1", handed, Timestamp(1));
+            }
+            let handed = |device: &Device| device.tokens.voip.as_ref().map(|it| it.handed);
+            assert_eq!(handed(&device), Some(Handed::Both(0, kind)));
+            assert!(!device.take_tokens_back(HANDED, &["t1"]));
+            assert!(!device.take_tokens_back(Handed::For(other), &[]));
+            let mut without = device.clone();
+            assert!(without.take_tokens_back(HANDED, &[]));
+            assert_eq!(handed(&without), Some(Handed::For(kind)));
+            assert!(without.take_tokens_back(Handed::For(kind), &[]));
+            assert_eq!(handed(&without), None);
+            assert!(device.yields_tokens(&["t1"]));
+            assert_eq!(handed(&device), Some(HANDED));
+        }
+    }
+
+    #[test]
+    fn an_instance_is_the_same_however_it_is_written() {
+        let uuid = "F81D4FAE-7dec-11d0-a765-00a0c91e6bf6";
+        let key = uuid.to_lowercase();
+        for text in [
+            uuid.to_owned(),
+            format!("<urn:uuid:{uuid}>"),
+            format!("urn:uuid:{uuid}"),
+        ] {
+            assert_eq!(uuid_key(&text).as_deref(), Some(&*key), "{text}");
+        }
+        for text in [
+            "",
+            "phone",
+            &uuid[1..],
+            &format!("{uuid}-0"),
+            &uuid.replace('F', "g"),
+        ] {
+            assert_eq!(uuid_key(text), None, "{text}");
+        }
+        let (bob, carol) = (
+            Address::new("bob", "localhost").unwrap(),
+            Address::new("carol", "localhost").unwrap(),
+        );
+        assert_ne!(DeviceId::of(&bob, &key), DeviceId::of(&carol, &key));
+    }
+
+    #[test]
     fn a_registration_takes_back_what_registrations_named_and_nothing_else() {
         let mut device = device();
         device.give_token(Channel::Voip, "t1", HANDED, Timestamp(1));
         device.give_token(Channel::Message, "t2", Handed::Apart, Timestamp(1));
         device.give_token(Channel::Voip, "t1", Handed::Apart, Timestamp(2));
-        assert!(!device.take_tokens_back(0, &["t1"]));
-        assert!(!device.take_tokens_back(1, &[]));
-        assert!(device.take_tokens_back(0, &[]));
-        assert!(!device.take_tokens_back(0, &[]));
+        assert!(!device.take_tokens_back(Handed::Through(0), &["t1"]));
+        assert!(!device.take_tokens_back(Handed::Through(1), &[]));
+        assert!(device.take_tokens_back(Handed::Through(0), &[]));
+        assert!(!device.take_tokens_back(Handed::Through(0), &[]));
         assert_eq!(device.tokens.voip, None);
         assert_eq!(&*device.tokens.message.unwrap().value, "t2");
     }

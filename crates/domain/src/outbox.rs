@@ -106,6 +106,12 @@ impl Outbox {
         Some(Due::Send(owed.push.clone()))
     }
 
+    /// A push that is on its way.
+    pub fn on_its_way(&self, id: &NotificationId) -> Option<&OwedPush> {
+        let owed = self.owed.get(id).filter(|owed| owed.is_on_its_way)?;
+        Some(&owed.push)
+    }
+
     /// What a provider says of a push that was sent; `None` if it is not owed any more.
     pub fn done(&mut self, now: Timestamp, id: &NotificationId, outcome: &Outcome) -> Option<Next> {
         let owed = self.owed.get(id).filter(|owed| owed.is_on_its_way)?;
@@ -117,6 +123,26 @@ impl Outbox {
                 ..owed.push.clone()
             }),
         })
+    }
+
+    /// The pushes that wait for their time for a device, and that are like this.
+    pub fn waiting(
+        &self,
+        device: &DeviceId,
+        like: impl Fn(&OwedPush) -> bool,
+    ) -> Vec<NotificationId> {
+        let waits = |id: &&NotificationId| {
+            let owed = self.owed.get(*id);
+            owed.is_some_and(|owed| !owed.is_on_its_way && like(&owed.push))
+        };
+        self.of(device).filter(waits).cloned().collect()
+    }
+
+    fn of(&self, device: &DeviceId) -> impl Iterator<Item = &NotificationId> {
+        let first = (device.clone(), NotificationId::from(""));
+        let of_device = self.of_device.range(first..);
+        let owed = of_device.take_while(move |(owed, _)| owed == device);
+        owed.map(|(_, id)| id)
     }
 
     /// It is not owed any more. Says what it was.
@@ -136,10 +162,7 @@ impl Outbox {
 
     /// Nothing is owed to a device that is no more.
     pub fn forget(&mut self, device: &DeviceId) {
-        let first = (device.clone(), NotificationId::from(""));
-        let of_device = self.of_device.range(first..);
-        let owed = of_device.take_while(|(owed, _)| owed == device);
-        let ids: Vec<_> = owed.map(|(_, id)| id.clone()).collect();
+        let ids: Vec<_> = self.of(device).cloned().collect();
         for id in ids {
             self.remove(&id);
         }
@@ -148,7 +171,7 @@ impl Outbox {
 
 /// How long to wait before the next try; `None` if the provider has spoken for good. The pause that the provider asks
 /// for doubles with every try.
-fn pause(outcome: &Outcome, attempts: u32) -> Option<Duration> {
+pub fn pause(outcome: &Outcome, attempts: u32) -> Option<Duration> {
     let asked = match outcome {
         Outcome::Throttled { retry_after, .. } | Outcome::Unavailable { retry_after, .. } => {
             *retry_after

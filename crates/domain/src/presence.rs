@@ -1,5 +1,5 @@
 //! Presence: which clients of a user are available, and what others see of them (RFC 6121 §4). In memory only: after a
-//! restart clients come again.
+//! restart clients come again, or their sessions are [restored](Presence::restored).
 //!
 //! A user all of whose clients sleep is seen as away on their behalf (`behaviour.md` 4), and as they had said as soon as
 //! one is back. A sleep that lasts less than [`Limits::away_after`] is seen by nobody.
@@ -76,6 +76,10 @@ pub struct Resource {
     pub suspended: bool,
 }
 
+/// The name under which a user's telephones are seen together: none of them says by itself what it does (`behaviour.md` 16.1).
+/// A client that calls itself so as well confuses nobody but those who look at its user.
+pub const TELEPHONE: &str = "telephone";
+
 /// What others see of a client.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Seen {
@@ -123,6 +127,8 @@ impl News {
 pub struct Presence {
     /// In the order in which they spoke last.
     resources: Vec<Resource>,
+    /// The user's telephones.
+    telephone: Option<Box<Resource>>,
     /// Since when all of them sleep.
     asleep: Option<Instant>,
     is_away: bool,
@@ -152,6 +158,16 @@ impl Presence {
         news
     }
 
+    /// A client was available before a restart, and sleeps; `is_seen`: others have seen that all sleep. What others see of it they
+    /// have seen, so nothing is news.
+    pub fn restored(&mut self, now: Now, resource: Resource, is_seen: bool) {
+        let is_first = self.is_empty();
+        self.take(&resource.name.clone());
+        self.resources.push(resource);
+        self.settle(now);
+        self.is_away = self.asleep.is_some() && is_seen && (is_first || self.is_away);
+    }
+
     /// A client is not available any more (RFC 6121 §4.5).
     pub fn unavailable(&mut self, now: Now, name: &str, payload: Bytes) -> Vec<News> {
         let Some(gone) = self.take(name) else {
@@ -168,6 +184,39 @@ impl Presence {
             resource.suspended = suspended;
         }
         self.settle(now)
+    }
+
+    /// What the user's telephones do, all together; `None`: there are none. What is asleep when it is looked at for the first time
+    /// has slept for long.
+    pub fn telephone(&mut self, now: Now, mut telephone: Option<Resource>) -> Vec<News> {
+        let rest = |it: &Resource| (it.show, it.priority, it.payload.clone(), it.suspended);
+        let known = self.telephone.as_deref();
+        if known.map(rest) == telephone.as_ref().map(rest) {
+            return Vec::new();
+        }
+        if let (Some(known), Some(telephone)) = (known, &mut telephone) {
+            // Whoever falls asleep or wakes says nothing by that.
+            if (known.show, &known.payload) == (telephone.show, &telephone.payload) {
+                telephone.since = known.since;
+            }
+        }
+        let before = self.seen();
+        let mut news = Vec::new();
+        if known.is_some() && telephone.is_none() {
+            let gone = News::gone(TELEPHONE.into(), Bytes::new(), Some(now.wall));
+            news.push(gone);
+        }
+        let was_nobody = self.is_empty();
+        self.telephone = telephone.map(Box::new);
+        self.settle(now);
+        self.is_away |= was_nobody && self.asleep.is_some();
+        news.extend(self.since(&before));
+        news
+    }
+
+    /// Nobody is there: neither a client nor a telephone.
+    pub fn is_empty(&self) -> bool {
+        self.all().next().is_none()
     }
 
     /// All have slept for long enough that others see it.
@@ -206,7 +255,11 @@ impl Presence {
             resource: it.name.clone(),
             seen: seen(it),
         };
-        self.resources.iter().map(news).collect()
+        self.all().map(news).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Resource> {
+        self.telephone.as_deref().into_iter().chain(&self.resources)
     }
 
     /// The clients themselves, in the order in which they spoke last.
@@ -219,9 +272,9 @@ impl Presence {
         self.resources.iter().find(|it| &*it.name == name)
     }
 
-    /// What the user as a whole does: what the client of the highest priority says, among equals the one that spoke last.
+    /// What the user as a whole does: what the client (or the telephones) of the highest priority says, among equals the one that spoke last.
     pub fn show(&self) -> Option<Show> {
-        let best = self.resources.iter().max_by_key(|it| it.priority)?;
+        let best = self.all().max_by_key(|it| it.priority)?;
         Some(if self.is_away {
             best.show.asleep()
         } else {
@@ -236,7 +289,7 @@ impl Presence {
 
     /// Whether all sleep now; who is back is seen at once.
     fn settle(&mut self, now: Now) -> Vec<News> {
-        let all_sleep = !self.resources.is_empty() && self.resources.iter().all(|it| it.suspended);
+        let all_sleep = !self.is_empty() && self.all().all(|it| it.suspended);
         if all_sleep {
             self.asleep.get_or_insert(now.instant);
             return Vec::new();

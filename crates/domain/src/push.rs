@@ -46,6 +46,13 @@ pub enum Purpose {
         /// How many messages wait on this device.
         unread: u32,
     },
+    /// What the device shows of these conversations was read elsewhere: take it away. Shows nothing, and wakes nobody in a hurry.
+    Read {
+        /// The names that their messages had.
+        conversations: Vec<String>,
+        /// How many messages still wait on this device.
+        unread: u32,
+    },
 }
 
 impl Purpose {
@@ -57,6 +64,7 @@ impl Purpose {
             Self::MissedCall { .. } => "missed_call",
             Self::Refresh => "refresh",
             Self::Message { .. } => "message",
+            Self::Read { .. } => "read",
         }
     }
 }

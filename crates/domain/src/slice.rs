@@ -12,12 +12,14 @@ impl Slice {
 
     /// The slice of an address (FNV-1a over its octets, folded).
     pub fn of(address: &Address) -> Self {
-        let hash = address
-            .as_str()
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
-                (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
-            });
+        Self::of_name(address.as_str())
+    }
+
+    /// The same of something else that has a name.
+    pub fn of_name(name: &str) -> Self {
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
+            (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
+        });
         let folded = hash ^ (hash >> 32);
         Self((folded ^ (folded >> 16) ^ (folded >> 8)).to_le_bytes()[0])
     }

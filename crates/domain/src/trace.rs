@@ -1,6 +1,6 @@
 //! The story of one call or message, step by step, by tracking id: the answer to "why did my phone not ring?".
 
-use crate::{DeviceId, Timestamp};
+use crate::{Address, DeviceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 crate::name::names! {
@@ -23,6 +23,40 @@ pub struct TraceEvent {
     pub device: Option<DeviceId>,
     /// In words, for the operator; no message text, no passwords, no whole tokens.
     pub detail: String,
+}
+
+/// A user with their devices, as stories name them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Named {
+    /// The user.
+    pub user: Address,
+    /// Their devices, those that are gone included as far as they are known.
+    pub devices: Vec<DeviceId>,
+}
+
+impl Named {
+    /// Whether a step is about them.
+    pub fn is_in(&self, event: &TraceEvent) -> bool {
+        let of_theirs =
+            |device: &DeviceId| self.devices.contains(device) || self.is_named(device.as_str());
+        event.device.as_ref().is_some_and(of_theirs) || self.is_named(&event.detail)
+    }
+
+    /// Whether a text has the user's address in it, and not one that only ends or begins like it.
+    fn is_named(&self, text: &str) -> bool {
+        let address = self.user.as_str();
+        let is_more = |letter: Option<char>| {
+            letter.is_some_and(|it| it.is_alphanumeric() || "-_.+%".contains(it))
+        };
+        text.match_indices(address).any(|(at, _)| {
+            let before = text[..at].chars().next_back();
+            let mut after = text[at + address.len()..].chars();
+            let (next, then) = (after.next(), after.next());
+            // A full stop may end the sentence.
+            let goes_on = is_more(next) && (next != Some('.') || is_more(then));
+            !is_more(before) && !goes_on
+        })
+    }
 }
 
 macro_rules! steps {
@@ -104,6 +138,41 @@ steps! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_is_named_by_their_address_and_by_their_devices() {
+        let named = Named {
+            user: "bob@example.org".parse().unwrap(),
+            devices: vec!["d1".into()],
+        };
+        let event = |detail: &str, device: Option<&str>| TraceEvent {
+            tracking: "t".into(),
+            at: Timestamp(1),
+            step: Step::CallReceived,
+            alias: None,
+            device: device.map(DeviceId::from),
+            detail: detail.to_owned(),
+        };
+        for (detail, device, is_in) in [
+            ("from alice@example.org to bob@example.org", None, true),
+            ("sip:bob@example.org;transport=tcp", None, true),
+            ("to bob@example.org.", None, true),
+            ("to bigbob@example.org", None, false),
+            ("to big.bob@example.org", None, false),
+            ("to bob@example.organic", None, false),
+            ("to bob@example.org.uk", None, false),
+            ("", Some("d1"), true),
+            ("", Some("xmpp:bob@example.org/desk"), true),
+            ("", Some("d11"), false),
+            ("", None, false),
+        ] {
+            assert_eq!(
+                named.is_in(&event(detail, device)),
+                is_in,
+                "{detail} {device:?}"
+            );
+        }
+    }
 
     #[test]
     fn every_step_is_found_by_its_name() {

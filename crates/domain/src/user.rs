@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 /// `name@domain`, in lower case: the same user whatever protocol writes to them.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -39,6 +39,29 @@ impl Address {
         }))
     }
 
+    /// The address of a name as protocols have it that allow any character in it: what no name may hold in XMPP is escaped
+    /// (XEP-0106), so that an address is the same for all of them. `Err`: it begins or ends with a space, or is none otherwise.
+    pub fn of_name(name: &str, domain: &str) -> Result<Self, BadAddress> {
+        match escaped(name) {
+            Some(name) => Self::new(&name, domain),
+            None => Err(BadAddress([name, "@", domain].concat())),
+        }
+    }
+
+    /// The same of a name as somebody writes it who may mean either form: if it is no name of XMPP's it is the other.
+    pub fn given(name: &str, domain: &str) -> Result<Self, BadAddress> {
+        if name.chars().any(|c| code_of(c).is_some()) {
+            Self::of_name(name, domain)
+        } else {
+            Self::new(name, domain)
+        }
+    }
+
+    /// The name that [`Address::of_name`] was given, in lower case.
+    pub fn plain_name(&self) -> Cow<'_, str> {
+        unescaped(self.name())
+    }
+
     /// The part before the `@`.
     pub fn name(&self) -> &str {
         self.0.split_once('@').map_or("", |(name, _)| name)
@@ -52,6 +75,101 @@ impl Address {
     /// The whole of it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What no name may hold in XMPP, and the two digits that stand for it there behind a backslash (XEP-0106).
+const CODES: [(char, &str); 9] = [
+    (' ', "20"),
+    ('"', "22"),
+    ('&', "26"),
+    ('\'', "27"),
+    ('/', "2f"),
+    (':', "3a"),
+    ('<', "3c"),
+    ('>', "3e"),
+    ('@', "40"),
+];
+/// The same of the backslash, which only needs it where it would be taken for one of these.
+const BACKSLASH: (char, &str) = ('\\', "5c");
+
+fn code_of(c: char) -> Option<&'static str> {
+    let row = CODES.iter().find(|(it, _)| *it == c)?;
+    Some(row.1)
+}
+
+/// What the two digits stand for with which a text begins.
+fn coded(text: &str) -> Option<char> {
+    let digits = text.get(..2)?;
+    let mut rows = CODES.iter().chain([&BACKSLASH]);
+    let row = rows.find(|(_, code)| code.eq_ignore_ascii_case(digits))?;
+    Some(row.0)
+}
+
+/// A name as XMPP has it (XEP-0106); `None`: it begins or ends with a space.
+fn escaped(name: &str) -> Option<String> {
+    if name.starts_with(' ') || name.ends_with(' ') {
+        return None;
+    }
+    let mut text = String::with_capacity(name.len());
+    for (at, c) in name.char_indices() {
+        let is_taken_for_one = || coded(&name[at + c.len_utf8()..]).is_some();
+        match code_of(c) {
+            Some(code) => text.extend(["\\", code]),
+            None if c == BACKSLASH.0 && is_taken_for_one() => text.extend(["\\", BACKSLASH.1]),
+            None => text.push(c),
+        }
+    }
+    Some(text)
+}
+
+/// What was [`escaped`]. A space that was not, since it stands at an end, stays as it is.
+fn unescaped(name: &str) -> Cow<'_, str> {
+    if !name.contains(BACKSLASH.0) {
+        return Cow::Borrowed(name);
+    }
+    let mut text = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        let is_at_an_end = || text.is_empty() || after.len() == 2;
+        match coded(after).filter(|_| c == BACKSLASH.0) {
+            Some(plain) if plain != ' ' || !is_at_an_end() => {
+                text.push(plain);
+                rest = &after[2..];
+            }
+            _ => {
+                text.push(c);
+                rest = after;
+            }
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// An address as it stands in a URI: its name as it is outside XMPP (RFC 7247, XEP-0106), and what may not stand there escaped,
+/// octet by octet (RFC 3986; RFC 3261 §19.1.2). Other texts than addresses likewise.
+pub fn in_uri(address: &str) -> String {
+    let mut text = String::with_capacity(address.len());
+    if let Some((name, domain)) = address.split_once('@') {
+        escape(&mut text, &unescaped(name), b"-_.!~*'()&=+$,");
+        text.push('@');
+        escape(&mut text, domain, b"-_.!~*'()&=+$,@[]:");
+    } else {
+        escape(&mut text, address, b"-_.!~*'()&=+$,@[]:");
+    }
+    text
+}
+
+fn escape(text: &mut String, part: &str, allowed: &[u8]) {
+    use std::fmt::Write as _;
+    for octet in part.bytes() {
+        if octet.is_ascii_alphanumeric() || allowed.contains(&octet) {
+            text.push(char::from(octet));
+        } else {
+            // Writing to a String does not fail.
+            let _ = write!(text, "%{octet:02X}");
+        }
     }
 }
 
@@ -128,7 +246,7 @@ impl Secrets {
     /// Whether it is the password of this address: compared in a time that says nothing of it.
     pub fn is_of(&self, address: &Address, password: &str) -> bool {
         let mut hash = Sha256::new();
-        for part in [address.name(), ":", address.domain(), ":", password] {
+        for part in [&*address.plain_name(), ":", address.domain(), ":", password] {
             hash.update(part);
         }
         let given = hash.finalize();
@@ -229,6 +347,47 @@ mod tests {
             "Alice@Example.ORG".parse(),
             Address::new("alice", "example.org")
         );
+    }
+
+    #[test]
+    fn an_address_stands_in_a_uri_with_what_may_not_stand_there_escaped() {
+        for (address, text) in [
+            ("bob@example.org", "bob@example.org"),
+            ("+4930@[2001:db8::1]", "+4930@[2001:db8::1]"),
+            ("jörg@example.org", "j%C3%B6rg@example.org"),
+            ("a\"<b>#%;?/@h", "a%22%3Cb%3E%23%25%3B%3F%2F@h"),
+            ("a\r\nb", "a%0D%0Ab"),
+        ] {
+            assert_eq!(in_uri(address), text);
+        }
+    }
+
+    #[test]
+    fn a_name_that_xmpp_does_not_have_is_escaped_there_and_is_itself_in_a_uri() {
+        for (name, local, uri) in [
+            ("d'artagnan", r"d\27artagnan", "d'artagnan"),
+            ("a b", r"a\20b", "a%20b"),
+            ("a@b:c", r"a\40b\3ac", "a%40b%3Ac"),
+            ("\"&'/<>", r"\22\26\27\2f\3c\3e", "%22&'%2F%3C%3E"),
+            // A backslash that could be taken for one of these, and others.
+            (r"a\27b", r"a\5c27b", "a%5C27b"),
+            (r"a\5c", r"a\5c5c", "a%5C5c"),
+            (r"a\b\", r"a\b\", "a%5Cb%5C"),
+            ("plain", "plain", "plain"),
+        ] {
+            let address = Address::of_name(name, "h").unwrap();
+            assert_eq!(address.name(), local);
+            assert_eq!(address.plain_name(), name);
+            assert_eq!(in_uri(address.as_str()), format!("{uri}@h"));
+        }
+        assert!(Address::of_name(" a", "h").is_err() && Address::of_name("a ", "h").is_err());
+        assert_eq!(
+            Address::new(r"\20a\20", "h").unwrap().plain_name(),
+            r"\20a\20"
+        );
+        let either = ["d'artagnan", r"d\27artagnan"].map(|it| Address::given(it, "h"));
+        assert_eq!(either[0], either[1]);
+        assert_eq!(Address::given("Alice", "h"), Address::new("alice", "h"));
     }
 
     #[test]

@@ -89,6 +89,14 @@ impl Wake {
         !self.is_waking() && self.clocks.is_empty()
     }
 
+    /// Nobody need be told any more that it is over.
+    pub fn forget(&mut self) {
+        if !self.is_waking() {
+            self.clocks.clear();
+            self.parties.clear();
+        }
+    }
+
     /// Whether it knows that a device is back.
     pub fn has_returned(&self, device: &DeviceId) -> bool {
         let mut parties = self.parties.iter();

@@ -4,14 +4,16 @@
 use crate::{
     CallEnd, CallId, EndReason, Measure, NewCall, Output, PushRef, Secret,
     directory::Directory,
+    missed::Missed,
     pushes::{self, Draft},
     step::{Deed, Work},
 };
 use domain::{
-    Address, Behaviour, DeviceId, DoorId, IdMap, Note, NotificationId, Now, Outcome, Purpose,
-    TraceEvent, TrackingId,
+    Address, Behaviour, CallKind, DeviceId, DoorId, IdMap, Note, NotificationId, Now, Outcome,
+    Purpose, Refusal, TraceEvent, TrackingId,
     behaviour::Incoming,
     push::OwedPush,
+    quota::{Allowance, Quota},
     trace::Step,
     wake::{self, Effect, Failure, Input, Verdict, Wake},
 };
@@ -26,6 +28,11 @@ use std::{
 const MISSED_LIFETIME: Duration = Duration::from_hours(24);
 /// How long it is worth telling that a call is over for which a device was pushed.
 const CANCEL_LIFETIME: Duration = Duration::from_mins(1);
+
+/// Of the calls for a user that are over and of which some device has yet to see the end, so many are kept: the latest.
+const SHOWN: usize = 3;
+/// Pushes for calls a device and minute: with those that are owed fewer than FCM takes, which is 240.
+const PUSHES_A_MINUTE: u32 = 120;
 
 /// A call.
 #[derive(Debug)]
@@ -51,6 +58,8 @@ pub(crate) struct Calls {
     /// Pushes that may be on their way at once: calls have room of their own.
     room: usize,
     pushes: usize,
+    of_device: Quota<DeviceId>,
+    missed: Missed,
     /// Where a device registers that has no door to tell.
     register_at: Arc<str>,
 }
@@ -70,8 +79,18 @@ impl Calls {
             timeouts: BTreeSet::new(),
             room,
             pushes: 0,
+            of_device: Quota::new(Allowance {
+                at_once: u32::MAX,
+                a_minute: PUSHES_A_MINUTE,
+            }),
+            missed: Missed::default(),
             register_at,
         }
+    }
+
+    /// Calls that come from now on have these clocks.
+    pub(crate) fn reconfigure(&mut self, timers: wake::Timers) {
+        self.timers = timers;
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -93,7 +112,7 @@ impl Calls {
             device: None,
             detail: format!("from {} to {}", new.caller, new.callee),
         })))];
-        let candidates = directory.candidates(&new.callee, new.wakes_nobody);
+        let candidates = directory.candidates(&new.callee, new.kind, new.wakes_nobody);
         let (wake, effects) = Wake::start(now.instant, candidates, &self.behaviour, self.timers);
         let callee = new.callee.clone();
         self.by_callee.entry(callee).or_default().push(id);
@@ -168,7 +187,7 @@ impl Calls {
         let mut others = entry
             .doors
             .iter()
-            .filter(|open| open.is_open() && open.rings);
+            .filter(|open| open.is_open() && open.rings == Some(call.new.kind));
         let other = others.find_map(|open| {
             let other = DoorId {
                 device: door.device.clone(),
@@ -197,9 +216,28 @@ impl Calls {
             CallEnd::Failed(status) => (Step::CallFailed, format!("the caller got {status}")),
         };
         let note = pushes::story(now.wall, &call.new.tracking, step, None, detail);
+        let callee = call.new.callee.clone();
         let mut deeds = self.step(now, id, Input::Over, directory);
         deeds.insert(0, Deed::Say(Output::Note(note)));
+        self.let_go(&callee, &mut deeds);
         deeds
+    }
+
+    /// A phone that comes back is shown the last few calls that are over, and not each of a thousand.
+    fn let_go(&mut self, callee: &Address, deeds: &mut Vec<Deed>) {
+        let of_callee = self.by_callee.get(callee).into_iter().flatten();
+        let is_over = |id: &&CallId| {
+            let call = self.by_id.get(id);
+            call.is_some_and(|call| call.done && !call.wake.is_waking())
+        };
+        let over: SmallVec<[CallId; 4]> = of_callee.filter(is_over).copied().collect();
+        let many = over.len().saturating_sub(SHOWN);
+        for id in over.into_iter().take(many) {
+            if let Some(call) = self.by_id.get_mut(&id) {
+                call.wake.forget();
+            }
+            self.reschedule(id, deeds);
+        }
     }
 
     /// A call goes to its user's fallback.
@@ -212,16 +250,17 @@ impl Calls {
             .collect()
     }
 
-    /// A device is back through this door: every call for its user hears of it.
+    /// A device is back through this door: every call for its user hears of it that goes through such a door.
     pub(crate) fn returned(
         &mut self,
         now: Now,
         user: &Address,
-        door: &DoorId,
+        (door, kind): (&DoorId, CallKind),
         fresh: bool,
         directory: &Directory,
     ) -> Vec<Deed> {
-        self.tell_returned(now, user, (door, fresh), directory, |_| true)
+        let hears = |call: &Call| call.new.kind == kind;
+        self.tell_returned(now, user, (door, fresh), directory, hears)
     }
 
     /// The door through which a device came is open: calls that came in while that was being saved hear of it now.
@@ -229,11 +268,11 @@ impl Calls {
         &mut self,
         now: Now,
         user: &Address,
-        door: &DoorId,
+        (door, kind): (&DoorId, CallKind),
         fresh: bool,
         directory: &Directory,
     ) -> Vec<Deed> {
-        let unaware = |wake: &Wake| !wake.has_returned(&door.device);
+        let unaware = |call: &Call| call.new.kind == kind && !call.wake.has_returned(&door.device);
         self.tell_returned(now, user, (door, fresh), directory, unaware)
     }
 
@@ -243,12 +282,12 @@ impl Calls {
         user: &Address,
         (door, fresh): (&DoorId, bool),
         directory: &Directory,
-        hears: impl Fn(&Wake) -> bool,
+        hears: impl Fn(&Call) -> bool,
     ) -> Vec<Deed> {
         let mut deeds = Vec::new();
         for id in self.by_callee.get(user).cloned().unwrap_or_default() {
             let call = self.by_id.get_mut(&id);
-            let Some(call) = call.filter(|call| hears(&call.wake)) else {
+            let Some(call) = call.filter(|call| hears(call)) else {
                 continue;
             };
             let device = door.device.clone();
@@ -326,7 +365,7 @@ impl Calls {
             };
             let say = match effect {
                 Effect::Fork(device) => {
-                    let Some(door) = door_of(&device, through, directory) else {
+                    let Some(door) = door_of(&device, call.new.kind, through, directory) else {
                         effects.extend(call.wake.step(now.instant, unreachable(device)));
                         continue;
                     };
@@ -334,14 +373,18 @@ impl Calls {
                     Output::Ring(id, door)
                 }
                 Effect::Repeat(device) => Output::RingAgain(id, device),
-                Effect::ShowEnded(device) => match door_of(&device, through, directory) {
-                    Some(door) => Output::ShowEnded(id, door, end_reason(&call.wake)),
-                    None => continue,
-                },
-                Effect::EndFollows(device) => match door_of(&device, through, directory) {
-                    Some(door) => Output::EndFollows(id, door),
-                    None => continue,
-                },
+                Effect::ShowEnded(device) => {
+                    match door_of(&device, call.new.kind, through, directory) {
+                        Some(door) => Output::ShowEnded(id, door, end_reason(&call.wake)),
+                        None => continue,
+                    }
+                }
+                Effect::EndFollows(device) => {
+                    match door_of(&device, call.new.kind, through, directory) {
+                        Some(door) => Output::EndFollows(id, door),
+                        None => continue,
+                    }
+                }
                 Effect::Push(device) => {
                     let pushed = self.push(now, id, &device, directory, deeds);
                     effects.extend(pushed.into_iter().flatten());
@@ -351,14 +394,15 @@ impl Calls {
                     let purpose = Purpose::CallCancelled {
                         call: call.new.call.to_string(),
                     };
-                    deeds.push(call.owe(now, device, purpose, CANCEL_LIFETIME));
+                    deeds.push(call.owe(call.owed(now, device, purpose, CANCEL_LIFETIME)));
                     continue;
                 }
                 Effect::PushMissed(device) => {
                     let purpose = Purpose::MissedCall {
                         call: call.new.call.to_string(),
                     };
-                    deeds.push(call.owe(now, device, purpose, MISSED_LIFETIME));
+                    let owed = call.owed(now, device, purpose, MISSED_LIFETIME);
+                    deeds.push(call.owe(self.missed.collapsed(now.wall, owed)));
                     continue;
                 }
                 Effect::Ring => Output::RingBack(id),
@@ -398,6 +442,14 @@ impl Calls {
             let pushed = Input::Pushed { device, outcome };
             Some(call.wake.step(now.instant, pushed))
         };
+        if self.of_device.take(now.instant, device.clone()).is_err() {
+            let reason = "the device is pushed to too often".to_owned();
+            deeds.push(Deed::Say(Output::Measured(Measure::Refused(
+                Refusal::Callee,
+            ))));
+            return failed(Outcome::Refused { reason }, call, deeds);
+        }
+        self.of_device.give_back(device);
         if self.pushes >= self.room {
             let outcome = Outcome::Unavailable {
                 reason: "limits.pushes_in_flight is reached".to_owned(),
@@ -462,10 +514,14 @@ impl Calls {
 }
 
 impl Call {
-    fn owe(&self, now: Now, device: DeviceId, purpose: Purpose, lifetime: Duration) -> Deed {
+    fn owe(&self, push: OwedPush) -> Deed {
+        Deed::Work(self.new.callee.clone(), Work::Owe(Box::new(push)))
+    }
+
+    fn owed(&self, now: Now, device: DeviceId, purpose: Purpose, lifetime: Duration) -> OwedPush {
         let tracking: &TrackingId = &self.new.tracking;
         let id = NotificationId::of(purpose.name(), tracking.as_str(), &device);
-        let push = OwedPush {
+        OwedPush {
             id,
             device,
             purpose,
@@ -474,17 +530,21 @@ impl Call {
             due: now.wall,
             until: now.wall.plus(lifetime),
             attempts: 0,
-        };
-        Deed::Work(self.new.callee.clone(), Work::Owe(Box::new(push)))
+        }
     }
 }
 
 /// The door by which a device gets a call: the one that it just came through, else its best.
-fn door_of(device: &DeviceId, through: Option<&DoorId>, directory: &Directory) -> Option<DoorId> {
+fn door_of(
+    device: &DeviceId,
+    kind: CallKind,
+    through: Option<&DoorId>,
+    directory: &Directory,
+) -> Option<DoorId> {
     if let Some(door) = through.filter(|door| door.device == *device) {
         return Some(door.clone());
     }
-    directory.get(device)?.way_to_ring()
+    directory.get(device)?.way_to_ring(kind)
 }
 
 fn unreachable(device: DeviceId) -> Input {

@@ -4,20 +4,24 @@
 mod entries;
 mod entry;
 mod plan;
+mod pushing;
 mod wheel;
 
 use entries::Entries;
+pub(crate) use entry::Room;
 pub use entry::{Entry, REFRESH_LEAD};
 pub(crate) use plan::shown;
 
 use crate::door::OpenDoor;
 use domain::{
-    Address, AppId, AppProfile, Device, DeviceId, DoorId, DoorState, IdMap, Mode, Timestamp,
+    Address, AppId, AppProfile, CallKind, Device, DeviceId, DoorId, DoorState, IdMap, Mode,
+    Timestamp,
     behaviour::Incoming,
     table::{Index, Place},
     wake::{Candidate, Pushable},
 };
 use smallvec::SmallVec;
+use std::time::Duration;
 use wheel::Wheel;
 
 /// Devices looked at in one go; the rest of a crowd comes in the next.
@@ -73,6 +77,12 @@ impl Directory {
         }
     }
 
+    /// These apps are known from now on, and so many devices a user. Devices that are there stay.
+    pub(crate) fn reconfigure(&mut self, apps: Vec<AppProfile>, devices_per_user: usize) {
+        self.profiles = apps.into_iter().map(|it| (it.app.clone(), it)).collect();
+        self.devices_per_user = devices_per_user;
+    }
+
     /// A device.
     pub fn get(&self, id: &DeviceId) -> Option<&Entry> {
         self.entries.get(self.place(id)?)
@@ -122,25 +132,34 @@ impl Directory {
         known.map(|known| known.app.clone()).or(app)
     }
 
-    /// The devices that a call for a user is for. `wakes_nobody`: why no push is to be sent, if that is so.
-    pub(crate) fn candidates(&self, user: &Address, wakes_nobody: Option<&str>) -> Vec<Candidate> {
+    /// The devices that a call of this kind for a user is for. `wakes_nobody`: why no push is to be sent, if that is so.
+    pub(crate) fn candidates(
+        &self,
+        user: &Address,
+        kind: CallKind,
+        wakes_nobody: Option<&str>,
+    ) -> Vec<Candidate> {
         let candidate = |entry: &Entry| {
             let profile = self.profile(entry.device.app.as_ref());
             let push = match (wakes_nobody, entry.push_target(Incoming::Call, profile)) {
                 (Some(why), _) => Pushable::No(why.to_owned()),
                 (None, Err(why)) => Pushable::No(why),
+                (None, Ok((_, token))) if !entry.takes(kind, token) => {
+                    Pushable::No("its app takes no such calls".to_owned())
+                }
                 (None, Ok(_)) => profile.map_or_else(
                     || Pushable::No("its app is not configured".to_owned()),
                     |profile| Pushable::Yes(entry::platform_rules(profile)),
                 ),
             };
             // Who can neither be rung nor woken is no candidate.
-            let ringing = || entry.doors.iter().filter(|door| door.rings);
+            let rings = |door: &&OpenDoor| door.rings == Some(kind);
+            let ringing = || entry.doors.iter().filter(rings);
             let stands = ringing().any(|door| !door.is_over);
             let can_come = stands || matches!(push, Pushable::Yes(_));
             can_come.then(|| Candidate {
                 device: entry.device.id.clone(),
-                mode: entry.mode_of(|door| door.rings),
+                mode: entry.mode_of(|door| door.rings == Some(kind)),
                 q: ringing().map(|door| door.q).max().unwrap_or(1000),
                 push,
             })
@@ -218,6 +237,21 @@ impl Directory {
         true
     }
 
+    /// A user does something on a device.
+    pub(crate) fn used(&mut self, device: &DeviceId, now: Timestamp) {
+        if let Some(entry) = self.entry_mut(device) {
+            entry.used_at = Some(now);
+        }
+    }
+
+    /// Until when a device is left in peace since its user is at another one.
+    pub(crate) fn quiet_until(&self, entry: &Entry, idle_after: Duration) -> Option<Timestamp> {
+        let others = self.of(&entry.device.user);
+        let others = others.filter(|it| it.device.id != entry.device.id);
+        let others = others.map(|it| (it.mode(), it.used_at));
+        domain::attention::quiet_until(entry.used_at, others, idle_after)
+    }
+
     /// Creates or replaces a device's record, as it is saved.
     pub(crate) fn put(&mut self, device: Device) {
         if let Some(place) = self.place(&device.id) {
@@ -241,8 +275,7 @@ impl Directory {
                 &mut entry.device.tokens.message,
             ] {
                 // The record on disk need not know that it was named once more.
-                let named =
-                    |token: &&mut domain::Token| token.handed == domain::Handed::Through(number);
+                let named = |token: &&mut domain::Token| token.handed.is_through(number);
                 if let Some(token) = token.as_mut().filter(named) {
                     token.given_at = token.given_at.max(door.opened_at);
                 }
@@ -277,6 +310,13 @@ impl Directory {
             let after = entry.queued;
             entry.alone &= after > 0;
             self.counts.queued = self.counts.queued + after - before;
+        }
+    }
+
+    /// Messages went over into the archive for a device, or were taken back, as it is saved.
+    pub(crate) fn count_over(&mut self, device: &DeviceId, change: i64) {
+        if let Some(entry) = self.entry_mut(device) {
+            entry.over = entry.over.saturating_add_signed(change);
         }
     }
 

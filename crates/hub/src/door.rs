@@ -1,6 +1,6 @@
 //! A door that is open, or was: a way to a device as it is now.
 
-use domain::{Door, DoorState, Mode, Timestamp, behaviour};
+use domain::{CallKind, Door, DoorState, Mode, Timestamp, behaviour};
 use std::sync::Arc;
 
 /// A way to a device, as it is now.
@@ -16,8 +16,10 @@ pub struct OpenDoor {
     pub expires_at: Timestamp,
     /// Until when the store will have it: never before `expires_at`.
     pub(crate) stored_until: Timestamp,
-    /// Whether calls go through it, or messages alone.
-    pub rings: bool,
+    /// Which calls go through it; none: messages alone.
+    pub rings: Option<CallKind>,
+    /// Whoever is behind it says by themselves what they do.
+    pub speaks: bool,
     /// Preference in thousandths.
     pub q: u16,
     /// What the client itself stated since it came through this door last.
@@ -32,14 +34,20 @@ pub struct OpenDoor {
 
 impl OpenDoor {
     /// A door as the store has it. It may be believed in for longer than it stands, never shorter.
-    pub(crate) fn kept(door: &Door, state: DoorState, window: u16, register_at: Arc<str>) -> Self {
+    pub(crate) fn kept(
+        door: &Door,
+        (state, rings): (DoorState, Option<CallKind>),
+        window: u16,
+        register_at: Arc<str>,
+    ) -> Self {
         Self {
             number: door.id.number,
             state,
             opened_at: door.opened_at,
             expires_at: door.expires_at,
             stored_until: door.expires_at,
-            rings: true,
+            rings,
+            speaks: false,
             q: door.q,
             stated_mode: None,
             window,
@@ -64,8 +72,10 @@ impl OpenDoor {
         self.state != DoorState::Down
     }
 
-    /// Which of two open doors is tried first: one that is known to be up, then the one opened last.
-    pub(crate) fn rank(&self) -> (bool, Timestamp, u32) {
-        (self.state == DoorState::Up, self.opened_at, self.number)
+    /// Which of two open doors is tried first: one that is known to be up, then one through which nothing is lost of what
+    /// somebody writes, then the one opened last.
+    pub(crate) fn rank(&self) -> (bool, bool, Timestamp, u32) {
+        let is_up = self.state == DoorState::Up;
+        (is_up, self.speaks, self.opened_at, self.number)
     }
 }

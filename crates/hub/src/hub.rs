@@ -7,18 +7,21 @@ use crate::{
     door::OpenDoor,
     owners::Owners,
     presences::Presences,
+    pushes,
     rosters::Rosters,
     step::{Asker, Deed, Step, Then, Work},
+    telephones::Telephones,
     turns::{Entered, Turns},
 };
 use domain::{
-    Address, AppProfile, Behaviour, Device, DeviceId, Door, DoorState, IdMap, Namer, Now,
+    Address, AppProfile, Behaviour, CallKind, Device, DeviceId, Door, DoorState, IdMap, Namer, Now,
     Timestamp,
     delivery::{self, Delivery, NameConversation},
     outbox::Outbox,
-    presence::Show,
+    presence::{Resource, Show},
     push::OwedPush,
     roster::Contact,
+    shown::Shown,
     wake,
 };
 use std::{
@@ -51,6 +54,8 @@ pub struct Config {
     pub register_at: Arc<str>,
     /// Rosters and presence.
     pub people: People,
+    /// So long after it was used last a device that is in front counts as in use: others are not pushed to for messages.
+    pub idle_after: Duration,
     /// Names conversations.
     pub conversations: NameConversation,
     /// All entropy; unlike any other hub's, and unlike the last start's.
@@ -111,10 +116,14 @@ impl Hub {
             calls: Calls::new(behaviour.clone(), config.wake, room, config.register_at),
             delivery: Delivery::new(behaviour, config.delivery, config.conversations),
             outbox: Outbox::new(room),
+            shown: Shown::default(),
+            owed_quota: pushes::allowance(),
             presences: Presences::new(&config.people),
+            telephones: Telephones::new(&config.people),
             rosters: Rosters::new(config.people),
             namer: Namer::new(config.seed),
             messages_per_device: config.messages_per_device,
+            idle_after: config.idle_after,
         };
         Self {
             owners,
@@ -126,6 +135,17 @@ impl Hub {
             deeds: VecDeque::new(),
             out: VecDeque::new(),
         }
+    }
+
+    /// The operator has decided otherwise, as far as that can change while we run: apps, devices a user, messages a device,
+    /// how long a device counts as in use, and the clocks of calls that come. What is under way stays.
+    pub fn reconfigure(&mut self, config: Config) {
+        let owners = &mut self.owners;
+        owners.messages_per_device = config.messages_per_device;
+        owners.idle_after = config.idle_after;
+        owners.calls.reconfigure(config.wake);
+        let directory = &mut owners.directory;
+        directory.reconfigure(config.apps, config.devices_per_user);
     }
 
     /// Who is where.
@@ -176,6 +196,7 @@ impl Hub {
             owners.calls.next_timeout(),
             owners.delivery.next_timeout(),
             owners.presences.next_timeout(),
+            owners.telephones.next_timeout(),
             self.refused.front().map(|(at, _)| *at),
         ];
         instants.into_iter().flatten().chain(walls).min()
@@ -188,16 +209,56 @@ impl Hub {
         self.owners.directory.put(device);
     }
 
-    /// Takes over a door as the store has it, with what its role makes of it.
-    pub fn load_door(&mut self, door: &Door, state: DoorState, window: u16, register_at: Arc<str>) {
-        let open = OpenDoor::kept(door, state, window, register_at);
+    /// Takes over a door as the store has it, with what its role makes of it: what it knows of the way, and which calls go
+    /// through it.
+    pub fn load_door(
+        &mut self,
+        door: &Door,
+        way: (DoorState, Option<CallKind>),
+        window: u16,
+        register_at: Arc<str>,
+    ) {
+        let open = OpenDoor::kept(door, way, window, register_at);
         self.owners.directory.open(&door.id.device, open);
+    }
+
+    /// Takes over a door as the store has it, of a client that speaks for itself and may come back to it.
+    pub fn load_hibernating(
+        &mut self,
+        door: &Door,
+        rings: CallKind,
+        window: u16,
+        register_at: Arc<str>,
+    ) {
+        let way = (DoorState::Down, Some(rings));
+        let mut open = OpenDoor::kept(door, way, window, register_at);
+        open.speaks = true;
+        let device = &door.id.device;
+        self.owners.directory.open(device, open);
+        // Whether other devices were given what waits there is not kept.
+        self.owners.directory.waits_alone(device);
+    }
+
+    /// Takes over that a client is available and sleeps; `is_seen`: others have seen that all of its user's clients do.
+    pub fn load_presence(&mut self, now: Now, user: &Address, resource: Resource, is_seen: bool) {
+        self.owners.presences.restore(now, user, resource, is_seen);
+    }
+
+    /// Takes over when its user did something on a device last.
+    pub fn load_used(&mut self, device: &DeviceId, at: Timestamp) {
+        self.owners.directory.used(device, at);
     }
 
     /// Takes over how many messages wait for a device.
     pub fn load_queued(&mut self, device: &DeviceId, messages: u64) {
         let messages = i64::try_from(messages).unwrap_or(i64::MAX);
         self.owners.directory.count_queued(device, messages);
+    }
+
+    /// Takes over how many messages of a device went over into the archive.
+    pub fn load_over(&mut self, device: &DeviceId, messages: u64) {
+        let messages = i64::try_from(messages).unwrap_or(i64::MAX);
+        self.owners.directory.count_over(device, messages);
     }
 
     /// Takes over how many messages wait for a user of whom no device is known.
@@ -373,7 +434,10 @@ fn is_tried_again(step: &Step, changes: &[domain::Change]) -> bool {
     let by_itself = |change: &domain::Change| {
         matches!(
             change,
-            domain::Change::Delivered { .. } | domain::Change::Owe(_) | domain::Change::Settle(_)
+            domain::Change::Delivered { .. }
+                | domain::Change::Read { .. }
+                | domain::Change::Owe(_)
+                | domain::Change::Settle(_)
         )
     };
     let planned_anew = |then: &Then| matches!(then, Then::Asked(..));

@@ -2,7 +2,7 @@
 
 use crate::{
     Measure, Output,
-    directory::{Directory, Entry},
+    directory::{Directory, Entry, Room},
     pushes,
     step::{Deed, Work},
 };
@@ -12,7 +12,7 @@ use domain::{
     delivery::{Arrival, Delivery, Effect, Recipient},
     trace::Step,
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// Takes a message in; `None` if as many wait for its user as may, on every device.
 pub(crate) fn arrived(
@@ -20,25 +20,26 @@ pub(crate) fn arrived(
     directory: &Directory,
     delivery: &Delivery,
     message: Arc<Message>,
-    limit: u64,
+    (limit, idle_after): (u64, Duration),
 ) -> Option<Arrival> {
     if message.class != Class::Transient && is_full(directory, &message.to, limit) {
         tracing::warn!(user = %message.to, "limits.messages_per_device is reached on every device: a message is refused");
         return None;
     }
     let recipient = |entry: &Entry| {
+        let room = entry.room(limit)?;
         let profile = directory.profile(entry.device.app.as_ref());
         let push = entry.push_target(Incoming::Message, profile).map(drop);
-        Recipient {
+        Some(Recipient {
+            is_full: room == Room::Archive,
             device: entry.device.id.clone(),
             mode: mode(entry, push.is_ok()),
             window: entry.best_door().map_or(0, |door| usize::from(door.window)),
+            quiet_until: directory.quiet_until(entry, idle_after),
             push,
-        }
+        })
     };
-    let devices = directory.of(&message.to);
-    let with_room = devices.filter(|entry| entry.queued < limit);
-    let recipients = with_room.map(recipient).collect();
+    let recipients = directory.of(&message.to).filter_map(recipient).collect();
     Some(delivery.arrived(now, message, recipients))
 }
 
@@ -57,7 +58,7 @@ fn is_full(directory: &Directory, user: &Address, limit: u64) -> bool {
     if devices.peek().is_none() {
         return directory.unclaimed(user) >= limit;
     }
-    devices.all(|entry| entry.queued >= limit)
+    devices.all(|entry| entry.room(limit).is_none())
 }
 
 /// Puts what delivery says into words, and what follows from that.

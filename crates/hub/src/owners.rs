@@ -1,10 +1,15 @@
 //! The owners of a hub's state, side by side. What one says to another goes through here, as values.
 
 mod answers;
+mod blocks;
+mod cards;
 mod carry;
+mod guests;
 mod inputs;
 mod people;
 mod plans;
+mod read;
+mod telephones;
 
 use crate::{
     Accounts,
@@ -15,12 +20,16 @@ use crate::{
     pushes,
     rosters::Rosters,
     step::{Deed, Work},
+    telephones::Telephones,
 };
 use domain::{
     DeviceId, Namer, Now,
     delivery::{Delivery, Effect},
     outbox::Outbox,
+    quota::Quota,
+    shown::Shown,
 };
+use std::time::Duration;
 
 /// See above.
 #[derive(Debug)]
@@ -30,10 +39,16 @@ pub(crate) struct Owners {
     pub(crate) calls: Calls,
     pub(crate) delivery: Delivery,
     pub(crate) outbox: Outbox,
+    /// What devices show because they were pushed to.
+    pub(crate) shown: Shown,
+    /// Pushes that are owed, by device.
+    pub(crate) owed_quota: Quota<DeviceId>,
     pub(crate) rosters: Rosters,
     pub(crate) presences: Presences,
+    pub(crate) telephones: Telephones,
     pub(crate) namer: Namer,
     pub(crate) messages_per_device: u64,
+    pub(crate) idle_after: Duration,
 }
 
 impl Owners {
@@ -56,6 +71,9 @@ impl Owners {
             let work = Work::Broadcast(user.clone(), broadcast);
             deeds.push(Deed::Work(user, work));
         }
+        for user in self.telephones.timeout(now.instant) {
+            deeds.extend(self.telephone_changes(now, &user));
+        }
         deeds.extend(self.push_due(now));
         deeds
     }
@@ -65,11 +83,14 @@ impl Owners {
     }
 
     fn push_due(&mut self, now: Now) -> Vec<Deed> {
-        pushes::send_due(now, &self.directory, &mut self.outbox)
+        let (quota, idle_after) = (&mut self.owed_quota, self.idle_after);
+        let pushes = (&mut self.outbox, &mut self.shown);
+        pushes::send_due(now, &self.directory, pushes, quota, idle_after)
     }
 
     fn device_gone(&mut self, device: &DeviceId) {
         self.delivery.forget(device);
         self.outbox.forget(device);
+        self.shown.forget(device);
     }
 }

@@ -4,11 +4,11 @@
 use crate::ticket::Ticket;
 use bytes::Bytes;
 use domain::{
-    Address,
-    presence::{self, News, Resource},
+    Address, Card, Timestamp,
+    presence::{self, News, Resource, Show},
     roster::{Contact, Request},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What the operator decided of rosters and presence.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct People {
     pub groups: usize,
     /// Users of whom we remember when they were seen last; for one more the one who went longest ago is forgotten.
     pub last_seen: usize,
+    /// Conversations of one user that are known at once; of one more nothing is seen.
+    pub talks: usize,
     /// Of presence.
     pub presence: presence::Limits,
 }
@@ -48,6 +50,7 @@ impl Default for People {
             name: 1_024,
             groups: 32,
             last_seen: 10_000,
+            talks: 16,
             presence: presence::Limits::default(),
         }
     }
@@ -62,6 +65,14 @@ pub enum Said {
     Lists(Ticket, Listing),
     /// It takes a contact off the list, who is told what that means (RFC 6121 §2.5).
     Unlists(Ticket, Address),
+    /// It blocks these addresses (XEP-0191 §3.3).
+    Blocks(Ticket, Vec<Box<str>>),
+    /// It blocks these no more; all of them, if it names none (XEP-0191 §3.4, §3.5).
+    Unblocks(Ticket, Vec<Box<str>>),
+    /// Its user says this of themselves from now on.
+    ShowsCard(Ticket, Box<Card>),
+    /// Somebody else asks when the user was there last: answered by [`Output::LastSeen`](crate::Output::LastSeen).
+    IsLookedFor(Ticket, Address),
     /// It says something of a subscription (RFC 6121 §3).
     Requests {
         /// Answered by [`Output::Done`](crate::Output::Done).
@@ -73,6 +84,9 @@ pub enum Said {
         /// In the role's words.
         words: Bytes,
     },
+    /// Whether somebody may see the user's presence: answered by [`Output::Done`](crate::Output::Done), with
+    /// [`NotDone::Missing`](crate::NotDone::Missing) if not.
+    IsSeenBy(Ticket, Address),
     /// It is available, or says something else than before (RFC 6121 §4.2, §4.4).
     Available(Box<Resource>),
     /// It is not any more (RFC 6121 §4.5).
@@ -84,7 +98,38 @@ pub enum Said {
     },
     /// It falls asleep, or is back.
     Suspended(Box<str>, bool),
+    /// A client that is available may have missed what others did while nobody ran here: it is shown all of it again.
+    LooksAnew(Box<str>),
+    /// A client that says nothing of itself watches somebody: who is asked for that, if they have not been. The first time that
+    /// the user asks, they let themselves be seen by them, now or as soon as these ask: such a client cannot say so otherwise.
+    /// Answered by [`Output::Watched`](crate::Output::Watched), what is seen by [`Output::Show`](crate::Output::Show).
+    Watches {
+        /// By which it is answered.
+        ticket: Ticket,
+        /// Whom.
+        peer: Address,
+        /// What the client is called in what is shown to it alone.
+        client: Box<str>,
+    },
+    /// One that watched somebody does not any more, or was refused: said once for each.
+    LooksAway,
+    /// What the user's telephones say of the user, all together; `None`: nothing, and they are seen by whether they are there.
+    Telephone(Option<Box<Stated>>),
 }
+
+/// What telephones say of their user.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Stated {
+    /// The user is there at all.
+    pub is_here: bool,
+    /// And does this.
+    pub show: Show,
+    /// In the words of the role that shows it.
+    pub payload: Bytes,
+}
+
+/// A conversation over the phone, by the choice of the role that sees it: the same at both ends.
+pub type Talk = [u8; 16];
 
 /// How a user lists a contact.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -111,10 +156,15 @@ pub struct Word {
 pub enum What {
     /// Something of a subscription.
     Request(Request, Bytes),
+    /// They have come by an invitation of the user's: each sees the other from now on.
+    HasCome,
     /// What is seen of a client; for one client alone, if that asked.
     Presence(News, Option<Box<str>>),
     /// What is there to be seen, this client asks (RFC 6121 §4.3).
     Probe(Box<str>),
+    /// The user talks to somebody over the phone, for so long unless more is heard of it; `None`: not any more. Said by the role
+    /// that sees the call, in the user's name.
+    Talks(Talk, Option<Duration>),
 }
 
 /// A roster as clients see it: only who is listed.
@@ -124,6 +174,17 @@ pub struct Roster {
     pub contacts: Vec<Contact>,
     /// Names what is seen (RFC 6121 §2.6).
     pub version: u64,
+}
+
+/// When a user was there last, as far as that is known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LastSeen {
+    /// They are there.
+    Now,
+    /// Then.
+    At(Timestamp),
+    /// Nobody knows.
+    Unknown,
 }
 
 /// Something to be shown to a user.
@@ -144,6 +205,10 @@ pub enum Sight {
     Contact(Box<Contact>, u64),
     /// A contact is on it no more; with the roster's version.
     NoContact(Address, u64),
+    /// The user blocks these addresses from now on.
+    Blocked(Vec<Box<str>>),
+    /// The user blocks these no more; if there are none, nobody at all.
+    Unblocked(Vec<Box<str>>),
     /// Somebody says something of a subscription, in these words.
     Requested(Address, Request, Bytes),
     /// What is seen of somebody's client.

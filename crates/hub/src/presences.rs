@@ -4,7 +4,7 @@ use crate::{People, Said};
 use bytes::Bytes;
 use domain::{
     Address, IdMap, Now, Timestamp,
-    presence::{Limits, News, Presence, Show},
+    presence::{Limits, News, Presence, Resource, Show, TELEPHONE},
 };
 use std::{collections::BTreeSet, time::Instant};
 
@@ -25,6 +25,8 @@ pub(crate) struct Presences {
     /// Who is to be looked at, and when.
     due: BTreeSet<(Instant, Address)>,
     gone: LastSeen,
+    /// Who looks at others without a word of being there themselves, by so many clients.
+    looking: IdMap<Address, usize>,
     limits: Limits,
 }
 
@@ -33,6 +35,7 @@ impl Presences {
         Self {
             people: IdMap::default(),
             due: BTreeSet::new(),
+            looking: IdMap::default(),
             gone: LastSeen {
                 most: people.last_seen,
                 ..LastSeen::default()
@@ -61,15 +64,59 @@ impl Presences {
             }
             _ => return None,
         };
-        if !self.is_available(user) && !news.is_empty() {
-            self.gone.insert(user, now.wall);
-        }
+        self.note_absence(now, user, &news);
         Some(Broadcast {
             news,
             spoke,
             is_new,
         })
         .filter(|it| !it.news.is_empty())
+    }
+
+    /// A client was available before a restart; see [`Presence::restored`].
+    pub(crate) fn restore(&mut self, now: Now, user: &Address, resource: Resource, is_seen: bool) {
+        self.change(user, |it| {
+            it.restored(now, resource, is_seen);
+            Vec::new()
+        });
+    }
+
+    /// A client of a user begins to look at others, without a word of being there itself.
+    pub(crate) fn begins_to_look(&mut self, user: &Address) {
+        *self.looking.entry(user.clone()).or_default() += 1;
+    }
+
+    /// One of those does not any more.
+    pub(crate) fn looks_away(&mut self, user: &Address) {
+        if let Some(clients) = self.looking.get_mut(user) {
+            *clients -= 1;
+            if *clients == 0 {
+                self.looking.remove(user);
+            }
+        }
+    }
+
+    /// What a user's telephones do, all together. What others are to see of it, if anything.
+    pub(crate) fn telephone(
+        &mut self,
+        now: Now,
+        user: &Address,
+        telephone: Option<Resource>,
+    ) -> Option<Broadcast> {
+        let news = self.change(user, |it| it.telephone(now, telephone));
+        self.note_absence(now, user, &news);
+        let broadcast = Broadcast {
+            news,
+            spoke: Some(TELEPHONE.into()),
+            is_new: false,
+        };
+        Some(broadcast).filter(|it| !it.news.is_empty())
+    }
+
+    fn note_absence(&mut self, now: Now, user: &Address, news: &[News]) {
+        if !self.is_available(user) && !news.is_empty() {
+            self.gone.insert(user, now.wall);
+        }
     }
 
     /// Whose clients have slept for long enough, and what others see of that.
@@ -107,6 +154,12 @@ impl Presences {
 
     pub(crate) fn is_available(&self, user: &Address) -> bool {
         self.people.contains_key(user)
+    }
+
+    /// Whether a user has a client that is shown what others do.
+    pub(crate) fn looks(&self, user: &Address) -> bool {
+        let person = self.people.get(user);
+        person.is_some_and(|it| !it.resources().is_empty()) || self.looking.contains_key(user)
     }
 
     /// That a user is not available, and since when, if that is known.
@@ -153,7 +206,7 @@ impl Presences {
             before.map(|at| self.due.remove(&(at, user.clone())));
             after.map(|at| self.due.insert((at, user.clone())));
         }
-        if !presence.resources().is_empty() {
+        if !presence.is_empty() {
             self.gone.remove(user);
             self.people.insert(user.clone(), presence);
         }

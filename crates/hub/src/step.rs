@@ -1,12 +1,14 @@
 //! One step about one user: what is to be saved, and what is so once it is.
 
 use crate::{
-    Answer, Doors, NotDone, Output, Said, Ticket, Word, door::OpenDoor, presences::Broadcast,
-    vocabulary::DeviceUpdate,
+    Answer, Doors, NotDone, Output, Said, Ticket, Word,
+    door::OpenDoor,
+    presences::Broadcast,
+    vocabulary::{DeviceUpdate, Meant},
 };
 use domain::{
-    Address, Change, Device, DeviceId, DoorId, Message, Mode, Note, NotificationId, Timestamp,
-    User,
+    Address, Avatar, Blocks, CallKind, Change, Device, DeviceId, DoorId, KeptSession, Message,
+    MessageId, Mode, Note, NotificationId, SignInTokens, Timestamp, User,
     delivery::{Landed, Stored},
     push::OwedPush,
     roster::Contact,
@@ -23,7 +25,9 @@ pub(crate) enum Work {
     /// A device is to be asked to register again.
     Refresh(DeviceId),
     /// A client says something of its device.
-    Update(Ticket, Address, DeviceId, Box<DeviceUpdate>),
+    Update(Asker, Address, DeviceId, Box<DeviceUpdate>),
+    /// Clients' tokens are taken back, of one device or of all: what was handed over for calls of this kind.
+    Disable(Ticket, Address, Meant, CallKind),
     /// A client states what its device does.
     State(Option<Ticket>, DeviceId, Mode),
     /// A provider says that a token is dead.
@@ -34,6 +38,8 @@ pub(crate) enum Work {
     Forget(Option<Ticket>, DeviceId),
     /// An account is created or replaced.
     PutUser(Ticket, Box<User>),
+    /// An account is created by an invitation.
+    Redeem(Ticket, Box<User>, Box<str>, Option<Address>),
     /// An account is removed.
     RemoveUser(Ticket, Address),
     /// An account was removed by another process.
@@ -44,10 +50,18 @@ pub(crate) enum Work {
     Landed(DeviceId, Vec<Landed>),
     /// A message did not get through: a push may be owed for it.
     Announce(DeviceId, Arc<Message>),
+    /// There is room for what went over of a device's messages.
+    Refill(DeviceId),
+    /// A user has read something.
+    Read(Box<Read>),
     /// A push is owed.
     Owe(Box<OwedPush>),
     /// A client says something of its user's contacts.
     Said(Address, Said),
+    /// What a client signs in with is to be kept.
+    SignIn(Ticket, Box<SignInTokens>),
+    /// A session of a client is to be kept, or not any more.
+    Session(Ticket, Box<KeptSession>),
     /// Another user says something to this one.
     Told(Address, Word),
     /// Others are to see something of a user.
@@ -59,15 +73,27 @@ impl Work {
     pub(crate) fn asker(&self) -> Asker {
         match self {
             Self::Doors(doors) => Asker::Role(doors.ticket),
+            Self::Update(asker, ..) => *asker,
             Self::Message(ticket, _)
+            | Self::Disable(ticket, ..)
+            | Self::SignIn(ticket, _)
+            | Self::Session(ticket, _)
             | Self::Said(
                 _,
-                Said::Lists(ticket, _) | Said::Unlists(ticket, _) | Said::Requests { ticket, .. },
+                Said::Lists(ticket, _)
+                | Said::Unlists(ticket, _)
+                | Said::ShowsCard(ticket, _)
+                | Said::Blocks(ticket, _)
+                | Said::Unblocks(ticket, _)
+                | Said::IsSeenBy(ticket, _)
+                | Said::Requests { ticket, .. },
             ) => Asker::Role(*ticket),
             Self::Said(_, Said::WantsRoster(ticket)) => Asker::Roster(*ticket),
-            Self::Update(ticket, ..)
-            | Self::State(Some(ticket), ..)
+            Self::Said(_, Said::IsLookedFor(ticket, _)) => Asker::Looks(*ticket),
+            Self::Said(_, Said::Watches { ticket, .. }) => Asker::Watcher(*ticket),
+            Self::State(Some(ticket), ..)
             | Self::PutUser(ticket, _)
+            | Self::Redeem(ticket, ..)
             | Self::RemoveUser(ticket, _)
             | Self::Forget(Some(ticket), _) => Asker::Api(*ticket),
             _ => Asker::Nobody,
@@ -98,6 +124,10 @@ pub(crate) enum Then {
     Contact(Box<Contact>),
     /// A user's contact is no more.
     NoContact(Address, Address),
+    /// A user blocks these.
+    Blocks(Address, Box<Blocks>),
+    /// A user shows this image, or none.
+    Avatar(Address, Option<Avatar>),
     /// A user is seen by this other one from now on.
     Shows(Address, Address),
     /// A user is not seen by this other one any more.
@@ -112,6 +142,10 @@ pub(crate) enum Then {
     Adopted(Address, DeviceId),
     /// So many messages left a device's queue.
     Landed(DeviceId, usize),
+    /// So many messages that went over wait for a device again.
+    Refilled(DeviceId, u64),
+    /// A user has read something: what of it their other devices show is taken back.
+    Read(Box<Read>),
     /// A push is owed.
     Owed(Box<OwedPush>),
     /// A push is not owed any more.
@@ -124,6 +158,17 @@ pub(crate) enum Then {
     Note(Note),
     /// A token died: counted.
     TokenDied,
+}
+
+/// A user has read what somebody wrote.
+#[derive(Clone, Debug)]
+pub(crate) struct Read {
+    pub(crate) user: Address,
+    /// On which device, if that is known.
+    pub(crate) device: Option<DeviceId>,
+    pub(crate) writer: Box<str>,
+    /// The last that was read.
+    pub(crate) up_to: MessageId,
 }
 
 /// What an owner wants done.
@@ -154,6 +199,10 @@ pub(crate) enum Asker {
     Api(Ticket),
     /// A role, for a roster: the roster itself says that it is done.
     Roster(Ticket),
+    /// A role, for when a user was there last: the same.
+    Looks(Ticket),
+    /// A role, for what becomes of its client's wish to watch somebody: likewise.
+    Watcher(Ticket),
 }
 
 impl Asker {
@@ -165,6 +214,14 @@ impl Asker {
             Self::Roster(ticket) => {
                 let error = result.err()?;
                 Some(Output::Roster(ticket, Err(error)).into())
+            }
+            Self::Looks(ticket) => {
+                let error = result.err()?;
+                Some(Output::LastSeen(ticket, Err(error)).into())
+            }
+            Self::Watcher(ticket) => {
+                let error = result.err()?;
+                Some(Output::Watched(ticket, Err(error)).into())
             }
             Self::Api(ticket) => Some(Output::Answer(ticket, result.map(|()| Answer::Done)).into()),
         }
@@ -193,6 +250,16 @@ impl Step {
         self.changes
             .push(Change::PutDevice(Box::new(device.clone())));
         self.then.push(Then::Device(Box::new(device)));
+    }
+
+    /// What waits for a user waits for this device from then on.
+    pub(crate) fn adopt(&mut self, user: &Address, device: &DeviceId) {
+        let (user, device) = (user.clone(), device.clone());
+        self.changes.push(Change::AdoptQueue {
+            user: user.clone(),
+            device: device.clone(),
+        });
+        self.then.push(Then::Adopted(user, device));
     }
 
     /// Owes a push.

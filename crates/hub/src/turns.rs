@@ -1,7 +1,10 @@
 //! One step a user at a time: what comes while a user's step waits for the store waits for its turn. So a step is always
 //! planned against what the store has.
 
-use crate::step::{Asker, Work};
+use crate::{
+    Said,
+    step::{Asker, Work},
+};
 use domain::{Address, IdMap};
 use std::collections::VecDeque;
 
@@ -28,7 +31,9 @@ enum Origin {
 impl Origin {
     fn of(work: &Work) -> Self {
         match work {
-            Work::Told(..) | Work::Broadcast(..) => Self::Words,
+            Work::Told(..)
+            | Work::Broadcast(..)
+            | Work::Said(_, Said::IsLookedFor(..) | Said::IsSeenBy(..)) => Self::Words,
             work if work.asker() == Asker::Nobody => Self::Ourselves,
             Work::Message(..) => Self::Letters,
             _ => Self::Own,

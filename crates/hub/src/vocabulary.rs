@@ -1,15 +1,16 @@
 //! What a hub is told and what it says: the words between it and its roles, and between it and whoever performs.
 
 use crate::{
-    people::{Roster, Said, Showing, Word},
+    people::{LastSeen, Roster, Said, Showing, Talk, Word},
     ticket::Ticket,
 };
 use bytes::Bytes;
 use domain::{
-    Address, AppId, Change, Channel, Device, DeviceId, DoorId, DoorState, Message, MessageId, Mode,
-    Note, Notification, NotificationId, Outcome, Timestamp, TrackingId, User,
+    Address, AppId, CallKind, Change, Channel, Device, DeviceId, DoorId, DoorState, KeptSession,
+    Message, MessageId, Mode, Note, Notification, NotificationId, Outcome, Refusal, SignInTokens,
+    Timestamp, TrackingId, Unread, User,
     device::SealingKey,
-    roster::Contact,
+    roster::{Contact, Direction},
     wake::{Failure, Stage, Verdict},
 };
 use std::{
@@ -43,12 +44,27 @@ pub enum NotDone {
     /// The user lists as many contacts as may be.
     #[error("too many contacts")]
     TooManyContacts,
+    /// Whoever asks is not let see that.
+    #[error("not let see that")]
+    NotLet,
+    /// Somebody has that address already.
+    #[error("there is an account of that name")]
+    Exists,
+    /// The user blocks as many addresses as may be.
+    #[error("too many blocked addresses")]
+    TooManyBlocks,
     /// A name or a group of a contact is too long, there are too many, or it holds what cannot be kept.
     #[error("a name or a group that cannot be kept")]
     BadName,
     /// Nobody there can be told anything.
     #[error("there is no way to that domain")]
     NoSuchDomain,
+    /// No app of that name is configured.
+    #[error("no such app is configured")]
+    NoSuchApp,
+    /// The provider has declared the token dead more than once.
+    #[error("the token is dead")]
+    DeadToken,
     /// Nobody is their own contact.
     #[error("that is the user's own address")]
     Oneself,
@@ -93,20 +109,55 @@ pub enum Input {
     Refused(DeviceId, MessageId, String),
     /// A client states what its device does.
     Stated(Address, DeviceId, Mode),
+    /// A user does something on a device.
+    Used(DeviceId),
+    /// A user has read on a device what this one wrote, or is about to: they write to them.
+    Attends(Address, DeviceId, String),
+    /// A user has read on a device, or on one that nobody names, what this one wrote: up to this message.
+    Read(Address, Option<DeviceId>, String, MessageId),
+    /// What is unread on the device that a push is for ([`Output::Count`]), or nothing if it could not be read.
+    Counted(NotificationId, Option<Unread>),
+    /// A client hands over what its device is pushed to by, until it says otherwise: [`DeviceUpdate::of`] is set.
+    Enables(Ticket, Address, DeviceId, Box<DeviceUpdate>),
+    /// A client takes back what clients handed over so, whose calls are of this kind.
+    Disables(Ticket, Address, Meant, CallKind),
     /// What the store says of a step.
     Saved(SaveId, Result<(), NotDone>),
     /// The head of a device's queue, or nothing if it could not be read.
     Fetched(DeviceId, Option<Vec<Arc<Message>>>),
     /// A user's client says something of its user's contacts, or of itself.
     Said(Address, Said),
+    /// A role has made what an installation of a user's client signs in with: it is to be kept.
+    SignIn(Ticket, Box<SignInTokens>),
+    /// A session of a user's client is to be kept, or not any more: whatever else the user's steps are. Answered by
+    /// [`Output::Done`].
+    Session(Ticket, Box<KeptSession>),
     /// Another user's hub says something to one of our users.
     Told(Address, Word),
     /// Whom a user knows, or nothing if that could not be read.
     RosterRead(Address, Option<Vec<Contact>>),
+    /// Users of ours, whose hubs may be others, talk over the phone, for so long unless more is heard of it; or not any more.
+    Talks(Vec<Address>, Talk, Option<Duration>),
     /// What became of a push.
     Pushed(Pushed),
     /// An API asks.
     Asked(Ticket, Question),
+}
+
+/// Which of the tokens that a user's clients have handed over are meant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Meant {
+    /// Those that we push to ourselves: of this device, or of all.
+    Device(Option<DeviceId>),
+    /// Those for an app's own server.
+    AtServer {
+        /// The app.
+        app: AppId,
+        /// How they begin.
+        like: Box<str>,
+        /// There must be one.
+        exists: bool,
+    },
 }
 
 /// What a role wants of the doors of one user's devices: one step.
@@ -135,8 +186,10 @@ pub struct Opening {
     pub state: DoorState,
     /// Until when it stands.
     pub expires_at: Timestamp,
-    /// Whether calls go through it, or messages alone.
-    pub rings: bool,
+    /// Which calls go through it; none: messages alone.
+    pub rings: Option<CallKind>,
+    /// Whoever is behind it says by themselves what they do ([`Said::Available`]); else it is seen by whether the door is open.
+    pub speaks: bool,
     /// Preference in thousandths.
     pub q: u16,
     /// How many messages may be on their way through it at once.
@@ -165,6 +218,8 @@ pub enum PushOffer {
 pub struct NewCall {
     /// Ours and the role's name for it.
     pub id: CallId,
+    /// Only devices that take calls of this kind hear of it.
+    pub kind: CallKind,
     /// Follows it through every part.
     pub tracking: TrackingId,
     /// The call's own id, by which clients tell duplicates.
@@ -215,6 +270,8 @@ pub enum PushRef {
 pub enum Question {
     /// Create an account or replace it.
     PutUser(Box<User>),
+    /// Create an account by an invitation of this token, which is used up; it becomes a contact of whoever invites.
+    Redeem(Box<User>, Box<str>, Option<Address>),
     /// Remove an account with its devices.
     RemoveUser(Address),
     /// These accounts are gone from the store already: drop what belongs to them.
@@ -236,6 +293,8 @@ pub enum Question {
 /// What a client says of its device; what it leaves out stays.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceUpdate {
+    /// Which calls the client takes that says so; nobody knows if it is said by an API.
+    pub of: Option<CallKind>,
     /// Its app; one that is configured.
     pub app: Option<AppId>,
     /// Its token for calls.
@@ -317,6 +376,10 @@ pub enum Output {
     Hibernate(DoorId),
     /// For the role: the roster that it asked for.
     Roster(Ticket, Result<Roster, NotDone>),
+    /// For the role: what it asked of another user, or why it is not told.
+    LastSeen(Ticket, Result<LastSeen, NotDone>),
+    /// For the role: how far the subscription is by which its client sees whom it watches.
+    Watched(Ticket, Result<Direction, NotDone>),
     /// For the roles whose clients want to see it.
     Show(Box<Showing>),
     /// For the hub of this user, which may be another shard's: [`Input::Told`], in the order in which it is said.
@@ -329,6 +392,9 @@ pub enum Output {
     Note(Note),
     /// For the store: read the head of a device's queue, answered by [`Input::Fetched`].
     Fetch(DeviceId),
+    /// For the store: read what is unread on a device, of all and of whoever wrote this message, all that is saved by now included;
+    /// answered by [`Input::Counted`].
+    Count(NotificationId, DeviceId, Option<MessageId>),
     /// For the push client, answered by [`Input::Pushed`].
     Push(Box<PushOrder>),
     /// For whoever asked.
@@ -392,4 +458,6 @@ pub enum Measure {
     Message(&'static str),
     /// A token died.
     TokenDied,
+    /// Something was refused, to protect the server or a user.
+    Refused(Refusal),
 }

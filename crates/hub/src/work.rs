@@ -5,9 +5,9 @@ use crate::{
     People, PushOffer, PushRef, Pushed, Question, Ticket,
 };
 use domain::{
-    Address, AppProfile, Behaviour, Channel, Class, Device, Door, DoorId, DoorState, Generation,
-    Message, Mode, Now, Outcome, Platform, Provider, Timestamp, User, delivery, user::Secrets,
-    wake, wake::Failure,
+    Address, AppProfile, Behaviour, CallKind, Channel, Class, Device, Door, DoorId, DoorState,
+    Generation, Message, Mode, Now, Outcome, Platform, Provider, Timestamp, User, delivery,
+    user::Secrets, wake, wake::Failure,
 };
 use std::{
     sync::Arc,
@@ -38,7 +38,8 @@ fn opening(number: usize) -> Opening {
         unchanged: false,
         state: DoorState::Up,
         expires_at: FAR,
-        rings: true,
+        rings: Some(CallKind(0)),
+        speaks: false,
         q: 1000,
         window: 1,
         register_at: "sip:here".into(),
@@ -71,9 +72,10 @@ impl World {
             devices_per_user: 10,
             messages_per_device: 100,
             pushes_in_flight: 10,
+            idle_after: Duration::from_mins(5),
             register_at: "sip:usual".into(),
             people: People::default(),
-            conversations: delivery::NameConversation::by(|message| message.from.clone()),
+            conversations: delivery::NameConversation::by(|from, _| from.to_owned()),
             seed: [7; 32],
         };
         let mut hub = Hub::new(config, Accounts::default());
@@ -97,7 +99,12 @@ impl World {
                 q: 1000,
                 data: bytes::Bytes::new(),
             };
-            hub.load_door(&door, DoorState::Up, 1, "sip:here".into());
+            hub.load_door(
+                &door,
+                (DoorState::Up, Some(CallKind(0))),
+                1,
+                "sip:here".into(),
+            );
         }
         let now = Now {
             instant: Instant::now(),
@@ -149,6 +156,7 @@ impl World {
             class: Class::Chat,
             content_type: "text/plain".to_owned(),
             body: bytes::Bytes::new(),
+            about: None,
         });
         let doors = |opened, closed| {
             Input::Doors(Doors {
@@ -160,10 +168,8 @@ impl World {
         };
         let asked = |question| Input::Asked(ticket, question);
         let own = (one.clone(), device.clone());
-        let update = Box::new(DeviceUpdate {
-            mode: Some(Mode::Foreground),
-            ..DeviceUpdate::default()
-        });
+        let mut update = Box::<DeviceUpdate>::default();
+        update.mode = Some(Mode::Foreground);
         let pushed = Pushed {
             push: PushRef::Call(call),
             device: device.clone(),
@@ -175,6 +181,7 @@ impl World {
         };
         let called = NewCall {
             id: call,
+            kind: CallKind(0),
             tracking: "t2".into(),
             call: "call-1".into(),
             callee: one.clone(),

@@ -1,9 +1,9 @@
 //! Archives, as clients read theirs (XEP-0313): one page after the other.
 
 use crate::{
-    ext::{self, Shape, Wanted},
-    line::{Line, Waiting, condition},
-    vocabulary::Output,
+    ext::{self, Looked, Shape, Wanted},
+    line::{Line, condition},
+    session::Query,
 };
 use domain::{ArchivePage, ArchiveQuery, DoorId, Message, Now};
 use hub::{NotDone, Ticket};
@@ -12,54 +12,7 @@ use xmpp::{
     xml::Element,
 };
 
-/// Queries of one client that wait, the one that is being answered included: their pages have room in what waits to be written
-/// to a stream, should its client not read meanwhile.
-const QUERIES: usize = 4;
-
 impl Line {
-    /// A client wants something of its user's archive; `head`: of its question.
-    pub(crate) fn wants_archive(
-        &mut self,
-        now: Now,
-        door: &DoorId,
-        head: Box<Element>,
-        wanted: Box<Wanted>,
-    ) {
-        let Some(session) = self.sessions.get_mut(door) else {
-            return;
-        };
-        let waiting = &mut session.queries.waiting;
-        if waiting.len() >= QUERIES {
-            return self.refuse(
-                now,
-                door,
-                &head,
-                &StanzaCondition::ResourceConstraint.into(),
-            );
-        }
-        waiting.push_back((head, wanted));
-        self.read_archive(door);
-    }
-
-    /// The next page is read, unless one is being read.
-    fn read_archive(&mut self, door: &DoorId) {
-        let ticket = self.ticket_apart(Waiting::Archive(door.clone()));
-        let session = self.sessions.get_mut(door);
-        let next = session.and_then(|session| {
-            let queries = &mut session.queries;
-            let (_, wanted) = queries
-                .waiting
-                .front()
-                .filter(|_| queries.ticket.is_none())?;
-            queries.ticket = Some(ticket);
-            Some((session.user.clone(), Box::new(wanted.query.clone())))
-        });
-        match next {
-            Some((user, query)) => self.out.push_back(Output::Read(ticket, user, query)),
-            None => drop(self.waiting.remove(&ticket)),
-        }
-    }
-
     /// A page has been read.
     pub(crate) fn archive_read(
         &mut self,
@@ -67,24 +20,22 @@ impl Line {
         ticket: Ticket,
         page: Result<ArchivePage, NotDone>,
     ) {
-        let Some(Waiting::Archive(door)) = self.waiting.remove(&ticket) else {
-            return;
-        };
-        let Some(session) = self.sessions.get_mut(&door) else {
-            return;
-        };
-        // The one who asked may have gone, and another one come in its place.
-        let queries = &mut session.queries;
-        if queries.ticket.take_if(|it| *it == ticket).is_none() {
-            return;
-        }
-        if let Some((head, wanted)) = queries.waiting.pop_front() {
+        if let Some((door, head, Query::Archive(wanted))) = self.was_read(ticket) {
             match page {
-                Ok(page) => self.answer_archive(now, &door, head, *wanted, &page),
+                Ok(page) => match wanted.look_through(page) {
+                    Looked::Enough(wanted, page) => {
+                        self.answer_archive(now, &door, head, wanted, &page);
+                    }
+                    Looked::More(wanted) => self.reads_on(&door, head, wanted),
+                    Looked::TooMuch => {
+                        let condition = StanzaCondition::ResourceConstraint;
+                        self.refuse(now, &door, &head, &condition.into());
+                    }
+                },
                 Err(why) => self.refuse(now, &door, &head, &condition(&why).into()),
             }
+            self.reads_next(&door);
         }
-        self.read_archive(&door);
     }
 
     fn answer_archive(
@@ -122,8 +73,18 @@ impl Line {
             ..wanted.query
         };
         let shape = Shape::End(first.id.clone(), first.at);
-        let wanted = Box::new(Wanted { query, shape });
+        let wanted = Wanted {
+            query,
+            shape,
+            ..wanted
+        };
+        self.reads_on(door, head, wanted);
+    }
+
+    /// This is read before anything else.
+    fn reads_on(&mut self, door: &DoorId, head: Box<Element>, wanted: Wanted) {
         if let Some(session) = self.sessions.get_mut(door) {
+            let wanted = Query::Archive(Box::new(wanted));
             session.queries.waiting.push_front((head, wanted));
         }
     }

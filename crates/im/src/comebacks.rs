@@ -1,42 +1,37 @@
 //! Clients that go on where they were (XEP-0198 §5).
 
-use crate::{
-    line::Line,
-    management::{failed, too_high},
-    presence,
-    session::Comeback,
-    sign_in::SignIn,
-};
+use crate::{line::Line, management::too_high, presence, session::Comeback, sign_in::SignIn};
 use domain::{Address, DoorId, Now};
 use hub::Said;
 use xmpp::{
     StreamId,
-    management::{CannotResume, WhyFailed},
+    management::CannotResume,
     ns,
+    sasl2::Success,
+    stanza::StanzaCondition,
+    stream::Framing,
     xml::{Element, StreamCondition, StreamError},
 };
 
 impl Line {
-    /// A client that has signed in wants to go on where it was.
+    /// A client that has shown who it is wants to go on where it was, over a stream that is framed so.
+    ///
+    /// # Errors
+    /// There is no such session, or none any more; so much is known of it.
     pub(crate) fn wants_back(
         &mut self,
         now: Now,
-        sign_in: &SignIn,
-        stream: StreamId,
+        (stream, framing): (StreamId, Framing),
         user: &Address,
         resume: &Element,
-    ) {
-        let Some(framing) = sign_in.framing(stream) else {
-            return;
-        };
+    ) -> Result<(), Option<u32>> {
         let id = resume.attr("previd").unwrap_or_default();
         let handled = resume.attr("h").and_then(|it| it.trim().parse().ok());
         // Nobody makes us look for what we have not given them.
         let is_theirs = self.keys.is_id(user.as_str(), id);
         let known = is_theirs.then(|| self.sessions.resumable(user, id, framing));
         let (Some(door), Some(handled)) = (known.flatten(), handled) else {
-            let handled = is_theirs.then(|| self.former.get(id)).flatten();
-            return self.has_no_way_back(sign_in, stream, handled);
+            return Err(is_theirs.then(|| self.former.get(id)).flatten());
         };
         let comeback = Comeback {
             stream,
@@ -44,19 +39,7 @@ impl Line {
             handled,
         };
         self.awaits(now, &door, comeback);
-    }
-
-    /// There is no such session, or none any more. The client may still ask for an address.
-    pub(crate) fn has_no_way_back(
-        &mut self,
-        sign_in: &SignIn,
-        stream: StreamId,
-        handled: Option<u32>,
-    ) {
-        if let Some(framing) = sign_in.framing(stream) {
-            let failed = failed(handled, WhyFailed::NoSession);
-            self.put(stream, failed.to_octets(framing.context()).into());
-        }
+        Ok(())
     }
 
     /// A client goes on, if all that it sent before is settled.
@@ -64,16 +47,23 @@ impl Line {
         let Some(session) = self.sessions.get_mut(door) else {
             return;
         };
-        let Some(comeback) = session.awaits.filter(|_| session.management.is_settled()) else {
+        let is_ready = session.management.is_settled() && session.is_ours();
+        let Some(comeback) = session.awaits.filter(|_| is_ready) else {
             return;
         };
         session.awaits = None;
+        // Unless its client goes on now, it is to be kept as it was.
+        session.keeping.is_stale = true;
+        self.touched.push(door.clone());
         if sign_in.framing(comeback.stream).is_none() {
             // It is gone, or has another address.
             return;
         }
-        session.lang = sign_in.goes(comeback.stream);
-        self.goes_on(now, door, comeback);
+        let Some(gone) = sign_in.goes(comeback.stream) else {
+            return;
+        };
+        session.lang = gone.lang;
+        self.goes_on(now, door, comeback, gone.success);
     }
 
     /// A client is back for a session. Whoever had it until now has it no more.
@@ -97,7 +87,7 @@ impl Line {
     }
 
     /// A session goes on over this stream.
-    fn goes_on(&mut self, now: Now, door: &DoorId, comeback: Comeback) {
+    fn goes_on(&mut self, now: Now, door: &DoorId, comeback: Comeback, success: Option<Success>) {
         let Comeback {
             stream,
             framing,
@@ -119,7 +109,10 @@ impl Line {
                 return self.shuts(stream, framing, Some(&error));
             }
         };
-        session.until = None;
+        session.sleep = None;
+        session.keeping.is_stale = false;
+        let is_restored = std::mem::take(&mut session.is_restored);
+        session.push.is_to_hear = true;
         let id = session.management.resumable().map(|(id, _)| id.to_owned());
         let resumed = Element::new(ns::SM, "resumed")
             .with_attr("previd", id.unwrap_or_default())
@@ -127,15 +120,49 @@ impl Line {
         tracing::debug!(jid = %session.jid, "a client is back");
         let (user, name) = (session.user.clone(), presence::name(session));
         let (takes_messages, is_available) = (session.takes_messages(), session.is_there());
+        let jid = session.jid.clone();
         self.sessions.connect(door, stream);
-        self.put(stream, resumed.to_octets(framing.context()).into());
+        match success {
+            Some(mut success) => {
+                success.inline.push(resumed);
+                self.has_signed_in(stream, framing, success, &jid, true);
+            }
+            None => self.put(stream, resumed.to_octets(framing.context()).into()),
+        }
         self.has_got(door, goes_on.messages);
         self.given(door, goes_on.given);
         if takes_messages {
             self.open(now, door);
         }
         if is_available {
-            self.says(user, Said::Suspended(name, false));
+            self.says(user.clone(), Said::Suspended(name.clone(), false));
+        }
+        if is_available && is_restored {
+            self.says(user, Said::LooksAnew(name));
+        }
+    }
+
+    /// We stop: sessions that can be gone on with are kept, as if their connections were gone already.
+    pub(crate) fn stops(&mut self, now: Now) {
+        for door in self.sessions.doors() {
+            let Some(session) = self.sessions.get_mut(&door) else {
+                continue;
+            };
+            if session.management.resumable().is_none() {
+                continue;
+            }
+            // Who has not heard yet that it goes on asks again, of whoever runs then.
+            session.keeping.is_stale |= session.awaits.take().is_some();
+            // What is being read for them is not read any more.
+            let heads = std::mem::take(&mut session.queries.waiting);
+            self.touched.push(door.clone());
+            if session.sleep.is_none() {
+                self.drops(now, &door);
+            }
+            for (head, _) in heads {
+                let error = StanzaCondition::ResourceConstraint;
+                self.refuse(now, &door, &head, &error.into());
+            }
         }
     }
 }

@@ -4,12 +4,12 @@ use crate::{
     line::{Line, Waiting},
     presence,
     session::{There, Way},
-    vocabulary::Post,
+    settings::CALLS,
 };
 use bytes::Bytes;
 use domain::{Address, DoorId, DoorState, Now, roster::Direction};
 use hub::{Doors, NotDone, Opening, PushOffer, Roster, Said, Ticket};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use xmpp::{
     StreamId,
     jid::Jid,
@@ -21,6 +21,11 @@ use xmpp::{
 /// How long a door of a client that is there stands: its connection says sooner that it is gone.
 const STANDS: Duration = Duration::from_hours(30 * 24);
 
+/// Where a client is to sign in when it is woken.
+pub(crate) fn register_at(jid: &Jid) -> Arc<str> {
+    format!("xmpp:{}", jid.domain()).into()
+}
+
 impl Line {
     /// RFC 6121 §4.2, §4.4.
     pub(crate) fn available(&mut self, now: Now, door: &DoorId, element: &Element) {
@@ -29,6 +34,7 @@ impl Line {
         };
         let said = presence::read(element, session, now);
         session.there = There::Yes(said.priority);
+        session.said = Some(Box::new(said.clone()));
         let user = session.user.clone();
         self.says(user, Said::Available(Box::new(said)));
         self.open_or_close(now, door);
@@ -41,7 +47,7 @@ impl Line {
         };
         let directed = std::mem::take(&mut session.directed);
         let was_there = session.is_there();
-        session.there = There::No;
+        (session.there, session.said) = (There::No, None);
         let (user, resource) = (session.user.clone(), presence::name(session));
         if !directed.is_empty() {
             let said = presence::stanza(&payload)
@@ -81,11 +87,8 @@ impl Line {
         }
     }
 
-    fn says_to(&mut self, said: &Element, to: &Jid) {
-        if let Some(user) = self.settings.account(to) {
-            let said = said.clone().with_attr("to", to.as_str());
-            self.post(user, Post::Stanza(Box::new(said)));
-        }
+    pub(crate) fn says_to(&mut self, said: &Element, to: &Jid) {
+        self.goes(said.clone().with_attr("to", to.as_str()));
     }
 
     /// Messages for the user go to a client that is available with a priority that is not negative (RFC 6121 §8.5.2.1.1).
@@ -143,10 +146,11 @@ impl Line {
             unchanged: false,
             state: DoorState::Up,
             expires_at: now.wall.plus(STANDS),
-            rings: false,
+            rings: Some(CALLS),
+            speaks: true,
             q: 1000,
             window: self.settings.window,
-            register_at: "".into(),
+            register_at: register_at(&jid),
             push: PushOffer::None,
             data: jid.as_str().to_owned().into(),
             history: Some(format!("signed in as {jid}")),
@@ -166,7 +170,17 @@ impl Line {
             return;
         };
         let session = self.sessions.get_mut(&door);
-        let (Err(why), Some(session)) = (result, session.filter(|it| it.is_door_open())) else {
+        let Some(session) = session.filter(|it| it.is_door_open()) else {
+            return;
+        };
+        let Err(why) = result else {
+            session.push.is_unknown = true;
+            // What went while that was being saved went from a door that the hub did not know yet.
+            let is_asleep = !session.management.is_up() || session.way == Way::Doubted;
+            self.touched.push(door.clone());
+            if is_asleep {
+                self.tell(hub::Input::DoorLost(door, DoorState::Down));
+            }
             return;
         };
         session.way = Way::Closed;
@@ -227,6 +241,7 @@ impl Line {
         if let Some(at) = session.filed {
             self.alarms.remove(&(at, door.clone()));
         }
+        self.keeps_no_more(&session);
         let management = session.management;
         let handled = management.handled();
         if let (Some((id, _)), Some(handled)) = (management.resumable(), handled) {

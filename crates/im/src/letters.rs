@@ -1,11 +1,12 @@
 //! Messages between the stanzas that clients write and the records that the store keeps. What a client wrote is kept as it
 //! wrote it, in the namespace of clients, with who it is from and our id (XEP-0359): what is delivered are these octets.
 
-use crate::vocabulary::Letter;
+use crate::{phones, settings::Settings, vocabulary::Letter};
 use bytes::Bytes;
 use domain::{Address, Class, Message, MessageId, Timestamp};
 use std::sync::Arc;
 use xmpp::{
+    jid::Jid,
     ns,
     stream::Framing,
     xml::{Context, Element, Limits, document},
@@ -13,8 +14,6 @@ use xmpp::{
 
 /// The media type of a stanza as it is kept: ours alone.
 pub const STANZA: &str = "application/vnd.reveille.stanza+xml";
-/// That of a plain text, as other roles write it.
-const TEXT: &str = "text/plain";
 /// Where a stanza stands as it is kept: in the namespace of clients, and nothing else is declared.
 pub(crate) const KEPT: Context<'static> = Context {
     default: ns::CLIENT,
@@ -62,6 +61,7 @@ pub(crate) fn keep(letter: Letter, to: &Address, id: MessageId, at: Timestamp) -
         class,
         content_type: STANZA.to_owned(),
         body: stanza.to_octets(KEPT).into(),
+        about: None,
     })
 }
 
@@ -81,11 +81,22 @@ pub(crate) fn unstamp(stanza: &mut Element, by: &Address) {
     stanza.retain_children(|child| !ours(child));
 }
 
+/// A message as its writer may say it: ids in the name of their account (XEP-0359 §5), and when we had it in the name of one of our
+/// domains (XEP-0203 §7), are not theirs to make up. A delay that they state in their own name stays, as does all else.
+pub(crate) fn honest(stanza: &mut Element, writer: &Address, settings: &Settings) {
+    unstamp(stanza, writer);
+    let is_ours = |child: &Element| {
+        let from = child.attr("from").unwrap_or_default();
+        child.is(ns::DELAY, "delay") && (from.is_empty() || settings.is_ours(&from.to_lowercase()))
+    };
+    stanza.retain_children(|child| !is_ours(child));
+}
+
 /// The octets of a message for a client; `late`: it comes later than it was written (XEP-0203).
 pub(crate) fn octets(message: &Message, framing: Framing, late: bool) -> Bytes {
     let delay = late.then(|| delay(&message.to, message.at));
     if message.content_type != STANZA {
-        let mut stanza = of_text(message);
+        let mut stanza = of_phone(message);
         if let Some(delay) = delay {
             stanza.push(delay);
         }
@@ -127,34 +138,69 @@ pub(crate) fn archived(message: &Message, of: &Address) -> Option<Element> {
     let mut stanza = if message.content_type == STANZA {
         stanza(message)?
     } else {
-        text(message)?;
-        of_text(message)
+        phones::read(message)?;
+        of_phone(message)
     };
     unstamp(&mut stanza, &message.to);
     stamp(&mut stanza, of, &message.id);
     Some(stanza)
 }
 
-/// A text that another role took in.
-fn of_text(message: &Message) -> Element {
+/// Whether a client wrote a message, or it is addressed to it.
+pub(crate) fn is_with(message: &Message, client: &Jid) -> bool {
+    if message.content_type != STANZA {
+        return false;
+    }
+    let Some(stanza) = stanza(message) else {
+        return false;
+    };
+    let is_it = |name| {
+        let jid = stanza.attr(name).and_then(|jid| Jid::parse(jid).ok());
+        jid.is_some_and(|jid| jid == *client)
+    };
+    is_it("from") || is_it("to")
+}
+
+/// What a phone wrote, as a stanza; one that cannot be said in a stanza is empty.
+fn of_phone(message: &Message) -> Element {
+    let said = phones::read(message);
+    let id = said.as_ref().and_then(|it| it.id.as_deref());
+    let id = id.map(|id| [phones::PHONES_ID, id].concat());
     let mut stanza = Element::new(ns::CLIENT, "message")
         .with_attr("from", &*message.from)
         .with_attr("to", message.to.as_str())
-        .with_attr("id", message.id.as_str())
+        .with_attr("id", id.unwrap_or_else(|| message.id.as_str().to_owned()))
         .with_attr("type", "chat");
-    if message.content_type.starts_with(TEXT) {
-        let body = String::from_utf8_lossy(&message.body);
-        stanza.push(Element::new(ns::CLIENT, "body").with_text(&body));
+    let about = message.about.as_deref();
+    if let Some(lang) = about.and_then(|it| it.lang.as_deref()) {
+        stanza.set_lang(lang);
     }
-    stamp(&mut stanza, &message.to, &message.id);
+    let subject = said.as_ref().and_then(|it| it.subject.as_deref());
+    let subject = subject.or(about.and_then(|it| it.subject.as_deref()));
+    if let Some(subject) = subject.filter(|it| !it.is_empty()) {
+        stanza.push(Element::new(ns::CLIENT, "subject").with_text(subject));
+    }
+    if let Some(said) = said {
+        if let Some(text) = said.text {
+            stanza.push(Element::new(ns::CLIENT, "body").with_text(&text));
+        }
+        said.payloads.into_iter().for_each(|it| stanza.push(it));
+    }
+    if is_kept(message.class) {
+        stamp(&mut stanza, &message.to, &message.id);
+    }
     stanza
+}
+
+/// Whether a message can be said in a stanza.
+pub fn is_sayable(message: &Message) -> bool {
+    message.content_type == STANZA || phones::read(message).is_some()
 }
 
 /// The text of a message that was kept, if it has one: for roles that know no stanzas, and for notifications.
 pub fn text(message: &Message) -> Option<String> {
     if message.content_type != STANZA {
-        let is_text = message.content_type.starts_with(TEXT);
-        return is_text.then(|| String::from_utf8_lossy(&message.body).into_owned());
+        return phones::read(message)?.text;
     }
     let stanza = stanza(message)?;
     let body = stanza.child(ns::CLIENT, "body")?;

@@ -1,10 +1,15 @@
 //! What all parts of the role speak with: who is there, who waits for what, and the words that go out.
 
 use crate::{
+    calls::{Calls, Kept},
+    components::{Components, Writer},
     former::Former,
     management::{Given, Kind, Written},
+    markers::Marker,
+    publications::Publications,
     sessions::Sessions,
     settings::Settings,
+    sign_in::Of,
     vocabulary::{Output, Post},
 };
 use bytes::Bytes;
@@ -20,6 +25,7 @@ use xmpp::{
     jid::Jid,
     management::{IdKey, Seq},
     stanza::{self, Stanza, StanzaCondition, StanzaError},
+    stream::Framing,
     xml::Element,
 };
 
@@ -33,7 +39,11 @@ const UNDER_WAY: usize = 1_024;
 #[derive(Debug)]
 pub(crate) enum Waiting {
     /// The writer of a letter, at their role.
-    Writer(Address, Ticket),
+    Writer(Writer, Ticket),
+    /// The same of one that says something of a call, and what that does then.
+    Caller(Writer, Ticket, Box<Kept>),
+    /// A component, for what becomes of a message of its own; the message without what is in it, if it is to hear of a failure.
+    Component(Box<str>, Option<Box<Element>>),
     /// A client of ours, for whether it is done; what it said, without what is in it, to answer it by, unless nobody wants an
     /// answer.
     Client(DoorId, Option<Box<Element>>),
@@ -44,8 +54,22 @@ pub(crate) enum Waiting {
     /// Those whom a client told for themselves that it is there: it is gone, and they hear so unless the roster says that they
     /// hear it anyway (RFC 6121 §4.6.3).
     Farewell(Box<Element>, Vec<Jid>),
-    /// A client, for a page of its user's archive.
-    Archive(DoorId),
+    /// A client, for something that is read.
+    Query(DoorId),
+    /// A user who has read something, for which message that was.
+    Marker(Box<Marker>),
+    /// Somebody who has no account yet, and was invited.
+    Guest(StreamId),
+    /// Somebody's client, for when a user of ours was there last; its question.
+    Looks(Box<Element>),
+    /// Somebody's question to a client of this user, for whether they may know that it is there.
+    Question(Address, Box<Element>),
+    /// A client, for whether pushes are on or off.
+    Push(DoorId, Box<Element>),
+    /// A session (by its number, too), to be kept or not any more.
+    Session(DoorId, u64),
+    /// A client that signs in, for its tokens to be read or kept.
+    SignIn(Of),
 }
 
 /// A stanza of a session's, of which it is not settled yet what becomes of it.
@@ -65,6 +89,8 @@ pub(crate) struct Line {
     pub(crate) sessions: Sessions,
     pub(crate) waiting: IdMap<Ticket, Waiting>,
     pub(crate) namer: Namer,
+    /// Since when we run.
+    pub(crate) began: Option<Instant>,
     tickets: u64,
     pub(crate) out: VecDeque<Output>,
     /// Of the last session.
@@ -73,6 +99,12 @@ pub(crate) struct Line {
     pub(crate) keys: IdKey,
     /// Sessions that are over.
     pub(crate) former: Former,
+    /// Calls of our users.
+    pub(crate) calls: Calls,
+    /// Those that are connected and ours.
+    pub(crate) components: Components,
+    /// What they have not answered.
+    pub(crate) publications: Publications,
     /// When something is due of whom.
     pub(crate) alarms: BTreeSet<(Instant, DoorId)>,
     /// Sessions of which something has changed, so that something may be due.
@@ -81,6 +113,9 @@ pub(crate) struct Line {
     pub(crate) lost: Vec<(DoorId, Kind)>,
     /// Clients that wait to go on and cannot, with how much of what they sent was handled, if that is known.
     pub(crate) turned_away: Vec<(StreamId, Option<u32>)>,
+    /// What users have read, to be looked for; and how much of it is.
+    pub(crate) marked: Vec<Marker>,
+    pub(crate) looked_for: usize,
     /// The stanza that is being read, until somebody waits for what becomes of it.
     pub(crate) reading: Option<Place>,
     /// The stanzas that wait with these tickets.
@@ -94,10 +129,15 @@ impl Line {
             keys: IdKey::new(settings.secret),
             numbers: 0,
             former: Former::default(),
+            calls: Calls::default(),
+            components: Components::default(),
+            publications: Publications::default(),
             alarms: BTreeSet::new(),
             touched: Vec::new(),
             lost: Vec::new(),
             turned_away: Vec::new(),
+            marked: Vec::new(),
+            looked_for: 0,
             reading: None,
             places: IdMap::default(),
             settings,
@@ -105,6 +145,7 @@ impl Line {
             sessions: Sessions::default(),
             waiting: IdMap::default(),
             namer: Namer::new(seed),
+            began: None,
             tickets: TICKETS,
             out: VecDeque::new(),
         }
@@ -131,6 +172,12 @@ impl Line {
         ticket
     }
 
+    /// A new ticket, by which nobody waits.
+    pub(crate) fn ticket_of_nobody(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
     /// A new ticket for something that the stanza which is being read does not wait for: it is handled when it is read.
     pub(crate) fn ticket_apart(&mut self, waiting: Waiting) -> Ticket {
         let reading = self.reading.take();
@@ -151,7 +198,10 @@ impl Line {
             session.under_way += 1;
             return Some(self.ticket(waiting));
         }
-        if let Waiting::Client(_, Some(head)) | Waiting::Roster(_, head, _) = waiting {
+        if let Waiting::Client(_, Some(head))
+        | Waiting::Roster(_, head, _)
+        | Waiting::Push(_, head) = waiting
+        {
             self.refuse(
                 now,
                 door,
@@ -167,13 +217,38 @@ impl Line {
         matches!(self.waiting.get(&ticket), Some(Waiting::Door(_)))
     }
 
+    /// Whether somebody waits for pushes by this ticket.
+    pub(crate) fn is_for_push(&self, ticket: Ticket) -> bool {
+        matches!(self.waiting.get(&ticket), Some(Waiting::Push(..)))
+    }
+
+    /// Whether a call waits for what its caller says by this ticket.
+    pub(crate) fn is_for_call(&self, ticket: Ticket) -> bool {
+        matches!(self.waiting.get(&ticket), Some(Waiting::Caller(..)))
+    }
+
+    /// The client that waits by this ticket to sign in: it is over.
+    pub(crate) fn signing_in(&mut self, ticket: Ticket) -> Option<Of> {
+        match self.waiting.get(&ticket)? {
+            Waiting::SignIn(_) => match self.heard(ticket)? {
+                Waiting::SignIn(of) => Some(of),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Who waited by a ticket: it is over.
     pub(crate) fn heard(&mut self, ticket: Ticket) -> Option<Waiting> {
         if let Some(place) = self.places.remove(&ticket) {
             self.settles(&place);
         }
         let waiting = self.waiting.remove(&ticket)?;
-        if let Waiting::Client(door, _) | Waiting::Roster(door, ..) = &waiting
+        if let Waiting::Component(domain, _) = &waiting {
+            self.components.is_answered(domain);
+        }
+        if let Waiting::Client(door, _) | Waiting::Roster(door, ..) | Waiting::Push(door, _) =
+            &waiting
             && let Some(session) = self.sessions.get_mut(door)
         {
             // It may be another than the one that asked, which waits for nothing yet.
@@ -212,6 +287,8 @@ impl Line {
         let Some(session) = self.sessions.get_mut(door) else {
             return;
         };
+        // Without it the client would not know where it is.
+        session.keeping.is_stale |= session.sleep.is_some() && kind == Kind::Needed;
         let given = session
             .management
             .give(now.instant, Written { octets, kind });
@@ -268,12 +345,87 @@ impl Line {
         let Some(stanza) = Stanza::of(element).filter(|it| it.kind() == stanza::Kind::Iq) else {
             return;
         };
-        let error = StanzaError::new(condition);
-        let from = stanza.from().ok().flatten();
-        let asker = from.and_then(|from| self.settings.account(&from));
-        if let (Some(asker), Some(answer)) = (asker, stanza.error(&error)) {
-            self.post(asker, Post::Stanza(Box::new(answer)));
+        if let Some(answer) = stanza.error(&StanzaError::new(condition)) {
+            self.goes(answer);
         }
+    }
+
+    /// A stanza goes to the client that it is for, if that is there.
+    pub(crate) fn hands_over(&mut self, now: Now, to: &Address, element: &Element) {
+        let address = Stanza::of(element).and_then(|stanza| stanza.to().ok().flatten());
+        let session = address.and_then(|address| self.sessions.at(to, &address));
+        if let Some(door) = session.map(|session| session.door.clone()) {
+            return self.write(now, &door, element);
+        }
+        self.bounce(element, StanzaCondition::ServiceUnavailable);
+    }
+
+    /// A stanza goes to whom it is addressed to: a user, or somebody of a component's.
+    pub(crate) fn goes(&mut self, element: Element) {
+        let to = Stanza::of(&element).and_then(|stanza| stanza.to().ok().flatten());
+        let Some(to) = to else {
+            return;
+        };
+        if let Some(user) = self.settings.account(&to) {
+            return self.post(user, Post::Stanza(Box::new(element)));
+        }
+        let component = self.settings.component(to.domain()).map(Box::from);
+        if let Some(component) = component {
+            let post = Post::Stanza(Box::new(element));
+            self.out.push_back(Output::Component(component, post));
+        }
+    }
+
+    /// Who wrote a letter hears what became of it.
+    pub(crate) fn settles_for(
+        &mut self,
+        writer: Writer,
+        ticket: Ticket,
+        result: Result<(), StanzaCondition>,
+    ) {
+        let settled = Post::Settled(ticket, result);
+        match writer {
+            Writer::User(user) => self.post(user, settled),
+            Writer::Component(domain) => self.out.push_back(Output::Component(domain, settled)),
+        }
+    }
+
+    /// Writes to a component, if it is connected.
+    pub(crate) fn writes_component(&mut self, domain: &str, element: &Element) {
+        if let Some(stream) = self.components.stream_of(domain) {
+            self.put(
+                stream,
+                element.to_octets(Framing::Component.context()).into(),
+            );
+        }
+    }
+
+    /// Answers a component's stanza with an error, if it is one that is answered.
+    pub(crate) fn refuses_component(
+        &mut self,
+        domain: &str,
+        element: &Element,
+        condition: StanzaCondition,
+    ) {
+        let answer = Stanza::of(element).and_then(|stanza| stanza.error(&condition.into()));
+        if let Some(answer) = answer {
+            self.writes_component(domain, &answer);
+        }
+    }
+
+    /// The writer of a letter hears what became of it, at their role.
+    pub(crate) fn answers_writer(
+        &mut self,
+        writer: Writer,
+        ticket: Ticket,
+        result: Result<(), StanzaCondition>,
+    ) {
+        // RFC 6121 §8.5.1: the account went just now.
+        let result = result.map_err(|why| match why {
+            StanzaCondition::ItemNotFound => StanzaCondition::ServiceUnavailable,
+            why => why,
+        });
+        self.settles_for(writer, ticket, result);
     }
 
     /// Whoever waited for this hears what became of it.
@@ -284,13 +436,15 @@ impl Line {
         result: Result<(), StanzaCondition>,
     ) {
         match self.heard(ticket) {
-            Some(Waiting::Writer(writer, ticket)) => {
-                // RFC 6121 §8.5.1: the account went just now.
-                let result = result.map_err(|why| match why {
-                    StanzaCondition::ItemNotFound => StanzaCondition::ServiceUnavailable,
-                    why => why,
-                });
-                self.post(writer, Post::Settled(ticket, result));
+            Some(Waiting::Writer(writer, ticket)) => self.answers_writer(writer, ticket, result),
+            Some(Waiting::Question(to, question)) => match result {
+                Ok(()) => self.hands_over(now, &to, &question),
+                Err(_) => self.bounce(&question, StanzaCondition::ServiceUnavailable),
+            },
+            Some(Waiting::Component(domain, Some(head))) => {
+                if let Err(condition) = result {
+                    self.refuses_component(&domain, &head, condition);
+                }
             }
             Some(Waiting::Client(door, Some(head)) | Waiting::Roster(door, head, _)) => {
                 match result {
@@ -311,12 +465,15 @@ impl Line {
 /// Why something was not done, as a client hears it (RFC 6120 §8.3.3).
 pub(crate) fn condition(why: &NotDone) -> StanzaCondition {
     match why {
-        NotDone::Missing => StanzaCondition::ItemNotFound,
+        NotDone::Missing | NotDone::NoSuchApp => StanzaCondition::ItemNotFound,
         NotDone::QueueFull
         | NotDone::Overloaded
         | NotDone::TooManyDevices
-        | NotDone::TooManyContacts => StanzaCondition::ResourceConstraint,
-        NotDone::BadName => StanzaCondition::NotAcceptable,
+        | NotDone::TooManyContacts
+        | NotDone::TooManyBlocks => StanzaCondition::ResourceConstraint,
+        NotDone::NotLet => StanzaCondition::Forbidden,
+        NotDone::Exists => StanzaCondition::Conflict,
+        NotDone::BadName | NotDone::DeadToken => StanzaCondition::NotAcceptable,
         NotDone::NoSuchDomain => StanzaCondition::RemoteServerNotFound,
         NotDone::Oneself => StanzaCondition::NotAllowed,
         NotDone::Failed(_) => StanzaCondition::InternalServerError,

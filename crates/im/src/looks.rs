@@ -20,6 +20,9 @@ impl Line {
         if is_news {
             self.states(door);
         }
+        if somebody {
+            self.tell(hub::Input::Used(door.device.clone()));
+        }
     }
 
     /// The hub hears it, if it knows the client: who sleeps with the connection up is silent (`behaviour.md` 3.2).

@@ -3,6 +3,7 @@
 //! here. It knows no streams: who calls it writes what it gives back.
 
 mod held;
+mod kept;
 mod words;
 mod written;
 
@@ -11,6 +12,7 @@ mod tests;
 
 use domain::MessageId;
 use held::Held;
+pub(crate) use kept::Kept;
 use std::time::{Duration, Instant};
 pub(crate) use words::{failed, too_high};
 pub(crate) use written::{Kind, Written, head};

@@ -1,9 +1,13 @@
 //! Messages, from the client that writes one to those that get it (RFC 6121 §5, §8).
 
 use crate::{
-    classify, ext, letters,
+    calls::{self, Action, Kept, Proposal, Word},
+    classify,
+    components::Writer,
+    ext, letters,
     line::{Line, Waiting},
     management::{Kind, head},
+    markers::Marker,
     route::Route,
     session::Session,
     vocabulary::{Letter, Post},
@@ -58,10 +62,13 @@ impl Line {
         &mut self,
         now: Now,
         door: &DoorId,
-        element: Element,
+        mut element: Element,
         kind: MessageType,
         route: Route,
     ) {
+        if let Route::Component(_) = route {
+            return self.writes_to_component(now, door, element, kind);
+        }
         let Route::User(reader, to) = route else {
             return self.refuse(
                 now,
@@ -74,6 +81,7 @@ impl Line {
             return;
         };
         let (from, user) = (session.jid.clone(), session.user.clone());
+        letters::honest(&mut element, &user, &self.settings);
         let class = classify::class(kind, &element);
         // RFC 6121 §8.5.2.2.1: nobody hears that an error or a headline was not for anybody.
         let is_answered = !matches!(kind, MessageType::Error | MessageType::Headline);
@@ -81,6 +89,10 @@ impl Line {
         let Some(ticket) = self.ticket_of(now, door, Waiting::Client(door.clone(), head)) else {
             return;
         };
+        if class == Class::Call {
+            self.callee_says(door, &reader, &element);
+        }
+        self.attends(door, &user, &reader, class, &element);
         let is_conversation = kind == MessageType::Chat || letters::is_kept(class);
         if is_conversation && user != reader {
             self.copy(now, "sent", &user, door, &element);
@@ -102,6 +114,44 @@ impl Line {
         self.post(reader, Post::Letter(Box::new(letter)));
     }
 
+    /// A client writes to a component: that is kept nowhere.
+    fn writes_to_component(
+        &mut self,
+        now: Now,
+        door: &DoorId,
+        mut element: Element,
+        kind: MessageType,
+    ) {
+        let Some(user) = self.sessions.get(door).map(|it| it.user.clone()) else {
+            return;
+        };
+        letters::honest(&mut element, &user, &self.settings);
+        if kind == MessageType::Chat {
+            self.copy(now, "sent", &user, door, &element);
+        }
+        self.goes(element);
+    }
+
+    /// Who writes, types or reads is at this client; what they have read is told to their other devices (XEP-0333).
+    fn attends(
+        &mut self,
+        door: &DoorId,
+        user: &Address,
+        peer: &Address,
+        class: Class,
+        message: &Element,
+    ) {
+        if class != Class::Chat && !classify::is_of_somebody(message) {
+            return;
+        }
+        self.tell(hub::Input::Used(door.device.clone()));
+        self.marks(Marker::of_client(user, &door.device, peer, message));
+        if class == Class::Chat {
+            let (user, device) = (user.clone(), door.device.clone());
+            self.tell(hub::Input::Attends(user, device, peer.as_str().to_owned()));
+        }
+    }
+
     /// Copies a message to the user's other clients that want that (XEP-0280).
     pub(crate) fn copy(
         &mut self,
@@ -111,7 +161,28 @@ impl Line {
         but: &DoorId,
         message: &Element,
     ) {
-        let wants = |it: &&Session| it.carbons && it.door != *but && it.is_there();
+        self.copy_to_all(now, how, user, Some(but), message);
+    }
+
+    /// A phone of the user's has sent something: their clients that want that get a copy (XEP-0280).
+    pub(crate) fn sent_by_phone(&mut self, now: Now, user: &Address, message: &Message) {
+        self.marks(Marker::of_phone(user, message));
+        if self.sessions.of(user).any(|it| it.carbons)
+            && let Some(stanza) = letters::archived(message, user)
+        {
+            self.copy_to_all(now, "sent", user, None, &stanza);
+        }
+    }
+
+    fn copy_to_all(
+        &mut self,
+        now: Now,
+        how: &str,
+        user: &Address,
+        but: Option<&DoorId>,
+        message: &Element,
+    ) {
+        let wants = |it: &&Session| it.carbons && Some(&it.door) != but && it.is_there();
         let others = self.sessions.of(user).filter(wants);
         let copy = |it: &Session| {
             let copy = ext::copy(how, message, user, &it.jid)?;
@@ -125,14 +196,14 @@ impl Line {
 
     /// Somebody writes to a user of ours (RFC 6121 §8.5).
     pub(crate) fn letter(&mut self, now: Now, to: &Address, letter: Letter) {
-        let Some(writer) = self.settings.account(&letter.from) else {
+        let Some(writer) = Writer::of(&letter.from, &self.settings) else {
             return;
         };
         let ticket = letter.ticket;
-        if !self.accounts.has(to) {
-            // RFC 6121 §8.5.1.
+        if !self.accounts.has(to) || self.accounts.bars(to, letter.from.as_str()) {
+            // RFC 6121 §8.5.1; who is blocked hears the same (XEP-0191 §3.3).
             let result = Err(StanzaCondition::ServiceUnavailable);
-            return self.post(writer, Post::Settled(ticket, result));
+            return self.settles_for(writer, ticket, result);
         }
         let session = self.sessions.at(to, &letter.to);
         let place = Place::of(letter.kind, letter.class, letter.to.is_bare(), session);
@@ -140,9 +211,9 @@ impl Line {
         match place {
             Place::Refused => {
                 let result = Err(StanzaCondition::ServiceUnavailable);
-                return self.post(writer, Post::Settled(ticket, result));
+                return self.settles_for(writer, ticket, result);
             }
-            Place::Nowhere => return self.post(writer, Post::Settled(ticket, Ok(()))),
+            Place::Nowhere => return self.settles_for(writer, ticket, Ok(())),
             Place::Client => {
                 if let Some(door) = door {
                     let mut stanza = letter.stanza;
@@ -152,10 +223,14 @@ impl Line {
                         self.copy(now, "received", to, &door, &stanza);
                     }
                 }
-                return self.post(writer, Post::Settled(ticket, Ok(())));
+                return self.settles_for(writer, ticket, Ok(()));
             }
             Place::User | Place::Both => {}
         }
+        let call = match self.call_of(now, to, &writer, &letter) {
+            Ok(call) => call,
+            Err(why) => return self.settles_for(writer, ticket, Err(why)),
+        };
         let id = self.namer.fresh(now.wall);
         let message = letters::keep(letter, to, id, now.wall);
         if let Some(session) = door.and_then(|door| self.sessions.get_mut(&door)) {
@@ -170,8 +245,49 @@ impl Line {
                 self.give(now, &door, octets, Kind::Passing);
             }
         }
-        let ticket = self.ticket(Waiting::Writer(writer, ticket));
+        let ticket = self.ticket(match call {
+            Some(kept) => Waiting::Caller(writer, ticket, Box::new(kept)),
+            None => Waiting::Writer(writer, ticket),
+        });
         self.tell(hub::Input::Arrived(ticket, message));
+    }
+
+    /// What a letter does to a call when it is kept, or why it may not.
+    fn call_of(
+        &mut self,
+        now: Now,
+        to: &Address,
+        writer: &Writer,
+        letter: &Letter,
+    ) -> Result<Option<Kept>, StanzaCondition> {
+        // What somebody of a component's offers is a message like others: it rings with whoever is there.
+        let Writer::User(writer) = writer else {
+            return Ok(None);
+        };
+        if letter.class != Class::Call || to == writer {
+            return Ok(None);
+        }
+        let Some((action, id)) = calls::read(&letter.stanza) else {
+            return Ok(None);
+        };
+        let (callee, caller) = (to.clone(), writer.clone());
+        if action != Action::Propose {
+            let id = id.into();
+            return Ok(Some(Kept::Says(Word {
+                callee,
+                caller,
+                id,
+                action,
+            })));
+        }
+        let proposal = Proposal {
+            callee,
+            caller,
+            caller_name: letter.from_name.clone(),
+            id: id.into(),
+            tracking: letter.tracking.clone(),
+        };
+        Ok(self.proposed(now, proposal)?.map(Kept::Begins))
     }
 
     /// A message goes to a client, over its stream.
@@ -204,6 +320,9 @@ impl Line {
         let is_counted = is_enabled && octets.is_some();
         if let Some(octets) = octets {
             self.give(now, door, octets, Kind::Kept(id.clone()));
+            if message.class == Class::Call {
+                self.end_follows(now, door, message);
+            }
         }
         if !is_counted {
             // Without stream management (XEP-0198) nothing is ever acknowledged.

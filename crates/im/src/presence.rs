@@ -1,9 +1,9 @@
 //! Presence between stanzas and what the hub knows of it (RFC 6121 §4.7).
 
-use crate::{letters, session::Session};
+use crate::{ext, letters, session::Session};
 use bytes::Bytes;
 use domain::{
-    Address, Now,
+    Address, Avatar, Now,
     presence::{News, Resource, Seen, Show},
     roster::Request,
 };
@@ -88,6 +88,25 @@ pub(crate) fn read(element: &Element, session: &Session, now: Now) -> Resource {
     }
 }
 
+/// What a client of a role without stanzas says of itself, in our words: that, and a note for people.
+pub fn said(show: Show, note: Option<&str>) -> Bytes {
+    let mut presence = Element::new(ns::CLIENT, "presence");
+    if let Some((name, _)) = SHOWS.iter().find(|(_, known)| *known == show) {
+        presence.push(Element::new(ns::CLIENT, "show").with_text(name));
+    }
+    if let Some(note) = note.filter(|note| !note.is_empty()) {
+        presence.push(Element::new(ns::CLIENT, "status").with_text(note));
+    }
+    payload(&presence)
+}
+
+/// The note for people in what a client said.
+pub fn status(payload: &[u8]) -> Option<String> {
+    let stanza = stanza(payload);
+    let status = stanza.child(ns::CLIENT, "status")?;
+    Some(status.text().into_owned()).filter(|it| !it.is_empty())
+}
+
 /// Whom a stanza is for that is shown: the client that it is for alone, else the user (RFC 6121 §4.2.3, §4.3.2).
 fn addressee(session: &Session, alone: bool) -> &str {
     if alone {
@@ -123,19 +142,28 @@ pub(crate) fn octets(
 const EMPTY: &[u8] = b"/>";
 
 /// What is seen of somebody's client, for a client (RFC 6121 §4.2.2, §4.5.2). What a client said is shown as it said it, unless
-/// we say on its behalf that it is away.
-pub(crate) fn seen(from: &Address, session: &Session, alone: bool, news: &News) -> Bytes {
+/// we say on its behalf that it is away, or have only what it means.
+pub(crate) fn seen(
+    from: &Address,
+    session: &Session,
+    alone: bool,
+    news: &News,
+    avatar: Option<Avatar>,
+) -> Bytes {
     let from = address(from, &news.resource);
+    let here = |said: &[u8]| {
+        let with = avatar.and_then(|it| ext::with_avatar(said, it));
+        octets(&from, session, alone, None, with.as_deref().unwrap_or(said))
+    };
     match &news.seen {
         Seen::Gone { payload, .. } => octets(&from, session, alone, Some("unavailable"), payload),
         Seen::Here {
             payload,
             on_behalf: false,
+            show,
             ..
-        } => octets(&from, session, alone, None, payload),
-        Seen::Here { payload, show, .. } => {
-            octets(&from, session, alone, None, &away(*show, payload))
-        }
+        } if !payload.is_empty() || *show == Show::Available => here(payload),
+        Seen::Here { payload, show, .. } => here(&away(*show, payload)),
     }
 }
 

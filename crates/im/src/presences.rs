@@ -7,9 +7,9 @@ use crate::{
     presence,
     route::Route,
     session::{DIRECTED, Session, There},
-    vocabulary::Post,
 };
-use domain::{Address, DoorId, Now, presence::Seen, roster::Request};
+use bytes::Bytes;
+use domain::{Address, Avatar, DoorId, Now, presence::Seen, roster::Request};
 use hub::{Said, Showing, Sight};
 use xmpp::{
     jid::Jid,
@@ -55,11 +55,15 @@ impl Line {
                 };
                 self.says(user, said);
             }
-            (PresenceType::Available | PresenceType::Unavailable, Route::User(user, to)) => {
-                self.directed(now, door, element, kind, user, to);
-            }
-            (PresenceType::Error, Route::User(user, _)) => {
-                self.post(user, Post::Stanza(Box::new(element)));
+            (
+                PresenceType::Available | PresenceType::Unavailable,
+                Route::User(_, to) | Route::Component(to),
+            ) => self.directed(now, door, element, kind, to),
+            (PresenceType::Error, Route::User(..) | Route::Component(_)) => self.goes(element),
+            // Whom users know has an account here.
+            (_, Route::Component(_)) if presence::request(kind).is_some() => {
+                let condition = StanzaCondition::ServiceUnavailable;
+                self.refuse(now, door, &element, &condition.into());
             }
             // Only servers probe (RFC 6121 §4.3), and we look at nobody's presence.
             _ => {}
@@ -67,15 +71,7 @@ impl Line {
     }
 
     /// For these eyes only (RFC 6121 §4.6).
-    fn directed(
-        &mut self,
-        now: Now,
-        door: &DoorId,
-        element: Element,
-        kind: PresenceType,
-        user: Address,
-        to: Jid,
-    ) {
+    fn directed(&mut self, now: Now, door: &DoorId, element: Element, kind: PresenceType, to: Jid) {
         let Some(session) = self.sessions.get_mut(door) else {
             return;
         };
@@ -92,7 +88,26 @@ impl Line {
             }
             session.directed.push(to);
         }
-        self.post(user, Post::Stanza(Box::new(element)));
+        self.goes(element);
+    }
+
+    /// Who was told for themselves that a client of the user's is there, and is blocked now, hears that it is gone.
+    fn hides_from_blocked(&mut self, user: &Address) {
+        let doors: Vec<DoorId> = self.sessions.of(user).map(|it| it.door.clone()).collect();
+        for door in doors {
+            let Some(session) = self.sessions.get_mut(&door) else {
+                continue;
+            };
+            let accounts = &self.accounts;
+            let is_barred = |to: &mut Jid| accounts.bars(user, to.as_str());
+            let barred: Vec<Jid> = session.directed.extract_if(.., is_barred).collect();
+            let gone = presence::stanza(b"")
+                .with_attr("from", session.jid.as_str())
+                .with_attr("type", "unavailable");
+            for to in &barred {
+                self.says_to(&gone, to);
+            }
+        }
     }
 
     /// Something to be shown to a user's clients.
@@ -106,37 +121,22 @@ impl Line {
         let of_roster = match &sight {
             Sight::Contact(..) | Sight::NoContact(..) => true,
             Sight::Requested(_, request, _) => *request != Request::Subscribe,
-            Sight::Presence(..) => false,
+            Sight::Presence(..) | Sight::Blocked(_) | Sight::Unblocked(_) => false,
         };
+        let of_blocks = matches!(sight, Sight::Blocked(_) | Sight::Unblocked(_));
         let alone = client.is_some();
         let shown = |session: &&Session| match &client {
             Some(name) => session.jid.resource() == Some(name),
-            None if of_roster => session.wants_roster,
+            None if of_roster => session.follows.roster,
+            None if of_blocks => session.follows.blocks,
             None => session.is_there() || is_farewell_of(session, &sight),
         };
         let id: String = format!("r{}", self.namer.bits());
-        let octets = |session: &Session| match &sight {
-            Sight::Contact(contact, version) => session.octets(&ext::pushed(
-                &id,
-                &session.jid,
-                ext::item(contact),
-                *version,
-            )),
-            Sight::NoContact(peer, version) => session.octets(&ext::pushed(
-                &id,
-                &session.jid,
-                ext::removed(peer),
-                *version,
-            )),
-            Sight::Requested(from, request, words) => presence::octets(
-                from.as_str(),
-                session,
-                alone,
-                Some(presence::kind(*request)),
-                words,
-            ),
-            Sight::Presence(from, news) => presence::seen(from, session, alone, news),
+        let avatar = match &sight {
+            Sight::Presence(from, _) => self.accounts.avatar(from),
+            _ => None,
         };
+        let octets = |session: &Session| octets(session, &sight, avatar, alone, &id);
         let all: Vec<_> = self
             .sessions
             .of(&user)
@@ -152,6 +152,9 @@ impl Line {
         for (door, octets) in all {
             self.give(now, &door, octets, kind.clone());
         }
+        if let Sight::Blocked(_) = &sight {
+            self.hides_from_blocked(&user);
+        }
         if let Sight::Presence(from, news) = &sight
             && *from == user
             && let Some(session) = self.sessions.named(&user, &news.resource)
@@ -160,6 +163,31 @@ impl Line {
             session.there = There::No;
         }
     }
+}
+
+/// What a client is shown, as it is written to it, with the image of whoever is seen; `id` names what it is to answer.
+fn octets(
+    session: &Session,
+    sight: &Sight,
+    avatar: Option<Avatar>,
+    alone: bool,
+    id: &str,
+) -> Bytes {
+    let jid = &session.jid;
+    let pushed = match sight {
+        Sight::Contact(contact, version) => ext::pushed(id, jid, ext::item(contact), *version),
+        Sight::NoContact(peer, version) => ext::pushed(id, jid, ext::removed(peer), *version),
+        Sight::Blocked(peers) => ext::block_pushed(id, jid, "block", peers),
+        Sight::Unblocked(peers) => ext::block_pushed(id, jid, "unblock", peers),
+        Sight::Requested(from, request, words) => {
+            let kind = Some(presence::kind(*request));
+            return presence::octets(from.as_str(), session, alone, kind, words);
+        }
+        Sight::Presence(from, news) => {
+            return presence::seen(from, session, alone, news, avatar);
+        }
+    };
+    session.octets(&pushed)
 }
 
 /// Whether it is what a client said when it went.

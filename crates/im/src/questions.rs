@@ -4,14 +4,17 @@ use crate::{
     ext,
     line::{Line, Waiting, condition},
     management::head,
+    registering,
     route::Route,
-    session::Session,
-    vocabulary::Post,
+    session::{Query, Session},
+    vocabulary::{AccountOrder, Output, Post},
 };
 use domain::{Address, DoorId, Now};
-use hub::{NotDone, Roster, Said, Ticket};
+use hub::{LastSeen, NotDone, Roster, Said, Ticket};
+use std::time::Duration;
 use xmpp::{
-    stanza::{IqType, Kind, Stanza, StanzaCondition},
+    jid::Jid,
+    stanza::{IqType, Kind, Stanza, StanzaCondition, Type},
     xml::Element,
 };
 
@@ -27,15 +30,15 @@ impl Line {
     ) {
         if let Route::User(user, to) = route {
             if to.is_bare() {
-                // RFC 6121 §8.5.2.1.3: we answer for the account, and of somebody else's nothing can be asked.
-                return self.refuse(
-                    now,
-                    door,
-                    &element,
-                    &StanzaCondition::ServiceUnavailable.into(),
-                );
+                return self.asks_of_other(now, door, element, kind, user);
             }
             return self.post(user, Post::Stanza(Box::new(element)));
+        }
+        if let Route::Component(_) = route {
+            return self.goes(element);
+        }
+        if route == Route::Push {
+            return self.asks_push_service(now, door, &element, kind);
         }
         let (Some(session), Some(stanza)) = (self.sessions.get(door), Stanza::of(&element)) else {
             return;
@@ -50,46 +53,111 @@ impl Line {
             now,
             settings: &self.settings,
             of_account: route == Route::Account,
+            user: &session.user,
+            runs_for: self.began.map_or(Duration::ZERO, |it| now.instant - it),
+            accounts: &self.accounts,
             payload,
         };
-        let user = session.user.clone();
         let deed = ext::asked(kind, &asked);
-        let reply = stanza.reply();
-        match deed {
-            ext::Deed::Refuse(condition) => self.refuse(now, door, &element, &condition.into()),
-            ext::Deed::Answer(payload) => {
-                let answer = payload.into_iter().fold(reply, Element::with_child);
-                self.write(now, door, &answer);
+        self.does(now, door, &element, deed);
+    }
+
+    /// RFC 6121 §8.5.2.1.3: we answer for the account of somebody else. Who is blocked by them hears what those hear who ask for
+    /// nobody.
+    fn asks_of_other(
+        &mut self,
+        now: Now,
+        door: &DoorId,
+        element: Element,
+        kind: IqType,
+        user: Address,
+    ) {
+        let from = element.attr("from").unwrap_or_default();
+        let can_be_asked = self.accounts.has(&user) && !self.accounts.bars(&user, from);
+        let payload = Stanza::of(&element).and_then(Stanza::payload);
+        let condition = match ext::asked_of_other(kind, payload) {
+            ext::OfOther::Refuse(condition) => condition,
+            _ if !can_be_asked => StanzaCondition::ServiceUnavailable,
+            ext::OfOther::Card => {
+                return self.wants(now, door, Box::new(head(&element)), Query::Card(user));
             }
+            ext::OfOther::Last => return self.post(user, Post::Stanza(Box::new(element))),
+        };
+        self.refuse(now, door, &element, &condition.into());
+    }
+
+    /// Does what an extension says about a question.
+    fn does(&mut self, now: Now, door: &DoorId, element: &Element, deed: ext::Deed) {
+        let Some(reply) = Stanza::of(element).map(Stanza::reply) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(door) else {
+            return;
+        };
+        let answer = match deed {
+            ext::Deed::Refuse(condition) => {
+                return self.refuse(now, door, element, &condition.into());
+            }
+            ext::Deed::Explain(error) => return self.refuse(now, door, element, &error),
+            ext::Deed::Enable(node, update) => {
+                return self.wants_pushes(now, door, element, node.as_deref(), update);
+            }
+            ext::Deed::Disable(node) => {
+                return self.wants_no_pushes(now, door, element, node.as_deref());
+            }
+            ext::Deed::DisableAt(meant) => return self.disables(now, door, element, meant),
+            ext::Deed::Answer(payload) => payload,
             ext::Deed::Carbons(on) => {
-                if let Some(session) = self.sessions.get_mut(door) {
-                    session.carbons = on;
-                }
-                self.write(now, door, &reply);
+                session.carbons = on;
+                None
+            }
+            ext::Deed::Blocked(list) => {
+                session.follows.blocks = true;
+                Some(list)
             }
             ext::Deed::Roster(known) => {
-                if let Some(session) = self.sessions.get_mut(door) {
-                    session.wants_roster = true;
-                }
-                let head = Box::new(head(&element));
-                let waiting = Waiting::Roster(door.clone(), head, known);
-                self.asks(now, door, user, waiting, Said::WantsRoster);
+                session.follows.roster = true;
+                let user = session.user.clone();
+                let waiting = Waiting::Roster(door.clone(), Box::new(head(element)), known);
+                return self.asks(now, door, user, waiting, Said::WantsRoster);
             }
             ext::Deed::Archive(wanted) => {
-                self.wants_archive(now, door, Box::new(head(&element)), wanted);
+                return self.wants(now, door, Box::new(head(element)), Query::Archive(wanted));
             }
-            ext::Deed::SetContact(wanted) => {
-                let waiting = Waiting::Client(door.clone(), Some(Box::new(head(&element))));
-                self.asks(now, door, user, waiting, |ticket| {
-                    Said::Lists(ticket, wanted)
-                });
+            ext::Deed::Card(user) => {
+                return self.wants(now, door, Box::new(head(element)), Query::Card(user));
             }
-            ext::Deed::RemoveContact(peer) => {
-                let waiting = Waiting::Client(door.clone(), Some(Box::new(head(&element))));
-                self.asks(now, door, user, waiting, |ticket| {
-                    Said::Unlists(ticket, peer)
-                });
+            ext::Deed::Password(password) => {
+                let user = session.user.clone();
+                return self.sets_password(now, door, element, user, password);
             }
+            ext::Deed::Order(order) => {
+                let user = session.user.clone();
+                let waiting = Waiting::Client(door.clone(), Some(Box::new(head(element))));
+                return self.asks(now, door, user, waiting, |ticket| order.said(ticket));
+            }
+        };
+        let answer = answer.into_iter().fold(reply, Element::with_child);
+        self.write(now, door, &answer);
+    }
+
+    /// A client has another password for its user (XEP-0077 §3.3).
+    fn sets_password(
+        &mut self,
+        now: Now,
+        door: &DoorId,
+        element: &Element,
+        user: Address,
+        password: String,
+    ) {
+        let password = match registering::sound(password) {
+            Ok(password) => password,
+            Err(condition) => return self.refuse(now, door, element, &condition.into()),
+        };
+        let waiting = Waiting::Client(door.clone(), Some(Box::new(head(element))));
+        if let Some(ticket) = self.ticket_of(now, door, waiting) {
+            let order = Box::new(AccountOrder::Password(user, password));
+            self.out.push_back(Output::Account(ticket, order));
         }
     }
 
@@ -146,13 +214,78 @@ impl Line {
         let Some((stanza, address)) = Stanza::of(element).zip(address) else {
             return;
         };
+        // XEP-0191 §3.3: a presence and an answer go nowhere, a question is answered as if nobody were there.
+        if self
+            .accounts
+            .bars(to, element.attr("from").unwrap_or_default())
+        {
+            return self.bounce(element, StanzaCondition::ServiceUnavailable);
+        }
         if stanza.kind() == Kind::Presence && address.is_bare() {
             return self.seen_by_all(now, to, element);
         }
-        let session = self.sessions.at(to, &address);
-        if let Some(door) = session.map(|session| session.door.clone()) {
-            return self.write(now, &door, element);
+        if stanza.kind() == Kind::Iq && address.is_bare() {
+            return self.looked_for(to, stanza);
         }
-        self.bounce(element, StanzaCondition::ServiceUnavailable);
+        let asks = matches!(
+            stanza.stanza_type(),
+            Some(Type::Iq(IqType::Get | IqType::Set))
+        );
+        if asks && self.is_hidden_from(to, &address, stanza) {
+            return self.asks_whether(to, element);
+        }
+        self.hands_over(now, to, element);
+    }
+
+    /// Whether a question to a client goes to it only if the roster lets its asker see that it is there (RFC 6121 §8.5.3.1): not
+    /// if the asker is the user, or was told by the client itself.
+    fn is_hidden_from(&self, to: &Address, address: &Jid, stanza: Stanza<'_>) -> bool {
+        let Some((session, asker)) = self
+            .sessions
+            .at(to, address)
+            .zip(stanza.from().ok().flatten())
+        else {
+            return false;
+        };
+        let told = |it: &Jid| *it == asker || *it == asker.bare();
+        self.settings.account(&asker).as_ref() != Some(to) && !session.directed.iter().any(told)
+    }
+
+    fn asks_whether(&mut self, to: &Address, question: &Element) {
+        let asker = Stanza::of(question).and_then(|it| it.from().ok().flatten());
+        let asker = asker.and_then(|asker| self.settings.account(&asker));
+        let Some(asker) = asker else {
+            return self.bounce(question, StanzaCondition::ServiceUnavailable);
+        };
+        let waiting = Waiting::Question(to.clone(), Box::new(question.clone()));
+        let ticket = self.ticket_apart(waiting);
+        self.says(to.clone(), Said::IsSeenBy(ticket, asker));
+    }
+
+    /// Somebody asks when a user of ours was there last (XEP-0012): of an account nothing else comes from another role.
+    fn looked_for(&mut self, user: &Address, stanza: Stanza<'_>) {
+        let from = stanza.from().ok().flatten();
+        if let Some(asker) = from.and_then(|from| self.settings.account(&from)) {
+            let question = Box::new(head(stanza.element()));
+            let ticket = self.ticket_apart(Waiting::Looks(question));
+            self.says(user.clone(), Said::IsLookedFor(ticket, asker));
+        }
+    }
+
+    /// What the hub says of it goes to whoever asked.
+    pub(crate) fn last_seen(&mut self, now: Now, ticket: Ticket, last: Result<LastSeen, NotDone>) {
+        let Some(Waiting::Looks(question)) = self.waiting.remove(&ticket) else {
+            return;
+        };
+        let known = last.map(|last| ext::last_seen(now.wall, last));
+        let answer = match (known, Stanza::of(&question)) {
+            (Ok(Some(query)), Some(stanza)) => stanza.reply().with_child(query),
+            (Ok(_), _) => return self.bounce(&question, StanzaCondition::ItemNotFound),
+            (Err(why), _) => return self.bounce(&question, condition(&why)),
+        };
+        let to = Stanza::of(&answer).and_then(|it| it.to().ok().flatten());
+        if let Some(asker) = to.and_then(|to| self.settings.account(&to)) {
+            self.post(asker, Post::Stanza(Box::new(answer)));
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     line::Line,
     management::{Kind, Say, failed, too_high},
     presence,
-    session::Way,
+    session::{Sleep, Way},
 };
 use domain::{DoorId, DoorState, MessageId, Now};
 use hub::Said;
@@ -31,7 +31,15 @@ impl Line {
         self.touched.push(door.clone());
         let is_enabled = session.management.is_enabled();
         match element.local() {
-            "enable" if !is_enabled => self.enables(now, door, element),
+            "enable" if !is_enabled => {
+                let stream = session.stream;
+                if let Some(enabled) = self.enables(now, door, element)
+                    && let Some(session) = self.sessions.get(door)
+                {
+                    let octets = session.octets(&enabled);
+                    self.put(stream, octets);
+                }
+            }
             "r" if is_enabled => session.management.asked(now.instant),
             "a" if is_enabled => self.acknowledges(now, door, element),
             // XEP-0198 §3: not twice, and not before.
@@ -43,17 +51,25 @@ impl Line {
         }
     }
 
-    /// XEP-0198 §3.
-    fn enables(&mut self, now: Now, door: &DoorId, element: &Element) {
+    /// Counts from here on (XEP-0198 §3). Gives back what the client is told.
+    pub(crate) fn enables(
+        &mut self,
+        now: Now,
+        door: &DoorId,
+        element: &Element,
+    ) -> Option<Element> {
         let entropy = self.entropy();
-        let most = self.settings.hibernation;
+        let (short, long) = (
+            self.settings.hibernation,
+            self.settings.hibernation_with_push,
+        );
         let rules = (self.settings.policy, self.settings.answering);
-        let Some(session) = self.sessions.get_mut(door) else {
-            return;
-        };
+        let session = self.sessions.get_mut(door)?;
         let wants = matches!(element.attr("resume"), Some("true" | "1"));
         let seconds = element.attr("max").and_then(|it| it.parse().ok());
-        let time = seconds.map_or(most, |it| most.min(Duration::from_secs(it)));
+        let cap = seconds.map_or(Duration::MAX, Duration::from_secs);
+        let most = if session.push.can_wake { long } else { short };
+        let time = most.min(cap);
         let id = wants.then(|| self.keys.id(session.user.as_str(), entropy));
         let mut enabled = Element::new(ns::SM, "enabled");
         if let Some(id) = &id {
@@ -61,10 +77,9 @@ impl Line {
             enabled.set_attr("resume", "true");
             enabled.set_attr("max", time.as_secs().to_string());
         }
-        let resumable = id.map(|id| (id, time));
+        let resumable = id.map(|id| (id, cap));
         session.management.enable(now.instant, rules, resumable);
-        let (stream, octets) = (session.stream, session.octets(&enabled));
-        self.put(stream, octets);
+        Some(enabled)
     }
 
     /// XEP-0198 §4.
@@ -154,11 +169,17 @@ impl Line {
         let Some(session) = self.sessions.disconnect(door) else {
             return;
         };
-        let Some((_, time)) = session.management.resumable() else {
+        let Some((_, cap)) = session.management.resumable() else {
             return self.leave(now, door);
         };
         session.management.suspend();
-        session.until = Some(now.instant + time);
+        // One that can be woken is given more time when this is over.
+        let until = now.instant + self.settings.hibernation.min(cap);
+        session.sleep = Some(Sleep {
+            since: now.instant,
+            until,
+        });
+        session.keeping.is_stale = true;
         tracing::debug!(jid = %session.jid, "a client has lost its connection");
         let (user, name) = (session.user.clone(), presence::name(session));
         let (is_door_open, is_available) = (session.is_door_open(), session.is_there());
@@ -174,7 +195,7 @@ impl Line {
     /// Says what is due to be said to a client, and files when something is due next.
     pub(crate) fn polls(&mut self, now: Now, door: &DoorId) {
         while let Some(session) = self.sessions.get_mut(door) {
-            if session.until.is_some_and(|until| until <= now.instant) {
+            if session.sleep.is_some_and(|it| it.until <= now.instant) {
                 return self.leave(now, door);
             }
             let word = match session.management.poll(now.instant) {
@@ -199,7 +220,8 @@ impl Line {
         let Some(session) = self.sessions.get_mut(door) else {
             return;
         };
-        let times = [session.management.next_timeout(), session.until];
+        let until = session.sleep.map(|it| it.until);
+        let times = [session.management.next_timeout(), until];
         let next = times.into_iter().flatten().min();
         let before = std::mem::replace(&mut session.filed, next);
         if before != next {

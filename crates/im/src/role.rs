@@ -1,16 +1,23 @@
 //! The role: what comes in goes to the part that it is for.
 
 use crate::{
-    line::{Line, condition},
+    comings::register_at,
+    ext,
+    line::{Line, Waiting, condition},
+    registering::{self, Registering, is_question},
     session::Session,
     settings::Settings,
-    sign_in::{SignIn, Step},
-    vocabulary::{Input, Output, Post},
+    sign_in::{Bound, Entry, Of, SignIn, Step},
+    vocabulary::{Input, Output, Post, Seen},
 };
-use domain::{Address, DoorId, Now, wake::Failure};
-use hub::Accounts;
+use domain::{Address, AppId, DoorId, KeptSession, Now};
+use hub::{Accounts, Directory, NotDone, Ticket};
 use std::{sync::Arc, time::Instant};
-use xmpp::{StreamId, stream::BindRequest, xml::StreamCondition};
+use xmpp::{
+    StreamId,
+    stream::{BindRequest, BoundOffer},
+    xml::{Element, StreamCondition},
+};
 
 /// How much is under way: to see that nothing is left behind.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
@@ -27,16 +34,29 @@ pub struct Load {
 #[derive(Debug)]
 pub struct Role {
     sign_in: SignIn,
+    registering: Registering,
     line: Line,
+    /// Sessions that the store has kept, until we run.
+    kept: Vec<KeptSession>,
+    /// Clients that have got their address within their sign-in, and what they asked for with it.
+    entering: Vec<(DoorId, Entry)>,
 }
 
 impl Role {
     /// The role of one shard. `accounts` are shared by all; `seed` is unlike any other shard's.
     pub fn new(settings: Settings, accounts: Accounts, seed: [u8; 32]) -> Self {
-        let settings = Arc::new(settings);
+        let mut offer = BoundOffer::clone(&settings.offer);
+        offer.others.push(ext::caps());
+        let settings = Arc::new(Settings {
+            offer: Arc::new(offer),
+            ..settings
+        });
         Self {
             sign_in: SignIn::new(settings.clone(), accounts.clone()),
+            registering: Registering::default(),
             line: Line::new(settings, accounts, seed),
+            kept: Vec::new(),
+            entering: Vec::new(),
         }
     }
 
@@ -45,36 +65,89 @@ impl Role {
         self.line.out.pop_front()
     }
 
+    /// Whether an app is pushed to by its own server, which is a component.
+    pub fn carries(&self, app: &AppId) -> bool {
+        self.line.settings.component(app.as_str()).is_some()
+    }
+
     /// How much is under way.
     pub fn load(&self) -> Load {
         Load {
-            strangers: self.sign_in.len(),
+            strangers: self.sign_in.len() + self.registering.len(),
             sessions: self.line.sessions.len(),
-            letters: self.line.waiting.len(),
+            letters: self.line.waiting.len() + self.line.publications.len(),
         }
     }
 
     /// When [`Role::handle_timeout`] wants to be called next.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.line.alarms.first().map(|(at, _)| *at)
+        let alarm = self.line.alarms.first().map(|(at, _)| *at);
+        let call = self.line.calls.next_timeout(self.line.settings.calls_known);
+        let publication = self.line.publications.next();
+        alarm.into_iter().chain(call).chain(publication).min()
     }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Now) {
+    pub fn handle_timeout(&mut self, now: Now, directory: &Directory) {
+        self.line.forgets_calls(now);
+        self.line.publications_late(now);
         while let Some(door) = self.line.due(now.instant) {
             self.line.touched.push(door);
-            self.follow_up(now);
+            self.follow_up(now, directory);
         }
     }
 
+    /// Takes over a session that the store has kept.
+    pub fn load_session(&mut self, session: KeptSession) {
+        self.kept.push(session);
+    }
+
+    /// We run from now on. Says what is to be seen of the sessions that were kept.
+    pub fn begin(&mut self, now: Now) -> Vec<Seen> {
+        self.line.began = Some(now.instant);
+        let kept = std::mem::take(&mut self.kept).into_iter();
+        kept.filter_map(|it| self.line.restores(now, it)).collect()
+    }
+
+    /// Where a client may come back that has this door: how many messages may be on their way to it at once, and where it is to
+    /// sign in.
+    pub fn awaits(&self, door: &DoorId) -> Option<(u16, Arc<str>)> {
+        let session = self.line.sessions.get(door)?;
+        let at = register_at(&session.jid);
+        Some((self.line.settings.window, at))
+    }
+
+    /// The hub has the doors of those sessions.
+    pub fn begun(&mut self, now: Now, directory: &Directory) {
+        self.line.finds_doors(directory);
+        self.follow_up(now, directory);
+    }
+
+    /// We stop: sessions that can be gone on with are kept ([`Role::is_keeping`]). Nothing may be read of streams any more.
+    pub fn stop(&mut self, now: Now, directory: &Directory) {
+        self.line.stops(now);
+        self.follow_up(now, directory);
+    }
+
+    /// Whether sessions are still to be kept.
+    pub fn is_keeping(&self) -> bool {
+        self.line.is_keeping()
+    }
+
     /// Takes in what happened.
-    pub fn handle(&mut self, now: Now, input: Input) {
-        self.take_in(now, input);
-        self.follow_up(now);
+    pub fn handle(&mut self, now: Now, directory: &Directory, input: Input) {
+        self.take_in(now, directory, input);
+        self.follow_up(now, directory);
     }
 
     /// Does what follows for the sessions of which something has changed.
-    fn follow_up(&mut self, now: Now) {
+    fn follow_up(&mut self, now: Now, directory: &Directory) {
+        self.line.look_for_marked(directory);
+        for (door, entry) in std::mem::take(&mut self.entering) {
+            // How long it is waited for depends on whether it can be woken.
+            self.line.looks_up(now, directory, &door);
+            self.line.welcomes(now, &door, entry);
+        }
         loop {
             for (door, kind) in std::mem::take(&mut self.line.lost) {
                 self.line.lost(now, &door, kind);
@@ -83,39 +156,103 @@ impl Role {
                 break;
             };
             self.line.touched.retain(|it| *it != door);
+            self.line.looks_up(now, directory, &door);
+            self.line.keeps(now, directory, &door);
             self.line.comes_back(now, &mut self.sign_in, &door);
             self.line.polls(now, &door);
         }
         for (stream, handled) in std::mem::take(&mut self.line.turned_away) {
-            self.line.has_no_way_back(&self.sign_in, stream, handled);
+            let steps = self.sign_in.has_no_way_back(stream, handled);
+            self.signing_in(now, stream, steps);
         }
     }
 
-    fn take_in(&mut self, now: Now, input: Input) {
+    fn take_in(&mut self, now: Now, directory: &Directory, input: Input) {
         match input {
+            Input::Greeted(stream, greeted, link) if is_question(&greeted) => {
+                let settings = self.line.settings.clone();
+                let steps = self.registering.begins(stream, &greeted, &link, &settings);
+                self.registers(stream, steps);
+            }
             Input::Greeted(stream, greeted, link) => {
-                let entropy = self.line.entropy();
-                let steps = self.sign_in.greeted(stream, *greeted, &link, entropy);
+                self.registering.gone(stream);
+                let at = (now.wall, self.line.entropy());
+                let steps = self.sign_in.greeted(stream, *greeted, &link, at);
                 self.signing_in(now, stream, steps);
+            }
+            Input::Read(stream, item) if self.registering.has(stream) => {
+                let settings = self.line.settings.clone();
+                let steps = self.registering.read(stream, item, &settings);
+                self.registers(stream, steps);
+            }
+            Input::Component(stream, domain) => self.line.component_connects(stream, domain),
+            Input::ForComponent(domain, post) => self.line.for_component(now, &domain, post),
+            Input::Read(stream, item) if self.line.components.has(stream) => {
+                self.line.component_says(now, stream, item);
             }
             Input::Read(stream, item) => {
                 if let Some(door) = self.line.sessions.door_of(stream).cloned() {
                     return self.line.read(now, &door, item);
                 }
                 let entropy = self.line.entropy();
-                let steps = self.sign_in.read(stream, item, entropy);
+                let steps = self.sign_in.read(stream, item, (now.wall, entropy));
                 self.signing_in(now, stream, steps);
             }
             Input::Gone(stream) => {
+                self.registering.gone(stream);
                 self.sign_in.gone(stream);
+                self.line.component_gone(stream);
                 if let Some(door) = self.line.sessions.door_of(stream).cloned() {
                     self.line.drops(now, &door);
                 }
             }
+            Input::Posted(user, Post::Revoked(revoked)) => {
+                self.line.revoked(now, directory, &user, &revoked);
+            }
             Input::Posted(to, post) => self.posted(now, &to, post),
-            Input::Page(ticket, page) => self.line.archive_read(now, ticket, page),
+            Input::Push(order) => self.line.pushes(directory, *order),
+            Input::Account(ticket, result) => self.account_done(now, ticket, result),
+            Input::Page(ticket, page) => {
+                if !self.line.marked_is_read(ticket, &page) {
+                    self.line.archive_read(now, ticket, page);
+                }
+            }
+            Input::Card(ticket, card) => self.line.card_read(now, ticket, card),
+            Input::Tokens(ticket, tokens) => {
+                if let Some(of) = self.line.signing_in(ticket) {
+                    let (stream, seed) = (of.stream, self.line.entropy());
+                    let steps = self.sign_in.tokens_read(of, tokens, now.wall, seed);
+                    self.signing_in(now, stream, steps);
+                }
+            }
             Input::Hub(output) => self.hub_says(now, output),
         }
+    }
+
+    /// What comes of a step of a client that has no account yet.
+    fn registers(&mut self, stream: StreamId, steps: Vec<registering::Step>) {
+        for step in steps {
+            match step {
+                registering::Step::Write(octets) => self.line.put(stream, octets),
+                registering::Step::End => self.line.hang_up(stream),
+                registering::Step::Do(order) => {
+                    let ticket = self.line.ticket(Waiting::Guest(stream));
+                    self.line.out.push_back(Output::Account(ticket, order));
+                }
+            }
+        }
+    }
+
+    /// What became of an order about an account: for a guest, or for a client that is there.
+    fn account_done(&mut self, now: Now, ticket: Ticket, result: Result<(), NotDone>) {
+        if let Some(Waiting::Guest(stream)) = self.line.waiting.get(&ticket) {
+            let stream = *stream;
+            self.line.waiting.remove(&ticket);
+            let steps = self.registering.done(stream, &result);
+            return self.registers(stream, steps);
+        }
+        let result = result.map_err(|why| condition(&why));
+        self.line.settled(now, ticket, result);
     }
 
     /// What comes of a step of a client that signs in.
@@ -124,14 +261,54 @@ impl Role {
             match step {
                 Step::Write(octets) => self.line.put(stream, octets),
                 Step::End => self.line.hang_up(stream),
+                Step::Count(why) => self.line.out.push_back(Output::Refused(why)),
                 Step::SignedIn { anew } => self.line.out.push_back(Output::SignedIn(stream, anew)),
-                Step::Resume(user, resume) => {
-                    self.line
-                        .wants_back(now, &self.sign_in, stream, &user, &resume);
-                }
+                Step::Resume(user, resume) => self.resumes(now, stream, &user, &resume),
                 Step::Bind(user, request) => self.bind(now, stream, &user, &request),
+                Step::Enter(user) => self.enter(now, stream, &user),
+                Step::ReadTokens(user, client) => {
+                    let of = Of {
+                        stream,
+                        user: user.clone(),
+                        client: client.clone(),
+                    };
+                    let ticket = self.line.ticket(Waiting::SignIn(of));
+                    let read = Output::ReadTokens(ticket, user, client);
+                    self.line.out.push_back(read);
+                }
+                Step::KeepTokens(tokens) => {
+                    let of = Of {
+                        stream,
+                        user: tokens.user.clone(),
+                        client: tokens.client.clone(),
+                    };
+                    let ticket = self.line.ticket(Waiting::SignIn(of));
+                    self.line.tell(hub::Input::SignIn(ticket, tokens));
+                }
             }
         }
+    }
+
+    /// A client wants to go on where it was.
+    fn resumes(&mut self, now: Now, stream: StreamId, user: &Address, resume: &Element) {
+        let Some(framing) = self.sign_in.framing(stream) else {
+            return;
+        };
+        let wants_back = self.line.wants_back(now, (stream, framing), user, resume);
+        if let Err(handled) = wants_back {
+            let steps = self.sign_in.has_no_way_back(stream, handled);
+            self.signing_in(now, stream, steps);
+        }
+    }
+
+    /// A client gets its address within its sign-in (XEP-0386 §3.2).
+    fn enter(&mut self, now: Now, stream: StreamId, user: &Address) {
+        let fresh: String = self.line.namer.fresh(now.wall);
+        let Some(entry) = self.sign_in.enters(stream, &fresh) else {
+            return;
+        };
+        let door = self.seat(now, stream, user, &entry.bound, entry.client.as_deref());
+        self.entering.push((door, entry));
     }
 
     /// A client that has signed in gets its address (RFC 6120 §7).
@@ -140,7 +317,24 @@ impl Role {
         let Some(bound) = self.sign_in.bound(stream, request, &fresh) else {
             return;
         };
-        let mut session = Session::new(user, bound.jid, stream, bound.framing, bound.lang);
+        self.seat(now, stream, user, &bound, None);
+        for octets in bound.answer {
+            self.line.put(stream, octets);
+        }
+    }
+
+    /// A client has a session from now on. Those that it takes the place of are over.
+    fn seat(
+        &mut self,
+        now: Now,
+        stream: StreamId,
+        user: &Address,
+        bound: &Bound,
+        client: Option<&str>,
+    ) -> DoorId {
+        let (jid, lang) = (bound.jid.clone(), bound.lang.clone());
+        let way = (stream, bound.framing);
+        let mut session = Session::new(user, jid, client, way, lang);
         self.line.numbers += 1;
         session.number = self.line.numbers;
         let door = session.door.clone();
@@ -151,6 +345,14 @@ impl Role {
             Some(StreamCondition::Conflict),
             "signed in again",
         );
+        // XEP-0386 §3.2: the same of an installation that calls itself otherwise now.
+        let is_same = |it: &&Session| it.client.is_some() && it.client == session.client;
+        let same = self.line.sessions.of(user).find(is_same);
+        if let Some(same) = same.map(|it| it.door.clone()) {
+            let text = "signed in again";
+            self.line
+                .end(now, &same, Some(StreamCondition::Conflict), text);
+        }
         let mut others: Vec<&Session> = self.line.sessions.of(user).collect();
         // Who is not there goes before who is.
         others.sort_by_key(|it| it.management.is_up());
@@ -161,10 +363,10 @@ impl Role {
             self.line
                 .end(now, door, Some(StreamCondition::PolicyViolation), text);
         }
+        (session.push.is_unknown, session.push.is_to_hear) = (true, true);
+        self.line.touched.push(session.door.clone());
         self.line.sessions.insert(session);
-        for octets in bound.answer {
-            self.line.put(stream, octets);
-        }
+        door
     }
 
     /// The role of another user says something for one of ours.
@@ -172,7 +374,11 @@ impl Role {
         match post {
             Post::Letter(letter) => self.line.letter(now, to, *letter),
             Post::Settled(ticket, result) => self.line.settled(now, ticket, result),
+            Post::Sent(message) => self.line.sent_by_phone(now, to, &message),
             Post::Stanza(element) => self.line.delivered(now, to, &element),
+            Post::Published(pushed) => self.line.tell(hub::Input::Pushed(*pushed)),
+            // For a component; and what is looked up first.
+            Post::Publish(_) | Post::Revoked(_) => {}
         }
     }
 
@@ -182,21 +388,33 @@ impl Role {
             hub::Output::Done(ticket, result) if self.line.is_for_door(ticket) => {
                 self.line.opened(now, ticket, &result);
             }
+            hub::Output::Done(ticket, result) if self.line.is_for_push(ticket) => {
+                self.line.push_is_set(now, ticket, result);
+            }
+            hub::Output::Done(ticket, result) if self.line.is_for_session(ticket) => {
+                self.line.session_is_kept(ticket, &result);
+            }
+            hub::Output::Done(ticket, result) if self.line.is_for_call(ticket) => {
+                self.line.call_word_is_kept(now, ticket, result);
+            }
             hub::Output::Done(ticket, result) => {
+                if let Some(of) = self.line.signing_in(ticket) {
+                    let stream = of.stream;
+                    let steps = self.sign_in.tokens_kept(of, result.is_ok());
+                    return self.signing_in(now, stream, steps);
+                }
                 self.line
                     .settled(now, ticket, result.map_err(|why| condition(&why)));
             }
             hub::Output::Roster(ticket, roster) => self.line.roster(now, ticket, roster),
+            hub::Output::LastSeen(ticket, last) => self.line.last_seen(now, ticket, last),
             hub::Output::Show(showing) => self.line.show(now, *showing),
             hub::Output::Send(door, message) => self.line.send(now, &door, &message),
             hub::Output::Relay(door, message) => self.line.relay(now, &door, &message),
             hub::Output::Closed(doors) => self.line.closed(now, doors),
             hub::Output::Hibernate(door) => self.line.doubts(now, &door),
-            hub::Output::Ring(call, door) | hub::Output::ShowEnded(call, door, _) => {
-                let why = "takes no calls".to_owned();
-                self.line
-                    .tell(hub::Input::Failed(call, door, Failure::Unreachable, why));
-            }
+            hub::Output::GiveUp(call, _) => self.line.gives_call_up(call),
+            // A call rings by its proposal, and ends by what its sides say of it: these are messages.
             _ => {}
         }
     }

@@ -14,8 +14,12 @@ pub(crate) enum Route {
     Account,
     /// We ourselves.
     Server,
+    /// Our push service.
+    Push,
     /// A user of ours, by this address of theirs.
     User(Address, Jid),
+    /// Somebody of a component's, or the component itself.
+    Component(Jid),
 }
 
 impl Route {
@@ -33,6 +37,12 @@ impl Route {
                 Kind::Presence | Kind::Iq => Self::Account,
             });
         };
+        if settings.is_push_service(to.domain()) && to.local().is_none() {
+            return Ok(Self::Push);
+        }
+        if settings.component(to.domain()).is_some() {
+            return Ok(Self::Component(to));
+        }
         if !settings.is_ours(to.domain()) {
             // RFC 6120 §10.4: there is no way to other servers.
             return Err(StanzaCondition::RemoteServerNotFound);

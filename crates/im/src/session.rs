@@ -2,7 +2,11 @@
 
 use crate::{ext::Wanted, management::Management};
 use bytes::Bytes;
-use domain::{Address, DeviceId, DoorId, MessageId};
+use domain::{
+    Address, DeviceId, DoorId, MessageId,
+    device::{UUID_URN, uuid_key},
+    presence::Resource,
+};
 use hub::Ticket;
 use std::{collections::VecDeque, time::Instant};
 use xmpp::{StreamId, jid::Jid, stream::Framing, xml::Element};
@@ -27,13 +31,31 @@ pub(crate) enum There {
 /// Of so many messages a session remembers that they are its own; of older ones others get more than a copy.
 const OWN: usize = 64;
 
-/// What a client wants of its user's archive: the first of these is being read.
+/// What a client wants that has to be read.
+#[derive(Debug)]
+pub(crate) enum Query {
+    /// Of its user's archive.
+    Archive(Box<Wanted>),
+    /// Somebody's card.
+    Card(Address),
+}
+
+/// What a client wants that has to be read: the first of these is being read.
 #[derive(Debug, Default)]
 pub(crate) struct Queries {
     /// By the question's head.
-    pub(crate) waiting: VecDeque<(Box<Element>, Box<Wanted>)>,
+    pub(crate) waiting: VecDeque<(Box<Element>, Query)>,
     /// Whose answer the first waits for.
     pub(crate) ticket: Option<Ticket>,
+}
+
+/// What of its user's account a client has asked for: it hears of changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Follows {
+    /// The roster (RFC 6121 §2.1.6).
+    pub(crate) roster: bool,
+    /// Whom the user blocks (XEP-0191 §3.3).
+    pub(crate) blocks: bool,
 }
 
 /// A session.
@@ -43,6 +65,8 @@ pub(crate) struct Session {
     pub(crate) user: Address,
     /// Its full address.
     pub(crate) jid: Jid,
+    /// The installation of its client, if it names it (XEP-0388 §2.3).
+    pub(crate) client: Option<Box<str>>,
     /// What the hub knows it by.
     pub(crate) door: DoorId,
     /// What the hub has been told of the door: what comes while it is open comes through it.
@@ -58,26 +82,34 @@ pub(crate) struct Session {
     pub(crate) lang: Option<Box<str>>,
     /// Whether it is available.
     pub(crate) there: There,
+    /// What it said of itself when it said so.
+    pub(crate) said: Option<Box<Resource>>,
     /// Who was told for themselves that it is there, and not yet that it is gone (RFC 6121 §4.6.3).
     pub(crate) directed: Vec<Jid>,
-    /// It has asked for the roster, and hears of its changes (RFC 6121 §2.1.6).
-    pub(crate) wants_roster: bool,
+    /// What it has asked for, and hears changes of.
+    pub(crate) follows: Follows,
     /// How much of what it said waits for an answer of the hub or of another user's role.
     pub(crate) under_way: usize,
     /// It sees what other clients of its user send and get (XEP-0280).
     pub(crate) carbons: bool,
-    /// What it wants of its user's archive.
+    /// What it wants that has to be read.
     pub(crate) queries: Queries,
     /// Unlike any other session's.
     pub(crate) number: u64,
     /// What is written to it and read of it.
     pub(crate) management: Management,
-    /// Without a connection it waits for its client until then.
-    pub(crate) until: Option<Instant>,
+    /// It has no connection, and waits for its client.
+    pub(crate) sleep: Option<Sleep>,
+    /// What it is pushed to by.
+    pub(crate) push: Push,
     /// When it wants to be looked at next, as it is filed.
     pub(crate) filed: Option<Instant>,
     /// Its client is back, and waits until all that it sent before is settled.
     pub(crate) awaits: Option<Comeback>,
+    /// What the store has of it.
+    pub(crate) keeping: Keeping,
+    /// It is from before a restart, and its client has not been back since.
+    pub(crate) is_restored: bool,
 }
 
 /// What the hub believes of the way to a client.
@@ -94,6 +126,37 @@ pub(crate) enum Way {
     Closing,
 }
 
+/// A session without a connection.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Sleep {
+    /// Since when.
+    pub(crate) since: Instant,
+    /// When it is over, or is to be looked at again.
+    pub(crate) until: Instant,
+}
+
+/// What is known of how a client is pushed to.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct Push {
+    /// Something may have changed: it is to be looked up.
+    pub(crate) is_unknown: bool,
+    /// It can be woken, as far as was known when somebody looked.
+    pub(crate) can_wake: bool,
+    /// It is to hear of tokens that died.
+    pub(crate) is_to_hear: bool,
+}
+
+/// What the store has of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Keeping {
+    /// It has it, or may have it.
+    pub(crate) is_stored: bool,
+    /// It has it not as it is now.
+    pub(crate) is_stale: bool,
+    /// By which its word is waited for, and whether that it is kept.
+    pub(crate) waits: Option<(Ticket, bool)>,
+}
+
 /// A client that is back for its session.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Comeback {
@@ -103,11 +166,19 @@ pub(crate) struct Comeback {
     pub(crate) handled: u32,
 }
 
-/// A device that no other user's client is: by its user and its resource.
-fn door(user: &Address, resource: &str) -> DoorId {
-    DoorId {
-        device: DeviceId::from(format!("xmpp:{user}/{resource}")),
-        number: DOORS,
+/// The device of a client that has this resource and does not name it otherwise.
+pub fn device_id(user: &Address, resource: &str) -> DeviceId {
+    device_of(user, None, resource)
+}
+
+/// The device that a client is, which no other user's client is: that of its instance, if it names one by a UUID (XEP-0388) or has
+/// the URN of one for its resource, and so the same as that of a phone which registers with it (RFC 5626 §4.1); else that of its
+/// resource.
+pub(crate) fn device_of(user: &Address, client: Option<&str>, resource: &str) -> DeviceId {
+    let urn = Some(resource).filter(|it| it.starts_with(UUID_URN));
+    match client.or(urn).and_then(uuid_key) {
+        Some(instance) => DeviceId::of(user, &instance),
+        None => DeviceId::from(format!("xmpp:{user}/{resource}")),
     }
 }
 
@@ -116,13 +187,18 @@ impl Session {
     pub(crate) fn new(
         user: &Address,
         jid: Jid,
-        stream: StreamId,
-        framing: Framing,
+        client: Option<&str>,
+        (stream, framing): (StreamId, Framing),
         lang: Option<Box<str>>,
     ) -> Self {
+        let resource = jid.resource().unwrap_or_default();
         Self {
             user: user.clone(),
-            door: door(user, jid.resource().unwrap_or_default()),
+            client: client.map(Into::into),
+            door: DoorId {
+                device: device_of(user, client, resource),
+                number: DOORS,
+            },
             jid,
             way: Way::Closed,
             own: VecDeque::new(),
@@ -131,17 +207,40 @@ impl Session {
             framing,
             lang,
             there: There::No,
+            said: None,
             directed: Vec::new(),
-            wants_roster: false,
+            follows: Follows::default(),
             under_way: 0,
             carbons: false,
             queries: Queries::default(),
             number: 0,
             management: Management::default(),
-            until: None,
+            sleep: None,
+            push: Push::default(),
             filed: None,
             awaits: None,
+            keeping: Keeping::default(),
+            is_restored: false,
         }
+    }
+
+    /// Whether the store has nothing of it, so that it can be gone on with.
+    pub(crate) fn is_ours(&self) -> bool {
+        !self.keeping.is_stored && self.keeping.waits.is_none()
+    }
+
+    /// Whether it is to be kept, and is not yet as it is now.
+    pub(crate) fn is_to_be_kept(&self) -> bool {
+        let keeping = &self.keeping;
+        self.sleep.is_some() && (keeping.is_stale || keeping.waits.is_some())
+    }
+
+    /// Whether a device's name, as clients say it, means this one: by its resource or its instance.
+    pub(crate) fn is_named(&self, node: &str) -> bool {
+        let device = || device_of(&self.user, Some(node), node);
+        self.jid.resource() == Some(node)
+            || self.door.device.as_str() == node
+            || self.door.device == device()
     }
 
     /// Whether the hub has been told of the door.
@@ -155,6 +254,11 @@ impl Session {
             self.own.pop_front();
         }
         self.own.push_back((message, got));
+    }
+
+    /// The last messages that are for it alone, and whether it has got them.
+    pub(crate) fn own(&self) -> impl ExactSizeIterator<Item = &(MessageId, bool)> {
+        self.own.iter()
     }
 
     /// It has got a message.

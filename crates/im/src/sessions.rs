@@ -74,6 +74,15 @@ impl Sessions {
         Some(session.door.clone())
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Session> {
+        self.all.values()
+    }
+
+    /// What the hub knows all of them by.
+    pub(crate) fn doors(&self) -> Vec<DoorId> {
+        self.all.keys().cloned().collect()
+    }
+
     /// Whose stream it is.
     pub(crate) fn door_of(&self, stream: StreamId) -> Option<&DoorId> {
         self.streams.get(&stream)

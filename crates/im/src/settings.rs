@@ -1,14 +1,43 @@
 //! What the operator decided about XMPP, in the form in which the role needs it.
 
-use domain::Address;
-use std::{sync::Arc, time::Duration};
+use domain::{Address, CallKind, Timestamp, User, device::SealingKey};
+use std::{fmt, sync::Arc, time::Duration};
 use xmpp::{
     jid::{Jid, JidError},
     management::{Answering, Policy},
     ns,
+    sasl::fast,
     stream::{BoundOffer, Domains},
     xml::Element,
 };
+
+/// The calls that clients of this role take.
+pub const CALLS: CallKind = CallKind(1);
+/// How the address of our push service begins; our domain follows.
+const PUSH: &str = "push.";
+
+/// The address of our push service (XEP-0357), as the users of a domain of ours know it.
+pub fn push_service(domain: &str) -> String {
+    format!("{PUSH}{domain}")
+}
+
+/// Who knows the tokens that somebody else has given to clients (RFC 7628).
+#[derive(Clone)]
+pub struct Bearers {
+    /// Whose a token says to be, without looking anything up.
+    pub claimed: fn(&str) -> Option<Address>,
+    /// Whether it is one of this user, and good now.
+    pub is_good: IsGood,
+}
+
+/// See [`Bearers::is_good`].
+pub type IsGood = Arc<dyn Fn(&str, &User, Timestamp) -> bool + Send + Sync>;
+
+impl fmt::Debug for Bearers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearers(…)")
+    }
+}
 
 /// Settings of the XMPP role.
 #[derive(Clone, Debug)]
@@ -27,10 +56,24 @@ pub struct Settings {
     pub answering: Answering,
     /// How long a client that has lost its connection may come back and go on where it was.
     pub hibernation: Duration,
+    /// The same of one that can be woken by a push.
+    pub hibernation_with_push: Duration,
+    /// Says what is wrong with a key to seal pushes with, if it is none.
+    pub check_key: fn(&SealingKey) -> Result<(), String>,
+    /// For how long after its proposal a call is known by its id: longer than any rings (XEP-0353).
+    pub calls_known: Duration,
     /// Messages that may be on their way to a client at once.
     pub window: u16,
     /// Clients of one user that are signed in at once; one more ends the one that signed in first.
     pub sessions_per_user: usize,
+    /// How long clients may sign in with their tokens, and when they get others (XEP-0484).
+    pub tokens: fast::Settings,
+    /// The domains of the components that may connect (XEP-0114), in lower case.
+    pub components: Arc<[Box<str>]>,
+    /// How many stanzas a component may begin a minute; one more is answered `resource-constraint`.
+    pub component_stanzas: u32,
+    /// By whom tokens of OAuth are known; nobody: they are not offered.
+    pub bearers: Option<Bearers>,
     /// What survives a restart; for made-up salts and what only we can have made.
     pub secret: [u8; 32],
 }
@@ -67,8 +110,15 @@ impl Settings {
                 ..Answering::default()
             },
             hibernation: Duration::from_mins(5),
+            hibernation_with_push: Duration::from_hours(72),
+            calls_known: Duration::from_mins(3),
+            check_key: |_| Ok(()),
             window: 32,
             sessions_per_user: 20,
+            tokens: fast::Settings::default(),
+            components: Arc::default(),
+            component_stanzas: 6_000,
+            bearers: None,
             secret,
         })
     }
@@ -76,6 +126,23 @@ impl Settings {
     /// Whether a domain is one of ours.
     pub fn is_ours(&self, domain: &str) -> bool {
         self.names.iter().any(|name| name == domain)
+    }
+
+    /// The address of our push service (XEP-0357), as the users of a domain of ours know it.
+    pub fn push_service(&self, domain: &str) -> String {
+        push_service(domain)
+    }
+
+    /// Whether that is the address of our push service.
+    pub fn is_push_service(&self, domain: &str) -> bool {
+        let of = domain.strip_prefix(PUSH);
+        of.is_some_and(|domain| self.is_ours(domain))
+    }
+
+    /// The component that has a domain, whether or not it is connected.
+    pub fn component(&self, domain: &str) -> Option<&str> {
+        let mut all = self.components.iter().map(|it| &**it);
+        all.find(|name| *name == domain)
     }
 
     /// The account that an address is of, whether or not there is one; `None` for a domain itself, and for others'.

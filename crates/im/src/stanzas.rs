@@ -1,6 +1,7 @@
 //! What a client that is there says: whose it is, and which part it is for (RFC 6120 §8, §10).
 
 use crate::{
+    ext,
     line::{Line, Place},
     route::Route,
 };
@@ -93,6 +94,11 @@ impl Line {
             Ok(route) => route,
             Err(condition) => return self.refuse(now, door, &element, &condition.into()),
         };
+        if let Route::User(_, to) | Route::Component(to) = &route
+            && self.accounts.bars(&session.user, to.as_str())
+        {
+            return self.refuse(now, door, &element, &ext::blocked());
+        }
         match stanza.stanza_type() {
             Some(Type::Message(kind)) => self.message(now, door, element, kind, route),
             Some(Type::Presence(kind)) => self.presence(now, door, element, kind, route),

@@ -1,9 +1,12 @@
 //! What the role is told and what it says.
 
 use bytes::Bytes;
-use domain::{Address, ArchivePage, ArchiveQuery, Class, TrackingId};
-use hub::{NotDone, Ticket};
-use std::net::SocketAddr;
+use domain::{
+    Address, AppId, ArchivePage, ArchiveQuery, Card, Channel, Class, DeviceId, Message, Outcome,
+    Timestamp, TrackingId, presence::Resource,
+};
+use hub::{NotDone, PushOrder, PushRef, Pushed, Ticket};
+use std::{net::SocketAddr, sync::Arc};
 use xmpp::{
     StreamId,
     jid::Jid,
@@ -34,10 +37,22 @@ pub enum Input {
     Read(StreamId, Item),
     /// The connection of a stream is gone.
     Gone(StreamId),
+    /// A component of this domain has connected: this shard has it.
+    Component(StreamId, Box<str>),
     /// The role at another user's shard says something for this user of ours.
     Posted(Address, Post),
+    /// The same for this component of ours.
+    ForComponent(Box<str>, Post),
     /// What was read of an archive ([`Output::Read`]); [`NotDone::Missing`]: a message that the query names is not in it.
     Page(Ticket, Result<ArchivePage, NotDone>),
+    /// A user's card ([`Output::ReadCard`]), if there is one.
+    Card(Ticket, Result<Option<Card>, NotDone>),
+    /// What an installation of a user's client signs in with, as it was read ([`Output::ReadTokens`]).
+    Tokens(Ticket, Result<Option<Bytes>, NotDone>),
+    /// What became of an [`Output::Account`]; [`NotDone::Missing`]: there is no such invitation, or it is not good for that address.
+    Account(Ticket, Result<(), NotDone>),
+    /// Push this to an app's own server, which is a component: [`Settings::component`](crate::Settings::component).
+    Push(Box<PushOrder>),
     /// The hub speaks to its role.
     Hub(hub::Output),
 }
@@ -52,23 +67,109 @@ pub enum Output {
     SignedIn(StreamId, bool),
     /// Close a stream's connection after what is queued for it.
     End(StreamId),
+    /// Count somebody who was refused to protect us or a user.
+    Refused(domain::Refusal),
     /// Tell the role at this user's shard.
     Post(Address, Post),
+    /// Tell the role at the shard that has this component.
+    Component(Box<str>, Post),
     /// Read a page of this user's archive, all that is saved by now included, and say so by [`Input::Page`].
     Read(Ticket, Address, Box<ArchiveQuery>),
+    /// Read this user's card, and say so by [`Input::Card`].
+    ReadCard(Ticket, Address),
+    /// Read what this installation of this user's client signs in with, all that is saved by now included, and say so by
+    /// [`Input::Tokens`].
+    ReadTokens(Ticket, Address, String),
+    /// Do this about an account, and say so by [`Input::Account`].
+    Account(Ticket, Box<AccountOrder>),
+    /// Count a push to an app's own server, and what became of it.
+    Published(AppId, Channel, Outcome),
     /// Tell the hub.
     Hub(hub::Input),
 }
 
-/// What goes from the role of one user to that of another, as between two servers.
+/// What is to be done about an account. A password is made into what is kept of it, which takes a while.
+#[derive(Clone, Eq, PartialEq)]
+pub enum AccountOrder {
+    /// This is the user's password from now on.
+    Password(Address, String),
+    /// Is there an invitation of this word?
+    IsInvited(String),
+    /// Make an account of this address and password, by the invitation of this word, which is used up.
+    Register(Address, String, String),
+}
+
+impl std::fmt::Debug for AccountOrder {
+    /// Without what is secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Password(..) => "Password",
+            Self::IsInvited(_) => "IsInvited",
+            Self::Register(..) => "Register",
+        })
+    }
+}
+
+/// What others are to see of a session that was kept over a restart.
+#[derive(Debug)]
+pub struct Seen {
+    /// Whose.
+    pub user: Address,
+    /// Its device.
+    pub device: DeviceId,
+    /// When its user did something on it last, if that is known.
+    pub used_at: Option<Timestamp>,
+    /// What it said, if it is available.
+    pub said: Option<Resource>,
+    /// Others have seen that it sleeps.
+    pub is_seen: bool,
+}
+
+/// What goes from the role of one user or component to that of another, as between two servers.
 #[derive(Debug)]
 pub enum Post {
     /// A message for the user.
     Letter(Box<Letter>),
+    /// A phone of the user's has sent this.
+    Sent(Arc<Message>),
     /// What became of a letter of the user's, by the ticket that it had.
     Settled(Ticket, Result<(), StanzaCondition>),
-    /// A stanza for a client of the user's, or about one: an IQ, its answer, a presence for one client alone.
+    /// A stanza for a client of the user's, or about one: an IQ, its answer, a presence for one client alone. For a component any.
     Stanza(Box<Element>),
+    /// A push for a component to carry.
+    Publish(Box<Publish>),
+    /// What became of one.
+    Published(Box<Pushed>),
+    /// A component takes no more pushes for a node of the user's.
+    Revoked(Box<Revoked>),
+}
+
+/// A push on its way to an app's own server.
+#[derive(Debug)]
+pub struct Publish {
+    /// For whom.
+    pub user: Address,
+    /// The app.
+    pub app: AppId,
+    /// What it is counted as.
+    pub channel: Channel,
+    /// What it belongs to.
+    pub push: PushRef,
+    /// To which device.
+    pub device: DeviceId,
+    /// By which of its tokens.
+    pub token: Box<str>,
+    /// What is said, but for its id.
+    pub iq: Element,
+}
+
+/// A node at a push service for which no more is taken (XEP-0357 §8).
+#[derive(Debug)]
+pub struct Revoked {
+    /// The service.
+    pub service: Jid,
+    /// The node.
+    pub node: String,
 }
 
 /// A message on its way to its reader's shard.
@@ -76,7 +177,7 @@ pub enum Post {
 pub struct Letter {
     /// By which the writer's role knows it.
     pub ticket: Ticket,
-    /// Who wrote it: an account of ours, with the client.
+    /// Who wrote it: an account of ours, with the client; or somebody of a component's.
     pub from: Jid,
     /// As they call themselves.
     pub from_name: String,

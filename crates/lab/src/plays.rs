@@ -16,6 +16,16 @@ pub enum Play {
     SuspendedCall,
     /// A message for a phone that sleeps; one play for each client.
     SuspendedMessage,
+    /// A message over XMPP for a phone whose app is in front; one play for each client.
+    ForegroundChat,
+    /// A message over XMPP for a phone that sleeps; one play for each client.
+    SuspendedChat,
+    /// A call over XMPP for a phone whose app is in front; one play for each client.
+    ForegroundOffer,
+    /// A call over XMPP for a phone that sleeps; one play for each client.
+    SuspendedOffer,
+    /// A user is seen as away while all their clients sleep; one play for each client.
+    Away,
     /// No phone answers yet.
     CallerHearsRinging,
     /// No phone wakes.
@@ -30,17 +40,30 @@ pub enum Play {
     CallerGivesUp,
     /// Many messages at once.
     Burst,
+    /// A call over XMPP is taken on another device.
+    OfferTakenElsewhere,
+    /// The caller over XMPP gives up.
+    OfferGivenUp,
+    /// A user has phones with either door and with both.
+    BothDoors,
+    /// Many messages at once over XMPP.
+    ChatBurst,
     /// Nothing that any play did hurts a phone or a cloud.
     PlatformRules,
 }
 
 impl Play {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 21] = [
         Self::ForegroundCall,
         Self::ForegroundMessage,
         Self::SuspendedCall,
         Self::SuspendedMessage,
+        Self::ForegroundChat,
+        Self::SuspendedChat,
+        Self::ForegroundOffer,
+        Self::SuspendedOffer,
+        Self::Away,
         Self::CallerHearsRinging,
         Self::WakeFails,
         Self::WakeFailsWithForward,
@@ -48,6 +71,10 @@ impl Play {
         Self::AnsweredElsewhere,
         Self::CallerGivesUp,
         Self::Burst,
+        Self::OfferTakenElsewhere,
+        Self::OfferGivenUp,
+        Self::BothDoors,
+        Self::ChatBurst,
         Self::PlatformRules,
     ];
 
@@ -59,6 +86,11 @@ impl Play {
                 | Self::ForegroundMessage
                 | Self::SuspendedCall
                 | Self::SuspendedMessage
+                | Self::ForegroundChat
+                | Self::SuspendedChat
+                | Self::ForegroundOffer
+                | Self::SuspendedOffer
+                | Self::Away
         )
     }
 }
@@ -72,8 +104,10 @@ pub struct Client {
     pub platform: Platform,
     /// By how many channels it is pushed to.
     pub generation: Generation,
-    /// How it reaches the server.
+    /// How it reaches the server over SIP.
     pub transport: Transport,
+    /// Whether it has a door to either when it is played over XMPP, or one to XMPP alone.
+    pub both_doors: bool,
 }
 
 impl Client {
@@ -82,12 +116,14 @@ impl Client {
         platform: Platform,
         generation: Generation,
         transport: Transport,
+        both_doors: bool,
     ) -> Self {
         Self {
             name,
             platform,
             generation,
             transport,
+            both_doors,
         }
     }
 
@@ -102,17 +138,17 @@ use Platform::{Android, Ios};
 use Transport::{Tcp, Tls};
 
 /// Jabber on an iPhone before iOS 13.
-pub const JABBER_12: Client = Client::new("Jabber iOS 12", Ios, SingleChannel, Tcp);
+pub const JABBER_12: Client = Client::new("Jabber iOS 12", Ios, SingleChannel, Tcp, true);
 /// Jabber on an iPhone of today.
-pub const JABBER_13: Client = Client::new("Jabber iOS 13+", Ios, DualChannel, Tcp);
+pub const JABBER_13: Client = Client::new("Jabber iOS 13+", Ios, DualChannel, Tcp, true);
 /// Jabber on an Android.
-pub const JABBER_DROID: Client = Client::new("Jabber Android", Android, DualChannel, Tcp);
+pub const JABBER_DROID: Client = Client::new("Jabber Android", Android, DualChannel, Tcp, true);
 /// Webex on an iPhone before iOS 13.
-pub const WEBEX_12: Client = Client::new("Webex iOS 12", Ios, SingleChannel, Tls);
+pub const WEBEX_12: Client = Client::new("Webex iOS 12", Ios, SingleChannel, Tls, false);
 /// Webex on an iPhone of today.
-pub const WEBEX_13: Client = Client::new("Webex iOS 13+", Ios, DualChannel, Tls);
+pub const WEBEX_13: Client = Client::new("Webex iOS 13+", Ios, DualChannel, Tls, false);
 /// Webex on an Android.
-pub const WEBEX_DROID: Client = Client::new("Webex Android", Android, DualChannel, Tls);
+pub const WEBEX_DROID: Client = Client::new("Webex Android", Android, DualChannel, Tls, false);
 
 /// All clients.
 pub const CLIENTS: [Client; 6] = [

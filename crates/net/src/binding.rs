@@ -28,7 +28,7 @@ const HASHES: &[(&[u8], &Algorithm)] = &[
 ];
 
 /// The tags of DER that are needed.
-const SEQUENCE: u8 = 0x30;
+pub(crate) const SEQUENCE: u8 = 0x30;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 
 /// The `tls-exporter` of a connection. Only TLS 1.3 has one that is unique in any case; before, it depends on an
@@ -58,7 +58,7 @@ fn signature_algorithm(certificate: &[u8]) -> Option<&[u8]> {
 }
 
 /// One value of DER with this tag, and what follows it.
-fn value(tag: u8, octets: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn value(tag: u8, octets: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = octets.split_first()?;
     let (&short, mut rest) = rest.split_first()?;
     let mut length = usize::from(short);

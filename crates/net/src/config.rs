@@ -1,13 +1,14 @@
 //! What to listen on, and every limit of this crate in one place.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use xmpp::stream::{Domains, Greeted, Offer};
+use xmpp::jid::Jid;
+use xmpp::stream::{Components, Domains, Greeted, Offer};
 use xmpp::xml;
 
-use crate::{StreamLink, TlsSource};
+use crate::{Doorman, Origins, StreamLink, TlsSource};
 
 /// What [`crate::Net::bind`] opens. The default listens nowhere, which suits a client that only connects out.
 #[derive(Clone, Default)]
@@ -18,12 +19,16 @@ pub struct Config {
     pub tcp: Vec<SocketAddr>,
     /// Addresses for SIP over TLS; they need [`Config::server_tls`].
     pub tls: Vec<SocketAddr>,
-    /// XMPP, if it is served; it needs [`Config::server_tls`].
+    /// XMPP, if it is served; all but [`WebSocketConfig::ws`] needs [`Config::server_tls`].
     pub xmpp: Option<XmppConfig>,
+    /// Components of XMPP (XEP-0114), if any may connect.
+    pub components: Option<ComponentConfig>,
     /// The certificate that TLS listeners show. It can be swapped while connections are open.
     pub server_tls: Option<TlsSource>,
     /// How outgoing TLS connections verify their peer. Without it, they fail.
     pub client_tls: Option<Arc<rustls::ClientConfig>>,
+    /// Who is at an address. Without it all are known.
+    pub doorman: Option<Doorman>,
     /// See [`Limits`].
     pub limits: Limits,
 }
@@ -35,6 +40,8 @@ pub struct XmppConfig {
     pub tcp: Vec<SocketAddr>,
     /// Addresses for streams in TLS from the start (XEP-0368).
     pub tls: Vec<SocketAddr>,
+    /// Streams over WebSocket (RFC 7395).
+    pub websocket: WebSocketConfig,
     /// The domains that are served.
     pub domains: Domains,
     /// What a client may sign in with.
@@ -42,6 +49,52 @@ pub struct XmppConfig {
     /// Whose a stream is.
     pub steer: SteerStream,
 }
+
+/// Where a WebSocket is served, and to whom.
+#[derive(Clone)]
+pub struct WebSocketConfig {
+    /// Addresses without TLS: for proxies alone.
+    pub ws: Vec<SocketAddr>,
+    /// Addresses in TLS.
+    pub wss: Vec<SocketAddr>,
+    /// Where they begin, as `/xmpp-websocket`.
+    pub path: String,
+    /// Pages that may have one.
+    pub origins: Origins,
+    /// Who connects for others, and says for whom by `X-Forwarded-For`; whoever is on loopback does.
+    pub is_proxy: IsProxy,
+}
+
+impl Default for WebSocketConfig {
+    /// Nowhere, and to no page.
+    fn default() -> Self {
+        Self {
+            ws: Vec::new(),
+            wss: Vec::new(),
+            path: "/".to_owned(),
+            origins: Origins::default(),
+            is_proxy: Arc::new(|_| false),
+        }
+    }
+}
+
+/// See [`WebSocketConfig::is_proxy`].
+pub type IsProxy = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+/// Where components connect, in the clear: loopback, or a network that is trusted as that is.
+#[derive(Clone)]
+pub struct ComponentConfig {
+    /// Addresses for their streams.
+    pub tcp: Vec<SocketAddr>,
+    /// Which there are, and by what each is known.
+    pub components: Components,
+    /// A domain of ours, which speaks to whoever names no component.
+    pub domain: Jid,
+    /// Which shard has a component, by its domain. What is beyond the last one wraps around.
+    pub steer: SteerComponent,
+}
+
+/// See [`ComponentConfig::steer`].
+pub type SteerComponent = Arc<dyn Fn(&str) -> usize + Send + Sync>;
 
 /// Says what a client is offered over such a link; asked once for each, in its task.
 pub type OfferTo = Arc<dyn Fn(&StreamLink) -> Arc<Offer> + Send + Sync>;
@@ -55,7 +108,9 @@ pub type SteerStream = Arc<dyn Fn(&Greeted) -> usize + Send + Sync>;
 pub struct Limits {
     /// Accepted connections open at once. One more is closed right after `accept`.
     pub connections: usize,
-    /// Accepted connections open at once from one IP address. One more is closed right after `accept`.
+    /// So many of these are for known users only: a stranger's is closed right after `accept` when no more are left.
+    pub reserved: usize,
+    /// Accepted connections open at once from one source. One more is closed right after `accept`.
     pub connections_per_peer: usize,
     /// Outgoing connections open at once. One more fails at once.
     pub outgoing: usize,
@@ -82,8 +137,16 @@ pub struct Limits {
     /// Events that wait for a shard. When it is full, a socket that has something for it is not read until there is
     /// room.
     pub events: usize,
+    /// Datagrams of strangers that wait for all shards together: those of known users never wait behind more. Where there are
+    /// shards, at least one for each.
+    pub strangers: usize,
+    /// Datagrams of strangers that wait for these places, at each socket. Beyond it, and beyond the share of its source, one is
+    /// dropped, as the network would.
+    pub strangers_waiting: usize,
     /// What a stream of XMPP may cost.
     pub xmpp: XmppLimits,
+    /// How long the peer of a WebSocket may take.
+    pub websocket: WebSocketLimits,
     /// How long [`crate::Net::shutdown`] lets connections flush what is queued.
     pub shutdown: Duration,
 }
@@ -92,6 +155,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 20_000,
+            reserved: 0,
             connections_per_peer: 2_000,
             outgoing: 10_000,
             idle: Duration::from_secs(4_000),
@@ -104,8 +168,33 @@ impl Default for Limits {
             message: sip::Limits::default(),
             malformed_per_connection: 16,
             events: 8_192,
+            strangers: 32,
+            strangers_waiting: 2_048,
             xmpp: XmppLimits::default(),
+            websocket: WebSocketLimits::default(),
             shutdown: Duration::from_secs(2),
+        }
+    }
+}
+
+/// How long the peer of a WebSocket may take. What a message may be made of follows from what goes over it.
+#[derive(Clone, Debug)]
+pub struct WebSocketLimits {
+    /// From `accept`, or the end of TLS's handshake, to the end of its own; one that takes longer is closed.
+    pub handshake: Duration,
+    /// Once it may be silent, it is asked after so much silence whether it is there. Shorter than the minute after which many
+    /// proxies close a connection over which nothing goes.
+    pub ping_after: Duration,
+    /// Who does not answer that within this time is gone.
+    pub pong: Duration,
+}
+
+impl Default for WebSocketLimits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            ping_after: Duration::from_secs(55),
+            pong: Duration::from_secs(30),
         }
     }
 }
@@ -116,6 +205,8 @@ impl Default for Limits {
 pub struct XmppLimits {
     /// From `accept` to the moment when the peer has signed in, TLS included; one that takes longer is closed.
     pub sign_in: Duration,
+    /// How often a peer may begin to sign in on a connection, whoever it says it is (RFC 6120 §6.4.5). Once more ends the stream.
+    pub tries: usize,
     /// First-level elements on a connection before the peer has signed in. One more ends the stream.
     pub elements_before_sign_in: usize,
     /// An element, once begun, must be whole within this time; else the connection is closed.
@@ -130,6 +221,7 @@ impl Default for XmppLimits {
     fn default() -> Self {
         Self {
             sign_in: Duration::from_secs(30),
+            tries: 3,
             elements_before_sign_in: 16,
             element: Duration::from_mins(1),
             before_sign_in: xml::Limits::before_authentication(),

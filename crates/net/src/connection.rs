@@ -57,7 +57,7 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
 /// Both ends of a connection. They stand in a place of their own, so that a task that waits is small.
 pub(crate) type Halves<S> = (ReadHalf<S>, WriteHalf<S>);
 
-/// Serves the connection until it ends. True if it goes on with TLS: then all that was to be said before is said, and
+/// Serves the connection until it ends. True if it goes on as something else, such as TLS: then all that was to be said before is said, and
 /// nothing was read behind that.
 pub(crate) async fn run<S, F>(
     shared: &Shared,
@@ -187,7 +187,7 @@ enum End {
     Garbage,
     /// The peer was told that nothing more is read.
     Refused,
-    /// It goes on with TLS.
+    /// It goes on as something else.
     Upgrade,
 }
 
@@ -211,7 +211,19 @@ async fn read(
         let by = whole_by.or_else(|| patience.idle.map(after));
         let octets = read_some(reader, |octets| incoming.framing.push(octets));
         match until(earlier(by, patience.by), octets).await {
-            None => return End::TimedOut,
+            None => {
+                // It owes nothing, and may only be silent.
+                let is_silent = whole_by.is_none() && patience.by.is_none();
+                let question = is_silent.then(|| incoming.framing.asks()).flatten();
+                let Some(question) = question else {
+                    if !is_silent {
+                        shared.counters.silent.add(1);
+                    }
+                    return End::TimedOut;
+                };
+                incoming.reply(question);
+                continue;
+            }
             Some(Err(error)) => return End::Failed(error),
             Some(Ok(0)) => return End::ClosedByPeer,
             Some(Ok(_)) => {}
@@ -293,7 +305,7 @@ impl<F: Framing> Incoming<'_, F> {
     /// Queues an answer. There is no queue any more if a shard has closed the connection.
     fn reply(&self, reply: Bytes) {
         let limits = &self.shared.limits;
-        self.shared.table().send(self.flow.id, reply, limits);
+        self.shared.table().reply(self.flow.id, reply, limits);
     }
 }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::event::Event;
 use crate::framing::Framed;
+use crate::shards::Place;
 use crate::shared::Shared;
 
 /// Events that are handed over together.
@@ -70,6 +71,13 @@ impl<'s> Delivery<'s> {
                     Taken::Malformed
                 }
             }
+        }
+    }
+
+    /// Hands over the one thing that a datagram of a stranger is, in this place.
+    pub(crate) fn hand_over_strange(&mut self, place: Place) {
+        if let Some(event) = self.events.pop() {
+            self.shared.hand_over_strange(event, place);
         }
     }
 

@@ -42,6 +42,9 @@ pub enum XmppEvent {
     /// again, and what the first one has left behind is forgotten. Nothing more is read until [`crate::Net::write`]
     /// has been called for the stream.
     Greeted(Box<xmpp::stream::Greeted>, Arc<StreamLink>),
+    /// The component of this domain has shown its secret (XEP-0114 §3). Nothing more is read until [`crate::Net::write`] has been
+    /// called for the stream; it goes on after [`crate::Net::signed_in`].
+    Component(Box<str>),
     /// A first-level element. Before the peer has signed in, what is said of [`XmppEvent::Greeted`] is so for it as well.
     Element(Element),
     /// The header of the stream that takes the place of the one in which the peer has signed in (RFC 6120 §6.4.6). To be
@@ -57,9 +60,11 @@ pub enum XmppEvent {
 /// What a stream runs over.
 #[derive(Debug, Clone)]
 pub struct StreamLink {
-    /// Where the peer is.
+    /// Where the peer is, be it behind a proxy; its port is that of whoever has connected.
     pub remote: SocketAddr,
-    /// Does TLS protect it?
+    /// How the stream is framed.
+    pub framing: xmpp::stream::Framing,
+    /// Does TLS protect it, ours or that of a proxy?
     pub secure: bool,
     /// What a sign-in can be bound to as `tls-exporter` (RFC 9266); only TLS 1.3 has it.
     pub tls_exporter: Option<[u8; 32]>,

@@ -10,7 +10,8 @@ use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 
 /// A longer answer is an error.
 const ANSWER_BYTES: usize = 16 << 20;
@@ -26,6 +27,36 @@ pub async fn request(
     bearer: Option<&str>,
     json: Option<&serde_json::Value>,
 ) -> Result<(StatusCode, Bytes), HttpError> {
+    let (request, (host, port)) = made(method, url, bearer, json)?;
+    let answer = async {
+        let stream = TcpStream::connect((host.as_str(), port)).await?;
+        stream.set_nodelay(true)?;
+        exchange(stream, request).await
+    };
+    answered(url, answer).await
+}
+
+/// The same over a Unix socket: of `url` only the path counts.
+pub async fn request_over(
+    socket: &std::path::Path,
+    method: Method,
+    url: &str,
+    json: Option<&serde_json::Value>,
+) -> Result<(StatusCode, Bytes), HttpError> {
+    let (request, _) = made(method, url, None, json)?;
+    let answer = async { exchange(UnixStream::connect(socket).await?, request).await };
+    answered(&socket.display().to_string(), answer).await
+}
+
+/// A request, and the host and port that it goes to.
+type Made = (Request<Full<Bytes>>, (String, u16));
+
+fn made(
+    method: Method,
+    url: &str,
+    bearer: Option<&str>,
+    json: Option<&serde_json::Value>,
+) -> Result<Made, HttpError> {
     let uri: Uri = url.parse().map_err(|_| HttpError::Url(url.to_owned()))?;
     let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority().cloned()) else {
         return Err(HttpError::Url(url.to_owned()));
@@ -48,11 +79,16 @@ pub async fn request(
         .body(Full::new(Bytes::from(body)))
         .map_err(|_| HttpError::Url(url.to_owned()))?;
 
-    let address = (
-        authority.host().trim_matches(['[', ']']),
-        authority.port_u16().unwrap_or(80),
-    );
-    match tokio::time::timeout(TIMEOUT, exchange(address, request)).await {
+    let host = authority.host().trim_matches(['[', ']']).to_owned();
+    Ok((request, (host, authority.port_u16().unwrap_or(80))))
+}
+
+async fn answered(
+    url: &str,
+    answer: impl Future<Output = io::Result<(StatusCode, Bytes)>>,
+) -> Result<(StatusCode, Bytes), HttpError> {
+    // In a place of its own: whoever asks may be large already.
+    match tokio::time::timeout(TIMEOUT, Box::pin(answer)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(source)) => Err(HttpError::Failed {
             url: url.to_owned(),
@@ -65,12 +101,10 @@ pub async fn request(
     }
 }
 
-async fn exchange(
-    address: (&str, u16),
-    request: Request<Full<Bytes>>,
-) -> io::Result<(StatusCode, Bytes)> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> io::Result<(StatusCode, Bytes)>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
-//! Real sockets for the protocol cores: UDP in batches, TCP and TLS with framing, limits and idle timeouts.
+//! Real sockets for the protocol cores: UDP in batches, TCP, TLS and WebSocket with framing, limits and idle timeouts.
 //!
 //! [`Net::bind`] opens the listeners and gives a cheap handle for sending plus one bounded stream of [`Event`]s (or one
 //! for each shard, [`Net::bind_sharded`]), whole and parsed messages with the [`sip::endpoint::Flow`] they came over. What a message means is nobody's business here: this crate
@@ -7,13 +7,16 @@
 mod batch;
 mod bind;
 mod binding;
+mod certificate;
 mod config;
 mod connect;
 mod connection;
 mod datagrams;
 mod delivery;
+mod doorman;
 mod event;
 mod events;
+mod fair;
 mod framing;
 pub mod http;
 mod listen;
@@ -28,9 +31,16 @@ mod stats;
 mod table;
 mod tls;
 mod udp;
+mod websocket;
+mod wire;
 
 pub use bind::BindError;
-pub use config::{Config, Limits, OfferTo, SteerStream, XmppConfig, XmppLimits};
+pub use certificate::Certificate;
+pub use config::{
+    ComponentConfig, Config, IsProxy, Limits, OfferTo, SteerComponent, SteerStream,
+    WebSocketConfig, WebSocketLimits, XmppConfig, XmppLimits,
+};
+pub use doorman::{Doorman, Standing, Visitor};
 pub use event::{Event, StreamLink, XmppEvent};
 pub use events::Events;
 pub use local::LocalIps;
@@ -39,3 +49,5 @@ pub use resolve::resolve;
 pub use shards::Steer;
 pub use stats::Stats;
 pub use tls::{TlsError, TlsSource, client_config};
+pub use websocket::handshake::Document;
+pub use websocket::{Origins, OriginsError};

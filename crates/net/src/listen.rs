@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::shared::Shared;
 use crate::table::Link;
-use crate::{BindError, bind, connection};
+use crate::{BindError, Standing, bind, connection};
 
 /// Pause after `accept` failed, which it does when file descriptors run out: retrying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -99,7 +99,13 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, service: &impl Serve) {
         remote,
         id: shared.connection_id(),
     };
-    let Some(link) = shared.table().accept(flow, &shared.limits) else {
+    let from = (shared.doorman)(remote.ip());
+    if from.standing == Standing::Banned {
+        // Not so much as a handshake: whatever would be spoken over it, nobody answers.
+        shared.counters.banned.add(1);
+        return;
+    }
+    let Some(link) = shared.table().accept(flow, from, &shared.limits) else {
         shared.counters.refused.add(1);
         // Counted, not warned of: whoever floods us should not fill the log as well.
         tracing::debug!(%remote, "connection refused: limit reached");

@@ -9,12 +9,15 @@ use xmpp::StreamId;
 
 use crate::listen::Listeners;
 use crate::local::{Routes, unspecified};
+use crate::serve::component::Component;
 use crate::serve::sip::Sip;
-use crate::serve::xmpp::Xmpp;
+use crate::serve::xmpp::{Begins, Xmpp};
 use crate::shards::{Shards, Steer};
 use crate::shared::Shared;
 use crate::udp::Udp;
-use crate::{BindError, Config, Events, Stats, bind, connect, datagrams};
+use crate::{
+    BindError, Config, Document, Events, Stats, TlsSource, XmppConfig, bind, connect, datagrams,
+};
 
 /// The sockets of one process, or of one simulated phone. A cheap handle: clones speak of the same sockets, which stay
 /// open until [`Net::shutdown`], or until [`Events`] is dropped.
@@ -40,6 +43,12 @@ pub struct Addresses {
     pub xmpp_tcp: Vec<SocketAddr>,
     /// XMPP over TLS from the start.
     pub xmpp_tls: Vec<SocketAddr>,
+    /// XMPP over WebSocket, in the clear.
+    pub xmpp_ws: Vec<SocketAddr>,
+    /// XMPP over WebSocket, in TLS.
+    pub xmpp_wss: Vec<SocketAddr>,
+    /// Components of XMPP.
+    pub components: Vec<SocketAddr>,
 }
 
 impl Net {
@@ -72,40 +81,46 @@ impl Net {
             tcp,
             tls,
             xmpp,
+            components,
             server_tls,
             client_tls,
+            doorman,
             limits,
         } = config;
         let in_xmpp = xmpp
             .iter()
-            .flat_map(|xmpp| xmpp.tcp.iter().chain(&xmpp.tls));
+            .flat_map(|xmpp| xmpp.tcp.iter().chain(&xmpp.tls).chain(&xmpp.websocket.wss));
         if let (Some(&address), None) = (tls.iter().chain(in_xmpp).next(), &server_tls) {
             return Err(BindError::NoCertificate { address });
         }
-        let (shards, receivers) = Shards::new(shards, limits.events, steer);
+        let (shards, receivers) = Shards::new(shards, (limits.events, limits.strangers), steer);
         let udp = bind_udp(&udp, receivers.len())?;
         let tcp = Listeners::bind(&tcp, &Sip(None))?;
         let tls = Listeners::bind(&tls, &Sip(server_tls.clone()))?;
-        let (mut xmpp_tcp, mut xmpp_tls) = (Listeners::default(), Listeners::default());
-        if let (Some(config), Some(tls)) = (xmpp, server_tls) {
-            let in_the_clear = Xmpp::new(config, tls);
-            let direct = in_the_clear.direct();
-            xmpp_tcp = Listeners::bind(&in_the_clear.config.tcp, &in_the_clear)?;
-            xmpp_tls = Listeners::bind(&direct.config.tls, &direct)?;
-        }
+        let xmpp = xmpp.map(|config| bind_xmpp(config, server_tls.as_ref()));
+        let [xmpp_tcp, xmpp_tls, xmpp_ws, xmpp_wss] = xmpp.transpose()?.unwrap_or_default();
+        let component = components.map_or_else(
+            || Ok(Listeners::default()),
+            |config| Listeners::bind(&config.tcp.clone(), &Component::new(config)),
+        )?;
         let addresses = Addresses {
             udp: udp[0].iter().map(|udp| udp.local).collect(),
             tcp: tcp.addresses(),
             tls: tls.addresses(),
             xmpp_tcp: xmpp_tcp.addresses(),
             xmpp_tls: xmpp_tls.addresses(),
+            xmpp_ws: xmpp_ws.addresses(),
+            xmpp_wss: xmpp_wss.addresses(),
+            components: component.addresses(),
         };
-        let shared = Arc::new(Shared::new(limits, client_tls, udp, shards));
+        let shared = Arc::new(Shared::new((limits, doorman), client_tls, udp, shards));
         spawn_udp(&shared);
         tcp.spawn(&shared);
         tls.spawn(&shared);
-        xmpp_tcp.spawn(&shared);
-        xmpp_tls.spawn(&shared);
+        for listeners in [xmpp_tcp, xmpp_tls, xmpp_ws, xmpp_wss] {
+            listeners.spawn(&shared);
+        }
+        component.spawn(&shared);
         let events = receivers
             .into_iter()
             .enumerate()
@@ -202,7 +217,7 @@ impl Net {
 
     /// Closes a connection after what is queued for it. [`crate::Event::Closed`] follows. Nothing to do for UDP.
     pub fn close(&self, flow: Flow) {
-        self.shared.table().remove(flow.id);
+        self.shared.table().end(flow.id, &self.shared.limits);
     }
 
     /// Queues octets for a stream and never blocks: whole elements, as they are to be on the wire. A stream whose queue
@@ -225,7 +240,13 @@ impl Net {
     /// Closes a stream's connection after what is queued for it. [`crate::XmppEvent::Gone`] follows; what the peer sent
     /// before it knew may still come before that.
     pub fn end(&self, stream: StreamId) {
-        self.shared.table().remove(stream.0);
+        self.shared.table().end(stream.0, &self.shared.limits);
+    }
+
+    /// Shows these to anybody who asks for them where a WebSocket begins. To be said once; before that there are none.
+    pub fn publish(&self, documents: Vec<Document>) {
+        // A second time has no effect.
+        let _ = self.shared.documents.set(documents);
     }
 
     /// The counters.
@@ -244,6 +265,25 @@ impl Net {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }
+}
+
+/// Streams over TCP, over TLS from the start, over WebSocket, and over that in TLS.
+fn bind_xmpp(
+    config: XmppConfig,
+    tls: Option<&TlsSource>,
+) -> Result<[Listeners<Xmpp>; 4], BindError> {
+    let config = Arc::new(config);
+    let websocket = &config.websocket;
+    let bind = |addresses, begins: Option<Begins>| match begins {
+        Some(begins) => Listeners::bind(addresses, &Xmpp::new(config.clone(), begins)),
+        None => Ok(Listeners::default()),
+    };
+    Ok([
+        bind(&config.tcp, tls.cloned().map(Begins::Starttls))?,
+        bind(&config.tls, tls.cloned().map(Begins::Tls))?,
+        bind(&websocket.ws, Some(Begins::Ws))?,
+        bind(&websocket.wss, tls.cloned().map(Begins::Wss))?,
+    ])
 }
 
 /// The sockets of each shard, in the order of the addresses. Every shard's sockets have the same addresses.

@@ -4,11 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use xmpp::xml::{Context, StreamCondition, StreamError};
+use xmpp::stream::Framing;
+use xmpp::xml::{StreamCondition, StreamError};
+
+use crate::wire::Wire;
 
 /// What both sides look at.
-#[derive(Default)]
 pub(crate) struct Progress {
+    /// How the stream is framed.
+    framing: Framing,
     phase: AtomicU8,
     /// The phase is another one.
     changed: Notify,
@@ -37,6 +41,15 @@ const PHASES: [Phase; 4] = [
 ];
 
 impl Progress {
+    pub(crate) fn new(framing: Framing) -> Self {
+        Self {
+            framing,
+            phase: AtomicU8::default(),
+            changed: Notify::new(),
+            open: AtomicBool::default(),
+        }
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         PHASES[usize::from(self.phase.load(Ordering::Acquire))]
     }
@@ -90,14 +103,12 @@ impl Progress {
     /// What the peer is told when we stop (RFC 6120 §4.9.3.20); nothing before our header (§4.9.1.2).
     pub(crate) fn last_words(&self) -> Option<Bytes> {
         self.is_open()
-            .then(|| last_words(&StreamCondition::SystemShutdown.into()))
+            .then(|| last_words(&StreamCondition::SystemShutdown.into(), self.framing))
     }
 }
 
-/// An error and the end of our stream.
-pub(crate) fn last_words(error: &StreamError) -> Bytes {
-    let mut out = Vec::new();
-    error.write(&mut out, Context::CLIENT);
-    out.extend_from_slice(b"</stream:stream>");
-    out.into()
+/// An error and the end of our stream, as they are on the wire.
+pub(crate) fn last_words(error: &StreamError, framing: Framing) -> Bytes {
+    let error = error.element().to_octets(framing.context());
+    Wire::of(framing).messages(&[&error, framing.close()])
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sip::Message;
 use sip::endpoint::Flow;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{AcquireError, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::event::Event;
 
@@ -18,11 +18,17 @@ pub type Steer = Arc<dyn Fn(&Flow, &Message) -> usize + Send + Sync>;
 pub(crate) struct Shards {
     steer: Steer,
     queues: Vec<Queue>,
+    /// Places of strangers, of all shards together.
+    strangers: Arc<Semaphore>,
 }
+
+/// A place of a stranger, given back when a shard takes what is in it.
+pub(crate) type Place = OwnedSemaphorePermit;
 
 /// The queue of one shard: what is in it is bounded by the number of events, however many were handed over at once.
 struct Queue {
     sender: UnboundedSender<Vec<Event>>,
+    strangers: UnboundedSender<(Event, Place)>,
     room: Arc<Semaphore>,
     most: usize,
 }
@@ -30,6 +36,8 @@ struct Queue {
 /// The receiving end.
 pub(crate) struct Receiver {
     queue: UnboundedReceiver<Vec<Event>>,
+    /// Taken when there is nothing else.
+    strangers: UnboundedReceiver<(Event, Place)>,
     room: Arc<Semaphore>,
     most: usize,
 }
@@ -44,27 +52,65 @@ impl From<AcquireError> for Gone {
 }
 
 impl Shards {
-    /// `count` queues of at most `most` events each.
-    pub(crate) fn new(count: usize, most: usize, steer: Steer) -> (Self, Vec<Receiver>) {
+    /// `count` queues of at most `most` events each, and so many more of `strangers` in all.
+    pub(crate) fn new(
+        count: usize,
+        (most, strangers): (usize, usize),
+        steer: Steer,
+    ) -> (Self, Vec<Receiver>) {
+        let strangers = Arc::new(Semaphore::new(strangers.max(count)));
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
         let (queues, receivers) = (0..count.max(1))
             .map(|_| {
                 let (sender, handed) = unbounded_channel();
+                let (to_strangers, of_strangers) = unbounded_channel();
                 let room = Arc::new(Semaphore::new(most));
                 let queue = Queue {
                     sender,
+                    strangers: to_strangers,
                     room: room.clone(),
                     most,
                 };
                 let receiver = Receiver {
                     queue: handed,
+                    strangers: of_strangers,
                     room,
                     most,
                 };
                 (queue, receiver)
             })
             .unzip();
-        (Self { steer, queues }, receivers)
+        let shards = Self {
+            steer,
+            queues,
+            strangers,
+        };
+        (shards, receivers)
+    }
+
+    /// The next place of a stranger.
+    pub(crate) async fn place(&self) -> Result<Place, Gone> {
+        Ok(self.strangers.clone().acquire_owned().await?)
+    }
+
+    /// The same, if there is one now.
+    pub(crate) fn try_place(&self) -> Option<Place> {
+        self.strangers.clone().try_acquire_owned().ok()
+    }
+
+    /// Hands over what came from a stranger.
+    pub(crate) fn hand_over_strange(&self, event: Event, place: Place) {
+        let shard = self.shard_of(&event);
+        // Nobody takes anything any more if this fails, and everybody finds out.
+        let _ = self.queues[shard].strangers.send((event, place));
+    }
+
+    fn shard_of(&self, event: &Event) -> usize {
+        match event {
+            Event::Message { flow, message } => (self.steer)(flow, message) % self.queues.len(),
+            // Of no use but to be counted: one shard does it. (Streams know their shards.)
+            Event::Closed { .. } | Event::Malformed { .. } | Event::Xmpp(..) => 0,
+        }
     }
 
     /// Hands over what one read brought, to each shard its part, in order. It waits for room, one shard after the
@@ -76,12 +122,7 @@ impl Shards {
         }
         let mut parts: Vec<Vec<Event>> = self.queues.iter().map(|_| Vec::new()).collect();
         for event in events {
-            let shard = match &event {
-                Event::Message { flow, message } => (self.steer)(flow, message) % parts.len(),
-                // Of no use but to be counted: one shard does it. (Streams know their shards.)
-                Event::Closed { .. } | Event::Malformed { .. } | Event::Xmpp(..) => 0,
-            };
-            parts[shard].push(event);
+            parts[self.shard_of(&event)].push(event);
         }
         for (queue, part) in self.queues.iter().zip(parts) {
             if !part.is_empty() {
@@ -145,17 +186,22 @@ fn permits(events: &[Event], most: usize) -> u32 {
 
 impl Receiver {
     pub(crate) async fn recv(&mut self) -> Option<Vec<Event>> {
-        let events = self.queue.recv().await;
+        let events = tokio::select! {
+            biased;
+            events = self.queue.recv() => events,
+            Some((event, _)) = self.strangers.recv() => return Some(vec![event]),
+        };
         self.taken(events)
     }
 
     pub(crate) fn try_recv(&mut self) -> Option<Vec<Event>> {
         let events = self.queue.try_recv().ok();
         self.taken(events)
+            .or_else(|| Some(vec![self.strangers.try_recv().ok()?.0]))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.is_empty() && self.strangers.is_empty()
     }
 
     fn taken(&self, events: Option<Vec<Event>>) -> Option<Vec<Event>> {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -10,20 +10,24 @@ use sip::endpoint::Flow;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::doorman::anybody;
 use crate::local::LocalIps;
-use crate::shards::{Gone, Shards};
+use crate::shards::{Gone, Place, Shards};
 use crate::stats::Counters;
 use crate::table::Table;
 use crate::udp::{Rim, Udp};
-use crate::{Event, Limits};
+use crate::{Document, Doorman, Event, Limits};
 
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
+    pub(crate) doorman: Doorman,
     pub(crate) client_tls: Option<Arc<rustls::ClientConfig>>,
     /// Each shard has a socket of its own for every UDP address.
     pub(crate) udp: Vec<Vec<Udp>>,
     pub(crate) local_ips: LocalIps,
     pub(crate) counters: Counters,
+    /// What can be read where a WebSocket begins.
+    pub(crate) documents: OnceLock<Vec<Document>>,
     /// Every task of this `Net`, so that shutting down can wait for the last one.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
@@ -34,17 +38,19 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(
-        limits: Limits,
+        (limits, doorman): (Limits, Option<Doorman>),
         client_tls: Option<Arc<rustls::ClientConfig>>,
         udp: Vec<Vec<Udp>>,
         shards: Shards,
     ) -> Self {
         Self {
             limits,
+            doorman: doorman.unwrap_or_else(anybody),
             client_tls,
             udp,
             local_ips: LocalIps::default(),
             counters: Counters::default(),
+            documents: OnceLock::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             table: Mutex::default(),
@@ -66,6 +72,24 @@ impl Shared {
     /// more.
     pub(crate) async fn hand_over(&self, events: Vec<Event>) {
         self.unless_stopped(self.shards.hand_over(events)).await;
+    }
+
+    /// The next place of a stranger; `None` once we are stopping.
+    pub(crate) async fn place(&self) -> Option<Place> {
+        tokio::select! {
+            place = self.shards.place() => place.ok(),
+            () = self.stop.cancelled() => None,
+        }
+    }
+
+    /// The same, if there is one now.
+    pub(crate) fn try_place(&self) -> Option<Place> {
+        self.shards.try_place()
+    }
+
+    /// Hands over what came from a stranger.
+    pub(crate) fn hand_over_strange(&self, event: Event, place: Place) {
+        self.shards.hand_over_strange(event, place);
     }
 
     /// The same for events whose shard is known.

@@ -15,6 +15,12 @@ pub struct Stats {
     pub accepted: u64,
     /// Connections turned away because of a limit.
     pub refused: u64,
+    /// Connections and datagrams turned away because their source is banned.
+    pub banned: u64,
+    /// Datagrams of strangers dropped unread: more come than can be looked at.
+    pub shed: u64,
+    /// Connections closed since what their peer owed did not come: a first message, the rest of one, a sign-in.
+    pub silent: u64,
     /// Connections open now, accepted and outgoing.
     pub open: usize,
     /// Datagrams and queued messages dropped because a queue was full or a send failed.
@@ -28,6 +34,9 @@ pub(crate) struct Counters {
     pub(crate) malformed: Counter,
     pub(crate) accepted: Counter,
     pub(crate) refused: Counter,
+    pub(crate) banned: Counter,
+    pub(crate) shed: Counter,
+    pub(crate) silent: Counter,
     pub(crate) dropped: Counter,
 }
 
@@ -39,6 +48,9 @@ impl Counters {
             malformed: self.malformed.get(),
             accepted: self.accepted.get(),
             refused: self.refused.get(),
+            banned: self.banned.get(),
+            shed: self.shed.get(),
+            silent: self.silent.get(),
             open,
             dropped: self.dropped.get(),
         }

@@ -10,8 +10,10 @@ use sip::endpoint::{Flow, Transport};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::Limits;
 use crate::progress::Progress;
+use crate::websocket::Code;
+use crate::wire::Wire;
+use crate::{Limits, Standing, Visitor};
 
 /// Which outgoing connection serves a remote: the TLS name counts, because it is what was verified.
 pub(crate) type Destination = (Transport, SocketAddr, Option<String>);
@@ -20,7 +22,8 @@ pub(crate) type Destination = (Transport, SocketAddr, Option<String>);
 pub(crate) struct Table {
     connections: HashMap<u64, Connection>,
     accepted: usize,
-    accepted_per_peer: HashMap<IpAddr, usize>,
+    /// By source.
+    accepted_of: HashMap<IpAddr, usize>,
     outgoing: HashMap<Destination, Flow>,
     /// We are stopping: nobody gets in any more.
     shut: bool,
@@ -34,10 +37,12 @@ struct Connection {
     origin: Origin,
     /// How far the stream is, if it is one of XMPP.
     progress: Option<Arc<Progress>>,
+    wire: Wire,
 }
 
 /// What a connection counts for.
 enum Origin {
+    /// From this source.
     Accepted(IpAddr),
     Outgoing(Destination),
 }
@@ -54,22 +59,16 @@ pub(crate) struct Link {
 
 impl Table {
     /// Room for an accepted connection, or `None` at a limit.
-    pub(crate) fn accept(&mut self, flow: Flow, limits: &Limits) -> Option<Link> {
-        let peer = flow.remote.ip();
-        let of_peer = self
-            .accepted_per_peer
-            .get(&peer)
-            .copied()
-            .unwrap_or_default();
-        if self.shut
-            || self.accepted >= limits.connections
-            || of_peer >= limits.connections_per_peer
-        {
+    pub(crate) fn accept(&mut self, flow: Flow, from: Visitor, limits: &Limits) -> Option<Link> {
+        let most = most(from.standing, limits);
+        let of_source = self.accepted_of.get(&from.source).copied();
+        let of_source = of_source.unwrap_or_default();
+        if self.shut || self.accepted >= most || of_source >= limits.connections_per_peer {
             return None;
         }
         self.accepted += 1;
-        self.accepted_per_peer.insert(peer, of_peer + 1);
-        Some(self.insert(flow, Origin::Accepted(peer), limits))
+        self.accepted_of.insert(from.source, of_source + 1);
+        Some(self.insert(flow, Origin::Accepted(from.source), limits))
     }
 
     /// Room for an outgoing connection, or `None` at the limit.
@@ -104,6 +103,7 @@ impl Table {
             abort: abort.clone(),
             origin,
             progress: None,
+            wire: Wire::default(),
         };
         self.connections.insert(flow.id, connection);
         Link {
@@ -121,6 +121,41 @@ impl Table {
         }
     }
 
+    /// What is written to the connection is a message of a WebSocket from now on.
+    pub(crate) fn becomes_websocket(&mut self, id: u64) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.wire = Wire::WebSocket;
+        }
+    }
+
+    /// An accepted connection counts for this visitor's source from now on: its peer is a proxy. False, and nothing changes, if
+    /// there is no room for one more of that, or for such visitors.
+    pub(crate) fn hails_from(&mut self, id: u64, from: Visitor, limits: &Limits) -> bool {
+        let most = most(from.standing, limits);
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return false;
+        };
+        let Origin::Accepted(known) = connection.origin else {
+            return false;
+        };
+        // It has its place already.
+        if self.accepted > most {
+            return false;
+        }
+        if known == from.source {
+            return true;
+        }
+        let of_source = self.accepted_of.get(&from.source).copied();
+        let of_source = of_source.unwrap_or_default();
+        if of_source >= limits.connections_per_peer {
+            return false;
+        }
+        self.accepted_of.insert(from.source, of_source + 1);
+        connection.origin = Origin::Accepted(from.source);
+        self.forget_one_of(known);
+        true
+    }
+
     /// How far a stream is; `None` if there is none.
     pub(crate) fn progress(&self, id: u64) -> Option<&Progress> {
         self.connections.get(&id)?.progress.as_deref()
@@ -130,7 +165,27 @@ impl Table {
     /// read, and its task says that it is closed.
     pub(crate) fn send(&mut self, id: u64, bytes: Bytes, limits: &Limits) -> bool {
         let connection = self.connections.get(&id);
-        connection.inspect(|it| it.send(bytes, limits)).is_some()
+        connection
+            .inspect(|it| it.send(it.wire.message(bytes), limits))
+            .is_some()
+    }
+
+    /// The same for what a framing answers, which is as it is to be on the wire.
+    pub(crate) fn reply(&mut self, id: u64, bytes: Bytes, limits: &Limits) {
+        if let Some(connection) = self.connections.get(&id) {
+            connection.send(bytes, limits);
+        }
+    }
+
+    /// Closes a connection after what is queued, in the words that its wire has for that.
+    pub(crate) fn end(&mut self, id: u64, limits: &Limits) {
+        let connection = self.connections.get(&id);
+        if let Some((connection, end)) =
+            connection.and_then(|it| Some((it, it.wire.end(Code::Normal)?)))
+        {
+            connection.send(end, limits);
+        }
+        self.remove(id);
     }
 
     /// Forgets a connection; no effect if there is none. If its task is still running, it writes what is queued and
@@ -143,16 +198,20 @@ impl Table {
             Origin::Outgoing(destination) => {
                 self.outgoing.remove(&destination);
             }
-            Origin::Accepted(peer) => self.forget_accepted(peer),
+            Origin::Accepted(source) => self.forget_accepted(source),
         }
     }
 
-    fn forget_accepted(&mut self, peer: IpAddr) {
+    fn forget_accepted(&mut self, source: IpAddr) {
         self.accepted -= 1;
-        if let Some(count) = self.accepted_per_peer.get_mut(&peer) {
+        self.forget_one_of(source);
+    }
+
+    fn forget_one_of(&mut self, source: IpAddr) {
+        if let Some(count) = self.accepted_of.get_mut(&source) {
             *count -= 1;
             if *count == 0 {
-                self.accepted_per_peer.remove(&peer);
+                self.accepted_of.remove(&source);
             }
         }
     }
@@ -161,7 +220,8 @@ impl Table {
     pub(crate) fn shut(&mut self, limits: &Limits) {
         for connection in self.connections.values() {
             let last_words = connection.progress.as_ref().and_then(|it| it.last_words());
-            if let Some(last_words) = last_words {
+            let end = connection.wire.end(Code::GoingAway);
+            for last_words in last_words.into_iter().chain(end) {
                 connection.send(last_words, limits);
             }
         }
@@ -169,6 +229,15 @@ impl Table {
             shut: true,
             ..Self::default()
         };
+    }
+}
+
+/// How many may be accepted when one of these is the last.
+fn most(standing: Standing, limits: &Limits) -> usize {
+    match standing {
+        Standing::Known => limits.connections,
+        Standing::Stranger => limits.connections.saturating_sub(limits.reserved),
+        Standing::Banned => 0,
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Shown {
     pub(crate) config: Arc<ServerConfig>,
     /// The same for a port where TLS is not asked for, but begins at once (XEP-0368).
     pub(crate) direct_xmpp: Arc<ServerConfig>,
+    /// The same for a port that speaks HTTP, as a WebSocket does when it begins.
+    pub(crate) http: Arc<ServerConfig>,
     /// What a client that knows the certificate can bind its sign-in to.
     pub(crate) server_end_point: Option<Arc<[u8]>>,
 }
@@ -25,11 +27,17 @@ pub(crate) struct Shown {
 /// XEP-0368: the protocol of such a port.
 const ALPN_XMPP_CLIENT: &[u8] = b"xmpp-client";
 
+/// The HTTP that we speak, as TLS names it.
+const ALPN_HTTP: &[u8] = b"http/1.1";
+
 impl Shown {
     fn new(config: ServerConfig, certificate: Option<&CertificateDer<'_>>) -> Arc<Self> {
         let mut direct_xmpp = config.clone();
         direct_xmpp.alpn_protocols = vec![ALPN_XMPP_CLIENT.to_vec()];
+        let mut http = config.clone();
+        http.alpn_protocols = vec![ALPN_HTTP.to_vec()];
         Arc::new(Self {
+            http: Arc::new(http),
             config: Arc::new(config),
             direct_xmpp: Arc::new(direct_xmpp),
             server_end_point: certificate.and_then(server_end_point),
@@ -99,10 +107,14 @@ fn server_config(
     key: &[u8],
 ) -> Result<ServerConfig, TlsError> {
     let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Key)?;
-    let config = ServerConfig::builder_with_provider(provider())
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
+    // A woken phone comes back without a full handshake. What is needed for that is in its ticket, so it costs us
+    // nothing until then, however many there are; the keys that seal tickets are made anew every six hours and serve twelve.
+    // Early data is not taken: it can be sent twice (XEP-0388 §3).
+    config.ticketer = rustls::crypto::ring::Ticketer::new()?;
     Ok(config)
 }
 
@@ -127,6 +139,9 @@ pub enum TlsError {
     /// The PEM text holds no certificate.
     #[error("no certificate in it: expected a PEM block `BEGIN CERTIFICATE`")]
     NoCertificate,
+    /// It does not say until when it is good.
+    #[error("the certificate cannot be read: it does not say until when it is good")]
+    NoValidity,
     /// A certificate block is damaged.
     #[error("the certificate cannot be read: {0}")]
     Certificate(rustls::pki_types::pem::Error),

@@ -2,26 +2,39 @@
 //! provider tokens, the TLS configuration.
 
 use crate::{
-    App, Credentials, Limits, Problem,
+    App, Credentials, Limits, Problem, Proxy, Route,
     client::{Apns, Client, Fcm},
     endpoint::Endpoint,
     observe::Observer,
-    pool::{Pool, Start},
-    token::{ApnsSigner, FcmSigner, apns::ApnsToken, fcm::FcmToken},
+    pool::{Pool, Start, Way},
+    rest,
+    token::{
+        ApnsSigner, FcmSigner, VapidSigner, apns::ApnsToken, fcm::FcmToken, vapid::VapidTokens,
+    },
+    webpush::{Hosts, Services, WebPush},
 };
 use http::{HeaderValue, Uri, uri::Authority};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore,
+    client::WantsClientCert,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
+/// HTTP/2 and nothing else.
+const ALPN: &[u8] = b"h2";
+
 /// See the module.
 pub(crate) struct Builder<'a> {
     roots: Arc<RootCertStore>,
+    proxy: Option<Arc<Proxy>>,
     limits: &'a Limits,
     observer: &'a Arc<dyn Observer>,
-    tls: Option<Arc<ClientConfig>>,
+    way: Option<Way>,
     /// By address and identity: a connection to Apple serves one team only.
     pools: BTreeMap<(String, String), Arc<Pool>>,
     token_pools: BTreeMap<String, Arc<Pool>>,
@@ -29,23 +42,23 @@ pub(crate) struct Builder<'a> {
     apns_tokens: HashMap<[String; 3], Arc<ApnsToken>>,
     /// By account, key and where it is good for.
     fcm_tokens: HashMap<[String; 3], Arc<FcmToken>>,
+    /// By address, tenant and secret.
+    services: HashMap<[String; 3], Arc<rest::Service>>,
 }
 
 impl<'a> Builder<'a> {
-    pub(crate) fn new(
-        roots: RootCertStore,
-        limits: &'a Limits,
-        observer: &'a Arc<dyn Observer>,
-    ) -> Self {
+    pub(crate) fn new(route: Route, limits: &'a Limits, observer: &'a Arc<dyn Observer>) -> Self {
         Self {
-            roots: Arc::new(roots),
+            roots: Arc::new(route.roots),
+            proxy: route.proxy.map(Arc::new),
             limits,
             observer,
-            tls: None,
+            way: None,
             pools: BTreeMap::new(),
             token_pools: BTreeMap::new(),
             apns_tokens: HashMap::new(),
             fcm_tokens: HashMap::new(),
+            services: HashMap::new(),
         }
     }
 
@@ -64,6 +77,14 @@ impl<'a> Builder<'a> {
                 key_id,
                 key_pem,
             } => Ok(Client::Apns(self.apns(app, team_id, key_id, key_pem)?)),
+            Credentials::ApnsCertificate {
+                certificate_pem,
+                key_pem,
+                ..
+            } => {
+                let apns = self.apns_by_certificate(app, certificate_pem, key_pem)?;
+                Ok(Client::Apns(apns))
+            }
             Credentials::Fcm {
                 project,
                 client_email,
@@ -72,6 +93,23 @@ impl<'a> Builder<'a> {
             } => {
                 let fcm = self.fcm(app, project, client_email, private_key_pem, token_uri)?;
                 Ok(Client::Fcm(fcm))
+            }
+            Credentials::WebPush {
+                key_pem,
+                contact,
+                hosts,
+            } => {
+                let client = self.web_push(key_pem, contact, hosts)?;
+                Ok(Client::WebPush(Box::new(client)))
+            }
+            Credentials::Service {
+                at,
+                client_id,
+                client_secret,
+                ..
+            } => {
+                let service = self.service(at, client_id, client_secret)?;
+                Ok(Client::Service(service))
             }
         }
     }
@@ -94,21 +132,51 @@ impl<'a> Builder<'a> {
             id("key_id", key_id)?,
             key_pem.to_owned(),
         ];
-        let bundle = id("app", app.profile.app.as_str())?;
         let token = match self.apns_tokens.get(&key) {
             Some(token) => Arc::clone(token),
             None => Arc::new(ApnsToken::new(ApnsSigner::new(team, key_id, key_pem)?)),
         };
         self.apns_tokens.insert(key, Arc::clone(&token));
+        let identity = format!("{team}/{key_id}");
+        let pool = self.pool(&app.endpoint(), &identity, Start::OneStream)?;
+        apns(app, Some(token), pool)
+    }
+
+    /// Its connections are this app's alone, and authorised by TLS: as many streams as SETTINGS allow from the start.
+    fn apns_by_certificate(
+        &mut self,
+        app: &App,
+        certificate_pem: &str,
+        key_pem: &str,
+    ) -> Result<Apns, Problem> {
+        let bad = |error: &dyn ToString| Problem::Certificate(error.to_string());
+        let chain = CertificateDer::pem_slice_iter(certificate_pem.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| bad(&error))?;
+        let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|error| bad(&error))?;
+        let mut tls = self
+            .tls()?
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| bad(&error))?;
+        tls.alpn_protocols = vec![ALPN.to_vec()];
+        let way = Way {
+            tls: Arc::new(tls),
+            proxy: self.proxy.clone(),
+        };
         let endpoint = app.endpoint();
-        Ok(Apns {
-            generation: app.profile.generation,
-            authority: authority(&endpoint)?,
-            topic: header("app", &bundle)?,
-            voip_topic: header("app", &format!("{bundle}.voip"))?,
-            token,
-            pool: self.pool(&endpoint, &format!("{team}/{key_id}"), Start::OneStream)?,
-        })
+        let pool = Arc::new(Pool::new(
+            &endpoint,
+            &way,
+            Start::Open,
+            self.limits,
+            self.observer,
+        ));
+        let name = (
+            endpoint.to_string(),
+            format!("certificate of {}", app.profile.app),
+        );
+        self.pools.insert(name, Arc::clone(&pool));
+        apns(app, None, pool)
     }
 
     fn fcm(
@@ -137,6 +205,46 @@ impl<'a> Builder<'a> {
         Ok(Fcm { uri, token, pool })
     }
 
+    fn web_push(
+        &mut self,
+        key_pem: &str,
+        contact: &str,
+        hosts: &[String],
+    ) -> Result<WebPush, Problem> {
+        // RFC 8292 §2.1.
+        if !contact.starts_with("mailto:") && !contact.starts_with("https:") {
+            return Err(Problem::Contact(contact.to_owned()));
+        }
+        Ok(WebPush {
+            hosts: Hosts::read(hosts)?,
+            tokens: VapidTokens::new(VapidSigner::new(key_pem, contact)?),
+            services: Services::new(self.way()?, self.limits, self.observer),
+        })
+    }
+
+    /// All apps of a tenant share its connections and its token.
+    fn service(
+        &mut self,
+        at: &Endpoint,
+        client_id: &str,
+        secret: &str,
+    ) -> Result<Arc<rest::Service>, Problem> {
+        let name = [
+            at.to_string(),
+            id("client_id", client_id)?,
+            secret.to_owned(),
+        ];
+        if let Some(service) = self.services.get(&name) {
+            return Ok(Arc::clone(service));
+        }
+        let pool = self.pool(at, client_id, Start::Open)?;
+        let service = rest::Service::new(&authority(at)?, (client_id, secret), pool)
+            .map_err(|_| bad_id("client_secret", client_id))?;
+        let service = Arc::new(service);
+        self.services.insert(name, Arc::clone(&service));
+        Ok(service)
+    }
+
     fn fcm_token(
         &mut self,
         email: &str,
@@ -160,7 +268,7 @@ impl<'a> Builder<'a> {
             Some(pool) => Arc::clone(pool),
             None => Arc::new(Pool::new(
                 &endpoint,
-                &self.tls()?,
+                &self.way()?,
                 Start::Open,
                 self.limits,
                 self.observer,
@@ -181,7 +289,7 @@ impl<'a> Builder<'a> {
             Some(pool) => Arc::clone(pool),
             None => Arc::new(Pool::new(
                 endpoint,
-                &self.tls()?,
+                &self.way()?,
                 start,
                 self.limits,
                 self.observer,
@@ -191,18 +299,39 @@ impl<'a> Builder<'a> {
         Ok(pool)
     }
 
-    /// TLS 1.2 or better, HTTP/2 and nothing else.
-    fn tls(&mut self) -> Result<Arc<ClientConfig>, Problem> {
-        if let Some(tls) = &self.tls {
-            return Ok(Arc::clone(tls));
-        }
-        let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    /// TLS 1.2 or better.
+    fn tls(&self) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Problem> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        Ok(builder
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(Arc::clone(&self.roots))
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Arc::clone(self.tls.insert(Arc::new(tls))))
+            .with_root_certificates(Arc::clone(&self.roots)))
     }
+
+    /// How a provider is reached that knows us by what is in our requests.
+    fn way(&mut self) -> Result<Way, Problem> {
+        if let Some(way) = &self.way {
+            return Ok(way.clone());
+        }
+        let mut tls = self.tls()?.with_no_client_auth();
+        tls.alpn_protocols = vec![ALPN.to_vec()];
+        let way = Way {
+            tls: Arc::new(tls),
+            proxy: self.proxy.clone(),
+        };
+        Ok(self.way.insert(way).clone())
+    }
+}
+
+fn apns(app: &App, token: Option<Arc<ApnsToken>>, pool: Arc<Pool>) -> Result<Apns, Problem> {
+    let bundle = id("app", app.profile.app.as_str())?;
+    Ok(Apns {
+        generation: app.profile.generation,
+        authority: authority(&app.endpoint())?,
+        topic: header("app", &bundle)?,
+        voip_topic: header("app", &format!("{bundle}.voip"))?,
+        token,
+        pool,
+    })
 }
 
 /// Ids become part of paths and headers; the providers make them of nothing else.

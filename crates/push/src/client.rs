@@ -1,10 +1,13 @@
 //! What a push looks like on the wire to each provider, and how an expired provider token is replaced on the way.
 
 use crate::{
-    outcome::{Answer, Verdict, classify, unavailable},
+    exchange::{APNS_ID, entropy, now, urgency, verdict},
+    outcome::Verdict,
     payload,
-    pool::{Fault, Pool, Reply, Urgency},
+    pool::Pool,
+    rest,
     token::{apns::ApnsToken, fcm::FcmToken},
+    webpush::WebPush,
 };
 use bytes::Bytes;
 use domain::{Channel, Generation, Notification, Outcome, Provider, Purpose};
@@ -13,14 +16,8 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 use ring::digest::{SHA256, digest};
-use std::{
-    fmt::Write as _,
-    hash::{BuildHasher as _, Hasher as _, RandomState},
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{fmt::Write as _, sync::Arc};
 
-const APNS_ID: HeaderName = HeaderName::from_static("apns-id");
 const APNS_TOPIC: HeaderName = HeaderName::from_static("apns-topic");
 const APNS_PUSH_TYPE: HeaderName = HeaderName::from_static("apns-push-type");
 const APNS_PRIORITY: HeaderName = HeaderName::from_static("apns-priority");
@@ -31,6 +28,9 @@ const APNS_COLLAPSE_ID: HeaderName = HeaderName::from_static("apns-collapse-id")
 pub(crate) enum Client {
     Apns(Apns),
     Fcm(Fcm),
+    WebPush(Box<WebPush>),
+    /// Somebody else has the keys.
+    Service(Arc<rest::Service>),
 }
 
 impl Client {
@@ -38,6 +38,8 @@ impl Client {
         match self {
             Self::Apns(client) => client.push(push).await,
             Self::Fcm(client) => client.push(push).await,
+            Self::WebPush(client) => client.push(push).await,
+            Self::Service(client) => client.push(push).await,
         }
     }
 
@@ -45,8 +47,16 @@ impl Client {
     pub(crate) async fn warm(&self) -> Result<(), Outcome> {
         match self {
             // Signed here, in no time.
-            Self::Apns(_) => Ok(()),
+            Self::Apns(_) | Self::WebPush(_) => Ok(()),
             Self::Fcm(client) => client.token.current(now(), entropy()).await.map(|_| ()),
+            Self::Service(client) => client.warm().await,
+        }
+    }
+
+    /// Closes the connections that are this app's alone, as [`Pool::shutdown`] does.
+    pub(crate) async fn shutdown(&self) {
+        if let Self::WebPush(client) = self {
+            client.services.shutdown().await;
         }
     }
 }
@@ -59,7 +69,8 @@ pub(crate) struct Apns {
     pub(crate) topic: HeaderValue,
     /// The bundle id with `.voip`.
     pub(crate) voip_topic: HeaderValue,
-    pub(crate) token: Arc<ApnsToken>,
+    /// `None`: the connection itself proves who we are, by a certificate.
+    pub(crate) token: Option<Arc<ApnsToken>>,
     pub(crate) pool: Arc<Pool>,
 }
 
@@ -77,16 +88,16 @@ impl Apns {
             Ok(body) => Bytes::from(body),
             Err(outcome) => return outcome,
         };
-        let mut authorization = self.token.current(now());
+        let mut authorization = self.token.as_ref().map(|token| token.current(now()));
         let mut renewed = false;
         loop {
-            let head = || self.head(push, &authorization, body.len());
+            let head = || self.head(push, authorization.as_ref(), body.len());
             let reply = self.pool.exchange(urgency(push), head, body.clone()).await;
             match verdict(Provider::Apns, reply) {
                 Verdict::Final(outcome) => return outcome,
                 Verdict::RenewToken(reason) if renewed => return Outcome::Unauthorized { reason },
-                Verdict::RenewToken(reason) => match self.token.renew(&authorization, now()) {
-                    Some(other) => authorization = other,
+                Verdict::RenewToken(reason) => match self.renew(authorization.as_ref()) {
+                    Some(other) => authorization = Some(other),
                     None => {
                         return Outcome::Unauthorized {
                             reason: format!(
@@ -100,17 +111,23 @@ impl Apns {
         }
     }
 
+    fn renew(&self, refused: Option<&HeaderValue>) -> Option<HeaderValue> {
+        self.token.as_ref()?.renew(refused?, now())
+    }
+
     fn head(
         &self,
         push: &Notification,
-        authorization: &HeaderValue,
+        authorization: Option<&HeaderValue>,
         length: usize,
     ) -> http::Result<Request<()>> {
         // A single-channel app gets messages over its VoIP token too.
         let (topic, kind, priority) = match (push.channel, &push.purpose) {
             (Channel::Voip, _) => (&self.voip_topic, "voip", "10"),
             // What shows nothing must not be urgent (`behaviour.md` 12).
-            (Channel::Message, Purpose::Refresh) => (&self.topic, "background", "5"),
+            (Channel::Message, Purpose::Refresh | Purpose::Read { .. }) => {
+                (&self.topic, "background", "5")
+            }
             (Channel::Message, _) => (&self.topic, "alert", "10"),
         };
         let expiration = match payload::seconds_to_live(push) {
@@ -125,13 +142,15 @@ impl Apns {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(uri.build()?)
-            .header(header::AUTHORIZATION, authorization.clone())
             .header(header::CONTENT_LENGTH, length)
             .header(APNS_ID, uuid(push.id.as_str()))
             .header(APNS_TOPIC, topic.clone())
             .header(APNS_PUSH_TYPE, HeaderValue::from_static(kind))
             .header(APNS_PRIORITY, HeaderValue::from_static(priority))
             .header(APNS_EXPIRATION, expiration);
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization.clone());
+        }
         if let Some(key) = &push.collapse {
             request = request.header(APNS_COLLAPSE_ID, key);
         }
@@ -176,34 +195,6 @@ impl Fcm {
     }
 }
 
-fn urgency(push: &Notification) -> Urgency {
-    match push.purpose {
-        Purpose::Call { .. } | Purpose::CallCancelled { .. } => Urgency::Call,
-        Purpose::MissedCall { .. } | Purpose::Message { .. } | Purpose::Refresh => Urgency::Rest,
-    }
-}
-
-fn verdict(provider: Provider, reply: Result<Reply, Fault>) -> Verdict {
-    let reply = match reply {
-        Ok(reply) => reply,
-        Err(fault) => return Verdict::Final(unavailable(fault.to_string(), entropy())),
-    };
-    let text = |name: HeaderName| {
-        reply
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    let answer = Answer {
-        provider,
-        status: reply.status.as_u16(),
-        retry_after: text(header::RETRY_AFTER),
-        apns_id: text(APNS_ID),
-        body: &reply.body,
-    };
-    classify(&answer, entropy())
-}
-
 /// The push's id as APNs wants it: a UUID stays itself, so that both sides' logs can be joined; anything else becomes
 /// the same UUID each time (RFC 9562 §5.8).
 fn uuid(id: &str) -> String {
@@ -224,18 +215,6 @@ fn uuid(id: &str) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
-}
-
-/// Seconds since the Unix epoch.
-pub(crate) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
-}
-
-/// Good enough to spread retries, and costs no system call.
-pub(crate) fn entropy() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]

@@ -43,6 +43,15 @@ pub enum Credentials {
         /// The `.p8` file: PEM, PKCS#8, P-256.
         key_pem: String,
     },
+    /// Apple's certificate-based authentication: one app's certificate instead of the team's key.
+    ApnsCertificate {
+        /// Ten characters, from the developer account.
+        team_id: String,
+        /// The certificate, then those between it and Apple's root, PEM.
+        certificate_pem: String,
+        /// Its private key, PEM.
+        key_pem: String,
+    },
     /// A Google service account, see [`Credentials::from_service_account`].
     Fcm {
         /// The Firebase project's id.
@@ -53,6 +62,28 @@ pub enum Credentials {
         private_key_pem: String,
         /// Where an assertion is exchanged for an access token (RFC 7523 §2.1); `https`.
         token_uri: String,
+    },
+    /// What we are known by at every push service (RFC 8292).
+    WebPush {
+        /// PEM, PKCS#8, P-256. Its public half is what clients subscribe with (`applicationServerKey`).
+        key_pem: String,
+        /// Whom a push service may ask about us: `mailto:` or `https:` (RFC 8292 §2.1).
+        contact: String,
+        /// Whose push services may be called: `host`, `host:port`, or `*.domain`. Nobody makes us call elsewhere.
+        hosts: Vec<String>,
+    },
+    /// A tenant's credentials at the push service of the app's publisher, who alone has the platform's.
+    Service {
+        /// Where it is: HTTP/2 over TLS.
+        at: Endpoint,
+        /// The tenant.
+        client_id: String,
+        /// Its secret.
+        client_secret: String,
+        /// Whose cloud carries the app's pushes in the end.
+        provider: Provider,
+        /// What SIP clients of the app say in `pn-param` (RFC 8599 §4.1).
+        param: String,
     },
 }
 
@@ -66,6 +97,10 @@ impl fmt::Debug for Credentials {
                 .field("team_id", team_id)
                 .field("key_id", key_id)
                 .finish_non_exhaustive(),
+            Self::ApnsCertificate { team_id, .. } => f
+                .debug_struct("ApnsCertificate")
+                .field("team_id", team_id)
+                .finish_non_exhaustive(),
             Self::Fcm {
                 project,
                 client_email,
@@ -76,6 +111,16 @@ impl fmt::Debug for Credentials {
                 .field("project", project)
                 .field("client_email", client_email)
                 .field("token_uri", token_uri)
+                .finish_non_exhaustive(),
+            Self::Service { at, client_id, .. } => f
+                .debug_struct("Service")
+                .field("at", at)
+                .field("client_id", client_id)
+                .finish_non_exhaustive(),
+            Self::WebPush { contact, hosts, .. } => f
+                .debug_struct("WebPush")
+                .field("contact", contact)
+                .field("hosts", hosts)
                 .finish_non_exhaustive(),
         }
     }
@@ -105,8 +150,10 @@ impl Credentials {
     /// Whose they are.
     pub fn provider(&self) -> Provider {
         match self {
-            Self::Apns { .. } => Provider::Apns,
+            Self::Apns { .. } | Self::ApnsCertificate { .. } => Provider::Apns,
             Self::Fcm { .. } => Provider::Fcm,
+            Self::WebPush { .. } => Provider::WebPush,
+            Self::Service { provider, .. } => *provider,
         }
     }
 }
@@ -118,6 +165,8 @@ impl App {
             (Provider::Apns, Environment::Production) => "api.push.apple.com",
             (Provider::Apns, Environment::Sandbox) => "api.sandbox.push.apple.com",
             (Provider::Fcm, _) => "fcm.googleapis.com",
+            // Each subscription names its own; this is where none goes.
+            (Provider::WebPush | Provider::AppServer, _) => "webpush.invalid",
         };
         self.endpoint.clone().unwrap_or_else(|| Endpoint {
             host: host.to_owned(),
@@ -153,6 +202,11 @@ pub enum Problem {
     /// The private key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The certificate or its key cannot be used.
+    #[error(
+        "the certificate cannot be used ({0}); make one PEM of Apple's .p12 with `openssl pkcs12 -in FILE.p12 -nodes`"
+    )]
+    Certificate(String),
     /// The token address cannot be used.
     #[error(
         "token_uri {0:?} is not an https address; copy it from the service account's JSON file"
@@ -168,6 +222,14 @@ pub enum Problem {
         /// What it is.
         value: String,
     },
+    /// Web Push wants somebody to ask.
+    #[error("vapid_contact {0:?} is neither mailto: nor https:; name whom a push service may ask")]
+    Contact(String),
+    /// No rule about hosts.
+    #[error(
+        "{0:?} in hosts is no host; write push.example.net, push.example.net:8443 or *.example.net"
+    )]
+    Host(String),
     /// TLS cannot be set up at all.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),

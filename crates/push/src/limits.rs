@@ -17,6 +17,9 @@ pub struct Limits {
     pub ping: Duration,
     /// Between two PINGs on a quiet connection.
     pub keep_alive: Duration,
+    /// A connection that nothing was sent over for so long is closed, unless it is one of `warm_connections`: a burst opens
+    /// many, and its end lets them go. Looked at as often as `keep_alive` says.
+    pub idle: Duration,
     /// Connections to one provider with the same credentials. At it pushes wait for a free stream.
     pub connections: usize,
     /// Connections that [`warm`](crate::Pusher::warm) opens and keeps open; no more than `connections`.
@@ -41,6 +44,7 @@ impl Default for Limits {
             patience: Duration::from_secs(1),
             ping: Duration::from_secs(1),
             keep_alive: Duration::from_mins(1),
+            idle: Duration::from_mins(10),
             connections: 8,
             warm_connections: 2,
             streams: 1000,

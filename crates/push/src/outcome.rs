@@ -14,8 +14,8 @@ pub struct Answer<'a> {
     pub status: u16,
     /// The `retry-after` header, if there is one.
     pub retry_after: Option<&'a str>,
-    /// The `apns-id` header, if there is one.
-    pub apns_id: Option<&'a str>,
+    /// The header that names the push at the provider, if there is one: `apns-id`, `location` (RFC 8030 §5).
+    pub id: Option<&'a str>,
     /// JSON; or anything, from something between us and the provider.
     pub body: &'a [u8],
 }
@@ -71,6 +71,15 @@ const fn fcm(low: u16, high: u16, reason: Option<&'static str>, meaning: Meaning
     }
 }
 
+const fn web(low: u16, high: u16, meaning: Meaning) -> Row {
+    Row {
+        provider: Provider::WebPush,
+        status: (low, high),
+        reason: None,
+        meaning,
+    }
+}
+
 /// The reason of an FCM answer that says that the token is the bad field.
 const BAD_TOKEN_FIELD: &str = "INVALID_ARGUMENT: message.token";
 /// The reason of an answer that is not the provider's JSON.
@@ -118,6 +127,20 @@ const TABLE: &[Row] = &[
     fcm(400, 499, None, Refused),
     fcm(500, 599, None, Unavailable(10)),
     fcm(0, u16::MAX, None, Unavailable(60)),
+    // 202 promises a receipt that we did not ask for; a service that says so has the push all the same (RFC 8030 §5.1).
+    web(200, 202, Accepted),
+    // RFC 8030 §7.3.
+    web(404, 404, Dead),
+    web(410, 410, Dead),
+    // RFC 8292 §4.2: no token, or one of another key than the subscription is for.
+    web(401, 401, Unauthorized),
+    web(403, 403, Unauthorized),
+    web(413, 413, TooLarge),
+    // RFC 8030 §8.4.
+    web(429, 429, Throttled(60)),
+    web(400, 499, Refused),
+    web(500, 599, Unavailable(10)),
+    web(0, u16::MAX, Unavailable(60)),
 ];
 
 /// Longest reason that is kept.
@@ -131,6 +154,8 @@ pub fn classify(answer: &Answer<'_>, entropy: u64) -> Verdict {
     let said = match answer.provider {
         Provider::Apns => Said::apns(answer),
         Provider::Fcm => Said::fcm(answer),
+        // An app's own server answers nothing over HTTP.
+        Provider::WebPush | Provider::AppServer => Said::web(answer),
     };
     let meaning = TABLE
         .iter()
@@ -240,7 +265,7 @@ impl Said {
         let body: ApnsBody = serde_json::from_slice(answer.body).unwrap_or_default();
         Self {
             reason: body.reason,
-            id: answer.apns_id.unwrap_or_default().to_owned(),
+            id: answer.id.unwrap_or_default().to_owned(),
             since: body.timestamp.map(Timestamp),
         }
     }
@@ -254,6 +279,15 @@ impl Said {
         Self {
             reason,
             id: body.name,
+            since: None,
+        }
+    }
+
+    /// Web Push has no words of its own: the status says all.
+    fn web(answer: &Answer<'_>) -> Self {
+        Self {
+            reason: String::new(),
+            id: answer.id.unwrap_or_default().to_owned(),
             since: None,
         }
     }

@@ -2,8 +2,9 @@
 //! what names a person or quotes a text is in `sealed`, which only the device opens (`behaviour.md` 9).
 //!
 //! The keys of both platforms are the same: `kind`, `tracking`, and by kind `call`, `register_at`, `conversation`,
-//! `unread`; `sealed` is unpadded base64url. On APNs they stand beside `aps`, on FCM they are the data message.
+//! `unread`; of what was read elsewhere `read`, the conversations with spaces between them; `sealed` is unpadded base64url. On APNs they stand beside `aps`, on FCM they are the data message.
 
+use crate::seal;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{Channel, Generation, Notification, Outcome, Purpose};
 use serde::Serialize;
@@ -28,6 +29,8 @@ struct Data<'a> {
     register_at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conversation: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unread: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,6 +66,14 @@ impl<'a> Data<'a> {
                 unread,
             } => Self {
                 conversation: Some(conversation),
+                unread: Some(unread.to_string()),
+                ..data
+            },
+            Purpose::Read {
+                conversations,
+                unread,
+            } => Self {
+                read: Some(conversations.join(" ")),
                 unread: Some(unread.to_string()),
                 ..data
             },
@@ -136,7 +147,7 @@ impl<'a> Aps<'a> {
         let (loc_key, badge, thread_id) = match &push.purpose {
             // Its end is not shown; it only ends what is shown.
             Purpose::CallCancelled { .. } => return Self::default(),
-            Purpose::Refresh => return Self::silent(),
+            Purpose::Refresh | Purpose::Read { .. } => return Self::silent(),
             Purpose::Call { .. } => ("Incoming call", None, None),
             Purpose::MissedCall { .. } => ("Missed call", None, None),
             Purpose::Message {
@@ -188,9 +199,13 @@ pub fn fcm(push: &Notification) -> Result<Vec<u8>, Outcome> {
             token: &push.token,
             data,
             android: Android {
-                // All of them wake somebody: a call, its end, a message to read, a registration about to end.
-                // The last shows nothing, but comes once a registration, and later would be too late.
-                priority: "HIGH",
+                // All but one wake somebody: a call, its end, a message to read, a registration about to end.
+                // The last shows nothing, but comes once a registration, and later would be too late. What only takes
+                // something away can wait until the phone is awake.
+                priority: match push.purpose {
+                    Purpose::Read { .. } => "NORMAL",
+                    _ => "HIGH",
+                },
                 ttl: format!("{}s", seconds_to_live(push).min(FCM_LONGEST_TTL)),
                 collapse_key: push.collapse.as_deref(),
             },
@@ -199,13 +214,23 @@ pub fn fcm(push: &Notification) -> Result<Vec<u8>, Outcome> {
     within(usize::MAX, serde_json::to_vec(&body))
 }
 
+/// The plain body of a Web Push message, or [`Outcome::TooLarge`]: what the app reads, as on FCM. It is sealed as a whole.
+pub fn web(push: &Notification) -> Result<Vec<u8>, Outcome> {
+    let data = Data {
+        badge: push.badge.map(|badge| badge.to_string()),
+        ..Data::of(push)
+    };
+    within(seal::MAX_MESSAGE, serde_json::to_vec(&data))
+}
+
 /// How long a provider may keep it; a call and its end: now or never.
 pub(crate) fn seconds_to_live(push: &Notification) -> u64 {
     match push.purpose {
         Purpose::Call { .. } | Purpose::CallCancelled { .. } => 0,
-        Purpose::MissedCall { .. } | Purpose::Message { .. } | Purpose::Refresh => {
-            push.ttl.as_secs()
-        }
+        Purpose::MissedCall { .. }
+        | Purpose::Message { .. }
+        | Purpose::Read { .. }
+        | Purpose::Refresh => push.ttl.as_secs(),
     }
 }
 

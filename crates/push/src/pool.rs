@@ -9,7 +9,7 @@ mod failures;
 mod queue;
 mod slots;
 
-use crate::{Limits, endpoint::Endpoint, observe::Observer};
+use crate::{Limits, Proxy, endpoint::Endpoint, observe::Observer};
 use bytes::{Bytes, BytesMut};
 use dial::Dialer;
 use http::{HeaderMap, Request, StatusCode};
@@ -51,6 +51,15 @@ pub(crate) enum Fault {
     /// The request itself cannot be sent.
     #[error("cannot be sent: {0}")]
     Request(String),
+}
+
+/// How a provider is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    /// Offers `h2` by ALPN.
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+    /// Not directly, but through this.
+    pub(crate) proxy: Option<Arc<Proxy>>,
 }
 
 /// How a provider's connections begin.
@@ -104,14 +113,14 @@ impl fmt::Debug for Pool {
 impl Pool {
     pub(crate) fn new(
         endpoint: &Endpoint,
-        tls: &Arc<rustls::ClientConfig>,
+        way: &Way,
         start: Start,
         limits: &Limits,
         observer: &Arc<dyn Observer>,
     ) -> Self {
         let stop = CancellationToken::new();
         let inner = Inner {
-            dialer: Dialer::new(endpoint.clone(), Arc::clone(tls), start),
+            dialer: Dialer::new(endpoint.clone(), way.clone(), start),
             name: endpoint.to_string(),
             start,
             slots: Slots::new(limits),

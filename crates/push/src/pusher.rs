@@ -1,16 +1,16 @@
 //! The front of the crate: one [`Pusher`] for all apps, made from what the operator says of them.
 
 use crate::{
-    App, ConfigError, Limits, Problem,
+    App, ConfigError, Limits, Problem, Route,
     builder::Builder,
-    client::{Client, entropy},
+    client::Client,
+    exchange::entropy,
     observe::{Event, Observer},
     outcome::unavailable,
     pool::Pool,
     rules::{self, redact},
 };
 use domain::{AppId, AppProfile, Notification, Outcome};
-use rustls::RootCertStore;
 use std::{collections::HashMap, fmt, sync::Arc};
 use tokio::{
     task::JoinSet,
@@ -47,15 +47,15 @@ impl fmt::Debug for Pusher {
 }
 
 impl Pusher {
-    /// Checks everything that can be checked without the network. `roots` are who may vouch for a provider's
-    /// certificate: the system's, or a development CA. Connects to nobody yet; see [`Pusher::warm`].
+    /// Checks everything that can be checked without the network. `route` is how the providers are
+    /// reached; roots alone: directly. Connects to nobody yet; see [`Pusher::warm`].
     pub fn new(
         apps: Vec<App>,
-        roots: RootCertStore,
+        route: impl Into<Route>,
         limits: Limits,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, ConfigError> {
-        let mut builder = Builder::new(roots, &limits, &observer);
+        let mut builder = Builder::new(route.into(), &limits, &observer);
         let mut targets = HashMap::new();
         for app in apps {
             let id = app.profile.app.clone();
@@ -160,6 +160,10 @@ impl Pusher {
         for pool in self.inner.pools.iter().chain(&self.inner.token_pools) {
             let pool = Arc::clone(pool);
             all.spawn(async move { pool.shutdown().await });
+        }
+        for target in self.inner.apps.values() {
+            let target = Arc::clone(target);
+            all.spawn(async move { target.client.shutdown().await });
         }
         all.join_all().await;
     }

@@ -1,5 +1,6 @@
 //! Which push may go which way, and what a token looks like: what can be refused before anything is sent.
 
+use crate::webpush::Subscription;
 use domain::{AppProfile, Channel, Generation, Notification, Outcome, Platform, Provider, Purpose};
 
 /// Longest token that is taken. No provider fixes a length; theirs today have 64 to about 200 characters.
@@ -8,14 +9,18 @@ const TOKEN_BYTES: usize = 2048;
 const COLLAPSE_BYTES: usize = 64;
 
 /// What the platforms forbid, by platform and channel: iOS 13 kills an app that takes a `voip` push and reports no call,
-/// rings by CallKit only from there, and cannot be told silently that a call is over (`behaviour.md` 5.8).
+/// rings by CallKit only from there, and cannot be told silently that a call is over (`behaviour.md` 5.8). Nor may a browser be pushed
+/// to in silence (6.11).
 fn forbidden(profile: &AppProfile, channel: Channel, purpose: &Purpose) -> Option<&'static str> {
     use {
         Channel::{Message, Voip},
-        Generation::DualChannel,
-        Platform::Ios,
+        Generation::{DualChannel, SingleChannel},
+        Platform::{Ios, Web},
     };
     match (profile.platform, profile.generation, channel, purpose) {
+        (Web, _, _, Purpose::Read { .. }) => {
+            Some("a browser must show something for each push, and there is nothing to show")
+        }
         (Ios, _, _, Purpose::CallCancelled { .. }) => {
             Some("iOS takes no push for a cancelled call")
         }
@@ -25,6 +30,9 @@ fn forbidden(profile: &AppProfile, channel: Channel, purpose: &Purpose) -> Optio
         }
         (Ios, DualChannel, Message, Purpose::Call { .. }) => {
             Some("a call must go on the voip channel of a dual-channel iOS app")
+        }
+        (Ios, SingleChannel, _, Purpose::Read { .. }) => {
+            Some("a single-channel iOS app has no way to be told something in silence")
         }
         _ => None,
     }
@@ -56,12 +64,17 @@ pub(crate) fn check(profile: &AppProfile, push: &Notification) -> Result<(), Out
     Ok(())
 }
 
-/// APNs tokens are hexadecimal and become part of a path; FCM tokens are opaque, and without surprises.
+/// APNs tokens are hexadecimal and become part of a path; FCM tokens are opaque, and without surprises;
+/// those of Web Push are addresses.
 fn well_formed(provider: Provider, token: &str) -> bool {
     let fits = !token.is_empty() && token.len() <= TOKEN_BYTES;
     fits && match provider {
         Provider::Apns => token.bytes().all(|byte| byte.is_ascii_hexdigit()),
         Provider::Fcm => printable(token),
+        // Which hosts may be called is the app's own rule; see `webpush`.
+        Provider::WebPush => Subscription::read(token).is_some(),
+        // Not ours to push to: the XMPP role does.
+        Provider::AppServer => false,
     }
 }
 

@@ -15,6 +15,9 @@ use thiserror::Error;
 
 /// Longest plaintext that is sealed. With it a push still fits every platform's limit (base64url included).
 pub const MAX_PLAINTEXT: usize = 2048 - 1;
+/// Longest body of a Web Push message that is sealed as a whole. With it the message has no more than 4096 bytes, which
+/// every push service takes (RFC 8030 §7.2).
+pub const MAX_MESSAGE: usize = 7 * BLOCK - 1;
 /// Plaintexts are padded to a multiple of this.
 pub const BLOCK: usize = 512;
 
@@ -119,6 +122,18 @@ pub fn check_key(key: &SealingKey) -> Result<(), SealError> {
 /// Seals `plaintext` for the device that `key` belongs to.
 pub fn seal(key: &SealingKey, plaintext: &[u8], entropy: &Entropy) -> Result<Vec<u8>, SealError> {
     if plaintext.len() > MAX_PLAINTEXT {
+        return Err(SealError::TooLong);
+    }
+    seal_padded(key, plaintext, entropy, BLOCK)
+}
+
+/// Seals the whole body of a Web Push message (RFC 8291 §2): larger than what goes into another push as a part of it.
+pub fn seal_message(
+    key: &SealingKey,
+    plaintext: &[u8],
+    entropy: &Entropy,
+) -> Result<Vec<u8>, SealError> {
+    if plaintext.len() > MAX_MESSAGE {
         return Err(SealError::TooLong);
     }
     seal_padded(key, plaintext, entropy, BLOCK)

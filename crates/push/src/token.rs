@@ -1,8 +1,9 @@
-//! What a provider knows us by on the wire: Apple's provider token, Google's access token. Both start from a private
-//! key in PEM, both end as the value of an `authorization` header that is kept until it is about to expire.
+//! What a provider knows us by on the wire: Apple's provider token, Google's access token, the token
+//! of Web Push. All start from a private key in PEM, all end as the value of an `authorization` header that is kept until it is about to expire.
 
 pub(crate) mod apns;
 pub(crate) mod fcm;
+pub(crate) mod vapid;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderValue;
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 pub use apns::ApnsSigner;
 pub use fcm::FcmSigner;
+pub use vapid::VapidSigner;
 
 /// A private key cannot be used. The text says what to do.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -24,8 +26,10 @@ pub enum KeyError {
     /// PEM, but not PKCS#8.
     #[error("the private key is not PKCS#8; convert it with `openssl pkcs8 -topk8 -nocrypt`")]
     NotPkcs8,
-    /// Not a P-256 key: Apple takes no other.
-    #[error("the private key is not a P-256 key ({0}); use the .p8 file of an APNs key")]
+    /// Not a P-256 key: neither Apple nor Web Push takes another.
+    #[error(
+        "the private key is not a P-256 key ({0}); for APNs use the .p8 file, for Web Push make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`"
+    )]
     NotP256(String),
     /// Not an RSA key of 2048 bits or more: Google gives no other.
     #[error(

@@ -153,6 +153,29 @@ async fn a_refresh_wakes_the_app_in_the_background_and_shows_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_read_elsewhere_is_taken_away_in_the_background() {
+    let push = Notification {
+        purpose: Purpose::Read {
+            conversations: vec!["c7".to_owned(), "c8".to_owned()],
+            unread: 2,
+        },
+        collapse: Some("read".to_owned()),
+        badge: Some(2),
+        ..message()
+    };
+    let asked = asked(push).await;
+    assert_eq!(asked.header("apns-topic"), Some("com.example.phone"));
+    assert_eq!(asked.header("apns-push-type"), Some("background"));
+    assert_eq!(asked.header("apns-priority"), Some("5"));
+    assert_eq!(asked.header("apns-collapse-id"), Some("read"));
+    assert_eq!(
+        asked.json(),
+        json!({"aps": {"content-available": 1}, "kind": "read", "read": "c7 c8", "unread": "2",
+               "tracking": "track-1"})
+    );
+}
+
+#[tokio::test]
 async fn only_a_call_goes_on_the_voip_channel_and_a_cancelled_call_on_none() {
     let (cloud, pusher) = world().await;
     let cancelled = Purpose::CallCancelled {

@@ -118,6 +118,29 @@ async fn messages_live_and_collapse_and_every_value_is_a_string() {
 }
 
 #[tokio::test]
+async fn what_was_read_elsewhere_replaces_what_waits_and_wakes_nobody() {
+    let (cloud, pusher) = world(taken).await;
+    let read = Notification {
+        purpose: Purpose::Read {
+            conversations: vec!["c7".to_owned()],
+            unread: 0,
+        },
+        badge: Some(0),
+        ..message()
+    };
+    assert_eq!(pusher.push(for_droid(read)).await.name(), "accepted");
+    let sent = cloud.asked()[1].json();
+    assert_eq!(
+        sent["message"]["android"],
+        json!({"priority": "NORMAL", "ttl": "3600s", "collapse_key": "c7"})
+    );
+    assert_eq!(
+        sent["message"]["data"],
+        json!({"kind": "read", "read": "c7", "unread": "0", "badge": "0", "tracking": "track-1"})
+    );
+}
+
+#[tokio::test]
 async fn a_cancelled_call_is_told_to_android_at_once() {
     let (cloud, pusher) = world(taken).await;
     let push = for_droid(Notification {

@@ -3,14 +3,18 @@
 use crate::{config::Config, entropy::random};
 use domain::{
     Address, Change, User,
-    user::{Scram, ScramKeys, Secrets},
+    trace::Named,
+    user::{BadAddress, Scram, ScramKeys, Secrets},
 };
 use ring::{digest as hash, hmac, pbkdf2};
 use serde::{Deserialize, Serialize};
 use sip::digest::{Algorithm, ha1};
 use std::num::NonZeroU32;
 use store::{Store, StoreError};
-use xmpp::sasl::{prep, scram::ITERATIONS};
+use xmpp::{
+    jid::Jid,
+    sasl::{prep, scram::ITERATIONS},
+};
 
 /// What to set of an account; what is left out stays as it is.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -64,9 +68,25 @@ pub async fn write(store: &dyn Store, change: Change) -> Result<(), StoreError> 
     saved.into_iter().collect()
 }
 
+/// Removes an account from a store, with all that is kept of it: while no server runs on it.
+pub async fn remove(store: &dyn Store, address: &Address) -> Result<(), StoreError> {
+    let who = named(store, address).await?;
+    write(store, Change::RemoveUser(address.clone())).await?;
+    store.forget(&who).await.map(drop)
+}
+
+/// A user as stories name them.
+pub async fn named(store: &dyn Store, address: &Address) -> Result<Named, StoreError> {
+    let devices = store.devices(Some(address)).await?;
+    Ok(Named {
+        user: address.clone(),
+        devices: devices.into_iter().map(|it| it.id).collect(),
+    })
+}
+
 /// What a password is checked against.
 fn secrets(address: &Address, password: &str, ways: Ways) -> Secrets {
-    let digest = |algorithm| ha1(algorithm, address.name(), address.domain(), password);
+    let digest = |algorithm| ha1(algorithm, &address.plain_name(), address.domain(), password);
     Secrets {
         md5: digest(Algorithm::Md5),
         sha256: digest(Algorithm::Sha256),
@@ -118,6 +138,11 @@ pub enum AccountError {
     /// Its domain is not ours.
     #[error("{0} is no domain of this server: see server.domains")]
     NotOurs(String),
+    /// Only one of our protocols could have it.
+    #[error(
+        "{0} cannot be an address of XMPP: choose a name without controls, odd spaces and lone marks"
+    )]
+    NotForAll(Address),
     /// It was to be a new one.
     #[error("{0} exists: change its password with `reveille user passwd`")]
     Exists(Address),
@@ -147,6 +172,9 @@ pub fn change(
     }
     let mut user = match (known, &change.password) {
         (Some(user), _) => user,
+        (None, Some(_)) if !is_for_all(address) => {
+            return Err(AccountError::NotForAll(address.clone()));
+        }
         (None, Some(password)) => self::user(address.clone(), password, ways),
         (None, None) => return Err(AccountError::NoPassword(address.clone())),
     };
@@ -165,10 +193,51 @@ pub fn change(
     Ok(user)
 }
 
+/// Whether every protocol can have an address, in the same form.
+fn is_for_all(address: &Address) -> bool {
+    let jid = Jid::parse(address.as_str());
+    jid.is_ok_and(|jid| jid.as_str() == address.as_str())
+}
+
+/// The address that somebody means who writes it as a protocol may that allows any name (XEP-0106).
+pub fn given(text: &str) -> Result<Address, BadAddress> {
+    match text.rsplit_once('@') {
+        Some((name, domain)) => Address::given(name, domain),
+        None => text.parse(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use xmpp::sasl::{Hash, scram::StoredKeys};
+
+    #[test]
+    fn an_account_gets_an_address_that_every_protocol_can_have() {
+        let made = |text: &str| {
+            let asked = UserChange {
+                password: Some("secret".to_owned()),
+                ..UserChange::default()
+            };
+            let here = (&["h".to_owned()][..], Ways::Digest);
+            let user = change(&given(text).ok()?, None, &asked, here).ok()?;
+            Some(user.address.to_string())
+        };
+        assert_eq!(made("d'artagnan@h").as_deref(), Some("d\\27artagnan@h"));
+        assert_eq!(made("a@b@h").as_deref(), Some("a\\40b@h"));
+        assert_eq!(made("Bob@h").as_deref(), Some("bob@h"));
+        // A fraction, which no name of XMPP's may hold (RFC 7622 §3.3).
+        for none in [" a@h", "a\u{bd}@h"] {
+            assert_eq!(made(none), None, "{none:?}");
+        }
+        let artagnan = given("d'artagnan@h").unwrap();
+        let md5 = secrets(&artagnan, "secret", Ways::Digest).md5;
+        assert_eq!(
+            md5,
+            ha1(Algorithm::Md5, "d'artagnan", "h", "secret"),
+            "as phones say it"
+        );
+    }
 
     #[test]
     fn keys_are_those_that_sign_in_is_checked_against() {

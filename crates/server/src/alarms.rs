@@ -24,20 +24,38 @@ pub enum Alarm {
     PushCredentials,
     /// The store fails.
     StoreFailed,
+    /// Rows of the store could not be read when the server started, and were set aside.
+    StoreDamaged,
     /// Devices cannot be woken because their tokens are dead.
     TokensDead,
     /// One token after another of an app is declared dead: our settings are wrong rather than all its phones.
     PushSettings,
+    /// Very many requests come from nobody in particular.
+    StrangersFlood,
+    /// What is refused since a limit of the whole server is reached.
+    LimitsReached,
+    /// Passwords are guessed.
+    Guessing,
+    /// One user calls, is called, or asks more than anybody may.
+    UserFloods,
+    /// Connections are opened, and nothing comes over them.
+    SilentConnections,
 }
 
 impl Alarm {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 11] = [
         Self::PushUnreachable,
         Self::PushCredentials,
         Self::StoreFailed,
+        Self::StoreDamaged,
         Self::TokensDead,
         Self::PushSettings,
+        Self::StrangersFlood,
+        Self::LimitsReached,
+        Self::Guessing,
+        Self::UserFloods,
+        Self::SilentConnections,
     ];
 
     /// The name in metrics and logs.
@@ -46,24 +64,50 @@ impl Alarm {
             Self::PushUnreachable => "push_unreachable",
             Self::PushCredentials => "push_credentials_refused",
             Self::StoreFailed => "store_failed",
+            Self::StoreDamaged => "store_damaged",
             Self::TokensDead => "tokens_dead",
             Self::PushSettings => "push_settings_suspect",
+            Self::StrangersFlood => "strangers_flood",
+            Self::LimitsReached => "limits_reached",
+            Self::Guessing => "guessing",
+            Self::UserFloods => "user_floods",
+            Self::SilentConnections => "silent_connections",
         }
     }
 
     /// What the operator can do.
     pub fn remedy(self) -> &'static str {
         match self {
-            Self::PushUnreachable => "check the network to the push cloud, and its status page",
+            Self::PushUnreachable => {
+                "check the network to the push cloud, and its status page; of an app's own server, that it is connected"
+            }
             Self::PushCredentials => {
                 "check the key or service account of this app in [[push.app]]; it may have been revoked"
             }
             Self::StoreFailed => "check disk space and permissions of server.data_dir",
+            Self::StoreDamaged => {
+                "the log names the rows; check the disk, put a backup in the store's place or go on without them, and start again (docs/operations/backup.md)"
+            }
             Self::TokensDead => {
                 "`reveille device list` names them; each heals when its app registers with a new token"
             }
             Self::PushSettings => {
                 "check environment, bundle or project and credentials of this app in [[push.app]]; when they are right, each phone gets one new chance with its next registration"
+            }
+            Self::StrangersFlood => {
+                "they are challenged and cost no memory; unless all your phones register at once, keep the sources out before they reach this host (docs/operations/strangers.md)"
+            }
+            Self::LimitsReached => {
+                "raise the limit in [limits] if your users need more; reveille_refused_total says which reason grows"
+            }
+            Self::Guessing => {
+                "the log names the sources; `reveille ban add ADDRESS` keeps one out, fail2ban does so by itself (docs/operations/strangers.md)"
+            }
+            Self::UserFloods => {
+                "the log names who it is; give a machine that calls much an address in call.trusted, or change limits.calls_* and limits.requests_per_source"
+            }
+            Self::SilentConnections => {
+                "each is closed after ten seconds; `ss -tn` shows where they come from, and `reveille ban add ADDRESS` keeps a source out"
             }
         }
     }

@@ -3,23 +3,33 @@
 
 use crate::{
     accounts::{self, Ways},
-    api::{self, AccessTokens, Api, health},
+    admin_socket::AdminSocket,
+    api::{self, AccessTokens, Api, Gate, health},
+    apps::Apps,
+    bans::BanFile,
+    components,
     config::{self, Config},
+    doorkeeper::Doorkeeper,
+    doors::{Behind, Doors},
+    files::{self, Room},
+    lock,
     metrics::Metrics,
+    pushd,
+    reload::{self, Origin, Reload},
+    reloaded::{Reloaded, Reloading},
     settings::{Source, greeting},
     setup,
     shards::{self, Parts, Shards, Steering},
     upkeep::{self, CertificateFiles, until},
+    web,
 };
 use anyhow::{Context, Result};
+use axum::Router;
 use domain::Behaviour;
 use hub::Accounts;
-use std::{net::SocketAddr, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{net::SocketAddr, pin::Pin, sync::Arc, task::Poll};
 use store::Store;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
-
-/// How long HTTP connections may take to end at shutdown.
-const FAREWELL: Duration = Duration::from_secs(2);
+use tokio::{sync::watch, task::JoinHandle};
 
 /// What [`Server::start`] needs beside the configuration.
 pub struct Options {
@@ -29,16 +39,20 @@ pub struct Options {
     pub behaviour: Behaviour,
     /// The apps that are pushed to.
     pub apps: Vec<push::App>,
-    /// Who vouches for the push clouds.
-    pub roots: rustls::RootCertStore,
+    /// How the push clouds are reached.
+    pub route: push::Route,
     /// Our certificate, if SIP over TLS is on.
     pub tls: Option<net::TlsSource>,
     /// Whom we trust when we connect out over TLS.
     pub client_tls: Option<Arc<rustls::ClientConfig>>,
     /// Who shows this over the API may do everything.
     pub admin_token: String,
+    /// Where the configuration can be read again, if it can.
+    pub origin: Option<Origin>,
     /// Accounts that are there from the start, as name and password.
     pub users: Vec<(String, String)>,
+    /// Tenants of the push service that are there from the start.
+    pub tenants: Vec<domain::Tenant>,
 }
 
 /// Where a running server can be reached.
@@ -46,21 +60,34 @@ pub struct Options {
 pub struct Bound {
     /// SIP.
     pub sip: net::Addresses,
-    /// Admin and device API.
+    /// Admin API, and device API unless that has listeners of its own.
     pub admin: Vec<SocketAddr>,
+    /// Device API.
+    pub device: Vec<SocketAddr>,
     /// Health and metrics.
     pub health: Vec<SocketAddr>,
+    /// The push service, plain.
+    pub push: Vec<SocketAddr>,
+    /// The same over TLS.
+    pub push_tls: Vec<SocketAddr>,
 }
 
 impl Bound {
-    fn of(net: &net::Net, admin: &[TcpListener], health: &[TcpListener]) -> Self {
+    pub(crate) fn of(sip: net::Addresses, doors: &Doors) -> Self {
+        let at = doors.addresses();
         Self {
-            sip: net.addresses().clone(),
-            admin: addresses(admin),
-            health: addresses(health),
+            sip,
+            admin: at.admin,
+            device: at.device,
+            health: at.health,
+            push: at.push,
+            push_tls: at.push_tls,
         }
     }
 }
+
+/// Who is banned, and where that is kept.
+type Bans = (Arc<BanFile>, hub::Guards);
 
 /// A running server.
 pub struct Server {
@@ -68,73 +95,82 @@ pub struct Server {
     ready: health::Ready,
     stop: watch::Sender<bool>,
     net: net::Net,
+    push_service: Option<pushd::Running>,
+    /// Of the start: a reload may have made another one.
     pusher: push::Pusher,
+    reload: Option<Arc<Reload>>,
     store: Arc<dyn Store>,
     shards: Vec<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
+    bans: Bans,
+    _locks: Vec<lock::Lock>,
+    _admin_socket: Option<AdminSocket>,
 }
 
 impl Server {
     /// Starts everything, or nothing. When it returns, the server takes work.
     pub async fn start(options: Options) -> Result<Self> {
+        // In a place of its own: it holds much until it is done.
+        Box::pin(Self::started(options)).await
+    }
+
+    async fn started(options: Options) -> Result<Self> {
         let Options { config, apps, .. } = options;
-        let store = store::open(&config.store_url()).context("the store")?;
-        add_users(store.as_ref(), &config, options.users).await?;
-        let metrics = Arc::new(Metrics::default());
-        let limits = push::Limits::default();
-        let pusher = push::Pusher::new(apps.clone(), options.roots, limits, metrics.clone())?;
-        let certificate = CertificateFiles::of(&config, options.tls.as_ref());
+        let config = on_this_host(config);
+        let locks = lock::all(&config.server.data_dir, &config.store_url())?;
+        let pushing = (&apps[..], options.route);
+        let (store, metrics, pusher) = tools(&config, options.users, pushing).await?;
+        let certificate = CertificateFiles::of(&config, options.tls.as_ref()).map(Arc::new);
         let (steering, steer) = Steering::between(config.shards());
-        let listening = net_config(&config, options.tls, options.client_tls)?;
-        let (net, events) =
-            net::Net::bind_sharded(listening, config.shards(), steer.clone()).await?;
+        let (accounts, ban_file, keeper) = guarded(&config, &metrics)?;
+        let server_tls = options.tls.clone();
+        let tls = (options.tls, options.client_tls);
+        let (net, events, room) = sockets(&config, &keeper, tls, &steer).await?;
+        web::publish(&config, &net);
         let secret = setup::token_key(&config)?;
-        let source = Source {
+        let (call, im, hub) = roles(Source {
             config: &config,
-            behaviour: options.behaviour,
+            behaviour: options.behaviour.clone(),
             apps: &apps,
             net: &net,
             secret: &secret,
-        };
-        let call = source.call()?;
+        })?;
         steering.settle(call.clone());
-        let admin = listen(&config.listen.admin.0, "listen.admin").await?;
-        let health = listen(&config.listen.health.0, "listen.health").await?;
+        let doors = Doors::open(&config).await?;
         let (stop, stopped) = watch::channel(false);
-        let bound = Bound::of(&net, &admin, &health);
+        let bound = Bound::of(net.addresses().clone(), &doors);
         let parts = Parts {
-            im: source.im()?,
-            hub: source.hub(call.register_at(sip::Transport::Udp)),
             call,
+            im,
+            hub,
             net: net.clone(),
             steer,
             events,
             store: store.clone(),
             pusher: pusher.clone(),
             metrics: metrics.clone(),
+            accounts,
         };
         let started = shards::start(parts, || until(stopped.clone())).await?;
-        let parts = (&started.shards, &store, &metrics);
-        let api = api(&config, &apps, &secret, options.admin_token, parts);
+        let (accounts, shards) = (started.accounts, started.shards);
+        let known = Apps::of(&apps);
+        let with = (&store, &pusher, &secret[..]);
+        let push_service = push_service(&config, with, options.tenants).await?;
+        let parts = (&net, &secret, &shards, &metrics, &certificate, &known);
+        let service = push_service.as_ref();
+        let origin = options.origin;
+        let reload = origin.map(|it| reload_parts(it, options.behaviour, parts, service));
+        let reload = reload.map(|it| Arc::new(Reload::new(it, config.clone(), pusher.clone())));
+        let bans = (ban_file, accounts.guards().clone());
+        let parts = (&shards, &store, &metrics, bans.clone());
+        let reloading = (known, reload.clone().map(reloading));
+        let api = api(&config, &secret, options.admin_token, parts, reloading);
         let ready = health::Ready::default();
-        let mut others = Vec::new();
-        for listener in admin {
-            others.push(serve(listener, api::router(api.clone()), stopped.clone()));
-        }
         let watched = health::router(metrics.clone(), ready.clone());
-        for listener in health {
-            others.push(serve(listener, watched.clone(), stopped.clone()));
-        }
-        others.extend(chores(
-            &config,
-            &store,
-            started.accounts,
-            started.shards,
-            &stopped,
-        ));
-        if let Some(certificate) = certificate {
-            others.push(tokio::spawn(certificate.follow(stopped)));
-        }
+        let (behind, room) = (behind(api, watched, service), (room.http, &keeper));
+        let (mut others, admin_socket) = doors.serve(behind, server_tls.as_ref(), room, &stopped);
+        others.extend(chores(&config, &store, accounts, shards, &stopped));
+        others.extend(watches(metrics, &net, &bans, certificate, &stopped));
         others.push(tokio::spawn(warmed(pusher.clone())));
         ready.set(true);
         Ok(Self {
@@ -142,11 +178,25 @@ impl Server {
             ready,
             stop,
             net,
+            push_service,
             pusher,
+            reload,
             store,
             shards: started.tasks,
             others,
+            bans,
+            _locks: locks,
+            _admin_socket: admin_socket,
         })
+    }
+
+    /// Reads the configuration again and takes what can be taken of it; `None` if it is from no file.
+    ///
+    /// # Errors
+    /// What is wrong with it. Nothing has changed.
+    pub async fn reload(&self) -> Option<Result<Reloaded>> {
+        let reload = self.reload.as_ref()?;
+        Some(reload.reload().await)
     }
 
     /// Where it can be reached.
@@ -185,6 +235,16 @@ impl Server {
             }
         }
         self.net.shutdown().await;
+        let (file, guards) = &self.bans;
+        if let Err(error) = file.keep(guards) {
+            tracing::error!(error = format!("{error:#}"), "the last bans are not kept");
+        }
+        if let Some(service) = self.push_service {
+            service.shutdown().await;
+        }
+        if let Some(reload) = &self.reload {
+            reload.pusher().await.shutdown().await;
+        }
         self.pusher.shutdown().await;
         for task in self.others {
             task.abort();
@@ -195,6 +255,86 @@ impl Server {
             tracing::error!(%error, "the store was not closed well");
         }
     }
+}
+
+/// The configuration without those IPv6 addresses for any host that this one does not have: they are in the defaults.
+fn on_this_host(mut config: Config) -> Config {
+    let listen = &mut config.listen;
+    for addresses in [
+        &mut listen.sip_udp,
+        &mut listen.sip_tcp,
+        &mut listen.sip_tls,
+        &mut listen.xmpp_tcp,
+        &mut listen.xmpp_tls,
+    ] {
+        let there = |address: &SocketAddr| {
+            let any =
+                address.is_ipv4() || !(address.ip().is_unspecified() || address.ip().is_loopback());
+            any || std::net::UdpSocket::bind((address.ip(), 0)).is_ok()
+        };
+        let left: Vec<_> = addresses.0.iter().copied().filter(there).collect();
+        // If nothing were left, whoever binds says why.
+        if left.len() < addresses.0.len() && !left.is_empty() {
+            tracing::info!(?left, "this host has no IPv6");
+            addresses.0 = left;
+        }
+    }
+    config
+}
+
+fn pusher(apps: &[push::App], route: push::Route, metrics: &Arc<Metrics>) -> Result<push::Pusher> {
+    let limits = push::Limits::default();
+    Ok(push::Pusher::new(
+        apps.to_vec(),
+        route,
+        limits,
+        metrics.clone(),
+    )?)
+}
+
+/// What the roles and the hub are set to.
+fn roles(source: Source<'_>) -> Result<(call::Settings, im::Settings, hub::Config)> {
+    let call = source.call()?;
+    let im = components::known(source.im()?, source.config)?;
+    let hub = source.hub(call.register_at(sip::Transport::Udp));
+    Ok((call, im, hub))
+}
+
+/// Opens the store and the way to push.
+async fn tools(
+    config: &Config,
+    users: Vec<(String, String)>,
+    (apps, route): (&[push::App], push::Route),
+) -> Result<(Arc<dyn Store>, Arc<Metrics>, push::Pusher)> {
+    let store = open_store(config, users).await?;
+    let metrics = Arc::new(Metrics::default());
+    let pusher = pusher(apps, route, &metrics)?;
+    Ok((store, metrics, pusher))
+}
+
+/// Nobody's account yet, who is banned, and who looks after the doors.
+fn guarded(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+) -> Result<(Accounts, Arc<BanFile>, Doorkeeper)> {
+    let accounts = Accounts::default();
+    let bans = BanFile::open(&config.server.data_dir, accounts.guards())?;
+    let keeper = Doorkeeper::new(accounts.guards(), config, metrics.clone())?;
+    Ok((accounts, Arc::new(bans), keeper))
+}
+
+/// Opens the store, whose locks are ours, with these accounts in it.
+pub(crate) async fn open_store(
+    config: &Config,
+    users: Vec<(String, String)>,
+) -> Result<Arc<dyn Store>> {
+    let url = config.store_url();
+    if let Some(restored) = store::finish_restore(&url)? {
+        tracing::warn!(?restored, "finished a restore that was cut short");
+    }
+    let store = store::open(&url).context("the store")?;
+    add_users(store.as_ref(), config, users).await?;
+    Ok(store)
 }
 
 /// Creates the accounts that are not there yet.
@@ -210,8 +350,103 @@ async fn add_users(store: &dyn Store, config: &Config, users: Vec<(String, Strin
     Ok(())
 }
 
+/// Opens the sockets of SIP and XMPP, with room for as many connections as there are files.
+async fn sockets(
+    config: &Config,
+    keeper: &Doorkeeper,
+    (server_tls, client_tls): (Option<net::TlsSource>, Option<Arc<rustls::ClientConfig>>),
+    steer: &net::Steer,
+) -> Result<(net::Net, Vec<net::Events>, Room)> {
+    let room = files::room(files::raise(), &config.limits);
+    let listening = net_config(config, (room, keeper), server_tls, client_tls)?;
+    let bound = net::Net::bind_sharded(listening, config.shards(), steer.clone());
+    let (net, events) = bound.await?;
+    Ok((net, events, room))
+}
+
+/// What a reload works with: sockets, secret, shards, counters, certificate, apps.
+type Running<'a> = (
+    &'a net::Net,
+    &'a Vec<u8>,
+    &'a Shards,
+    &'a Arc<Metrics>,
+    &'a Option<Arc<CertificateFiles>>,
+    &'a Apps,
+);
+
+fn reload_parts(
+    origin: Origin,
+    behaviour: Behaviour,
+    (net, secret, shards, metrics, certificate, apps): Running<'_>,
+    push_service: Option<&pushd::Running>,
+) -> reload::Parts {
+    reload::Parts {
+        origin,
+        behaviour,
+        net: net.clone(),
+        secret: secret.clone(),
+        shards: shards.clone(),
+        metrics: metrics.clone(),
+        certificate: certificate.clone(),
+        apps: apps.clone(),
+        push_service: push_service.map(pushd::Running::follower),
+    }
+}
+
+fn reloading(reload: Arc<Reload>) -> Reloading {
+    Arc::new(move || {
+        let reload = reload.clone();
+        Box::pin(async move { reload.reload().await })
+    })
+}
+
+/// What is looked at all the time.
+fn watches(
+    metrics: Arc<Metrics>,
+    net: &net::Net,
+    bans: &Bans,
+    certificate: Option<Arc<CertificateFiles>>,
+    stopped: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    let refusals = upkeep::watch_refusals(metrics, net.clone(), stopped.clone());
+    let kept = upkeep::keep_bans(bans.clone(), stopped.clone());
+    let mut tasks = vec![tokio::spawn(refusals), tokio::spawn(kept)];
+    if let Some(certificate) = certificate {
+        tasks.push(tokio::spawn(certificate.follow(stopped.clone())));
+    }
+    tasks
+}
+
+/// The push service, if this process has that role.
+async fn push_service(
+    config: &Config,
+    (store, pusher, secret): (&Arc<dyn Store>, &push::Pusher, &[u8]),
+    tenants: Vec<domain::Tenant>,
+) -> Result<Option<pushd::Running>> {
+    if !config.has_role("push") {
+        return Ok(None);
+    }
+    let service = pushd::Running::start(store.clone(), pusher.clone(), secret, tenants);
+    service.await.map(Some)
+}
+
+/// What is served over HTTP.
+fn behind(api: Api, health: Router, push_service: Option<&pushd::Running>) -> Behind {
+    let mut behind = Behind {
+        admin: api::admin(api.clone()),
+        device: api::device(api.clone()),
+        health,
+        push: Router::new(),
+    };
+    if let Some(service) = push_service {
+        behind.admin = behind.admin.merge(service.admin(api.gate));
+        behind.push = service.rest();
+    }
+    behind
+}
+
 /// Connects to the push clouds before they are needed.
-async fn warmed(pusher: push::Pusher) {
+pub(crate) async fn warmed(pusher: push::Pusher) {
     pusher.warm().await;
 }
 
@@ -231,29 +466,35 @@ fn chores(
 
 fn api(
     config: &Config,
-    apps: &[push::App],
     secret: &[u8],
     admin_token: String,
-    (shards, store, metrics): (&Shards, &Arc<dyn Store>, &Arc<Metrics>),
+    (shards, store, metrics, (ban_file, guards)): (&Shards, &Arc<dyn Store>, &Arc<Metrics>, Bans),
+    (apps, reload): (Apps, Option<Reloading>),
 ) -> Api {
     let domains = config.server.domains.0.iter();
-    let apps = apps.iter().map(|app| app.profile.app.to_string());
     Api {
         shards: shards.clone(),
         store: store.clone(),
         metrics: metrics.clone(),
-        admin_token: admin_token.into(),
+        gate: Gate {
+            token: admin_token.into(),
+            guards: guards.clone(),
+            metrics: metrics.clone(),
+        },
         tokens: Arc::new(AccessTokens::new(secret)),
-        guesses: Arc::default(),
+        guards,
+        ban_file,
         domain: config.domain().into(),
         domains: domains.map(|domain| domain.to_lowercase()).collect(),
         ways: Ways::of(config),
-        apps: Arc::new(apps.collect()),
+        apps,
+        reload,
     }
 }
 
 fn net_config(
     config: &Config,
+    (room, keeper): (Room, &Doorkeeper),
     server_tls: Option<net::TlsSource>,
     client_tls: Option<Arc<rustls::ClientConfig>>,
 ) -> Result<net::Config> {
@@ -262,66 +503,25 @@ fn net_config(
         tcp: config.listen.sip_tcp.0.clone(),
         tls: config.listen.sip_tls.0.clone(),
         xmpp: greeting(config)?,
+        components: components::greeting(config)?,
         server_tls,
         client_tls,
-        limits: net_limits(&config.limits),
+        doorman: Some(keeper.doorman()),
+        limits: net_limits(&config.limits, room),
     })
 }
 
-fn net_limits(limits: &config::Limits) -> net::Limits {
+fn net_limits(limits: &config::Limits, room: Room) -> net::Limits {
     let message = sip::Limits {
         message_bytes: limits.message_bytes,
         ..sip::Limits::default()
     };
     net::Limits {
-        connections: limits.connections,
-        connections_per_peer: limits.connections_per_peer,
+        connections: room.connections,
+        reserved: room.reserved,
+        connections_per_peer: room.connections_per_peer,
+        outgoing: room.outgoing,
         message,
         ..net::Limits::default()
     }
-}
-
-async fn listen(addresses: &[SocketAddr], key: &str) -> Result<Vec<TcpListener>> {
-    let mut listeners = Vec::new();
-    for address in addresses {
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("cannot listen at {address}: end what listens there, or move {key} (REVEILLE_{}=127.0.0.1:PORT)", key.replace('.', "__").to_uppercase())
-        })?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
-}
-
-fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
-    listeners
-        .iter()
-        .filter_map(|listener| listener.local_addr().ok())
-        .collect()
-}
-
-fn serve(
-    listener: TcpListener,
-    router: axum::Router,
-    stopped: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let farewell = until(stopped.clone());
-        let cut = async {
-            until(stopped).await;
-            tokio::time::sleep(FAREWELL).await;
-        };
-        let served = axum::serve(
-            listener,
-            router.into_make_service_with_connect_info::<SocketAddr>(),
-        )
-        .with_graceful_shutdown(farewell);
-        tokio::select! {
-            ended = async { served.await } => {
-                if let Err(error) = ended {
-                    tracing::error!(%error, "an API ended");
-                }
-            }
-            () = cut => {}
-        }
-    })
 }

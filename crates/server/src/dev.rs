@@ -4,9 +4,11 @@
 use crate::{
     app::{Options, Server},
     config::{Addresses, Config, Words},
+    lab_keys,
+    pushd::tenants::client_secret,
 };
 use anyhow::{Context, Result, ensure};
-use domain::{AppId, AppProfile, Behaviour, Generation, Platform, Provider};
+use domain::{AppId, AppProfile, Behaviour, Generation, Platform, Provider, Tenant};
 use lab::cloud::{Ca, CloudConfig, Clouds, DevCredentials};
 use std::net::SocketAddr;
 
@@ -14,6 +16,8 @@ use std::net::SocketAddr;
 pub const USERS: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
 /// Their password.
 pub const PASSWORD: &str = "wakeup";
+/// The push service's tenant, whose secret is that as well.
+pub const TENANT: &str = "dev";
 /// What the command line shows to the admin API of a development server.
 pub const ADMIN_TOKEN: &str = "wakeup";
 
@@ -22,11 +26,15 @@ pub fn defaults() -> Config {
     let mut config = Config::default();
     config.server.domains = Words::of(&["localhost"]);
     config.server.data_dir = std::path::PathBuf::new();
-    config.listen.sip_udp = Addresses::of(&["127.0.0.1:5060"]);
-    config.listen.sip_tcp = Addresses::of(&["127.0.0.1:5060"]);
-    config.listen.sip_tls = Addresses::of(&["127.0.0.1:5061"]);
-    config.listen.xmpp_tcp = Addresses::of(&["127.0.0.1:5222"]);
-    config.listen.xmpp_tls = Addresses::of(&["127.0.0.1:5223"]);
+    // Whoever tries it out wants to see what happens.
+    "info,stories=debug".clone_into(&mut config.observe.log);
+    config.listen.sip_udp = Addresses::of(&["127.0.0.1:5060", "[::1]:5060"]);
+    config.listen.sip_tcp = Addresses::of(&["127.0.0.1:5060", "[::1]:5060"]);
+    config.listen.sip_tls = Addresses::of(&["127.0.0.1:5061", "[::1]:5061"]);
+    config.listen.xmpp_tcp = Addresses::of(&["127.0.0.1:5222", "[::1]:5222"]);
+    config.listen.xmpp_tls = Addresses::of(&["127.0.0.1:5223", "[::1]:5223"]);
+    config.listen.xmpp_ws = Addresses::of(&["127.0.0.1:5280"]);
+    config.listen.xmpp_wss = Addresses::of(&["127.0.0.1:5281"]);
     config
 }
 
@@ -40,10 +48,15 @@ pub fn on_free_ports() -> Config {
         &mut listen.sip_tls,
         &mut listen.xmpp_tcp,
         &mut listen.xmpp_tls,
+        &mut listen.xmpp_ws,
+        &mut listen.xmpp_wss,
+        &mut listen.component,
         &mut listen.admin,
         &mut listen.health,
+        &mut listen.push,
         &mut listen.apns,
         &mut listen.fcm,
+        &mut listen.webpush,
         &mut listen.lab,
     ] {
         *addresses = Addresses::of(&["127.0.0.1:0"]);
@@ -67,11 +80,16 @@ pub struct Dev {
 impl Dev {
     /// Starts the clouds and the server.
     pub async fn start(config: Config, behaviour: Behaviour) -> Result<Self> {
+        // Where the data are kept, the keys are.
+        let (ca, credentials) = match &config.server.data_dir {
+            nowhere if nowhere.as_os_str().is_empty() => (Ca::new()?, DevCredentials::new()),
+            data => lab_keys::kept(&data.join("lab"))?,
+        };
         Self::start_with(
             config,
             behaviour,
-            Ca::new()?,
-            DevCredentials::new(),
+            ca,
+            credentials,
             USERS.map(str::to_owned).to_vec(),
         )
         .await
@@ -107,12 +125,13 @@ impl Dev {
         for (address, configured) in [
             (&mut cloud.apns, &config.listen.apns),
             (&mut cloud.fcm, &config.listen.fcm),
+            (&mut cloud.webpush, &config.listen.webpush),
             (&mut cloud.control, &config.listen.lab),
         ] {
             *address = *configured
                 .0
                 .first()
-                .context("--dev needs listen.apns, listen.fcm and listen.lab")?;
+                .context("--dev needs listen.apns, listen.fcm, listen.webpush and listen.lab")?;
         }
         let profiles = cloud.clone();
         let clouds = Clouds::start(cloud).await?;
@@ -123,13 +142,16 @@ impl Dev {
             certificate.chain_pem.as_bytes(),
             certificate.key_pem.as_bytes(),
         )?;
+        let apps_of_tenant: Vec<AppId> = apps.iter().map(|it| it.profile.app.clone()).collect();
         let options = Options {
             behaviour,
             apps,
-            roots: ca.root_store(),
+            route: ca.root_store().into(),
             tls: Some(tls),
             client_tls: Some(net::client_config(ca.ca_pem().as_bytes())?),
             admin_token: ADMIN_TOKEN.to_owned(),
+            origin: None,
+            tenants: vec![tenant(&apps_of_tenant)],
             users: users
                 .into_iter()
                 .map(|user| (user, PASSWORD.to_owned()))
@@ -161,6 +183,16 @@ impl Dev {
     }
 }
 
+/// The push service's tenant of the contract, which may push to all apps.
+fn tenant(apps: &[AppId]) -> Tenant {
+    Tenant {
+        id: TENANT.into(),
+        secrets: vec![client_secret(PASSWORD)],
+        apps: apps.to_vec(),
+        per_minute: 60_000,
+    }
+}
+
 /// A development server has passwords that everybody knows.
 fn only_loopback(config: &Config) -> Result<()> {
     let listen = &config.listen;
@@ -170,10 +202,16 @@ fn only_loopback(config: &Config) -> Result<()> {
         ("sip_tls", &listen.sip_tls),
         ("xmpp_tcp", &listen.xmpp_tcp),
         ("xmpp_tls", &listen.xmpp_tls),
+        ("xmpp_ws", &listen.xmpp_ws),
+        ("xmpp_wss", &listen.xmpp_wss),
+        ("component", &listen.component),
         ("admin", &listen.admin),
         ("health", &listen.health),
+        ("push", &listen.push),
+        ("push_tls", &listen.push_tls),
         ("apns", &listen.apns),
         ("fcm", &listen.fcm),
+        ("webpush", &listen.webpush),
         ("lab", &listen.lab),
     ];
     for (key, addresses) in all {
@@ -234,6 +272,23 @@ fn apps(
                 endpoint: Some(endpoint(addresses.fcm)),
             });
         }
+    }
+    for app in &profiles.webpush_apps {
+        apps.push(push::App {
+            profile: AppProfile {
+                app: AppId::from(app.app.as_str()),
+                platform: Platform::Web,
+                provider: Provider::WebPush,
+                generation: Generation::DualChannel,
+            },
+            credentials: push::Credentials::WebPush {
+                key_pem: credentials.vapid_key_pem().to_owned(),
+                contact: "mailto:lab@localhost".to_owned(),
+                hosts: vec![endpoint(addresses.webpush).to_string()],
+            },
+            environment: push::Environment::Production,
+            endpoint: None,
+        });
     }
     Ok(apps)
 }

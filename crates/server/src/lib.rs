@@ -1,19 +1,48 @@
 //! The reveille server: configuration, roles, APIs, and the command line on top of them.
 
+#![deny(clippy::print_stdout)]
+
+/// A line on standard output. `println!` would panic once whoever reads it has gone (`reveille check | head`).
+macro_rules! say {
+    () => { $crate::output::line("") };
+    ($($text:tt)+) => { $crate::output::line(&format!($($text)+)) };
+}
+
 pub mod accounts;
+mod admin_socket;
 pub mod alarms;
+pub mod alone;
 pub mod api;
 pub mod app;
+pub mod apps;
+pub mod bans;
 pub mod cli;
 mod clock;
+mod components;
 pub mod config;
 pub mod demo;
 pub mod dev;
+mod doorkeeper;
+mod doors;
 mod entropy;
+mod export;
+mod files;
 mod hex;
+mod http;
+mod lab_keys;
+mod lock;
 pub mod metrics;
+mod networks;
+mod notify;
+mod output;
+mod outside;
+pub mod pushd;
+mod refusals;
+pub mod reload;
+pub mod reloaded;
 mod secret;
 mod settings;
 pub mod setup;
 pub mod shards;
 mod upkeep;
+mod web;

@@ -1,8 +1,8 @@
 //! The counters that an operator watches, in Prometheus' text format at `/metrics`. Names and labels are stable; each
 //! is registered in one place, here.
 
-use crate::alarms::Alarms;
-use domain::{AppId, Channel, Outcome, Provider, wake};
+use crate::{alarms::Alarms, refusals::Refusals};
+use domain::{AppId, Channel, Outcome, Provider, Refusal, wake};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -94,6 +94,7 @@ pub struct Metrics {
     queued: Gauge,
     owed: Gauge,
     alarms: Alarms,
+    refusals: Refusals,
 }
 
 macro_rules! register {
@@ -119,6 +120,7 @@ impl Default for Metrics {
             queued: Gauge::default(),
             owed: Gauge::default(),
             alarms: Alarms::default(),
+            refusals: Refusals::default(),
         };
         let mut registry = Registry::with_prefix("reveille");
         register! { registry,
@@ -132,6 +134,7 @@ impl Default for Metrics {
             metrics.calls => "calls", "Calls that wait to be answered";
             metrics.queued => "messages_queued", "Messages that wait for devices";
             metrics.owed => "pushes_owed", "Pushes that are owed and not settled";
+            metrics.refusals.counters() => "refused", "What was refused to protect the server or a user, by reason";
             metrics.alarms.active() => "alarm_active", "1 while an alarm stands";
         }
         let help = "How long the stages of a wake took";
@@ -145,6 +148,16 @@ impl Metrics {
     /// What an operator should know of.
     pub fn alarms(&self) -> &Alarms {
         &self.alarms
+    }
+
+    /// Something was refused, to protect us or a user.
+    pub fn refused(&self, why: Refusal) {
+        self.refusals.count(why, 1);
+    }
+
+    /// What was refused of late.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// Everything, as Prometheus reads it.
@@ -166,6 +179,11 @@ impl Metrics {
             self.tokens_dead.inc();
         }
         self.alarms.pushed(app, outcome);
+    }
+
+    /// A push to an app's own server, and what became of it.
+    pub(crate) fn published(&self, app: &AppId, channel: Channel, outcome: &Outcome) {
+        self.pushed(app, Provider::AppServer, channel, outcome);
     }
 
     /// A call ended.
@@ -262,6 +280,7 @@ mod tests {
         metrics.request("INVITE", sip::Transport::Tls);
         metrics.request("MADE-UP", sip::Transport::Udp);
         metrics.message("stored");
+        metrics.refused(Refusal::NoRoom);
         let text = metrics.render();
         for line in [
             r#"reveille_push_requests_total{provider="apns",channel="voip",outcome="too_large"} 1"#,
@@ -271,6 +290,8 @@ mod tests {
             r#"reveille_sip_requests_total{method="other",transport="UDP"} 1"#,
             r#"reveille_messages_total{outcome="stored"} 1"#,
             r#"reveille_alarm_active{name="push_unreachable"} 0"#,
+            r#"reveille_refused_total{reason="no_room"} 1"#,
+            r#"reveille_refused_total{reason="banned"} 0"#,
             "reveille_registrations 0",
         ] {
             assert!(text.contains(line), "{line} not in\n{text}");

@@ -1,13 +1,17 @@
 //! What the operator decided, in the forms in which hubs and SIP roles need it.
 
 use crate::{
+    api::AccessTokens,
+    components,
     config::{Config, ConfigError, Span},
     entropy::random,
+    networks::networks,
     secret,
     shards::{app_key, name_conversations},
+    web,
 };
 use call::{Network, Shard};
-use domain::{Behaviour, Slice, delivery, wake};
+use domain::{Behaviour, Slice, delivery, quota::Allowance, wake};
 use ring::hmac;
 use sip::{Transport, registrar::Policy};
 use std::{net::SocketAddr, sync::Arc};
@@ -43,10 +47,15 @@ impl Source<'_> {
                 collapse: call.message_collapse.0,
                 ..delivery::Timers::default()
             },
-            apps: self.apps.iter().map(|app| app.profile.clone()).collect(),
+            apps: {
+                let apps = self.apps.iter().map(|app| app.profile.clone());
+                let components = components::domains(self.config);
+                apps.chain(components.map(|it| im::app_of(&it))).collect()
+            },
             devices_per_user: limits.devices_per_user,
             messages_per_device: limits.messages_per_device as u64,
             pushes_in_flight: limits.pushes_in_flight,
+            idle_after: self.config.im.idle_after.0,
             register_at: register_at.into(),
             people: hub::People {
                 domains,
@@ -83,6 +92,21 @@ impl Source<'_> {
             trusted,
             strangers: call.strangers,
             held_calls: limits.held_calls,
+            requests_per_source: limits.requests_per_source,
+            calls: call::CallLimits {
+                per_caller: Allowance {
+                    at_once: limits.calls_per_caller,
+                    a_minute: limits.calls_per_caller_minute,
+                },
+                per_callee: Allowance {
+                    at_once: limits.calls_per_callee,
+                    a_minute: limits.calls_per_callee_minute,
+                },
+                per_server: Allowance {
+                    at_once: limits.calls_per_trusted,
+                    a_minute: limits.calls_per_trusted_minute,
+                },
+            },
             apps: self.apps.iter().map(app_key).collect(),
             bound: bound(self.net.addresses()).into(),
             is_local: {
@@ -104,7 +128,9 @@ fn domains(config: &Config) -> Arc<[String]> {
 
 /// Finds what can be wrong here.
 pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
-    xmpp(config, &[]).and(trusted(config).map(drop))
+    xmpp(config, &[])?;
+    trusted(config)?;
+    web::config(config).map(drop)
 }
 
 fn xmpp(config: &Config, secret: &[u8]) -> Result<im::Settings, ConfigError> {
@@ -118,6 +144,17 @@ fn xmpp(config: &Config, secret: &[u8]) -> Result<im::Settings, ConfigError> {
     })?;
     Ok(im::Settings {
         sessions_per_user: config.limits.devices_per_user,
+        hibernation: config.im.hibernation.0,
+        hibernation_with_push: config.im.hibernation_with_push.0,
+        check_key: |key| push::seal::check_key(key).map_err(|error| error.to_string()),
+        // Those of the device API (`behaviour.md` 7).
+        bearers: Some(im::Bearers {
+            claimed: AccessTokens::claimed,
+            is_good: {
+                let tokens = AccessTokens::new(secret);
+                Arc::new(move |token, user, now| tokens.is_access(token, user, now))
+            },
+        }),
         ..settings
     })
 }
@@ -132,10 +169,12 @@ pub(crate) fn greeting(config: &Config) -> Result<Option<net::XmppConfig>, Confi
     Ok(Some(net::XmppConfig {
         tcp: listen.xmpp_tcp.0.clone(),
         tls: listen.xmpp_tls.0.clone(),
+        websocket: web::config(config)?,
         domains: xmpp(config, &[])?.domains,
         offer: Arc::new(|link| Arc::new(offer(link))),
         steer: Arc::new(move |greeted| {
-            im::steer(greeted).map_or(0, |user| Slice::of(&user).shard(shards))
+            im::steer(greeted, AccessTokens::claimed)
+                .map_or(0, |user| Slice::of(&user).shard(shards))
         }),
     }))
 }
@@ -150,21 +189,15 @@ fn offer(link: &net::StreamLink) -> Offer {
     ];
     let kinds = kinds.into_iter().filter(|(_, there)| *there);
     let kinds: Vec<BindingKind> = kinds.map(|(kind, _)| kind).collect();
-    let mechanisms = im::offered(&kinds).into_iter();
     Offer {
-        mechanisms: mechanisms.map(|it| it.name().to_owned()).collect(),
-        channel_bindings: kinds.iter().map(|kind| kind.name().to_owned()).collect(),
-        ..Offer::default()
+        invitations: true,
+        ..im::offer(&kinds, true)
     }
 }
 
-fn trusted(config: &Config) -> Result<Vec<Network>, ConfigError> {
-    let trusted = config.call.trusted.0.iter().map(|text| text.parse());
-    let trusted = trusted.collect::<Result<_, String>>();
-    trusted.map_err(|message| ConfigError::Value {
-        key: "call.trusted".to_owned(),
-        message,
-    })
+/// The servers that the operator trusts.
+pub(crate) fn trusted(config: &Config) -> Result<Vec<Network>, ConfigError> {
+    networks(&config.call.trusted, "call.trusted")
 }
 
 /// What is bound, by transport.

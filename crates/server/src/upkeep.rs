@@ -1,13 +1,20 @@
 //! What a running server does now and then: removes what is too old, follows changes of its accounts and its
 //! certificate.
 
-use crate::{clock, config::Config, shards::Shards};
-use anyhow::Result;
-use domain::{Address, Timestamp};
-use hub::{Accounts, Question};
+use crate::{
+    bans::BanFile,
+    clock,
+    config::{self, Config},
+    metrics::Metrics,
+    refusals::{self, Judge},
+    shards::Shards,
+};
+use anyhow::{Context, Result, ensure};
+use domain::{Address, Refusal, Timestamp};
+use hub::{Accounts, Guards, Question};
 use std::{
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 use store::{Store, StoreError};
@@ -17,6 +24,8 @@ use tokio::{sync::watch, time::Interval};
 const PRUNING: Duration = Duration::from_hours(1);
 /// How often we look whether the command line has changed accounts behind our back.
 const STORE_LOOK: Duration = Duration::from_secs(5);
+/// How often bans are kept.
+const BAN_LOOK: Duration = Duration::from_secs(5);
 /// How often the certificate files are looked at.
 const CERTIFICATE_LOOK: Duration = Duration::from_secs(30);
 
@@ -69,6 +78,52 @@ pub(crate) async fn prune(
     }
 }
 
+/// Raises alarms for what is refused.
+pub(crate) async fn watch_refusals(
+    metrics: Arc<Metrics>,
+    net: net::Net,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut ticks = Ticks::every(refusals::LOOK, stopped);
+    let (mut judge, mut before) = (Judge::default(), net::Stats::default());
+    while ticks.next().await {
+        let (stats, refusals) = (net.stats(), metrics.refusals());
+        for (why, times) in [
+            (Refusal::Connections, stats.refused - before.refused),
+            (Refusal::Banned, stats.banned - before.banned),
+            (Refusal::Silent, stats.silent - before.silent),
+            (Refusal::Shed, stats.shed - before.shed),
+        ] {
+            refusals.count(why, times);
+        }
+        before = stats;
+        judge.look(refusals, metrics.alarms());
+    }
+}
+
+/// Keeps bans that came by guessing, so that they outlive us. Those of an operator are kept before that is answered.
+pub(crate) async fn keep_bans(
+    (file, guards): (Arc<BanFile>, Guards),
+    stopped: watch::Receiver<bool>,
+) {
+    let mut ticks = Ticks::every(BAN_LOOK, stopped);
+    let mut is_well = true;
+    while ticks.next().await {
+        let (file, guards) = (file.clone(), guards.clone());
+        let kept = tokio::task::spawn_blocking(move || file.keep(&guards)).await;
+        let kept = kept.map_err(anyhow::Error::from).flatten();
+        if let Err(error) = &kept
+            && is_well
+        {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "bans are not kept: they end with the server"
+            );
+        }
+        is_well = kept.is_ok();
+    }
+}
+
 /// Takes over accounts that another process wrote into the store: the command line, when it could not reach us.
 pub(crate) async fn follow_store(
     store: Arc<dyn Store>,
@@ -105,7 +160,7 @@ async fn read_accounts(store: &dyn Store, accounts: &Accounts) -> Result<Vec<Add
 /// A certificate that was read from files, which may change.
 pub(crate) struct CertificateFiles {
     source: net::TlsSource,
-    files: [PathBuf; 2],
+    files: Mutex<[PathBuf; 2]>,
 }
 
 impl CertificateFiles {
@@ -114,37 +169,126 @@ impl CertificateFiles {
         let files = [config.tls.certificate.clone(), config.tls.key.clone()];
         let named = files.iter().all(|file| !file.as_os_str().is_empty());
         let source = source.cloned().filter(|_| named)?;
-        Some(Self { source, files })
+        Some(Self {
+            source,
+            files: Mutex::new(files),
+        })
     }
 
-    /// Takes up a new certificate once both files are good; until then the old one stays.
-    pub(crate) async fn follow(self, stopped: watch::Receiver<bool>) {
+    /// Takes up a new certificate once both files are good; until then the old one stays. What is wrong is said once.
+    pub(crate) async fn follow(self: Arc<Self>, stopped: watch::Receiver<bool>) {
         let mut known = self.changed_at();
+        let mut complaint = String::new();
         let mut ticks = Ticks::every(CERTIFICATE_LOOK, stopped);
         while ticks.next().await {
             let now = self.changed_at();
             if now == known {
                 continue;
             }
-            known = now;
-            let certificate = self.files[0].display();
-            match self.read() {
-                Ok(()) => tracing::info!(%certificate, "new certificate"),
-                Err(error) => {
-                    tracing::error!(%error, %certificate, "the changed certificate cannot be used: the old one stays");
+            let files = self.files();
+            let certificate = files[0].display();
+            match self.read(&files) {
+                Ok(()) => {
+                    tracing::info!(%certificate, "new certificate");
+                    complaint.clear();
+                    known = now;
                 }
+                // Not yet, perhaps: the key comes after the chain, and what is good from tomorrow on is good tomorrow.
+                Err(error) if error.to_string() != complaint => {
+                    tracing::error!(%error, %certificate, "the changed certificate cannot be used: the old one stays");
+                    complaint = error.to_string();
+                }
+                Err(_) => {}
             }
         }
     }
 
-    fn read(&self) -> Result<()> {
-        let [chain, key] = &self.files;
-        let (chain, key) = (std::fs::read(chain)?, std::fs::read(key)?);
+    /// Reads these files, and follows them from now on. If they cannot be used, everything stays.
+    pub(crate) fn take(&self, tls: &config::Tls) -> Result<()> {
+        let files = [tls.certificate.clone(), tls.key.clone()];
+        self.read(&files)?;
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        Ok(())
+    }
+
+    /// A certificate that is not good now never takes the place of another one.
+    fn read(&self, [chain_file, key_file]: &[PathBuf; 2]) -> Result<()> {
+        let read = |file: &PathBuf| {
+            std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+        };
+        let (chain, key) = (read(chain_file)?, read(key_file)?);
+        let certificate = net::Certificate::from_pem(&chain)?;
+        ensure!(
+            certificate.is_good_at(Duration::from_millis(clock::now().0)),
+            "{}: it has expired, or is not good yet",
+            chain_file.display()
+        );
         Ok(self.source.swap_pem(&chain, &key)?)
+    }
+
+    fn files(&self) -> [PathBuf; 2] {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.clone()
     }
 
     fn changed_at(&self) -> [Option<SystemTime>; 2] {
         let modified = |file: &PathBuf| std::fs::metadata(file).and_then(|file| file.modified());
-        [0, 1].map(|at| modified(&self.files[at]).ok())
+        let files = self.files();
+        [0, 1].map(|at| modified(&files[at]).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chain and its key that are good until this year.
+    fn made(until: i32) -> (String, String) {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2010, 1, 1);
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let chain = params.self_signed(&key).unwrap().pem();
+        (chain, key.serialize_pem())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewed_certificate_is_taken_by_itself_and_an_expired_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.tls.certificate = folder.path().join("chain.pem");
+        config.tls.key = folder.path().join("key.pem");
+        let mut written = 0;
+        let mut write = |(chain, key): &(String, String)| {
+            std::fs::write(&config.tls.certificate, chain).unwrap();
+            std::fs::write(&config.tls.key, key).unwrap();
+            // As if time had passed: what is followed is when the files were changed.
+            written += 10;
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + written);
+            for file in [&config.tls.certificate, &config.tls.key] {
+                let file = std::fs::File::options().write(true).open(file).unwrap();
+                file.set_modified(at).unwrap();
+            }
+        };
+        let (first, expired, renewed) = (made(2090), made(2020), made(2091));
+        write(&first);
+        let source = net::TlsSource::from_pem(first.0.as_bytes(), first.1.as_bytes()).unwrap();
+        let files = CertificateFiles::of(&config, Some(&source)).unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let following = tokio::spawn(Arc::new(files).follow(stopped));
+        tokio::time::sleep(CERTIFICATE_LOOK * 2).await;
+        let shown = || Arc::as_ptr(&source.current());
+        let before = shown();
+        write(&expired);
+        tokio::time::sleep(CERTIFICATE_LOOK * 2).await;
+        assert_eq!(shown(), before, "an expired one");
+        write(&(renewed.0.clone(), first.1.clone()));
+        tokio::time::sleep(CERTIFICATE_LOOK * 2).await;
+        assert_eq!(shown(), before, "with the key of another");
+        write(&renewed);
+        tokio::time::sleep(CERTIFICATE_LOOK * 2).await;
+        assert_ne!(shown(), before, "the new one");
+        stop.send(true).unwrap();
+        following.await.unwrap();
     }
 }

@@ -9,7 +9,12 @@ use reveille::{
     demo::{Demo, Pace, Report},
     dev,
 };
-use std::{collections::BTreeSet, process::Command, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+    time::Duration,
+};
 use tokio::sync::mpsc;
 
 const CLIENTS: [&str; 6] = [
@@ -20,22 +25,34 @@ const CLIENTS: [&str; 6] = [
     "Webex iOS 13+",
     "Webex Android",
 ];
-const SITUATIONS: [&str; 4] = [
+const SITUATIONS: [&str; 9] = [
     "foreground call",
     "foreground message",
     "suspended call",
     "suspended message",
+    "foreground XMPP message",
+    "suspended XMPP message",
+    "foreground XMPP call",
+    "suspended XMPP call",
+    "presence",
 ];
 /// Rules that need the push of a call to wake a phone.
-const RULES_OF_WAKING: [&str; 6] = [
+const RULES_OF_WAKING: [&str; 8] = [
     "No phone answers yet",
     "No phone wakes",
     "No phone wakes, with a forward",
     "The provider says: token dead",
     "Answered on another device",
     "The caller gives up",
+    "XMPP: answered on another device",
+    "XMPP: the caller gives up",
 ];
-const OTHER_RULES: [&str; 2] = ["A burst of messages", "The platforms' own rules"];
+const OTHER_RULES: [&str; 4] = [
+    "A burst of messages",
+    "XMPP: a burst of messages",
+    "Phones with one door and with both",
+    "The platforms' own rules",
+];
 
 /// Shorter than the product's, and still apart by more than a busy machine is late.
 const RINGING_AFTER: &str = "1s";
@@ -104,7 +121,7 @@ async fn without_the_push_of_a_call_nobody_is_woken() {
         rule.push = false;
     });
     let report = played_by(no_push).await;
-    let missed = &rows_of(&["suspended call"]) | &rules(&RULES_OF_WAKING);
+    let missed = &rows_of(&["suspended call", "suspended XMPP call"]) | &rules(&RULES_OF_WAKING);
     assert_eq!(failed(&report), missed, "{}", story(&report));
     assert!(!report.ok);
 }
@@ -115,7 +132,7 @@ async fn a_message_that_is_pushed_in_the_foreground_is_noticed() {
         rule.push = true;
     });
     let report = played_by(pushed).await;
-    let missed = rows_of(&["foreground message"]);
+    let missed = rows_of(&["foreground message", "foreground XMPP message"]);
     assert_eq!(failed(&report), missed, "{}", story(&report));
 }
 
@@ -131,6 +148,28 @@ async fn without_the_late_fork_phones_are_woken_for_nothing() {
     assert!(failed.contains("The platforms' own rules"), "{story}");
     let untouched = rows_of(&["foreground call", "foreground message", "suspended message"]);
     assert!(failed.is_disjoint(&untouched), "{story}");
+}
+
+#[test]
+fn who_is_stopped_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_reveille"))
+        .arg("demo")
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(demo.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(line.starts_with("reveille demo"), "{line}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    let process = demo.id().to_string();
+    let asked = Command::new("kill").args(["-INT", &process]).status();
+    assert!(asked.unwrap().success());
+    assert_eq!(demo.wait().unwrap().code(), Some(130));
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }
 
 #[test]

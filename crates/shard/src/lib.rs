@@ -4,6 +4,7 @@
 //! What comes from outside goes to the part that it is for; what a role says to the hub and the hub to a role stays
 //! inside; the rest is for the performer: sockets, store, push clients, resolver, other shards.
 
+mod pidf;
 mod steer;
 mod translate;
 
@@ -11,10 +12,11 @@ pub use steer::steer;
 
 use call::{ReachId, Role, Way};
 use domain::{
-    Address, Change, DeviceId, DoorId, Message as Chat, Note, Now, Record, Timestamp,
-    push::OwedPush, roster::Contact,
+    Address, Change, Class, DeviceId, Door, DoorId, Message as Chat, MessageId, Note,
+    NotificationId, Now, Record, Timestamp, Unread, push::OwedPush, roster::Contact,
 };
 use hub::{Answer, Hub, Measure, NotDone, PushOrder, Pushed, Question, SaveId, Ticket, Word};
+use pidf::DOCUMENTS;
 use sip::{Flow, Message, endpoint::Transmit};
 use std::{collections::VecDeque, sync::Arc, time::Duration, time::Instant};
 use translate::for_door;
@@ -34,6 +36,8 @@ pub enum Input {
     Saved(SaveId, Result<(), NotDone>),
     /// The head of a device's queue, or nothing if it could not be read.
     Fetched(DeviceId, Option<Vec<Arc<Chat>>>),
+    /// What is unread on the device that a push is for, or nothing if it could not be read.
+    Counted(NotificationId, Option<Unread>),
     /// Whom a user knows, or nothing if that could not be read.
     RosterRead(Address, Option<Vec<Contact>>),
     /// Another user, perhaps of another shard, says something to one of ours.
@@ -61,6 +65,9 @@ pub enum Output {
     Note(Note),
     /// Read the head of a device's queue, and say so by [`Input::Fetched`].
     Fetch(DeviceId),
+    /// Read what is unread on a device, of all and of whoever wrote this message, all that is saved by now included, and say so
+    /// by [`Input::Counted`].
+    Count(NotificationId, DeviceId, Option<MessageId>),
     /// Read whom a user knows, and say so by [`Input::RosterRead`].
     FetchRoster(Address),
     /// Tell this user's shard by [`Input::Told`], in the order in which it is said.
@@ -99,8 +106,8 @@ pub struct Shard {
     hub: Hub,
     call: Role,
     im: im::Role,
-    /// Doors of sessions that ended with the last run.
-    left: Vec<(Address, DoorId)>,
+    /// Doors of sessions of the last run: such as can be gone on with, and such as ended with it.
+    left: Vec<(Address, Door)>,
     out: VecDeque<Output>,
 }
 
@@ -109,7 +116,7 @@ impl Shard {
     pub fn new(hub: Hub, call: Role, im: im::Role) -> Self {
         Self {
             hub,
-            call,
+            call: call.with_documents(DOCUMENTS),
             im,
             left: Vec::new(),
             out: VecDeque::new(),
@@ -121,19 +128,24 @@ impl Shard {
     pub fn load(&mut self, record: Record) -> Result<(), DoorId> {
         match record {
             Record::User(user) => self.hub.accounts().put(user),
+            Record::Blocked(user, peer) => self.hub.accounts().block(user, &peer),
+            Record::Avatar(user, avatar) => self.hub.accounts().put_avatar(user, Some(avatar)),
             Record::Device(device) => self.hub.load_device(device),
             Record::Door(door) if is_of_im(&door.id) => {
                 if let Some(user) = self.user_of(&door.id.device) {
-                    self.left.push((user, door.id));
+                    self.left.push((user, door));
                 }
             }
             Record::Door(door) => {
                 let user = self.user_of(&door.id.device);
                 let behind = user.and_then(|user| self.call.load_door(&door, user));
                 let (state, window, register_at) = behind.ok_or_else(|| door.id.clone())?;
-                self.hub.load_door(&door, state, window, register_at);
+                let way = (state, Some(call::CALLS));
+                self.hub.load_door(&door, way, window, register_at);
             }
+            Record::Session(session) => self.im.load_session(session),
             Record::Queued(device, messages) => self.hub.load_queued(&device, messages),
+            Record::Over(device, messages) => self.hub.load_over(&device, messages),
             Record::Unclaimed(user, messages) => self.hub.load_unclaimed(&user, messages),
             Record::Owed(push) => self.load_owed(push),
         }
@@ -142,6 +154,12 @@ impl Shard {
 
     fn load_owed(&mut self, push: OwedPush) {
         self.hub.load_owed(push);
+    }
+
+    /// The operator has decided otherwise.
+    pub fn reconfigure(&mut self, hub: hub::Config, call: call::Settings) {
+        self.hub.reconfigure(hub);
+        self.call.reconfigure(call);
     }
 
     /// Whose a device is, if it is one of ours.
@@ -193,11 +211,31 @@ impl Shard {
         roles.chain(self.hub.next_timeout(now)).min()
     }
 
-    /// All is loaded: what ended with the last run is told.
+    /// All is loaded: what ended with the last run is told, and sessions whose clients may come back wait for them.
     pub fn begin(&mut self, now: Now) {
+        let seen = self.im.begin(now);
         for (user, door) in std::mem::take(&mut self.left) {
-            self.hub.handle(now, hub::Input::DoorLeft(user, door));
+            match self.im.awaits(&door.id) {
+                Some((window, at)) => self.hub.load_hibernating(&door, im::CALLS, window, at),
+                None => self.hub.handle(now, hub::Input::DoorLeft(user, door.id)),
+            }
         }
+        for im::Seen {
+            user,
+            device,
+            used_at,
+            said,
+            is_seen,
+        } in seen
+        {
+            if let Some(at) = used_at {
+                self.hub.load_used(&device, at);
+            }
+            if let Some(said) = said {
+                self.hub.load_presence(now, &user, said, is_seen);
+            }
+        }
+        self.im.begun(now, self.hub.directory());
         self.route(now);
     }
 
@@ -205,7 +243,7 @@ impl Shard {
     pub fn handle(&mut self, now: Now, input: Input) {
         let directory = self.hub.directory();
         match input {
-            Input::Im(input) => self.im.handle(now, input),
+            Input::Im(input) => self.im.handle(now, directory, input),
             Input::Received(flow, message) => {
                 let received = call::Input::Received(flow, message);
                 self.call.handle(now, directory, received);
@@ -222,6 +260,9 @@ impl Shard {
             Input::Fetched(device, messages) => {
                 self.hub.handle(now, hub::Input::Fetched(device, messages));
             }
+            Input::Counted(push, unread) => {
+                self.hub.handle(now, hub::Input::Counted(push, unread));
+            }
             Input::RosterRead(user, contacts) => {
                 self.hub.handle(now, hub::Input::RosterRead(user, contacts));
             }
@@ -237,16 +278,22 @@ impl Shard {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.call.handle_timeout(now, self.hub.directory());
-        self.im.handle_timeout(now);
+        self.im.handle_timeout(now, self.hub.directory());
         self.route(now);
         self.hub.handle_timeout(now);
         self.route(now);
     }
 
-    /// We stop: calls in progress get their answer. What was promised is still to be saved.
+    /// We stop: calls in progress get their answer, and sessions of XMPP are kept; nothing more is to be read of their streams. What was promised is still to be saved.
     pub fn stop(&mut self, now: Now) {
         self.call.stop(now, self.hub.directory());
+        self.im.stop(now, self.hub.directory());
         self.route(now);
+    }
+
+    /// Stopped, whether there is still something to be handed to the store when it has answered.
+    pub fn is_keeping(&self) -> bool {
+        self.im.is_keeping()
     }
 
     /// Carries words between the hub and its roles until both have said all.
@@ -267,34 +314,67 @@ impl Shard {
 
     fn call_says(&mut self, now: Now, output: call::Output) {
         self.out.push_back(match output {
-            call::Output::Hub(input) => return self.hub.handle(now, input),
+            call::Output::Hub(input) => {
+                if let hub::Input::Arrived(_, message) = &input {
+                    self.sent_by_phone(message);
+                }
+                return self.hub.handle(now, input);
+            }
             call::Output::Transmit(transmit) => Output::Transmit(transmit),
             call::Output::Close(flow) => Output::Close(flow),
             call::Output::Reach(id, way) => Output::Reach(id, way),
             call::Output::Counted(method, flow) => Output::Request(method, flow),
+            call::Output::Refused(why) => Output::Measured(hub::Measure::Refused(why)),
             call::Output::RegisterToInvite(took) => Output::RegisterToInvite(took),
         });
+    }
+
+    /// A phone has sent something: the other clients of its user, who may be another shard's, hear of it.
+    fn sent_by_phone(&mut self, message: &Arc<Chat>) {
+        let sender = message.from.parse().ok();
+        let sender: Option<Address> = sender.filter(|it| self.hub.accounts().has(it));
+        let is_kept = message.class != Class::Transient;
+        if let Some(sender) = sender.filter(|it| is_kept && *it != message.to) {
+            let sent = im::Post::Sent(message.clone());
+            let post = im::Output::Post(sender, sent);
+            self.out.push_back(Output::Im(post));
+        }
     }
 
     fn im_says(&mut self, now: Now, output: im::Output) {
         match output {
             im::Output::Hub(input) => self.hub.handle(now, input),
+            im::Output::Refused(why) => self
+                .out
+                .push_back(Output::Measured(hub::Measure::Refused(why))),
             output => self.out.push_back(Output::Im(output)),
         }
     }
 
     fn hub_says(&mut self, now: Now, output: hub::Output) {
+        // Pushes that an app's own server carries leave as stanzas.
+        if let hub::Output::Push(order) = output {
+            if !self.im.carries(&order.notification.app) {
+                return self.out.push_back(Output::Push(order));
+            }
+            let directory = self.hub.directory();
+            return self.im.handle(now, directory, im::Input::Push(order));
+        }
         self.out.push_back(match output {
             hub::Output::Save(save, changes) => Output::Save(save, changes),
             hub::Output::Note(note) => Output::Note(note),
             hub::Output::Fetch(device) => Output::Fetch(device),
+            hub::Output::Count(push, device, of) => Output::Count(push, device, of),
             hub::Output::FetchRoster(user) => Output::FetchRoster(user),
             hub::Output::Tell(user, word) => Output::Tell(user, word),
-            hub::Output::Push(order) => Output::Push(order),
             hub::Output::Answer(ticket, answer) => Output::Answer(ticket, answer),
             hub::Output::Measured(measure) => Output::Measured(measure),
             for_a_role => return self.for_role(now, for_a_role),
         });
+    }
+
+    fn is_barred(&self, message: &Chat) -> bool {
+        self.hub.accounts().bars(&message.to, &message.from)
     }
 
     /// Gives a role what is for it: by whose the door is, or who asked.
@@ -302,9 +382,16 @@ impl Shard {
         let output = match output {
             hub::Output::Closed(doors) => {
                 let (im, call) = doors.into_iter().partition(is_of_im);
-                self.im.handle(now, im::Input::Hub(hub::Output::Closed(im)));
+                let closed = im::Input::Hub(hub::Output::Closed(im));
+                self.im.handle(now, self.hub.directory(), closed);
                 hub::Output::Closed(call)
             }
+            // Written before its reader blocked who wrote it (XEP-0191 §3.3): it stays in the archive.
+            hub::Output::Send(door, message) if self.is_barred(&message) => {
+                let had = hub::Input::Acknowledged(door.device, message.id.clone(), false);
+                return self.hub.handle(now, had);
+            }
+            hub::Output::Relay(_, message) if self.is_barred(&message) => return,
             hub::Output::Send(door, message) => {
                 let Some(said) = for_door(&door, &message) else {
                     let had = hub::Input::Acknowledged(door.device, message.id.clone(), false);
@@ -320,16 +407,28 @@ impl Shard {
         };
         let of_im = match &output {
             hub::Output::Done(ticket, _) => ticket.0 >= im::TICKETS,
-            hub::Output::Roster(..) | hub::Output::Show(_) => true,
+            hub::Output::Roster(..) | hub::Output::LastSeen(..) => true,
+            hub::Output::Show(showing) => {
+                let showing = call::Input::Hub(hub::Output::Show(showing.clone()));
+                self.call.handle(now, self.hub.directory(), showing);
+                true
+            }
             hub::Output::Send(door, _)
             | hub::Output::Relay(door, _)
-            | hub::Output::Ring(_, door)
-            | hub::Output::ShowEnded(_, door, _)
             | hub::Output::Hibernate(door) => is_of_im(door),
+            hub::Output::Ring(call, _)
+            | hub::Output::RingAgain(call, _)
+            | hub::Output::ShowEnded(call, ..)
+            | hub::Output::EndFollows(call, _)
+            | hub::Output::RingBack(call)
+            | hub::Output::CallOff(call)
+            | hub::Output::GiveUp(call, _)
+            | hub::Output::CallOver(call) => call.0 >= im::CALL_IDS,
             _ => false,
         };
         if of_im {
-            self.im.handle(now, im::Input::Hub(output));
+            let directory = self.hub.directory();
+            self.im.handle(now, directory, im::Input::Hub(output));
         } else {
             let directory = self.hub.directory();
             self.call.handle(now, directory, call::Input::Hub(output));

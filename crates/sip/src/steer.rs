@@ -25,7 +25,8 @@ pub enum Whose<'m> {
 }
 
 /// Says whose a message is: a response by our Via, REGISTER by its To (RFC 3261 §10.3), a request in a dialog of ours
-/// by our Route, everything else by its Request-URI. An INVITE, its CANCEL and its ACK have the same Route and
+/// by our Route or, where we are an end of the dialog ourselves, by our Contact, what asks for somebody's presence by its From,
+/// since a watcher's subscriptions are theirs, everything else by its Request-URI. An INVITE, its CANCEL and its ACK have the same Route and
 /// Request-URI (RFC 3261 §9.1, §17.1.1.3), and so the same owner.
 pub fn steer(message: &Message) -> Whose<'_> {
     let uri = |uri: Option<_>| uri.map_or(Whose::Anyone, Whose::Uri);
@@ -38,6 +39,14 @@ pub fn steer(message: &Message) -> Whose<'_> {
         return uri(message.to().ok().map(|to| to.uri));
     }
     let target = Uri::parse(message.request_uri());
+    if method == Method::Subscribe && is_for_presence(message) {
+        if message.to_tag().is_none() {
+            return uri(message.from().ok().map(|from| from.uri));
+        }
+        if let Some(shard) = target.and_then(|target| token_shard(target.user?)) {
+            return Whose::Shard(shard);
+        }
+    }
     let route = message.values(HeaderName::Route).next();
     // A strict router before us put our Route value into the Request-URI (RFC 3261 §16.4).
     let strict = target.filter(|target| route.is_some() && target.params.has("lr"));
@@ -46,6 +55,13 @@ pub fn steer(message: &Message) -> Whose<'_> {
         Some(shard) => Whose::Shard(shard),
         None => uri(target),
     }
+}
+
+/// Whether a request is about presence (RFC 3856 §6.1).
+pub fn is_for_presence(request: &Message) -> bool {
+    let event = request.header_text(HeaderName::Event).unwrap_or_default();
+    let package = event.split(';').next().unwrap_or_default();
+    package.trim().eq_ignore_ascii_case("presence")
 }
 
 /// The shard that wrote a branch, if it is like ours: magic cookie, two digits, the rest.
@@ -158,6 +174,21 @@ mod tests {
         }
         let odd = message("INVITE nonsense SIP/2.0", "");
         assert_eq!(steer(&odd), Whose::Anyone);
+    }
+
+    #[test]
+    fn a_subscription_to_presence_is_its_watchers_and_the_shards_that_has_it() {
+        let headers =
+            |event: &str| format!("From: <sip:alice@r.example>;tag=1\r\nEvent: {event}\r\n");
+        let start = "SUBSCRIBE sip:0b.tag@us.example SIP/2.0";
+        let begins = message(start, &headers("Presence;id=1"));
+        assert_eq!(steer(&begins), uri("sip:alice@r.example"));
+        let other = message(start, &headers("dialog"));
+        assert_eq!(steer(&other), uri("sip:0b.tag@us.example"));
+        let inside = "To: <sip:anna@r.example>;tag=t\r\nEvent: presence\r\n";
+        let text = format!("{start}\r\n{inside}\r\n");
+        let inside = Message::parse(text.into(), &Limits::default()).unwrap();
+        assert_eq!(steer(&inside), Whose::Shard(11));
     }
 
     #[test]

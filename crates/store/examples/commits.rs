@@ -189,6 +189,7 @@ impl Sent {
             class: Class::Chat,
             content_type: "text/plain".to_owned(),
             body: "See you at noon, same place as last time?".into(),
+            about: None,
         };
         let push = OwedPush {
             id: self.push(),

@@ -29,7 +29,9 @@ pub enum StoreError {
     )]
     ReadOnly,
     /// The database holds what we cannot have written: the disk or another program damaged it. The operator must act.
-    #[error("the database is damaged ({0}): restore it from a backup")]
+    #[error(
+        "the database is damaged ({0}): `reveille store check` says where, `reveille restore FILE` puts a backup in its place"
+    )]
     Damaged(String),
     /// Any other failure of the database, in its own words.
     #[error("the database failed: {0}")]
@@ -45,6 +47,9 @@ pub enum OpenError {
     /// Neither `memory:` nor `sqlite:PATH`.
     #[error("{0:?} names no store: write memory: or sqlite:PATH")]
     BadUrl(String),
+    /// What lives in memory has no file.
+    #[error("store.url is memory: there is no file to look at, to copy or to replace")]
+    NoFile,
     /// The directory of the database is missing.
     #[error("{path}: the directory {directory} does not exist: create it, owned by the user that runs reveille", path = path.display(), directory = directory.display())]
     NoDirectory {
@@ -59,6 +64,20 @@ pub enum OpenError {
     /// The file or its directory may not be read and written.
     #[error("{}: permission denied: the user that runs reveille must be able to write the file and its directory", .0.display())]
     Denied(PathBuf),
+    /// The file is there and empty: we never leave one so.
+    #[error("{}: is empty, and no database that reveille made ever is: put a backup in its place with `reveille restore FILE`, or remove it to begin with an empty server", .0.display())]
+    Empty(PathBuf),
+    /// There was a database here, and now there is none.
+    #[error("{path}: is missing, though there was a database here: bring it back, or put a backup in its place with `reveille restore FILE`; to begin with an empty server, remove {marker} (and what is left of the old one's log)", path = path.display(), marker = marker.display())]
+    Missing {
+        /// The database.
+        path: PathBuf,
+        /// What says that it was there.
+        marker: PathBuf,
+    },
+    /// A backup was to be put in its place, and that was cut short.
+    #[error("{}: a backup is being put in its place and that is not finished: `reveille serve` finishes it, and so does `reveille restore --finish`", .0.display())]
+    RestorePending(PathBuf),
     /// The file is no SQLite database.
     #[error("{}: is not a SQLite database: name another file, or move this one away", .0.display())]
     NotADatabase(PathBuf),
@@ -79,7 +98,7 @@ pub enum OpenError {
     #[error("{}: another process keeps the database locked: end it (`fuser {}` names it), then try again", .0.display(), .0.display())]
     Locked(PathBuf),
     /// The file is damaged.
-    #[error("{path}: the database is damaged ({detail}): restore it from a backup", path = path.display())]
+    #[error("{path}: the database is damaged ({detail}): put a backup in its place with `reveille restore FILE`", path = path.display())]
     Damaged {
         /// The database.
         path: PathBuf,

@@ -2,12 +2,15 @@
 //! before another store, which stays as it is: a second `Faulty` before the same one is the same disk after a restart.
 
 use crate::{
-    Accounts, Answer, Devices, Messages, Outbox, Pruned, Rosters, Sink, Stats, Store, StoreError,
-    Stories, Story,
+    Accounts, Answer, Blocks, Cards, Damage, Devices, Forgotten, Invitations, Messages, Outbox,
+    Pruned, Pushes, Rosters, Sessions, SignIns, Sink, Stats, Store, StoreError, Stories, Story,
+    Told,
 };
 use domain::{
-    Address, ArchivePage, ArchiveQuery, Change, Device, DeviceId, Door, Message, MessageId, Note,
-    Timestamp, TraceEvent, User, change::HistoryEntry, push::OwedPush, roster::Contact,
+    Address, ArchivePage, ArchiveQuery, Card, Change, Device, DeviceId, Door, Feedback, Invitation,
+    KeptSession, Message, MessageId, Note, NotificationId, QueuedPush, SignInTokens, Tenant,
+    TenantId, Timestamp, TraceEvent, Unread, User, change::HistoryEntry, push::OwedPush,
+    roster::Contact, trace::Named,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -136,6 +139,14 @@ impl Store for Faulty {
         self.alive(|inner| inner.prune(before))
     }
 
+    fn forget(&self, who: &Named) -> Answer<Forgotten> {
+        self.alive(|inner| inner.forget(who))
+    }
+
+    fn set_aside(&self) -> Answer<Vec<Damage>> {
+        self.alive(|inner| inner.set_aside())
+    }
+
     fn changed_elsewhere(&self) -> Answer<bool> {
         self.alive(|inner| inner.changed_elsewhere())
     }
@@ -167,6 +178,36 @@ impl Rosters for Faulty {
     }
 }
 
+impl Blocks for Faulty {
+    fn blocked(&self, user: &Address) -> Answer<Vec<Box<str>>> {
+        self.alive(|inner| inner.blocked(user))
+    }
+}
+
+impl Cards for Faulty {
+    fn card(&self, user: &Address) -> Answer<Option<Card>> {
+        self.alive(|inner| inner.card(user))
+    }
+}
+
+impl SignIns for Faulty {
+    fn sign_in_tokens(&self, user: &Address, client: &str) -> Answer<Option<SignInTokens>> {
+        self.alive(|inner| inner.sign_in_tokens(user, client))
+    }
+}
+
+impl Sessions for Faulty {
+    fn sessions(&self, user: &Address) -> Answer<Vec<KeptSession>> {
+        self.alive(|inner| inner.sessions(user))
+    }
+}
+
+impl Invitations for Faulty {
+    fn invitation(&self, token: &str) -> Answer<Option<Invitation>> {
+        self.alive(|inner| inner.invitation(token))
+    }
+}
+
 impl Devices for Faulty {
     fn device(&self, id: &DeviceId) -> Answer<Option<Device>> {
         self.alive(|inner| inner.device(id))
@@ -194,6 +235,10 @@ impl Messages for Faulty {
         self.alive(|inner| inner.archive(user, query))
     }
 
+    fn unread(&self, device: &DeviceId, message: Option<&MessageId>) -> Answer<Unread> {
+        self.alive(|inner| inner.unread(device, message))
+    }
+
     fn queued(&self, device: &DeviceId, limit: usize) -> Answer<Vec<Message>> {
         self.alive(|inner| inner.queued(device, limit))
     }
@@ -205,6 +250,28 @@ impl Outbox for Faulty {
     }
 }
 
+impl Pushes for Faulty {
+    fn tenants(&self) -> Answer<Vec<Tenant>> {
+        self.alive(|inner| inner.tenants())
+    }
+
+    fn push_queue(
+        &self,
+        after: Option<(TenantId, NotificationId)>,
+        limit: usize,
+    ) -> Answer<Vec<QueuedPush>> {
+        self.alive(|inner| inner.push_queue(after, limit))
+    }
+
+    fn push_end(&self, tenant: &TenantId, id: &NotificationId) -> Answer<Option<Feedback>> {
+        self.alive(|inner| inner.push_end(tenant, id))
+    }
+
+    fn push_ends(&self, tenant: &TenantId, after: u64, limit: usize) -> Answer<Vec<Feedback>> {
+        self.alive(|inner| inner.push_ends(tenant, after, limit))
+    }
+}
+
 impl Stories for Faulty {
     fn trace(&self, id: &str) -> Answer<Vec<TraceEvent>> {
         self.alive(|inner| inner.trace(id))
@@ -212,5 +279,9 @@ impl Stories for Faulty {
 
     fn recent_traces(&self, limit: usize) -> Answer<Vec<Story>> {
         self.alive(|inner| inner.recent_traces(limit))
+    }
+
+    fn stories_of(&self, who: &Named, after: u64) -> Answer<Told> {
+        self.alive(|inner| inner.stories_of(who, after))
     }
 }

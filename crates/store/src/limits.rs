@@ -34,8 +34,21 @@ pub const ARCHIVE_PAGE: (usize, usize) = (domain::archive::ROWS, domain::archive
 /// Rows of a kind that [`prune`](crate::Store::prune) looks at in one transaction, so that commits get in between.
 pub const PRUNE_ROWS: usize = 200;
 
+/// Stories that one [`stories_of`](crate::Stories::stories_of) looks at, and rows of a kind that
+/// [`forget`](crate::Store::forget) looks at in one transaction.
+pub const LOOK: usize = 500;
+
 /// Contacts that one roster has at most when it is read.
 pub const CONTACTS: usize = 10_000;
+
+/// Addresses that one user has blocked, when they are read.
+pub const BLOCKS: usize = 10_000;
+
+/// Installations of one user's clients that have tokens to sign in with.
+pub const SIGN_IN_TOKENS: usize = 32;
+
+/// Sessions of one user's clients, when they are read. How many are kept is up to the role.
+pub const SESSIONS: usize = 1_000;
 
 /// How long a write or a read waits for another process that holds the database, before it fails with
 /// [`StoreError::Busy`](crate::StoreError::Busy).
@@ -64,3 +77,9 @@ pub const CACHE_KIB: i64 = 8 * 1024;
 
 /// The same for each reader: what it reads once at start, or for an API, it hardly ever reads again.
 pub const READER_CACHE_KIB: i64 = 2 * 1024;
+
+/// How long it is kept what became of a push of the push service, in milliseconds: as long as its id is remembered.
+pub const PUSH_ENDS_MILLIS: u64 = 24 * 3_600_000;
+
+/// Of those that are older so many go with each new one.
+pub const PUSH_ENDS_BITE: usize = 4;

@@ -4,16 +4,22 @@
 mod accounts;
 mod apply;
 mod backend;
+mod blocks;
+mod cards;
 mod devices;
+mod invitations;
 mod messages;
 mod outbox;
+mod pushes;
 mod rosters;
+mod sessions;
+mod sign_ins;
 mod state;
 mod stories;
 mod table;
 
-use crate::{Answer, Pruned, Sink, Stats, Store, StoreError};
-use domain::{Change, Note, Record, Timestamp};
+use crate::{Answer, Damage, Forgotten, Pruned, Sink, Stats, Store, StoreError};
+use domain::{Change, Note, Record, Timestamp, trace::Named};
 
 pub(crate) use backend::MemoryStore;
 
@@ -50,6 +56,17 @@ impl Store for MemoryStore {
             for user in state.users.values() {
                 sink(Record::User(user.clone()));
             }
+            for ((user, peer), ()) in state.blocks.iter() {
+                sink(Record::Blocked(user.clone(), peer.clone()));
+            }
+            for (user, card) in state.cards.iter() {
+                if let Some(avatar) = card.avatar {
+                    sink(Record::Avatar(user.clone(), avatar));
+                }
+            }
+            for session in state.sessions.values() {
+                sink(Record::Session(session.clone()));
+            }
             state.devices_with_what_is_theirs(&mut sink);
             for (user, length) in state.unclaimed_lengths() {
                 sink(Record::Unclaimed(user, length));
@@ -59,6 +76,14 @@ impl Store for MemoryStore {
 
     fn prune(&self, before: Timestamp) -> Answer<Pruned> {
         self.answer(|inner| inner.state.prune(before))
+    }
+
+    fn forget(&self, who: &Named) -> Answer<Forgotten> {
+        self.answer(|inner| inner.state.forget(who))
+    }
+
+    fn set_aside(&self) -> Answer<Vec<Damage>> {
+        self.read(|_| Vec::new())
     }
 
     fn changed_elsewhere(&self) -> Answer<bool> {

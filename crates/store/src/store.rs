@@ -1,10 +1,14 @@
 //! The traits that every backend implements, one for each aggregate, and what they answer with.
 
-use crate::StoreError;
+use crate::{Damage, StoreError};
 use domain::{
-    Address, ArchivePage, ArchiveQuery, Change, Device, DeviceId, Door, Message, MessageId, Note,
-    Record, Timestamp, TraceEvent, TrackingId, User, change::HistoryEntry, push::OwedPush,
-    roster::Contact, trace::Step,
+    Address, ArchivePage, ArchiveQuery, Card, Change, Device, DeviceId, Door, Feedback, Invitation,
+    KeptSession, Message, MessageId, Note, NotificationId, QueuedPush, Record, SignInTokens,
+    Tenant, TenantId, Timestamp, TraceEvent, TrackingId, Unread, User,
+    change::HistoryEntry,
+    push::OwedPush,
+    roster::Contact,
+    trace::{Named, Step},
 };
 use std::{pin::Pin, time::Duration};
 
@@ -28,6 +32,37 @@ pub trait Accounts {
 pub trait Rosters {
     /// Whom a user knows, by address: at most [`limits::CONTACTS`](crate::limits::CONTACTS).
     fn roster(&self, user: &Address) -> Answer<Vec<Contact>>;
+}
+
+/// What is read of whom users block.
+pub trait Blocks {
+    /// The addresses that a user has blocked, in order: at most [`limits::BLOCKS`](crate::limits::BLOCKS).
+    fn blocked(&self, user: &Address) -> Answer<Vec<Box<str>>>;
+}
+
+/// What is read of what users say of themselves.
+pub trait Cards {
+    /// A user's card.
+    fn card(&self, user: &Address) -> Answer<Option<Card>>;
+}
+
+/// What is read of tokens that clients sign in with.
+pub trait SignIns {
+    /// Those of an installation of a user's client. A user has at most
+    /// [`limits::SIGN_IN_TOKENS`](crate::limits::SIGN_IN_TOKENS) such.
+    fn sign_in_tokens(&self, user: &Address, client: &str) -> Answer<Option<SignInTokens>>;
+}
+
+/// What is read of sessions whose clients have no connection.
+pub trait Sessions {
+    /// Those of a user, by name: at most [`limits::SESSIONS`](crate::limits::SESSIONS).
+    fn sessions(&self, user: &Address) -> Answer<Vec<KeptSession>>;
+}
+
+/// What is read of invitations.
+pub trait Invitations {
+    /// An invitation, by its digest ([`domain::invitation::digest`]).
+    fn invitation(&self, token: &str) -> Answer<Option<Invitation>>;
 }
 
 /// What is read of devices and their doors.
@@ -54,6 +89,9 @@ pub trait Messages {
     /// both of them theirs and their peers', but nothing transient. `None`: a message that the query names is not in it.
     fn archive(&self, user: &Address, query: &ArchiveQuery) -> Answer<Option<ArchivePage>>;
 
+    /// How many of them somebody is still to read: all, and those of who wrote this message.
+    fn unread(&self, device: &DeviceId, message: Option<&MessageId>) -> Answer<Unread>;
+
     /// The messages that wait for a device, in the order of the archive: the order in which they came.
     fn queued(&self, device: &DeviceId, limit: usize) -> Answer<Vec<Message>>;
 }
@@ -64,6 +102,25 @@ pub trait Outbox {
     fn owed(&self, device: &DeviceId) -> Answer<Vec<OwedPush>>;
 }
 
+/// What is read of the push service.
+pub trait Pushes {
+    /// All tenants, by name.
+    fn tenants(&self) -> Answer<Vec<Tenant>>;
+
+    /// What is in the queue behind this one, or from the first, by tenant and id.
+    fn push_queue(
+        &self,
+        after: Option<(TenantId, NotificationId)>,
+        limit: usize,
+    ) -> Answer<Vec<QueuedPush>>;
+
+    /// What became of a push that was queued, for a day ([`limits::PUSH_ENDS_MILLIS`](crate::limits::PUSH_ENDS_MILLIS)).
+    fn push_end(&self, tenant: &TenantId, id: &NotificationId) -> Answer<Option<Feedback>>;
+
+    /// What became of the pushes of a tenant that were queued, behind this number, in the order in which they ended.
+    fn push_ends(&self, tenant: &TenantId, after: u64, limit: usize) -> Answer<Vec<Feedback>>;
+}
+
 /// What is read of stories. Both see the notes that were handed in before them.
 pub trait Stories {
     /// The story of a tracking id, first step first. A call's own id finds it as well.
@@ -71,6 +128,10 @@ pub trait Stories {
 
     /// The stories that began last, newest first.
     fn recent_traces(&self, limit: usize) -> Answer<Vec<Story>>;
+
+    /// The stories that somebody is named in, in the order in which they came; of so many behind this one
+    /// ([`limits::LOOK`](crate::limits::LOOK)), from the first if it is nought.
+    fn stories_of(&self, who: &Named, after: u64) -> Answer<Told>;
 }
 
 /// Where users, devices and their doors, messages, queues, owed pushes and stories live: what is written, and what
@@ -80,7 +141,21 @@ pub trait Stories {
 /// dropping an answer takes nothing back. A read that starts after a commit was answered sees it. Reads never wait for
 /// commits. A `limit` above [`limits::READ_ROWS`](crate::limits::READ_ROWS) counts as that.
 pub trait Store:
-    Accounts + Rosters + Devices + Messages + Outbox + Stories + Send + Sync + 'static
+    Accounts
+    + Rosters
+    + Blocks
+    + Cards
+    + SignIns
+    + Sessions
+    + Invitations
+    + Devices
+    + Messages
+    + Outbox
+    + Pushes
+    + Stories
+    + Send
+    + Sync
+    + 'static
 {
     /// Saves steps, each of them as a whole or not at all, and answers for each, in their order, when those that stand
     /// survive `kill -9` and a power cut. A change that speaks of something that does not exist fails its step, and its
@@ -101,15 +176,25 @@ pub trait Store:
     /// Everything that a server keeps in memory, one by one and as of one moment. For start-up, and after
     /// [`changed_elsewhere`](Self::changed_elsewhere).
     ///
-    /// First the users, by address. Then the devices in no order that means anything, each at once followed by what is
-    /// its: its doors by number, how many messages wait for it, if any do, and the pushes owed to it. Last how many wait
+    /// First the users, by address, then whom they block, then which images are on their cards, then the
+    /// sessions of their clients. Then the devices in no order that means anything, each at once followed by what is
+    /// its: its doors by number, how many messages wait for it and how many went over, if any did, and the pushes owed to it. Last how many wait
     /// for each user of whom no device is known.
     fn load(&self, sink: Sink) -> Answer<()>;
 
     /// Retention, in the order of arrival up to the first that is not older than `before`: removes stories by when they
-    /// began, archived messages, and entries of history. A message that still waits for somebody stays. Works in small
+    /// began, archived messages, entries of history, and invitations by when they ended. A message that still waits for somebody stays. Works in small
     /// transactions while its answer is polled, so that commits get in between.
     fn prune(&self, before: Timestamp) -> Answer<Pruned>;
+
+    /// Who has no account any more is forgotten: stories that they are named in go, and messages that they wrote or got and that are in
+    /// nobody's archive now. One that still waits for somebody stays. What was there is overwritten. Works in small transactions while
+    /// its answer is polled.
+    fn forget(&self, who: &Named) -> Answer<Forgotten>;
+
+    /// Moves out of the way what [`load`](Self::load) cannot read, with what goes with it, and says what that was: a damaged
+    /// row keeps nobody else's devices from their calls. What is set aside can be put back. All of it, or nothing.
+    fn set_aside(&self) -> Answer<Vec<Damage>>;
 
     /// Whether another process (the command line) has written to the database since this was asked last, or since the
     /// store was opened.
@@ -121,6 +206,24 @@ pub trait Store:
     /// Ends the store: what was handed to it before is saved, everything after is answered with [`StoreError::Closed`].
     /// Dropping the store does the same without waiting.
     fn close(&self) -> Answer<()>;
+}
+
+/// Stories that somebody is named in.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Told {
+    /// Each with its steps, first step first.
+    pub stories: Vec<Vec<TraceEvent>>,
+    /// Behind which one there may be more.
+    pub next: Option<u64>,
+}
+
+/// What was forgotten of somebody.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Forgotten {
+    /// Stories.
+    pub stories: u64,
+    /// Messages.
+    pub messages: u64,
 }
 
 /// A line in the list of stories.

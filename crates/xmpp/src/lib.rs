@@ -9,6 +9,7 @@ pub mod jid;
 pub mod management;
 pub mod ns;
 pub mod sasl;
+pub mod sasl2;
 pub mod stanza;
 pub mod stream;
 mod stream_id;

@@ -14,6 +14,7 @@ macro_rules! namespaces {
 namespaces! {
     NONE, "", "No namespace: that of an attribute without a prefix, and of an element where nothing is declared.";
     STREAM, "http://etherx.jabber.org/streams", "Streams (RFC 6120 §4.8.1).";
+    IQ_REGISTER, "http://jabber.org/features/iq-register", "In-band registration, as a feature of a stream (XEP-0077).";
     ACTIVITY, "http://jabber.org/protocol/activity", "User activity (XEP-0108).";
     CAPS, "http://jabber.org/protocol/caps", "Entity capabilities (XEP-0115).";
     CHAT_STATES, "http://jabber.org/protocol/chatstates", "Chat states (XEP-0085).";
@@ -72,16 +73,19 @@ namespaces! {
     FORWARD, "urn:xmpp:forward:0", "A stanza inside another (XEP-0297).";
     HINTS, "urn:xmpp:hints", "Processing hints (XEP-0334).";
     HTTP_UPLOAD, "urn:xmpp:http:upload:0", "File upload (XEP-0363).";
+    IBR_TOKEN, "urn:xmpp:ibr-token:0", "In-band registration by a token, as a feature of a stream (XEP-0445).";
     IDLE, "urn:xmpp:idle:1", "Since when a user is idle (XEP-0319).";
     INVITE, "urn:xmpp:invite", "Invitations to a server (XEP-0401).";
     JINGLE_MESSAGE, "urn:xmpp:jingle-message:0", "Calls proposed by message (XEP-0353).";
     JINGLE, "urn:xmpp:jingle:1", "Jingle sessions (XEP-0166).";
+    JINGLE_RTP, "urn:xmpp:jingle:apps:rtp:1", "Calls with audio and video (XEP-0167).";
     JINGLE_ERRORS, "urn:xmpp:jingle:errors:1", "What goes wrong with them (XEP-0166).";
     MAM, "urn:xmpp:mam:2", "The message archive (XEP-0313, XEP-0441).";
     MDS, "urn:xmpp:mds:displayed:0", "What was read at another device (XEP-0490).";
     CORRECTION, "urn:xmpp:message-correct:0", "Last message correction (XEP-0308).";
     RETRACTION, "urn:xmpp:message-retract:1", "Message retraction (XEP-0424).";
     OCCUPANT_ID, "urn:xmpp:occupant-id:0", "Who an occupant of a room is (XEP-0421).";
+    PARS, "urn:xmpp:pars:0", "Tokens that were handed over beforehand (XEP-0379, XEP-0445).";
     PING, "urn:xmpp:ping", "Ping (XEP-0199).";
     PUSH, "urn:xmpp:push:0", "Push notifications (XEP-0357).";
     PUSH_SUMMARY, "urn:xmpp:push:summary", "What a notification says (XEP-0357).";

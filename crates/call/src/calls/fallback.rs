@@ -2,7 +2,13 @@
 //! answer that there was.
 
 use super::{Calls, FallingBack, NOT_ANSWERED};
-use crate::{line::Line, reach::Way, requests::TRACKING, requests::headers_off, token::End};
+use crate::{
+    line::Line,
+    reach::Way,
+    requests::TRACKING,
+    requests::{headers_off, off_responses},
+    token::End,
+};
 use domain::wake::Verdict;
 use hub::{Accounts, CallId};
 use sip::{
@@ -92,6 +98,9 @@ impl Calls {
         let target = Target {
             record_route: Some(line.dialogs.record_route(line.now, &call.caller, end)),
             headers,
+            off_responses: off_responses(
+                flow == line.settings.spiral() || line.settings.trusts(flow.remote.ip()),
+            ),
             ..Target::new(uri, flow)
         };
         match line.endpoint.fork(line.now.instant, call.context, &target) {

@@ -40,6 +40,7 @@ fn message(name: &str) -> Message {
         class: Class::Chat,
         content_type: "text/plain".to_owned(),
         body: Bytes::from_static(b"hello"),
+        about: None,
     }
 }
 
@@ -49,6 +50,8 @@ fn recipient(name: &str, mode: Mode) -> Recipient {
         mode,
         window: 1,
         push: Ok(()),
+        quiet_until: None,
+        is_full: false,
     }
 }
 
@@ -64,7 +67,7 @@ impl World {
             delivery: Delivery::new(
                 Arc::new(behaviour),
                 Timers::default(),
-                NameConversation::by(|message| message.from.clone()),
+                NameConversation::by(|from, _| from.to_owned()),
             ),
             queues: BTreeMap::new(),
             archive: Vec::new(),
@@ -178,7 +181,7 @@ impl World {
                 }
                 Effect::Unacknowledged(device, message, _) => {
                     if message.class == Class::Chat
-                        && let Ok(push) = self.delivery.owe(now, &device, &message)
+                        && let Ok(push) = self.delivery.owe(now, &device, &message, None)
                     {
                         self.delivery.owed(now, &push);
                         self.save(vec![Change::Owe(Box::new(push))]);
@@ -505,6 +508,25 @@ fn a_receipt_is_queued_and_never_pushed() {
 }
 
 #[test]
+fn what_says_that_somebody_calls_goes_where_the_call_goes_and_pushes_nobody_itself() {
+    let mut world = World::new();
+    let recipients = [
+        recipient("front", Mode::Foreground),
+        recipient("silent", Mode::Silent),
+        recipient("asleep", Mode::Suspended),
+    ];
+    world.arrives_as(0, "c", Class::Call, &recipients);
+    assert!(world.pushes.is_empty());
+    for (device, sent) in [("front", true), ("silent", true), ("asleep", false)] {
+        assert_eq!(world.sent_to(device) == ["c"], sent, "{device}");
+        assert_eq!(world.queued(device), 1);
+    }
+    // Nobody acknowledges it: the call has pushed already.
+    world.returns(5000, "other", true);
+    assert!(world.pushes.is_empty());
+}
+
+#[test]
 fn a_receipt_is_not_pushed_even_if_the_device_does_not_acknowledge_it() {
     let mut world = World::new();
     let recipients = [recipient("phone", Mode::Foreground)];
@@ -541,6 +563,8 @@ fn a_device_that_cannot_be_pushed_to_says_why_in_the_story() {
             mode: Mode::Suspended,
             window: 1,
             push,
+            quiet_until: None,
+            is_full: false,
         }],
     );
     assert!(world.pushes.is_empty());
@@ -556,4 +580,34 @@ fn a_push_in_the_foreground_would_be_seen() {
     let mut world = World::with(table);
     world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
     assert_eq!(world.pushes.len(), 1);
+}
+
+#[test]
+fn what_there_is_no_room_for_goes_over_and_is_pushed_for_and_nothing_overtakes_the_queue() {
+    let world = World::new();
+    let full = |name, mode| Recipient {
+        is_full: true,
+        ..recipient(name, mode)
+    };
+    let arrival = world.delivery.arrived(
+        world.now(0),
+        Arc::new(message("m1")),
+        vec![
+            full("asleep", Mode::Suspended),
+            full("here", Mode::Foreground),
+        ],
+    );
+    assert_eq!(arrival.then.over, [id("asleep"), id("here")]);
+    assert!(arrival.then.queued.is_empty() && arrival.then.direct.is_empty());
+    let pushed: Vec<_> = arrival.then.owed.iter().map(|it| &it.device).collect();
+    assert_eq!(pushed, [&id("asleep")]);
+    // Typing is worth something now or never.
+    let typing = Message {
+        class: Class::Transient,
+        ..message("m2")
+    };
+    let here = vec![full("here", Mode::Foreground)];
+    let arrival = world.delivery.arrived(world.now(0), Arc::new(typing), here);
+    assert_eq!(arrival.then.direct, [(id("here"), 1)]);
+    assert!(arrival.changes.is_empty());
 }

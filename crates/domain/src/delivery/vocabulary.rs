@@ -1,8 +1,8 @@
 //! What delivery is told and what it says: the words between it and whoever drives it.
 
 use crate::{
-    Change, DeviceId, Message, MessageId, Mode, Note, Now, TraceEvent, TrackingId, push::OwedPush,
-    trace::Step,
+    Change, DeviceId, Message, MessageId, Mode, Note, Now, Timestamp, TraceEvent, TrackingId,
+    push::OwedPush, trace::Step,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -38,6 +38,10 @@ pub struct Recipient {
     pub window: usize,
     /// Whether it can be pushed to; if not, why, in words for the trace.
     pub push: Result<(), String>,
+    /// Until when it is left in peace.
+    pub quiet_until: Option<Timestamp>,
+    /// As many messages wait for it as may: this one goes over into the archive.
+    pub is_full: bool,
 }
 
 /// A message that came in: what of it is to be saved, and what follows once it is.
@@ -56,6 +60,8 @@ pub struct Stored {
     pub message: Arc<Message>,
     /// The devices that it waits for.
     pub queued: Vec<DeviceId>,
+    /// Those for which it went over into the archive.
+    pub over: Vec<DeviceId>,
     /// Those that get it over their connection now, with their windows.
     pub direct: Vec<(DeviceId, usize)>,
     /// The pushes that are owed from now on.
@@ -69,6 +75,7 @@ impl Stored {
         Self {
             message,
             queued: Vec::new(),
+            over: Vec::new(),
             direct: Vec::new(),
             owed: Vec::new(),
             notes: Vec::new(),

@@ -177,3 +177,83 @@ fn a_user_does_what_the_client_of_the_highest_priority_said_last() {
     world.passes(2_000);
     assert_eq!(world.presence.show(), Some(Show::Away));
 }
+
+impl World {
+    fn telephone(&mut self, show: Option<Show>, suspended: bool) -> String {
+        let telephone = show.map(|show| Resource {
+            name: TELEPHONE.into(),
+            priority: 0,
+            show,
+            payload: Bytes::from_static(b"said"),
+            since: self.now.wall,
+            suspended,
+        });
+        words(&self.presence.telephone(self.now, telephone))
+    }
+}
+
+#[test]
+fn telephones_are_one_more_client() {
+    let mut world = World::new();
+    assert_eq!(
+        world.telephone(Some(Show::Available), false),
+        "telephone:Available"
+    );
+    assert_eq!(world.telephone(Some(Show::Available), false), "");
+    assert_eq!(
+        world.telephone(Some(Show::DoNotDisturb), false),
+        "telephone:DoNotDisturb"
+    );
+    assert!(!world.presence.is_empty());
+    assert_eq!(world.telephone(None, false), "telephone:gone");
+    assert_eq!(world.telephone(None, false), "");
+    assert!(world.presence.is_empty());
+}
+
+#[test]
+fn a_telephone_that_sleeps_for_a_moment_says_nothing_by_that() {
+    let mut world = World::new();
+    world.telephone(Some(Show::Available), false);
+    world.passes(60_000);
+    assert_eq!(world.telephone(Some(Show::Available), true), "");
+    assert_eq!(world.passes(1_999), "");
+    assert_eq!(world.telephone(Some(Show::Available), false), "");
+    assert_eq!(world.telephone(Some(Show::Available), true), "");
+    assert_eq!(world.passes(2_000), "telephone:Away*");
+    assert_eq!(
+        world.telephone(Some(Show::Available), false),
+        "telephone:Available"
+    );
+}
+
+#[test]
+fn a_user_with_a_telephone_that_is_awake_is_not_away() {
+    let mut world = World::new();
+    world.says("pad", Show::Available);
+    world.telephone(Some(Show::Available), false);
+    assert_eq!(world.sleeps("pad", true), "");
+    assert_eq!(world.passes(10_000), "");
+    assert_eq!(world.telephone(Some(Show::Available), true), "");
+    assert_eq!(world.passes(2_000), "telephone:Away* pad:Away*");
+}
+
+#[test]
+fn a_telephone_that_is_looked_at_first_when_it_sleeps_has_slept_for_long() {
+    let mut world = World::new();
+    assert_eq!(
+        world.telephone(Some(Show::Available), true),
+        "telephone:Away*"
+    );
+    assert_eq!(world.passes(10_000), "");
+}
+
+#[test]
+fn a_telephone_takes_no_clients_place() {
+    let mut world = World::new();
+    world.telephone(Some(Show::Available), false);
+    for name in ["a", "b", "c"] {
+        let said = world.says(name, Show::Available);
+        assert_eq!(said, format!("{name}:Available"));
+    }
+    assert_eq!(world.presence.seen().len(), 4);
+}

@@ -3,8 +3,8 @@
 use super::wheel::Second;
 use crate::door::OpenDoor;
 use domain::{
-    AppProfile, Channel, Device, DeviceId, DoorId, Generation, Handed, Mode, Platform, Timestamp,
-    Token, behaviour::Incoming, wake::PlatformRules,
+    AppProfile, CallKind, Channel, Device, DeviceId, DoorId, Generation, Handed, Mode, Platform,
+    Timestamp, Token, behaviour::Incoming, wake::PlatformRules,
 };
 use smallvec::SmallVec;
 use std::{
@@ -28,6 +28,10 @@ pub struct Entry {
     pub doors: SmallVec<[OpenDoor; 1]>,
     /// Messages that wait for it, as the store has them.
     pub queued: u64,
+    /// Messages that went over into the archive, since as many waited as may.
+    pub over: u64,
+    /// When its user did something on it last, as far as anybody knows.
+    pub(super) used_at: Option<Timestamp>,
     /// There may be messages among them that wait for no other device of the user.
     pub(super) alone: bool,
     /// Whose tokens are dead by a provider's word that is not saved yet: not pushed to from that moment on.
@@ -36,6 +40,15 @@ pub struct Entry {
     pub(super) asked_for: Timestamp,
     /// Where it stands in the wheel.
     pub(super) filed: Second,
+}
+
+/// Where a message waits.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Room {
+    /// In the device's queue.
+    Queue,
+    /// In the archive, behind those.
+    Archive,
 }
 
 /// The channels of a device whose tokens are dying.
@@ -61,6 +74,8 @@ impl Entry {
             device,
             doors: SmallVec::new(),
             queued: 0,
+            over: 0,
+            used_at: None,
             alone: false,
             dying: Dying::default(),
             asked_for: Timestamp::default(),
@@ -83,6 +98,34 @@ impl Entry {
         self.device = device;
     }
 
+    /// When its user did something on it last, as far as anybody knows.
+    pub fn used_at(&self) -> Option<Timestamp> {
+        self.used_at
+    }
+
+    /// How a message waits for it that is kept; `None`: it does not, since there is no room and it could not be found again.
+    /// Clients that speak for themselves read the archive; and what has gone over once stays in order.
+    pub(crate) fn room(&self, limit: u64) -> Option<Room> {
+        if self.over == 0 && self.queued < limit {
+            return Some(Room::Queue);
+        }
+        let reads_archive = self.doors.iter().any(|it| it.speaks && !it.is_over);
+        (self.over > 0 || reads_archive).then_some(Room::Archive)
+    }
+
+    /// So many of those that went over can be taken back now: not before half of the queue is empty, so that it is worth it.
+    pub(crate) fn refill(&self, limit: u64) -> u64 {
+        if self.queued > limit / 2 {
+            return 0;
+        }
+        self.over.min(limit.saturating_sub(self.queued))
+    }
+
+    /// Messages that it has not got, wherever they wait.
+    pub fn unread(&self) -> u64 {
+        self.queued + self.over
+    }
+
     /// One of its doors.
     pub fn door(&self, number: u32) -> Option<&OpenDoor> {
         self.doors.iter().find(|door| door.number == number)
@@ -98,9 +141,9 @@ impl Entry {
         self.best_door().map(|door| self.name(door))
     }
 
-    /// The door to go through with a call.
-    pub fn way_to_ring(&self) -> Option<DoorId> {
-        let door = self.best_door_of(|door| door.rings);
+    /// The door to go through with a call of this kind.
+    pub fn way_to_ring(&self, kind: CallKind) -> Option<DoorId> {
+        let door = self.best_door_of(|door| door.rings == Some(kind));
         door.map(|door| self.name(door))
     }
 
@@ -134,6 +177,13 @@ impl Entry {
         let doors = self.doors.iter().filter(|door| wanted(door));
         let modes = doors.map(OpenDoor::mode);
         modes.max_by_key(awake).unwrap_or(Mode::Suspended)
+    }
+
+    /// What whoever does not speak for themselves does behind its doors; `None`: there is nobody.
+    pub(crate) fn silent_mode(&self) -> Option<Mode> {
+        let is_it = |door: &OpenDoor| !door.speaks && !door.is_over;
+        let stands = self.doors.iter().any(is_it);
+        stands.then(|| self.mode_of(is_it))
     }
 
     /// When it was known to be there last.
@@ -176,6 +226,17 @@ impl Entry {
             Some(dead) => Err(format!("its token is dead: {}", dead.reason)),
             None => Ok((channel, token)),
         }
+    }
+
+    /// Whether whoever a token wakes takes calls of this kind, as far as anybody knows.
+    pub(super) fn takes(&self, kind: CallKind, token: &Token) -> bool {
+        let kinds = || self.doors.iter().filter_map(|door| door.rings);
+        kinds().any(|it| it == kind)
+            || match token.handed {
+                Handed::For(it) | Handed::Both(_, it) => it == kind,
+                Handed::Apart => kinds().next().is_none(),
+                Handed::Through(number) => self.door(number).is_some_and(|it| it.rings.is_none()),
+            }
     }
 
     /// A provider says that a token is dead: it is not pushed to until the record says what became of it.
@@ -232,7 +293,8 @@ fn jitter(device: &DeviceId) -> Duration {
 /// What a platform allows and demands once a call was pushed.
 pub(crate) fn platform_rules(profile: &AppProfile) -> PlatformRules {
     PlatformRules {
-        cancel_push: profile.platform == Platform::Android,
+        // An app's server can say no more than that there is something: for a call that is over, that is too much.
+        cancel_push: !matches!(profile.platform, Platform::Ios | Platform::Unknown),
         must_see_call: profile.platform == Platform::Ios
             && profile.generation == Generation::DualChannel,
     }

@@ -2,7 +2,7 @@
 
 use super::{Directory, Entry};
 use crate::{
-    DeviceUpdate, Doors, NotDone, Opening, PushOffer,
+    Doors, NotDone, Opening, PushOffer,
     door::OpenDoor,
     step::{Asker, Step, Then},
 };
@@ -21,13 +21,17 @@ impl Directory {
     pub(crate) fn plan_doors(&self, now: Now, doors: Doors) -> Result<Step, NotDone> {
         let mut step = Step::of(Asker::Role(doors.ticket));
         for door in doors.closed {
-            if self.get(&door.device).is_some() {
+            let entry = self.get(&door.device);
+            if entry.is_some_and(|entry| entry.device.user == doors.user) {
                 self.plan_close(now.wall, door, "unregistered", &mut step);
             }
         }
         let mut adopts = self.unclaimed(&doors.user) > 0;
         for opening in doors.opened {
             let known = self.get(&opening.door.device);
+            if known.is_some_and(|entry| entry.device.user != doors.user) {
+                return Err(NotDone::Missing);
+            }
             if known.is_none() {
                 self.make_room(&doors.user, &mut step)?;
             }
@@ -54,10 +58,7 @@ impl Directory {
         step.history(&door.device, now, why.to_owned());
         if entry.doors.len() <= 1 {
             // The record knows from here on when it was there last.
-            step.changes.push(Change::PutDevice(Box::new(Device {
-                seen_at: entry.seen_at(),
-                ..entry.device.clone()
-            })));
+            step.changes.push(put_seen(entry));
         }
         step.changes.push(Change::RemoveDoor(door.clone()));
         step.then.push(Then::Closed(door));
@@ -111,83 +112,6 @@ impl Directory {
         step
     }
 
-    /// Takes what a client says of its device, apart from its registrations.
-    pub(crate) fn plan_update(
-        &self,
-        now: Now,
-        asker: Asker,
-        user: &Address,
-        id: &DeviceId,
-        update: DeviceUpdate,
-    ) -> Result<Step, NotDone> {
-        let mut step = Step::of(asker);
-        let known = self.get(id);
-        if known.is_some_and(|entry| entry.device.user != *user) {
-            return Err(NotDone::Missing);
-        }
-        if known.is_none() {
-            self.make_room(user, &mut step)?;
-        }
-        let mut device = known.map_or_else(
-            || Device::new(id.clone(), user.clone(), now.wall),
-            |entry| entry.device.clone(),
-        );
-        device.app = update.app.or(device.app.take());
-        let tokens = [
-            (Channel::Voip, update.voip),
-            (Channel::Message, update.message),
-        ];
-        for (channel, token) in tokens {
-            if token.is_some_and(|it| device.give_token(channel, &it, Handed::Apart, now.wall)) {
-                let what = format!("new {} token by the device API", channel.name());
-                step.history(id, now.wall, what);
-            }
-        }
-        let key = update.key.map(Box::new);
-        if key.is_some() && key != device.key {
-            step.history(id, now.wall, "new key for sealed pushes".to_owned());
-            device.key = key;
-        }
-        let changed = known.is_none_or(|entry| !is_same_record(&entry.device, &device));
-        if changed {
-            step.put_device(device);
-        }
-        if known.is_none() && self.unclaimed(user) > 0 {
-            step.changes.push(Change::AdoptQueue {
-                user: user.clone(),
-                device: id.clone(),
-            });
-            step.then.push(Then::Adopted(user.clone(), id.clone()));
-        }
-        let stated = update.mode.map(|mode| Then::Stated(id.clone(), mode));
-        step.then.extend(stated);
-        Ok(step)
-    }
-
-    /// A token that its provider declares dead is dead from this moment on.
-    pub(crate) fn plan_token_dead(
-        &self,
-        now: Now,
-        id: &DeviceId,
-        token: &str,
-        since: Option<Timestamp>,
-        reason: &str,
-    ) -> Step {
-        let mut step = Step::of(Asker::Nobody);
-        let Some(mut device) = self.get(id).map(|entry| entry.device.clone()) else {
-            return step;
-        };
-        if !device.kill_token(token, since, reason, now.wall) {
-            return step;
-        }
-        let shown = shown(token);
-        tracing::warn!(device = %id, user = %device.user, reason, token = shown, "the provider says that the token is dead: this device is not pushed to until it registers again");
-        step.put_device(device);
-        step.history(id, now.wall, format!("token {shown} is dead: {reason}"));
-        step.then.push(Then::TokenDied);
-        step
-    }
-
     /// Forgets a device and what waits for it.
     pub(crate) fn plan_forget(&self, asker: Asker, id: &DeviceId) -> Result<Step, NotDone> {
         let mut step = Step::of(asker);
@@ -205,16 +129,29 @@ impl Directory {
         let entry = self.get(&door.device).ok_or(NotDone::Missing)?;
         let has_others = entry.doors.iter().any(|open| open.number != door.number);
         if has_others || entry.device.tokens.iter().next().is_some() {
+            // The record knows from here on when it was there last.
+            step.changes.push(put_seen(entry));
             step.changes.push(Change::RemoveDoor(door.clone()));
             step.then.push(Then::Left(door.clone()));
             return Ok(step);
         }
         step.then.push(Then::Left(door.clone()));
-        let id = &door.device;
-        let user = &entry.device.user;
+        self.plan_gone(entry, &mut step);
+        Ok(step)
+    }
+
+    /// Forgets a device that nothing leads to any more: what waits for it alone waits for its user's others.
+    pub(super) fn plan_gone(&self, entry: &Entry, step: &mut Step) {
+        let Device { id, user, .. } = &entry.device;
         let mut others = self.of(user).filter(|it| it.device.id != *id).peekable();
         // What came while there were others waits for them as well; what it adopted, or came before them, for it alone.
         let returns = entry.queued > 0 && (entry.alone || others.peek().is_none());
+        if returns && entry.over > 0 {
+            // All that it has not got, wherever it waits.
+            let (device, most) = (id.clone(), entry.over);
+            step.changes.push(Change::Refill { device, most });
+            step.then.push(Then::Refilled(id.clone(), most));
+        }
         if returns {
             step.changes.push(Change::ReturnQueue(id.clone()));
             step.then.push(Then::Disowned(id.clone()));
@@ -222,20 +159,14 @@ impl Directory {
         step.changes.push(Change::RemoveDevice(id.clone()));
         step.then.push(Then::Forgotten(id.clone()));
         if let Some(other) = others.find_map(Entry::way_in).filter(|_| returns) {
-            step.changes.push(Change::AdoptQueue {
-                user: user.clone(),
-                device: other.device.clone(),
-            });
-            step.then
-                .push(Then::Adopted(user.clone(), other.device.clone()));
+            step.adopt(user, &other.device);
             step.then.push(Then::Returned(other, false));
         }
-        Ok(step)
     }
 
     /// Makes room for one more device of a user: the one that is out of reach for longest is forgotten; if there is none, the
     /// one that said nothing for longest of those without a connection.
-    fn make_room(&self, user: &Address, step: &mut Step) -> Result<(), NotDone> {
+    pub(super) fn make_room(&self, user: &Address, step: &mut Step) -> Result<(), NotDone> {
         let forgotten = |id: &DeviceId| {
             let mut then = step.then.iter();
             then.any(|then| matches!(then, Then::Forgotten(gone) if gone == id))
@@ -265,6 +196,14 @@ impl Directory {
         step.then.push(Then::Forgotten(id.clone()));
         Ok(())
     }
+}
+
+/// A device's record, with when it was there last.
+fn put_seen(entry: &Entry) -> Change {
+    Change::PutDevice(Box::new(Device {
+        seen_at: entry.seen_at(),
+        ..entry.device.clone()
+    }))
 }
 
 /// Opens a door, of a device that is `known` or new.
@@ -311,6 +250,7 @@ fn plan_open(
         expires_at: opening.expires_at,
         stored_until,
         rings: opening.rings,
+        speaks: opening.speaks,
         q: opening.q,
         stated_mode,
         window: opening.window,
@@ -332,8 +272,8 @@ fn is_old_news(device: &Device, opening: &Opening) -> bool {
         match (device.tokens.get(channel), named) {
             (None, None) => true,
             (Some(known), Some((_, value))) => {
-                let handed = Handed::Through(opening.door.number);
-                known.value == *value && known.handed == handed && known.dead.is_none()
+                let is_through = known.handed.is_through(opening.door.number);
+                known.value == *value && is_through && known.dead.is_none()
             }
             _ => false,
         }
@@ -367,7 +307,7 @@ fn take_offer(device: &mut Device, opening: &Opening, now: Timestamp, step: &mut
     let (door, number) = (&opening.door, opening.door.number);
     match &opening.push {
         PushOffer::None => {
-            if device.take_tokens_back(number, &[]) {
+            if device.take_tokens_back(Handed::Through(number), &[]) {
                 let what = "wants no pushes any more".to_owned();
                 step.history(&door.device, now, what);
             }
@@ -375,7 +315,7 @@ fn take_offer(device: &mut Device, opening: &Opening, now: Timestamp, step: &mut
         PushOffer::Tokens(app, tokens) => {
             device.app = Some(app.clone());
             let kept: Vec<&str> = tokens.iter().map(|(_, token)| &**token).collect();
-            device.take_tokens_back(number, &kept);
+            device.take_tokens_back(Handed::Through(number), &kept);
             for (channel, token) in tokens {
                 if device.give_token(*channel, token, Handed::Through(number), now) {
                     let what = format!("new {} token {}", channel.name(), shown(token));
@@ -387,7 +327,7 @@ fn take_offer(device: &mut Device, opening: &Opening, now: Timestamp, step: &mut
 }
 
 /// Whether two records say the same but for when a token was named last.
-fn is_same_record(one: &Device, other: &Device) -> bool {
+pub(super) fn is_same_record(one: &Device, other: &Device) -> bool {
     let tokens = one.tokens.iter().zip(other.tokens.iter());
     let same_tokens = one.tokens.iter().count() == other.tokens.iter().count()
         && one.tokens.voip.is_some() == other.tokens.voip.is_some()

@@ -3,7 +3,7 @@
 use super::Owners;
 use crate::{
     Answer, DeviceView, DoorView, Entry, NotDone, OpenDoor, Output, Question, Ticket,
-    step::{Deed, Work},
+    step::{Asker, Deed, Work},
 };
 use domain::{Address, DeviceId, Mode, Now, Timestamp};
 
@@ -16,6 +16,10 @@ impl Owners {
                     Work::PutUser(ticket, user),
                 )]
             }
+            Question::Redeem(user, token, inviter) => vec![Deed::Work(
+                user.address.clone(),
+                Work::Redeem(ticket, user, token, inviter),
+            )],
             Question::RemoveUser(user) if self.accounts.has(&user) => {
                 vec![Deed::Work(user.clone(), Work::RemoveUser(ticket, user))]
             }
@@ -55,7 +59,8 @@ impl Owners {
                 if !self.accounts.has(&user) {
                     return answer(ticket, Err(NotDone::Missing));
                 }
-                let work = Work::Update(ticket, user.clone(), device, update);
+                let asker = Asker::Api(ticket);
+                let work = Work::Update(asker, user.clone(), device, update);
                 vec![Deed::Work(user, work)]
             }
             Question::SetMode(user, device, mode) => {
@@ -96,6 +101,9 @@ impl Owners {
         self.directory.state_mode(device, mode);
         let entry = self.directory.get(device);
         let there = entry.filter(|entry| entry.mode() == Mode::Foreground && entry.queued > 0);
+        if entry.is_some_and(|entry| entry.mode() == Mode::Foreground) {
+            self.shown.returned(device);
+        }
         let Some(door) = there.and_then(Entry::best_door) else {
             return Vec::new();
         };

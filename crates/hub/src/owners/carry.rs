@@ -3,7 +3,7 @@
 use super::Owners;
 use crate::{
     Measure, Output, Showing, messages,
-    step::{Deed, Step, Then},
+    step::{Deed, Step, Then, Work},
 };
 use domain::{Address, Class, DeviceId, DoorId, Note, Now, delivery::Stored, push::OwedPush};
 
@@ -20,7 +20,10 @@ impl Owners {
     fn carry(&mut self, now: Now, then: Then) -> Vec<Deed> {
         match then {
             Then::Device(device) => self.directory.put(*device),
-            Then::Opened(device, open) => self.directory.open(&device, *open),
+            Then::Opened(device, open) => {
+                self.directory.open(&device, *open);
+                return self.telephone_of(now, &device).into_iter().collect();
+            }
             Then::Adopted(user, device) => {
                 self.directory.adopt(&user, &device);
                 self.delivery.adopted(&device);
@@ -33,20 +36,33 @@ impl Owners {
             }
             Then::Closed(door) => {
                 self.directory.close(&door, now.wall);
-                return vec![Output::Closed(vec![door]).into()];
+                let seen = self.telephone_of(now, &door.device);
+                let closed = Output::Closed(vec![door]).into();
+                return [closed].into_iter().chain(seen).collect();
             }
             Then::Left(door) => self.directory.close(&door, now.wall),
+            Then::Blocks(user, blocks) => self.accounts.put_blocks(user, *blocks),
+            Then::Avatar(user, avatar) => self.accounts.put_avatar(user, avatar),
             Then::Contact(contact) => return show(self.rosters.put(*contact)),
             Then::NoContact(user, peer) => return show(self.rosters.take(user, peer)),
-            Then::Shows(user, peer) => return self.shows(&user, &peer),
+            Then::Shows(user, peer) => {
+                self.is_looked_at(now, &user);
+                return self.shows(&user, &peer);
+            }
             Then::Hides(user, peer) => return self.hides(&user, &peer),
             Then::Say(output) => return vec![(*output).into()],
             Then::Landed(device, messages) => return self.landed(now, &device, messages),
-            Then::Stated(device, mode) => return self.state_mode(now, &device, mode),
-            Then::Forgotten(device) => return self.forgotten(&device),
+            Then::Stated(device, mode) => {
+                let mut deeds = self.state_mode(now, &device, mode);
+                deeds.extend(self.telephone_of(now, &device));
+                return deeds;
+            }
+            Then::Forgotten(device) => return self.forgotten(now, &device),
             Then::NoAccount(user) => return self.no_account(&user),
             Then::Stored(stored) => return self.stored(now, &stored),
+            Then::Read(read) => return self.read(now, &read),
             Then::Owed(push) => return self.owed(now, *push),
+            Then::Refilled(device, messages) => return self.refilled(now, &device, messages),
             Then::Returned(door, fresh) => return self.returned(now, &door, fresh),
             Then::Note(note) => return vec![Output::Note(note).into()],
             Then::TokenDied => return vec![Output::Measured(Measure::TokenDied).into()],
@@ -54,14 +70,19 @@ impl Owners {
         Vec::new()
     }
 
-    fn forgotten(&mut self, device: &DeviceId) -> Vec<Deed> {
+    fn forgotten(&mut self, now: Now, device: &DeviceId) -> Vec<Deed> {
+        let entry = self.directory.get(device);
+        let user = entry.map(|entry| entry.device.user.clone());
         let doors = self.directory.remove(device);
         self.device_gone(device);
-        vec![Output::Closed(doors).into()]
+        let seen = user.and_then(|user| self.telephone_changes(now, &user));
+        let closed = Output::Closed(doors).into();
+        [closed].into_iter().chain(seen).collect()
     }
 
     fn no_account(&mut self, user: &Address) -> Vec<Deed> {
         self.accounts.remove(user);
+        self.telephones.remove(user);
         let (devices, doors) = self.directory.remove_user(user);
         for device in devices {
             self.device_gone(&device);
@@ -76,12 +97,15 @@ impl Owners {
         for device in &stored.queued {
             self.directory.count_queued(device, 1);
         }
-        if let [only] = &stored.queued[..] {
+        for device in &stored.over {
+            self.directory.count_over(device, 1);
+        }
+        if let ([only], []) = (&stored.queued[..], &stored.over[..]) {
             self.directory.waits_alone(only);
         }
         if stored.message.class != Class::Transient {
             deeds.push(messages::count("stored"));
-            if stored.queued.is_empty() {
+            if stored.queued.is_empty() && stored.over.is_empty() {
                 self.directory.count_unclaimed(&stored.message.to, 1);
             }
         }
@@ -90,8 +114,11 @@ impl Owners {
         for push in &stored.owed {
             self.outbox.insert(push.clone());
         }
+        self.comes(now, stored);
         let effects = self.delivery.stored(now, stored);
         deeds.extend(self.deliver(now, effects));
+        let refills = stored.over.iter().filter_map(|it| self.refill(it));
+        deeds.extend(refills);
         deeds.extend(self.push_due(now));
         deeds
     }
@@ -100,11 +127,30 @@ impl Owners {
         let fewer = i64::try_from(messages).unwrap_or(i64::MAX);
         self.directory.count_queued(device, -fewer);
         let effects = self.delivery.saved(now, device, messages);
+        let mut deeds = self.deliver(now, effects);
+        deeds.extend(self.refill(device));
+        deeds
+    }
+
+    /// What went over is taken back, if there is room for it.
+    fn refill(&self, device: &DeviceId) -> Option<Deed> {
+        let entry = self.directory.get(device)?;
+        let user = entry.device.user.clone();
+        let has_room = entry.refill(self.messages_per_device) > 0;
+        has_room.then(|| Deed::Work(user, Work::Refill(device.clone())))
+    }
+
+    fn refilled(&mut self, now: Now, device: &DeviceId, messages: u64) -> Vec<Deed> {
+        let messages = i64::try_from(messages).unwrap_or(i64::MAX);
+        self.directory.count_over(device, -messages);
+        self.directory.count_queued(device, messages);
+        let effects = self.delivery.refilled(now, device);
         self.deliver(now, effects)
     }
 
     fn owed(&mut self, now: Now, push: OwedPush) -> Vec<Deed> {
         self.delivery.owed(now, &push);
+        self.is_announced(now, &push);
         self.outbox.insert(push);
         self.push_due(now)
     }
@@ -112,22 +158,25 @@ impl Owners {
     /// A device came through a door: its messages go to it, and calls that do not know it yet. Where nothing waits there
     /// is nothing to ask the store.
     fn returned(&mut self, now: Now, door: &DoorId, fresh: bool) -> Vec<Deed> {
+        self.shown.returned(&door.device);
         let (calls, directory) = (&mut self.calls, &self.directory);
         let Some(entry) = directory.get(&door.device) else {
             return Vec::new();
         };
-        let rings = entry.door(door.number).is_some_and(|open| open.rings);
-        let mut deeds = if rings {
-            calls.opened(now, &entry.device.user, door, fresh, directory)
-        } else {
-            Vec::new()
-        };
+        let rings = entry.door(door.number).and_then(|open| open.rings);
+        let mut deeds = rings.map_or_else(Vec::new, |kind| {
+            calls.opened(now, &entry.device.user, (door, kind), fresh, directory)
+        });
         if entry.queued > 0 {
-            let window = entry.door(door.number).map_or(0, |open| open.window);
-            let window = usize::from(window);
+            // Another door may be the one that messages go through: what is on its way there stays so.
+            let best = entry.best_door();
+            let fresh = fresh && best.is_none_or(|best| best.number == door.number);
+            let best = best.or_else(|| entry.door(door.number));
+            let window = best.map_or(0, |open| usize::from(open.window));
             let effects = self.delivery.returned(now, &door.device, window, fresh);
             deeds.extend(self.deliver(now, effects));
         }
+        deeds.extend(self.refill(&door.device));
         deeds
     }
 }

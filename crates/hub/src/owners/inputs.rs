@@ -1,11 +1,11 @@
 //! What each input means to the owners.
 
-use super::Owners;
+use super::{Owners, telephones::talks};
 use crate::{
     Doors, Input, PushRef, Pushed, messages, pushes,
-    step::{Deed, Work},
+    step::{Asker, Deed, Read, Work},
 };
-use domain::{Now, Outcome, wake};
+use domain::{DoorState, Now, Outcome, wake};
 
 impl Owners {
     /// Takes in what happened.
@@ -14,17 +14,63 @@ impl Owners {
             Input::Doors(doors) => self.doors(now, doors),
             Input::DoorLost(door, state) => {
                 self.directory.door_lost(&door, state);
-                Vec::new()
+                self.telephone_of(now, &door.device).into_iter().collect()
             }
             Input::Said(user, said) => self.said(now, user, said).into_iter().collect(),
-            Input::Told(user, word) => self.told(user, word).into_iter().collect(),
-            Input::DoorLeft(user, door) => vec![Deed::Work(user, Work::Left(door))],
+            Input::SignIn(ticket, tokens) => {
+                let user = tokens.user.clone();
+                vec![Deed::Work(user, Work::SignIn(ticket, tokens))]
+            }
+            Input::Session(ticket, session) => {
+                let user = session.user.clone();
+                vec![Deed::Work(user, Work::Session(ticket, session))]
+            }
+            Input::Told(user, word) => self.told(now, user, word).into_iter().collect(),
+            Input::Talks(users, talk, time) => users
+                .into_iter()
+                .map(|user| talks(user, talk, time))
+                .collect(),
+            Input::DoorLeft(user, door) => {
+                // Whatever becomes of saving that, nobody is behind it.
+                self.directory.door_lost(&door, DoorState::Down);
+                vec![Deed::Work(user, Work::Left(door))]
+            }
             Input::Alone(device) => {
                 self.directory.waits_alone(&device);
                 Vec::new()
             }
             Input::Stated(user, device, mode) => {
                 vec![Deed::Work(user, Work::State(None, device, mode))]
+            }
+            Input::Used(device) => {
+                self.directory.used(&device, now.wall);
+                Vec::new()
+            }
+            Input::Attends(user, device, from) => {
+                let conversation = self.delivery.conversation(&from, &user);
+                let (directory, outbox) = (&self.directory, &self.outbox);
+                pushes::attended(directory, outbox, &device, &user, &conversation)
+            }
+            Input::Read(user, device, from, up_to) => {
+                let read = Read {
+                    user: user.clone(),
+                    device,
+                    writer: from.into(),
+                    up_to,
+                };
+                vec![Deed::Work(user, Work::Read(Box::new(read)))]
+            }
+            Input::Counted(push, unread) => {
+                let pushes = (&self.outbox, &mut self.shown);
+                pushes::counted(now, &self.directory, pushes, &push, unread)
+            }
+            Input::Enables(ticket, user, device, update) => {
+                let work = Work::Update(Asker::Role(ticket), user.clone(), device, update);
+                vec![Deed::Work(user, work)]
+            }
+            Input::Disables(ticket, user, meant, kind) => {
+                let work = Work::Disable(ticket, user.clone(), meant, kind);
+                vec![Deed::Work(user, work)]
             }
             Input::Pushed(pushed) => self.pushed(now, pushed),
             Input::Asked(ticket, question) => self.asked(ticket, question),
@@ -83,9 +129,10 @@ impl Owners {
     /// A role opens and closes doors. Calls hear of it at once, since they promise nothing that must be kept.
     fn doors(&mut self, now: Now, doors: Doors) -> Vec<Deed> {
         let mut deeds = Vec::new();
-        for opening in doors.opened.iter().filter(|opening| opening.rings) {
-            if self.directory.get(&opening.door.device).is_some() {
-                let (door, fresh) = (&opening.door, opening.fresh);
+        for opening in &doors.opened {
+            let is_known = self.directory.get(&opening.door.device).is_some();
+            if let Some(kind) = opening.rings.filter(|_| is_known) {
+                let (door, fresh) = ((&opening.door, kind), opening.fresh);
                 let (user, directory) = (&doors.user, &self.directory);
                 deeds.extend(self.calls.returned(now, user, door, fresh, directory));
             }
@@ -122,6 +169,9 @@ impl Owners {
                         .into_iter()
                         .map(|note| crate::Output::Note(note).into()),
                 );
+                if matches!(outcome, Outcome::Accepted { .. }) {
+                    self.is_shown(&id);
+                }
                 deeds.extend(pushes::done(now, &mut self.outbox, &id, &outcome));
                 deeds.extend(self.push_due(now));
             }

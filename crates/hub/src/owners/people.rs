@@ -16,10 +16,26 @@ use domain::{
 impl Owners {
     /// A user's client says something.
     pub(super) fn said(&mut self, now: Now, user: Address, said: Said) -> Option<Deed> {
+        match &said {
+            Said::Watches { .. } => self.presences.begins_to_look(&user),
+            Said::LooksAway => {
+                self.presences.looks_away(&user);
+                return None;
+            }
+            _ => {}
+        }
+        if let Said::Telephone(stated) = said {
+            self.telephones.state(&user, stated);
+            return self.telephone_changes(now, &user);
+        }
         let work = match said {
             Said::Available(_) | Said::Unavailable { .. } | Said::Suspended(..) => {
                 if !self.accounts.has(&user) {
                     return None;
+                }
+                if matches!(said, Said::Available(_)) {
+                    // Its own clients look at it, too.
+                    self.is_looked_at(now, &user);
                 }
                 Work::Broadcast(user.clone(), self.presences.said(now, &user, said)?)
             }
@@ -30,13 +46,20 @@ impl Owners {
 
     /// Another user says something to one of ours. Who is not available is not shown presence, and so nothing is read for
     /// it; who has no account hears nothing, and who looks for them is told that there is nothing to see (RFC 6121 §8.5.1).
-    pub(super) fn told(&self, user: Address, word: Word) -> Option<Deed> {
+    pub(super) fn told(&mut self, now: Now, user: Address, word: Word) -> Option<Deed> {
+        if let What::Talks(talk, time) = word.what {
+            self.telephones.talk(now.instant, &user, talk, time);
+            return self.telephone_changes(now, &user);
+        }
         if !self.accounts.has(&user) {
             return matches!(word.what, What::Probe(_))
                 .then(|| tell(&user, &word.from, refusal()).into());
         }
+        if matches!(word.what, What::Probe(_)) {
+            self.is_looked_at(now, &user);
+        }
         let is_shown = |what: &What| !matches!(what, What::Presence(..));
-        (is_shown(&word.what) || self.presences.is_available(&user))
+        (is_shown(&word.what) || self.presences.looks(&user))
             .then(|| Deed::Work(user.clone(), Work::Told(user, word)))
     }
 
@@ -58,8 +81,10 @@ impl Owners {
         let Word { from, what } = word;
         match what {
             What::Request(request, words) => self.rosters.plan_heard(user, &from, request, words),
+            What::HasCome => self.plan_has_come(user, &from),
             What::Presence(news, client) => self.plan_seen(user, from, news, client),
             What::Probe(client) => self.plan_probed(user, &from, &client),
+            What::Talks(..) => Step::of(Asker::Nobody),
         }
     }
 
@@ -115,8 +140,7 @@ impl Owners {
             spoke,
             is_new,
         } = broadcast;
-        let watch = |it: &&Contact| it.from == Direction::Subscribed;
-        for contact in self.rosters.contacts(user).filter(watch) {
+        for contact in self.watchers(user) {
             for news in &news {
                 let what = What::Presence(news.clone(), None);
                 step.tell(user, &contact.peer, what);
@@ -136,16 +160,34 @@ impl Owners {
         step
     }
 
+    /// Who sees a user: whoever may and is not blocked.
+    pub(super) fn watchers(&self, user: &Address) -> impl Iterator<Item = &Contact> {
+        let contacts = self.rosters.contacts(user);
+        contacts.filter(|it| self.lets_see(it))
+    }
+
+    /// Whether this other user is one of them.
+    pub(super) fn is_seen_by(&self, user: &Address, peer: &Address) -> bool {
+        let known = self.rosters.contact(user, peer);
+        known.is_some_and(|it| self.lets_see(it))
+    }
+
+    fn lets_see(&self, contact: &Contact) -> bool {
+        contact.from == Direction::Subscribed
+            && !self.accounts.bars(&contact.user, contact.peer.as_str())
+    }
+
     /// A client has come: it sees the user's other clients, what still waits for an answer (RFC 6121 §3.1.3), and whoever
     /// lets themselves be seen (§4.3.1). What has not been answered is asked again (§3.1.2).
-    fn welcome(&self, user: &Address, client: &str, step: &mut Step) {
+    pub(super) fn welcome(&self, user: &Address, client: &str, step: &mut Step) {
         let to_it = |sight| show(user, Some(client.into()), sight);
         for news in self.presences.seen(user) {
             if &*news.resource != client {
                 step.say(to_it(Sight::Presence(user.clone(), news)));
             }
         }
-        for contact in self.rosters.contacts(user) {
+        let is_heard = |it: &&Contact| !self.accounts.bars(user, it.peer.as_str());
+        for contact in self.rosters.contacts(user).filter(is_heard) {
             let peer = &contact.peer;
             if contact.from == Direction::Pending {
                 let words = contact.asked.clone();
@@ -217,7 +259,7 @@ fn tell(from: &Address, to: &Address, what: What) -> Output {
     Output::Tell(to.clone(), word)
 }
 
-fn show(user: &Address, client: Option<Box<str>>, sight: Sight) -> Output {
+pub(super) fn show(user: &Address, client: Option<Box<str>>, sight: Sight) -> Output {
     Output::Show(Box::new(Showing {
         user: user.clone(),
         client,

@@ -2,7 +2,7 @@
 
 use super::Rosters;
 use crate::{
-    Listing, NotDone, Output, Said, Showing, Sight, What, Word,
+    Listing, NotDone, Output, Said, Showing, Sight, Ticket, What, Word,
     step::{Asker, Step, Then},
 };
 use bytes::Bytes;
@@ -33,10 +33,23 @@ impl Rosters {
                 words,
                 ..
             } => self.plan_requests(asker, user, &peer, request, words),
-            // Nothing of it is kept: it was so when it was said.
-            Said::Available(_) | Said::Unavailable { .. } | Said::Suspended(..) => {
-                Ok(Step::of(asker))
-            }
+            Said::Watches {
+                ticket,
+                peer,
+                client,
+            } => self.plan_watched((asker, ticket), user, &peer, client),
+            // Nothing of it is kept here.
+            Said::Available(_)
+            | Said::Unavailable { .. }
+            | Said::Suspended(..)
+            | Said::ShowsCard(..)
+            | Said::IsLookedFor(..)
+            | Said::IsSeenBy(..)
+            | Said::Blocks(..)
+            | Said::Unblocks(..)
+            | Said::LooksAnew(_)
+            | Said::LooksAway
+            | Said::Telephone(_) => Ok(Step::of(asker)),
         }
     }
 
@@ -113,6 +126,42 @@ impl Rosters {
         Ok(step)
     }
 
+    /// A client that only watches asks to see somebody (RFC 6121 §3.1.2, §4.3.1), and the first time lets itself be seen (§3.1.5,
+    /// §3.4).
+    fn plan_watched(
+        &self,
+        (asker, ticket): (Asker, Ticket),
+        user: &Address,
+        peer: &Address,
+        client: Box<str>,
+    ) -> Result<Step, NotDone> {
+        let before = self.known(user, peer)?;
+        if !self.is_ours(peer) {
+            return Err(NotDone::NoSuchDomain);
+        }
+        let mut after = before.clone();
+        let is_first = before.to == Direction::None;
+        after.says(Request::Subscribe);
+        let lets = is_first.then(|| after.says(Request::Subscribed));
+        let lets = lets.unwrap_or_default();
+        self.has_room(&before, &after)?;
+        let mut step = Step::of(asker);
+        step.say(Output::Watched(ticket, Ok(after.to)));
+        if lets.passes {
+            step.tell(user, peer, What::Request(Request::Subscribed, Bytes::new()));
+        }
+        let wants = match after.to {
+            Direction::Subscribed => What::Probe(client),
+            _ => What::Request(Request::Subscribe, Bytes::new()),
+        };
+        step.tell(user, peer, wants);
+        step.keep_contact(&before, after);
+        if lets.shows == Some(true) {
+            step.then.push(Then::Shows(user.clone(), peer.clone()));
+        }
+        Ok(step)
+    }
+
     /// RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3.
     pub(crate) fn plan_heard(
         &self,
@@ -174,7 +223,7 @@ impl Rosters {
     }
 
     /// Whether there is room on the list for who comes onto it.
-    fn has_room(&self, before: &Contact, after: &Contact) -> Result<(), NotDone> {
+    pub(crate) fn has_room(&self, before: &Contact, after: &Contact) -> Result<(), NotDone> {
         if before.is_listed || !after.is_listed {
             return Ok(());
         }
@@ -212,7 +261,7 @@ impl Step {
     }
 
     /// Keeps a contact as it will be, if it is another than before and there is anything left to keep.
-    fn keep_contact(&mut self, before: &Contact, after: Contact) {
+    pub(crate) fn keep_contact(&mut self, before: &Contact, after: Contact) {
         if *before == after {
             return;
         }

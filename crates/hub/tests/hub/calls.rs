@@ -62,7 +62,7 @@ fn a_call_does_not_go_through_a_door_for_messages_alone() {
     let chat = |device: &str| {
         let mut chat = opening(device, 600);
         chat.door.number = 9;
-        chat.rings = false;
+        chat.rings = None;
         chat.push = hub::PushOffer::None;
         chat
     };

@@ -193,7 +193,9 @@ fn fleet(phones: u64, lifetime: u64, apart: u64) -> World {
             data: bytes::Bytes::new(),
         };
         let here = "sip:here".into();
-        world.hub.load_door(&door, DoorState::Down, 1, here);
+        world
+            .hub
+            .load_door(&door, (DoorState::Down, Some(domain::CallKind(0))), 1, here);
     }
     world
 }

@@ -10,4 +10,5 @@ mod calls;
 mod doors;
 mod messages;
 mod people;
+mod pushing;
 mod world;

@@ -126,6 +126,7 @@ fn archived(world: &World, name: &str) -> Arc<domain::Message> {
             class: domain::Class::Chat,
             content_type: "text/plain".to_owned(),
             body: bytes::Bytes::from_static(b"hello"),
+            about: None,
         })
     })
 }

@@ -1,8 +1,8 @@
 //! A hub, a role that says what it is told, and a store that answers at once, late, or with a refusal.
 
 use domain::{
-    Address, AppProfile, Behaviour, Change, Channel, Class, DeviceId, DoorId, DoorState,
-    Generation, Message, Note, Now, Platform, Provider, Timestamp, delivery, wake,
+    Address, AppProfile, Behaviour, CallKind, Change, Channel, Class, DeviceId, DoorId, DoorState,
+    Generation, Message, Note, Now, Platform, Provider, Timestamp, Unread, delivery, wake,
 };
 use hub::{
     Accounts, Answer, CallId, Config, Doors, Hub, Input, NewCall, NotDone, Opening, Output, People,
@@ -30,6 +30,8 @@ pub struct World {
     pub waiting: Vec<SaveId>,
     /// What the store was asked to keep and kept.
     pub kept: Vec<Change>,
+    /// What the store counts whenever it is asked.
+    pub unread: Unread,
     pub pushes: Vec<PushOrder>,
     pub notes: Vec<Note>,
     /// Everything else that was said.
@@ -60,7 +62,8 @@ pub fn opening(device: &str, seconds: u64) -> Opening {
         unchanged: false,
         state: DoorState::Up,
         expires_at: Timestamp(seconds * 1000),
-        rings: true,
+        rings: Some(CallKind(0)),
+        speaks: false,
         q: 1000,
         window: 1,
         register_at: "sip:here".into(),
@@ -85,9 +88,10 @@ pub fn config() -> Config {
         devices_per_user: 10,
         messages_per_device: 100,
         pushes_in_flight: 10,
+        idle_after: Duration::from_mins(5),
         register_at: "sip:usual".into(),
         people: People::default(),
-        conversations: delivery::NameConversation::by(|message| message.from.clone()),
+        conversations: delivery::NameConversation::by(|from, _| from.to_owned()),
         seed: [7; 32],
     }
 }
@@ -108,6 +112,10 @@ impl World {
             mood: StoreMood::Saves,
             waiting: Vec::new(),
             kept: Vec::new(),
+            unread: Unread {
+                all: 1,
+                of_writer: 1,
+            },
             pushes: Vec::new(),
             notes: Vec::new(),
             said: Vec::new(),
@@ -156,6 +164,10 @@ impl World {
                 Output::FetchRoster(user) => {
                     let nobody = Input::RosterRead(user, Some(Vec::new()));
                     self.hub.handle(self.now(), nobody);
+                }
+                Output::Count(push, ..) => {
+                    let counted = Input::Counted(push, Some(self.unread));
+                    self.hub.handle(self.now(), counted);
                 }
                 Output::Push(order) => self.pushes.push(*order),
                 Output::Note(note) => self.notes.push(note),
@@ -216,6 +228,7 @@ impl World {
         let id = CallId(id);
         self.handle(Input::Called(Box::new(NewCall {
             id,
+            kind: CallKind(0),
             tracking: format!("t{}", id.0).into(),
             call: format!("call-{}", id.0).into(),
             callee: bob(),
@@ -238,6 +251,7 @@ impl World {
             class: Class::Chat,
             content_type: "text/plain".to_owned(),
             body: bytes::Bytes::from_static(b"hello"),
+            about: None,
         };
         self.handle(Input::Arrived(ticket, Arc::new(message)));
         ticket

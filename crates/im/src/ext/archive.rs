@@ -3,6 +3,7 @@
 use super::{Asked, Deed};
 use crate::letters;
 use domain::{Address, ArchivePage, ArchiveQuery, Message, MessageId, Timestamp, archive, date};
+use std::sync::Arc;
 use xmpp::{jid::Jid, ns, stanza::StanzaCondition, xml::Element};
 
 /// What is wanted of an archive.
@@ -10,7 +11,36 @@ use xmpp::{jid::Jid, ns, stanza::StanzaCondition, xml::Element};
 pub(crate) struct Wanted {
     pub(crate) query: ArchiveQuery,
     pub(crate) shape: Shape,
+    /// Of these alone.
+    pub(crate) client: Option<Box<ByClient>>,
 }
+
+/// Messages that a client wrote or that are addressed to it (XEP-0313 §4.1.1). Which it was is in the message: those are looked
+/// through that are with its user.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ByClient {
+    client: Jid,
+    /// So many are wanted.
+    most: usize,
+    /// So many pages were looked through.
+    pages: usize,
+    /// And this was found.
+    found: Vec<Arc<Message>>,
+}
+
+impl Wanted {
+    /// Without a client by which it is looked through.
+    fn of(query: ArchiveQuery, shape: Shape) -> Self {
+        Self {
+            query,
+            shape,
+            client: None,
+        }
+    }
+}
+
+/// Pages that are looked through for the messages of one client; if they are not enough, its user is to be asked for.
+const LOOKED: usize = 64;
 
 /// How it is answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,22 +54,22 @@ pub(crate) enum Shape {
 }
 
 /// What a field of a query says (XEP-0313 §4.1).
-type Field = fn(&mut ArchiveQuery, &[String]) -> Result<(), StanzaCondition>;
+type Field = fn(&mut Wanted, &[String]) -> Result<(), StanzaCondition>;
 
 /// The fields of a query, and of which type they are (XEP-0313 §4.1.5).
 const FIELDS: [(&str, &str, Field); 6] = [
     ("with", "jid-single", with),
-    ("start", "text-single", |query, values| {
-        time(values).map(|at| query.start = Some(at))
+    ("start", "text-single", |wanted, values| {
+        time(values).map(|at| wanted.query.start = Some(at))
     }),
-    ("end", "text-single", |query, values| {
-        time(values).map(|at| query.end = Some(at))
+    ("end", "text-single", |wanted, values| {
+        time(values).map(|at| wanted.query.end = Some(at))
     }),
-    ("before-id", "text-single", |query, values| {
-        one(values).map(|id| query.before.push(MessageId::from(id)))
+    ("before-id", "text-single", |wanted, values| {
+        one(values).map(|id| wanted.query.before.push(MessageId::from(id)))
     }),
-    ("after-id", "text-single", |query, values| {
-        one(values).map(|id| query.after.push(MessageId::from(id)))
+    ("after-id", "text-single", |wanted, values| {
+        one(values).map(|id| wanted.query.after.push(MessageId::from(id)))
     }),
     ("ids", "list-multi", ids),
 ];
@@ -90,26 +120,27 @@ pub(super) fn query(asked: &Asked<'_>) -> Deed {
 }
 
 fn read(payload: &Element) -> Result<Wanted, StanzaCondition> {
-    let mut query = ArchiveQuery {
+    let query = ArchiveQuery {
         limit: archive::ROWS,
         ..ArchiveQuery::default()
     };
-    if let Some(form) = payload.child(ns::DATA, "x") {
-        filter(&mut query, form)?;
-    }
-    if let Some(set) = payload.child(ns::RSM, "set") {
-        turn_to(&mut query, set)?;
-    }
     let name = payload.attr("queryid").map(Into::into);
     let flip = payload.child(ns::MAM, "flip-page").is_some();
-    Ok(Wanted {
-        query,
-        shape: Shape::Page(name, flip),
-    })
+    let mut wanted = Wanted::of(query, Shape::Page(name, flip));
+    if let Some(form) = payload.child(ns::DATA, "x") {
+        filter(&mut wanted, form)?;
+    }
+    if let Some(set) = payload.child(ns::RSM, "set") {
+        turn_to(&mut wanted.query, set)?;
+    }
+    if let Some(by) = &mut wanted.client {
+        by.most = std::mem::replace(&mut wanted.query.limit, archive::ROWS);
+    }
+    Ok(wanted)
 }
 
 /// XEP-0313 §4.1: a form (XEP-0004).
-fn filter(query: &mut ArchiveQuery, form: &Element) -> Result<(), StanzaCondition> {
+fn filter(wanted: &mut Wanted, form: &Element) -> Result<(), StanzaCondition> {
     let mut is_ours = false;
     for field in form.children().filter(|it| it.is(ns::DATA, "field")) {
         let values = field.children().filter(|it| it.is(ns::DATA, "value"));
@@ -122,7 +153,7 @@ fn filter(query: &mut ArchiveQuery, form: &Element) -> Result<(), StanzaConditio
         // XEP-0313 §4.1.5.
         let row = FIELDS.iter().find(|(known, ..)| *known == name);
         let (.., read) = row.ok_or(StanzaCondition::FeatureNotImplemented)?;
-        read(query, &values)?;
+        read(wanted, &values)?;
     }
     if !is_ours || form.attr("type") != Some("submit") {
         return Err(StanzaCondition::BadRequest);
@@ -141,26 +172,31 @@ fn time(values: &[String]) -> Result<Timestamp, StanzaCondition> {
     date::of_iso8601(one(values)?).ok_or(StanzaCondition::BadRequest)
 }
 
-/// XEP-0313 §4.1.1. By client nothing is found: which of them wrote a message is in the message alone.
-fn with(query: &mut ArchiveQuery, values: &[String]) -> Result<(), StanzaCondition> {
+/// XEP-0313 §4.1.1.
+fn with(wanted: &mut Wanted, values: &[String]) -> Result<(), StanzaCondition> {
     let jid = Jid::parse(one(values)?).map_err(|_| StanzaCondition::BadRequest)?;
-    if !jid.is_bare() {
-        return Err(StanzaCondition::FeatureNotImplemented);
-    }
-    let address: Option<Address> = jid.as_str().parse().ok();
-    query.with = Some(address.map_or_else(|| jid.as_str().to_owned(), String::from));
+    let address: Option<Address> = jid.bare_str().parse().ok();
+    wanted.query.with = Some(address.map_or_else(|| jid.bare_str().to_owned(), String::from));
+    let by_client = |client| ByClient {
+        client,
+        most: 0,
+        pages: 0,
+        found: Vec::new(),
+    };
+    let client = Some(jid).filter(|jid| !jid.is_bare());
+    wanted.client = client.map(by_client).map(Box::new);
     Ok(())
 }
 
 /// XEP-0313 §4.1.3: as many as are in a page.
-fn ids(query: &mut ArchiveQuery, values: &[String]) -> Result<(), StanzaCondition> {
+fn ids(wanted: &mut Wanted, values: &[String]) -> Result<(), StanzaCondition> {
     if values.is_empty() {
         return Err(StanzaCondition::BadRequest);
     }
     if values.len() > archive::ROWS {
         return Err(StanzaCondition::PolicyViolation);
     }
-    query.ids = values.iter().map(|id| MessageId::from(&**id)).collect();
+    wanted.query.ids = values.iter().map(|id| MessageId::from(&**id)).collect();
     Ok(())
 }
 
@@ -191,7 +227,7 @@ pub(super) fn metadata(asked: &Asked<'_>) -> Deed {
         ..ArchiveQuery::default()
     };
     let shape = Shape::Begin;
-    Deed::Archive(Box::new(Wanted { query, shape }))
+    Deed::Archive(Box::new(Wanted::of(query, shape)))
 }
 
 /// Everything is archived (XEP-0441 §2.1), and nobody can change that.
@@ -208,6 +244,64 @@ pub(super) fn preferences(asked: &Asked<'_>) -> Deed {
 
 pub(super) fn set_preferences(_: &Asked<'_>) -> Deed {
     Deed::Refuse(StanzaCondition::FeatureNotImplemented)
+}
+
+/// What comes of a page that was read.
+#[derive(Debug)]
+pub(crate) enum Looked {
+    /// It is the answer, or what was looked for is complete.
+    Enough(Wanted, ArchivePage),
+    /// This is to be read before there is an answer.
+    More(Wanted),
+    /// There is more than is looked through.
+    TooMuch,
+}
+
+impl Wanted {
+    /// Of a page that was read, what is of the client that is wanted, with what was found before.
+    pub(crate) fn look_through(mut self, page: ArchivePage) -> Looked {
+        let Some(by) = &mut self.client else {
+            return Looked::Enough(self, page);
+        };
+        let is_of = |message: &&Arc<Message>| letters::is_with(message, &by.client);
+        let found: Vec<_> = page.messages.iter().filter(is_of).cloned().collect();
+        by.pages += 1;
+        let from_end = self.query.from_end;
+        let end = if from_end {
+            by.found.splice(..0, found);
+            page.messages.first()
+        } else {
+            by.found.extend(found);
+            page.messages.last()
+        };
+        let (is_enough, looked) = (by.found.len() > by.most || page.is_complete, by.pages);
+        match end.filter(|_| !is_enough) {
+            Some(_) if looked >= LOOKED => Looked::TooMuch,
+            Some(end) => {
+                let place = if from_end {
+                    &mut self.query.before
+                } else {
+                    &mut self.query.after
+                };
+                *place = vec![end.id.clone()];
+                Looked::More(self)
+            }
+            None => {
+                let mut found = std::mem::take(&mut by.found);
+                if from_end {
+                    found.reverse();
+                }
+                let query = ArchiveQuery {
+                    limit: by.most,
+                    from_end,
+                    ..ArchiveQuery::default()
+                };
+                let mut answer = ArchivePage::of(&query, found);
+                answer.is_complete &= page.is_complete;
+                Looked::Enough(self, answer)
+            }
+        }
+    }
 }
 
 /// A message of the archive for its user's client (XEP-0313 §4.2). `None`: it has nothing that can be said in a stanza.

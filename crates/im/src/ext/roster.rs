@@ -1,6 +1,6 @@
 //! The roster (RFC 6121 §2), as clients read and write it.
 
-use super::{Asked, Deed};
+use super::{Asked, Deed, Order};
 use domain::{
     Address,
     roster::{Contact, Direction},
@@ -37,7 +37,7 @@ fn changed(asked: &Asked<'_>) -> Result<Deed, StanzaCondition> {
         .account(&jid)
         .ok_or(StanzaCondition::ItemNotFound)?;
     if item.attr("subscription") == Some("remove") {
-        return Ok(Deed::RemoveContact(peer));
+        return Ok(Deed::Order(Order::RemoveContact(peer)));
     }
     let groups = item.children().filter(|it| it.is(ns::ROSTER, "group"));
     let groups: Vec<String> = groups.map(|group| group.text().into_owned()).collect();
@@ -49,11 +49,9 @@ fn changed(asked: &Asked<'_>) -> Result<Deed, StanzaCondition> {
     if groups.iter().enumerate().any(twice) {
         return Err(StanzaCondition::BadRequest);
     }
-    Ok(Deed::SetContact(Listing {
-        peer,
-        name: item.attr("name").unwrap_or_default().to_owned(),
-        groups,
-    }))
+    let name = item.attr("name").unwrap_or_default().to_owned();
+    let listing = Listing { peer, name, groups };
+    Ok(Deed::Order(Order::SetContact(listing)))
 }
 
 /// Somebody in a roster (RFC 6121 §2.1.2).

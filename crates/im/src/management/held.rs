@@ -49,6 +49,11 @@ impl Held {
         None
     }
 
+    /// All that is held back, in order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Written> {
+        self.rows.values()
+    }
+
     /// All that was held back, in order.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Written> + use<> {
         let all = std::mem::take(self);

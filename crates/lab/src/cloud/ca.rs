@@ -8,6 +8,7 @@ use rcgen::{
 use rustls::{
     RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use std::sync::Arc;
 
@@ -45,6 +46,13 @@ pub struct ServerCertificate {
     pub key_pem: String,
     chain: Vec<CertificateDer<'static>>,
     key: Vec<u8>,
+}
+
+impl ServerCertificate {
+    /// The certificate alone, DER.
+    pub(super) fn leaf(&self) -> &[u8] {
+        self.chain.first().map_or(&[], AsRef::as_ref)
+    }
 }
 
 impl Ca {
@@ -145,11 +153,38 @@ impl Ca {
         names: &[&str],
         alpn: &[&[u8]],
     ) -> Result<Arc<ServerConfig>, CaError> {
+        self.server(names, alpn, WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// The same for a server that asks its clients for a certificate of this CA, and takes those that have none as well.
+    ///
+    /// # Errors
+    /// If one of the names is neither a DNS name nor an address.
+    pub fn server_config_asking(
+        &self,
+        names: &[&str],
+        alpn: &[&[u8]],
+    ) -> Result<Arc<ServerConfig>, CaError> {
+        let roots = Arc::new(self.root_store());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
+            .allow_unauthenticated()
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        self.server(names, alpn, verifier)
+    }
+
+    fn server(
+        &self,
+        names: &[&str],
+        alpn: &[&[u8]],
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> Result<Arc<ServerConfig>, CaError> {
         let ServerCertificate { chain, key, .. } = self.issue(names)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_single_cert(chain, PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key)))?;
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(Arc::new(config))

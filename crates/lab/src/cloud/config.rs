@@ -1,8 +1,10 @@
 //! What the simulated clouds know and where they listen: teams, keys, apps, projects, limits.
 
 use super::{
-    Ca,
-    credentials::{ApnsKey, DEV_PROJECTS, DEV_TEAM, DevCredentials, service_account_email},
+    Ca, CaError,
+    credentials::{
+        ApnsKey, DEV_PROJECTS, DEV_TEAM, DEV_WEB_APP, DevCredentials, service_account_email,
+    },
 };
 use domain::{Generation, Generation::DualChannel, Generation::SingleChannel};
 use serde::{Deserialize, Serialize};
@@ -35,8 +37,36 @@ pub struct ApnsTeam {
     pub team: String,
     /// Its signing keys.
     pub keys: Vec<ApnsKey>,
+    /// Certificates by which its apps are known without a provider token.
+    pub certificates: Vec<ApnsCertificate>,
     /// Its apps.
     pub apps: Vec<ApnsApp>,
+}
+
+/// What one app may be pushed to with, instead of a provider token.
+#[derive(Clone, Debug)]
+pub struct ApnsCertificate {
+    /// The app's bundle id: its topics are that and, with `.voip`, that of its `voip` pushes.
+    pub bundle: String,
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
+    /// Certificate and private key, PEM, for whoever pushes.
+    pub pem: String,
+}
+
+impl ApnsCertificate {
+    /// A new one for `bundle`.
+    ///
+    /// # Errors
+    /// If the CA cannot issue it.
+    pub fn issue(ca: &Ca, bundle: &str) -> Result<Self, CaError> {
+        let issued = ca.issue(&[])?;
+        Ok(Self {
+            bundle: bundle.to_owned(),
+            certificate: issued.leaf().to_vec(),
+            pem: issued.chain_pem + &issued.key_pem,
+        })
+    }
 }
 
 /// An iOS app.
@@ -63,6 +93,15 @@ pub struct FcmProject {
     pub packages: Vec<String>,
 }
 
+/// An app that takes Web Push.
+#[derive(Clone, Debug)]
+pub struct WebApp {
+    /// Its id.
+    pub app: String,
+    /// The P-256 key that its clients subscribe with (`applicationServerKey`), an uncompressed point, 65 bytes.
+    pub public_key: Vec<u8>,
+}
+
 /// The clouds to start. Port 0 takes a free one.
 #[derive(Clone)]
 pub struct CloudConfig {
@@ -70,6 +109,8 @@ pub struct CloudConfig {
     pub apns: SocketAddr,
     /// Where the simulated FCM, with its token endpoint, listens.
     pub fcm: SocketAddr,
+    /// Where the simulated Web Push service listens.
+    pub webpush: SocketAddr,
     /// Where the control API listens, plain HTTP. Loopback only.
     pub control: SocketAddr,
     /// Who vouches for their certificates.
@@ -78,14 +119,19 @@ pub struct CloudConfig {
     pub apns_teams: Vec<ApnsTeam>,
     /// Whom the simulated FCM knows.
     pub fcm_projects: Vec<FcmProject>,
+    /// Whose subscriptions the simulated Web Push service hands out.
+    pub webpush_apps: Vec<WebApp>,
     /// Keys that the control API hands out, so that anybody's push client can be pointed at the lab.
     pub credentials: Option<DevCredentials>,
+    /// Takes what the platforms would refuse, and writes down what they would have said: for a client that is not ready
+    /// yet. What was ordered to go wrong still does.
+    pub lenient: bool,
     /// How much they take.
     pub limits: Limits,
 }
 
 impl CloudConfig {
-    /// The clouds of `serve --dev` and `reveille lab`: ports 2197, 2198 and 2190 on loopback, the apps of the
+    /// The clouds of `serve --dev` and `reveille lab`: ports 2197, 2198, 2199 and 2190 on loopback, the apps of the
     /// contract, the keys of `credentials`.
     pub fn dev(ca: &Ca, credentials: &DevCredentials) -> Self {
         let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
@@ -93,11 +139,15 @@ impl CloudConfig {
         Self {
             apns: loopback(2197),
             fcm: loopback(2198),
+            webpush: loopback(2199),
             control: loopback(2190),
             ca: ca.clone(),
             apns_teams: vec![ApnsTeam {
                 team: DEV_TEAM.to_owned(),
                 keys: vec![credentials.apns_key()],
+                certificates: ApnsCertificate::issue(ca, DEV_BUNDLES[0].0)
+                    .into_iter()
+                    .collect(),
                 apps: DEV_BUNDLES
                     .iter()
                     .map(|&(bundle, generation)| ApnsApp {
@@ -116,7 +166,12 @@ impl CloudConfig {
                     packages: vec![package.to_owned()],
                 })
                 .collect(),
+            webpush_apps: vec![WebApp {
+                app: DEV_WEB_APP.to_owned(),
+                public_key: credentials.vapid_public_key().to_vec(),
+            }],
             credentials: Some(credentials.clone()),
+            lenient: false,
             limits: Limits::default(),
         }
     }
@@ -124,7 +179,12 @@ impl CloudConfig {
     /// The same on free ports of loopback.
     #[must_use]
     pub fn on_free_ports(mut self) -> Self {
-        for address in [&mut self.apns, &mut self.fcm, &mut self.control] {
+        for address in [
+            &mut self.apns,
+            &mut self.fcm,
+            &mut self.webpush,
+            &mut self.control,
+        ] {
             address.set_port(0);
         }
         self
@@ -158,6 +218,8 @@ pub struct Limits {
     pub orders: usize,
     /// Bad device tokens in a row on one APNs connection; the next request finds it closed (GOAWAY).
     pub bad_tokens_in_a_row: u32,
+    /// FCM messages a project and minute (Google: 600,000); more are answered `QUOTA_EXCEEDED`.
+    pub fcm_project_rate: u32,
     /// FCM messages a device and minute (Google: 240); more are answered `QUOTA_EXCEEDED`.
     pub fcm_device_rate: u32,
     /// Collapse keys that FCM keeps for a device (Google: 4); a further one is marked as a violation.
@@ -183,6 +245,7 @@ impl Default for Limits {
             tokens: 1_000_000,
             orders: 100_000,
             bad_tokens_in_a_row: 50,
+            fcm_project_rate: 600_000,
             fcm_device_rate: 240,
             fcm_collapse_keys: 4,
             access_tokens: 1_000,

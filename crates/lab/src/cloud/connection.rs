@@ -66,6 +66,7 @@ struct Gate {
 /// Serves the connection until either side ends it.
 pub(super) async fn serve<P: Platform>(
     platform: Arc<P>,
+    session: P::Session,
     state: Arc<State>,
     io: TlsStream<TcpStream>,
     connection: u64,
@@ -76,7 +77,7 @@ pub(super) async fn serve<P: Platform>(
     let shared = Arc::new(Shared {
         platform,
         state: state.clone(),
-        session: Mutex::default(),
+        session: Mutex::new(session),
         connection,
         control: WireControl::new(1),
         open: AtomicU32::new(0),
@@ -152,7 +153,8 @@ fn refuse(mut respond: SendResponse<Bytes>) {
 impl<P: Platform> Shared<P> {
     /// One until the client is authorised; then what was ordered, or the platform's usual number.
     fn streams_allowed(&self, ordered: Option<u32>) -> u32 {
-        if self.platform.is_authorised(&locked(&self.session)) {
+        let lenient = self.state.config.lenient;
+        if lenient || self.platform.is_authorised(&locked(&self.session)) {
             ordered.unwrap_or(self.state.limits().streams)
         } else {
             1

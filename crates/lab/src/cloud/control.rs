@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::Provider;
 use serde::{
     Deserialize, Deserializer,
@@ -47,6 +48,8 @@ fn router(lab: Lab) -> Router {
         .route("/", get(help))
         .route("/ca.pem", get(ca))
         .route("/credentials/apns.p8", get(apns_key))
+        .route("/credentials/apns-certificate.pem", get(apns_certificate))
+        .route("/credentials/vapid.pem", get(vapid_key))
         .route("/credentials/{file}", get(service_account))
         .route(
             "/notifications",
@@ -122,7 +125,7 @@ async fn notifications(
 ) -> Result<Response, Refused> {
     let axum::extract::Query(query) = query.map_err(|error| {
         Refused::because(format!(
-            "{error}; allowed: provider=apns|fcm, token=TOKEN, accepted=true|false, after=SEQ, wait=SECONDS"
+            "{error}; allowed: provider=apns|fcm|webpush, token=TOKEN, accepted=true|false, after=SEQ, wait=SECONDS"
         ))
     })?;
     let filter = Filter {
@@ -195,6 +198,21 @@ async fn apns_key(State(lab): State<Lab>) -> Result<Response, Refused> {
         .ok_or_else(no_credentials)
 }
 
+async fn apns_certificate(State(lab): State<Lab>) -> Result<Response, Refused> {
+    let teams = &lab.clouds.state.config.apns_teams;
+    let first = teams.iter().flat_map(|team| &team.certificates).next();
+    first
+        .map(|certificate| pem(certificate.pem.clone()))
+        .ok_or_else(no_credentials)
+}
+
+async fn vapid_key(State(lab): State<Lab>) -> Result<Response, Refused> {
+    let credentials = lab.clouds.state.config.credentials.as_ref();
+    credentials
+        .map(|credentials| pem(credentials.vapid_key_pem().to_owned()))
+        .ok_or_else(no_credentials)
+}
+
 async fn service_account(
     State(lab): State<Lab>,
     Path(file): Path<String>,
@@ -212,7 +230,10 @@ async fn service_account(
             .collect();
         return Err(Refused(
             StatusCode::NOT_FOUND,
-            format!("no {file:?}; there are apns.p8, {}", files.join(", ")),
+            format!(
+                "no {file:?}; there are apns.p8, apns-certificate.pem, vapid.pem, {}",
+                files.join(", ")
+            ),
         ));
     };
     let token_uri = format!("https://localhost:{}/token", lab.addresses.fcm.port());
@@ -239,7 +260,12 @@ async fn no_such_method() -> Refused {
 }
 
 async fn help(State(lab): State<Lab>) -> String {
-    let Addresses { apns, fcm, control } = lab.addresses;
+    let Addresses {
+        apns,
+        fcm,
+        webpush,
+        control,
+    } = lab.addresses;
     let config = &lab.clouds.state.config;
     let mut known = String::new();
     for team in &config.apns_teams {
@@ -247,16 +273,25 @@ async fn help(State(lab): State<Lab>) -> String {
         let apps: Vec<&str> = team.apps.iter().map(|app| app.bundle.as_str()).collect();
         let (keys, apps) = (keys.join(", "), apps.join(", "));
         let _ = writeln!(known, "APNs team {}, key {keys}: {apps}", team.team);
+        for certificate in &team.certificates {
+            let bundle = &certificate.bundle;
+            let _ = writeln!(known, "APNs certificate: {bundle}, {bundle}.voip");
+        }
     }
     for project in &config.fcm_projects {
         let packages = project.packages.join(", ");
         let _ = writeln!(known, "FCM project {}: {packages}", project.project);
+    }
+    for app in &config.webpush_apps {
+        let key = URL_SAFE_NO_PAD.encode(&app.public_key);
+        let _ = writeln!(known, "Web Push applicationServerKey {key}: {}", app.app);
     }
     format!(
         "Simulated platform clouds. They keep the platforms' rules, and misbehave when told to.\n\
          \n\
          APNs     https://{apns}   HTTP/2\n\
          FCM      https://{fcm}   v1 API; access tokens from /token\n\
+         Web Push https://{webpush}   subscriptions at /push/ID, from POST /tokens\n\
          control  http://{control}\n\
          \n\
          {known}\n{CALLS}"
@@ -266,8 +301,11 @@ async fn help(State(lab): State<Lab>) -> String {
 /// The calls, for `GET /`.
 const CALLS: &str = r#"GET    /ca.pem                      trust this to talk to them
 GET    /credentials/apns.p8         the APNs key
+GET    /credentials/apns-certificate.pem
+                                    certificate and key of an app, instead of the APNs key
+GET    /credentials/vapid.pem       the Web Push key
 GET    /credentials/PROJECT.json    an FCM service account
-GET    /notifications               ?provider=apns|fcm &token= &accepted=true|false &after=SEQ &wait=SECONDS
+GET    /notifications               ?provider=apns|fcm|webpush &token= &accepted=true|false &after=SEQ &wait=SECONDS
 DELETE /notifications               forget them
 POST   /tokens                      {"provider", "app", "token"?, "channel"? "voip"|"message", "environment"?}
 POST   /mode                        {"tokens": "known"|"any"}

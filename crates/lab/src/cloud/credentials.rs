@@ -19,6 +19,9 @@ pub(super) const DEV_PROJECTS: [(&str, &str); 3] = [
     ("webex-droid", "com.example.webex.droid"),
 ];
 
+/// The Web Push app of `--dev`.
+pub(super) const DEV_WEB_APP: &str = "com.example.web";
+
 /// A team's signing key.
 #[derive(Clone, Debug)]
 pub struct ApnsKey {
@@ -28,12 +31,14 @@ pub struct ApnsKey {
     pub public_key: Vec<u8>,
 }
 
-/// Keys for the simulated clouds: an APNs key of its own for every lab, and the lab's one FCM service-account key.
+/// Keys for the simulated clouds: an APNs and a Web Push key of its own for every lab, and the lab's one FCM service-account key.
 #[derive(Clone)]
 pub struct DevCredentials {
     apns_key_pem: String,
     apns_public_key: Vec<u8>,
     fcm_public_key: Vec<u8>,
+    vapid_key_pem: String,
+    vapid_public_key: Vec<u8>,
 }
 
 impl DevCredentials {
@@ -43,6 +48,18 @@ impl DevCredentials {
     /// If the system has no entropy.
     pub fn new() -> Self {
         let apns = KeyPair::generate().expect("the system has entropy");
+        let vapid = KeyPair::generate().expect("the system has entropy");
+        Self::of(&apns, &vapid)
+    }
+
+    /// The keys of an earlier run, so that push clients that have them go on working. `None` if either is no such key.
+    pub fn from_pem(apns_key_pem: &str, vapid_key_pem: &str) -> Option<Self> {
+        let apns = KeyPair::from_pem(apns_key_pem).ok()?;
+        let vapid = KeyPair::from_pem(vapid_key_pem).ok()?;
+        Some(Self::of(&apns, &vapid))
+    }
+
+    fn of(apns: &KeyPair, vapid: &KeyPair) -> Self {
         let rsa = PrivatePkcs8KeyDer::from_pem_slice(LAB_ONLY_RSA_KEY.as_bytes())
             .expect("the key in the repository is PEM");
         let rsa = rsa::KeyPair::from_pkcs8(rsa.secret_pkcs8_der())
@@ -51,6 +68,8 @@ impl DevCredentials {
             apns_key_pem: apns.serialize_pem(),
             apns_public_key: apns.public_key_raw().to_vec(),
             fcm_public_key: rsa.public_key().as_ref().to_vec(),
+            vapid_key_pem: vapid.serialize_pem(),
+            vapid_public_key: vapid.public_key_raw().to_vec(),
         }
     }
 
@@ -95,6 +114,16 @@ impl DevCredentials {
             "token_uri": token_uri,
         });
         format!("{account:#}\n")
+    }
+
+    /// The key by which Web Push services know us (RFC 8292): P-256, PKCS#8 PEM.
+    pub fn vapid_key_pem(&self) -> &str {
+        &self.vapid_key_pem
+    }
+
+    /// Its public half, which clients subscribe with: an uncompressed point.
+    pub fn vapid_public_key(&self) -> &[u8] {
+        &self.vapid_public_key
     }
 
     /// The FCM projects for which there are service accounts.

@@ -19,6 +19,11 @@ pub(super) trait Platform: Send + Sync + 'static {
     /// What it remembers of a connection.
     type Session: Default + Send + 'static;
 
+    /// What is known of a connection when it opens. `certificate` is the client's, DER, if it showed one that the CA signed.
+    fn session(&self, certificate: Option<&[u8]>) -> Self::Session {
+        let _ = certificate;
+        Self::Session::default()
+    }
     /// Whether the client of this connection has shown valid credentials: one stream at a time until then.
     fn is_authorised(&self, session: &Self::Session) -> bool;
     /// Whether this is a push, so that faults strike it and it is written down. Nothing else is.
@@ -34,6 +39,8 @@ pub(super) trait Platform: Send + Sync + 'static {
         request: &Request<Bytes>,
         record: &mut Record,
     ) -> Verdict;
+    /// Takes a push, whatever it is.
+    fn accept(&self, request: &Request<Bytes>) -> (Response<Bytes>, Answer);
     /// Answers what is no push.
     fn answer_other(&self, request: &Request<Bytes>) -> Response<Bytes>;
     /// The platform's words for `code` (429, 503).
@@ -119,6 +126,10 @@ pub(super) async fn exchange<P: Platform>(
             platform.expire_credentials(&request);
             judge(platform, session, &request, &mut record)
         }
+        // What was ordered for the token is no matter of rules.
+        None if state.config.lenient && !state.registry().has_fate(&record.token) => {
+            take(platform, session, &request, &mut record)
+        }
         None => judge(platform, session, &request, &mut record),
     };
     state.journal.push(record);
@@ -141,4 +152,27 @@ fn judge<P: Platform>(
         None => Outcome::Answer(verdict.response),
         Some(reason) => Outcome::AnswerAndGoAway(verdict.response, reason),
     }
+}
+
+/// As [`judge`], but what the rules forbid is taken, and noted.
+fn take<P: Platform>(
+    platform: &P,
+    session: &Mutex<P::Session>,
+    request: &Request<Bytes>,
+    record: &mut Record,
+) -> Outcome {
+    let verdict = platform.judge(&mut locked(session), request, record);
+    if verdict.answer.is_taken() {
+        record.answer = Some(verdict.answer);
+        return Outcome::Answer(verdict.response);
+    }
+    let reason = verdict.answer.reason.unwrap_or_default();
+    let refused = format!(
+        "refused, were it not lenient: {} {reason}",
+        verdict.answer.status
+    );
+    record.violations.push(refused);
+    let (response, answer) = platform.accept(request);
+    record.answer = Some(answer);
+    Outcome::Answer(response)
 }

@@ -20,11 +20,12 @@ use tokio_rustls::server::TlsStream;
 /// Serves the connection until either side ends it.
 pub(super) async fn serve<P: Platform>(
     platform: Arc<P>,
+    session: P::Session,
     state: Arc<State>,
     io: TlsStream<TcpStream>,
     number: u64,
 ) {
-    let session = Mutex::default();
+    let session = Mutex::new(session);
     let service = service_fn(|request| one(&*platform, &state, &session, number, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

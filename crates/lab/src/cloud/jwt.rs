@@ -1,12 +1,16 @@
 //! Reads signed tokens (RFC 7515 compact form) as strictly as the platforms do: three parts, base64url without padding,
 //! the signature in its raw form.
 
+use super::locked;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::signature::{UnparsedPublicKey, VerificationAlgorithm};
 use serde::de::DeserializeOwned;
+use std::{collections::VecDeque, sync::Mutex};
 
 /// Longest token that is looked at.
 const MOST_BYTES: usize = 8 * 1024;
+/// Tokens that were made to expire early are remembered, at most so many; the oldest is forgotten first.
+const MOST_EXPIRED: usize = 1_000;
 
 /// A token, read but not yet verified.
 pub(super) struct Jwt<'a, Claims> {
@@ -55,4 +59,24 @@ impl<'a, Claims: DeserializeOwned> Jwt<'a, Claims> {
 
 fn decode<T: DeserializeOwned>(part: &str) -> Option<T> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+/// Tokens that were told to be expired before their time.
+#[derive(Default)]
+pub(super) struct Expired(Mutex<VecDeque<String>>);
+
+impl Expired {
+    /// Expires a token.
+    pub(super) fn add(&self, token: &str) {
+        let mut tokens = locked(&self.0);
+        if tokens.len() == MOST_EXPIRED {
+            tokens.pop_front();
+        }
+        tokens.push_back(token.to_owned());
+    }
+
+    /// Whether it was.
+    pub(super) fn has(&self, token: &str) -> bool {
+        locked(&self.0).iter().any(|one| one == token)
+    }
 }

@@ -57,9 +57,11 @@ async fn serve<P: Platform>(
     let Ok(Ok(io)) = timeout(state.limits().handshake, tls.accept(tcp)).await else {
         return;
     };
+    let certificate = io.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let session = platform.session(certificate.map(AsRef::as_ref));
     if io.get_ref().1.alpn_protocol() == Some(b"http/1.1") {
-        http1::serve(platform, state, io, number).await;
+        http1::serve(platform, session, state, io, number).await;
     } else {
-        connection::serve(platform, state, io, number).await;
+        connection::serve(platform, session, state, io, number).await;
     }
 }

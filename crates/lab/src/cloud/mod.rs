@@ -1,4 +1,4 @@
-//! Simulated platform clouds: APNs and FCM over TLS, which enforce the platforms' real rules (`behaviour.md` 12), keep a
+//! Simulated platform clouds: APNs, FCM and Web Push over TLS, which enforce the platforms' real rules (`behaviour.md` 12), keep a
 //! journal of every push, and can be told to misbehave, in-process through [`CloudHandle`] or over the control API.
 //! They deliver nothing: whoever plays the phone reads the journal.
 //!
@@ -39,11 +39,14 @@ mod listener;
 mod record;
 mod registry;
 mod state;
+mod webpush;
 mod wire;
 mod wire_control;
 
 pub use ca::{Ca, CaError, ServerCertificate};
-pub use config::{ApnsApp, ApnsTeam, CloudConfig, Environment, FcmProject, Limits};
+pub use config::{
+    ApnsApp, ApnsCertificate, ApnsTeam, CloudConfig, Environment, FcmProject, Limits, WebApp,
+};
 pub use credentials::{ApnsKey, DevCredentials};
 pub use fault::{Fault, FaultError, FaultKind, FaultValue};
 pub use record::{Answer, Filter, Record};
@@ -87,6 +90,8 @@ pub struct Addresses {
     pub apns: SocketAddr,
     /// The simulated FCM and its token endpoint, HTTP/2 or HTTP/1.1 over TLS.
     pub fcm: SocketAddr,
+    /// The simulated Web Push service, HTTP/2 or HTTP/1.1 over TLS.
+    pub webpush: SocketAddr,
     /// The control API, plain HTTP.
     pub control: SocketAddr,
 }
@@ -98,23 +103,25 @@ pub struct Clouds {
 }
 
 impl Clouds {
-    /// Starts the clouds on a tokio runtime. When it returns, all three listen.
+    /// Starts the clouds on a tokio runtime. When it returns, all of them listen.
     ///
     /// # Errors
     /// If one cannot listen, or the control API would not be on loopback.
-    pub async fn start(config: CloudConfig) -> Result<Self, StartError> {
+    pub async fn start(mut config: CloudConfig) -> Result<Self, StartError> {
         if !config.control.ip().is_loopback() {
             return Err(StartError::ControlNotLoopback(config.control));
         }
         let apns = listen("the simulated APNs", config.apns).await?;
         let fcm = listen("the simulated FCM", config.fcm).await?;
+        let webpush = listen("the simulated Web Push", config.webpush).await?;
         let control = listen("the lab's control API", config.control).await?;
         let addresses = Addresses {
             apns: address_of(&apns, config.apns)?,
             fcm: address_of(&fcm, config.fcm)?,
+            webpush: address_of(&webpush, config.webpush)?,
             control: address_of(&control, config.control)?,
         };
-        let apns_tls = config.ca.server_config(
+        let apns_tls = config.ca.server_config_asking(
             &["api.push.apple.com", "api.sandbox.push.apple.com"],
             &[b"h2"],
         )?;
@@ -122,12 +129,24 @@ impl Clouds {
             &["fcm.googleapis.com", "oauth2.googleapis.com"],
             &[b"h2", b"http/1.1"],
         )?;
+        let webpush_tls = config
+            .ca
+            .server_config(&["push.localhost"], &[b"h2", b"http/1.1"])?;
+        // Subscriptions name the port that it got.
+        config.webpush = addresses.webpush;
         let state = Arc::new(State::new(config));
         let apns_rules = Arc::new(apns::Apns::new(state.clone()));
         let fcm_rules = Arc::new(fcm::Fcm::new(state.clone()));
+        let webpush_rules = Arc::new(webpush::WebPush::new(state.clone()));
         let tasks = &state.tasks;
         tasks.spawn(listener::run(apns, apns_tls, apns_rules, state.clone()));
         tasks.spawn(listener::run(fcm, fcm_tls, fcm_rules, state.clone()));
+        tasks.spawn(listener::run(
+            webpush,
+            webpush_tls,
+            webpush_rules,
+            state.clone(),
+        ));
         let handle = CloudHandle {
             state: state.clone(),
         };
@@ -242,8 +261,9 @@ impl CloudHandle {
 
     /// Takes all faults back that have not struck yet.
     pub fn clear_faults(&self) {
-        self.state.faults(Provider::Apns).clear();
-        self.state.faults(Provider::Fcm).clear();
+        for provider in [Provider::Apns, Provider::Fcm, Provider::WebPush] {
+            self.state.faults(provider).clear();
+        }
     }
 
     /// The certificate that clients must trust, PEM.

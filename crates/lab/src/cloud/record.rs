@@ -23,7 +23,7 @@ pub struct Record {
     pub time: Timestamp,
     /// Which cloud.
     pub provider: Provider,
-    /// For which device, as written by the client.
+    /// For which device, as written by the client; for Web Push the subscription's address.
     pub token: String,
     /// APNs: the topic.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,10 +34,10 @@ pub struct Record {
     /// APNs: the push type.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub push_type: Option<String>,
-    /// APNs: 10, 5 or 1; FCM: `high` or `normal`.
+    /// APNs: 10, 5 or 1; FCM: `high` or `normal`; Web Push: the urgency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<String>,
-    /// APNs: Unix seconds, 0 for now or never; FCM: the time to live, `0s`.
+    /// APNs: Unix seconds, 0 for now or never; FCM: the time to live, `0s`; Web Push: the same in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration: Option<String>,
     /// Later ones with the same replace earlier ones that were not shown.
@@ -45,7 +45,7 @@ pub struct Record {
     pub collapse_id: Option<String>,
     /// The request's headers without its credentials.
     pub headers: BTreeMap<String, String>,
-    /// The body; a string if it is not JSON.
+    /// The body; a string if it is not JSON, base64url for Web Push.
     pub payload: serde_json::Value,
     /// What the cloud answered; nothing if a fault swallowed it.
     pub answer: Option<Answer>,
@@ -65,8 +65,7 @@ pub struct Record {
 impl Record {
     /// Whether the cloud took it and the device gets it.
     pub fn accepted(&self) -> bool {
-        let taken = self.answer.as_ref().map(|answer| answer.status) == Some(200);
-        taken && !self.dry_run
+        self.answer.as_ref().is_some_and(Answer::is_taken) && !self.dry_run
     }
 
     /// Roughly what it takes in memory.
@@ -98,6 +97,13 @@ pub struct Answer {
     /// The platform's name for the push: `apns-id`, or FCM's message name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+}
+
+impl Answer {
+    /// Whether the cloud took the push: 200, for Web Push 201.
+    pub fn is_taken(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
 }
 
 /// Which records are wanted. Default: all.

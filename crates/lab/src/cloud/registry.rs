@@ -9,6 +9,9 @@ use domain::{Channel, Provider, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
+/// What is before the id in the address of a Web Push subscription.
+pub(super) const WEB_PATH: &str = "/push/";
+
 /// Which device tokens are good.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,7 +29,7 @@ pub enum TokenMode {
 pub struct NewToken {
     /// Whose.
     pub provider: Provider,
-    /// The bundle (APNs) or package (FCM) that it is for. `bundle.voip` is short for the bundle's `voip` channel.
+    /// The bundle (APNs), package (FCM) or app (Web Push) that it is for. `bundle.voip` is short for the bundle's `voip` channel.
     pub app: String,
     /// The token; made up if not given.
     #[serde(default)]
@@ -140,7 +143,10 @@ impl Registry {
                 environment: new.environment,
             },
         );
-        Ok(token)
+        Ok(match provider {
+            Provider::Apns | Provider::Fcm | Provider::AppServer => token,
+            Provider::WebPush => web_address(config, web_id(&token)),
+        })
     }
 
     /// What is known of a token.
@@ -177,6 +183,11 @@ impl Registry {
         }
     }
 
+    /// Whether anything was ordered for pushes to `token`.
+    pub(super) fn has_fate(&self, token: &str) -> bool {
+        self.fates.contains_key(&fate_key(token))
+    }
+
     /// The fate of the next push to `token`; counted down.
     pub(super) fn take_fate(&mut self, token: &str) -> Option<Fate> {
         let key = fate_key(token);
@@ -194,7 +205,7 @@ impl Registry {
 
 /// A fate names a token and no provider, so it finds APNs' tokens in either case.
 fn fate_key(token: &str) -> String {
-    token.to_ascii_lowercase()
+    web_id(token).to_ascii_lowercase()
 }
 
 fn known_apps(provider: Provider, config: &CloudConfig) -> Vec<String> {
@@ -209,14 +220,33 @@ fn known_apps(provider: Provider, config: &CloudConfig) -> Vec<String> {
             .iter()
             .flat_map(|project| project.packages.iter().cloned())
             .collect(),
+        Provider::WebPush => config
+            .webpush_apps
+            .iter()
+            .map(|app| app.app.clone())
+            .collect(),
+        // None is simulated.
+        Provider::AppServer => Vec::new(),
     }
 }
 
-/// APNs reads tokens as hexadecimal, so their case does not count; FCM's count as they are.
+/// The address of a Web Push subscription by its id.
+pub(super) fn web_address(config: &CloudConfig, id: &str) -> String {
+    format!("https://localhost:{}{WEB_PATH}{id}", config.webpush.port())
+}
+
+/// The id in the address of a Web Push subscription; any other token is itself.
+fn web_id(token: &str) -> &str {
+    let address = token.split('#').next().unwrap_or_default();
+    address.rsplit_once(WEB_PATH).map_or(token, |(_, id)| id)
+}
+
+/// APNs reads tokens as hexadecimal, so their case does not count; FCM's count as they are, and so do the ids of Web Push.
 fn canonical(provider: Provider, token: &str) -> String {
     match provider {
         Provider::Apns => token.to_ascii_lowercase(),
-        Provider::Fcm => token.to_owned(),
+        Provider::Fcm | Provider::AppServer => token.to_owned(),
+        Provider::WebPush => web_id(token).to_owned(),
     }
 }
 
@@ -234,6 +264,12 @@ pub(super) fn is_well_formed(provider: Provider, token: &str) -> bool {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || b":-_".contains(&byte))
         }
+        Provider::WebPush => {
+            let id = web_id(token);
+            let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            (16..=512).contains(&id.len()) && id.bytes().all(known)
+        }
+        Provider::AppServer => false,
     }
 }
 
@@ -241,6 +277,10 @@ fn well_formed_means(provider: Provider) -> &'static str {
     match provider {
         Provider::Apns => "64 to 200 hexadecimal digits, an even number",
         Provider::Fcm => "32 to 512 letters, digits, ':', '-' and '_'",
+        Provider::WebPush => {
+            "the address of a subscription, or the 16 to 512 letters, digits, '-' and '_' at its end"
+        }
+        Provider::AppServer => "none: no app's own server is simulated",
     }
 }
 
@@ -252,5 +292,6 @@ fn make_up_token(provider: Provider) -> String {
             entropy::base64url(16),
             entropy::base64url(100)
         ),
+        Provider::WebPush | Provider::AppServer => entropy::base64url(32),
     }
 }

@@ -18,6 +18,7 @@ pub(super) struct State {
     registry: Mutex<Registry>,
     apns_faults: Mutex<Faults>,
     fcm_faults: Mutex<Faults>,
+    webpush_faults: Mutex<Faults>,
     fcm_devices: Mutex<Devices>,
     /// Everything that runs for the clouds.
     pub(super) tasks: TaskTracker,
@@ -34,6 +35,7 @@ impl State {
             registry: Mutex::default(),
             apns_faults: Mutex::new(Faults::new()),
             fcm_faults: Mutex::new(Faults::new()),
+            webpush_faults: Mutex::new(Faults::new()),
             fcm_devices: Mutex::new(Devices::new(&config.limits)),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -58,6 +60,8 @@ impl State {
         match provider {
             Provider::Apns => locked(&self.apns_faults),
             Provider::Fcm => locked(&self.fcm_faults),
+            // No app's own server is simulated.
+            Provider::WebPush | Provider::AppServer => locked(&self.webpush_faults),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 
+use super::chat::Show;
 use super::{Caller, Phone, PhoneConfig, PhoneError, PhoneEvent};
 
 /// What `help` prints.
@@ -16,8 +17,10 @@ resume, tap    open the app again; on a tap it says so
 answer         answer the call that rings
 decline        decline it, on all devices
 hangup         end the call
-call URI       call somebody: call sip:bob@localhost
-send URI TEXT  write to somebody
+call WHO       call somebody: call bob, or call sip:bob@localhost
+send WHO TEXT  write to somebody: send bob hello, or over the other door, send xmpp:bob@localhost hello
+show HOW       over XMPP: available, away, dnd or unavailable
+watch WHO      over XMPP: ask somebody to let us see them
 crash          the app dies; a call wakes it
 network        leave the network for another one
 unregister     sign out
@@ -103,10 +106,18 @@ async fn command(phone: &Phone, line: &str) -> Result<Done, PhoneError> {
         ("network", "") => phone.change_network().await?,
         ("crash", "") => phone.crash().await?,
         ("unregister", "") => phone.unregister().await?,
-        ("call", uri) if !uri.is_empty() => drop(phone.call(&with_scheme(uri)).await?),
+        ("call", uri) if !uri.is_empty() => drop(phone.call(&whole(phone, uri)).await?),
         ("send", rest) if rest.contains(' ') => {
             let (uri, text) = rest.split_once(' ').unwrap_or_default();
-            phone.send_message(&with_scheme(uri), text.trim()).await?;
+            let uri = whole(phone, uri);
+            phone.send_message(&uri, text.trim()).await?;
+        }
+        ("show", how) if Show::named(how).is_some() => {
+            phone.show(Show::named(how).unwrap_or_default()).await?;
+        }
+        ("watch", address) if !address.is_empty() => {
+            let domain = &phone.config().domain;
+            phone.subscribe(&with_domain(address, domain)).await?;
         }
         ("help", _) => return Ok(Done::Print(HELP)),
         ("quit" | "exit", _) => return Ok(Done::Quit),
@@ -134,11 +145,31 @@ fn call_or_latest(phone: &Phone, call: &str) -> String {
     latest.unwrap_or_default()
 }
 
-fn with_scheme(uri: &str) -> String {
-    if uri.contains(':') {
-        uri.to_owned()
+/// A URI of what somebody types: a name is one of the phone's own domain, and calls go over SIP.
+fn whole(phone: &Phone, typed: &str) -> String {
+    uri(typed, &phone.config().domain)
+}
+
+/// Schemes that have a user and a domain.
+const SCHEMES: [&str; 3] = ["sip", "sips", "xmpp"];
+
+fn uri(typed: &str, domain: &str) -> String {
+    match typed.split_once(':') {
+        Some((scheme, rest)) if SCHEMES.contains(&scheme) => {
+            format!("{scheme}:{}", with_domain(rest, domain))
+        }
+        // What stands before the colon is a host, and behind it its port.
+        Some((host, _)) if host.contains('@') => format!("sip:{typed}"),
+        Some(_) => typed.to_owned(),
+        None => format!("sip:{}", with_domain(typed, domain)),
+    }
+}
+
+fn with_domain(name: &str, domain: &str) -> String {
+    if name.contains('@') {
+        name.to_owned()
     } else {
-        format!("sip:{uri}")
+        format!("{name}@{domain}")
     }
 }
 
@@ -171,6 +202,22 @@ pub fn describe(event: &PhoneEvent) -> String {
         }
         PhoneEvent::RegistrationFailed { why } => format!("not registered: {why}"),
         PhoneEvent::Unregistered => "signed out".to_owned(),
+        PhoneEvent::SignedIn {
+            resumed,
+            round_trips,
+        } => {
+            let how = if *resumed { ", where it was" } else { "" };
+            format!("signed in over XMPP{how}, in {round_trips} round trips")
+        }
+        PhoneEvent::SignInFailed { why } => format!("not signed in over XMPP: {why}"),
+        PhoneEvent::SignedOut => "signed out of XMPP".to_owned(),
+        PhoneEvent::StreamLost => "the connection for XMPP broke".to_owned(),
+        PhoneEvent::PushesEnabled => "the server will push to it".to_owned(),
+        PhoneEvent::PushesRefused { why } => format!("the server will not push to it: {why}"),
+        PhoneEvent::CaughtUp { messages } => format!("archive read: {messages} new"),
+        PhoneEvent::ContactsRead { count } => format!("{count} contacts"),
+        PhoneEvent::PresenceSeen { from, show } => format!("{from} is {show}"),
+        PhoneEvent::MessageDelivered { by, .. } => format!("{by} has the message"),
         PhoneEvent::ConnectionLost => "the connection broke".to_owned(),
         PhoneEvent::NetworkChanged => "on another network".to_owned(),
         PhoneEvent::Backgrounded => "in the background, still connected".to_owned(),
@@ -191,7 +238,7 @@ pub fn describe(event: &PhoneEvent) -> String {
             format!("push on the {} channel: {kind}{from}", channel.name())
         }
         PhoneEvent::DuplicatePushDropped { .. } => {
-            "push dropped: SIP had the call already".to_owned()
+            "push dropped: the call was here already".to_owned()
         }
         PhoneEvent::CallKitRinging { name, number, .. } => {
             let (name, number) = (name.clone(), number.clone());
@@ -212,6 +259,11 @@ pub fn describe(event: &PhoneEvent) -> String {
                 .map_or(String::new(), |text| format!(": {text}"));
             let unread = unread.map_or(String::new(), |unread| format!(" ({unread} unread)"));
             format!("shown: {kind}{from}{text}{unread}")
+        }
+        PhoneEvent::Proposed { from, .. } => format!("a call is proposed by {from}"),
+        PhoneEvent::NotificationsRemoved { removed, unread } => {
+            let unread = unread.map_or(String::new(), |unread| format!(" ({unread} unread)"));
+            format!("read elsewhere: {removed} taken away{unread}")
         }
         PhoneEvent::InviteReceived { from, .. } => format!("INVITE from {from}"),
         PhoneEvent::Ringing { .. } => "ringing; `answer` or `decline`".to_owned(),
@@ -235,5 +287,25 @@ pub fn describe(event: &PhoneEvent) -> String {
         PhoneEvent::MessageSent { .. } => "message delivered".to_owned(),
         PhoneEvent::WokenForNothing { .. } => "woken for a call that never came".to_owned(),
         PhoneEvent::Killed { why } => format!("KILLED by iOS: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_of_the_phones_own_domain() {
+        for (typed, meant) in [
+            ("bob", "sip:bob@localhost"),
+            ("bob@example.org", "sip:bob@example.org"),
+            ("bob@example.org:5070", "sip:bob@example.org:5070"),
+            ("sip:bob", "sip:bob@localhost"),
+            ("sips:bob@example.org", "sips:bob@example.org"),
+            ("xmpp:bob", "xmpp:bob@localhost"),
+            ("tel:+123", "tel:+123"),
+        ] {
+            assert_eq!(uri(typed, "localhost"), meant, "{typed}");
+        }
     }
 }

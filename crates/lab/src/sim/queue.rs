@@ -60,6 +60,11 @@ impl<E> Queue<E> {
         (at <= now).then(|| first.remove())
     }
 
+    /// The next event, whenever its time comes.
+    pub fn take(&mut self) -> Option<E> {
+        self.events.pop_first().map(|(_, event)| event)
+    }
+
     /// How many wait.
     pub fn len(&self) -> usize {
         self.events.len()

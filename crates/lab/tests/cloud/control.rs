@@ -185,7 +185,7 @@ async fn a_refusal_says_what_is_wrong_and_what_is_allowed() {
         ("GET", "/notifications?after=x", "", 400, "after"),
         ("POST", "/tokens", r#"{"provider":"apns","app":"com.no.app"}"#, 400, "com.example.phone12"),
         ("POST", "/tokens", r#"{"provider":"apns","app":"com.example.phone","token":"x"}"#, 400, "hexadecimal"),
-        ("POST", "/tokens", r#"{"provider":"wns","app":"a"}"#, 400, "`apns` or `fcm`"),
+        ("POST", "/tokens", r#"{"provider":"wns","app":"a"}"#, 400, "`apns`, `fcm`, `webpush`"),
         ("POST", "/tokens", r#"{"provider":"apns"}"#, 400, "missing field `app`"),
         ("POST", "/mode", r#"{"tokens":"some"}"#, 400, "`any` or `known`"),
         ("POST", "/mode", "", 400, "EOF"),

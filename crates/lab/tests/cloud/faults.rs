@@ -336,3 +336,51 @@ async fn a_client_that_ignores_go_away_is_cut() {
     // Its place is free again.
     assert_eq!(world.apns().await.streams_allowed(), 100);
 }
+
+#[tokio::test]
+async fn a_lenient_cloud_takes_what_it_would_refuse_and_says_what_that_was() {
+    let world = World::with(|config| config.lenient = true).await;
+    let device = format!("/3/device/{DEVICE}");
+    let mut apple = world.apns().await;
+    let answer = apple.send(apple.post(&device), "{}").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.headers.contains_key("apns-id"));
+    let mut google = world.fcm().await;
+    let send = google.post("/v1/projects/example-droid/messages:send");
+    let answer = google.send(send, "{}").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.body["name"].is_string());
+    let mut web = H2Client::connect(&world.ca, world.clouds.addresses().webpush).await;
+    let answer = web.send(web.post("/push/abcdefghijklmnop"), "").await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let noted: Vec<String> = world
+        .records()
+        .into_iter()
+        .flat_map(|record| record.violations)
+        .collect();
+    assert_eq!(
+        noted,
+        [
+            "refused, were it not lenient: 403 MissingProviderToken",
+            "refused, were it not lenient: 401 UNAUTHENTICATED",
+            "refused, were it not lenient: 400 TTL is missing (RFC 8030 section 5.2)",
+        ]
+    );
+
+    // What was ordered happens all the same.
+    let fate = lab::cloud::Fate {
+        status: 410,
+        reason: None,
+        count: None,
+        timestamp: None,
+    };
+    world.handle().set_fate(DEVICE, fate).unwrap();
+    let token = world.provider_token(0);
+    let good = apple
+        .post(&device)
+        .header("authorization", format!("bearer {token}"))
+        .header("apns-topic", "com.example.phone")
+        .header("apns-push-type", "alert");
+    let answer = apple.send(good, r#"{"aps":{"alert":"a"}}"#).await;
+    assert_eq!(answer.status, 410, "{}", answer.body);
+}

@@ -386,6 +386,27 @@ async fn a_device_takes_240_messages_a_minute() {
 }
 
 #[tokio::test]
+async fn a_project_has_a_quota_for_all_its_devices() {
+    let world = World::with(|config| config.limits.fcm_project_rate = 2).await;
+    let mut sender = Sender::new(&world).await;
+    for token in [DROID.to_owned(), DROID.replace('d', "e")] {
+        let message = with("/message/token", json!(token));
+        assert_eq!(sender.send(&message).await.status, 200);
+    }
+    let answer = sender.send(&call()).await;
+    assert_eq!(
+        (answer.status, error_code(&answer)),
+        (429, "QUOTA_EXCEEDED")
+    );
+    let seconds: u64 = answer.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test]
 async fn a_fifth_collapse_key_that_waits_for_a_device_is_marked() {
     let world = World::new().await;
     let mut sender = Sender::new(&world).await;

@@ -11,9 +11,11 @@
 extern crate reveille_lab as lab;
 
 mod apns;
+mod certificate;
 mod client;
 mod control;
 mod faults;
 mod fcm;
 mod pusher;
+mod webpush;
 mod world;

@@ -424,7 +424,7 @@ async fn credentials_that_are_wrong_are_told_to_the_operator() {
             private_key_pem,
             token_uri,
         },
-        Credentials::Apns { .. } => unreachable!("a service account is Google's"),
+        _ => unreachable!("a service account is Google's"),
     };
     let pusher = pusher_for(&world, wrong);
     for push in one_each() {

@@ -117,6 +117,7 @@ impl Handset {
                     network.vanish(self.links.remove(&connection).unwrap());
                 }
                 Output::Transmit(transmit) => network.send(now, transmit),
+                Output::Chat(output) => panic!("no phone has an XMPP door here: {output:?}"),
                 Output::Tell { id, word } => {
                     self.words.push(word);
                     let result = Ok(());

@@ -245,6 +245,29 @@ async fn a_refresh_push_lets_a_sleeping_app_register_unseen() {
 }
 
 #[tokio::test]
+async fn what_was_read_elsewhere_goes_and_the_phone_sleeps_on() {
+    let world = World::registered(iphone(), |config| config).await;
+    world.phone.suspend().await.unwrap();
+    for (conversation, unread) in [("c1", "1"), ("c2", "2")] {
+        world.push_message(
+            json!({ "kind": "message", "conversation": conversation, "unread": unread }),
+        );
+    }
+    world.push_message(
+        json!({ "aps": { "content-available": 1 }, "kind": "read", "read": "c1 c3", "unread": "1" }),
+    );
+    let gone = |removed| PhoneEvent::NotificationsRemoved {
+        removed,
+        unread: Some(1),
+    };
+    world.sees(|event| *event == gone(1)).await;
+    world.push_message(json!({ "kind": "read", "read": "c1", "unread": "1" }));
+    world.sees(|event| *event == gone(0)).await;
+    let names = world.order_of(&["resumed", "suspended"]);
+    assert_eq!(names, ["resumed", "suspended"], "it sleeps on");
+}
+
+#[tokio::test]
 async fn an_app_in_front_shows_no_message_push() {
     let world = World::registered(iphone(), |config| config).await;
     world.push_message(json!({ "kind": "message", "unread": "1" }));

@@ -32,7 +32,7 @@ async fn a_phone_at_the_terminal_obeys_and_tells() {
     printed.read_to_string(&mut text).await.unwrap();
     for expected in [
         "registered for 3600 s, in 2 round trips",
-        "call URI",
+        "call WHO",
         "not understood",
         "message kept by the server",
         "no such call",

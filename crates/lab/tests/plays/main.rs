@@ -12,7 +12,9 @@
 extern crate reveille_lab as lab;
 
 mod calls;
+mod chats;
 mod messages;
+mod offers;
 mod platforms;
 mod programme;
 mod rules;
@@ -46,6 +48,11 @@ plays! {
     ForegroundMessage => messages::a_phone_in_front_gets_a_message_over_its_connection_and_no_push;
     SuspendedCall => calls::a_sleeping_phone_is_woken_by_the_push_and_the_held_invite_rings_it;
     SuspendedMessage => messages::messages_for_a_sleeping_phone_are_kept_pushed_and_fetched_in_order_on_a_tap;
+    ForegroundChat => chats::a_phone_in_front_gets_a_message_over_its_stream_once_and_no_push;
+    SuspendedChat => chats::messages_for_a_sleeping_client_are_kept_pushed_and_had_in_order_by_resumption;
+    ForegroundOffer => offers::a_phone_in_front_rings_over_its_stream_once_and_drops_the_push;
+    SuspendedOffer => offers::a_sleeping_phone_is_woken_by_the_push_and_the_proposal_that_waits_rings_it;
+    Away => chats::a_user_is_away_for_others_while_all_their_clients_sleep_and_back_when_one_is;
     CallerHearsRinging => rules::the_caller_of_a_phone_that_says_nothing_hears_ringing_after_5_s;
     WakeFails => rules::the_caller_of_a_phone_that_says_nothing_hears_480_after_13_s;
     WakeFailsWithForward => rules::a_call_that_wakes_nobody_goes_to_the_users_fallback_after_13_s;
@@ -53,5 +60,9 @@ plays! {
     AnsweredElsewhere => rules::answered_on_one_device_the_others_stop_and_learn_why_and_one_on_its_way_learns_by_push;
     CallerGivesUp => rules::a_caller_who_gives_up_closes_callkit_by_invite_and_cancel_and_a_missed_call_is_pushed;
     Burst => rules::a_burst_of_messages_is_two_pushes_5_s_apart_and_another_conversation_one_more;
+    OfferTakenElsewhere => offers::taken_on_one_device_the_others_stop_by_a_copy_and_one_on_its_way_by_push;
+    OfferGivenUp => offers::a_caller_who_gives_up_closes_callkit_by_proposal_and_retraction_and_a_missed_call_is_pushed;
+    BothDoors => offers::each_phone_rings_once_a_call_by_the_door_that_the_call_is_for;
+    ChatBurst => offers::a_burst_over_xmpp_is_two_pushes_5_s_apart;
     PlatformRules => platforms::no_app_is_killed_or_woken_for_nothing_and_no_cloud_is_offended;
 }

@@ -6,7 +6,7 @@ use domain::{Channel, Generation, Notification, Platform};
 use lab::phone::machine::Order;
 use lab::phone::{PhoneEvent, PushService};
 use lab::plays::{CLIENTS, Client, JABBER_13};
-use lab::sim::whole::{DOMAIN, ONE_WAY, Stage};
+use lab::sim::whole::{DOMAIN, Doors, ONE_WAY, Stage};
 
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const SHARDS: [usize; 3] = [1, 2, 4];
@@ -30,6 +30,7 @@ fn service(client: &Client) -> PushService {
             project: "sim-droid".to_owned(),
             package: "example.droid".to_owned(),
         },
+        Platform::Web | Platform::Unknown => unreachable!("no client of the plays is one"),
     }
 }
 
@@ -65,14 +66,44 @@ pub fn add(stage: &mut Stage, user: &str, client: &Client) -> usize {
         .unwrap()
 }
 
+/// The same by XMPP, beside SIP if the client has both doors.
+pub fn add_by_xmpp(stage: &mut Stage, user: &str, client: &Client) -> usize {
+    add_with(stage, user, client, false)
+}
+
+/// The same, woken for calls over XMPP.
+pub fn add_called_by_xmpp(stage: &mut Stage, user: &str, client: &Client) -> usize {
+    add_with(stage, user, client, true)
+}
+
+fn add_with(stage: &mut Stage, user: &str, client: &Client, tokens_in_stream: bool) -> usize {
+    let (service, generation) = (service(client), client.generation);
+    let doors = Doors {
+        sip: client.both_doors,
+        xmpp: true,
+        tokens_in_stream,
+    };
+    stage
+        .phone_by(doors, user, client.transport, service, generation)
+        .unwrap()
+}
+
 pub fn uri(user: &str) -> String {
     format!("sip:{user}@{DOMAIN}")
 }
 
 /// Calls somebody; gives the call's name and when it was made.
 pub fn call(stage: &mut Stage, who: usize, user: &str) -> (String, Duration) {
+    call_to(stage, who, uri(user))
+}
+
+/// The same over XMPP.
+pub fn offer(stage: &mut Stage, who: usize, user: &str) -> (String, Duration) {
+    call_to(stage, who, format!("xmpp:{user}@{DOMAIN}"))
+}
+
+fn call_to(stage: &mut Stage, who: usize, uri: String) -> (String, Duration) {
     let began = stage.now();
-    let uri = uri(user);
     stage.order(who, Order::Call { uri }).unwrap();
     let calling = |(at, event): (Duration, &PhoneEvent)| match event {
         PhoneEvent::Calling { call, .. } if at == began => Some(call.clone()),

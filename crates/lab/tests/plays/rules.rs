@@ -195,7 +195,9 @@ pub fn a_burst_of_messages_is_two_pushes_5_s_apart_and_another_conversation_one_
         run(&mut stage, SECOND.saturating_mul(60));
         let pushed = pushes(&stage, BOB, began, "message");
         let badges: Vec<_> = pushed.iter().map(|(_, push)| push.badge).collect();
-        assert_eq!(badges, [Some(1), Some(7), Some(7)]);
+        // The first says what there was when it left, which the store was asked meanwhile.
+        assert!((Some(1)..=Some(6)).contains(&badges[0]), "{badges:?}");
+        assert_eq!(badges[1..], [Some(7), Some(7)]);
         let conversations: Vec<_> = pushed.iter().map(|(_, push)| &push.collapse).collect();
         assert_eq!(conversations[0], conversations[2]);
         assert_ne!(conversations[0], conversations[1]);

@@ -117,8 +117,8 @@ const MESSAGES: [(Mode, &[Told]); 4] = [
         // The app says that it is in front, and in the same moment that it is elsewhere.
         &[
             ("message_stored", 0),
-            ("push_sent", 0),
             ("message_sent", 0),
+            ("push_sent", 0),
             ("push_accepted", 60),
             ("message_unacknowledged", 5_000),
             ("push_skipped", 5_000),

@@ -1,4 +1,4 @@
-//! Whole worlds: a few as they are, and three with something taken out of the product that the model must miss.
+//! Whole worlds: a few as they are, and six with something taken out of the product that the model must miss.
 
 use std::time::Instant;
 
@@ -6,9 +6,18 @@ use lab::sim::whole::{Switch, play};
 
 /// The first failure among the worlds of so many seeds.
 fn failure(switch: Switch, seeds: u64) -> Option<String> {
+    failure_like(switch, seeds, "")
+}
+
+/// The first that says this.
+fn failure_like(switch: Switch, seeds: u64, says: &str) -> Option<String> {
     let start = Instant::now();
-    let mut stories = (1..=seeds).map(|seed| (seed, play(seed, switch, start, false)));
-    stories.find_map(|(seed, story)| Some(format!("seed {seed}: {}", story.failure?)))
+    let stories = (1..=seeds).map(|seed| (seed, play(seed, switch, start, false)));
+    let failures = stories.filter_map(|(seed, it)| Some((seed, it.failure?)));
+    let mut wanted = failures.filter(|(_, failure)| failure.contains(says));
+    wanted
+        .next()
+        .map(|(seed, failure)| format!("seed {seed}: {failure}"))
 }
 
 #[test]
@@ -34,6 +43,24 @@ fn without_the_late_fork_phones_come_in_vain() {
 fn without_the_callkit_rule_an_app_is_killed() {
     let failure = failure(Switch::CallKit, 1_000).unwrap();
     assert!(failure.contains("was killed"), "{failure}");
+}
+
+#[test]
+fn without_the_time_for_an_acknowledgement_who_does_not_answer_counts_as_awake() {
+    let failure = failure_like(Switch::AckWindow, 1_000, "counts as awake");
+    assert!(failure.is_some());
+}
+
+#[test]
+fn without_the_rule_for_dead_connections_one_is_believed_in() {
+    let failure = failure(Switch::DeadConnection, 1_000).unwrap();
+    assert!(failure.contains("is believed in"), "{failure}");
+}
+
+#[test]
+fn when_a_call_that_is_proposed_again_is_another_one_it_wakes_twice() {
+    let failure = failure_like(Switch::CallsAgain, 1_000, "twice");
+    assert!(failure.is_some());
 }
 
 #[test]

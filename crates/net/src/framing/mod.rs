@@ -1,6 +1,7 @@
 //! What a protocol makes of the octets of a stream. A new one is a file here and an event.
 
 pub(crate) mod sip;
+pub(crate) mod websocket;
 pub(crate) mod xmpp;
 
 use std::time::Duration;
@@ -34,6 +35,11 @@ pub(crate) trait Framing: Send {
         std::future::ready(())
     }
 
+    /// What a peer is asked that was silent for as long as it may be; nothing: the connection is closed.
+    fn asks(&mut self) -> Option<Bytes> {
+        None
+    }
+
     /// What the shard is told that has the connection for itself, now that it is gone.
     fn gone(&self) -> Option<(usize, Event)> {
         None
@@ -64,7 +70,7 @@ pub(crate) enum Framed {
     For(usize, Event),
     /// What is answered so, and is of no use for the role.
     Reply(Bytes),
-    /// What is answered so, and TLS begins behind the answer.
+    /// What is answered so, and something else begins behind the answer: TLS, or a WebSocket.
     Upgrade(Bytes),
     /// What is answered so, and is the last that is read.
     Last(Bytes),

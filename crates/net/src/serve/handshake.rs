@@ -23,7 +23,10 @@ pub(super) async fn handshake(
     match shared.within(limit, handshake).await {
         Some(Ok(stream)) => return Some(stream),
         Some(Err(error)) => tracing::debug!(?flow, %error, "TLS handshake failed"),
-        None => tracing::debug!(?flow, "TLS handshake took too long"),
+        None => {
+            shared.counters.silent.add(1);
+            tracing::debug!(?flow, "TLS handshake took too long");
+        }
     }
     None
 }

@@ -1,102 +1,181 @@
-//! XMPP: over TCP with STARTTLS (RFC 6120 §5), and over TLS from the start (XEP-0368).
+//! XMPP: over TCP with STARTTLS (RFC 6120 §5), over TLS from the start (XEP-0368), and over WebSocket (RFC 7395).
 
 use std::sync::Arc;
 
 use ::sip::endpoint::Transport;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use xmpp::stream::Framing as Frames;
 
 use super::handshake::handshake;
 use crate::binding::exporter;
-use crate::framing::xmpp::Xmpp as Framing;
+use crate::connection::{self, Halves};
+use crate::framing::websocket::{Handshake, WebSocket};
+use crate::framing::xmpp::{Peers, Xmpp as Framing};
 use crate::listen::Serve;
 use crate::shared::Shared;
 use crate::table::Link;
-use crate::{StreamLink, TlsSource, XmppConfig, connection};
+use crate::tls::Shown;
+use crate::{StreamLink, TlsSource, XmppConfig};
+
+/// The subprotocol (RFC 7395 §3.1).
+const SUBPROTOCOL: &str = "xmpp";
 
 /// XMPP, with how streams are greeted.
 #[derive(Clone)]
 pub(crate) struct Xmpp {
-    pub(crate) config: Arc<XmppConfig>,
-    tls: TlsSource,
-    /// Does TLS begin at once?
-    direct: bool,
+    config: Arc<XmppConfig>,
+    begins: Begins,
+}
+
+/// How a connection begins, and what it shows when that is TLS.
+#[derive(Clone)]
+pub(crate) enum Begins {
+    /// In the clear, until the peer asks for TLS.
+    Starttls(TlsSource),
+    /// In TLS.
+    Tls(TlsSource),
+    /// As a WebSocket in the clear: TLS is a proxy's.
+    Ws,
+    /// As a WebSocket in TLS.
+    Wss(TlsSource),
+}
+
+impl Xmpp {
+    pub(crate) fn new(config: Arc<XmppConfig>, begins: Begins) -> Self {
+        Self { config, begins }
+    }
+}
+
+impl Begins {
+    fn framing(&self) -> Frames {
+        match self {
+            Self::Starttls(_) | Self::Tls(_) => Frames::Tcp,
+            Self::Ws | Self::Wss(_) => Frames::WebSocket,
+        }
+    }
 }
 
 impl Serve for Xmpp {
     fn transport(&self) -> Transport {
-        if self.direct {
-            Transport::Tls
-        } else {
-            Transport::Tcp
+        match self.begins {
+            Begins::Starttls(_) | Begins::Ws => Transport::Tcp,
+            Begins::Tls(_) | Begins::Wss(_) => Transport::Tls,
         }
     }
 
     async fn serve(self, shared: Arc<Shared>, mut link: Link, stream: TcpStream) {
         let id = link.flow.id;
         let mut framing = Framing::new(
-            id,
-            self.config.clone(),
+            (id, self.begins.framing()),
+            Peers::Clients(self.config.clone()),
             shared.udp.len(),
             &shared.limits.xmpp,
         );
         shared.table().attach(id, framing.progress());
-        self.talk(&shared, &mut link, stream, &mut framing).await;
+        let talk = Talk {
+            config: &self.config,
+            shared: &shared,
+            link: &mut link,
+            framing: &mut framing,
+        };
+        match self.begins {
+            Begins::Starttls(tls) => talk.starttls(&tls, stream).await,
+            Begins::Tls(tls) => talk.tls(&tls, stream).await,
+            // In a place of its own: the task of a stream that is none is not to be as large.
+            Begins::Ws => Box::pin(talk.ws(stream)).await,
+            Begins::Wss(tls) => Box::pin(talk.wss(&tls, stream)).await,
+        }
         shared.table().remove(id);
     }
 }
 
-impl Xmpp {
-    /// In the clear until a peer asks for TLS.
-    pub(crate) fn new(config: XmppConfig, tls: TlsSource) -> Self {
-        Self {
-            config: Arc::new(config),
-            tls,
-            direct: false,
-        }
-    }
+/// One connection.
+struct Talk<'a> {
+    config: &'a XmppConfig,
+    shared: &'a Shared,
+    link: &'a mut Link,
+    framing: &'a mut Framing,
+}
 
-    /// The same in TLS from the start.
-    pub(crate) fn direct(&self) -> Self {
-        Self {
-            direct: true,
-            ..self.clone()
-        }
-    }
-
-    async fn talk(
-        &self,
-        shared: &Shared,
-        link: &mut Link,
-        mut stream: TcpStream,
-        framing: &mut Framing,
-    ) {
-        if !self.direct {
-            let mut halves = tokio::io::split(stream);
-            if !connection::run(shared, link, &mut halves, framing).await {
-                return;
+impl Talk<'_> {
+    async fn starttls(mut self, tls: &TlsSource, stream: TcpStream) {
+        let mut halves = tokio::io::split(stream);
+        if connection::run(self.shared, self.link, &mut halves, self.framing).await {
+            let stream = halves.0.unsplit(halves.1);
+            let shown = tls.shown();
+            if let Some(mut halves) = self.secured(&shown, &shown.config, stream).await {
+                connection::run(self.shared, self.link, &mut halves, self.framing).await;
             }
-            stream = halves.0.unsplit(halves.1);
         }
-        let shown = self.tls.shown();
-        let config = if self.direct {
-            &shown.direct_xmpp
-        } else {
-            &shown.config
-        };
-        let limit = shared.limits.tls_handshake.min(framing.time_left());
-        let handshake = handshake(shared, link.flow, config.clone(), stream, limit).await;
-        let Some(mut halves) = handshake.map(|stream| {
-            framing.secured(StreamLink {
-                remote: link.flow.remote,
-                secure: true,
-                tls_exporter: exporter(stream.get_ref().1),
-                tls_server_end_point: shown.server_end_point.clone(),
-            });
-            tokio::io::split(stream)
-        }) else {
+    }
+
+    async fn tls(mut self, tls: &TlsSource, stream: TcpStream) {
+        let shown = tls.shown();
+        if let Some(mut halves) = self.secured(&shown, &shown.direct_xmpp, stream).await {
+            connection::run(self.shared, self.link, &mut halves, self.framing).await;
+        }
+    }
+
+    async fn ws(self, stream: TcpStream) {
+        self.framing.secured(StreamLink {
+            remote: self.link.flow.remote,
+            framing: Frames::WebSocket,
+            // Only proxies get here, and whoever is on this machine.
+            secure: true,
+            tls_exporter: None,
+            tls_server_end_point: None,
+        });
+        self.websocket(tokio::io::split(stream), false).await;
+    }
+
+    async fn wss(mut self, tls: &TlsSource, stream: TcpStream) {
+        let shown = tls.shown();
+        if let Some(halves) = self.secured(&shown, &shown.http, stream).await {
+            self.websocket(halves, true).await;
+        }
+    }
+
+    /// Begins TLS; what the stream says is for that from then on.
+    async fn secured(
+        &mut self,
+        shown: &Shown,
+        config: &Arc<rustls::ServerConfig>,
+        stream: TcpStream,
+    ) -> Option<Halves<TlsStream<TcpStream>>> {
+        let limit = self.shared.limits.tls_handshake;
+        let limit = limit.min(self.framing.time_left());
+        let flow = self.link.flow;
+        let stream = handshake(self.shared, flow, config.clone(), stream, limit).await?;
+        self.framing.secured(StreamLink {
+            remote: flow.remote,
+            framing: self.framing.framing(),
+            secure: true,
+            tls_exporter: exporter(stream.get_ref().1),
+            tls_server_end_point: shown.server_end_point.clone(),
+        });
+        Some(tokio::io::split(stream))
+    }
+
+    async fn websocket<S: AsyncRead + AsyncWrite>(self, mut halves: Halves<S>, is_secure: bool) {
+        let Self {
+            config,
+            shared,
+            link,
+            framing,
+        } = self;
+        let who = (link.flow.id, link.flow.remote.ip(), is_secure);
+        let mut begins = Handshake::new(shared, &config.websocket, SUBPROTOCOL, who);
+        if !connection::run(shared, link, &mut halves, &mut begins).await {
             return;
-        };
-        connection::run(shared, link, &mut halves, framing).await;
+        }
+        if let Some(client) = begins.client() {
+            framing.comes_from(client);
+        }
+        shared.table().becomes_websocket(link.flow.id);
+        let mut framing = WebSocket::new(framing, &shared.limits.websocket);
+        connection::run(shared, link, &mut halves, &mut framing).await;
     }
 }
 
@@ -114,12 +193,13 @@ mod tests {
     /// What an idle stream costs beside what TLS and the parser keep: most streams are idle most of the time.
     #[tokio::test]
     async fn the_task_of_a_stream_is_small() {
-        let (shards, _receivers) = Shards::new(1, 1, Arc::new(|_, _| 0));
+        let (shards, _receivers) = Shards::new(1, (1, 1), Arc::new(|_, _| 0));
         let udp = vec![Vec::new()];
-        let shared = Arc::new(Shared::new(Limits::default(), None, udp, shards));
+        let shared = Arc::new(Shared::new((Limits::default(), None), None, udp, shards));
         let config = XmppConfig {
             tcp: Vec::new(),
             tls: Vec::new(),
+            websocket: crate::WebSocketConfig::default(),
             domains: xmpp::stream::Domains::new("example.com", &[]).unwrap(),
             offer: Arc::new(|_| Arc::default()),
             steer: Arc::new(|_| 0),
@@ -142,8 +222,11 @@ mod tests {
             queued_bytes: Arc::new(AtomicUsize::new(0)),
             abort: CancellationToken::new(),
         };
-        let framing = Framing::new(1, Arc::new(config.clone()), 1, &Limits::default().xmpp);
-        let task = Xmpp::new(config, tls).serve(shared, link, stream);
+        let config = Arc::new(config);
+        let framing = (1, Frames::Tcp);
+        let peers = Peers::Clients(config.clone());
+        let framing = Framing::new(framing, peers, 1, &Limits::default().xmpp);
+        let task = Xmpp::new(config, Begins::Starttls(tls)).serve(shared, link, stream);
         let (framing, task) = (size_of_val(&framing), size_of_val(&task));
         println!("{framing} octets of framing, {task} of the task with it");
         assert!(task <= 1 << 12, "{task}");

@@ -1,13 +1,17 @@
 //! From the first octet to the sign-in: STARTTLS, direct TLS, and what strangers are told.
 
+use std::sync::Arc;
+
 use ring::digest::{SHA256, digest};
+use rustls::HandshakeKind;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use xmpp::ns;
 
 use crate::common::{read_to_close, read_until, write};
 use crate::world::{
     CHALLENGE, END, FEATURES_END, HEADER, PROCEED, RESPONSE, STARTTLS, SUCCESS, auth, element,
-    gone, greeting, let_in, opened, world, xmpp_event,
+    gone, greeting, handshake, let_in, opened, world, xmpp_event,
 };
 use net::{Limits, XmppEvent};
 
@@ -50,6 +54,28 @@ async fn a_client_signs_in_over_starttls_and_opens_its_stream_anew() {
     drop(client);
     assert_eq!(gone(&mut world.events[0]).await, id);
     assert_eq!(world.net.stats().accepted, 1);
+}
+
+#[tokio::test]
+async fn who_was_invited_asks_before_they_sign_in() {
+    let mut world = world(2, Limits::default()).await;
+    let mut client = world.greeted().await;
+    let preauth = "<iq type='set' id='1'><preauth xmlns='urn:xmpp:pars:0' token='x'/></iq>";
+    write(&mut client, preauth).await;
+    let (id, greeted, _) = greeting(&mut world.events[0]).await;
+    assert!(greeted.element.is(ns::CLIENT, "iq"));
+    world.say(id, "<iq type='result' id='1'/>");
+    read_until(&mut client, "id='1'/>").await;
+    // What follows is for the same shard, until the client signs in.
+    let register = "<iq type='set' id='2'><query xmlns='jabber:iq:register'/></iq>";
+    write(&mut client, register).await;
+    assert_eq!(element(&mut world.events[0]).await.attr("id"), Some("2"));
+    world.say(id, "<iq type='result' id='2'/>");
+    read_until(&mut client, "id='2'/>").await;
+    write(&mut client, &auth(1)).await;
+    assert_eq!(gone(&mut world.events[0]).await, id);
+    let (id_there, greeted, _) = greeting(&mut world.events[1]).await;
+    assert_eq!((id_there, &*greeted.element.text()), (id, "1"));
 }
 
 #[tokio::test]
@@ -166,4 +192,62 @@ async fn white_space_between_elements_is_a_keep_alive_at_any_time() {
     let (over, ended) = xmpp_event(&mut world.events[0]).await;
     assert!(matches!(ended, XmppEvent::Ended));
     assert_eq!(over, id);
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_after_many_others_needs_no_full_handshake() {
+    let world = world(1, Limits::default()).await;
+    let config = Arc::new(world.trusting(&["xmpp-client"]));
+    let address = world.net.addresses().xmpp_tls[0];
+    for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let mut client = handshake(&config, stream).await.unwrap();
+        write(&mut client, HEADER).await;
+        read_until(&mut client, FEATURES_END).await;
+        assert_eq!(client.get_ref().1.handshake_kind(), Some(expected));
+        // More than a table of sessions would hold.
+        for _ in 0..300 {
+            world.direct(&["xmpp-client"]).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_say_at_once_who_it_is_is_asked() {
+    let mut world = world(1, Limits::default()).await;
+    let mut client = world.greeted().await;
+    for (begins, namespace, message) in [
+        (
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'/>",
+            ns::SASL,
+            None,
+        ),
+        (
+            "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><bind xmlns='urn:xmpp:bind:0'/></authenticate>",
+            ns::SASL2,
+            Some("initial-response"),
+        ),
+    ] {
+        let challenge = format!("<challenge xmlns='{namespace}'/>");
+        write(&mut client, begins).await;
+        read_until(&mut client, &challenge).await;
+        write(&mut client, &format!("<abort xmlns='{namespace}'/>")).await;
+        let failure = read_until(&mut client, "</failure>").await;
+        assert!(failure.contains("<aborted"), "{failure}");
+        assert!(failure.contains(namespace), "{failure}");
+        write(&mut client, begins).await;
+        read_until(&mut client, &challenge).await;
+        write(
+            &mut client,
+            &format!("<response xmlns='{namespace}'>0</response>"),
+        )
+        .await;
+        let (id, greeted, _) = greeting(&mut world.events[0]).await;
+        let said = message.map_or(Some(&greeted.element), |it| {
+            greeted.element.child(namespace, it)
+        });
+        assert_eq!(said.map(|it| it.text().into_owned()).as_deref(), Some("0"));
+        world.say(id, "<failure/>");
+        read_until(&mut client, "<failure/>").await;
+    }
 }

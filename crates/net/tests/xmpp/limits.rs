@@ -43,9 +43,28 @@ async fn a_flood_of_sign_ins_is_cut() {
         asked += 1;
     };
     assert!(matches!(last, XmppEvent::Gone), "{last:?}");
-    assert_eq!(asked, XmppLimits::default().elements_before_sign_in);
+    assert_eq!(asked, XmppLimits::default().tries);
     let answer = read_to_close(&mut client).await;
     assert_eq!(answer.matches(FAILURE).count(), asked);
+    assert!(answer.contains("<policy-violation "), "{answer}");
+}
+
+#[tokio::test]
+async fn who_fails_as_one_user_after_the_other_is_counted_too() {
+    let mut world = world(2, Limits::default()).await;
+    let mut client = world.greeted().await;
+    for shard in [0, 1, 0] {
+        write(&mut client, &auth(shard)).await;
+        let id = loop {
+            if let (id, XmppEvent::Greeted(..)) = xmpp_event(&mut world.events[shard]).await {
+                break id;
+            }
+        };
+        world.say(id, FAILURE);
+        read_until(&mut client, FAILURE).await;
+    }
+    write(&mut client, &auth(1)).await;
+    let answer = read_to_close(&mut client).await;
     assert!(answer.contains("<policy-violation "), "{answer}");
 }
 

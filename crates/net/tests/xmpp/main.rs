@@ -8,8 +8,10 @@ extern crate reveille_net as net;
 #[path = "../common/mod.rs"]
 mod common;
 
+mod components;
 mod ending;
 mod greeting;
 mod limits;
 mod steering;
+mod websocket;
 mod world;

@@ -4,15 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use net::{
-    Config, Event, Events, Limits, Net, StreamLink, TlsSource, XmppConfig, XmppEvent, client_config,
+    Config, Event, Events, Limits, Net, Origins, StreamLink, TlsSource, WebSocketConfig,
+    XmppConfig, XmppEvent, client_config,
 };
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use xmpp::StreamId;
-use xmpp::stream::{Domains, Greeted, Offer};
+use xmpp::stream::{Domains, Greeted, Offer, Sasl2Offer};
 use xmpp::xml::{Element, Header};
 
 use crate::common::{event, loopback, read_until, write};
@@ -51,9 +53,16 @@ pub(crate) async fn world(shards: usize, limits: Limits) -> World {
     let xmpp = XmppConfig {
         tcp: vec![loopback()],
         tls: vec![loopback()],
+        websocket: WebSocketConfig {
+            ws: vec![loopback()],
+            wss: vec![loopback()],
+            path: "/xmpp-websocket".to_owned(),
+            origins: Origins::new(&["example.com".to_owned()], &[]).unwrap(),
+            is_proxy: Arc::new(|_| false),
+        },
         domains: Domains::new("example.com", &[]).unwrap(),
         offer: Arc::new(offer),
-        steer: Arc::new(|greeted| greeted.element.text().parse().unwrap()),
+        steer: Arc::new(|greeted| said(&greeted.element).parse().unwrap_or(0)),
     };
     let config = Config {
         tcp: vec![loopback()],
@@ -71,10 +80,21 @@ pub(crate) async fn world(shards: usize, limits: Limits) -> World {
     }
 }
 
+/// What a client says first, by SASL or by SASL2: in these tests the number of its shard.
+fn said(begins: &Element) -> std::borrow::Cow<'_, str> {
+    let initial = begins.child(xmpp::ns::SASL2, "initial-response");
+    initial.unwrap_or(begins).text()
+}
+
 fn offer(link: &StreamLink) -> Arc<Offer> {
     assert!(link.secure);
     Arc::new(Offer {
         mechanisms: vec!["PLAIN".to_owned()],
+        sasl2: Some(Sasl2Offer {
+            mechanisms: vec!["PLAIN".to_owned()],
+            inline: Vec::new(),
+        }),
+        invitations: true,
         ..Offer::default()
     })
 }
@@ -93,13 +113,16 @@ impl World {
         stream: TcpStream,
         alpn: &[&str],
     ) -> std::io::Result<Secure> {
+        let config = Arc::new(self.trusting(alpn));
+        handshake(&config, stream).await
+    }
+
+    /// What a client needs for TLS; it keeps what it is given for the next time.
+    pub(crate) fn trusting(&self, alpn: &[&str]) -> ClientConfig {
         let trusted = client_config(self.certificate.cert.pem().as_bytes()).unwrap();
         let mut config = Arc::unwrap_or_clone(trusted);
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        let name = ServerName::try_from("example.com").unwrap();
-        TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await
+        config
     }
 
     pub(crate) async fn direct(&self, alpn: &[&str]) -> std::io::Result<Secure> {
@@ -136,6 +159,16 @@ impl World {
     pub(crate) fn say(&self, id: StreamId, text: &str) {
         self.net.write(id, text.to_owned().into());
     }
+}
+
+pub(crate) async fn handshake(
+    config: &Arc<ClientConfig>,
+    stream: TcpStream,
+) -> std::io::Result<Secure> {
+    let name = ServerName::try_from("example.com").unwrap();
+    TlsConnector::from(config.clone())
+        .connect(name, stream)
+        .await
 }
 
 pub(crate) async fn xmpp_event(events: &mut Events) -> (StreamId, XmppEvent) {

@@ -5,7 +5,7 @@ fn answer(provider: Provider, status: u16, body: &str) -> Answer<'_> {
         provider,
         status,
         retry_after: None,
-        apns_id: Some("A-1"),
+        id: Some("A-1"),
         body: body.as_bytes(),
     }
 }

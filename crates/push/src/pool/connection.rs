@@ -72,7 +72,7 @@ impl Inner {
                 Ok(()) => "closed by the other side".to_owned(),
                 Err(error) => error.to_string(),
             },
-            () = self.keep_alive(ping_pong, probe) => "no answer to a PING".to_owned(),
+            () = self.keep_alive(id, ping_pong, probe) => "no answer to a PING".to_owned(),
         };
         self.retire(id, &reason);
     }
@@ -103,14 +103,20 @@ impl Inner {
         .await
     }
 
-    /// Returns when the other side does not answer a PING in time.
-    async fn keep_alive(&self, ping_pong: Option<PingPong>, probe: &Notify) {
+    /// Returns when the other side does not answer a PING in time. Lets the connection go when nobody needs it any more.
+    async fn keep_alive(&self, id: u64, ping_pong: Option<PingPong>, probe: &Notify) {
         let Some(mut ping_pong) = ping_pong else {
             return std::future::pending().await;
         };
         loop {
             select! {
-                () = sleep(self.limits.keep_alive) => {}
+                () = sleep(self.limits.keep_alive) => {
+                    if self.slots.let_go(id, self.limits.idle) {
+                        self.retired("not needed any more");
+                        // `run` says goodbye and ends.
+                        return std::future::pending().await;
+                    }
+                }
                 () = probe.notified() => {}
             }
             match timeout(self.limits.ping, ping_pong.ping(Ping::opaque())).await {
@@ -124,16 +130,20 @@ impl Inner {
 
     /// Nothing new over this connection.
     pub(super) fn retire(self: &Arc<Self>, id: u64, reason: &str) {
-        if !self.slots.retire(id) {
-            return;
+        if self.slots.retire(id) {
+            self.retired(reason);
+            self.grow();
         }
+    }
+
+    /// It is told that a connection takes nothing new.
+    fn retired(&self, reason: &str) {
         tracing::debug!(endpoint = self.name, reason, "connection retired");
         self.observer.on(&Event::Retired {
             endpoint: &self.name,
             reason,
         });
         self.changed.notify_waiters();
-        self.grow();
     }
 
     fn connected(&self) {

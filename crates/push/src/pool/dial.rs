@@ -1,7 +1,8 @@
-//! How a connection to a provider is opened: TCP to whichever address answers first, TLS, HTTP/2.
+//! How a connection to a provider is opened: TCP to whichever address answers first, of the provider or of the proxy that
+//! is asked to go there; TLS, HTTP/2. Names are resolved anew each time.
 
-use super::Start;
-use crate::endpoint::Endpoint;
+use super::{Start, Way};
+use crate::{Proxy, endpoint::Endpoint};
 use bytes::Bytes;
 use h2::client::{Connection, SendRequest};
 use rustls::pki_types::ServerName;
@@ -28,15 +29,16 @@ pub(super) type Driven = Connection<TlsStream<TcpStream>, Bytes>;
 pub(super) struct Dialer {
     endpoint: Endpoint,
     tls: TlsConnector,
+    proxy: Option<Arc<Proxy>>,
     streams: usize,
 }
 
 impl Dialer {
-    /// `tls` offers `h2` by ALPN.
-    pub(super) fn new(endpoint: Endpoint, tls: Arc<rustls::ClientConfig>, start: Start) -> Self {
+    pub(super) fn new(endpoint: Endpoint, way: Way, start: Start) -> Self {
         Self {
             endpoint,
-            tls: TlsConnector::from(tls),
+            tls: TlsConnector::from(way.tls),
+            proxy: way.proxy,
             streams: match start {
                 Start::OneStream => 1,
                 Start::Open => BEFORE_SETTINGS,
@@ -46,12 +48,17 @@ impl Dialer {
 
     /// Opens one. Whoever calls sets the time that it may take.
     pub(super) async fn dial(&self) -> io::Result<(SendRequest<Bytes>, Driven)> {
-        let Endpoint { host, port } = &self.endpoint;
+        let proxy = self.proxy.as_deref();
+        let Endpoint { host, port } = proxy.map_or(&self.endpoint, Proxy::endpoint);
         let found = lookup_host((host.as_str(), *port)).await?;
         let tcp = first_of(by_turns(found)).await?;
         // Nagle's algorithm would hold back each push for the acknowledgement of the one before.
         tcp.set_nodelay(true)?;
-        let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+        let tcp = match proxy {
+            Some(proxy) => proxy.tunnel(tcp, &self.endpoint).await?,
+            None => tcp,
+        };
+        let name = ServerName::try_from(self.endpoint.host.clone()).map_err(io::Error::other)?;
         let tls = self.tls.connect(name, tcp).await?;
         if tls.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Err(io::Error::other("the other side does not speak HTTP/2"));

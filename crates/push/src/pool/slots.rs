@@ -9,7 +9,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::{Notify, oneshot::Receiver};
+use tokio::{
+    sync::{Notify, oneshot::Receiver},
+    time::Instant,
+};
 
 /// A stream on a connection, free again when it is dropped.
 pub(super) struct Slot {
@@ -63,6 +66,8 @@ struct Connection {
     sender: Arc<SendRequest<Bytes>>,
     probe: Arc<Notify>,
     in_flight: usize,
+    /// When a stream was last taken or given back.
+    used: Instant,
     /// May use more than one stream.
     proven: bool,
     /// An answer came over it.
@@ -112,6 +117,7 @@ impl Slots {
         // A retired connection is not in the books any more.
         if let Some(connection) = state.connection(name) {
             connection.in_flight -= 1;
+            connection.used = Instant::now();
             connection.served |= served;
             self.serve(&mut state, pool);
         }
@@ -130,6 +136,7 @@ impl Slots {
             connection.in_flight < ours.min(theirs)
         })?;
         connection.in_flight += 1;
+        connection.used = Instant::now();
         Some(Slot {
             sender: SendRequest::clone(&connection.sender),
             probe: Arc::clone(&connection.probe),
@@ -211,6 +218,7 @@ impl Slots {
                 sender,
                 probe,
                 in_flight: 0,
+                used: Instant::now(),
                 proven: start == Start::Open,
                 served: false,
             });
@@ -245,6 +253,19 @@ impl Slots {
             state.failures.useless();
         }
         true
+    }
+
+    /// Lets a connection go over which nothing was sent for so long, if more are open than are kept. Says whether it did.
+    pub(super) fn let_go(&self, name: u64, idle: Duration) -> bool {
+        let mut state = self.lock();
+        let is_spare = state.connections.len() > state.keep;
+        let is_idle = |one: &Connection| one.in_flight == 0 && one.used.elapsed() >= idle;
+        let index = state
+            .connections
+            .iter()
+            .position(|one| one.name == name && is_spare && is_idle(one));
+        // Its last sender goes with it, which ends it in HTTP/2's own way.
+        index.map(|index| state.connections.remove(index)).is_some()
     }
 
     /// A connection may use as many streams as its SETTINGS allow.

@@ -4,14 +4,17 @@ use super::{Admin, Api, problem::Problem};
 use crate::{
     accounts::{self, UserChange},
     alarms::Standing,
+    reloaded::Reloaded,
 };
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
     http::StatusCode,
-    routing::{delete, get, put},
+    routing::{delete, get, post, put},
 };
-use domain::{Address, TraceEvent, change::HistoryEntry};
+use domain::{
+    Address, Device, DeviceId, Timestamp, TraceEvent, TrackingId, change::HistoryEntry, trace::Step,
+};
 use hub::{DeviceView, Question};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,7 +32,11 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/traces", get(traces))
         .route("/api/v1/traces/{id}", get(trace))
         .route("/api/v1/alarms", get(alarms))
+        .route("/api/v1/reload", post(reload))
 }
+
+/// So many characters of a token are shown.
+const SHOWN: usize = 6;
 
 /// An account as an operator sees it.
 #[derive(Debug, Deserialize, Serialize)]
@@ -52,6 +59,33 @@ impl From<domain::User> for UserView {
     }
 }
 
+/// A line in the list of stories.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct StoryView {
+    /// Whose story it is.
+    pub tracking: TrackingId,
+    /// When it began.
+    pub began: Timestamp,
+    /// How it began.
+    pub first: Step,
+    /// The first step in words.
+    pub summary: String,
+    /// How far it came.
+    pub last: Step,
+}
+
+impl From<store::Story> for StoryView {
+    fn from(story: store::Story) -> Self {
+        Self {
+            tracking: story.tracking,
+            began: story.began,
+            first: story.first,
+            summary: story.summary,
+            last: story.last,
+        }
+    }
+}
+
 async fn users(State(api): State<Api>, _: Admin) -> Result<Json<Vec<UserView>>, Problem> {
     let users = api.store.users().await?;
     Ok(Json(users.into_iter().map(UserView::from).collect()))
@@ -61,13 +95,25 @@ async fn alarms(State(api): State<Api>, _: Admin) -> Json<Vec<Standing>> {
     Json(api.metrics.alarms().standing())
 }
 
+async fn reload(State(api): State<Api>, _: Admin) -> Result<Json<Reloaded>, Problem> {
+    let Some(reload) = &api.reload else {
+        let detail = "a development server has no configuration to read again";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    };
+    let reloaded = reload().await;
+    reloaded.map(Json).map_err(|error| {
+        let detail = format!("nothing has changed: {error:#}");
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    })
+}
+
 async fn put_user(
     State(api): State<Api>,
     _: Admin,
     Path(address): Path<String>,
     Json(change): Json<UserChange>,
 ) -> Result<Json<Value>, Problem> {
-    let address: Address = address.parse().map_err(unprocessable)?;
+    let address = accounts::given(&address).map_err(unprocessable)?;
     let known = api.store.user(&address).await?;
     let created = known.is_none();
     // Keys for SCRAM take milliseconds to make, which no shard is to wait for.
@@ -75,12 +121,16 @@ async fn put_user(
     let made = tokio::task::spawn_blocking(move || {
         accounts::change(&whose, known, &change, (&domains, ways))
     });
-    let failed = |error: tokio::task::JoinError| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
-    };
-    let user = made.await.map_err(failed)?.map_err(unprocessable)?;
+    let user = made
+        .await
+        .map_err(|error| failed(&error))?
+        .map_err(unprocessable)?;
     api.ask(Question::PutUser(Box::new(user))).await?;
     Ok(Json(json!({ "address": address, "created": created })))
+}
+
+fn failed(error: &tokio::task::JoinError) -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
 fn unprocessable(error: impl std::fmt::Display) -> Problem {
@@ -92,10 +142,18 @@ async fn remove_user(
     _: Admin,
     Path(address): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let address = address.parse().map_err(|error: domain::user::BadAddress| {
-        Problem::new(StatusCode::NOT_FOUND, error.to_string())
-    })?;
+    let address = accounts::given(&address)
+        .map_err(|error| Problem::new(StatusCode::NOT_FOUND, error.to_string()))?;
+    let who = accounts::named(api.store.as_ref(), &address).await?;
     api.ask(Question::RemoveUser(address)).await?;
+    // To the end, also if nobody waits for it any more.
+    let store = api.store.clone();
+    let forgets = tokio::spawn(async move {
+        let forgotten = store.forget(&who).await;
+        tracing::info!(user = %who.user, ?forgotten, "an account is removed");
+        forgotten
+    });
+    forgets.await.map_err(|error| failed(&error))??;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -109,9 +167,37 @@ async fn devices(
     _: Admin,
     Query(OfUser { user }): Query<OfUser>,
 ) -> Result<Json<Vec<DeviceView>>, Problem> {
+    if let Some(user) = &user
+        && api.store.user(user).await?.is_none()
+    {
+        let detail = format!("there is no user {user}: `reveille user list` shows all");
+        return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+    }
     let mut views = api.devices(Question::Devices(user)).await?;
+    for view in &mut views {
+        hide(&mut view.device);
+    }
     views.sort_by(|a, b| (&a.device.user, &a.device.id).cmp(&(&b.device.user, &b.device.id)));
     Ok(Json(views))
+}
+
+/// Who has a token can push to its device, so nobody is shown more of one than tells it from others; of what pushes are
+/// sealed with, that it is there.
+fn hide(device: &mut Device) {
+    let tokens = [&mut device.tokens.voip, &mut device.tokens.message];
+    for token in tokens.into_iter().flatten() {
+        token.value = shown(&token.value).into();
+    }
+    if let Some(key) = &mut device.key {
+        key.auth = "…".into();
+        key.p256dh = "…".into();
+    }
+}
+
+/// What is shown of a token.
+pub fn shown(token: &str) -> String {
+    let beginning: String = token.chars().take(SHOWN).collect();
+    format!("{beginning}…")
 }
 
 async fn forget_device(
@@ -119,7 +205,11 @@ async fn forget_device(
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    api.ask(Question::ForgetDevice(None, id.into())).await?;
+    let id = DeviceId::from(id);
+    if api.store.device(&id).await?.is_none() {
+        return Err(no_device(&id));
+    }
+    api.ask(Question::ForgetDevice(None, id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -128,7 +218,16 @@ async fn history(
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<Json<Vec<HistoryEntry>>, Problem> {
-    Ok(Json(api.store.history(&id.into(), LINES).await?))
+    let id = DeviceId::from(id);
+    if api.store.device(&id).await?.is_none() {
+        return Err(no_device(&id));
+    }
+    Ok(Json(api.store.history(&id, LINES).await?))
+}
+
+fn no_device(id: &DeviceId) -> Problem {
+    let detail = format!("there is no device {id}: `reveille device list` shows all");
+    Problem::new(StatusCode::NOT_FOUND, detail)
 }
 
 #[derive(Deserialize)]
@@ -140,21 +239,12 @@ async fn traces(
     State(api): State<Api>,
     _: Admin,
     Query(Most { limit }): Query<Most>,
-) -> Result<Json<Vec<Value>>, Problem> {
+) -> Result<Json<Vec<StoryView>>, Problem> {
     let stories = api
         .store
         .recent_traces(limit.unwrap_or(20).min(LINES))
         .await?;
-    let line = |story: store::Story| {
-        json!({
-            "tracking": story.tracking,
-            "began": story.began,
-            "first": story.first,
-            "summary": story.summary,
-            "last": story.last,
-        })
-    };
-    Ok(Json(stories.into_iter().map(line).collect()))
+    Ok(Json(stories.into_iter().map(StoryView::from).collect()))
 }
 
 async fn trace(

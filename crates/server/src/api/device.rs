@@ -2,6 +2,7 @@
 
 use super::{
     Api, Me,
+    guarded::may_try,
     problem::Problem,
     tokens::{ACCESS, AccessTokens, Kind},
 };
@@ -12,8 +13,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use call::{device_id, instance_key};
-use domain::{Address, Mode, Platform, User, device::SealingKey};
+use domain::{Address, DeviceId, Mode, Platform, Refusal, User, device::SealingKey};
 use hub::{DeviceUpdate, DeviceView, Question};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -74,19 +74,19 @@ async fn by_password(
     let address = if username.contains('@') {
         username.parse()
     } else {
-        Address::new(username, &api.domain)
+        Address::given(username, &api.domain)
     };
     let address = address.map_err(|_| invalid_grant())?;
-    if let Some(wait) = api.guesses.wait(from, address.as_str(), now()) {
-        return Err(Problem::try_again("too many wrong passwords", wait));
-    }
+    may_try((&api.guards, &api.metrics), from, address.as_str())?;
     let user = api.store.user(&address).await?;
     let right = |user: &User| accounts::is_password_of(user, password);
-    user.filter(right).ok_or_else(|| {
-        tracing::warn!(%address, %from, "wrong user or password");
-        api.guesses.count(from, address.as_str(), now());
-        invalid_grant()
-    })
+    let Some(user) = user.filter(right) else {
+        api.metrics.refused(Refusal::Password);
+        api.guards.wrong(now(), from, address.as_str());
+        return Err(invalid_grant());
+    };
+    api.guards.right(from, address.as_str());
+    Ok(user)
 }
 
 async fn by_token(api: &Api, token: &str) -> Result<User, Problem> {
@@ -118,6 +118,14 @@ struct Tokens {
     message: Option<String>,
 }
 
+/// The device that a client calls so: by its instance (RFC 5626 §4.1, XEP-0388), or as `xmpp:` and the resource of its stream.
+fn named(user: &Address, id: &str) -> DeviceId {
+    match id.strip_prefix("xmpp:") {
+        Some(resource) => im::device_id(user, resource),
+        None => DeviceId::of(user, &domain::device::instance_key(id)),
+    }
+}
+
 async fn put(
     State(api): State<Api>,
     Me(user): Me,
@@ -135,7 +143,7 @@ async fn put(
     if id.len() > ID_BYTES {
         return Err(wrong("the device's id is too long"));
     }
-    if let Some(app) = app.as_ref().filter(|app| !api.apps.contains(*app)) {
+    if let Some(app) = app.as_ref().filter(|app| !api.apps.has(app)) {
         return Err(wrong(&format!(
             "no app {app:?} is configured: see [[push.app]]"
         )));
@@ -151,13 +159,14 @@ async fn put(
         push::seal::check_key(key).map_err(|error| wrong(&format!("encryption: {error}")))?;
     }
     let update = DeviceUpdate {
+        of: None,
         app: app.map(Into::into),
         voip: tokens.voip,
         message: tokens.message,
         key: encryption,
         mode: mode.map(known_mode).transpose()?,
     };
-    let device = device_id(&user, &instance_key(&id));
+    let device = named(&user, &id);
     api.ask(Question::PutDevice(user, device, Box::new(update)))
         .await?;
     Ok(StatusCode::NO_CONTENT)
@@ -174,7 +183,7 @@ async fn mode(
     Path(id): Path<String>,
     Json(ModeWord { mode }): Json<ModeWord>,
 ) -> Result<StatusCode, Problem> {
-    let device = device_id(&user, &instance_key(&id));
+    let device = named(&user, &id);
     let mode = known_mode(mode)?;
     api.ask(Question::SetMode(user, device, mode)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -195,7 +204,7 @@ async fn show(
     Me(user): Me,
     Path(id): Path<String>,
 ) -> Result<Json<DeviceView>, Problem> {
-    let device = device_id(&user, &instance_key(&id));
+    let device = named(&user, &id);
     let views = api.devices(Question::Device(user, device)).await?;
     let view = views.into_iter().next();
     view.map(Json)
@@ -207,7 +216,7 @@ async fn forget(
     Me(user): Me,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let device = device_id(&user, &instance_key(&id));
+    let device = named(&user, &id);
     api.ask(Question::ForgetDevice(Some(user), device)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,26 +1,29 @@
 //! The HTTP APIs: for operators (the command line uses it), for devices, and for whoever watches over us.
 
 mod admin;
+mod bans;
 mod device;
-mod guesses;
+mod gate;
+mod guarded;
 pub mod health;
 mod problem;
 mod tokens;
 
-pub use admin::UserView;
-pub use guesses::Guesses;
+pub use admin::{StoryView, UserView, shown};
+pub use bans::BanOrder;
+pub use gate::Gate;
 pub use tokens::AccessTokens;
 
-use crate::{accounts::Ways, clock::now, metrics::Metrics, secret, shards::Shards};
-use axum::{
-    Router,
-    extract::FromRequestParts,
-    http::{header::AUTHORIZATION, request::Parts},
+use crate::{
+    accounts::Ways, apps::Apps, bans::BanFile, clock::now, metrics::Metrics, reloaded::Reloading,
+    shards::Shards,
 };
+use axum::{Router, extract::FromRequestParts, http::request::Parts};
 use domain::Address;
-use hub::{Answer, DeviceView, Question};
-use problem::Problem;
-use std::{collections::HashSet, sync::Arc};
+use gate::bearer;
+use hub::{Answer, DeviceView, Guards, Question};
+pub(crate) use problem::{Problem, not_found};
+use std::sync::Arc;
 use store::Store;
 use tokens::Kind;
 
@@ -31,12 +34,14 @@ pub struct Api {
     pub shards: Shards,
     /// Where state is kept.
     pub store: Arc<dyn Store>,
-    /// Who shows this may do everything.
-    pub admin_token: Arc<str>,
+    /// Who may do everything.
+    pub gate: Gate,
     /// Tokens of users.
     pub tokens: Arc<AccessTokens>,
-    /// Wrong passwords of late.
-    pub guesses: Arc<Guesses>,
+    /// Who may try a password.
+    pub guards: Guards,
+    /// Where bans are kept.
+    pub ban_file: Arc<BanFile>,
     /// The domain of a user name without one.
     pub domain: Arc<str>,
     /// Every domain of ours.
@@ -46,16 +51,19 @@ pub struct Api {
     /// What an operator should know of.
     pub metrics: Arc<Metrics>,
     /// Apps that can be pushed to.
-    pub apps: Arc<HashSet<String>>,
+    pub apps: Apps,
+    /// Reads the configuration again, if it comes from a file.
+    pub reload: Option<Reloading>,
 }
 
-/// Admin and device API.
-pub fn router(api: Api) -> Router {
-    Router::new()
-        .merge(admin::routes())
-        .merge(device::routes())
-        .fallback(problem::not_found)
-        .with_state(api)
+/// The admin API.
+pub(crate) fn admin(api: Api) -> Router {
+    admin::routes().merge(bans::routes()).with_state(api)
+}
+
+/// The device API.
+pub(crate) fn device(api: Api) -> Router {
+    device::routes().with_state(api)
 }
 
 impl Api {
@@ -74,21 +82,15 @@ impl Api {
     }
 }
 
-/// Proof that the request came with the admin token.
+/// Proof that the request may do everything.
 struct Admin;
 
 impl FromRequestParts<Api> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let given = bearer(parts).unwrap_or_default();
-        if secret::same(given.as_bytes(), api.admin_token.as_bytes()) {
-            Ok(Self)
-        } else {
-            Err(Problem::unauthorized(
-                "this needs the admin token: it is in server.data_dir/admin.token",
-            ))
-        }
+        api.gate.admit(&parts.headers, &parts.extensions)?;
+        Ok(Self)
     }
 }
 
@@ -100,7 +102,7 @@ impl FromRequestParts<Api> for Me {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let refused = || Problem::unauthorized("this needs an access token from POST /oauth/token");
-        let token = bearer(parts).ok_or_else(refused)?;
+        let token = bearer(&parts.headers).ok_or_else(refused)?;
         let address = AccessTokens::claimed(token).ok_or_else(refused)?;
         let user = api.store.user(&address).await?.ok_or_else(refused)?;
         if api.tokens.is_good(token, Kind::Access, &user, now()) {
@@ -109,12 +111,4 @@ impl FromRequestParts<Api> for Me {
             Err(refused())
         }
     }
-}
-
-fn bearer(parts: &Parts) -> Option<&str> {
-    let value = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
 }

@@ -14,7 +14,7 @@ use store::StoreError;
 
 /// What went wrong, for whoever asked.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     /// Seconds.
@@ -22,7 +22,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
             detail: detail.into(),
@@ -30,7 +30,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn unauthorized(detail: &str) -> Self {
+    pub(crate) fn unauthorized(detail: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, detail)
     }
 
@@ -87,15 +87,19 @@ impl From<NotDone> for Problem {
         let status = match error {
             NotDone::BadName | NotDone::Oneself => StatusCode::BAD_REQUEST,
             NotDone::Missing | NotDone::NoSuchDomain => StatusCode::NOT_FOUND,
-            NotDone::TooManyDevices | NotDone::TooManyContacts | NotDone::QueueFull => {
-                StatusCode::CONFLICT
-            }
+            NotDone::NotLet => StatusCode::FORBIDDEN,
+            NotDone::NoSuchApp | NotDone::DeadToken => StatusCode::UNPROCESSABLE_ENTITY,
+            NotDone::Exists
+            | NotDone::TooManyDevices
+            | NotDone::TooManyContacts
+            | NotDone::TooManyBlocks
+            | NotDone::QueueFull => StatusCode::CONFLICT,
             NotDone::Overloaded | NotDone::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())
     }
 }
 
-pub(super) async fn not_found() -> Problem {
+pub(crate) async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is nothing at this address")
 }

@@ -48,10 +48,15 @@ impl AccessTokens {
         format!("{claims}.{}", hex::encode(seal.as_ref()))
     }
 
-    /// Whose token it says to be: ask [`AccessTokens::is_good`] next.
-    pub(super) fn claimed(token: &str) -> Option<Address> {
+    /// Whose token it says to be: ask [`AccessTokens::is_access`] next.
+    pub fn claimed(token: &str) -> Option<Address> {
         let user = hex::decode(token.split('.').nth(2)?)?;
         String::from_utf8(user).ok()?.parse().ok()
+    }
+
+    /// Whether it lets this user in now.
+    pub fn is_access(&self, token: &str, user: &User, now: Timestamp) -> bool {
+        self.is_good(token, Kind::Access, user, now)
     }
 
     /// Whether it is a token of this user, of this kind, and not too old.

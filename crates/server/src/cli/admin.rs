@@ -1,8 +1,9 @@
 //! How the command line reaches a server: by its admin API while it runs, else by its store.
 
 use super::options::{config_file, load_config};
-use crate::{config::Config, dev};
+use crate::{accounts, config::Config, dev};
 use anyhow::{Context, Result, bail};
+use domain::Address;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use std::{fmt::Write, path::PathBuf, sync::Arc};
@@ -18,6 +19,8 @@ pub(super) struct Which {
 
 /// A server that can be asked.
 pub(super) struct Admin {
+    /// Where the admin API is reached: by its socket, if it has one.
+    socket: Option<PathBuf>,
     url: String,
     token: Option<String>,
     config: Config,
@@ -34,12 +37,16 @@ impl Which {
             Config::default()
         };
         let config = load_config(&defaults, file.as_ref())?;
-        let address = config
-            .listen
-            .admin
-            .0
-            .first()
-            .context("listen.admin is empty: the command line needs the admin API")?;
+        let socket = Some(config.listen.admin_socket.clone());
+        let socket = socket.filter(|path| !path.as_os_str().is_empty());
+        let url = match (&socket, config.listen.admin.0.first()) {
+            // Of no meaning, but a request must name a host.
+            (Some(_), _) => "http://localhost".to_owned(),
+            (None, Some(address)) => format!("http://{address}"),
+            (None, None) => bail!(
+                "listen.admin and listen.admin_socket are empty: the command line needs the admin API"
+            ),
+        };
         let token = if dev {
             Some(dev::ADMIN_TOKEN.to_owned())
         } else {
@@ -49,7 +56,8 @@ impl Which {
                 .map(|token| token.trim().to_owned())
         };
         Ok(Admin {
-            url: format!("http://{address}"),
+            socket,
+            url,
             token,
             config,
             dev,
@@ -65,13 +73,11 @@ impl Admin {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Option<Value>> {
-        let answer = net::http::request(
-            method,
-            &format!("{}{path}", self.url),
-            self.token.as_deref(),
-            body,
-        )
-        .await;
+        let (url, token) = (format!("{}{path}", self.url), self.token.as_deref());
+        let answer = match &self.socket {
+            Some(socket) => net::http::request_over(socket, method, &url, body).await,
+            None => net::http::request(method, &url, token, body).await,
+        };
         let (status, bytes) = match answer {
             Ok(answer) => answer,
             Err(net::http::HttpError::Failed { .. }) => return Ok(None),
@@ -118,7 +124,63 @@ impl Admin {
         if self.dev {
             bail!(self.not_running());
         }
-        Ok(store::open(&self.config.store_url())?)
+        Ok(store::open(&self.known_store()?)?)
+    }
+
+    /// The store of a server, which may run on it.
+    pub(super) fn open_store(&self) -> Result<Arc<dyn Store>> {
+        self.store_url()?;
+        Ok(store::open(&self.known_store()?)?)
+    }
+
+    /// The URL of a store that others than its server find.
+    pub(super) fn store_url(&self) -> Result<String> {
+        let url = self.config.store_url();
+        if url.starts_with("memory:") {
+            bail!("store.url is memory: nobody but the server itself can read it");
+        }
+        if self.dev && self.config.server.data_dir.as_os_str().is_empty() {
+            bail!(
+                "`serve --dev` keeps its data where nobody finds them: name server.data_dir, or a configuration with --config"
+            );
+        }
+        Ok(url)
+    }
+
+    /// The URL of a store that opening changes nothing of but what is asked for: to bring it up to date is for the server,
+    /// since an older one may run on it.
+    fn known_store(&self) -> Result<String> {
+        let url = self.config.store_url();
+        if let Some(found) = store::glance(&url)?
+            && found.schema != found.newest
+        {
+            bail!(
+                "{url} has schema {}, and this version writes schema {}: start the server, which brings it up to date",
+                found.schema,
+                found.newest
+            );
+        }
+        Ok(url)
+    }
+
+    /// The address of a user who may be named without a domain.
+    ///
+    /// A URI is one's address as well.
+    pub(super) fn address(&self, user: &str) -> Result<Address> {
+        let schemes = ["sip:", "sips:", "xmpp:"];
+        let bare = schemes.iter().find_map(|scheme| user.strip_prefix(scheme));
+        let user = bare.unwrap_or(user);
+        // Rather another address than a name like that.
+        if user.contains(['/', ':']) {
+            bail!(
+                "{user:?} is no name for an account: write the name alone, or name@domain; a / or : that belongs to it is \\2f or \\3a (XEP-0106)"
+            );
+        }
+        Ok(if user.contains('@') {
+            accounts::given(user)
+        } else {
+            Address::given(user, self.config.domain())
+        }?)
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -131,7 +193,9 @@ impl Admin {
         } else {
             "start it with `reveille serve`"
         };
-        format!("no server answers at {}: {how}", self.url)
+        let at = self.socket.as_ref().map(|it| it.display().to_string());
+        let at = at.as_ref().unwrap_or(&self.url);
+        format!("no server answers at {at}: {how}")
     }
 }
 

@@ -1,17 +1,9 @@
 //! `reveille check`: a configuration and everything that it names, before it is trusted with calls.
 
 use super::options::{config_file, load_config};
-use crate::{config::Config, setup};
-use anyhow::{Context, Result, bail};
-use domain::Record;
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
+use crate::{config::Config, outside, setup, web};
+use anyhow::{Result, anyhow, bail};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,32 +12,48 @@ pub(super) struct Args {
     config: Option<PathBuf>,
 }
 
-pub(super) async fn run(Args { config }: &Args) -> Result<ExitCode> {
+pub(super) fn run(Args { config }: &Args) -> Result<ExitCode> {
     let Some(file) = config_file(config.as_ref()) else {
         bail!(
             "no configuration to check: name one with --config, or write one with `reveille init DIR`"
         );
     };
+    let mut report = Report::default();
     let config = load_config(&Config::default(), Some(&file))?;
-    let mut failed = false;
-    let mut say = |what: &str, result: Result<String>| match result {
-        Ok(good) => println!("ok      {what}: {good}"),
-        Err(error) => {
-            failed = true;
-            println!("FAILED  {what}: {error:#}");
-        }
-    };
-    say("configuration", Ok(file.display().to_string()));
-    say("tls", check_tls(&config));
-    say("push apps", check_apps(&config));
-    say("store", check_store(&config).await);
+    report.say("configuration", Ok(file.display().to_string()));
+    report.say("tls", check_tls(&config));
+    report.say("push apps", check_apps(&config));
+    report.say("components", check_components(&config));
+    report.say("store", check_store(&config));
     let settings = crate::settings::check(&config).map_err(Into::into);
-    say("settings", settings.map(|()| "call".to_owned()));
-    Ok(if failed {
+    report.say("settings", settings.map(|()| "call".to_owned()));
+    report.say("web clients", Ok(web_clients(&config)));
+    for fault in outside::faults(&config) {
+        report.say("outside", Err(anyhow!(fault)));
+    }
+    Ok(if report.failed {
         ExitCode::from(1)
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// What was looked at, line by line.
+#[derive(Default)]
+struct Report {
+    failed: bool,
+}
+
+impl Report {
+    fn say(&mut self, what: &str, result: Result<String>) {
+        match result {
+            Ok(good) => say!("ok      {what}: {good}"),
+            Err(error) => {
+                self.failed = true;
+                say!("FAILED  {what}: {error:#}");
+            }
+        }
+    }
 }
 
 fn check_tls(config: &Config) -> Result<String> {
@@ -54,6 +62,31 @@ fn check_tls(config: &Config) -> Result<String> {
     }
     setup::certificate(&config.tls)?;
     Ok(config.tls.certificate.display().to_string())
+}
+
+/// What web pages are told, and where it must be found.
+fn web_clients(config: &Config) -> String {
+    let listen = &config.listen;
+    if listen.xmpp_ws.0.is_empty() && listen.xmpp_wss.0.is_empty() {
+        return "not served".to_owned();
+    }
+    match web::url(config, &listen.xmpp_wss.0) {
+        Some(url) => format!(
+            "{url}; publish our /.well-known/host-meta as https://{}/.well-known/host-meta",
+            config.domain()
+        ),
+        None => "served, but nobody is told where: set im.websocket_url".to_owned(),
+    }
+}
+
+fn check_components(config: &Config) -> Result<String> {
+    let components = crate::components::read(config)?;
+    let names: Vec<_> = components.into_iter().map(|(domain, _)| domain).collect();
+    Ok(if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    })
 }
 
 /// Nothing is pushed here, so there is nothing to see.
@@ -65,10 +98,10 @@ impl push::Observer for Silent {
 
 fn check_apps(config: &Config) -> Result<String> {
     let apps = setup::apps(&config.push)?;
-    let names: Vec<_> = apps.iter().map(|app| app.profile.app.to_string()).collect();
+    let names: Vec<_> = apps.iter().map(describe).collect();
     push::Pusher::new(
         apps,
-        setup::roots(&config.push)?,
+        setup::route(&config.push)?,
         push::Limits::default(),
         Arc::new(Silent),
     )?;
@@ -79,21 +112,50 @@ fn check_apps(config: &Config) -> Result<String> {
     })
 }
 
-async fn check_store(config: &Config) -> Result<String> {
+/// An app by its name; for Web Push with what its clients subscribe with.
+fn describe(app: &push::App) -> String {
+    let name = &app.profile.app;
+    match &app.credentials {
+        push::Credentials::WebPush {
+            key_pem, contact, ..
+        } => match push::token::VapidSigner::new(key_pem, contact) {
+            Ok(signer) => format!("{name} (applicationServerKey {})", signer.public_key()),
+            // What is wrong with it is said once, when the pusher is made.
+            Err(_) => name.to_string(),
+        },
+        push::Credentials::Apns { .. }
+        | push::Credentials::ApnsCertificate { .. }
+        | push::Credentials::Fcm { .. } => name.to_string(),
+        push::Credentials::Service { at, .. } => format!("{name} (through {at})"),
+    }
+}
+
+/// Looks, and changes nothing: the database may be another user's, or not there yet.
+fn check_store(config: &Config) -> Result<String> {
     let url = config.store_url();
-    let store = store::open(&url)?;
-    let count = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
-    let counting = count.clone();
-    let sink = Box::new(move |record| {
-        let [users, devices] = &*counting;
-        match record {
-            Record::User(_) => users.fetch_add(1, Relaxed),
-            Record::Device(_) => devices.fetch_add(1, Relaxed),
-            _ => 0,
-        };
-    });
-    store.load(sink).await.context("it cannot be read")?;
-    store.close().await?;
-    let [users, devices] = [0, 1].map(|at: usize| count[at].load(Relaxed));
-    Ok(format!("{url}, {users} users, {devices} devices"))
+    let Some(found) = store::glance(&url)? else {
+        return Ok(if url.starts_with("memory:") {
+            format!("{url}: everything is gone when the server stops")
+        } else {
+            format!("{url}, which the first start makes")
+        });
+    };
+    if let Some(damage) = found.damaged.first() {
+        bail!(
+            "{url}: {} rows are damaged, the first in {} ({}): `reveille store check` names all; a start sets them aside",
+            found.damaged.len(),
+            damage.table,
+            damage.row
+        );
+    }
+    if found.schema != found.newest {
+        return Ok(format!(
+            "{url}, schema {}: the next start brings it to {}, and no older version reads it then (`reveille backup FILE` first)",
+            found.schema, found.newest
+        ));
+    }
+    Ok(format!(
+        "{url}, {} users, {} devices",
+        found.users, found.devices
+    ))
 }

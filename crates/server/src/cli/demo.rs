@@ -4,23 +4,33 @@ mod paint;
 mod screen;
 
 use crate::{
-    demo::{Demo, Pace},
+    demo::{Demo, Pace, Report},
     dev::{self, Dev},
 };
 use anyhow::{Context, Result};
 use domain::Behaviour;
 use paint::Paint;
 use screen::Screen;
-use std::{io::Write, process::ExitCode, time::Duration};
-use tokio::sync::mpsc;
+use std::{
+    io::{IsTerminal as _, Write},
+    process::ExitCode,
+    time::Duration,
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 /// News that wait to be shown; plays wait for a terminal that is slower.
 const NEWS: usize = 1024;
 
+/// The exit status of who was stopped by Ctrl-C, as shells have it.
+const STOPPED: u8 = 130;
+
 /// Few at once: it is quick enough, and leaves the machine idle enough for honest figures.
 const PACE: Pace = Pace {
     at_once: 2,
-    patience: Duration::from_secs(5),
+    patience: Duration::from_secs(10),
 };
 
 #[derive(Debug, clap::Args)]
@@ -36,35 +46,71 @@ pub(super) struct Args {
 pub(super) async fn run(Args { json, keep }: Args) -> Result<ExitCode> {
     start_log();
     let config = super::options::load_config(&dev::on_free_ports(), None)?;
-    let demo = Demo::start(config, Behaviour::default(), PACE).await?;
-    let (teller, mut told) = mpsc::channel(NEWS);
-    let report = if json {
-        drop(told);
-        let report = demo.play(teller).await;
-        say(&serde_json::to_string_pretty(&report)?);
-        report
-    } else {
-        let mut screen = Screen::new(Paint::of_stdout(), demo.titles());
-        let show = async {
-            say(&screen.opening());
-            while let Some(news) = told.recv().await {
-                say(&screen.show(news));
-            }
-        };
-        let (report, ()) = tokio::join!(demo.play(teller), show);
-        say(&screen.table(&report));
-        report
+    let demo = tokio::select! {
+        demo = Demo::start(config, Behaviour::default(), PACE) => demo?,
+        stopped = stopped() => return stopped.map(|()| STOPPED.into()),
     };
+    let played = tokio::select! {
+        report = play(&demo, json) => report.map(Some),
+        stopped = stopped() => stopped.map(|()| None),
+    };
+    let code = match played {
+        Ok(Some(report)) => after(&demo, &report, keep).await,
+        Ok(None) => Ok(STOPPED.into()),
+        Err(error) => Err(error),
+    };
+    // Whatever became of the plays: their data goes.
+    demo.shutdown().await;
+    code
+}
+
+async fn after(demo: &Demo, report: &Report, keep: bool) -> Result<ExitCode> {
     if keep {
         print_addresses(demo.dev())?;
-        tokio::signal::ctrl_c().await?;
+        stopped().await?;
     }
-    demo.shutdown().await;
     Ok(if report.ok {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Somebody has seen enough.
+async fn stopped() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+async fn play(demo: &Demo, json: bool) -> Result<Report> {
+    let (teller, mut told) = mpsc::channel(NEWS);
+    if json {
+        drop(told);
+        let report = demo.play(teller).await;
+        say(&serde_json::to_string_pretty(&report)?);
+        return Ok(report);
+    }
+    let mut screen = Screen::new(Paint::of_stdout(), columns(), demo.titles());
+    let show = async {
+        say(&screen.opening());
+        while let Some(news) = told.recv().await {
+            say(&screen.show(news));
+        }
+    };
+    let (report, ()) = tokio::join!(demo.play(teller), show);
+    say(&screen.table(&report));
+    Ok(report)
+}
+
+/// Characters a line: as `COLUMNS` says, else 80 on a terminal, and no limit in a file.
+fn columns() -> Option<usize> {
+    let said = std::env::var("COLUMNS").ok();
+    let said = said.and_then(|it| it.parse().ok());
+    said.or_else(|| std::io::stdout().is_terminal().then_some(80))
 }
 
 /// Who looked may have seen enough (`reveille demo | head`): that ends the showing, not the demo.

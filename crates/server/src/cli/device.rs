@@ -15,16 +15,27 @@ pub(super) enum Command {
     /// List devices: mode, app, tokens, messages that wait
     List(List),
     /// Show what happened to one device
-    History(Id),
+    History(History),
     /// Forget a device and what waits for it
     Forget(Id),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Only those of this user: name@domain
+    /// Only those of this user: name, or name@domain
     #[arg(long)]
     user: Option<String>,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct History {
+    /// As `device list` shows it
+    device: String,
     /// For machines
     #[arg(long)]
     json: bool,
@@ -43,31 +54,35 @@ pub(super) struct Id {
 pub(super) async fn run(command: Command) -> Result<()> {
     match command {
         Command::List(List { user, json, which }) => {
-            let query = user.map(|user| path("?user=", &user)).unwrap_or_default();
-            let views = which
-                .server()?
+            let server = which.server()?;
+            let user = user.map(|user| server.address(&user)).transpose()?;
+            let query = user.map(|user| path("?user=", user.as_str()));
+            let query = query.unwrap_or_default();
+            let views = server
                 .must_ask(Method::GET, &format!("/api/v1/devices{query}"), None)
                 .await?;
             if json {
-                println!("{views:#}");
+                say!("{views:#}");
             } else {
                 list(&serde_json::from_value::<Vec<DeviceView>>(views)?);
             }
         }
-        Command::History(Id { device, which }) => {
-            let history = which
-                .server()?
-                .must_ask(
-                    Method::GET,
-                    &(path("/api/v1/devices/", &device) + "/history"),
-                    None,
-                )
-                .await?;
-            for entry in serde_json::from_value::<Vec<HistoryEntry>>(history)?
-                .into_iter()
-                .rev()
-            {
-                println!("{}  {}", domain::date::iso8601(entry.at), entry.what);
+        Command::History(History {
+            device,
+            json,
+            which,
+        }) => {
+            let path = path("/api/v1/devices/", &device) + "/history";
+            let server = which.server()?;
+            let history = server.must_ask(Method::GET, &path, None).await?;
+            if json {
+                say!("{history:#}");
+                return Ok(());
+            }
+            let entries: Vec<HistoryEntry> = serde_json::from_value(history)?;
+            for entry in entries.into_iter().rev() {
+                let what = output::plain(&entry.what);
+                say!("{}  {what}", domain::date::iso8601(entry.at));
             }
         }
         Command::Forget(Id { device, which }) => {
@@ -75,7 +90,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
                 .server()?
                 .must_ask(Method::DELETE, &path("/api/v1/devices/", &device), None)
                 .await?;
-            println!("forgot {device}");
+            say!("forgot {device}");
         }
     }
     Ok(())

@@ -1,14 +1,19 @@
 //! `reveille init`: a directory from which a server can be started at once.
 
+use super::systemd;
 use crate::{
     accounts::{self, Ways},
-    config,
+    config::{self, Config},
     entropy::fresh,
     setup,
 };
 use anyhow::{Context, Result, ensure};
 use domain::{Address, Change};
+use nix::unistd::User;
 use std::path::{Path, PathBuf};
+
+/// Where a server keeps its data whose configuration is the system's.
+const DATA: &str = "/var/lib/reveille";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,54 +28,150 @@ pub(super) struct Args {
     /// The first account
     #[arg(long, default_value = "admin")]
     user: String,
+    /// Where the database goes; else DIR; below /etc: /var/lib/reveille
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Write a hardened unit for systemd, too
+    #[arg(long)]
+    systemd: bool,
+    /// Who runs the server there
+    #[arg(long, value_name = "NAME", default_value = "reveille")]
+    service_user: String,
 }
 
-pub(super) async fn run(
-    Args {
-        dir,
-        domain,
-        node,
-        user,
-    }: &Args,
-) -> Result<()> {
-    let node = node.as_ref().unwrap_or(domain);
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    let dir = dir.canonicalize()?;
+/// What is written, and where.
+struct Plan<'a> {
+    dir: &'a Path,
+    data: &'a Path,
+    domain: &'a str,
+    node: &'a str,
+    /// Whose the files are, if not ours.
+    service: Option<&'a User>,
+}
+
+pub(super) async fn run(args: &Args) -> Result<()> {
+    let Args {
+        dir, domain, user, ..
+    } = args;
+    let node = args.node.as_ref().unwrap_or(domain);
+    let address = domain_user(user, domain)?;
+    let service = service(args)?;
+    let dir = made(dir, 0o755)?;
     let file = dir.join("reveille.toml");
     ensure!(
         !file.exists(),
         "{} is there already: remove it, or name another directory",
         file.display()
     );
-    let address = Address::new(user, domain)?;
-
-    let ca = lab::cloud::Ca::new()?;
-    let certificate = ca.issue(&[domain, node])?;
-    write(&dir.join("ca.pem"), ca.ca_pem(), 0o644)?;
-    write(&dir.join("certificate.pem"), &certificate.chain_pem, 0o644)?;
-    write(&dir.join("key.pem"), &certificate.key_pem, 0o600)?;
-    write(&file, &configuration(&dir, domain, node), 0o640)?;
-    setup::secret_file(&dir.join("admin.token"))?;
+    let data = args.data_dir.clone().unwrap_or_else(|| {
+        if dir.starts_with("/etc") {
+            DATA.into()
+        } else {
+            dir.clone()
+        }
+    });
+    let data = made(&data, 0o700)?;
+    let plan = Plan {
+        dir: &dir,
+        data: &data,
+        domain,
+        node,
+        service: service.as_ref(),
+    };
     let password = fresh();
-    let store = store::open(&format!("sqlite:{}", dir.join("reveille.db").display()))?;
-    let user = accounts::user(address.clone(), &password, Ways::All);
-    accounts::write(store.as_ref(), Change::PutUser(Box::new(user))).await?;
-    store.close().await?;
-
-    print!("{}", next_steps(&dir, domain, node, &address, &password));
+    plan.write(&address, &password).await?;
+    if args.systemd {
+        let unit = systemd::unit(&file, &data, &args.service_user)?;
+        write(&dir.join("reveille.service"), &unit, 0o644)?;
+    }
+    crate::output::this(&next_steps(&plan, &address, &password, args.systemd));
     Ok(())
 }
 
+fn domain_user(user: &str, domain: &str) -> Result<Address> {
+    // What the configuration could not say either.
+    let quoted = toml::Value::String(domain.to_owned());
+    let text = format!("[server]\ndomains = [{quoted}]\n");
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), text)?;
+    config::load(&Config::default(), Some(file.path()), std::iter::empty()).context("--domain")?;
+    Ok(Address::new(user, domain)?)
+}
+
+/// The user that is to run the server, if it is another one than who makes all this.
+fn service(args: &Args) -> Result<Option<User>> {
+    if !args.systemd || !nix::unistd::geteuid().is_root() {
+        return Ok(None);
+    }
+    let name = &args.service_user;
+    let user = User::from_name(name)?.with_context(|| {
+        format!(
+            "there is no user {name} to run the server: `useradd --system --user-group --home-dir {DATA} --shell /usr/sbin/nologin {name}`, or name another with --service-user"
+        )
+    })?;
+    Ok(Some(user))
+}
+
+fn made(dir: &Path, mode: u32) -> Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = std::fs::DirBuilder::new();
+    let built = builder.recursive(true).mode(mode).create(dir);
+    built.with_context(|| {
+        format!(
+            "cannot create {}: run this as a user who may, or name another directory",
+            dir.display()
+        )
+    })?;
+    Ok(dir.canonicalize()?)
+}
+
+impl Plan<'_> {
+    async fn write(&self, address: &Address, password: &str) -> Result<()> {
+        let (dir, data) = (self.dir, self.data);
+        let ca = lab::cloud::Ca::new()?;
+        let certificate = ca.issue(&[self.domain, self.node])?;
+        write(&dir.join("ca.pem"), ca.ca_pem(), 0o644)?;
+        write(&dir.join("certificate.pem"), &certificate.chain_pem, 0o644)?;
+        write(&dir.join("key.pem"), &certificate.key_pem, 0o600)?;
+        write(&dir.join("reveille.toml"), &configuration(self), 0o640)?;
+        for theirs in [data, &dir.join("key.pem"), &dir.join("reveille.toml")] {
+            self.give(theirs)?;
+        }
+        setup::secret_file(&data.join("admin.token"))?;
+        let store = store::open(&format!("sqlite:{}", data.join("reveille.db").display()))?;
+        let user = accounts::user(address.clone(), password, Ways::All);
+        accounts::write(store.as_ref(), Change::PutUser(Box::new(user))).await?;
+        Ok(store.close().await?)
+    }
+
+    /// To whom runs the server. What is made in a directory of theirs is theirs, too.
+    fn give(&self, path: &Path) -> Result<()> {
+        let Some(user) = self.service else {
+            return Ok(());
+        };
+        let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+        std::os::unix::fs::chown(path, Some(uid), Some(gid))
+            .with_context(|| format!("{} cannot be given to {}", path.display(), user.name))
+    }
+}
+
 /// The example with what is known of this server filled in.
-fn configuration(dir: &Path, domain: &str, node: &str) -> String {
+fn configuration(plan: &Plan<'_>) -> String {
+    let Plan {
+        dir,
+        data,
+        domain,
+        node,
+        ..
+    } = plan;
     let quoted = |text: &dyn std::fmt::Display| toml::Value::String(text.to_string()).to_string();
     let set = [
         ("domains", format!("[{}]", quoted(&domain))),
         ("node", quoted(&node)),
-        ("data_dir", quoted(&dir.display())),
-        ("sip_tls", "[\"0.0.0.0:5061\"]".to_owned()),
-        ("xmpp_tcp", "[\"0.0.0.0:5222\"]".to_owned()),
-        ("xmpp_tls", "[\"0.0.0.0:5223\"]".to_owned()),
+        ("data_dir", quoted(&data.display())),
+        ("sip_tls", "[\"0.0.0.0:5061\", \"[::]:5061\"]".to_owned()),
+        ("xmpp_tcp", "[\"0.0.0.0:5222\", \"[::]:5222\"]".to_owned()),
+        ("xmpp_tls", "[\"0.0.0.0:5223\", \"[::]:5223\"]".to_owned()),
         (
             "certificate",
             quoted(&dir.join("certificate.pem").display()),
@@ -91,11 +192,27 @@ fn configuration(dir: &Path, domain: &str, node: &str) -> String {
     text
 }
 
-fn next_steps(dir: &Path, domain: &str, node: &str, address: &Address, password: &str) -> String {
+fn next_steps(plan: &Plan<'_>, address: &Address, password: &str, systemd: bool) -> String {
+    let Plan {
+        dir,
+        data,
+        domain,
+        node,
+        ..
+    } = plan;
     let file = dir.join("reveille.toml");
-    let file = file.display();
+    let (file, dir, data) = (file.display(), dir.display(), data.display());
+    let unit = if systemd { ", reveille.service" } else { "" };
+    let start = if systemd {
+        format!(
+            "install -m 644 {dir}/reveille.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now reveille"
+        )
+    } else {
+        format!("reveille serve --config {file}")
+    };
     format!(
-        "Written to {dir}: reveille.toml, certificate.pem, key.pem, ca.pem, reveille.db, admin.token
+        "Written to {dir}: reveille.toml, certificate.pem, key.pem, ca.pem{unit}
+Written to {data}: reveille.db, admin.token
 
 DNS records:
   {node}.  A / AAAA  the address of this host
@@ -113,9 +230,8 @@ Next:
   1. Describe your app in [[push.app]] of {file}: the key from Apple or Google goes there
   2. reveille check --config {file}
   3. reveille user add NAME --config {file}
-  4. reveille serve --config {file}
-",
-        dir = dir.display(),
+  4. {start}
+"
     )
 }
 

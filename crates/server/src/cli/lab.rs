@@ -1,18 +1,24 @@
 //! `reveille lab`: the simulated clouds for anybody's push client, and a simulated phone at the terminal.
 
 use super::options::load_config;
-use crate::{config::Config, dev};
+use crate::{config::Config, dev, lab_keys};
 use anyhow::{Context, Result};
 use domain::Generation;
 use lab::{
     cloud::{Ca, CloudConfig, Clouds, DevCredentials},
-    phone::{PhoneConfig, PushService, terminal},
+    phone::{PhoneConfig, PushService, XmppDoor, terminal},
 };
 use sip::Transport;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Take what the platforms would refuse, and note it in the journal
+    #[arg(long)]
+    lenient: bool,
+    /// Where its keys are kept; else ~/.local/state/reveille/lab
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -36,6 +42,12 @@ struct Phone {
     /// How it connects
     #[arg(long, value_enum, default_value_t = Way::Tcp)]
     transport: Way,
+    /// Over XMPP instead of SIP; with --sip, by both
+    #[arg(long)]
+    xmpp: bool,
+    /// Over SIP, as without --xmpp
+    #[arg(long)]
+    sip: bool,
     /// Its user's password
     #[arg(long, default_value = dev::PASSWORD)]
     password: String,
@@ -60,35 +72,47 @@ enum Way {
     Tls,
 }
 
-pub(super) async fn run(Args { command }: Args) -> Result<()> {
+pub(super) async fn run(
+    Args {
+        lenient,
+        keys,
+        command,
+    }: Args,
+) -> Result<()> {
     let config = load_config(&dev::defaults(), None)?;
     match command {
         Some(Command::Phone(phone)) => run_phone(phone, &config).await,
-        None => run_clouds(&config).await,
+        None => run_clouds(&config, lenient, keys).await,
     }
 }
 
-async fn run_clouds(config: &Config) -> Result<()> {
-    let (ca, credentials) = (Ca::new()?, DevCredentials::new());
+async fn run_clouds(config: &Config, lenient: bool, keys: Option<PathBuf>) -> Result<()> {
+    let (ca, credentials) = match keys.or_else(lab_keys::usual_place) {
+        Some(folder) => lab_keys::kept(&folder)?,
+        None => (Ca::new()?, DevCredentials::new()),
+    };
     let mut cloud = CloudConfig::dev(&ca, &credentials);
+    cloud.lenient = lenient;
     let first = |addresses: &crate::config::Addresses| addresses.0.first().copied();
     cloud.apns = first(&config.listen.apns).context("listen.apns is empty")?;
     cloud.fcm = first(&config.listen.fcm).context("listen.fcm is empty")?;
+    cloud.webpush = first(&config.listen.webpush).context("listen.webpush is empty")?;
     cloud.control = first(&config.listen.lab).context("listen.lab is empty")?;
     let clouds = Clouds::start(cloud).await?;
     let at = clouds.addresses();
-    println!(
+    say!(
         "simulated APNs https://{}, team {}, key {}",
         at.apns,
         credentials.apns_team(),
         credentials.apns_key_id()
     );
-    println!(
+    say!(
         "simulated FCM https://{}, projects {}",
         at.fcm,
         credentials.fcm_projects().collect::<Vec<_>>().join(", ")
     );
-    println!(
+    say!("simulated Web Push https://{}", at.webpush);
+    say!(
         "control http://{0} (its help: curl http://{0}/)",
         at.control
     );
@@ -128,9 +152,18 @@ async fn run_phone(phone: Phone, config: &Config) -> Result<()> {
         },
     };
     let control = format!("http://{}", first(&listen.lab, "lab")?);
+    let xmpp = if phone.xmpp {
+        let server = first(&listen.xmpp_tls, "xmpp_tls")?;
+        Some(XmppDoor {
+            pushes: !phone.sip,
+            ..XmppDoor::new(server)
+        })
+    } else {
+        None
+    };
     let ca = match phone.transport {
-        Way::Tls => Some(ca(&control).await?),
-        Way::Udp | Way::Tcp => None,
+        Way::Udp | Way::Tcp if xmpp.is_none() => None,
+        _ => Some(ca(&control).await?),
     };
     let generation = if single {
         Generation::SingleChannel
@@ -139,8 +172,14 @@ async fn run_phone(phone: Phone, config: &Config) -> Result<()> {
     };
     let phone = PhoneConfig {
         ca,
+        sip: phone.sip || !phone.xmpp,
+        xmpp,
         lab: Some(control),
-        device_api: Some(format!("http://{}", first(&listen.admin, "admin")?)),
+        // The device that it knows is that of the SIP door.
+        device_api: (phone.sip || !phone.xmpp)
+            .then(|| first(&listen.admin, "admin"))
+            .transpose()?
+            .map(|address| format!("http://{address}")),
         ..PhoneConfig::new(
             &phone.user,
             &phone.password,

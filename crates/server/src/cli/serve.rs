@@ -2,15 +2,18 @@
 
 use super::options::{config_file, load_config};
 use crate::{
+    alone::Alone,
     app::{Bound, Options, Server},
-    config::{Config, Words},
+    config::{Config, Words, log_filter},
     dev::{self, Dev},
+    notify, outside,
+    reload::{Origin, SetLog},
     setup,
 };
 use anyhow::{Context, Result, bail};
 use domain::Behaviour;
-use std::{fmt::Write, net::SocketAddr, path::PathBuf};
-use tokio::signal::unix::{SignalKind, signal};
+use std::{fmt::Write, net::SocketAddr, path::PathBuf, sync::Arc};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,7 +23,7 @@ pub(super) struct Args {
     /// To try it out: known users, loopback only, simulated clouds, no configuration
     #[arg(long)]
     dev: bool,
-    /// What this process does; today: call
+    /// What this process does: call, push
     #[arg(long, value_delimiter = ',')]
     roles: Option<Vec<String>>,
 }
@@ -46,11 +49,11 @@ pub(super) async fn run(Args { config, dev, roles }: Args) -> Result<()> {
     let mut defaults = Config::default();
     roles(&mut defaults);
     let config = load_config(&defaults, Some(&file))?;
-    start_log(&config);
-    serve(config).await
+    let set_log = start_log(&config);
+    serve(config, Origin { file, set_log }).await
 }
 
-async fn serve(config: Config) -> Result<()> {
+async fn serve(config: Config, origin: Origin) -> Result<()> {
     std::fs::create_dir_all(&config.server.data_dir).with_context(|| {
         format!(
             "server.data_dir: cannot create {}",
@@ -65,18 +68,32 @@ async fn serve(config: Config) -> Result<()> {
     let options = Options {
         behaviour: Behaviour::default(),
         apps: setup::apps(&config.push)?,
-        roots: setup::roots(&config.push)?,
+        route: setup::route(&config.push)?,
         tls,
         client_tls: Some(setup::public_tls()?),
         admin_token: setup::secret_file(&config.server.data_dir.join("admin.token"))?,
+        origin: Some(origin),
         users: Vec::new(),
+        tenants: Vec::new(),
         config,
     };
     if options.apps.is_empty() {
         tracing::warn!("no [[push.app]] is configured: sleeping phones cannot be woken");
     }
+    for fault in outside::faults(&options.config) {
+        tracing::warn!("{fault}");
+    }
+    if !options.config.has_role("call") {
+        let service = Alone::start(options).await?;
+        say!("{}", ready_line(service.bound()));
+        notify::tell("READY=1");
+        until_alone_is_told_to_stop().await?;
+        service.shutdown().await;
+        return Ok(());
+    }
     let mut server = Server::start(options).await?;
-    println!("{}", ready_line(server.bound()));
+    say!("{}", ready_line(server.bound()));
+    notify::tell("READY=1");
     until_told_to_stop(&mut server).await?;
     server.shutdown().await;
     Ok(())
@@ -85,17 +102,19 @@ async fn serve(config: Config) -> Result<()> {
 async fn serve_dev(config: Config) -> Result<()> {
     let mut dev = Dev::start(config, Behaviour::default()).await?;
     let clouds = dev.clouds.addresses();
-    println!("{}", ready_line(dev.server.bound()));
-    println!(
+    say!("{}", ready_line(dev.server.bound()));
+    say!(
         "users {} with password {} at localhost",
         dev::USERS.join(", "),
         dev::PASSWORD
     );
-    println!(
+    say!(
         "simulated APNs https://{}, FCM https://{}, control http://{}",
-        clouds.apns, clouds.fcm, clouds.control
+        clouds.apns,
+        clouds.fcm,
+        clouds.control
     );
-    println!(
+    say!(
         "development CA: http://{}/ca.pem, and in {}",
         clouds.control,
         dev.ca_file()?.display()
@@ -121,8 +140,14 @@ fn ready_line(bound: &Bound) -> String {
         ("tls", &bound.sip.tls),
         ("XMPP starttls", &bound.sip.xmpp_tcp),
         ("tls", &bound.sip.xmpp_tls),
+        ("ws", &bound.sip.xmpp_ws),
+        ("wss", &bound.sip.xmpp_wss),
+        ("components tcp", &bound.sip.components),
         ("admin http", &bound.admin),
+        ("device http", &bound.device),
         ("health http", &bound.health),
+        ("push http", &bound.push),
+        ("https", &bound.push_tls),
     ];
     for (what, addresses) in parts
         .into_iter()
@@ -134,37 +159,100 @@ fn ready_line(bound: &Bound) -> String {
     line.trim_end_matches(';').to_owned()
 }
 
+/// What the operator says by signals.
+struct Orders {
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+/// One of them.
+enum Order {
+    Stop,
+    Reload,
+}
+
+impl Orders {
+    fn heard() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Result<Order> {
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => return Ok(Order::Reload),
+        }
+        tracing::info!("stopping");
+        notify::tell("STOPPING=1");
+        Ok(Order::Stop)
+    }
+}
+
 /// Resolves when the operator wants us to stop, with an error if we cannot go on.
 async fn until_told_to_stop(server: &mut Server) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut orders = Orders::heard()?;
     loop {
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => break interrupted?,
-            _ = terminate.recv() => break,
-            _ = hang_up.recv() => {
-                tracing::warn!("SIGHUP: certificates are read again by themselves; everything else needs a restart");
-            }
+            order = orders.next() => match order? {
+                Order::Stop => return Ok(()),
+                Order::Reload => reload(server).await,
+            },
             error = server.failed() => return Err(error),
         }
     }
-    tracing::info!("stopping");
+}
+
+/// The same for a push service that is nothing else.
+async fn until_alone_is_told_to_stop() -> Result<()> {
+    let mut orders = Orders::heard()?;
+    while let Order::Reload = orders.next().await? {
+        tracing::warn!(
+            "SIGHUP: tenants and certificates are taken by themselves; with the role push alone everything else needs a restart"
+        );
+    }
     Ok(())
 }
 
-fn start_log(config: &Config) {
-    use tracing_subscriber::EnvFilter;
-    let filter =
-        EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&config.observe.log));
-    let filter = filter.unwrap_or_else(|error| {
-        eprintln!("observe.log: {error}; using \"info\"");
-        EnvFilter::new("info")
+/// What came of it is in the log.
+async fn reload(server: &Server) {
+    match server.reload().await {
+        Some(Ok(_)) => {}
+        Some(Err(error)) => tracing::error!("reload: nothing has changed: {error:#}"),
+        None => tracing::warn!("SIGHUP: a development server has no configuration to read again"),
+    }
+}
+
+/// Begins the log; what comes back changes its filter. What the environment says goes first, and stays.
+fn start_log(config: &Config) -> SetLog {
+    use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+    let of_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok();
+    let of_environment = of_environment.and_then(|text| match log_filter(&text) {
+        Ok(filter) => Some(filter),
+        Err(error) => {
+            eprintln!("reveille: RUST_LOG: {error}; using observe.log");
+            None
+        }
     });
+    let is_fixed = of_environment.is_some();
+    let filter = of_environment.unwrap_or_else(|| EnvFilter::new(&config.observe.log));
+    let (filter, handle) = tracing_subscriber::reload::Layer::new(filter);
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(terminal)
-        .with_target(false)
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
         .init();
+    Arc::new(move |text| {
+        if is_fixed {
+            return Ok(());
+        }
+        let filter = log_filter(text).map_err(anyhow::Error::msg)?;
+        Ok(handle.reload(filter)?)
+    })
 }

@@ -1,13 +1,14 @@
 //! `reveille trace`: why did my phone not ring?
 
 use super::{
-    admin::{Which, path},
+    admin::{Admin, Which, path},
     output,
 };
+use crate::api::StoryView;
 use anyhow::{Result, bail};
-use domain::{Timestamp, TraceEvent};
+use domain::TraceEvent;
 use http::Method;
-use serde::Deserialize;
+use serde_json::Value;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,23 +21,15 @@ pub(super) struct Args {
     which: Which,
 }
 
-/// A story in the list.
-#[derive(Deserialize)]
-struct Story {
-    tracking: String,
-    began: Timestamp,
-    summary: String,
-    last: domain::trace::Step,
-}
+/// Stories that are listed.
+const LATEST: usize = 20;
 
 pub(super) async fn run(Args { id, json, which }: Args) -> Result<()> {
     let server = which.server()?;
     let Some(id) = id else {
-        let stories = server
-            .must_ask(Method::GET, "/api/v1/traces?limit=20", None)
-            .await?;
+        let stories = latest(&server).await?;
         if json {
-            println!("{stories:#}");
+            say!("{stories:#}");
             return Ok(());
         }
         let mut rows = vec![output::heading(&[
@@ -45,10 +38,10 @@ pub(super) async fn run(Args { id, json, which }: Args) -> Result<()> {
             "what",
             "got as far as",
         ])];
-        for story in serde_json::from_value::<Vec<Story>>(stories)? {
+        for story in serde_json::from_value::<Vec<StoryView>>(stories)? {
             rows.push(vec![
                 domain::date::iso8601(story.began),
-                story.tracking,
+                story.tracking.to_string(),
                 story.summary,
                 story.last.name().to_owned(),
             ]);
@@ -61,26 +54,38 @@ pub(super) async fn run(Args { id, json, which }: Args) -> Result<()> {
         .await?
     {
         Some(events) => serde_json::from_value(events)?,
-        None => server.store()?.trace(&id).await?,
+        None => server.open_store()?.trace(&id).await?,
     };
     if events.is_empty() {
         bail!("no story of {id}: `reveille trace` lists the latest");
     }
     if json {
-        println!("{:#}", serde_json::to_value(&events)?);
+        say!("{:#}", serde_json::to_value(&events)?);
     } else {
         tell(&events);
     }
     Ok(())
 }
 
+/// The latest stories: from the server, or from its store while it is down.
+async fn latest(server: &Admin) -> Result<Value> {
+    let path = format!("/api/v1/traces?limit={LATEST}");
+    if let Some(stories) = server.ask(Method::GET, &path, None).await? {
+        return Ok(stories);
+    }
+    let stories = server.open_store()?.recent_traces(LATEST).await?;
+    let views = stories.into_iter().map(StoryView::from);
+    Ok(serde_json::to_value(views.collect::<Vec<_>>())?)
+}
+
 fn tell(events: &[TraceEvent]) {
     let Some(first) = events.first() else { return };
-    println!("{}  {}", first.tracking, domain::date::iso8601(first.at));
+    let tracking = output::plain(&first.tracking.to_string());
+    say!("{tracking}  {}", domain::date::iso8601(first.at));
     if let Some(alias) = &first.alias {
-        println!("{alias}");
+        say!("{}", output::plain(alias));
     }
-    println!();
+    say!();
     let mut rows = vec![output::heading(&[
         "time", "after", "step", "device", "what",
     ])];

@@ -2,29 +2,39 @@
 
 use super::{
     admin::{Admin, Which, path},
-    output,
+    invite, output,
 };
 use crate::{
     accounts::{self, UserChange, Ways},
     api::UserView,
+    clock,
     entropy::fresh,
+    export,
 };
 use anyhow::{Context, Result, bail};
 use domain::{Address, Change};
 use http::Method;
 use serde_json::json;
+use std::{
+    io::BufWriter,
+    path::{Path, PathBuf},
+};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Create an account; without --password one is made up and printed
     Add(Add),
+    /// Invite somebody to make an account: prints a link, and a code for a phone's camera
+    Invite(invite::Invite),
     /// List the accounts
     List(List),
     /// Set a password; without --password one is made up and printed
     Passwd(Passwd),
     /// Say where calls go that nobody answers: sip:voicemail@example.org; empty: nowhere
     Forward(Forward),
-    /// Remove an account with its devices and messages
+    /// Write all that is kept of an account, as lines of JSON
+    Export(Export),
+    /// Remove an account with all that is kept of it
     Remove(Remove),
 }
 
@@ -50,6 +60,9 @@ pub(super) struct Password {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
+    /// For machines
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     which: Which,
 }
@@ -75,6 +88,17 @@ pub(super) struct Forward {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct Export {
+    /// name, or name@domain
+    user: String,
+    /// Where to write; else standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct Remove {
     /// name, or name@domain
     user: String,
@@ -85,9 +109,11 @@ pub(super) struct Remove {
 pub(super) async fn run(command: Command) -> Result<()> {
     match command {
         Command::Add(add) => run_add(add).await,
+        Command::Invite(command) => invite::run(command).await,
         Command::Passwd(passwd) => run_passwd(passwd).await,
         Command::Forward(forward) => run_forward(forward).await,
         Command::List(list) => run_list(list).await,
+        Command::Export(export) => run_export(export).await,
         Command::Remove(remove) => run_remove(remove).await,
     }
 }
@@ -107,7 +133,7 @@ async fn run_add(command: Add) -> Result<()> {
         new: true,
     };
     let address = change_user(&which, &user, &change).await?;
-    println!("added {address}{}", shown(&password, made_up));
+    say!("added {address}{}", shown(&password, made_up));
     Ok(())
 }
 
@@ -124,7 +150,7 @@ async fn run_passwd(command: Passwd) -> Result<()> {
         ..UserChange::default()
     };
     let address = change_user(&which, &user, &change).await?;
-    println!("new password for {address}{}", shown(&password, made_up));
+    say!("new password for {address}{}", shown(&password, made_up));
     Ok(())
 }
 
@@ -140,7 +166,7 @@ async fn run_forward(command: Forward) -> Result<()> {
         },
     )
     .await?;
-    println!(
+    say!(
         "unanswered calls for {address} go to {}",
         if to.is_empty() { "nobody" } else { &to }
     );
@@ -148,9 +174,14 @@ async fn run_forward(command: Forward) -> Result<()> {
 }
 
 async fn run_list(command: List) -> Result<()> {
-    let List { which } = command;
+    let List { json, which } = command;
+    let users = list(&which.server()?).await?;
+    if json {
+        say!("{:#}", serde_json::to_value(&users)?);
+        return Ok(());
+    }
     let mut rows = vec![output::heading(&["address", "name", "forward"])];
-    for user in list(&which.server()?).await? {
+    for user in users {
         rows.push(vec![
             user.address.to_string(),
             user.display_name,
@@ -161,11 +192,53 @@ async fn run_list(command: List) -> Result<()> {
     Ok(())
 }
 
+/// Reads the store itself, whether a server runs on it or not: the archive of years need not go through the API.
+async fn run_export(command: Export) -> Result<()> {
+    let Export { user, out, which } = command;
+    let server = which.server()?;
+    let address = server.address(&user)?;
+    let store = server.open_store()?;
+    let now = clock::now();
+    let Some(file) = out else {
+        let mut out = std::io::stdout().lock();
+        match export::export(store.as_ref(), &address, now, &mut out).await {
+            // Whoever reads has enough.
+            Err(error) if is_broken_pipe(&error) => {}
+            done => drop(done?),
+        }
+        return Ok(store.close().await?);
+    };
+    let mut writer = BufWriter::new(private(&file)?);
+    let lines = export::export(store.as_ref(), &address, now, &mut writer).await?;
+    store.close().await?;
+    say!("{lines} records of {address} are in {}", file.display());
+    Ok(())
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// A new file for its owner's eyes only.
+fn private(file: &Path) -> Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).with_context(|| {
+        format!(
+            "cannot create {}: name a file that is not there yet with --out",
+            file.display()
+        )
+    })
+}
+
 async fn run_remove(command: Remove) -> Result<()> {
     let Remove { user, which } = command;
     must_exist(&which, &user).await?;
     let server = which.server()?;
-    let address = address(&server, &user)?;
+    let address = server.address(&user)?;
     let asked = server
         .ask(
             Method::DELETE,
@@ -175,11 +248,10 @@ async fn run_remove(command: Remove) -> Result<()> {
         .await?;
     if asked.is_none() {
         let store = server.store()?;
-        let remove = Change::RemoveUser(address.clone());
-        accounts::write(store.as_ref(), remove).await?;
+        accounts::remove(store.as_ref(), &address).await?;
         store.close().await?;
     }
-    println!("removed {address}");
+    say!("removed {address}");
     Ok(())
 }
 
@@ -214,14 +286,6 @@ fn shown(password: &str, made_up: bool) -> String {
     }
 }
 
-fn address(server: &Admin, user: &str) -> Result<Address> {
-    Ok(if user.contains('@') {
-        user.parse()
-    } else {
-        Address::new(user, server.config().domain())
-    }?)
-}
-
 async fn list(server: &Admin) -> Result<Vec<UserView>> {
     if let Some(users) = server.ask(Method::GET, "/api/v1/users", None).await? {
         return Ok(serde_json::from_value(users)?);
@@ -237,7 +301,7 @@ async fn list(server: &Admin) -> Result<Vec<UserView>> {
 
 async fn must_exist(which: &Which, user: &str) -> Result<()> {
     let server = which.server()?;
-    let address = address(&server, user)?;
+    let address = server.address(user)?;
     if list(&server)
         .await?
         .iter()
@@ -254,7 +318,7 @@ async fn must_exist(which: &Which, user: &str) -> Result<()> {
 /// Changes an account, by the running server or in its store.
 async fn change_user(which: &Which, user: &str, change: &UserChange) -> Result<Address> {
     let server = which.server()?;
-    let address = address(&server, user)?;
+    let address = server.address(user)?;
     let asked = server
         .ask(
             Method::PUT,

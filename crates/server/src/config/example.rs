@@ -1,6 +1,6 @@
 //! The commented example configuration, generated from the tables.
 
-use super::{App, Config, Key, SECTIONS};
+use super::{App, Component, Config, Key, SECTIONS};
 use std::fmt::Write;
 
 /// A whole `reveille.toml`: every key with its meaning and, commented out by `#! `, its default.
@@ -13,24 +13,34 @@ pub fn example() -> String {
     for (section, doc, keys) in SECTIONS {
         let _ = write!(text, "\n{}[{section}]\n", comment(doc));
         write_keys(&mut text, keys, defaults.get(*section), "#! ");
-        if *section == "push" {
-            let app = toml::Value::try_from(App::default()).ok();
-            let _ = write!(text, "\n{}# [[push.app]]\n", comment(App::DOC));
-            write_keys(&mut text, App::KEYS, app.as_ref(), "# ");
-        }
+        let (name, doc, keys, list) = match *section {
+            "push" => {
+                let app = toml::Value::try_from(App::default()).ok();
+                ("app", App::DOC, App::KEYS, app)
+            }
+            "im" => {
+                let component = toml::Value::try_from(Component::default()).ok();
+                ("component", Component::DOC, Component::KEYS, component)
+            }
+            _ => continue,
+        };
+        let _ = write!(text, "\n{}# [[{section}.{name}]]\n", comment(doc));
+        write_keys(&mut text, keys, list.as_ref(), "# ");
     }
     text
 }
 
+/// Keys whose values are lists of tables, which are shown behind their section.
+const LISTS: [&str; 2] = ["app", "component"];
+
 fn write_keys(text: &mut String, keys: &[Key], defaults: Option<&toml::Value>, prefix: &str) {
-    for key in keys
-        .iter()
-        .filter(|key| key.name != "app" || prefix == "# ")
-    {
-        let default = defaults
-            .and_then(|table| table.get(key.name))
-            .map(ToString::to_string)
-            .unwrap_or_default();
+    for key in keys {
+        let default = defaults.and_then(|table| table.get(key.name));
+        let is_list = default.is_some_and(|it| it.as_array().is_some_and(Vec::is_empty));
+        if is_list && LISTS.contains(&key.name) && prefix != "# " {
+            continue;
+        }
+        let default = default.map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(text, "{}{prefix}{} = {default}", comment(key.doc), key.name);
     }
 }

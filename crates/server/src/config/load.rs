@@ -1,51 +1,7 @@
 //! Reads the configuration from a file and the environment, and says what is wrong with it so that it can be mended.
 
-use super::{Config, SECTIONS};
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
-
-/// What is wrong, where, and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {}: {source}. Write one with `reveille init DIR`, or name another with --config", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file says something that cannot be.
-    #[error("{}: {message}{hint}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Line, column and what is wrong.
-        message: String,
-        /// The key that was meant, perhaps.
-        hint: String,
-    },
-    /// An environment variable says something that cannot be.
-    #[error("environment variable {name}: {message}{hint}")]
-    Environment {
-        /// The variable.
-        name: String,
-        /// What is wrong.
-        message: String,
-        /// The key that was meant, perhaps.
-        hint: String,
-    },
-    /// The values do not go together.
-    #[error("{key}: {message}")]
-    Value {
-        /// Section and key.
-        key: String,
-        /// What is wrong, and what to do.
-        message: String,
-    },
-}
+use super::{Config, SECTIONS, error::ConfigError, sound};
+use std::path::Path;
 
 const PREFIX: &str = "REVEILLE_";
 
@@ -140,36 +96,12 @@ fn override_by(table: &mut toml::Table, name: &str, value: &str) -> Result<(), C
 }
 
 fn check(config: &Config) -> Result<(), ConfigError> {
-    let wrong = |key: &str, message: &str| {
-        Err(ConfigError::Value {
-            key: key.to_owned(),
-            message: message.to_owned(),
-        })
-    };
-    if config.server.domains.0.is_empty() {
-        return wrong("server.domains", "name at least one domain");
+    let mut found = sound::check(config);
+    match found.len() {
+        0 => Ok(()),
+        1 => Err(found.remove(0)),
+        _ => Err(ConfigError::Several(found)),
     }
-    if let Some(role) = config.server.roles.0.iter().find(|role| *role != "call") {
-        return wrong(
-            "server.roles",
-            &format!("there is no role {role:?} in this version; it has: call"),
-        );
-    }
-    if config.call.min_expires.0 > config.call.default_expires.0
-        || config.call.default_expires.0 > config.call.max_expires.0
-    {
-        return wrong(
-            "call.default_expires",
-            "must lie between call.min_expires and call.max_expires",
-        );
-    }
-    if config.call.ringing_after.0 >= config.call.wake_timeout.0 {
-        return wrong(
-            "call.ringing_after",
-            "must be shorter than call.wake_timeout",
-        );
-    }
-    Ok(())
 }
 
 /// "; did you mean `x`?" for a message about an unknown field.
@@ -185,7 +117,8 @@ fn hint(message: &str) -> String {
     let names = SECTIONS.iter().flat_map(|(section, _, keys)| {
         std::iter::once(*section).chain(keys.iter().map(|key| key.name))
     });
-    let names = names.chain(super::App::KEYS.iter().map(|key| key.name));
+    let listed = super::App::KEYS.iter().chain(super::Component::KEYS);
+    let names = names.chain(listed.map(|key| key.name));
     let nearest = names.min_by_key(|name| distance(unknown, name));
     match nearest.filter(|name| distance(unknown, name) <= unknown.len().max(3) / 2) {
         Some(name) => {
@@ -285,12 +218,57 @@ mod tests {
     fn values_that_do_not_go_together_are_refused() {
         for (text, expected) in [
             ("[server]\nroles = [\"im\"]", "server.roles"),
+            ("[server]\nroles = []", "at least one role"),
             ("[server]\ndomains = []", "server.domains"),
             ("[call]\nmax_expires = \"10s\"", "call.default_expires"),
             ("[call]\nringing_after = \"20s\"", "call.ringing_after"),
+            ("[call]\nfallback = \"voicemail\"", "\"voicemail\""),
+            ("[call]\nfallback = \"tel:+123\"", "call.fallback"),
+            ("[call]\nno_answer = \"0s\"", "call.no_answer"),
+            ("[call]\nwake_timeout = \"1h\"", "call.wake_timeout"),
+            ("[call]\ntrusted = [\"0.0.0.0/0\"]", "trusts everybody"),
+            ("[server]\ndomains = [\"exa mple\"]", "\"exa mple\""),
+            ("[server]\ndomains = [\"a.org\", \"A.org\"]", "twice"),
+            ("[server]\nnode = \"sip.a.org:5060\"", "without a port"),
+            ("[server]\nshards = 257", "server.shards"),
+            ("[observe]\nlog = \"blah==\"", "observe.log"),
+            ("[observe]\nlog = \"inof\"", "\"inof\""),
+            ("[observe]\nretention = \"0s\"", "observe.retention"),
+            ("[limits]\nheld_calls = 0", "limits.held_calls"),
+            ("[limits]\nmessage_bytes = 100", "limits.message_bytes"),
+            ("[listen]\nadmin = [\"127.0.0.1:9090\"]", "listen.health"),
+            ("[listen]\nadmin = [\"127.0.0.1:5060\"]", "listen.sip_tcp"),
+            (
+                "[server]\nroles = [\"push\"]\n[listen]\npush = [\"127.0.0.1:9090\"]",
+                "listen.push",
+            ),
         ] {
             let error = read(text, &[]).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let text = "[server]\ndomains = [\"exa mple\"]\n[limits]\nconnections = 0\n";
+        let error = read(text, &[]).unwrap_err().to_string();
+        assert!(error.contains("2 things are wrong"), "{error}");
+        assert!(error.contains("server.domains"), "{error}");
+        assert!(error.contains("limits.connections"), "{error}");
+    }
+
+    #[test]
+    fn names_and_filters_that_make_sense_pass() {
+        for text in [
+            "[server]\ndomains = [\"b\u{fc}cher.example\", \"192.0.2.1\", \"xn--a\"]",
+            "[server]\nnode = \"[2001:db8::1]\"",
+            "[observe]\nlog = \"info,reveille=debug\"",
+            "[observe]\nlog = \"off\"",
+            "[call]\nringing_after = \"0s\"",
+            "[listen]\nsip_tcp = [\"0.0.0.0:5060\", \"[::]:5060\"]",
+            "[listen]\npush = [\"127.0.0.1:9090\"]",
+        ] {
+            read(text, &[]).unwrap();
         }
     }
 

@@ -1,12 +1,16 @@
 //! The configuration: every key with its meaning and its default, in one table a section. The example file, the check
 //! for unknown keys and the environment overrides are made from these tables.
 
+mod error;
 mod example;
 mod load;
+mod sound;
 mod values;
 
+pub use error::ConfigError;
 pub use example::example;
-pub use load::{ConfigError, load};
+pub use load::load;
+pub use sound::log_filter;
 pub use values::{Addresses, Span, Words};
 
 use serde::{Deserialize, Serialize};
@@ -56,7 +60,7 @@ section! {
         domains: Words = Words::of(&["localhost"]),
         /// Tasks that users are split over; 0: one a core.
         shards: usize = 0,
-        /// What this process does. Today: call.
+        /// What this process does: call (SIP and XMPP), push (the push service, for other servers).
         roles: Words = Words::of(&["call"]),
         /// Where the database, generated keys and the admin token live.
         data_dir: PathBuf = PathBuf::from("/var/lib/reveille"),
@@ -66,26 +70,44 @@ section! {
 }
 
 section! {
-    /// Where we listen. A list of addresses each; an empty list switches it off.
+    /// Where we listen. A list of addresses each; an empty list switches it off. `[::]` is every IPv6 address, and is left out where the system has none.
     Listen {
         /// SIP over UDP.
-        sip_udp: Addresses = Addresses::of(&["0.0.0.0:5060"]),
+        sip_udp: Addresses = Addresses::of(&["0.0.0.0:5060", "[::]:5060"]),
         /// SIP over TCP.
-        sip_tcp: Addresses = Addresses::of(&["0.0.0.0:5060"]),
+        sip_tcp: Addresses = Addresses::of(&["0.0.0.0:5060", "[::]:5060"]),
         /// SIP over TLS; needs [tls].
         sip_tls: Addresses = Addresses::of(&[]),
         /// XMPP, with STARTTLS; needs [tls].
         xmpp_tcp: Addresses = Addresses::of(&[]),
         /// XMPP in TLS from the start; needs [tls].
         xmpp_tls: Addresses = Addresses::of(&[]),
+        /// XMPP over WebSocket at /xmpp-websocket, plain: for a proxy that ends TLS, on this machine or of `im.websocket_proxies`.
+        xmpp_ws: Addresses = Addresses::of(&[]),
+        /// XMPP over WebSocket in TLS, at /xmpp-websocket; needs [tls].
+        xmpp_wss: Addresses = Addresses::of(&[]),
+        /// Components of XMPP (XEP-0114), in the clear: keep it on loopback, or in a network that you trust. Open where there is an [[im.component]].
+        component: Addresses = Addresses::of(&["127.0.0.1:5347"]),
         /// Admin API and device API, plain HTTP: keep it on loopback, or behind a proxy that ends TLS.
         admin: Addresses = Addresses::of(&["127.0.0.1:8080"]),
+        /// A Unix socket for the admin API alone, as "/run/reveille/admin.sock"; empty: none. Over it no token is needed: who may open the file is an operator. The command line uses it.
+        admin_socket: PathBuf = PathBuf::new(),
+        /// Who may open it: "0600" (its owner) or "0660" (its group, too).
+        admin_socket_mode: String = "0600".to_owned(),
+        /// Device API alone, plain HTTP: then listen.admin has the admin API alone. Empty: both are at listen.admin.
+        device: Addresses = Addresses::of(&[]),
         /// /healthz, /readyz and /metrics.
         health: Addresses = Addresses::of(&["127.0.0.1:9090"]),
+        /// The push service, plain HTTP/1.1 and HTTP/2, with the role push: keep it on loopback, or behind a proxy that ends TLS.
+        push: Addresses = Addresses::of(&["127.0.0.1:8088"]),
+        /// The push service over TLS, with the role push; needs [tls].
+        push_tls: Addresses = Addresses::of(&[]),
         /// Simulated APNs, with --dev only.
         apns: Addresses = Addresses::of(&["127.0.0.1:2197"]),
         /// Simulated FCM, with --dev only.
         fcm: Addresses = Addresses::of(&["127.0.0.1:2198"]),
+        /// Simulated Web Push, with --dev only.
+        webpush: Addresses = Addresses::of(&["127.0.0.1:2199"]),
         /// Control API of the simulated clouds, with --dev only.
         lab: Addresses = Addresses::of(&["127.0.0.1:2190"]),
     }
@@ -139,10 +161,51 @@ section! {
 }
 
 section! {
+    /// XMPP.
+    Im {
+        /// A client that has lost its connection may go on where it was for so long.
+        hibernation: Span = Span::seconds(300),
+        /// The same for one that can be woken by a push.
+        hibernation_with_push: Span = Span::seconds(72 * 3600),
+        /// While a client in front was used so lately, and after the user's other devices, those are not pushed to for messages.
+        idle_after: Span = Span::seconds(300),
+        /// Web pages that may connect over WebSocket, as `https://chat.example.org`, beside those of `server.domains`; "*": all.
+        websocket_origins: Words = Words::of(&[]),
+        /// Addresses or networks (10.1.0.0/16) of proxies that may connect to `listen.xmpp_ws` and are believed whom they connect for
+        /// (X-Forwarded-For); those on this machine are known.
+        websocket_proxies: Words = Words::of(&[]),
+        /// Where clients find the WebSocket, for /.well-known/host-meta; empty: as `listen.xmpp_wss` has it, by `server.node`.
+        websocket_url: String = String::new(),
+        /// Servers beside this one.
+        component: Vec<Component> = Vec::new(),
+    }
+}
+
+section! {
+    /// A component (XEP-0114): a server beside this one with a domain of its own, such as an app's push server (XEP-0357). It connects to `listen.component`.
+    Component {
+        /// Its domain, which is none of ours.
+        domain: String = String::new(),
+        /// A file with the secret that it shows.
+        secret_file: PathBuf = PathBuf::new(),
+        /// Instead of the file, the environment variable that has the secret.
+        secret_variable: String = String::new(),
+    }
+}
+
+section! {
     /// The apps that are pushed to, one [[push.app]] each.
     Push {
         /// A CA file, PEM, to trust instead of the public ones: for a test lab.
         ca: PathBuf = PathBuf::new(),
+        /// An HTTP proxy through which the clouds are reached, as "proxy.example.net:3128" or "user:password@proxy.example.net:3128".
+        proxy: String = String::new(),
+        /// The push service of whoever publishes your app, as "push.example.net" or "push.example.net:8443", over TLS. Apps below that have no credentials of their own go through it.
+        url: String = String::new(),
+        /// Your tenant there.
+        client_id: String = String::new(),
+        /// A file with its secret.
+        client_secret_file: PathBuf = PathBuf::new(),
         /// The apps.
         app: Vec<App> = Vec::new(),
     }
@@ -151,9 +214,9 @@ section! {
 section! {
     /// An app profile: bundle or package id, its cloud, and our credentials there.
     App {
-        /// Bundle id (Apple) or package name (Google).
+        /// Bundle id (Apple), package name (Google), or any name of yours (Web Push).
         app: String = String::new(),
-        /// "apns" or "fcm".
+        /// "apns", "fcm" or "webpush".
         provider: String = "apns".to_owned(),
         /// "dual-channel" (iOS 13 and newer, Android) or "single-channel" (iOS 12 and older).
         generation: String = "dual-channel".to_owned(),
@@ -165,8 +228,18 @@ section! {
         key_id: String = String::new(),
         /// APNs: the signing key, a .p8 file.
         key_file: PathBuf = PathBuf::new(),
+        /// APNs: instead of `key_id` and `key_file`, the app's certificate with its key, PEM; of Apple's .p12 by `openssl pkcs12 -in FILE.p12 -nodes`.
+        certificate_file: PathBuf = PathBuf::new(),
         /// FCM: the service account, a JSON file.
         service_account: PathBuf = PathBuf::new(),
+        /// FCM through `push.url`: the Firebase project, which stands in the service account otherwise.
+        project: String = String::new(),
+        /// Web Push: the key that clients subscribe with (VAPID), PEM; `reveille check` prints its public half.
+        vapid_key_file: PathBuf = PathBuf::new(),
+        /// Web Push: whom a push service may ask about us, as "mailto:push@example.net".
+        vapid_contact: String = String::new(),
+        /// Web Push: whose push services may be called, as "push.example.net", "push.example.net:8443" or "*.example.net". Clients choose theirs, so nothing else is.
+        hosts: Words = Words::of(&push::webpush::KNOWN_HOSTS),
         /// "host:port" of another cloud than the platform's own: for a test lab.
         endpoint: String = String::new(),
     }
@@ -175,7 +248,7 @@ section! {
 section! {
     /// What we tell the operator.
     Observe {
-        /// Log filter, as "info" or "info,reveille=debug"; the environment variable `RUST_LOG` goes first.
+        /// Log filter, as "info", "info,stories=debug" (each step of each call and message) or "info,reveille=debug"; the environment variable `RUST_LOG` goes first.
         log: String = "info".to_owned(),
         /// Traces, delivered messages and device history older than this are removed.
         retention: Span = Span::seconds(30 * 86_400),
@@ -193,15 +266,31 @@ section! {
         contacts_per_user: usize = 1000,
         /// Rosters that a shard keeps in memory; for one more the one that was used longest ago is read again when it is needed.
         rosters: usize = 10_000,
+        /// Stanzas that a component may begin a minute; one more is answered resource-constraint. Answers do not count.
+        component_stanzas_minute: u32 = 6_000,
         /// SIP message, bytes; a longer one is answered 513.
         message_bytes: usize = 65_535,
         /// Calls that wait to be answered; one more is answered 503.
         held_calls: usize = 20_000,
+        /// Requests of one user, or of one source where no user is known, that are not over, in each shard (an INVITE is over 32 s after it was answered); one more is answered 503. Servers of call.trusted may have any number.
+        requests_per_source: u32 = 1000,
+        /// Calls of one caller that wait to be answered; one more is answered 503. Servers of call.trusted have limits of their own.
+        calls_per_caller: u32 = 20,
+        /// Calls that one caller may begin a minute; one more is answered 503.
+        calls_per_caller_minute: u32 = 60,
+        /// Calls of one server of call.trusted (a PBX, a trunk) that wait to be answered, in each shard; one more is answered 503.
+        calls_per_trusted: u32 = 2_000,
+        /// Calls that one server of call.trusted may begin a minute, in each shard; one more is answered 503.
+        calls_per_trusted_minute: u32 = 12_000,
+        /// Calls to one user that wait to be answered, whoever calls; one more is answered 480.
+        calls_per_callee: u32 = 20,
+        /// Calls that may be begun to one user a minute, whoever calls; one more is answered 480.
+        calls_per_callee_minute: u32 = 100,
         /// Pushes on their way to the clouds; one more fails at once.
         pushes_in_flight: usize = 10_000,
-        /// Accepted SIP connections; one more is closed at once.
+        /// Accepted SIP and XMPP connections; one more is closed at once. A quarter of them is for sources from which somebody has signed in.
         connections: usize = 100_000,
-        /// Accepted SIP connections from one IP address; one more is closed at once.
+        /// The same from one source, an IPv4 address or the /64 of an IPv6 address.
         connections_per_peer: usize = 2_000,
     }
 }
@@ -224,6 +313,7 @@ config! {
     tls: Tls,
     store: Store,
     call: Call,
+    im: Im,
     push: Push,
     observe: Observe,
     limits: Limits,
@@ -232,16 +322,26 @@ config! {
 impl Listen {
     /// Whether XMPP is served.
     pub fn serves_xmpp(&self) -> bool {
-        !self.xmpp_tcp.0.is_empty() || !self.xmpp_tls.0.is_empty()
+        !self.xmpp_ws.0.is_empty() || self.xmpp_needs_tls()
+    }
+
+    fn xmpp_needs_tls(&self) -> bool {
+        let all = [&self.xmpp_tcp, &self.xmpp_tls, &self.xmpp_wss];
+        all.into_iter().any(|it| !it.0.is_empty())
     }
 
     /// Whether anything needs our certificate.
     pub fn needs_tls(&self) -> bool {
-        self.serves_xmpp() || !self.sip_tls.0.is_empty()
+        self.xmpp_needs_tls() || !self.sip_tls.0.is_empty() || !self.push_tls.0.is_empty()
     }
 }
 
 impl Config {
+    /// Whether this process has a role.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.server.roles.0.iter().any(|it| it == role)
+    }
+
     /// The database, with its default filled in.
     pub fn store_url(&self) -> String {
         if self.store.url.is_empty() {

@@ -26,7 +26,8 @@ pub(super) async fn narrate<T>(
             outcome = &mut play => Some(outcome),
             _ = looks.tick() => None,
         };
-        for step in scene.news() {
+        let until = outcome.is_none().then(crate::clock::now);
+        for step in scene.news(until) {
             steps.push(step.clone());
             // Who listened may have gone.
             let _ = told.send(Told::Step { play: number, step }).await;

@@ -6,6 +6,7 @@ use super::{
     stage::{Stage, kind},
 };
 use anyhow::{Result, bail, ensure};
+use hub::DeviceView;
 use lab::{
     cloud::Record,
     phone::{Entry, Phone, PhoneEvent},
@@ -75,6 +76,11 @@ impl Actor {
     /// Falls asleep; returns when the server knows.
     pub(super) async fn sleeps(&self) -> Result<()> {
         self.phone.suspend().await?;
+        // Of a SIP door without a token nothing is known while it can be dialled (`behaviour.md` 5.12): it is not looked at.
+        let xmpp = self.phone.config().xmpp.as_ref();
+        if xmpp.is_some_and(|door| !door.pushes) {
+            return self.stage.all_asleep(&self.address()).await;
+        }
         self.stage.asleep(&self.address(), self.voip()).await
     }
 
@@ -99,12 +105,40 @@ impl Actor {
             .await?)
     }
 
+    /// The same over XMPP (XEP-0353).
+    pub(super) async fn offers(&self, callee: &Self) -> Result<String> {
+        Ok(self
+            .phone
+            .call(&format!("xmpp:{}", callee.address()))
+            .await?)
+    }
+
     /// Writes to somebody; the server must keep it.
     pub(super) async fn writes(&self, to: &Self, text: &str) -> Result<()> {
-        let uri = format!("sip:{}", to.address());
+        self.writes_by("sip", to, text).await
+    }
+
+    /// The same over XMPP.
+    pub(super) async fn chats(&self, to: &Self, text: &str) -> Result<()> {
+        self.writes_by("xmpp", to, text).await
+    }
+
+    /// The same over either, by its URI scheme.
+    pub(super) async fn writes_by(&self, scheme: &str, to: &Self, text: &str) -> Result<()> {
+        let uri = format!("{scheme}:{}", to.address());
         let status = self.phone.send_message(&uri, text).await?;
         ensure!(status == 202, "the server answered a message with {status}");
         Ok(())
+    }
+
+    /// The server has delivered all that was written to it.
+    pub(super) async fn has_everything(&self) -> Result<()> {
+        let (user, has) = (self.address(), |view: &DeviceView| view.queued == 0);
+        if self.phone.config().xmpp.is_some() {
+            return self.stage.all_devices(&user, "has everything", has).await;
+        }
+        let token = self.voip();
+        self.stage.device(&user, token, "has everything", has).await
     }
 
     /// What happens on it first of what is wanted, waiting for it for as long as things take that ought to happen at
@@ -193,6 +227,10 @@ pub(super) struct Part<'a> {
     /// What it is called in the steps.
     pub(super) who: &'static str,
     pub(super) reach: Reach,
+    /// Whether it is played over XMPP: beside SIP, if the client has both doors.
+    pub(super) xmpp: bool,
+    /// Whether it hands its tokens over in its stream, to be woken for calls over XMPP, even if it has both doors.
+    pub(super) tokens_in_stream: bool,
 }
 
 impl<'a> Part<'a> {
@@ -203,6 +241,20 @@ impl<'a> Part<'a> {
             client,
             who: client.phone,
             reach: Reach::Good,
+            xmpp: false,
+            tokens_in_stream: false,
+        }
+    }
+
+    pub(super) fn by_xmpp(self) -> Self {
+        Self { xmpp: true, ..self }
+    }
+
+    /// Woken for calls over XMPP.
+    pub(super) fn called_by_xmpp(self) -> Self {
+        Self {
+            tokens_in_stream: true,
+            ..self.by_xmpp()
         }
     }
 

@@ -1,7 +1,7 @@
 //! The programme: every play with its title and what is expected. One table; its order is that of the rows.
 
 use super::{
-    plays::{calls, messages, rules},
+    plays::{calls, chats, messages, offers, rules},
     report::Title,
     scene::Scene,
     stage::Timers,
@@ -140,6 +140,11 @@ pub(super) enum Play {
     ForegroundMessage(Client),
     SuspendedCall(Client),
     SuspendedMessage(Client),
+    ForegroundChat(Client),
+    SuspendedChat(Client),
+    ForegroundOffer(Client),
+    SuspendedOffer(Client),
+    Away(Client),
     CallerHearsRinging,
     WakeFails,
     WakeFailsWithForward,
@@ -147,6 +152,10 @@ pub(super) enum Play {
     AnsweredElsewhere,
     CallerGivesUp,
     Burst,
+    OfferTakenElsewhere,
+    OfferGivenUp,
+    BothDoors,
+    ChatBurst,
     PlatformRules,
 }
 
@@ -158,30 +167,64 @@ pub(super) const PLAYS: &[Play] = &{
         ForegroundMessage(JABBER_12),
         SuspendedCall(JABBER_12),
         SuspendedMessage(JABBER_12),
+        ForegroundChat(JABBER_12),
+        SuspendedChat(JABBER_12),
+        ForegroundOffer(JABBER_12),
+        SuspendedOffer(JABBER_12),
+        Away(JABBER_12),
         ForegroundCall(JABBER_13),
         ForegroundMessage(JABBER_13),
         SuspendedCall(JABBER_13),
         SuspendedMessage(JABBER_13),
+        ForegroundChat(JABBER_13),
+        SuspendedChat(JABBER_13),
+        ForegroundOffer(JABBER_13),
+        SuspendedOffer(JABBER_13),
+        Away(JABBER_13),
         ForegroundCall(JABBER_DROID),
         ForegroundMessage(JABBER_DROID),
         SuspendedCall(JABBER_DROID),
         SuspendedMessage(JABBER_DROID),
+        ForegroundChat(JABBER_DROID),
+        SuspendedChat(JABBER_DROID),
+        ForegroundOffer(JABBER_DROID),
+        SuspendedOffer(JABBER_DROID),
+        Away(JABBER_DROID),
         ForegroundCall(WEBEX_12),
         ForegroundMessage(WEBEX_12),
         SuspendedCall(WEBEX_12),
         SuspendedMessage(WEBEX_12),
+        ForegroundChat(WEBEX_12),
+        SuspendedChat(WEBEX_12),
+        ForegroundOffer(WEBEX_12),
+        SuspendedOffer(WEBEX_12),
+        Away(WEBEX_12),
         ForegroundCall(WEBEX_13),
         ForegroundMessage(WEBEX_13),
         SuspendedCall(WEBEX_13),
         SuspendedMessage(WEBEX_13),
+        ForegroundChat(WEBEX_13),
+        SuspendedChat(WEBEX_13),
+        ForegroundOffer(WEBEX_13),
+        SuspendedOffer(WEBEX_13),
+        Away(WEBEX_13),
         ForegroundCall(WEBEX_DROID),
         ForegroundMessage(WEBEX_DROID),
         SuspendedCall(WEBEX_DROID),
         SuspendedMessage(WEBEX_DROID),
+        ForegroundChat(WEBEX_DROID),
+        SuspendedChat(WEBEX_DROID),
+        ForegroundOffer(WEBEX_DROID),
+        SuspendedOffer(WEBEX_DROID),
+        Away(WEBEX_DROID),
         TokenDead,
         AnsweredElsewhere,
         CallerGivesUp,
         Burst,
+        OfferTakenElsewhere,
+        OfferGivenUp,
+        BothDoors,
+        ChatBurst,
         CallerHearsRinging,
         WakeFails,
         WakeFailsWithForward,
@@ -197,6 +240,11 @@ impl Play {
             ForegroundMessage(client) => (client.of.name, "foreground message"),
             SuspendedCall(client) => (client.of.name, "suspended call"),
             SuspendedMessage(client) => (client.of.name, "suspended message"),
+            ForegroundChat(client) => (client.of.name, "foreground XMPP message"),
+            SuspendedChat(client) => (client.of.name, "suspended XMPP message"),
+            ForegroundOffer(client) => (client.of.name, "foreground XMPP call"),
+            SuspendedOffer(client) => (client.of.name, "suspended XMPP call"),
+            Away(client) => (client.of.name, "presence"),
             CallerHearsRinging => ("No phone answers yet", ""),
             WakeFails => ("No phone wakes", ""),
             WakeFailsWithForward => ("No phone wakes, with a forward", ""),
@@ -204,6 +252,10 @@ impl Play {
             AnsweredElsewhere => ("Answered on another device", ""),
             CallerGivesUp => ("The caller gives up", ""),
             Burst => ("A burst of messages", ""),
+            OfferTakenElsewhere => ("XMPP: answered on another device", ""),
+            OfferGivenUp => ("XMPP: the caller gives up", ""),
+            BothDoors => ("Phones with one door and with both", ""),
+            ChatBurst => ("XMPP: a burst of messages", ""),
             PlatformRules => ("The platforms' own rules", ""),
         };
         Title {
@@ -229,13 +281,23 @@ impl Play {
             }
             SuspendedCall(_) => "wakes by push, held INVITE rings".to_owned(),
             SuspendedMessage(_) => "kept, pushed, fetched on a tap".to_owned(),
+            ForegroundChat(_) => "over its stream, once, no push".to_owned(),
+            SuspendedChat(_) => "kept, pushed, resumed on a tap".to_owned(),
+            ForegroundOffer(_) => "rings by stream, the push a duplicate".to_owned(),
+            SuspendedOffer(client) if client.of.has_callkit() => {
+                "CallKit rings by push, then by stream".to_owned()
+            }
+            SuspendedOffer(_) => "wakes by push, then rings".to_owned(),
+            Away(_) => "away while asleep, then as before".to_owned(),
             CallerHearsRinging => format!("the caller hears ringing at {ringing}"),
             WakeFails => format!("the caller gets 480 at {wake}"),
             WakeFailsWithForward => format!("the forward rings at {wake}"),
             TokenDead => "forward at once, no more pushes".to_owned(),
             AnsweredElsewhere => "the others stop and learn why".to_owned(),
-            CallerGivesUp => "CallKit closes, missed call pushed".to_owned(),
-            Burst => format!("one push a window of {collapse}"),
+            CallerGivesUp | OfferGivenUp => "CallKit closes, missed call pushed".to_owned(),
+            OfferTakenElsewhere => "the others stop, by copy and by push".to_owned(),
+            BothDoors => "each rings once a call, by its door".to_owned(),
+            Burst | ChatBurst => format!("one push a window of {collapse}"),
             PlatformRules => "no app killed, no cloud offended".to_owned(),
         }
     }
@@ -244,7 +306,12 @@ impl Play {
     pub(super) fn waits_for_timers(&self) -> bool {
         matches!(
             self,
-            Self::CallerHearsRinging | Self::WakeFails | Self::WakeFailsWithForward | Self::Burst
+            Self::CallerHearsRinging
+                | Self::WakeFails
+                | Self::WakeFailsWithForward
+                | Self::Burst
+                | Self::ChatBurst
+                | Self::Away(_)
         )
     }
 
@@ -261,13 +328,22 @@ impl Play {
             SuspendedCall(client) => calls::suspended(scene, client).await,
             ForegroundMessage(client) => messages::foreground(scene, client).await,
             SuspendedMessage(client) => messages::suspended(scene, client).await,
+            ForegroundChat(client) => chats::foreground(scene, client).await,
+            SuspendedChat(client) => chats::suspended(scene, client).await,
+            ForegroundOffer(client) => offers::foreground(scene, client).await,
+            SuspendedOffer(client) => offers::suspended(scene, client).await,
+            Away(client) => chats::away(scene, client).await,
             CallerHearsRinging => rules::unanswered::caller_hears_ringing(scene).await,
             WakeFails => rules::unanswered::wake_fails(scene).await,
             WakeFailsWithForward => rules::unanswered::wake_fails_with_forward(scene).await,
             TokenDead => rules::dead_token::play(scene).await,
             AnsweredElsewhere => rules::elsewhere::play(scene).await,
             CallerGivesUp => rules::given_up::play(scene).await,
-            Burst => rules::burst::play(scene).await,
+            Burst => rules::burst::play(scene, false).await,
+            OfferTakenElsewhere => offers::taken_elsewhere(scene).await,
+            OfferGivenUp => offers::given_up(scene).await,
+            BothDoors => offers::both_doors(scene).await,
+            ChatBurst => rules::burst::play(scene, true).await,
             PlatformRules => scene.stage().verdict_of_platforms(),
         }
     }
@@ -344,6 +420,11 @@ mod tests {
             }
             Play::SuspendedCall(client) => (plays::Play::SuspendedCall, Some(client.of.name)),
             Play::SuspendedMessage(client) => (plays::Play::SuspendedMessage, Some(client.of.name)),
+            Play::ForegroundChat(client) => (plays::Play::ForegroundChat, Some(client.of.name)),
+            Play::SuspendedChat(client) => (plays::Play::SuspendedChat, Some(client.of.name)),
+            Play::ForegroundOffer(client) => (plays::Play::ForegroundOffer, Some(client.of.name)),
+            Play::SuspendedOffer(client) => (plays::Play::SuspendedOffer, Some(client.of.name)),
+            Play::Away(client) => (plays::Play::Away, Some(client.of.name)),
             Play::CallerHearsRinging => (plays::Play::CallerHearsRinging, None),
             Play::WakeFails => (plays::Play::WakeFails, None),
             Play::WakeFailsWithForward => (plays::Play::WakeFailsWithForward, None),
@@ -351,6 +432,10 @@ mod tests {
             Play::AnsweredElsewhere => (plays::Play::AnsweredElsewhere, None),
             Play::CallerGivesUp => (plays::Play::CallerGivesUp, None),
             Play::Burst => (plays::Play::Burst, None),
+            Play::OfferTakenElsewhere => (plays::Play::OfferTakenElsewhere, None),
+            Play::OfferGivenUp => (plays::Play::OfferGivenUp, None),
+            Play::BothDoors => (plays::Play::BothDoors, None),
+            Play::ChatBurst => (plays::Play::ChatBurst, None),
             Play::PlatformRules => (plays::Play::PlatformRules, None),
         }
     }

@@ -9,11 +9,12 @@ use super::{
     words,
 };
 use crate::dev;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use domain::Timestamp;
-use lab::phone::{Phone, PhoneConfig};
+use lab::phone::{Phone, PhoneConfig, PhoneEvent, XmppDoor};
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -56,18 +57,33 @@ impl Scene {
 
     /// Somebody who calls and writes.
     pub(super) async fn caller(&self, person: Person) -> Result<Actor> {
-        let part = Part {
+        self.phone(Self::of_caller(person)).await
+    }
+
+    /// The same over XMPP.
+    pub(super) async fn writer(&self, person: Person) -> Result<Actor> {
+        self.phone(Self::of_caller(person).by_xmpp()).await
+    }
+
+    fn of_caller(person: Person) -> Part<'static> {
+        Part {
             owner: person,
             client: &JABBER_13,
             who: person.name(),
             reach: Reach::Drawer,
-        };
-        self.phone(part).await
+            xmpp: false,
+            tokens_in_stream: false,
+        }
     }
 
     /// A phone, registered, its app in front.
     pub(super) async fn phone(&self, part: Part<'_>) -> Result<Actor> {
-        let server = self.stage.sip(part.client.of.transport);
+        let has_sip = !part.xmpp || part.client.of.both_doors;
+        let server = if has_sip {
+            self.stage.sip(part.client.of.transport)
+        } else {
+            self.stage.xmpp()
+        };
         let relay = match part.reach {
             Reach::Lift => Some(Relay::to(server).await?),
             Reach::Good | Reach::Drawer => None,
@@ -76,6 +92,10 @@ impl Scene {
         let mut config = self.config(part.owner, part.client);
         config.server = (part.client.of.transport, address);
         config.lab = (part.reach != Reach::Drawer).then(|| self.stage.control().to_owned());
+        if part.xmpp {
+            let server = if has_sip { self.stage.xmpp() } else { address };
+            give_xmpp_door(&mut config, server, &part);
+        }
         self.start(part.who, config, relay).await
     }
 
@@ -113,6 +133,28 @@ impl Scene {
         self.stage.add(phone.clone());
         self.cast().actors.push(actor.clone());
         phone.register().await?;
+        if phone.config().xmpp.is_some() {
+            // It is there for others when it sees itself.
+            let own = format!(
+                "{}@{DOMAIN}/{}",
+                phone.config().user,
+                phone.config().resource()
+            );
+            let is_there = |event: &PhoneEvent| matches!(event, PhoneEvent::PresenceSeen { from, .. } if *from == own);
+            phone.wait_for(is_there, self.stage.patience()).await?;
+        }
+        if phone.config().xmpp.as_ref().is_some_and(|door| door.pushes) {
+            let is_answer = |event: &PhoneEvent| {
+                matches!(
+                    event,
+                    PhoneEvent::PushesEnabled | PhoneEvent::PushesRefused { .. }
+                )
+            };
+            let answer = phone.wait_for(is_answer, self.stage.patience()).await?;
+            if let PhoneEvent::PushesRefused { why } = answer.event {
+                bail!("the server will not push to {who}: {why}");
+            }
+        }
         Ok(actor)
     }
 
@@ -125,8 +167,10 @@ impl Scene {
         cast.curtain = Some(crate::clock::now());
     }
 
-    /// What happened since it was asked last, in order of time.
-    pub(super) fn news(&self) -> Vec<Step> {
+    /// What happened since it was asked last, and before `until`, in order of time. What happens while it looks waits for the
+    /// next time: its cause may be on a phone that was looked at already.
+    pub(super) fn news(&self, until: Option<Timestamp>) -> Vec<Step> {
+        let is_now = |at: Timestamp| until.is_none_or(|until| at < until);
         let mut cast = self.cast();
         let Some(curtain) = cast.curtain else {
             return Vec::new();
@@ -141,7 +185,7 @@ impl Scene {
         for (place, actor) in actors.iter().enumerate() {
             let told = told.entry(place).or_default();
             let mut seen = actor.seen();
-            seen.retain(|entry| entry.seq >= *told);
+            seen.retain(|entry| entry.seq >= *told && is_now(entry.at));
             for entry in seen {
                 *told = entry.seq + 1;
                 let words = words::of_phone(&entry.event);
@@ -150,7 +194,8 @@ impl Scene {
             }
             for token in [actor.voip(), actor.message()] {
                 let told = told_pushes.entry(token.to_owned()).or_default();
-                for push in self.stage.pushes(token, *told) {
+                let pushes = self.stage.pushes(token, *told);
+                for push in pushes.into_iter().filter(|push| is_now(push.time)) {
                     *told = push.seq;
                     let when = (push.time, None);
                     news.push((when, words::cloud(&push), words::of_cloud(&push)));
@@ -176,5 +221,19 @@ impl Scene {
             actor.leaves_lift();
             actor.phone.shutdown().await;
         }
+    }
+}
+
+/// A phone that has a SIP door hands its tokens over there, unless its part says otherwise.
+fn give_xmpp_door(config: &mut PhoneConfig, server: SocketAddr, part: &Part<'_>) {
+    config.sip = part.client.of.both_doors;
+    let pushes = !config.sip || part.tokens_in_stream;
+    config.xmpp = Some(XmppDoor {
+        pushes,
+        copies: true,
+        ..XmppDoor::new(server)
+    });
+    if pushes {
+        config.device_api = None;
     }
 }

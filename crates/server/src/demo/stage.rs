@@ -3,7 +3,7 @@
 
 use super::programme::Client;
 use crate::{
-    config,
+    api, config,
     dev::{ADMIN_TOKEN, Dev},
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -50,6 +50,7 @@ pub(super) struct Stage {
     admin: String,
     sip_tcp: SocketAddr,
     sip_tls: SocketAddr,
+    xmpp: SocketAddr,
     timers: Timers,
     patience: Duration,
     /// Every phone that ever came on.
@@ -69,6 +70,7 @@ impl Stage {
             admin: format!("http://{}", first(&bound.admin, "admin")?),
             sip_tcp: first(&bound.sip.tcp, "sip_tcp")?,
             sip_tls: first(&bound.sip.tls, "sip_tls")?,
+            xmpp: first(&bound.sip.xmpp_tls, "xmpp_tls")?,
             timers,
             patience,
             phones: Mutex::default(),
@@ -90,6 +92,11 @@ impl Stage {
         } else {
             self.sip_tcp
         }
+    }
+
+    /// Where phones sign in over XMPP.
+    pub(super) fn xmpp(&self) -> SocketAddr {
+        self.xmpp
     }
 
     /// Where phones get their pushes.
@@ -210,22 +217,42 @@ impl Stage {
         token: &str,
         what: &str,
         wanted: impl Fn(&DeviceView) -> bool,
-    ) -> Result<DeviceView> {
+    ) -> Result<()> {
+        let token = api::shown(token);
+        let has_token = |view: &DeviceView| {
+            let voip = view.device.tokens.voip.as_ref();
+            voip.is_some_and(|voip| *voip.value == *token)
+        };
+        let is_there =
+            |devices: &[DeviceView]| devices.iter().any(|view| has_token(view) && wanted(view));
+        self.devices(user, what, is_there).await
+    }
+
+    /// All devices of this user, which has some, once the server knows of each what is `wanted`.
+    pub(super) async fn all_devices(
+        &self,
+        user: &str,
+        what: &str,
+        wanted: impl Fn(&DeviceView) -> bool,
+    ) -> Result<()> {
+        let are_there = |devices: &[DeviceView]| !devices.is_empty() && devices.iter().all(&wanted);
+        self.devices(user, what, are_there).await
+    }
+
+    async fn devices(
+        &self,
+        user: &str,
+        what: &str,
+        wanted: impl Fn(&[DeviceView]) -> bool,
+    ) -> Result<()> {
         let deadline = Instant::now() + self.patience;
         let path = format!("/api/v1/devices?user={user}");
         loop {
             let devices = self.ask(Method::GET, &path, None).await?;
             let devices: Vec<DeviceView> =
                 serde_json::from_value(devices.context("no list of devices")?)?;
-            let has_token = |view: &DeviceView| {
-                let voip = view.device.tokens.voip.as_ref();
-                voip.is_some_and(|voip| *voip.value == *token)
-            };
-            let known = devices
-                .into_iter()
-                .find(|view| has_token(view) && wanted(view));
-            if let Some(view) = known {
-                return Ok(view);
+            if wanted(&devices) {
+                return Ok(());
             }
             ensure!(
                 Instant::now() < deadline,
@@ -238,8 +265,13 @@ impl Stage {
     /// Returns when the server has seen that the phone's connection is gone.
     pub(super) async fn asleep(&self, user: &str, token: &str) -> Result<()> {
         self.device(user, token, "sleeps", |view| view.mode == Mode::Suspended)
-            .await?;
-        Ok(())
+            .await
+    }
+
+    /// The same of all the doors that the user's only phone has.
+    pub(super) async fn all_asleep(&self, user: &str) -> Result<()> {
+        self.all_devices(user, "sleeps", |view| view.mode == Mode::Suspended)
+            .await
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Option<Value>> {

@@ -30,6 +30,8 @@ pub(super) fn cloud(record: &Record) -> &'static str {
     match record.provider {
         Provider::Apns => "Apple",
         Provider::Fcm => "Google",
+        Provider::WebPush => "the push service",
+        Provider::AppServer => "the app's server",
     }
 }
 
@@ -42,7 +44,7 @@ pub(super) fn of_cloud(record: &Record) -> String {
         app.map_or("nobody", String::as_str)
     );
     match &record.answer {
-        Some(answer) if answer.status == 200 => format!("takes a {push}"),
+        Some(answer) if answer.is_taken() => format!("takes a {push}"),
         Some(answer) => format!(
             "refuses a {push}: {} {}",
             answer.status,

@@ -1,7 +1,11 @@
 //! Words between shards, and from APIs to shards. Within the process it is a channel to each shard.
 
+use bytes::Bytes;
 use call::ReachId;
-use domain::{Address, ArchivePage, DeviceId, Message as Chat, Slice, Timestamp, roster::Contact};
+use domain::{
+    Address, ArchivePage, DeviceId, Message as Chat, NotificationId, Slice, Timestamp, Unread,
+    roster::Contact,
+};
 use hub::{Answer, DeviceView, NotDone, Pushed, Question, Ticket};
 use sip::{Flow, Message};
 use std::sync::Arc;
@@ -17,16 +21,28 @@ pub(super) enum Word {
     Ask(Question, oneshot::Sender<Result<Answer, NotDone>>),
     /// The head of a device's queue was read.
     Fetched(DeviceId, Option<Vec<Arc<Chat>>>),
+    /// What is unread on the device that a push is for was counted.
+    Counted(NotificationId, Option<Unread>),
     /// Whom a user knows was read.
     RosterRead(Address, Option<Vec<Contact>>),
+    /// A user's card was read.
+    CardRead(Ticket, Result<Option<domain::Card>, NotDone>),
+    /// What became of an order about an account.
+    AccountDone(Ticket, Result<(), NotDone>),
     /// A user of another shard says something to one of ours.
     Told(Address, hub::Word),
     /// The same, of one XMPP role to another.
     Posted(Address, im::Post),
+    /// The same, to the role that has this component.
+    ForComponent(Box<str>, im::Post),
     /// What was read of an archive.
     PageRead(Ticket, Result<ArchivePage, NotDone>),
+    /// What an installation of a client signs in with was read.
+    TokensRead(Ticket, Result<Option<Bytes>, NotDone>),
     /// A push ended.
     Pushed(Pushed),
+    /// The operator has decided otherwise.
+    Reconfigure(Arc<Decided>),
     /// A flow that was asked for.
     Reached(ReachId, Option<Flow>),
     /// A request or response of a shard of ours.
@@ -48,6 +64,15 @@ pub(super) enum Word {
     },
 }
 
+/// What the operator has decided otherwise, for every shard.
+#[derive(Clone, Debug)]
+pub(crate) struct Decided {
+    pub(crate) hub: hub::Config,
+    pub(crate) call: call::Settings,
+    /// For the apps that there are now.
+    pub(crate) pusher: push::Pusher,
+}
+
 /// The way to every shard.
 #[derive(Clone)]
 pub(super) struct Bus(Arc<[mpsc::Sender<Word>]>);
@@ -66,6 +91,11 @@ impl Bus {
     /// The shard of a user.
     pub(super) fn shard_of(&self, user: &Address) -> usize {
         Slice::of(user).shard(self.0.len())
+    }
+
+    /// The shard of a component.
+    pub(super) fn shard_of_name(&self, domain: &str) -> usize {
+        Slice::of_name(domain).shard(self.0.len())
     }
 
     /// Tells a shard, waiting for room; one that is gone hears nothing.
@@ -100,7 +130,7 @@ impl Shards {
     /// Asks, and waits for the answer. `None`: the server stops.
     pub async fn ask(&self, question: Question) -> Option<Result<Answer, NotDone>> {
         let user = match &question {
-            Question::PutUser(user) => &user.address,
+            Question::PutUser(user) | Question::Redeem(user, ..) => &user.address,
             Question::RemoveUser(user)
             | Question::Devices(Some(user))
             | Question::Device(user, _)
@@ -128,6 +158,14 @@ impl Shards {
         let (reply, answer) = oneshot::channel();
         self.0.tell(shard, Word::Ask(question, reply)).await;
         answer.await.ok()
+    }
+
+    /// Tells every shard what the operator has decided.
+    pub(crate) async fn reconfigure(&self, decided: Decided) {
+        let decided = Arc::new(decided);
+        for shard in 0..self.0.0.len() {
+            self.0.tell(shard, Word::Reconfigure(decided.clone())).await;
+        }
     }
 
     async fn all_devices(&self) -> Option<Result<Answer, NotDone>> {

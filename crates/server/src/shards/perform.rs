@@ -2,16 +2,17 @@
 //! other shards for it.
 
 use super::{
+    account_orders::AccountOrders,
     bus::{Bus, Word},
     commits::Commits,
-    seal::seal_into,
+    seal::{seal_into, sealable},
 };
 use crate::{
     alarms::Alarm,
     metrics::{Load, Metrics},
 };
 use call::{ReachId, Way, is_spiral};
-use domain::{Address, ArchiveQuery, Note, Now, wake::Stage};
+use domain::{Address, ArchiveQuery, DeviceId, MessageId, Note, NotificationId, Now, wake::Stage};
 use hub::{Answer, Measure, NotDone, PushOrder, Pushed, Question, Ticket};
 use shard::{Input, Output, Shard};
 use sip::{Flow, Message, endpoint::Transmit};
@@ -36,6 +37,7 @@ pub(super) struct Tools {
 /// See above.
 pub(super) struct Performer {
     tools: Tools,
+    account_orders: AccountOrders,
     /// Which shard this is.
     number: usize,
     pub(super) commits: Commits,
@@ -51,7 +53,9 @@ pub(super) struct Performer {
 
 impl Performer {
     pub(super) fn new(number: usize, tools: Tools) -> Self {
+        let shards = super::Shards::new(tools.bus.clone());
         Self {
+            account_orders: AccountOrders::new(tools.store.clone(), shards),
             tools,
             number,
             commits: Commits::default(),
@@ -112,11 +116,20 @@ impl Performer {
         let input = match word {
             Word::Ask(question, reply) => self.ask(question, reply),
             Word::Fetched(device, messages) => Input::Fetched(device, messages),
+            Word::Counted(push, unread) => Input::Counted(push, unread),
             Word::RosterRead(user, contacts) => Input::RosterRead(user, contacts),
             Word::Told(user, word) => Input::Told(user, word),
+            Word::CardRead(ticket, card) => Input::Im(im::Input::Card(ticket, card)),
+            Word::AccountDone(ticket, done) => Input::Im(im::Input::Account(ticket, done)),
             Word::PageRead(ticket, page) => Input::Im(im::Input::Page(ticket, page)),
+            Word::TokensRead(ticket, tokens) => Input::Im(im::Input::Tokens(ticket, tokens)),
             Word::Posted(user, post) => Input::Im(im::Input::Posted(user, post)),
+            Word::ForComponent(domain, post) => Input::Im(im::Input::ForComponent(domain, post)),
             Word::Pushed(pushed) => Input::Pushed(pushed),
+            Word::Reconfigure(decided) => {
+                self.tools.pusher = decided.pusher.clone();
+                return shard.reconfigure(decided.hub.clone(), decided.call.clone());
+            }
             Word::Reached(id, flow) => Input::Reached(id, flow),
             Word::Spiral(flow, message) => Input::Received(flow, message),
             Word::Find {
@@ -159,8 +172,12 @@ impl Performer {
             Output::Close(flow) => self.tools.net.close(flow),
             Output::Reach(id, way) => self.reach(shard, id, way),
             Output::Save(id, changes) => self.commits.add(id, changes),
-            Output::Note(note) => self.notes.push(note),
+            Output::Note(note) => {
+                log_note(&note);
+                self.notes.push(note);
+            }
             Output::Fetch(device) => self.fetch(device),
+            Output::Count(push, device, message) => self.count(push, device, message),
             Output::FetchRoster(user) => self.fetch_roster(user),
             Output::Tell(user, word) => self.tell(user, word),
             Output::Push(order) => self.push(*order),
@@ -250,7 +267,7 @@ impl Performer {
     }
 
     /// Reads the head of a device's queue: what was saved before it was asked for is in it.
-    fn fetch(&self, device: domain::DeviceId) {
+    fn fetch(&self, device: DeviceId) {
         let (store, bus, number) = (
             self.tools.store.clone(),
             self.tools.bus.clone(),
@@ -265,6 +282,22 @@ impl Performer {
                 }
             };
             bus.tell(number, Word::Fetched(device, messages)).await;
+        });
+    }
+
+    /// Reads what is unread on the device that a push is for: what was saved before it was asked for is in it.
+    fn count(&self, push: NotificationId, device: DeviceId, message: Option<MessageId>) {
+        let Tools { store, bus, .. } = &self.tools;
+        let (store, bus, number) = (store.clone(), bus.clone(), self.number);
+        tokio::spawn(async move {
+            let unread = match store.unread(&device, message.as_ref()).await {
+                Ok(unread) => Some(unread),
+                Err(error) => {
+                    tracing::error!(%device, %error, "what is unread could not be counted: all that waits is taken for it");
+                    None
+                }
+            };
+            bus.tell(number, Word::Counted(push, unread)).await;
         });
     }
 
@@ -304,6 +337,36 @@ impl Performer {
         });
     }
 
+    /// Reads a user's card: what was saved before it was asked for is in it.
+    fn read_card(&self, ticket: Ticket, user: Address) {
+        let Tools { store, bus, .. } = &self.tools;
+        let (store, bus, number) = (store.clone(), bus.clone(), self.number);
+        tokio::spawn(async move {
+            let card = store.card(&user).await.map_err(|error| {
+                tracing::error!(%user, %error, "a card could not be read");
+                match error {
+                    StoreError::Overloaded => NotDone::Overloaded,
+                    error => NotDone::Failed(error.to_string()),
+                }
+            });
+            bus.tell(number, Word::CardRead(ticket, card)).await;
+        });
+    }
+
+    /// Reads what an installation of a user's client signs in with.
+    fn read_sign_in_tokens(&self, ticket: Ticket, user: Address, client: String) {
+        let Tools { store, bus, .. } = &self.tools;
+        let (store, bus, number) = (store.clone(), bus.clone(), self.number);
+        tokio::spawn(async move {
+            let tokens = store.sign_in_tokens(&user, &client).await;
+            let tokens = tokens.map(|it| it.map(|it| it.data)).map_err(|error| {
+                tracing::error!(%user, %error, "what a client signs in with could not be read");
+                NotDone::Failed(error.to_string())
+            });
+            bus.tell(number, Word::TokensRead(ticket, tokens)).await;
+        });
+    }
+
     /// What goes to streams of XMPP, and from one user's role to that of another.
     fn im(&mut self, output: im::Output) {
         let net = &self.tools.net;
@@ -312,6 +375,18 @@ impl Performer {
             im::Output::SignedIn(stream, anew) => net.signed_in(stream, anew),
             im::Output::End(stream) => net.end(stream),
             im::Output::Read(ticket, user, query) => self.read_archive(ticket, user, query),
+            im::Output::ReadCard(ticket, user) => self.read_card(ticket, user),
+            im::Output::ReadTokens(ticket, user, client) => {
+                self.read_sign_in_tokens(ticket, user, client);
+            }
+            im::Output::Account(ticket, order) => {
+                let orders = self.account_orders.clone();
+                let (bus, number) = (self.tools.bus.clone(), self.number);
+                tokio::spawn(async move {
+                    let done = orders.carry_out(*order).await;
+                    bus.tell(number, Word::AccountDone(ticket, done)).await;
+                });
+            }
             im::Output::Post(user, post) => {
                 let shard = self.tools.bus.shard_of(&user);
                 if shard == self.number {
@@ -321,8 +396,21 @@ impl Performer {
                     self.tools.bus.tell_soon(shard, Word::Posted(user, post));
                 }
             }
+            im::Output::Component(domain, post) => {
+                let shard = self.tools.bus.shard_of_name(&domain);
+                if shard == self.number {
+                    let posted = im::Input::ForComponent(domain, post);
+                    self.back.push_back(Input::Im(posted));
+                } else {
+                    let word = Word::ForComponent(domain, post);
+                    self.tools.bus.tell_soon(shard, word);
+                }
+            }
+            im::Output::Published(app, channel, outcome) => {
+                self.tools.metrics.published(&app, channel, &outcome);
+            }
             // The shard keeps these to itself.
-            im::Output::Hub(_) => {}
+            im::Output::Hub(_) | im::Output::Refused(_) => {}
         }
     }
 
@@ -357,6 +445,9 @@ impl Performer {
             } = order;
             seal_into(&mut notification, key.as_ref(), &secret, store.as_ref()).await;
             let token = notification.token.clone().into();
+            if let Some(keyed) = sealable(&notification.token, key.as_ref()) {
+                notification.token = keyed;
+            }
             if let Some(since) = since {
                 metrics.wake_stage("invite_to_push", since.elapsed());
             }
@@ -408,6 +499,7 @@ impl Performer {
             Measure::Message(outcome) => metrics.message(outcome),
             // The push client has counted it.
             Measure::TokenDied => {}
+            Measure::Refused(why) => metrics.refused(why),
         }
     }
 }
@@ -415,4 +507,21 @@ impl Performer {
 /// The flow of a message as an input.
 pub(super) fn received(flow: Flow, message: Message) -> Input {
     Input::Received(flow, message)
+}
+
+/// What happens, as it happens, for whoever wants to see it (`observe.log`): `serve --dev` does.
+fn log_note(note: &Note) {
+    match note {
+        Note::Story(event) => tracing::debug!(
+            target: "stories",
+            story = %event.tracking,
+            device = event.device.as_ref().map(tracing::field::display),
+            "{}: {}",
+            event.step.name(),
+            event.detail.escape_debug()
+        ),
+        Note::History(entry) => {
+            tracing::debug!(target: "stories", device = %entry.device, "{}", entry.what.escape_debug());
+        }
+    }
 }

@@ -10,8 +10,12 @@ use crate::clock;
 use domain::Now;
 use net::XmppEvent;
 use shard::{Input, Shard};
-use std::time::{Duration, Instant};
-use xmpp::{StreamId, stream::Framing, xml::Item};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::Barrier;
+use xmpp::{StreamId, xml::Item};
 
 /// Inputs of one kind taken in one turn: enough to fill a batch of datagrams, few enough that none starves another.
 const BATCH: usize = 64;
@@ -25,6 +29,8 @@ pub(super) struct Running {
     pub(super) shard: Shard,
     pub(super) performer: Performer,
     pub(super) inbox: Inbox,
+    /// Where all shards meet when they stop.
+    pub(super) all: Arc<Barrier>,
 }
 
 /// What ended the wait.
@@ -125,25 +131,34 @@ impl Running {
         self.performer.perform(now, &mut self.shard);
     }
 
-    /// Calls in progress get their answer, and what was promised is saved. Pushes that are owed are in the store.
+    /// Calls in progress get their answer, and what was promised is saved, with the sessions whose clients may come back. Pushes
+    /// that are owed are in the store. What a client has sent may be another shard's to settle, so none ends before all are done.
     async fn wind_down(mut self) {
         let now = now();
         self.shard.stop(now);
         self.performer.perform(now, &mut self.shard);
-        let deadline = tokio::time::sleep(LAST_WORDS);
-        tokio::pin!(deadline);
+        let (deadline, all) = (tokio::time::sleep(LAST_WORDS), self.all.clone());
+        let all_done = all.wait();
+        tokio::pin!(deadline, all_done);
+        let (mut is_done, mut are_done) = (false, false);
         loop {
             while let Ok(word) = self.inbox.try_recv() {
                 self.word(now, word);
             }
             self.performer.end_turn(&self.shard);
-            if self.performer.commits.is_empty() {
+            let is_empty = self.performer.commits.is_empty();
+            is_done |= is_empty && !self.shard.is_keeping();
+            if is_empty && are_done {
                 break;
             }
             tokio::select! {
                 verdicts = self.performer.commits.next() => self.saved(now, verdicts),
+                Some(word) = self.inbox.recv() => self.word(now, word),
+                _ = &mut all_done, if is_done && !are_done => are_done = true,
                 () = &mut deadline => {
-                    tracing::warn!("the store did not answer in time");
+                    if !is_empty || self.shard.is_keeping() {
+                        tracing::warn!("what was under way was not done in time: the store, or another shard, did not answer");
+                    }
                     break;
                 }
             }
@@ -157,12 +172,13 @@ fn said(stream: StreamId, event: XmppEvent) -> im::Input {
         XmppEvent::Greeted(greeted, link) => {
             let link = im::Link {
                 remote: link.remote,
-                framing: Framing::Tcp,
+                framing: link.framing,
                 exporter: link.tls_exporter,
                 end_point: link.tls_server_end_point.as_deref().map(Into::into),
             };
             im::Input::Greeted(stream, greeted, Box::new(link))
         }
+        XmppEvent::Component(domain) => im::Input::Component(stream, domain),
         XmppEvent::Element(element) => im::Input::Read(stream, Item::Element(element)),
         XmppEvent::Opened(header) => im::Input::Read(stream, Item::Open(header)),
         XmppEvent::Ended => im::Input::Read(stream, Item::Close),

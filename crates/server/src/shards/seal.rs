@@ -23,6 +23,12 @@ struct Preview {
     text: String,
 }
 
+/// The token to push to: a Web Push subscription whose client handed its keys over apart from it gets them, for its whole
+/// push is sealed with them.
+pub(super) fn sealable(token: &str, key: Option<&SealingKey>) -> Option<String> {
+    push::webpush::with_key(token, key?)
+}
+
 /// Puts the secret into the push, if its device has a key; without one the push says nothing personal.
 pub(super) async fn seal_into(
     notification: &mut Notification,
@@ -44,7 +50,8 @@ pub(super) async fn seal_into(
 }
 
 fn preview(message: &domain::Message) -> Preview {
-    let text = String::from_utf8_lossy(&message.body);
+    // Whichever protocol it came by: nobody wants to read a stanza.
+    let text = im::text(message).unwrap_or_default();
     Preview {
         from: message.from.clone(),
         name: message.from_name.clone(),

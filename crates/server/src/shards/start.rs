@@ -5,7 +5,7 @@ use super::{
     perform::{Performer, Tools},
     run::Running,
 };
-use crate::{entropy::random, hex, metrics::Metrics, secret};
+use crate::{alarms::Alarm, entropy::random, hex, metrics::Metrics, secret};
 use anyhow::{Context, Result};
 use call::{AppKey, Nonces, Role, Settings, Shard as Number};
 use domain::{Record, Slice, delivery::NameConversation};
@@ -13,8 +13,8 @@ use hub::{Accounts, Hub};
 use ring::hmac;
 use shard::Shard;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use store::Store;
-use tokio::task::JoinHandle;
+use store::{Damage, Store, StoreError};
+use tokio::{sync::Barrier, task::JoinHandle};
 
 /// Everything that shards need from outside.
 pub(crate) struct Parts {
@@ -36,6 +36,8 @@ pub(crate) struct Parts {
     pub pusher: push::Pusher,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// Whoever has an account will be in it, and who may try a password is.
+    pub accounts: Accounts,
 }
 
 /// Running shards.
@@ -53,11 +55,10 @@ pub(crate) async fn start<S>(parts: Parts, stop: impl Fn() -> S) -> Result<Start
 where
     S: Future<Output = ()> + Send + 'static,
 {
-    let accounts = Accounts::default();
     let count = parts.events.len();
-    let shards = make(&parts, &accounts, count);
-    let shards = load(parts.store.as_ref(), shards).await?;
+    let (accounts, shards) = loaded(&parts, count).await?;
     let (bus, inboxes) = Bus::new(count);
+    let all = Arc::new(Barrier::new(count));
     let mut tasks = Vec::new();
     let each = shards.into_iter().zip(inboxes).zip(parts.events);
     for (number, ((shard, inbox), events)) in each.enumerate() {
@@ -73,6 +74,7 @@ where
             shard,
             performer: Performer::new(number, tools),
             inbox,
+            all: all.clone(),
         };
         tasks.push(tokio::spawn(running.run(events, stop())));
     }
@@ -103,8 +105,43 @@ fn make(parts: &Parts, accounts: &Accounts, count: usize) -> Vec<Shard> {
     (0..count).map(shard).collect()
 }
 
+/// Shards with what the store has. A row that cannot be read keeps nobody else from their calls: it is set aside, and
+/// there is an alarm.
+async fn loaded(parts: &Parts, count: usize) -> Result<(Accounts, Vec<Shard>)> {
+    let store = parts.store.as_ref();
+    // What of the accounts was handed out before the damage was found is handed out again.
+    let accounts = parts.accounts.clone();
+    let error = match load(store, make(parts, &accounts, count)).await {
+        Ok(shards) => return Ok((accounts, shards)),
+        Err(error @ StoreError::Damaged(_)) => error,
+        Err(error) => return Err(error).context("the store cannot be read"),
+    };
+    let damaged = store.set_aside().await.unwrap_or_default();
+    if damaged.is_empty() {
+        return Err(error).context("the store cannot be read");
+    }
+    for Damage {
+        table, row, why, ..
+    } in &damaged
+    {
+        tracing::error!(table, row, why, "a damaged row of the store is set aside");
+    }
+    let detail = format!(
+        "{} rows are set aside, {} {} the first of them",
+        damaged.len(),
+        damaged[0].table,
+        damaged[0].row
+    );
+    parts
+        .metrics
+        .alarms()
+        .set(Alarm::StoreDamaged, true, &detail);
+    let shards = load(store, make(parts, &accounts, count)).await;
+    Ok((accounts, shards.context("the store cannot be read")?))
+}
+
 /// Takes over what the store has, one by one, each record by the shard that it is for.
-async fn load(store: &dyn Store, shards: Vec<Shard>) -> Result<Vec<Shard>> {
+async fn load(store: &dyn Store, shards: Vec<Shard>) -> Result<Vec<Shard>, StoreError> {
     let shards = Arc::new(Mutex::new(shards));
     let loading = shards.clone();
     // A device's records follow it.
@@ -114,6 +151,7 @@ async fn load(store: &dyn Store, shards: Vec<Shard>) -> Result<Vec<Shard>> {
         let user = match &record {
             Record::Device(device) => Some(&device.user),
             Record::Unclaimed(user, _) => Some(user),
+            Record::Session(session) => Some(&session.user),
             _ => None,
         };
         if let Some(user) = user {
@@ -125,8 +163,9 @@ async fn load(store: &dyn Store, shards: Vec<Shard>) -> Result<Vec<Shard>> {
             tracing::error!(%door, "a registration in the store cannot be read: its device must register again");
         }
     });
-    store.load(sink).await.context("the store cannot be read")?;
-    let shards = Arc::into_inner(shards).context("the store still reads")?;
+    store.load(sink).await?;
+    // The sink is gone before the load is answered.
+    let shards = Arc::into_inner(shards).ok_or(StoreError::Closed)?;
     Ok(shards.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -154,8 +193,8 @@ impl Steering {
 /// Names a conversation by a secret, so that nobody can tell from the name who takes part.
 pub(crate) fn name_conversations(secret: &[u8]) -> NameConversation {
     let key = secret::key_for("conversations", secret);
-    NameConversation::by(move |message| {
-        let who = format!("{}\0{}", message.to, message.from);
+    NameConversation::by(move |from, to| {
+        let who = format!("{to}\0{from}");
         hex::encode(&hmac::sign(&key, who.as_bytes()).as_ref()[..8])
     })
 }
@@ -163,8 +202,14 @@ pub(crate) fn name_conversations(secret: &[u8]) -> NameConversation {
 /// What names an app in a Contact.
 pub(crate) fn app_key(app: &push::App) -> AppKey {
     let param = match &app.credentials {
-        push::Credentials::Apns { team_id, .. } => format!("{team_id}.{}", app.profile.app),
+        push::Credentials::Apns { team_id, .. }
+        | push::Credentials::ApnsCertificate { team_id, .. } => {
+            format!("{team_id}.{}", app.profile.app)
+        }
         push::Credentials::Fcm { project, .. } => project.clone(),
+        push::Credentials::Service { param, .. } => param.clone(),
+        // RFC 8599 §12.
+        push::Credentials::WebPush { .. } => String::new(),
     };
     AppKey {
         profile: app.profile.clone(),

@@ -2,7 +2,7 @@
 
 use crate::{
     dialogs::{contact, registers},
-    peer::{Dialog, credentials, pn, uri, what},
+    peer::{Dialog, credentials, message, pn, response, uri, what},
     settings::{SHARDS, account, address, users_of_shard},
     world::World,
 };
@@ -366,7 +366,16 @@ fn credentials_for_others_pass_and_ours_do_not() {
 
 #[test]
 fn an_identity_counts_only_if_somebody_whom_we_trust_asserts_it() {
-    let asserted = "P-Asserted-Identity: <sip:boss@r.example>\n";
+    let names = [
+        "P-Asserted-Identity",
+        "P-Preferred-Identity",
+        "Remote-Party-ID",
+        "Diversion",
+        "History-Info",
+        "Identity",
+    ];
+    let asserted = names.map(|name| format!("{name}: <sip:boss@r.example>\n"));
+    let asserted = asserted.concat();
     for (shards, trusted) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
         let mut world = World::new(shards);
         let alice = if trusted {
@@ -387,8 +396,46 @@ fn an_identity_counts_only_if_somebody_whom_we_trust_asserts_it() {
             world.send(alice, again);
         }
         let invite = world.take(bob, "INVITE");
-        assert_eq!(invite.has(HeaderName::new("P-Asserted-Identity")), trusted);
+        for name in names {
+            assert_eq!(invite.has(HeaderName::new(name)), trusted, "{name}");
+        }
         world.ends_clean();
+    }
+}
+
+#[test]
+fn a_phone_that_answers_says_no_more_of_who_somebody_is_than_one_that_asks() {
+    let names = ["P-Asserted-Identity", "Remote-Party-ID", "History-Info"];
+    let asserted = names.map(|name| format!("{name}: <sip:boss@r.example>\n"));
+    for (shards, trusted) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let mut world = World::new(shards);
+        let bob = if trusted {
+            "10.0.0.20:5060"
+        } else {
+            "192.0.2.20:5060"
+        };
+        let (alice, bob) = (world.udp("10.0.0.10:5060"), world.udp(bob));
+        registers(&mut world, bob, "bob");
+        world.invite(alice, "alice", "bob");
+        let invite = world.take(bob, "INVITE");
+        for status in [180, 200] {
+            let answer = response(&invite, status, "callee", &uri("bob", bob));
+            let text = String::from_utf8(answer.bytes().to_vec()).unwrap();
+            let text = text.replace("\r\n", "\n");
+            let (first, rest) = text.split_once('\n').unwrap();
+            world.send(
+                bob,
+                message(&format!("{first}\n{}{rest}", asserted.concat())),
+            );
+            let answer = world.take(alice, &status.to_string());
+            for name in names {
+                assert_eq!(
+                    answer.has(HeaderName::new(name)),
+                    trusted,
+                    "{status} {name}"
+                );
+            }
+        }
     }
 }
 

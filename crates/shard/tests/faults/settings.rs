@@ -60,6 +60,8 @@ pub(crate) fn settings() -> Settings {
         trusted: vec!["10.0.0.0/16".parse().unwrap()],
         strangers: false,
         held_calls: 1000,
+        requests_per_source: 1000,
+        calls: call::CallLimits::default(),
         apps: [AppKey {
             profile: profile(),
             param: APP.to_owned(),
@@ -82,12 +84,13 @@ pub(crate) fn hub_config() -> hub::Config {
         devices_per_user: 10,
         messages_per_device: 5,
         pushes_in_flight: 4,
+        idle_after: std::time::Duration::from_mins(5),
         register_at: "sip:node.r.example".into(),
         people: hub::People {
             domains: std::sync::Arc::new(["r.example".to_owned()]),
             ..hub::People::default()
         },
-        conversations: delivery::NameConversation::by(|message| format!("with {}", message.from)),
+        conversations: delivery::NameConversation::by(|from, _| format!("with {from}")),
         seed: [0; 32],
     }
 }

@@ -140,8 +140,8 @@ fn the_story_of_a_message_for_each_mode() {
                 told,
                 [
                     ("message_stored", 0.0),
-                    ("push_sent", 0.0),
                     ("message_sent", 0.0),
+                    ("push_sent", 0.0),
                     ("push_accepted", 0.2),
                     ("message_delivered", 0.4),
                 ]

@@ -11,7 +11,7 @@ use crate::{
     time,
 };
 use call::{Nonces, Role, Settings};
-use domain::{Address, Now, Record, Slice, Timestamp, TraceEvent};
+use domain::{Address, Now, Record, Refusal, Slice, Timestamp, TraceEvent};
 use hub::{Accounts, Answer, DeviceView, Hub, NotDone, Question, Ticket};
 use shard::{Input, Shard, steer};
 use sip::{Flow, Message, Transport};
@@ -26,6 +26,8 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) cloud: Cloud,
     pub(crate) story: Vec<TraceEvent>,
+    /// What was refused, and how often.
+    pub(crate) refused: HashMap<Refusal, usize>,
     /// Who takes connections.
     pub(crate) listening: HashSet<SocketAddr>,
     /// What names stand for.
@@ -33,7 +35,7 @@ pub(crate) struct World {
     /// Flows that are asked for wait for [`World::reached`].
     pub(crate) reaching: bool,
     reached: Vec<(usize, Input)>,
-    settings: Settings,
+    pub(crate) settings: Settings,
     hub: hub::Config,
     accounts: Accounts,
     shards: Vec<Shard>,
@@ -67,6 +69,7 @@ impl World {
             store: Store::default(),
             cloud: Cloud::default(),
             story: Vec::new(),
+            refused: HashMap::new(),
             listening: HashSet::new(),
             hosts: HashMap::new(),
             reaching: false,
@@ -99,6 +102,11 @@ impl World {
     pub(crate) fn add_user(&mut self, user: &str, forward: Option<&str>) {
         let put = Question::PutUser(Box::new(account(user, forward)));
         self.ask(user, put).unwrap();
+    }
+
+    /// Who may try a password.
+    pub(crate) fn guards(&self) -> &hub::Guards {
+        self.accounts.guards()
     }
 
     /// How many shards there are.

@@ -1,13 +1,17 @@
 //! A client, and the server's side of its stream up to the shard: as the task of a connection does it.
 
-use crate::{script::elements, users::DOMAIN, world::World};
+use crate::{
+    script::elements,
+    users::{DOMAIN, bearer},
+    world::World,
+};
 use domain::Slice;
 use hub::NotDone;
 use shard::Input;
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use xmpp::{
     StreamId, ns,
-    stream::{Domains, Framing, Greeter, Offer, Then},
+    stream::{Domains, Framing, Greeter, Then},
     xml::{Context, Element, Item, Limits, Reader, StreamError, document},
 };
 
@@ -34,10 +38,9 @@ pub(crate) struct Client {
 impl Client {
     fn new(stream: StreamId, framing: Framing) -> Self {
         let mut greeter = Greeter::new(framing, Domains::new(DOMAIN, &[]).unwrap());
-        let mechanisms = im::offered(&[]).into_iter();
-        greeter.secured(Arc::new(Offer {
-            mechanisms: mechanisms.map(|it| it.name().to_owned()).collect(),
-            ..Offer::default()
+        greeter.secured(Arc::new(xmpp::stream::Offer {
+            invitations: true,
+            ..im::offer(&[], true)
         }));
         Self {
             stream,
@@ -50,6 +53,27 @@ impl Client {
             deaf: false,
             closed: (false, false),
         }
+    }
+
+    /// A component that has shown its secret.
+    fn component(stream: StreamId, shard: usize) -> Self {
+        let mut component = Self {
+            shard: Some(shard),
+            greeter: None,
+            ..Self::new(stream, Framing::Component)
+        };
+        let header = format!(
+            "<stream:stream xmlns='{}' xmlns:stream='{}'>",
+            ns::CLIENT,
+            ns::STREAM
+        );
+        component
+            .heard
+            .push(header.replace(ns::CLIENT, ns::COMPONENT).as_bytes());
+        component.heard.next().unwrap();
+        // What it reads is in the namespace of its stream; plays name it as clients do.
+        component.reads.push(header.as_bytes());
+        component
     }
 
     /// The server writes to it.
@@ -89,9 +113,27 @@ impl World {
         assert!(before.is_none(), "{name} is there already");
     }
 
+    /// A component connects and shows its secret, and hears that it was the right one. `push.app#2` is the same once more.
+    pub(crate) fn component_connects(&mut self, name: &str) -> Result<(), String> {
+        self.streams += 1;
+        let stream = StreamId(self.streams);
+        let domain = name.split('#').next().unwrap_or_default();
+        let shard = Slice::of_name(domain).shard(self.shards.len());
+        let client = Client::component(stream, shard);
+        let before = self.clients.insert(name.to_owned(), client);
+        assert!(before.is_none(), "{name} is there already");
+        let connects = im::Input::Component(stream, domain.into());
+        self.inputs.push_back((shard, Input::Im(connects)));
+        self.settle();
+        match self.client(name)?.inbox.pop_front() {
+            Some(first) if first.is(ns::CLIENT, "handshake") => Ok(()),
+            other => Err(format!("but {other:?}")),
+        }
+    }
+
     /// A client writes this.
     pub(crate) fn writes(&mut self, name: &str, text: &str) -> Result<(), String> {
-        if self.framing == Framing::WebSocket {
+        if self.client(name)?.framing == Framing::WebSocket {
             for message in messages(text)? {
                 let item = item(&message).map_err(|it| it.to_string())?;
                 self.hears(name, item)?;
@@ -112,12 +154,16 @@ impl World {
         Ok(())
     }
 
-    fn hears(&mut self, name: &str, item: Item) -> Result<(), String> {
+    fn hears(&mut self, name: &str, mut item: Item) -> Result<(), String> {
+        if let Item::Element(element) = &mut item {
+            element.rescope(ns::COMPONENT, ns::CLIENT);
+        }
         let shards = self.shards.len();
         let link = link(self.framing);
         let client = self.client(name)?;
         let stream = client.stream;
-        let begins = matches!(&item, Item::Element(it) if it.is(ns::SASL, "auth"));
+        let begins = matches!(&item, Item::Element(it)
+            if it.is(ns::SASL, "auth") || it.is(ns::SASL2, "authenticate"));
         let input = match (client.shard, &mut client.greeter) {
             (_, Some(greeter)) if begins || client.shard.is_none() => {
                 let (answer, then) = greeter.handle(item, "id");
@@ -126,7 +172,7 @@ impl World {
                     return Ok(());
                 };
                 let of = |user| Slice::of(&user).shard(shards);
-                let shard = im::steer(&greeted).map_or(0, of);
+                let shard = im::steer(&greeted, bearer).map_or(0, of);
                 let before = client.shard.replace(shard).filter(|it| *it != shard);
                 if let Some(before) = before {
                     let gone = Input::Im(im::Input::Gone(stream));
@@ -164,8 +210,9 @@ impl World {
             im::Output::SignedIn(stream, anew) => {
                 if let Some(client) = self.of_stream(stream) {
                     client.greeter = None;
-                    assert!(anew, "by SASL");
-                    client.heard.restart();
+                    if anew {
+                        client.heard.restart();
+                    }
                 }
             }
             im::Output::End(stream) => {
@@ -183,12 +230,40 @@ impl World {
                     None => self.inputs.push_back((owner, posted)),
                 }
             }
+            im::Output::Component(domain, post) => {
+                let owner = Slice::of_name(&domain).shard(self.shards.len());
+                let posted = Input::Im(im::Input::ForComponent(domain, post));
+                match &mut self.apart {
+                    Some(said) => said.push((owner, posted)),
+                    None => self.inputs.push_back((owner, posted)),
+                }
+            }
             im::Output::Read(ticket, user, query) => {
                 let page = self.page(&user, &query).ok_or(NotDone::Missing);
-                let read = im::Input::Page(ticket, page);
+                let read = Input::Im(im::Input::Page(ticket, page));
+                match &mut self.held {
+                    Some(held) => held.push((shard, read)),
+                    None => self.inputs.push_back((shard, read)),
+                }
+            }
+            im::Output::ReadCard(ticket, user) => {
+                let card = self.store.kept.cards.get(&user).cloned();
+                let read = im::Input::Card(ticket, Ok(card));
                 self.inputs.push_back((shard, Input::Im(read)));
             }
+            im::Output::ReadTokens(ticket, user, client) => {
+                let kept = self.store.kept.sign_in_tokens.get(&(user, client));
+                let data = kept.map(|it| it.data.clone()).filter(|it| !it.is_empty());
+                let read = im::Input::Tokens(ticket, Ok(data));
+                self.inputs.push_back((shard, Input::Im(read)));
+            }
+            im::Output::Account(ticket, order) => self.about_account(shard, ticket, *order),
+            im::Output::Published(app, channel, outcome) => {
+                let it = (app.to_string(), channel, outcome.name());
+                self.clouds.published.push(it);
+            }
             im::Output::Hub(input) => panic!("{input:?}"),
+            im::Output::Refused(why) => panic!("{why:?}"),
         }
     }
 
@@ -206,15 +281,18 @@ impl World {
 /// What is written to a stream, as messages of a WebSocket.
 fn messages(text: &str) -> Result<Vec<Vec<u8>>, String> {
     if let Some((_, header)) = text.split_once("<stream:stream") {
-        let lang = header.split_once("xml:lang='");
-        let lang = lang
-            .and_then(|(_, lang)| lang.split_once('\''))
-            .map(|(lang, _)| lang);
+        let value = |name: &str| {
+            let (_, rest) = header.split_once(&format!(" {name}='"))?;
+            Some(rest.split_once('\'')?.0)
+        };
         let mut open = Element::new(ns::FRAMING, "open")
             .with_attr("to", DOMAIN)
             .with_attr("version", "1.0");
-        if let Some(lang) = lang {
+        if let Some(lang) = value("xml:lang") {
             open.set_lang(lang);
+        }
+        if let Some(from) = value("from") {
+            open.set_attr("from", from);
         }
         return Ok(vec![open.to_octets(Context::DOCUMENT)]);
     }

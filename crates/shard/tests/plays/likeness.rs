@@ -27,14 +27,19 @@ fn is_any(value: &str) -> bool {
     value == ANY || value.starts_with('$')
 }
 
-/// The names in the attributes of what a play wants, with what they stand for.
+/// The names in the attributes of what a play wants and of what is in it, with what they stand for.
 pub(crate) fn names(wanted: &Element, got: &Element) -> Vec<(String, String)> {
     let named = |row: &xmpp::xml::Attribute| {
         let name = Some(row.value()).filter(|it| it.starts_with('$'))?;
         let value = got.attr_in(row.namespace(), row.local())?;
         Some((name.to_owned(), value.to_owned()))
     };
-    wanted.attributes().iter().filter_map(named).collect()
+    let own = wanted.attributes().iter().filter_map(named);
+    let of_children = wanted.children().flat_map(|child| {
+        let like = got.children().find(|it| is_like(child, it));
+        like.map_or_else(Vec::new, |like| names(child, like))
+    });
+    own.chain(of_children).collect()
 }
 
 fn same_content(wanted: &Element, got: &Element) -> bool {

@@ -3,11 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod accounts;
 mod client;
+mod clouds;
 mod likeness;
 mod phone;
 mod play;
 mod random;
+mod receipts;
 mod resumptions;
 mod script;
 #[path = "../faults/settings.rs"]
@@ -15,11 +18,11 @@ mod script;
 mod settings;
 mod sign_in;
 #[path = "../faults/store.rs"]
-#[expect(dead_code, reason = "the other tests use the rest")]
 mod store;
 #[path = "../faults/time.rs"]
 mod time;
 mod users;
+mod watching;
 mod world;
 
 /// One test a play, and one that sees to it that none is left out.
@@ -41,25 +44,44 @@ macro_rules! plays {
 
 plays! {
     accounts
+    app_servers
     archive
+    bearers
+    blocking
+    calls
     carbons
     client_state
+    components
+    desk_and_phone
     directed_presence
+    fast
+    invitations
     languages
+    last_activity
     limits
     messages_to_a_bare_address
     messages_to_a_full_address
+    names
     offline
+    passing
+    passwords
     phones
     presence
+    push
     questions
+    read_elsewhere
     refusals
     restart
     resumption
     roster
+    sasl2
     sessions
     slow_store
     strangers
     stream_management
     subscriptions
+    telephones
+    two_doors
+    vcards
+    watchers
 }

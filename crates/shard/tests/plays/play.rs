@@ -90,17 +90,23 @@ impl World {
                 self.arrives(who);
                 Ok(())
             }
-            Act::Restarts => {
-                self.restarts();
-                Ok(())
+            Act::Opens(who) => {
+                self.arrives(who);
+                self.opens(who, None)
             }
+            Act::Restarts(shards) => self.starts_anew(*shards),
             Act::ShowsItself(who) => self.shows_itself(who, None),
+            Act::ConnectsAsComponent(who) => self.component_connects(who),
             Act::Connects(who, lang) => self.signs_in(who, lang.as_deref()),
             Act::ComesOnline(who, priority) => self.comes_online(who, priority.as_deref()),
             Act::Sends(who, times, what) => {
                 let what = self.with_ids(&self.with_names(what));
                 let mut numbers = 0..*times;
                 numbers.try_for_each(|n| self.writes(who, &what.replace("{n}", &n.to_string())))
+            }
+            Act::ShowsToken(who, mechanism, token, wishes) => {
+                let (token, wishes) = (self.with_names(token), self.with_names(wishes));
+                self.shows_token(who, mechanism, &token, &wishes)
             }
             Act::Receives(who, what) => {
                 for wanted in elements(&self.with_ids(what))? {
@@ -136,30 +142,53 @@ impl World {
                 self.leaves(who)
             }
             Act::SentAway(who, why) => self.is_sent_away(who, why),
-            Act::PhoneRegisters(user) => self.phone_registers(user),
+            Act::PhoneRegisters(user, transport) => self.phone_registers(user, *transport),
+            Act::PhoneSleeps(user) => self.phone_sleeps(user),
+            Act::PhoneUnregisters(user) => self.phone_unregisters(user),
+            Act::PhoneCalls(user, to) => self.phone_calls(user, to),
+            Act::PhoneRang(user, times) => self.phone_rang(user, *times),
+            Act::PhoneHangsUp(user) => self.phone_hangs_up(user),
+            Act::PhoneWatches(user, peer) => self.phone_watches(user, peer),
+            Act::PhoneWatchesOn(user, peer, seconds, wanted) => {
+                self.phone_watches_on(user, peer, *seconds, *wanted)
+            }
+            Act::PhoneSees(user, wanted) => self.phone_sees(user, wanted.as_deref()),
+            Act::PhonePublishes(user, what) => self.phone_publishes(user, what),
+            Act::PhoneIsAnswered(user, status, what) => self.phone_is_answered(user, *status, what),
             Act::PhoneWrites(user, to, text) => self.phone_writes(user, to, text),
+            Act::PhoneIsRefused(user, status, method, to) => {
+                self.phone_is_refused(user, *status, method, to)
+            }
+            Act::PhoneWantsReceipts(user, to, text) => self.phone_wants_receipts(user, to, text),
+            Act::PhoneTells(user, to, what) => self.phone_tells(user, to, what),
             Act::PhoneReceives(user, text) => self.phone_receives(user, text),
             Act::Wait(number, user) => {
                 let waiting = self.waiting(user);
                 let right = waiting == *number;
                 right.then_some(()).ok_or(format!("but {waiting}"))
             }
-            Act::StoreIsSlow(slow) => {
-                self.store_is_slow(*slow);
+            Act::IsPushed(token, about) => self.is_pushed(token, about),
+            Act::NoPush => self.clouds.left().next().map_or(Ok(()), Err),
+            _ => {
+                self.happens(act);
                 Ok(())
             }
-            Act::ShardsAreApart(apart) => {
-                self.shards_are_apart(*apart);
-                Ok(())
+        }
+    }
+
+    /// What cannot fail: something happens to the server, the store, an account, a cloud.
+    fn happens(&mut self, act: &Act) {
+        match act {
+            Act::StoreIsSlow(slow) => self.store_is_slow(*slow),
+            Act::ShardsAreApart(apart) => self.shards_are_apart(*apart),
+            Act::Invites(inviter, guest, word) => {
+                self.invites(inviter.as_deref(), guest.as_deref(), word);
             }
-            Act::AccountIsRemoved(user) => {
-                self.account_is_removed(user);
-                Ok(())
-            }
-            Act::Passes(time) => {
-                self.pass(*time);
-                Ok(())
-            }
+            Act::AccountIsRemoved(user) => self.account_is_removed(user),
+            Act::TokenDies(token) => self.clouds.says_dead(token),
+            Act::PasswordIsChanged(user) => self.password_is_changed(user),
+            Act::Passes(time) => self.pass(*time),
+            _ => unreachable!("{act:?} is something that a client or a phone does"),
         }
     }
 
@@ -229,6 +258,7 @@ impl World {
         let clients = self.clients.iter();
         let left = clients.flat_map(|(name, it)| it.inbox.iter().map(move |it| (name, it)));
         left.map(|(name, it)| format!("{name} got {it:?}"))
+            .chain(self.clouds.left())
             .collect()
     }
 }

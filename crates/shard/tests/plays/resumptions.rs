@@ -31,6 +31,10 @@ enum Act {
     IsThere(usize, bool),
     StoreWaits,
     StoreAnswers,
+    /// The server stops, and starts with so many shards.
+    Restarts(usize),
+    /// The same, but it is killed; if it has noticed that both connections are gone.
+    Killed(usize),
     Passes(u64),
 }
 
@@ -48,6 +52,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (who(), any::<bool>()).prop_map(|(who, is)| Act::IsThere(who, is)),
         2 => Just(Act::StoreWaits),
         3 => Just(Act::StoreAnswers),
+        1 => (1..4_usize).prop_map(Act::Restarts),
+        1 => (1..4_usize).prop_map(Act::Killed),
         3 => (0..5_000_u64).prop_map(Act::Passes),
     ]
 }
@@ -60,6 +66,8 @@ struct Phone {
     session: String,
     is_silent: bool,
     is_broken: bool,
+    /// The server has noticed that, and it has not come back.
+    is_lost: bool,
     /// What it sent and the server has not acknowledged; how much it has.
     sent: VecDeque<(Option<u32>, String)>,
     acknowledged: u32,
@@ -84,6 +92,7 @@ impl Pair {
             session: String::new(),
             is_silent: false,
             is_broken: false,
+            is_lost: false,
             sent: VecDeque::new(),
             acknowledged: 0,
             handled: 0,
@@ -110,6 +119,7 @@ impl Pair {
         phone.connected += 1;
         (phone.acknowledged, phone.handled) = (0, 0);
         (phone.is_silent, phone.is_broken) = (false, false);
+        phone.is_lost = false;
         phone.sent.clear();
         let client = self.client(who);
         self.world.signs_in(&client, None).unwrap();
@@ -207,6 +217,7 @@ impl Pair {
         phone.connected += 1;
         // It says nothing until it hears that it goes on.
         (phone.is_silent, phone.is_broken) = (false, true);
+        phone.is_lost = false;
         let resume = format!(
             "<resume xmlns='{}' previd='{}' h='{}'/>",
             ns::SM,
@@ -229,7 +240,7 @@ impl Pair {
 
     fn is_deaf(&mut self, who: usize) -> bool {
         let client = self.client(who);
-        self.world.client(&client).unwrap().deaf
+        self.world.client(&client).is_ok_and(|it| it.deaf)
     }
 
     fn leaves(&mut self, who: usize) {
@@ -252,6 +263,13 @@ impl Pair {
         self.all_hear();
     }
 
+    fn restarts(&mut self, shards: usize) {
+        self.world.restarts(shards);
+        for phone in &mut self.phones {
+            (phone.is_broken, phone.is_lost) = (true, true);
+        }
+    }
+
     fn does(&mut self, act: Act) {
         match act {
             Act::Writes(who) => self.writes(who),
@@ -261,14 +279,18 @@ impl Pair {
             }
             Act::Deafens(who) => {
                 let client = self.client(who);
-                self.world.client(&client).unwrap().deaf = true;
+                if let Ok(client) = self.world.client(&client) {
+                    client.deaf = true;
+                }
             }
             Act::FallsSilent(who) => self.phones[who].is_silent = true,
             Act::Breaks(who) => {
                 let client = self.client(who);
                 self.phones[who].is_broken = true;
-                self.world.lost(&client).unwrap();
-                self.all_hear();
+                if self.world.lost(&client).is_ok() {
+                    self.phones[who].is_lost = true;
+                    self.all_hear();
+                }
             }
             Act::Resumes(who) => self.resumes(who),
             Act::Leaves(who) => self.leaves(who),
@@ -286,6 +308,18 @@ impl Pair {
             }
             Act::StoreWaits => self.world.store.holds = true,
             Act::StoreAnswers => self.answers(),
+            Act::Restarts(shards) => {
+                self.world.stops();
+                self.answers();
+                let mut shards_now = self.world.shards.iter();
+                assert!(!shards_now.any(shard::Shard::is_keeping));
+                self.restarts(shards);
+            }
+            Act::Killed(shards) if self.phones.iter().all(|it| it.is_lost) => {
+                self.answers();
+                self.restarts(shards);
+            }
+            Act::Killed(_) => {}
             Act::Passes(time) => {
                 self.world.pass(Duration::from_millis(time));
                 self.all_hear();
@@ -379,4 +413,52 @@ fn wherever_a_connection_breaks_and_whenever_its_client_is_back_all_arrives_once
             }
         }
     }
+}
+
+/// More than as many as may wait for one device (`users::hub_config`), several times over.
+const MANY: usize = 70;
+
+#[test]
+fn what_is_more_than_a_queue_holds_is_in_the_archive_and_arrives_in_order() {
+    for shards in [1, 2] {
+        // While it is away, before it has got all of it, and never.
+        for restart in [Some(0), Some(25), None] {
+            let mut pair = Pair::new(shards);
+            pair.does(Act::Breaks(1));
+            for number in 0..MANY {
+                pair.does(Act::Writes(0));
+                if restart == Some(number) {
+                    pair.does(Act::Restarts(3 - shards));
+                    pair.does(Act::Resumes(0));
+                }
+            }
+            let phone = &pair.phones[0];
+            assert_eq!(phone.safe.len(), MANY, "the writer is not refused");
+            let queued = pair.world.store.queued();
+            assert!(queued <= 20, "the queue keeps its limit: {queued}");
+            pair.does(Act::Resumes(1));
+            // What is written while it catches up comes behind that.
+            pair.does(Act::Writes(0));
+            pair.ends();
+            let all: Vec<u32> = (1..=pair.phones[0].last).collect();
+            assert_eq!(pair.phones[1].got, all);
+            assert_eq!(pair.world.store.queued(), 0);
+        }
+    }
+}
+
+#[test]
+fn what_went_over_waits_for_the_next_client_if_its_own_does_not_come_back() {
+    let mut pair = Pair::new(1);
+    pair.does(Act::Breaks(1));
+    for _ in 0..MANY {
+        pair.does(Act::Writes(0));
+    }
+    // Longer than it may be away.
+    pair.does(Act::Passes(301_000));
+    pair.begins(1);
+    pair.ends();
+    let all: Vec<u32> = (1..=u32::try_from(MANY).unwrap()).collect();
+    assert_eq!(pair.phones[1].got, all);
+    assert_eq!(pair.world.store.queued(), 0);
 }

@@ -4,6 +4,8 @@
 //! ```text
 //! alice and bob are friends                     both see the other
 //! alice/desk arrives                            a connection, and nothing else
+//! alice/desk opens a stream                     the same, and its features are taken
+//! alice/desk shows HT-SHA-256-NONE $t: <fast …/>   `<authenticate/>` with this token, and with what stands here
 //! alice/desk connects [speaking de]             signs in; says nothing of being there
 //! alice/desk shows who it is                    signs in, and wants no address yet
 //! alice/desk comes online [at priority -1]      the same, sends <presence/>, and takes its own presence back
@@ -14,24 +16,48 @@
 //! alice/desk disconnects                        the connection is lost without a word
 //! alice/desk closes                             </stream:stream>, and the server does the same
 //! alice/desk is sent away: conflict             a stream error, and the end
-//! bob's phone registers                         over SIP
+//! push.app connects as a component             its domain; from then on it sends and receives as clients do
+//! bob's phone registers [over TCP]              over SIP
+//! bob's phone falls asleep                      its connection is lost
+//! bob's phone unregisters
+//! bob's phone calls: alice                      whose phone answers
+//! bob's phone hangs up
+//! bob's phone rang: 1                           so many times so far
+//! bob's phone watches: alice                    SUBSCRIBE; `watches on: alice for 600 s` within it
+//! bob's phone sees: alice active: open, away    a NOTIFY; `sees nothing`
+//! bob's phone publishes: away                   PUBLISH; `open`, `closed`, `the same`, `nothing`
+//! bob's phone is answered 423: SUBSCRIBE alice; Event: presence; Expires: 1
 //! bob's phone writes to alice: hi
-//! bob's phone receives: hi
+//! bob's phone writes to alice about X in de: hi with a subject and a language; `receives: (X in de) hi`
+//! bob's phone is answered 480 when it writes to alice
+//! bob's phone is answered 480 when it calls alice
+//! bob's phone receives: hi                      a text; `[…]` is something else in short
+//! bob's phone wants receipts of alice: hi       in an envelope, by the id `m1`
+//! bob's phone tells alice: delivered x          a receipt of what has the id `x`; `displayed x`, `active`, `idle`
 //! 2 messages wait for bob                       in the store
+//! bob-token is pushed: 2 unread                 a push goes to one of bob's tokens; each is named, in order; `call *`
+//! no push is sent
+//! the provider says that bob-token is dead      to whatever is pushed there from now on
 //! the store is slow                             it keeps its answers to itself
 //! the store answers                             and now it gives them
 //! the shards are apart, the shards are together     what one XMPP role says to another waits
-//! the server restarts                           what is not in the store is gone, and all connections
+//! the server restarts                           killed: what is not in the store is gone, and all connections
+//! the server stops and starts with 2 shards     asked to
 //! bob's account is removed
+//! bob's password is changed
+//! alice invites erin by the word xyzzy             or `the server`, and `somebody`
 //! alice/desk sends 3 times: <message …/>
 //! time passes: 10 s
 //! ```
 //!
 //! In stanzas `{kept by bob}` is our id, `{message 2}` that of the second message that was archived, `{late}` the stamp of a
-//! message that waited, and `{error wait resource-constraint}` what it says. `{n}` counts what is sent several times; `{sm}` and
-//! `{csi}` stand for the namespaces of stream management and of client state.
+//! message that waited, and `{error wait resource-constraint}` what it says. `{n}` counts what is sent several times; `{sm}`,
+//! `{csi}`, `{sasl2}`, `{bind2}`, `{fast}`, `{carbons}`, `{push}` and `{jmi}` (calls) stand for the namespaces of these; `{tokens v m}` are the
+//! tokens for calls and messages that a client hands over, `-` is none; `{secret s}` what it wants said to an app's own server, and
+//! `{publication n 1 s}` what is published there at the node `n` of one message, `-` without a secret.
 
 use crate::users::DOMAIN;
+use sip::Transport;
 use std::time::Duration;
 use xmpp::{
     ns,
@@ -50,8 +76,10 @@ pub(crate) enum Act {
     Scene,
     Friends(String, String),
     Arrives(String),
+    Opens(String),
     Connects(String, Option<String>),
     ShowsItself(String),
+    ConnectsAsComponent(String),
     ComesOnline(String, Option<String>),
     Sends(String, usize, String),
     Receives(String, String),
@@ -60,15 +88,34 @@ pub(crate) enum Act {
     Disconnects(String),
     Closes(String),
     SentAway(String, String),
-    PhoneRegisters(String),
+    PhoneRegisters(String, Transport),
+    PhoneSleeps(String),
+    PhoneUnregisters(String),
+    PhoneCalls(String, String),
+    PhoneHangsUp(String),
+    PhoneRang(String, usize),
+    PhoneWatches(String, String),
+    PhoneWatchesOn(String, String, u32, u16),
+    PhoneSees(String, Option<String>),
+    PhonePublishes(String, String),
+    PhoneIsAnswered(String, u16, String),
     PhoneWrites(String, String, String),
     PhoneReceives(String, String),
+    PhoneIsRefused(String, u16, &'static str, String),
+    PhoneWantsReceipts(String, String, String),
+    PhoneTells(String, String, String),
     Wait(usize, String),
     Passes(Duration),
     StoreIsSlow(bool),
     ShardsAreApart(bool),
-    Restarts,
+    Restarts(Option<usize>),
     AccountIsRemoved(String),
+    IsPushed(String, String),
+    NoPush,
+    TokenDies(String),
+    PasswordIsChanged(String),
+    ShowsToken(String, String, String, String),
+    Invites(Option<String>, Option<String>, String),
 }
 
 /// The steps of a play.
@@ -114,15 +161,36 @@ fn act(text: &str) -> Option<Act> {
         return Some(Act::Wait(number.parse().ok()?, user.to_owned()));
     }
     match text {
+        "no push is sent" => return Some(Act::NoPush),
         "the store is slow" => return Some(Act::StoreIsSlow(true)),
-        "the server restarts" => return Some(Act::Restarts),
+        "the server restarts" => return Some(Act::Restarts(None)),
         "the store answers" => return Some(Act::StoreIsSlow(false)),
         "the shards are apart" => return Some(Act::ShardsAreApart(true)),
         "the shards are together" => return Some(Act::ShardsAreApart(false)),
         _ => {}
     }
+    if let Some(shards) = text.strip_prefix("the server stops and starts with ") {
+        let shards = shards.strip_suffix(" shards")?.parse().ok()?;
+        return Some(Act::Restarts(Some(shards)));
+    }
+    if let Some((who, word)) = text.split_once(" by the word ") {
+        let (inviter, guest) = who.split_once(" invites ")?;
+        let named = |it: &str, nobody| (it != nobody).then(|| it.to_owned());
+        let (inviter, guest) = (named(inviter, "the server"), named(guest, "somebody"));
+        return Some(Act::Invites(inviter, guest, word.to_owned()));
+    }
     if let Some(user) = text.strip_suffix("'s account is removed") {
         return Some(Act::AccountIsRemoved(user.to_owned()));
+    }
+    if let Some((token, about)) = text.split_once(" is pushed: ") {
+        return Some(Act::IsPushed(token.to_owned(), about.to_owned()));
+    }
+    if let Some(token) = text.strip_prefix("the provider says that ") {
+        let token = token.strip_suffix(" is dead")?;
+        return Some(Act::TokenDies(token.to_owned()));
+    }
+    if let Some(user) = text.strip_suffix("'s password is changed") {
+        return Some(Act::PasswordIsChanged(user.to_owned()));
     }
     if let Some((user, what)) = text.split_once("'s phone ") {
         return of_phone(user.to_owned(), what);
@@ -132,12 +200,55 @@ fn act(text: &str) -> Option<Act> {
 }
 
 fn of_phone(user: String, what: &str) -> Option<Act> {
-    if what == "registers" {
-        return Some(Act::PhoneRegisters(user));
+    match what {
+        "registers" => return Some(Act::PhoneRegisters(user, Transport::Udp)),
+        "registers over TCP" => return Some(Act::PhoneRegisters(user, Transport::Tcp)),
+        "falls asleep" => return Some(Act::PhoneSleeps(user)),
+        "unregisters" => return Some(Act::PhoneUnregisters(user)),
+        "hangs up" => return Some(Act::PhoneHangsUp(user)),
+        "sees nothing" => return Some(Act::PhoneSees(user, None)),
+        _ => {}
+    }
+    let answered = what.strip_prefix("is answered ");
+    if let Some((status, what)) = answered.and_then(|it| it.split_once(" when it ")) {
+        let (method, to) = match what.strip_prefix("calls ") {
+            Some(to) => ("INVITE", to),
+            None => ("MESSAGE", what.strip_prefix("writes to ")?),
+        };
+        let status = status.parse().ok()?;
+        return Some(Act::PhoneIsRefused(user, status, method, to.to_owned()));
     }
     let (verb, said) = what.split_once(": ")?;
-    if verb == "receives" {
-        return Some(Act::PhoneReceives(user, said.to_owned()));
+    match verb {
+        "receives" => return Some(Act::PhoneReceives(user, said.to_owned())),
+        "calls" => return Some(Act::PhoneCalls(user, said.to_owned())),
+        "rang" => return Some(Act::PhoneRang(user, said.parse().ok()?)),
+        "watches" => return Some(Act::PhoneWatches(user, said.to_owned())),
+        "sees" => return Some(Act::PhoneSees(user, Some(said.to_owned()))),
+        "publishes" => return Some(Act::PhonePublishes(user, said.to_owned())),
+        "watches on" => {
+            let (peer, seconds) = said.strip_suffix(" s")?.split_once(" for ")?;
+            let seconds = seconds.parse().ok()?;
+            return Some(Act::PhoneWatchesOn(user, peer.to_owned(), seconds, 200));
+        }
+        "watches on in vain" => {
+            return Some(Act::PhoneWatchesOn(user, said.to_owned(), 600, 481));
+        }
+        _ => {}
+    }
+    if let Some(status) = verb.strip_prefix("is answered ") {
+        let status = status.parse().ok()?;
+        return Some(Act::PhoneIsAnswered(user, status, said.to_owned()));
+    }
+    if let Some(to) = verb.strip_prefix("wants receipts of ") {
+        return Some(Act::PhoneWantsReceipts(
+            user,
+            to.to_owned(),
+            said.to_owned(),
+        ));
+    }
+    if let Some(to) = verb.strip_prefix("tells ") {
+        return Some(Act::PhoneTells(user, to.to_owned(), said.to_owned()));
     }
     let to = verb.strip_prefix("writes to ")?;
     Some(Act::PhoneWrites(user, to.to_owned(), said.to_owned()))
@@ -163,6 +274,11 @@ fn of_client(who: String, what: &str) -> Option<Act> {
             "receives" => Some(Act::Receives(who, said)),
             "receives sooner or later" => Some(Act::ReceivesLater(who, said)),
             "is sent away" => Some(Act::SentAway(who, said)),
+            _ if verb.starts_with("shows ") => {
+                let (mechanism, token) = verb.strip_prefix("shows ")?.split_once(' ')?;
+                let (mechanism, token) = (mechanism.to_owned(), token.to_owned());
+                Some(Act::ShowsToken(who, mechanism, token, said))
+            }
             _ => {
                 let times = verb.strip_prefix("sends ")?.strip_suffix(" times")?;
                 Some(Act::Sends(who, times.parse().ok()?, said))
@@ -171,14 +287,32 @@ fn of_client(who: String, what: &str) -> Option<Act> {
     }
     match what {
         "arrives" => Some(Act::Arrives(who)),
+        "opens a stream" => Some(Act::Opens(who)),
         "shows who it is" => Some(Act::ShowsItself(who)),
         "connects" => Some(Act::Connects(who, None)),
+        "connects as a component" => Some(Act::ConnectsAsComponent(who)),
         "comes online" => Some(Act::ComesOnline(who, None)),
         "receives nothing" => Some(Act::ReceivesNothing(who)),
         "disconnects" => Some(Act::Disconnects(who)),
         "closes" => Some(Act::Closes(who)),
         _ => None,
     }
+}
+
+/// What has a short name.
+fn namespace(name: &str) -> Option<&'static str> {
+    let named = [
+        ("sm", ns::SM),
+        ("csi", ns::CSI),
+        ("sasl2", ns::SASL2),
+        ("bind2", ns::BIND2),
+        ("fast", ns::FAST),
+        ("carbons", ns::CARBONS),
+        ("push", ns::PUSH),
+        ("jmi", ns::JINGLE_MESSAGE),
+    ];
+    let row = named.into_iter().find(|(short, _)| *short == name);
+    row.map(|(_, namespace)| namespace)
 }
 
 /// With what is written short written out; `got`: an error may have a text.
@@ -196,8 +330,12 @@ fn short(text: &str, got: bool) -> Option<String> {
                     ns::STANZA_ID
                 )
             }
-            ["sm"] => format!("xmlns='{}'", ns::SM),
-            ["csi"] => format!("xmlns='{}'", ns::CSI),
+            ["tokens", voip, message] => tokens(voip, message),
+            ["secret", secret] => options(secret),
+            ["publication", node, waiting, secret] => publication(node, waiting, secret),
+            [name] if namespace(name).is_some() => {
+                format!("xmlns='{}'", namespace(name)?)
+            }
             ["message", number] => format!("{{message {number}}}"),
             ["n"] => "{n}".to_owned(),
             ["late"] => format!("<delay xmlns='{}' from='{DOMAIN}' stamp='*'/>", ns::DELAY),
@@ -213,6 +351,44 @@ fn short(text: &str, got: bool) -> Option<String> {
     }
     whole.push_str(rest);
     Some(whole)
+}
+
+/// What a client wants said with each publication at its app's own server.
+fn options(secret: &str) -> String {
+    let (data, kind) = (ns::DATA, ns::PUBSUB_PUBLISH_OPTIONS);
+    format!(
+        "<x xmlns='{data}' type='submit'><field var='FORM_TYPE'><value>{kind}</value></field>\
+         <field var='secret'><value>{secret}</value></field></x>"
+    )
+}
+
+/// What is published there (XEP-0357 §7).
+fn publication(node: &str, waiting: &str, secret: &str) -> String {
+    let (pubsub, push, data, summary) = (ns::PUBSUB, ns::PUSH, ns::DATA, ns::PUSH_SUMMARY);
+    let options = if secret == "-" {
+        String::new()
+    } else {
+        format!("<publish-options>{}</publish-options>", options(secret))
+    };
+    format!(
+        "<pubsub xmlns='{pubsub}'><publish node='{node}'><item><notification xmlns='{push}'><x xmlns='{data}' type='form'>\
+         <field var='FORM_TYPE'><value>{summary}</value></field>\
+         <field var='message-count'><value>{waiting}</value></field></x></notification></item></publish>{options}</pubsub>"
+    )
+}
+
+/// What a client hands over to be pushed to.
+fn tokens(voip: &str, message: &str) -> String {
+    let rows = [
+        ("FORM_TYPE", ns::PUBSUB_PUBLISH_OPTIONS),
+        ("app", "org.example.app"),
+        ("voip", voip),
+        ("message", message),
+    ];
+    let rows = rows.iter().filter(|(_, value)| *value != "-");
+    let field = |(name, value)| format!("<field var='{name}'><value>{value}</value></field>");
+    let fields: String = rows.map(|row| field(*row)).collect();
+    format!("<x xmlns='{}' type='submit'>{fields}</x>", ns::DATA)
 }
 
 /// Elements as they stand in a stream.

@@ -8,7 +8,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use xmpp::{
     ns,
     sasl::{
-        Hash, mechanism,
+        Hash, fast,
+        mechanism::Mechanism,
         scram::{Client, ClientBinding, ClientSettings},
     },
     xml::Element,
@@ -37,7 +38,7 @@ impl World {
         let auth = Element::new(ns::SASL, "auth").with_attr("mechanism", "SCRAM-SHA-256");
         self.says(name, &auth.with_text(&STANDARD.encode(first)))?;
         let challenge = self.hears_octets(name, "challenge")?;
-        let advertised = mechanism::advertised(&im::offered(&[]), Some(&[]));
+        let advertised = im::advertised(&[], true);
         let settings = ClientSettings {
             min_iterations: 1,
             ..ClientSettings::default()
@@ -49,6 +50,28 @@ impl World {
         let success = self.hears_octets(name, "success")?;
         ending.check(&success).map_err(|it| it.to_string())?;
         self.opens(name, lang)
+    }
+
+    /// A client signs in by SASL2 with a token (XEP-0484 §3.4), and wants these things.
+    pub(crate) fn shows_token(
+        &mut self,
+        name: &str,
+        mechanism: &str,
+        token: &str,
+        wishes: &str,
+    ) -> Result<(), String> {
+        let (user, _) = name.split_once('/').ok_or("user/resource")?;
+        let chosen = Mechanism::named(mechanism).ok_or("no mechanism")?;
+        let first = fast::initiate(user, token, chosen, &[]).map_err(|it| it.to_string())?;
+        let first = STANDARD.encode(first);
+        self.writes(
+            name,
+            &format!(
+                "<authenticate xmlns='{}' mechanism='{mechanism}'><initial-response>{first}</initial-response>{wishes}\
+                 </authenticate>",
+                ns::SASL2
+            ),
+        )
     }
 
     /// A client gets its address.
@@ -69,7 +92,7 @@ impl World {
     }
 
     /// Opens a stream, and takes its features.
-    fn opens(&mut self, name: &str, lang: Option<&str>) -> Result<(), String> {
+    pub(crate) fn opens(&mut self, name: &str, lang: Option<&str>) -> Result<(), String> {
         let lang = lang.map(|it| format!(" xml:lang='{it}'"));
         let header = format!(
             "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{}' to='{DOMAIN}' version='1.0'{}>",

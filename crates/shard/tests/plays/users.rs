@@ -2,28 +2,56 @@
 
 use crate::settings;
 use domain::{
-    Address, User,
+    Address, Timestamp, User,
     roster::{Contact, Direction},
     user::{Scram, ScramKeys, Secrets},
 };
 use sip::digest::{Algorithm, ha1};
+use std::sync::Arc;
 use xmpp::sasl::{Hash, scram::StoredKeys};
 
 pub(crate) const DOMAIN: &str = "localhost";
+/// Servers beside ours (XEP-0114).
+pub(crate) const COMPONENTS: [&str; 2] = ["push.app", "rooms.example"];
+/// When all begins.
+pub(crate) const START: Timestamp = Timestamp(1_700_000_000_000);
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "secret";
 pub(crate) const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 /// Few: plays sign in often.
 const ITERATIONS: u32 = 8;
 
+/// Somebody whose name is none in XMPP (XEP-0106).
+pub(crate) const ODD: &str = "a&b";
+
 pub(crate) fn address(user: &str) -> Address {
-    Address::new(user, DOMAIN).unwrap()
+    Address::given(user, DOMAIN).unwrap()
+}
+
+/// Who a token of OAuth says that it is of: `NAME.good` is one, and good in the first hour.
+pub(crate) fn bearer(token: &str) -> Option<Address> {
+    Address::new(token.split('.').next()?, DOMAIN).ok()
+}
+
+pub(crate) fn bearers() -> im::Bearers {
+    let until = START.0 + 3_600_000;
+    im::Bearers {
+        claimed: bearer,
+        is_good: Arc::new(move |token, _, now| {
+            token.strip_suffix(".good").is_some() && now.0 < until
+        }),
+    }
 }
 
 pub(crate) fn account(user: &str) -> User {
-    let secret = |algorithm| ha1(algorithm, user, DOMAIN, PASSWORD);
+    account_with(user, PASSWORD)
+}
+
+pub(crate) fn account_with(user: &str, password: &str) -> User {
+    let name = address(user).plain_name().into_owned();
+    let secret = |algorithm| ha1(algorithm, &name, DOMAIN, password);
     let keys = |hash| {
-        let keys = StoredKeys::of(hash, PASSWORD, [7; 16], ITERATIONS).unwrap();
+        let keys = StoredKeys::of(hash, password, [7; 16], ITERATIONS).unwrap();
         ScramKeys {
             salt: keys.salt.to_vec(),
             stored: keys.stored_key.to_vec(),
@@ -71,7 +99,10 @@ pub(crate) fn call_settings() -> call::Settings {
 }
 
 pub(crate) fn hub_config() -> hub::Config {
+    let mut apps = settings::hub_config().apps;
+    apps.extend(COMPONENTS.map(im::app_of));
     hub::Config {
+        apps,
         messages_per_device: 20,
         devices_per_user: 3,
         people: hub::People {

@@ -2,15 +2,17 @@
 
 use crate::{
     client::Client,
+    clouds::Clouds,
     phone::Phones,
     store::Store,
     time,
-    users::{DOMAIN, USERS, account, address, call_settings, hub_config},
+    users::{
+        COMPONENTS, DOMAIN, ODD, START, USERS, account, address, bearers, call_settings, hub_config,
+    },
 };
 use call::{Nonces, Role};
 use domain::{
-    Address, ArchivePage, ArchiveQuery, Change, Message, Now, Record, Slice, Timestamp,
-    archive::sides,
+    Address, ArchivePage, ArchiveQuery, Change, Message, Now, Record, Slice, archive::sides,
 };
 use hub::{Accounts, Hub, Question, Ticket};
 use shard::{Input, Output, Shard};
@@ -28,16 +30,21 @@ pub(crate) struct World {
     pub(crate) inputs: VecDeque<(usize, Input)>,
     pub(crate) clients: BTreeMap<String, Client>,
     pub(crate) phones: Phones,
+    pub(crate) clouds: Clouds,
     /// What was archived, in the order in which it came.
     pub(crate) archive: Vec<Arc<Message>>,
     pub(crate) streams: u64,
     /// How they are framed.
     pub(crate) framing: Framing,
     pub(crate) numbers: u32,
+    /// How often the server was started anew.
+    runs: u8,
+    /// What roles asked of hubs, by shard and ticket.
+    pub(crate) orders: BTreeMap<Ticket, (usize, Ticket)>,
     /// What plays call `$id`.
     pub(crate) named: BTreeMap<String, String>,
     /// What a slow store has not said yet.
-    held: Option<Vec<(usize, Input)>>,
+    pub(crate) held: Option<Vec<(usize, Input)>>,
     /// What one role says to another, while shards are apart.
     pub(crate) apart: Option<Vec<(usize, Input)>>,
 }
@@ -50,14 +57,15 @@ fn some_instant() -> Instant {
     Instant::now()
 }
 
-/// New shards that know nothing but who has an account.
-fn start(shards: usize, accounts: &Accounts) -> Vec<Shard> {
+/// New shards that know nothing but who has an account. No run has the entropy of another one.
+fn start(shards: usize, run: u8, accounts: &Accounts) -> Vec<Shard> {
     let nonces = Nonces::new([1; 32], &call_settings().domains);
     let shard = |number: usize| {
         let mut call = call_settings();
         let number = u8::try_from(number).unwrap();
         call.shard = call::Shard { number, of: shards };
-        let seed = [number; 32];
+        let mut seed = [number; 32];
+        seed[0] = run;
         let hub = hub::Config {
             seed,
             ..hub_config()
@@ -66,6 +74,9 @@ fn start(shards: usize, accounts: &Accounts) -> Vec<Shard> {
         let im = im::Settings::new(&[DOMAIN.to_owned()], [7; 32]).unwrap();
         let im = im::Settings {
             sessions_per_user: 5,
+            bearers: Some(bearers()),
+            components: COMPONENTS.map(Box::from).into(),
+            component_stanzas: 20,
             ..im
         };
         let im = im::Role::new(im, accounts.clone(), seed);
@@ -78,24 +89,32 @@ impl World {
     pub(crate) fn new(shards: usize, framing: Framing) -> Self {
         let accounts = Accounts::default();
         let mut store = Store::default();
-        for user in USERS.map(account) {
+        for user in USERS.into_iter().chain([ODD]).map(account) {
             accounts.put(user.clone());
             store.kept.users.insert(user.address.clone(), user);
         }
+        let now = Now {
+            instant: some_instant(),
+            wall: START,
+        };
+        let mut shards = start(shards, 0, &accounts);
+        for shard in &mut shards {
+            shard.begin(now);
+        }
         Self {
-            now: Now {
-                instant: some_instant(),
-                wall: Timestamp(1_700_000_000_000),
-            },
+            now,
             store,
-            shards: start(shards, &accounts),
+            shards,
             inputs: VecDeque::new(),
             clients: BTreeMap::new(),
             phones: Phones::default(),
+            clouds: Clouds::default(),
             archive: Vec::new(),
             streams: 0,
             framing,
             numbers: 0,
+            runs: 0,
+            orders: BTreeMap::new(),
             named: BTreeMap::new(),
             held: None,
             apart: None,
@@ -148,6 +167,10 @@ impl World {
                     let head = self.store.head(&device);
                     Input::Fetched(device, Some(head))
                 }
+                Output::Count(push, device, message) => {
+                    let unread = self.store.unread(&device, message.as_ref());
+                    Input::Counted(push, Some(unread))
+                }
                 Output::FetchRoster(user) => {
                     let contacts = self.store.roster(&user);
                     Input::RosterRead(user, Some(contacts))
@@ -158,9 +181,12 @@ impl World {
                     continue;
                 }
                 Output::Reach(id, _) => Input::Reached(id, None),
-                Output::Push(_)
-                | Output::Close(_)
-                | Output::Answer(..)
+                Output::Push(order) => self.clouds.take(*order),
+                Output::Answer(ticket, answer) => {
+                    self.account_answered(ticket, answer);
+                    continue;
+                }
+                Output::Close(_)
                 | Output::Note(_)
                 | Output::Measured(_)
                 | Output::Request(..)
@@ -208,18 +234,31 @@ impl World {
         self.apart = apart.then(Vec::new);
     }
 
-    /// The server is killed and started anew: nobody hears what was not said yet.
-    pub(crate) fn restarts(&mut self) {
+    /// The server is asked to stop: what it still says to the store is heard.
+    pub(crate) fn stops(&mut self) {
+        for shard in 0..self.shards.len() {
+            self.shards[shard].stop(self.now);
+            self.perform(shard);
+        }
+        self.settle();
+        self.store_is_slow(false);
+    }
+
+    /// The server is killed, or has stopped, and is started anew with so many shards: nobody hears what was not said yet.
+    pub(crate) fn restarts(&mut self, shards: usize) {
         self.inputs.clear();
         (self.held, self.apart) = (None, None);
+        self.store.dies();
         self.clients.clear();
         let accounts = Accounts::default();
-        self.shards = start(self.shards.len(), &accounts);
+        self.runs = self.runs.wrapping_add(1);
+        self.shards = start(shards, self.runs, &accounts);
         let mut last = 0;
         for record in self.store.records() {
             match &record {
                 Record::Device(device) => last = self.shard_of(&device.user),
                 Record::Unclaimed(user, _) => last = self.shard_of(user),
+                Record::Session(session) => last = self.shard_of(&session.user),
                 _ => {}
             }
             self.shards[last].load(record).unwrap();
@@ -231,11 +270,33 @@ impl World {
         self.settle();
     }
 
+    /// The server is asked to stop and is started with so many shards; `None`: it is killed, and started as it was.
+    pub(crate) fn starts_anew(&mut self, shards: Option<usize>) -> Result<(), String> {
+        if shards.is_some() {
+            self.stops();
+            if self.shards.iter().any(Shard::is_keeping) {
+                return Err("sessions are not kept".to_owned());
+            }
+        }
+        self.restarts(shards.unwrap_or(self.shards.len()));
+        Ok(())
+    }
+
     /// By an operator.
     pub(crate) fn account_is_removed(&mut self, user: &str) {
         let user = address(user);
         let shard = self.shard_of(&user);
         let asked = Input::Asked(Ticket(1), Question::RemoveUser(user));
+        self.inputs.push_back((shard, asked));
+        self.settle();
+    }
+
+    /// By an operator.
+    pub(crate) fn password_is_changed(&mut self, user: &str) {
+        let mut account = account(user);
+        account.secrets.sha256 = "0".repeat(64);
+        let shard = self.shard_of(&account.address);
+        let asked = Input::Asked(Ticket(1), Question::PutUser(Box::new(account)));
         self.inputs.push_back((shard, asked));
         self.settle();
     }
@@ -248,7 +309,7 @@ impl World {
             self.clients.remove(&name);
         }
         // Longer than anybody hibernates.
-        self.pass(Duration::from_mins(6));
+        self.pass(Duration::from_hours(73));
         for shard in &self.shards {
             let load = shard.load_now().im;
             if load != im::Load::default() {

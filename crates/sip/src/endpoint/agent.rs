@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use super::{ClientTxn, Endpoint, Flow, Overload, ServerTxn};
+use super::{ClientTxn, Crowded, Endpoint, Flow, Holder, Overload, ServerTxn};
 use crate::transaction::branch::{self, Branch};
 use crate::transaction::client::{Client, User};
 use crate::transaction::matching;
-use crate::transaction::server::Server;
 use crate::transaction::{Key, Span};
 use crate::{Edit, HeaderName, Message, ResponseBuilder, reason_phrase};
 
@@ -58,22 +57,20 @@ impl Endpoint {
         sent
     }
 
-    /// Refuses a request and keeps nothing of it: a repetition is a new request, and the ACK to the refusal ends here.
-    /// For whoever may be nobody, as a challenge is (RFC 3261 §26.3.2.4); made with [`Endpoint::refusal_to`]. No
-    /// effect when the request is being proxied or has been answered.
-    pub fn refuse(&mut self, txn: ServerTxn, response: &Message) {
-        let waits = |server: &&mut Server| server.is_pending() && server.context.is_none();
-        if let Some(server) = self.servers.get_mut(txn.0).filter(waits) {
-            server.refuse(&mut self.wire, response);
-            self.reap_server(txn.0);
-        }
-    }
-
-    /// Begins a response for [`Endpoint::refuse`]: like [`Endpoint::response_to`], but its To tag is made of the
-    /// request alone, so that a repetition gets the same.
-    pub fn refusal_to(&self, txn: ServerTxn, status: u16, reason: &str) -> Option<ResponseBuilder> {
-        let request = self.servers.get(txn.0)?.request.as_ref()?;
-        Some(begin(request, status, reason).to_tag(&self.stateless_tag(request)))
+    /// Says whose a request is: it counts for them until it is over. Without this it counts for nobody.
+    ///
+    /// # Errors
+    /// They have as many as they may, or strangers have: it is to be refused ([`Endpoint::refuse`]).
+    pub fn charge(&mut self, txn: ServerTxn, holder: Holder<'_>) -> Result<(), Crowded> {
+        let Some(server) = self
+            .servers
+            .get_mut(txn.0)
+            .filter(|server| server.place.is_none())
+        else {
+            return Ok(());
+        };
+        server.place = Some(self.holders.take(self.secret, holder)?);
+        Ok(())
     }
 
     /// Answers a request with a status and nothing more; the To tag is [`Endpoint::local_tag`]. `reason` stands in
@@ -107,17 +104,6 @@ impl Endpoint {
         let shard = [self.config.shard];
         self.secret
             .tag("tag", [&shard[..], &slot[..], &generation[..]])
-    }
-
-    /// To tag of a response that keeps no state: the same for the request, its repetitions and its ACK.
-    pub(super) fn stateless_tag(&self, request: &Message) -> String {
-        let branch = request
-            .top_via()
-            .ok()
-            .and_then(|via| via.branch())
-            .unwrap_or_default();
-        let call_id = request.header(HeaderName::CallId).unwrap_or_default();
-        self.secret.tag("stateless", [branch.as_bytes(), call_id])
     }
 
     /// Sends a request of our own, which comes without a Via, and has it repeated until it is answered. The ACK to a
@@ -199,7 +185,7 @@ impl Endpoint {
     }
 }
 
-fn begin(request: &Message, status: u16, reason: &str) -> ResponseBuilder {
+pub(super) fn begin(request: &Message, status: u16, reason: &str) -> ResponseBuilder {
     let reason = if reason.is_empty() {
         reason_phrase(status)
     } else {

@@ -76,6 +76,9 @@ pub struct TableLimits {
     /// Requests that arrived and are not answered, and INVITEs that are not over. Beyond it a new one is answered 503
     /// with Retry-After, without state.
     pub server_transactions: usize,
+    /// How many of these strangers may have together, of those that are said to be theirs
+    /// ([`Endpoint::charge`](super::Endpoint::charge)); also of the contexts. The rest is for those who are known.
+    pub strangers: usize,
     /// Octets of answers to other requests over UDP, each with some 150 beside it, kept for 64*T1 for a repetition.
     /// Beyond it the oldest are forgotten before their time: a late repetition is then a new request.
     pub answered_octets: usize,
@@ -93,6 +96,7 @@ impl Default for TableLimits {
     fn default() -> Self {
         Self {
             server_transactions: 200_000,
+            strangers: 50_000,
             // 32 s of 50,000 requests a second, if an answer has 500 octets.
             answered_octets: 1 << 30,
             client_transactions: 400_000,

@@ -47,6 +47,7 @@ mod config;
 mod flows;
 mod outcome;
 mod receive;
+mod strangers;
 mod tables;
 mod types;
 
@@ -54,6 +55,7 @@ use std::time::Instant;
 
 pub use config::{Config, IsOurs, TableLimits};
 pub(crate) use flows::GIVEN_UP;
+pub use strangers::may_be_answered;
 pub use tables::{Endpoint, Load};
 pub use types::{BranchId, ClientTxn, ContextId, Event, Input, Overload, ServerTxn};
 
@@ -61,6 +63,7 @@ pub use crate::transport::{Flow, Transmit, Transport};
 
 pub use crate::proxy::{ForkError, HeaderChange, Refused, Target};
 pub use crate::transaction::Timers;
+pub use crate::transaction::holders::{Crowded, Holder};
 
 use crate::transaction::Due;
 

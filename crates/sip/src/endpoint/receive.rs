@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Endpoint;
 use super::Flow;
 use super::arrival;
+use super::strangers::may_be_answered;
 use super::types::{ContextId, Event, ServerTxn};
 use crate::proxy::routes::{self, Arrived};
 use crate::transaction::branch::TAG_DIGITS;
@@ -37,7 +38,7 @@ impl Endpoint {
             _ => {}
         }
         let Some(index) = self.index_of(arrived, method) else {
-            return self.turn_away(arrived, 400, "Bad Request");
+            return self.turn_back(arrived, 400, "Bad Request");
         };
         match self.index.get(&index).copied() {
             Some(key) => self.receive_again(flow, key),
@@ -57,7 +58,7 @@ impl Endpoint {
     fn receive_new(&mut self, now: Instant, arrived: Incoming<'_>, index: u64) {
         let Incoming { flow, request, via } = arrived;
         if let Err(error) = request.validate_below_top_via() {
-            return self.turn_away(arrived, error.status, error.reason);
+            return self.turn_back(arrived, error.status, error.reason);
         }
         let uri = request.request_uri().as_bytes();
         let is_of = |scheme: &&str| {
@@ -66,14 +67,17 @@ impl Endpoint {
                 && uri.get(scheme.len()) == Some(&b':')
         };
         if !SCHEMES.iter().any(is_of) {
-            return self.turn_away(arrived, 416, reason_phrase(416));
+            return self.turn_back(arrived, 416, reason_phrase(416));
         }
         let Some(key) = self.servers.vacant() else {
-            return self.turn_away(arrived, 503, reason_phrase(503));
+            self.events.push_back(Event::NoRoom);
+            return self.turn_back(arrived, 503, reason_phrase(503));
         };
+        let asked = request.bytes().len();
         let (request, back) = arrival::located(request, &via, flow);
         let Arrived { request, mark } = routes::preprocessed(&self.config.is_ours, request);
-        let server = Server::start(now, &mut self.wire, key, back, request.clone(), index);
+        let taken = (request.clone(), asked);
+        let server = Server::start(now, &mut self.wire, key, back, taken, index);
         self.add_server(server);
         self.events.push_back(Event::Request {
             txn: ServerTxn(key),
@@ -129,11 +133,11 @@ impl Endpoint {
             ..
         } = arrived;
         if let Err(error) = cancel.validate_below_top_via() {
-            return self.turn_away(arrived, error.status, error.reason);
+            return self.turn_back(arrived, error.status, error.reason);
         }
         let Some(key) = self.matching_invite(arrived) else {
             // RFC 3261 §9.2. (A proxy that keeps no state would forward it, §16.10; we always keep state.)
-            return self.turn_away(arrived, 481, reason_phrase(481));
+            return self.turn_back(arrived, 481, reason_phrase(481));
         };
         self.come_back(key, flow);
         let tag = self.local_tag(ServerTxn(key));
@@ -169,13 +173,14 @@ impl Endpoint {
     }
 
     /// Answers without keeping state.
-    fn turn_away(&mut self, arrived: Incoming<'_>, status: u16, reason: &str) {
+    fn turn_back(&mut self, arrived: Incoming<'_>, status: u16, reason: &str) {
         let tag = self.stateless_tag(arrived.request);
         self.reply(arrived, status, reason, &tag);
     }
 
     fn reply(&mut self, arrived: Incoming<'_>, status: u16, reason: &str, tag: &str) {
         let Incoming { flow, request, via } = arrived;
+        let asked = request.bytes().len();
         let (request, back) = arrival::located(request, &via, flow);
         let mut response = ResponseBuilder::to(&request, status, reason).to_tag(tag);
         if status == 503 {
@@ -184,7 +189,11 @@ impl Endpoint {
                 self.config.limits.retry_after.to_string(),
             );
         }
-        self.wire.send(back, response.build().bytes());
+        let response = response.build();
+        // Nobody knows yet who asks.
+        if may_be_answered(flow.transport, asked, response.bytes().len()) {
+            self.wire.send(back, response.bytes());
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::transaction::answered::Answered;
 use crate::transaction::branch::Secret;
 use crate::transaction::by_flow::ByFlow;
 use crate::transaction::client::{Client, User};
+use crate::transaction::holders::Holders;
 use crate::transaction::matching::Index;
 use crate::transaction::server::Server;
 use crate::transaction::{Key, Slab, Wire};
@@ -29,6 +30,8 @@ pub struct Endpoint {
     /// Server transactions by their requests.
     pub(super) index: Index,
     pub(super) answered: Answered,
+    /// Whose server transactions are.
+    pub(super) holders: Holders,
     /// Server transactions whose 2xx waits for its ACK, by dialog.
     pub(super) accepted: Index,
     /// ACKs sent so far, for their branches.
@@ -66,6 +69,7 @@ impl Endpoint {
             contexts: Slab::new(config.limits.contexts),
             index: Index::default(),
             answered: Answered::new(config.limits.answered_octets),
+            holders: Holders::new(config.limits.strangers),
             accepted: Index::default(),
             acks: 0,
             config,
@@ -82,6 +86,7 @@ impl Endpoint {
             timers: self.wire.timers.len(),
             lookups: self.index.len()
                 + self.accepted.len()
+                + self.holders.len()
                 + self.clients_by_flow.len()
                 + self.servers_by_flow.len(),
         }
@@ -119,6 +124,9 @@ impl Endpoint {
         }
         if let Some(server) = self.servers.remove(key) {
             self.index.remove(&server.index);
+            if let Some(place) = server.place {
+                self.holders.give_back(place);
+            }
             if let Some(index) = server.accepted_index {
                 self.accepted.remove(&index);
             }

@@ -62,6 +62,8 @@ pub enum Event {
         /// ([`Target::record_route`](super::Target::record_route)).
         route: Option<String>,
     },
+    /// A table is full ([`TableLimits`](super::TableLimits)): a request was answered 503, and nothing is kept of it.
+    NoRoom,
     /// An ACK to a 2xx, first or repeated. A proxy forwards it with
     /// [`proxy_ack`](super::Endpoint::proxy_ack).
     Ack {

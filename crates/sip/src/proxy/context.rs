@@ -2,7 +2,7 @@
 //! decided about it.
 
 use crate::transaction::{Key, TimerId};
-use crate::{Message, reason_phrase};
+use crate::{HeaderName, Message, reason_phrase};
 
 /// One proxied request.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub(crate) struct Branch {
     pub(crate) too_late: bool,
     /// A 2xx that nobody waits for any more has been answered with a BYE.
     pub(crate) orphaned: bool,
+    /// What its responses lose.
+    pub(crate) off_responses: &'static [HeaderName<'static>],
 }
 
 #[derive(Debug)]

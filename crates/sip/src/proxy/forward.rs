@@ -26,6 +26,8 @@ pub struct Target {
     pub route: Vec<String>,
     /// Further changes, made in this order after all others.
     pub headers: Vec<HeaderChange>,
+    /// What is taken off the responses that come back from there.
+    pub off_responses: &'static [HeaderName<'static>],
 }
 
 impl Target {
@@ -37,6 +39,7 @@ impl Target {
             record_route: None,
             route: Vec::new(),
             headers: Vec::new(),
+            off_responses: &[],
         }
     }
 }

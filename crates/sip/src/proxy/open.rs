@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::checks::{self, Objection, Refused};
 use super::context::{Branch, BranchState, Context, Ending, reason_value};
 use super::forward::{self, MAX_BREADTH, Target};
-use crate::endpoint::{BranchId, ContextId, Endpoint, Flow, ServerTxn};
+use crate::endpoint::{BranchId, ContextId, Endpoint, Event, Flow, ServerTxn};
 use crate::transaction::branch;
 use crate::transaction::client::{Client, User};
 use crate::transaction::server::Cancelled;
@@ -45,16 +45,13 @@ impl Endpoint {
     /// The request was refused, and has been answered.
     pub fn open(&mut self, now: Instant, txn: ServerTxn) -> Result<ContextId, Refused> {
         let ServerTxn(server) = txn;
-        let request = self.screen(now, txn)?;
+        let request = self.screen(txn)?;
         let loop_mark = checks::loop_mark(self.secret, &request);
         let Some(key) = self.contexts.vacant() else {
             let retry_after = self.config.limits.retry_after.to_string();
-            return Err(self.refuse_with(
-                now,
-                txn,
-                503,
-                Some((HeaderName::RetryAfter, retry_after)),
-            ));
+            self.events.push_back(Event::NoRoom);
+            let header = Some((HeaderName::RetryAfter, retry_after));
+            return Err(self.refuse_with(txn, 503, header));
         };
         let invite = request.method() == Some(crate::Method::Invite);
         let breadth = request
@@ -94,7 +91,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// The request was refused, and has been answered.
-    pub fn screen(&mut self, now: Instant, txn: ServerTxn) -> Result<Message, Refused> {
+    pub fn screen(&mut self, txn: ServerTxn) -> Result<Message, Refused> {
         let pending = self
             .servers
             .get(txn.0)
@@ -104,7 +101,7 @@ impl Endpoint {
         };
         let options = &self.config.proxy_options;
         match checks::objection(self.secret, options, &request) {
-            Some(objection) => Err(self.object(now, txn, objection)),
+            Some(objection) => Err(self.object(txn, objection)),
             None => Ok(request),
         }
     }
@@ -167,6 +164,7 @@ impl Endpoint {
                 state: BranchState::Calling,
                 too_late: known.ending.is_some(),
                 orphaned: false,
+                off_responses: target.off_responses,
             });
             if let Some(ending) = &known.ending {
                 client.cancel(now, &mut self.wire, ending.reason.as_deref());
@@ -296,28 +294,28 @@ impl Endpoint {
         }
     }
 
-    fn object(&mut self, now: Instant, txn: ServerTxn, objection: Objection) -> Refused {
+    fn object(&mut self, txn: ServerTxn, objection: Objection) -> Refused {
         match objection {
-            Objection::TooManyHops => self.refuse_with(now, txn, 483, None),
-            Objection::Loop => self.refuse_with(now, txn, 482, None),
+            Objection::TooManyHops => self.refuse_with(txn, 483, None),
+            Objection::Loop => self.refuse_with(txn, 482, None),
             Objection::Unsupported(options) => {
-                self.refuse_with(now, txn, 420, Some((HeaderName::Unsupported, options)))
+                self.refuse_with(txn, 420, Some((HeaderName::Unsupported, options)))
             }
         }
     }
 
+    /// Nothing is kept of it: who asks may not be known yet.
     fn refuse_with(
         &mut self,
-        now: Instant,
         txn: ServerTxn,
         status: u16,
         header: Option<(HeaderName<'_>, String)>,
     ) -> Refused {
-        if let Some(mut response) = self.response_to(txn, status, "") {
+        if let Some(mut response) = self.refusal_to(txn, status, "") {
             if let Some((name, value)) = header {
                 response = response.header(name, value);
             }
-            self.respond(now, txn, &response.build());
+            self.refuse(txn, [response.build()]);
         }
         Refused { status }
     }

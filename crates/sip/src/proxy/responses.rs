@@ -23,6 +23,12 @@ impl Endpoint {
         heard: Heard,
         response: &Message,
     ) {
+        let known = self.contexts.get_mut(context);
+        let off = known
+            .and_then(|known| known.branch_mut(branch))
+            .map_or(&[][..], |branch| branch.off_responses);
+        let cleaned = without(response, off);
+        let response = cleaned.as_ref().unwrap_or(response);
         let status = response.status().unwrap_or_default();
         match heard {
             Heard::Nothing => {}
@@ -271,6 +277,16 @@ impl Endpoint {
             self.wire.timers.stop(&mut known.guard);
         }
     }
+}
+
+/// The response without these; `None` if it has none of them.
+fn without(response: &Message, off: &[HeaderName<'static>]) -> Option<Message> {
+    if !off.iter().any(|name| response.has(*name)) {
+        return None;
+    }
+    let edit = Edit::new(response);
+    let edit = off.iter().fold(edit, |edit, name| edit.remove_all(*name));
+    Some(edit.finish())
 }
 
 /// The response without our Via, and without what is nobody's business.

@@ -6,6 +6,7 @@ pub(crate) mod branch;
 pub(crate) mod by_flow;
 pub(crate) mod client;
 pub(crate) mod derived;
+pub(crate) mod holders;
 pub(crate) mod matching;
 pub(crate) mod server;
 mod slab;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::by_flow::{Links, OnFlow};
+use super::holders::Place;
 use super::wire::ServerTimer;
 use super::{Due, Key, Span, TimerId, Wire};
 use crate::{Flow, Message, ResponseBuilder, reason_phrase};
@@ -69,6 +70,8 @@ pub(crate) struct Server {
     pub(crate) index: u64,
     /// Under which the ACK to our own 2xx is matched, while it is awaited.
     pub(crate) accepted_index: Option<u64>,
+    /// The place that it takes of whose it is, if anybody was named.
+    pub(crate) place: Option<Place>,
     /// The response context, if it is proxied.
     pub(crate) context: Option<Key>,
     /// The CANCEL that came.
@@ -77,19 +80,20 @@ pub(crate) struct Server {
     state: State,
     last: Option<Bytes>,
     doubled: u8,
+    asked_octets: u32,
     repeat: Option<TimerId>,
     end: Option<TimerId>,
     trying: Option<TimerId>,
 }
 
 impl Server {
-    /// Takes a new request up. `key` is the one under which the transaction will be found.
+    /// Takes a new request up, that had so many octets. `key` is the one under which the transaction will be found.
     pub(crate) fn start(
         now: Instant,
         wire: &mut Wire,
         key: Key,
         flow: Flow,
-        request: Message,
+        (request, asked_octets): (Message, usize),
         index: u64,
     ) -> Self {
         let invite = request.method() == Some(crate::Method::Invite);
@@ -102,12 +106,14 @@ impl Server {
             request: Some(request),
             index,
             accepted_index: None,
+            place: None,
             context: None,
             cancelled: None,
             invite,
             state: State::Proceeding,
             last: None,
             doubled: 0,
+            asked_octets: u32::try_from(asked_octets).unwrap_or(u32::MAX),
             repeat: None,
             end: None,
             trying: None,
@@ -130,6 +136,11 @@ impl Server {
     /// Is the final response still to be sent?
     pub(crate) fn is_pending(&self) -> bool {
         self.state == State::Proceeding
+    }
+
+    /// How large the request was when it came in.
+    pub(crate) fn asked_octets(&self) -> usize {
+        self.asked_octets as usize
     }
 
     /// The request came again.

@@ -1,7 +1,9 @@
 //! What happens at the bounds of the tables.
 
+use std::time::Duration;
+
 use sip::HeaderName;
-use sip::endpoint::{ForkError, Overload, TableLimits};
+use sip::endpoint::{Crowded, Event, ForkError, Holder, Load, Overload, TableLimits};
 
 use crate::world::{World, config, message, request};
 
@@ -25,7 +27,7 @@ fn new_request_beyond_the_table_is_503_with_retry_after_and_old_ones_go_on() {
     let answer = world.next("caller");
     assert_eq!(answer.status(), Some(503));
     assert_eq!(answer.header(HeaderName::RetryAfter), Some(&b"7"[..]));
-    assert!(world.told().is_empty());
+    assert!(matches!(world.told()[..], [Event::NoRoom]));
     world.send("caller", &request("INVITE", "call"));
     assert_eq!(world.seen("caller"), ["100"]);
     world.owner(|proxy, now| proxy.finish(now, context, 486, None));
@@ -68,4 +70,45 @@ fn fork_beyond_the_branches_or_the_table_is_refused() {
     let own = message(&request("OPTIONS", "o"));
     let sent = world.owner(|proxy, now| proxy.request(now, target.flow, &own));
     assert!(matches!(sent, Err(Overload { .. })));
+}
+
+#[test]
+fn nobody_takes_the_places_of_others_and_strangers_leave_some_for_the_known() {
+    let mut world = small(TableLimits {
+        strangers: 3,
+        ..TableLimits::default()
+    });
+    let takes = |world: &mut World, name: &str, is_known: bool| {
+        let branch = format!("{name}{}", world.proxy.load().server_transactions);
+        world.send("caller", &request("OPTIONS", &branch));
+        let txn = world.arrived();
+        let holder = Holder {
+            name: name.as_bytes(),
+            is_known,
+            most: 2,
+        };
+        let taken = world.proxy.charge(txn, holder);
+        if taken.is_err() {
+            world.proxy.turn_away(txn, 503, "");
+        }
+        taken.map(|()| txn)
+    };
+    let first = takes(&mut world, "mallory", false).unwrap();
+    takes(&mut world, "mallory", false).unwrap();
+    for first in [true, false] {
+        let crowded = takes(&mut world, "mallory", false);
+        assert_eq!(crowded, Err(Crowded::Holder { first }));
+    }
+    takes(&mut world, "trudy", false).unwrap();
+    assert_eq!(takes(&mut world, "eve", false), Err(Crowded::Strangers));
+    takes(&mut world, "alice", true).unwrap();
+    world.owner(|proxy, now| proxy.answer(now, first, 200, ""));
+    takes(&mut world, "eve", false).unwrap();
+    assert_eq!(
+        takes(&mut world, "mallory", false),
+        Err(Crowded::Strangers),
+        "it has gone to another one"
+    );
+    world.pass(Duration::from_mins(5));
+    assert_eq!(world.proxy.load(), Load::default());
 }

@@ -25,6 +25,11 @@ impl State {
         }
         self.disown(address);
         self.remove_roster(address);
+        self.remove_blocks(address);
+        self.remove_invitations(address);
+        self.cards.remove(address);
+        self.remove_sign_ins(address);
+        self.remove_sessions(address);
         self.archive_of.remove_range(under(address));
         self.users.remove(address);
     }

@@ -1,8 +1,8 @@
 //! Steps, which stand or fall as a whole, notes and retention: each change to the file of its aggregate.
 
 use super::state::State;
-use crate::{Pruned, StoreError};
-use domain::{Change, Note, Timestamp};
+use crate::{Forgotten, Pruned, StoreError};
+use domain::{Change, Note, Timestamp, trace::Named};
 
 impl State {
     /// All of a step's changes, or none.
@@ -26,6 +26,15 @@ impl State {
             Change::RemoveContact { user, peer } => {
                 self.contacts.remove(&(user, peer.into()));
             }
+            Change::Block { user, peer } => self.block(user, peer)?,
+            Change::Unblock { user, peer } => {
+                self.blocks.remove(&(user, peer));
+            }
+            Change::PutCard { user, card } => self.put_card(user, *card)?,
+            Change::PutSignInTokens(tokens) => self.put_sign_in_tokens(*tokens)?,
+            Change::PutSession(session) => self.put_session(*session)?,
+            Change::Invite(invitation) => self.invite(*invitation)?,
+            Change::Redeem(token) => self.redeem(&token)?,
             Change::PutDevice(device) => self.put_device(*device)?,
             Change::RemoveDevice(id) => self.remove_device(&id),
             Change::PutDoor(door) => self.put_door(*door)?,
@@ -34,12 +43,23 @@ impl State {
             }
             Change::Archive(message) => self.archive(&message),
             Change::Enqueue { device, message } => self.enqueue(device, &message)?,
+            Change::GoOver { device, message } => self.go_over(device, &message)?,
+            Change::Refill { device, most } => self.refill(&device, most),
             Change::EnqueueForUser { user, message } => self.enqueue_for_user(user, &message)?,
             Change::ReturnQueue(device) => self.return_queue(&device),
             Change::AdoptQueue { user, device } => self.adopt(&user, &device)?,
             Change::Delivered { device, message } => self.delivered(device, &message),
+            Change::Read {
+                user,
+                writer,
+                up_to,
+            } => self.mark_read(&user, &writer, &up_to),
             Change::Owe(push) => self.owe(*push)?,
             Change::Settle(id) => self.settle(&id),
+            Change::PutTenant(tenant) => self.tenants.put(tenant.id.clone(), *tenant),
+            Change::RemoveTenant(tenant) => self.remove_tenant(&tenant),
+            Change::QueuePush(queued) => self.queue_push(*queued)?,
+            Change::SettlePush(settled) => self.settle_push(*settled)?,
         }
         Ok(())
     }
@@ -58,8 +78,19 @@ impl State {
         dropped
     }
 
+    /// Who has no account any more is forgotten.
+    pub(super) fn forget(&mut self, who: &Named) -> Forgotten {
+        let forgotten = Forgotten {
+            stories: self.forget_stories(who),
+            messages: self.forget_messages(&who.user),
+        };
+        self.keep();
+        forgotten
+    }
+
     /// Retention, in the order of arrival; what waits for somebody stays.
     pub(super) fn prune(&mut self, before: Timestamp) -> Pruned {
+        self.prune_invitations(before);
         let pruned = Pruned {
             stories: self.prune_stories(before),
             messages: self.prune_messages(before),

@@ -64,6 +64,9 @@ impl State {
             if waiting > 0 {
                 sink(Record::Queued(device.id.clone(), waiting));
             }
+            if let Some((_, messages)) = self.overflow.get(&device.id) {
+                sink(Record::Over(device.id.clone(), *messages));
+            }
             for push in self.owed_to(&device.id) {
                 sink(Record::Owed(push.clone()));
             }
@@ -90,6 +93,7 @@ impl State {
         self.doors
             .remove_range((id.clone(), 0)..=(id.clone(), u32::MAX));
         self.queue.remove_range(under(id));
+        self.overflow.remove(id);
         for (_, number) in self.history_of.remove_range(under(id)) {
             self.history.remove(&number);
         }

@@ -3,8 +3,9 @@
 use super::table::Table;
 use crate::StoreError;
 use domain::{
-    Address, Device, DeviceId, Door, Message, MessageId, NotificationId, TraceEvent, TrackingId,
-    User, change::HistoryEntry, push::OwedPush, roster::Contact,
+    Address, Card, Device, DeviceId, Door, Invitation, KeptSession, Message, MessageId,
+    NotificationId, QueuedPush, SettledPush, SignInTokens, Tenant, TenantId, TraceEvent,
+    TrackingId, User, change::HistoryEntry, push::OwedPush, roster::Contact,
 };
 
 /// Everything. Rows that have an order carry a number that only grows.
@@ -13,6 +14,11 @@ pub(super) struct State {
     last_number: u64,
     pub(super) users: Table<Address, User>,
     pub(super) contacts: Table<(Address, String), Contact>,
+    pub(super) blocks: Table<(Address, Box<str>), ()>,
+    pub(super) cards: Table<Address, Card>,
+    pub(super) sign_in_tokens: Table<(Address, String), SignInTokens>,
+    pub(super) sessions: Table<(Address, String), KeptSession>,
+    pub(super) invitations: Table<Box<str>, Invitation>,
     pub(super) devices: Table<DeviceId, Device>,
     pub(super) devices_of: Table<(Address, DeviceId), ()>,
     pub(super) doors: Table<(DeviceId, u32), Door>,
@@ -21,10 +27,16 @@ pub(super) struct State {
     pub(super) messages: Table<u64, Message>,
     pub(super) message_numbers: Table<MessageId, u64>,
     pub(super) archive_of: Table<(Address, u64), ()>,
-    pub(super) queue: Table<(DeviceId, u64), ()>,
-    pub(super) unclaimed: Table<(Address, u64), ()>,
+    /// Whether what waits has been read elsewhere.
+    pub(super) queue: Table<(DeviceId, u64), bool>,
+    pub(super) overflow: Table<DeviceId, (u64, u64)>,
+    pub(super) unclaimed: Table<(Address, u64), bool>,
     pub(super) owed: Table<NotificationId, OwedPush>,
     pub(super) owed_to: Table<(DeviceId, NotificationId), ()>,
+    pub(super) tenants: Table<TenantId, Tenant>,
+    pub(super) push_queue: Table<(TenantId, NotificationId), QueuedPush>,
+    pub(super) push_ends: Table<(TenantId, u64), SettledPush>,
+    pub(super) push_end_numbers: Table<(TenantId, NotificationId), u64>,
     pub(super) stories: Table<u64, TrackingId>,
     pub(super) story_numbers: Table<TrackingId, u64>,
     pub(super) aliases: Table<(String, u64), ()>,
@@ -35,6 +47,11 @@ macro_rules! each_table {
     ($state:ident, $do:ident) => {
         $state.users.$do();
         $state.contacts.$do();
+        $state.blocks.$do();
+        $state.cards.$do();
+        $state.sign_in_tokens.$do();
+        $state.sessions.$do();
+        $state.invitations.$do();
         $state.devices.$do();
         $state.devices_of.$do();
         $state.doors.$do();
@@ -44,9 +61,14 @@ macro_rules! each_table {
         $state.message_numbers.$do();
         $state.archive_of.$do();
         $state.queue.$do();
+        $state.overflow.$do();
         $state.unclaimed.$do();
         $state.owed.$do();
         $state.owed_to.$do();
+        $state.tenants.$do();
+        $state.push_queue.$do();
+        $state.push_ends.$do();
+        $state.push_end_numbers.$do();
         $state.stories.$do();
         $state.story_numbers.$do();
         $state.aliases.$do();

@@ -4,8 +4,8 @@ use super::{
     backend::{MemoryStore, rows},
     state::{State, under},
 };
-use crate::{Answer, Stories, Story, limits};
-use domain::{Timestamp, TraceEvent};
+use crate::{Answer, Stories, Story, Told, limits};
+use domain::{Timestamp, TraceEvent, TrackingId, trace::Named};
 use std::collections::BTreeSet;
 
 impl Stories for MemoryStore {
@@ -22,6 +22,10 @@ impl Stories for MemoryStore {
                 .take(limits::READ_ROWS)
                 .collect()
         })
+    }
+
+    fn stories_of(&self, who: &Named, after: u64) -> Answer<Told> {
+        self.told_of(who, after)
     }
 
     fn recent_traces(&self, limit: usize) -> Answer<Vec<Story>> {
@@ -45,7 +49,59 @@ impl Stories for MemoryStore {
     }
 }
 
+impl MemoryStore {
+    /// See [`Stories::stories_of`].
+    fn told_of(&self, who: &Named, after: u64) -> Answer<Told> {
+        self.read(|state| {
+            let numbers = state.stories.range(after + 1..).map(|(number, _)| *number);
+            let numbers: Vec<u64> = numbers.take(limits::LOOK).collect();
+            let told = |number: &u64| -> Vec<TraceEvent> {
+                let events = state.events.range(under(number));
+                events.map(|(_, event)| event.clone()).collect()
+            };
+            let is_in = |story: &Vec<TraceEvent>| story.iter().any(|it| who.is_in(it));
+            Told {
+                stories: numbers.iter().map(told).filter(is_in).collect(),
+                next: numbers.last().copied(),
+            }
+        })
+    }
+}
+
 impl State {
+    /// The stories that somebody is named in go.
+    pub(super) fn forget_stories(&mut self, who: &Named) -> u64 {
+        let is_in = |number: &u64| {
+            let mut events = self.events.range(under(number));
+            events.any(|(_, event)| who.is_in(event))
+        };
+        let numbers = self.stories.iter().map(|(number, _)| *number);
+        let theirs: Vec<u64> = numbers.filter(is_in).collect();
+        for story in &theirs {
+            self.remove_story(*story);
+        }
+        theirs.len() as u64
+    }
+
+    /// The story of a message goes with it.
+    pub(super) fn forget_story(&mut self, tracking: &TrackingId) {
+        if let Some(&story) = self.story_numbers.get(tracking) {
+            self.remove_story(story);
+        }
+    }
+
+    fn remove_story(&mut self, story: u64) {
+        for key in self.keys_of(story) {
+            let alias = self.events.remove(&key).and_then(|event| event.alias);
+            if let Some(alias) = alias {
+                self.aliases.remove(&(alias, story));
+            }
+        }
+        if let Some(tracking) = self.stories.remove(&story) {
+            self.story_numbers.remove(&tracking);
+        }
+    }
+
     /// The next step of a story.
     pub(super) fn tell(&mut self, event: TraceEvent) {
         let number = self.number();
@@ -69,15 +125,7 @@ impl State {
         let numbers = self.stories.iter().map(|(number, _)| *number);
         let old: Vec<u64> = numbers.take_while(began).collect();
         for story in &old {
-            for key in self.keys_of(*story) {
-                let alias = self.events.remove(&key).and_then(|event| event.alias);
-                if let Some(alias) = alias {
-                    self.aliases.remove(&(alias, *story));
-                }
-            }
-            if let Some(tracking) = self.stories.remove(story) {
-                self.story_numbers.remove(&tracking);
-            }
+            self.remove_story(*story);
         }
         old.len() as u64
     }

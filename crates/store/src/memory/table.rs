@@ -41,11 +41,18 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
 
     /// Says which rows it removed.
     pub(super) fn remove_range(&mut self, range: impl RangeBounds<K>) -> Vec<K> {
+        let rows = self.take_range(range);
+        rows.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// Removes rows, and says which.
+    pub(super) fn take_range(&mut self, range: impl RangeBounds<K>) -> Vec<(K, V)> {
         let keys: Vec<K> = self.rows.range(range).map(|(key, _)| key.clone()).collect();
-        for key in &keys {
-            self.remove(key);
-        }
-        keys
+        let taken = keys.into_iter().filter_map(|key| {
+            let value = self.remove(&key)?;
+            Some((key, value))
+        });
+        taken.collect()
     }
 
     pub(super) fn range(&self, range: impl RangeBounds<K>) -> Range<'_, K, V> {

@@ -1,15 +1,16 @@
 //! What each change does to the tables. Cascades are the schema's.
 
 use super::{
-    accounts, archive,
+    accounts, archive, blocks, cards,
     database::{Database, key},
     devices,
     failure::{is_missing_reference, store_error},
-    messages, outbox, rosters,
+    invitations, messages, outbox, overflow, pushes, rosters, sessions, sign_ins,
     sql::Sql,
+    wiping,
 };
 use crate::StoreError;
-use domain::{Address, Change, DeviceId, MessageId};
+use domain::{Address, Change, DeviceId, MessageId, TenantId};
 use rusqlite::{Result, params};
 
 /// All changes of a step; on an error the caller undoes those before it.
@@ -38,13 +39,22 @@ fn apply(database: &mut Database<'_>, change: &Change) -> Result<usize> {
         Change::PutUser(user) => accounts::put(database, user),
         Change::RemoveUser(address) => {
             let address = address.as_str();
-            archive::forget(database, address)?;
-            database.run(Sql::RemoveUser, [address])
+            wiping::wiping(database, |database| {
+                archive::forget(database, address)?;
+                database.run(Sql::RemoveUser, [address])
+            })
         }
         Change::PutContact(contact) => rosters::put(database, contact),
         Change::RemoveContact { user, peer } => {
             database.run(Sql::RemoveContact, [user.as_str(), peer.as_str()])
         }
+        Change::Block { user, peer } => blocks::block(database, user, peer),
+        Change::Unblock { user, peer } => database.run(Sql::Unblock, [user.as_str(), &**peer]),
+        Change::PutCard { user, card } => cards::put(database, user, card),
+        Change::PutSignInTokens(tokens) => sign_ins::put(database, tokens),
+        Change::PutSession(session) => sessions::put(database, session),
+        Change::Invite(invitation) => invitations::put(database, invitation),
+        Change::Redeem(token) => database.run(Sql::Redeem, [&**token]),
         Change::PutDevice(device) => devices::put(database, device),
         Change::RemoveDevice(id) => {
             let id = id.as_str();
@@ -62,10 +72,9 @@ fn apply(database: &mut Database<'_>, change: &Change) -> Result<usize> {
             }
             Ok(rows)
         }
-        Change::Enqueue { device, message } => {
-            let params = params![key(device.as_str()), message.as_str()];
-            database.run(Sql::Enqueue, params)
-        }
+        Change::Enqueue { device, message } => waits(database, Sql::Enqueue, device, message),
+        Change::GoOver { device, message } => waits(database, Sql::GoOver, device, message),
+        Change::Refill { device, most } => overflow::refill(database, device, *most),
         Change::EnqueueForUser { user, message } => {
             let params = params![user.as_str(), message.as_str()];
             database.run(Sql::EnqueueForUser, params)
@@ -79,20 +88,43 @@ fn apply(database: &mut Database<'_>, change: &Change) -> Result<usize> {
             database.run(Sql::AdoptQueue, params)?;
             database.run(Sql::DisownQueue, [user.as_str()])
         }
-        Change::Delivered { device, message } => {
-            let params = params![key(device.as_str()), message.as_str()];
-            database.run(Sql::Delivered, params)
+        Change::Delivered { device, message } => waits(database, Sql::Delivered, device, message),
+        Change::Read {
+            user,
+            writer,
+            up_to,
+        } => {
+            let params = params![user.as_str(), &**writer, up_to.as_str()];
+            database.run(Sql::MarkRead, params)
         }
         Change::Owe(push) => outbox::owe(database, push),
         Change::Settle(id) => database.run(Sql::Settle, [id.as_str()]),
+        Change::PutTenant(tenant) => pushes::put_tenant(database, tenant),
+        Change::RemoveTenant(tenant) => database.run(Sql::RemoveTenant, [tenant.as_str()]),
+        Change::QueuePush(queued) => pushes::queue(database, queued),
+        Change::SettlePush(settled) => pushes::settle(database, settled),
     }
+}
+
+/// A message waits for a device, or does not any more.
+fn waits(
+    database: &mut Database<'_>,
+    sql: Sql,
+    device: &DeviceId,
+    message: &MessageId,
+) -> Result<usize> {
+    database.run(sql, params![key(device.as_str()), message.as_str()])
 }
 
 /// Whether a change that wrote nothing may be wrong.
 fn writes_a_row(change: &Change) -> bool {
     matches!(
         change,
-        Change::PutDevice(_) | Change::Enqueue { .. } | Change::EnqueueForUser { .. }
+        Change::PutDevice(_)
+            | Change::Redeem(_)
+            | Change::Enqueue { .. }
+            | Change::GoOver { .. }
+            | Change::EnqueueForUser { .. }
     )
 }
 
@@ -107,10 +139,20 @@ fn of_nothing(database: &mut Database<'_>, change: &Change) -> std::result::Resu
             Err(StoreError::Failed(detail))
         }
         Change::PutContact(contact) => needs_user(database, &contact.user),
+        Change::Block { user, .. } | Change::PutCard { user, .. } => needs_user(database, user),
+        Change::PutSignInTokens(tokens) if tokens.data.is_empty() => Ok(()),
+        Change::PutSignInTokens(tokens) => needs_user(database, &tokens.user),
+        Change::PutSession(session) if session.data.is_empty() => Ok(()),
+        Change::PutSession(session) => needs_user(database, &session.user),
+        Change::Invite(invitation) => match &invitation.inviter {
+            Some(inviter) => needs_user(database, inviter),
+            None => Ok(()),
+        },
+        Change::Redeem(token) => needs(Ok(None), "invitation", token),
         Change::PutDoor(door) => needs_device(database, &door.id.device),
         Change::Owe(push) => needs_device(database, &push.device),
         Change::AdoptQueue { device, .. } => needs_device(database, device),
-        Change::Enqueue { device, message } => {
+        Change::Enqueue { device, message } | Change::GoOver { device, message } => {
             needs_message(database, message)?;
             needs_device(database, device)
         }
@@ -118,14 +160,21 @@ fn of_nothing(database: &mut Database<'_>, change: &Change) -> std::result::Resu
             needs_message(database, message)?;
             needs_user(database, user)
         }
-        Change::PutUser(_)
+        Change::QueuePush(queued) => needs_tenant(database, &queued.tenant),
+        Change::SettlePush(settled) => needs_tenant(database, &settled.tenant),
+        Change::PutTenant(_)
+        | Change::RemoveTenant(_)
+        | Change::PutUser(_)
         | Change::RemoveUser(_)
         | Change::RemoveContact { .. }
+        | Change::Unblock { .. }
         | Change::RemoveDevice(_)
         | Change::RemoveDoor(_)
         | Change::ReturnQueue(_)
+        | Change::Refill { .. }
         | Change::Archive(_)
         | Change::Delivered { .. }
+        | Change::Read { .. }
         | Change::Settle(_) => Ok(()),
     }
 }
@@ -136,6 +185,11 @@ fn needs_user(
 ) -> std::result::Result<(), StoreError> {
     let found = database.one(Sql::UserExists, [address.as_str()], |_| Ok(()));
     needs(found, "user", address.as_str())
+}
+
+fn needs_tenant(database: &mut Database<'_>, id: &TenantId) -> std::result::Result<(), StoreError> {
+    let found = database.one(Sql::TenantExists, [id.as_str()], |_| Ok(()));
+    needs(found, "tenant", id.as_str())
 }
 
 fn needs_device(database: &mut Database<'_>, id: &DeviceId) -> std::result::Result<(), StoreError> {

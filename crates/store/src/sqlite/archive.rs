@@ -58,6 +58,22 @@ pub(super) fn unindex(
     Ok(())
 }
 
+/// Whether the message of this number is in the archive of anybody.
+pub(super) fn is_anybodys(
+    database: &mut Database<'_>,
+    number: i64,
+    from: &str,
+    to: &Address,
+) -> Result<bool> {
+    for (owner, _) in archive::sides(from, to) {
+        let row = params![era(number), key(owner.as_str()), number];
+        if database.one(Sql::IsIndexed, row, |_| Ok(()))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// A user goes, and with them what they had in the archive.
 pub(super) fn forget(database: &mut Database<'_>, user: &str) -> Result<()> {
     for era in eras(database)? {

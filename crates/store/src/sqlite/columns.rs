@@ -1,13 +1,14 @@
 //! How the domain's values look in columns, and back.
 
-use domain::{Address, Class, Message, Timestamp};
+use domain::{About, Address, Class, Message, Timestamp};
 use rusqlite::{Error, Result, Row, types::Type};
 
-const CLASSES: &[Class] = &[Class::Chat, Class::Notice, Class::Transient];
+const CLASSES: &[Class] = &[Class::Chat, Class::Call, Class::Notice, Class::Transient];
 
 pub(super) fn class_name(class: Class) -> &'static str {
     match class {
         Class::Chat => "chat",
+        Class::Call => "call",
         Class::Notice => "notice",
         Class::Transient => "transient",
     }
@@ -92,7 +93,16 @@ pub(super) fn message(row: &Row<'_>) -> Result<Message> {
         class: named(row, 6, CLASSES, class_name)?,
         content_type: name(row, 7)?,
         body: row.get::<_, Vec<u8>>(8)?.into(),
+        about: about(row.get(9)?, row.get(10)?),
     })
+}
+
+fn about(subject: Option<String>, lang: Option<String>) -> Option<Box<About>> {
+    let about = About {
+        subject: subject.map(Into::into),
+        lang: lang.map(Into::into),
+    };
+    (about != About::default()).then(|| Box::new(about))
 }
 
 fn bad(

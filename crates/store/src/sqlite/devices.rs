@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Answer, Devices};
 use domain::{
-    Address, AppId, Device, DeviceId, Door, DoorId, Handed, Token,
+    Address, AppId, CallKind, Device, DeviceId, Door, DoorId, Handed, Token,
     change::HistoryEntry,
     device::{DeadToken, SealingKey, Tokens},
 };
@@ -98,10 +98,39 @@ fn token(row: &Row<'_>, first: usize) -> Result<Option<Token>> {
         given_at: timestamp(row, first + 1)?,
         dead,
         on_probation: row.get(first + 4)?,
-        handed: row
-            .get::<_, Option<u32>>(first + 5)?
-            .map_or(Handed::Apart, Handed::Through),
+        handed: handed(row.get(first + 5)?),
     }))
+}
+
+/// How a token was handed over: nothing, the number of a door, or less than nothing for a kind of calls. Both: the number of a door,
+/// and one more than the kind above its 32 bits.
+fn handed(column: Option<i64>) -> Handed {
+    let Some(number) = column else {
+        return Handed::Apart;
+    };
+    let kind = number
+        .checked_neg()
+        .and_then(|it| u8::try_from(it - 1).ok());
+    if let Some(kind) = (number >> 32).checked_sub(1).filter(|it| *it >= 0)
+        && let (Ok(kind), Ok(door)) = (
+            u8::try_from(kind),
+            u32::try_from(number & i64::from(u32::MAX)),
+        )
+    {
+        return Handed::Both(door, CallKind(kind));
+    }
+    let door = u32::try_from(number).ok().map(Handed::Through);
+    door.or(kind.map(|kind| Handed::For(CallKind(kind))))
+        .unwrap_or(Handed::Apart)
+}
+
+fn handed_column(handed: Handed) -> Option<i64> {
+    match handed {
+        Handed::Apart => None,
+        Handed::Through(door) => Some(i64::from(door)),
+        Handed::For(CallKind(kind)) => Some(-1 - i64::from(kind)),
+        Handed::Both(door, CallKind(kind)) => Some(i64::from(door) | (i64::from(kind) + 1) << 32),
+    }
 }
 
 /// A door of this device.
@@ -177,7 +206,7 @@ struct TokenColumns<'t> {
     dead_since: Option<i64>,
     dead_reason: Option<&'t str>,
     on_probation: Option<bool>,
-    through: Option<u32>,
+    through: Option<i64>,
 }
 
 impl<'t> TokenColumns<'t> {
@@ -191,10 +220,7 @@ impl<'t> TokenColumns<'t> {
             dead_since: token.dead.as_ref().map(|dead| time(dead.since)),
             dead_reason: token.dead.as_ref().map(|dead| &*dead.reason),
             on_probation: Some(token.on_probation),
-            through: match token.handed {
-                Handed::Through(door) => Some(door),
-                Handed::Apart => None,
-            },
+            through: handed_column(token.handed),
         }
     }
 }

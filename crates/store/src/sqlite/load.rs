@@ -2,12 +2,12 @@
 //! sorted, looked up or collected.
 
 use super::{
-    accounts,
+    accounts, blocks, cards,
     columns::{address, count},
     database::Database,
     devices,
     failure::store_error,
-    outbox,
+    outbox, overflow, sessions,
     sql::Sql,
 };
 use crate::{StoreError, store::Sink};
@@ -35,9 +35,25 @@ fn stream(connection: &Connection, sink: &mut Sink) -> Result<()> {
         Ok(())
     })?;
 
+    each(prepare(Sql::Blocked)?, |row| {
+        sink(blocks::record(row)?);
+        Ok(())
+    })?;
+
+    each(prepare(Sql::Avatars)?, |row| {
+        sink(cards::record(row)?);
+        Ok(())
+    })?;
+
+    each(prepare(Sql::Sessions)?, |row| {
+        sink(sessions::record(row)?);
+        Ok(())
+    })?;
+
     let mut tables = [
         (prepare(Sql::Doors)?, door as Reader),
         (prepare(Sql::QueueLengths)?, queued),
+        (prepare(Sql::Overflows)?, overflow::record),
         (prepare(Sql::Owed)?, owed),
     ];
     let mut beside = Vec::with_capacity(tables.len());

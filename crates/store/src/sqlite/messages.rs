@@ -7,8 +7,8 @@ use super::{
     sql::Sql,
 };
 use crate::{Answer, Messages};
-use domain::{Address, ArchivePage, ArchiveQuery, DeviceId, Message, MessageId};
-use rusqlite::{Result, params};
+use domain::{Address, ArchivePage, ArchiveQuery, DeviceId, Message, MessageId, Unread};
+use rusqlite::{Result, Row, params};
 
 impl Messages for SqliteStore {
     fn message(&self, id: &MessageId) -> Answer<Option<Message>> {
@@ -19,6 +19,24 @@ impl Messages for SqliteStore {
 
     fn archive(&self, user: &Address, query: &ArchiveQuery) -> Answer<Option<ArchivePage>> {
         self.page(user, query)
+    }
+
+    fn unread(&self, device: &DeviceId, message: Option<&MessageId>) -> Answer<Unread> {
+        let params = (
+            key(device.as_str()),
+            message.map(|id| id.as_str().to_owned()),
+        );
+        self.readers.read(move |database| {
+            let counts = |row: &Row<'_>| {
+                Ok(Unread {
+                    all: row.get(0)?,
+                    of_writer: row.get(1)?,
+                })
+            };
+            Ok(database
+                .one(Sql::Unread, params, counts)?
+                .unwrap_or_default())
+        })
     }
 
     fn queued(&self, device: &DeviceId, limit: usize) -> Answer<Vec<Message>> {
@@ -39,7 +57,9 @@ pub(super) fn archive(database: &mut Database<'_>, message: &Message) -> Result<
         class,
         content_type,
         body,
+        about,
     } = message;
+    let about = about.as_deref();
     database.run(
         Sql::Archive,
         params![
@@ -52,6 +72,8 @@ pub(super) fn archive(database: &mut Database<'_>, message: &Message) -> Result<
             columns::class_name(*class),
             content_type,
             &body[..],
+            about.and_then(|it| it.subject.as_deref()),
+            about.and_then(|it| it.lang.as_deref()),
         ],
     )
 }

@@ -8,7 +8,8 @@ use domain::archive::sides;
 use rusqlite::{Connection, Result, TransactionBehavior, params};
 
 /// Schema `n + 1` is made from schema `n` by the one at place `n`. Released ones never change.
-const MIGRATIONS: &[fn(&Connection) -> Result<()>] = &[first, second, third];
+const MIGRATIONS: &[fn(&Connection) -> Result<()>] =
+    &[first, second, third, fourth, fifth, sixth, seventh, eighth];
 
 fn first(connection: &Connection) -> Result<()> {
     connection.execute_batch(include_str!("migrations/0001.sql"))
@@ -48,6 +49,26 @@ fn third(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
+fn fourth(connection: &Connection) -> Result<()> {
+    connection.execute_batch(include_str!("migrations/0004.sql"))
+}
+
+fn fifth(connection: &Connection) -> Result<()> {
+    connection.execute_batch(include_str!("migrations/0005.sql"))
+}
+
+fn sixth(connection: &Connection) -> Result<()> {
+    connection.execute_batch(include_str!("migrations/0006.sql"))
+}
+
+fn seventh(connection: &Connection) -> Result<()> {
+    connection.execute_batch(include_str!("migrations/0007.sql"))
+}
+
+fn eighth(connection: &Connection) -> Result<()> {
+    connection.execute_batch(include_str!("migrations/0008.sql"))
+}
+
 /// The newest schema that is known.
 pub(super) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
@@ -71,6 +92,6 @@ pub(super) fn migrate(connection: &mut Connection, application: i64) -> Result<(
     transaction.commit()
 }
 
-fn version(connection: &Connection) -> Result<i64> {
+pub(super) fn version(connection: &Connection) -> Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }

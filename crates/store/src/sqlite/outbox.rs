@@ -9,6 +9,7 @@ use super::{
 use crate::{Answer, Outbox};
 use domain::{DeviceId, MessageId, Purpose, push::OwedPush};
 use rusqlite::{Error, Result, Row, params, types::Type};
+use std::borrow::Cow;
 
 impl Outbox for SqliteStore {
     fn owed(&self, device: &DeviceId) -> Answer<Vec<OwedPush>> {
@@ -24,7 +25,7 @@ pub(super) fn owed(row: &Row<'_>, device: &DeviceId) -> Result<OwedPush> {
     Ok(OwedPush {
         id: name(row, 1)?,
         device: device.clone(),
-        purpose: purpose(row)?,
+        purpose: purpose(row, 2)?,
         tracking: name(row, 6)?,
         message: maybe_name(row, 7)?,
         due: timestamp(row, 8)?,
@@ -33,25 +34,56 @@ pub(super) fn owed(row: &Row<'_>, device: &DeviceId) -> Result<OwedPush> {
     })
 }
 
-fn purpose(row: &Row<'_>) -> Result<Purpose> {
-    let about = || name(row, 3);
-    Ok(match text(row, 2)? {
+/// What a push is about, from four columns: its kind, what about, where to register, how many are unread.
+pub(super) fn purpose(row: &Row<'_>, first: usize) -> Result<Purpose> {
+    let about = || name(row, first + 1);
+    Ok(match text(row, first)? {
         "call" => Purpose::Call {
             call: about()?,
-            register_at: name(row, 4)?,
+            register_at: name(row, first + 2)?,
         },
         "call_cancelled" => Purpose::CallCancelled { call: about()? },
         "missed_call" => Purpose::MissedCall { call: about()? },
         "refresh" => Purpose::Refresh,
         "message" => Purpose::Message {
             conversation: about()?,
-            unread: row.get(5)?,
+            unread: row.get(first + 3)?,
+        },
+        "read" => Purpose::Read {
+            conversations: text(row, first + 1)?
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+            unread: row.get(first + 3)?,
         },
         unknown => {
             let error = format!("no purpose is called {unknown:?}").into();
-            return Err(Error::FromSqlConversionFailure(2, Type::Text, error));
+            return Err(Error::FromSqlConversionFailure(first, Type::Text, error));
         }
     })
+}
+
+/// What a push is about, as the last three of [`purpose`]'s columns.
+pub(super) fn purpose_columns(
+    purpose: &Purpose,
+) -> (Option<Cow<'_, str>>, Option<&str>, Option<u32>) {
+    match purpose {
+        Purpose::Call { call, register_at } => {
+            (Some(call.as_str().into()), Some(register_at), None)
+        }
+        Purpose::CallCancelled { call } | Purpose::MissedCall { call } => {
+            (Some(call.as_str().into()), None, None)
+        }
+        Purpose::Refresh => (None, None, None),
+        Purpose::Message {
+            conversation,
+            unread,
+        } => (Some(conversation.as_str().into()), None, Some(*unread)),
+        Purpose::Read {
+            conversations,
+            unread,
+        } => (Some(conversations.join(" ").into()), None, Some(*unread)),
+    }
 }
 
 pub(super) fn owe(database: &mut Database<'_>, push: &OwedPush) -> Result<usize> {
@@ -65,15 +97,7 @@ pub(super) fn owe(database: &mut Database<'_>, push: &OwedPush) -> Result<usize>
         until,
         attempts,
     } = push;
-    let (about, register_at, unread) = match purpose {
-        Purpose::Call { call, register_at } => (Some(call), Some(register_at), None),
-        Purpose::CallCancelled { call } | Purpose::MissedCall { call } => (Some(call), None, None),
-        Purpose::Refresh => (None, None, None),
-        Purpose::Message {
-            conversation,
-            unread,
-        } => (Some(conversation), None, Some(unread)),
-    };
+    let (about, register_at, unread) = purpose_columns(purpose);
     database.run(
         Sql::Owe,
         params![

@@ -2,13 +2,13 @@
 
 use super::{
     archive,
-    columns::{address, name, number, timestamp},
+    columns::{address, name, number, time, timestamp},
     database::Database,
     sql::Sql,
 };
 use crate::{Pruned, limits};
-use domain::{Address, Timestamp};
-use rusqlite::{Result, params};
+use domain::{Address, Timestamp, archive::sides};
+use rusqlite::{Result, Row, params};
 
 /// How far retention came.
 #[derive(Clone, Copy, Default)]
@@ -20,12 +20,30 @@ pub(super) struct Progress {
 }
 
 /// A message that may go.
-struct Old {
-    number: i64,
+pub(super) struct Old {
+    pub(super) number: i64,
     at: Timestamp,
-    waits: bool,
-    from: String,
-    to: Address,
+    pub(super) waits: bool,
+    pub(super) from: String,
+    pub(super) to: Address,
+}
+
+impl Old {
+    /// Whether somebody wrote or got it.
+    pub(super) fn is_of(&self, user: &Address) -> bool {
+        sides(&self.from, &self.to).any(|(owner, _)| owner == *user)
+    }
+}
+
+/// One of [`Sql::OldestMessages`].
+pub(super) fn old(row: &Row<'_>) -> Result<Old> {
+    Ok(Old {
+        number: row.get(0)?,
+        at: timestamp(row, 1)?,
+        waits: row.get(2)?,
+        from: name(row, 3)?,
+        to: address(row, 4)?,
+    })
 }
 
 /// One more bite.
@@ -37,6 +55,7 @@ pub(super) fn bite(
     let mut now = so_far;
     now.pruned.stories += oldest_of(database, before, Sql::OldestStories, Sql::RemoveStory)?;
     now.pruned.history += oldest_of(database, before, Sql::OldestHistory, Sql::RemoveHistory)?;
+    database.run(Sql::RemoveInvitations, [time(before)])?;
     messages(database, before, &mut now)?;
     now.done = now.pruned == so_far.pruned && now.looked_at == so_far.looked_at;
     Ok(now)
@@ -60,19 +79,8 @@ fn oldest_of(
 }
 
 fn messages(database: &mut Database<'_>, before: Timestamp, now: &mut Progress) -> Result<()> {
-    let rows = database.all(
-        Sql::OldestMessages,
-        params![number(limits::PRUNE_ROWS), now.looked_at],
-        |row| {
-            Ok(Old {
-                number: row.get(0)?,
-                at: timestamp(row, 1)?,
-                waits: row.get(2)?,
-                from: name(row, 3)?,
-                to: address(row, 4)?,
-            })
-        },
-    )?;
+    let rows = params![number(limits::PRUNE_ROWS), now.looked_at];
+    let rows = database.all(Sql::OldestMessages, rows, old)?;
     for old in rows.into_iter().take_while(|old| old.at < before) {
         now.looked_at = old.number;
         if !old.waits {

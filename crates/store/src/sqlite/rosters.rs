@@ -28,7 +28,7 @@ impl Rosters for SqliteStore {
     }
 }
 
-fn contact(row: &Row<'_>) -> Result<Contact> {
+pub(super) fn contact(row: &Row<'_>) -> Result<Contact> {
     let groups = text(row, 3)?.split(BETWEEN);
     let bytes: Vec<u8> = row.get(8)?;
     Ok(Contact {

@@ -47,7 +47,7 @@ macro_rules! door_columns {
 
 macro_rules! message_columns {
     () => {
-        "m.id, m.tracking, m.sender, m.sender_name, m.recipient, m.at, m.class, m.content_type, m.body"
+        "m.id, m.tracking, m.sender, m.sender_name, m.recipient, m.at, m.class, m.content_type, m.body, m.subject, m.lang"
     };
 }
 
@@ -69,6 +69,13 @@ macro_rules! archive_page {
 macro_rules! owed_columns {
     () => {
         "device, id, purpose, about, register_at, unread, tracking, message, due, until, attempts"
+    };
+}
+
+macro_rules! queued_columns {
+    () => {
+        "tenant, id, app, token, channel, purpose, about, register_at, unread, tracking, ttl, collapse, badge, sealed,
+        at, due, attempts"
     };
 }
 
@@ -96,6 +103,38 @@ statements! {
         asked = ?9");
     RemoveContact = "DELETE FROM contacts WHERE user = ?1 AND peer = ?2";
     Roster = concat!("SELECT ", contact_columns!(), " FROM contacts WHERE user = ?1 ORDER BY peer LIMIT ?2");
+
+    // Blocks.
+    Block = "INSERT INTO blocks VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    Unblock = "DELETE FROM blocks WHERE user = ?1 AND peer = ?2";
+    BlockedBy = "SELECT peer FROM blocks WHERE user = ?1 ORDER BY peer LIMIT ?2";
+    Blocked = "SELECT user, peer FROM blocks ORDER BY user, peer";
+
+    // Cards.
+    PutCard = "INSERT INTO cards VALUES (?1, ?2, ?3) ON CONFLICT (user) DO UPDATE SET card = ?2, avatar = ?3";
+    Card = "SELECT card, avatar FROM cards WHERE user = ?1";
+    Avatars = "SELECT user, avatar FROM cards WHERE avatar IS NOT NULL";
+
+    // Tokens to sign in with.
+    PutSignInTokens = "INSERT INTO sign_in_tokens (user, client, at, data) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (user, client) DO UPDATE SET at = ?3, data = ?4";
+    RemoveSignInTokens = "DELETE FROM sign_in_tokens WHERE user = ?1 AND client = ?2";
+    LimitSignInTokens = "DELETE FROM sign_in_tokens WHERE user = ?1 AND client IN (SELECT client FROM sign_in_tokens
+        WHERE user = ?1 ORDER BY at DESC, client DESC LIMIT -1 OFFSET ?2)";
+    SignInTokens = "SELECT user, client, at, data FROM sign_in_tokens WHERE user = ?1 AND client = ?2";
+
+    // Sessions without a connection.
+    PutSession = "INSERT INTO sessions (user, name, until, data) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (user, name) DO UPDATE SET until = ?3, data = ?4";
+    RemoveSession = "DELETE FROM sessions WHERE user = ?1 AND name = ?2";
+    SessionsOf = "SELECT user, name, until, data FROM sessions WHERE user = ?1 ORDER BY name LIMIT ?2";
+    Sessions = "SELECT user, name, until, data FROM sessions ORDER BY user, name";
+
+    // Invitations.
+    Invite = "INSERT INTO invitations VALUES (?1, ?2, ?3, ?4) ON CONFLICT (token) DO UPDATE SET inviter = ?2, address = ?3, expires_at = ?4";
+    Invitation = "SELECT token, inviter, address, expires_at FROM invitations WHERE token = ?1";
+    Redeem = "DELETE FROM invitations WHERE token = ?1";
+    RemoveInvitations = "DELETE FROM invitations WHERE expires_at < ?1";
 
     // Devices. One that is another user's is not replaced.
     PutDevice = concat!(
@@ -128,19 +167,22 @@ statements! {
     RemoveHistory = "DELETE FROM history WHERE number = ?1";
 
     // The archive.
-    Archive = "INSERT INTO messages (id, tracking, sender, sender_name, recipient, at, class, content_type, body)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING";
+    Archive = "INSERT INTO messages (id, tracking, sender, sender_name, recipient, at, class, content_type, body, subject, lang)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING";
     Message = concat!("SELECT ", message_columns!(), " FROM messages m WHERE m.id = ?1");
     MessageExists = "SELECT 1 FROM messages WHERE id = ?1";
     OldestMessages = "SELECT number, at,
         EXISTS (SELECT 1 FROM queue WHERE queue.message = messages.number)
-        OR EXISTS (SELECT 1 FROM unclaimed WHERE unclaimed.message = messages.number),
+        OR EXISTS (SELECT 1 FROM unclaimed WHERE unclaimed.message = messages.number)
+        OR EXISTS (SELECT 1 FROM devices d CROSS JOIN overflow o ON o.device = d.key
+            WHERE d.user = messages.recipient AND o.message <= messages.number),
         sender, recipient FROM messages WHERE number > ?2 ORDER BY number LIMIT ?1";
     RemoveMessage = "DELETE FROM messages WHERE number = ?1";
 
     // The archive by whose it is. A user of ours has a row there, and nobody else.
     Index = "INSERT OR REPLACE INTO archive (era, owner, number, at, peer) SELECT ?1, ?2, ?3, ?4, ?5 FROM users WHERE address = ?6";
     Unindex = "DELETE FROM archive WHERE era = ?1 AND owner = ?2 AND number = ?3";
+    IsIndexed = "SELECT 1 FROM archive WHERE era = ?1 AND owner = ?2 AND number = ?3";
     FirstEra = "SELECT MIN(era) FROM archive";
     LastEra = "SELECT MAX(era) FROM archive";
     ForgetEra = "DELETE FROM archive WHERE era = ?1 AND owner = ?2";
@@ -152,18 +194,34 @@ statements! {
     // The queues.
     Enqueue = "INSERT INTO queue (device, message) SELECT ?1, number FROM messages WHERE id = ?2 ON CONFLICT DO NOTHING";
     EnqueueForUser = "INSERT INTO unclaimed (user, message) SELECT ?1, number FROM messages WHERE id = ?2 ON CONFLICT DO NOTHING";
-    ReturnQueue = "INSERT INTO unclaimed (user, message) SELECT d.user, q.message FROM devices d JOIN queue q ON q.device = d.key
+    ReturnQueue = "INSERT INTO unclaimed (user, message, read) SELECT d.user, q.message, q.read FROM devices d JOIN queue q ON q.device = d.key
         WHERE d.key = ?1 ON CONFLICT DO NOTHING";
     ForgetQueue = "DELETE FROM queue WHERE device = ?1";
-    AdoptQueue = "INSERT INTO queue (device, message) SELECT ?2, message FROM unclaimed WHERE user = ?1 ON CONFLICT DO NOTHING";
+    AdoptQueue = "INSERT INTO queue (device, message, read) SELECT ?2, message, read FROM unclaimed WHERE user = ?1 ON CONFLICT DO NOTHING";
     DisownQueue = "DELETE FROM unclaimed WHERE user = ?1";
     Delivered = "DELETE FROM queue WHERE device = ?1 AND message = (SELECT number FROM messages WHERE id = ?2)";
     Queued = concat!(
         "SELECT ", message_columns!(), " FROM queue q CROSS JOIN messages m ON m.number = q.message
         WHERE q.device = ?1 ORDER BY q.message LIMIT ?2"
     );
+    Unread = "SELECT COUNT(*), COUNT(*) FILTER (WHERE m.sender = (SELECT sender FROM messages WHERE id = ?2))
+        FROM queue q CROSS JOIN messages m ON m.number = q.message WHERE q.device = ?1 AND q.read = 0 AND m.class = 'chat'";
+    MarkRead = "UPDATE queue SET read = 1 WHERE device IN (SELECT key FROM devices WHERE user = ?1)
+        AND message <= (SELECT number FROM messages WHERE id = ?3)
+        AND (SELECT sender FROM messages WHERE number = queue.message) = ?2";
     QueueLengths = "SELECT device, COUNT(*) FROM queue GROUP BY device ORDER BY device";
     Unclaimed = "SELECT user, COUNT(*) FROM unclaimed GROUP BY user ORDER BY user";
+
+    // What went over.
+    GoOver = "INSERT INTO overflow (device, message, messages) SELECT ?1, number, 1 FROM messages WHERE id = ?2
+        ON CONFLICT (device) DO UPDATE SET messages = messages + 1";
+    Overflow = "SELECT d.user, o.message, o.messages FROM overflow o JOIN devices d ON d.key = o.device WHERE o.device = ?1";
+    GotBehind = "SELECT a.number FROM archive a CROSS JOIN messages m ON m.number = a.number
+        WHERE a.era = ?1 AND a.owner = ?2 AND a.number >= ?3 AND m.recipient = ?4 ORDER BY a.number LIMIT ?5";
+    QueueNumber = "INSERT INTO queue (device, message) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    MoveOverflow = "UPDATE overflow SET message = ?2, messages = ?3 WHERE device = ?1";
+    RemoveOverflow = "DELETE FROM overflow WHERE device = ?1";
+    Overflows = "SELECT device, messages FROM overflow ORDER BY device";
 
     // Owed pushes.
     Owe = concat!("INSERT INTO owed (", owed_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
@@ -172,6 +230,29 @@ statements! {
     Settle = "DELETE FROM owed WHERE id = ?1";
     OwedToDevice = concat!("SELECT ", owed_columns!(), " FROM owed WHERE device = ?1 ORDER BY id");
     Owed = concat!("SELECT ", owed_columns!(), " FROM owed ORDER BY device, id");
+
+    // The push service.
+    PutTenant = "INSERT INTO tenants VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET per_minute = ?2";
+    RemoveTenant = "DELETE FROM tenants WHERE id = ?1";
+    TenantExists = "SELECT 1 FROM tenants WHERE id = ?1";
+    Tenants = "SELECT id, per_minute FROM tenants ORDER BY id";
+    PutTenantSecret = "INSERT INTO tenant_secrets VALUES (?1, ?2, ?3, ?4)";
+    RemoveTenantSecrets = "DELETE FROM tenant_secrets WHERE tenant = ?1";
+    TenantSecrets = "SELECT digest, made_at FROM tenant_secrets WHERE tenant = ?1 ORDER BY place";
+    PutTenantApp = "INSERT INTO tenant_apps VALUES (?1, ?2, ?3)";
+    RemoveTenantApps = "DELETE FROM tenant_apps WHERE tenant = ?1";
+    TenantApps = "SELECT app FROM tenant_apps WHERE tenant = ?1 ORDER BY place";
+    QueuePush = concat!("INSERT INTO push_queue (", queued_columns!(), ")
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+        ON CONFLICT (tenant, id) DO UPDATE SET app = ?3, token = ?4, channel = ?5, purpose = ?6, about = ?7, register_at = ?8,
+        unread = ?9, tracking = ?10, ttl = ?11, collapse = ?12, badge = ?13, sealed = ?14, at = ?15, due = ?16, attempts = ?17");
+    UnqueuePush = "DELETE FROM push_queue WHERE tenant = ?1 AND id = ?2";
+    PushQueue = concat!("SELECT ", queued_columns!(), " FROM push_queue WHERE (tenant, id) > (?1, ?2) ORDER BY tenant, id LIMIT ?3");
+    SettlePush = "INSERT OR REPLACE INTO push_ends (tenant, id, at, \"end\") VALUES (?1, ?2, ?3, ?4)";
+    ForgetPushEnds = "DELETE FROM push_ends WHERE at < ?2 AND number IN
+        (SELECT number FROM push_ends WHERE tenant = ?1 ORDER BY number LIMIT ?3)";
+    PushEnd = "SELECT number, tenant, id, at, \"end\" FROM push_ends WHERE tenant = ?1 AND id = ?2";
+    PushEnds = "SELECT number, tenant, id, at, \"end\" FROM push_ends WHERE tenant = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
 
     // Stories.
     BeginStory = "INSERT INTO stories (tracking, began) VALUES (?1, ?2)";
@@ -187,6 +268,10 @@ statements! {
         JOIN events l ON l.story = s.number AND l.number = (SELECT MAX(number) FROM events WHERE story = s.number)
         ORDER BY s.number DESC LIMIT ?1";
     OldestStories = "SELECT number, began FROM stories ORDER BY number LIMIT ?1";
+    StoriesBehind = "SELECT number FROM stories WHERE number > ?1 ORDER BY number LIMIT ?2";
+    EventsOfStory = "SELECT s.tracking, e.at, e.step, e.alias, e.device, e.detail
+        FROM events e JOIN stories s ON s.number = e.story WHERE e.story = ?1 ORDER BY e.number LIMIT ?2";
+    RemoveStoryOfMessage = "DELETE FROM stories WHERE tracking = (SELECT tracking FROM messages WHERE number = ?1)";
     RemoveStory = "DELETE FROM stories WHERE number = ?1";
 }
 
@@ -198,11 +283,17 @@ mod tests {
     /// Those that read a whole table because all of it is asked for, or walk it from one end up to their limit.
     const MAY_SCAN: &[&str] = &[
         "Users SCAN users",
+        "Avatars SCAN cards",
+        "Blocked SCAN blocks",
+        "Sessions SCAN sessions",
+        "RemoveInvitations SCAN invitations",
+        "Tenants SCAN tenants",
         "Devices SCAN devices",
         "Doors SCAN doors",
         "Owed SCAN owed USING INDEX owed_device",
         "QueueLengths SCAN queue",
         "Unclaimed SCAN unclaimed",
+        "Overflows SCAN overflow",
         "OldestHistory SCAN history",
         "OldestStories SCAN stories",
         "RecentStories SCAN s",

@@ -7,8 +7,11 @@ use super::{
     devices,
     sql::Sql,
 };
-use crate::{Answer, Stories, Story};
-use domain::{DeviceId, Note, TraceEvent, TrackingId, trace::Step};
+use crate::{Answer, Stories, Story, Told, limits};
+use domain::{
+    DeviceId, Note, TraceEvent, TrackingId,
+    trace::{Named, Step},
+};
 use rusqlite::{Result, Row, params};
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -16,6 +19,21 @@ impl Stories for SqliteStore {
     fn trace(&self, id: &str) -> Answer<Vec<TraceEvent>> {
         let params = (id.to_owned(), rows(usize::MAX));
         self.read_notes(move |database| database.all(Sql::Events, params, event))
+    }
+
+    fn stories_of(&self, who: &Named, after: u64) -> Answer<Told> {
+        let (who, after) = (who.clone(), i64::try_from(after).unwrap_or(i64::MAX));
+        self.read_notes(move |database| {
+            let mut told = Told::default();
+            for story in behind(database, after)? {
+                told.next = u64::try_from(story).ok();
+                let events = events(database, story)?;
+                if events.iter().any(|event| who.is_in(event)) {
+                    told.stories.push(events);
+                }
+            }
+            Ok(told)
+        })
     }
 
     fn recent_traces(&self, limit: usize) -> Answer<Vec<Story>> {
@@ -33,7 +51,19 @@ impl Stories for SqliteStore {
     }
 }
 
-fn event(row: &Row<'_>) -> Result<TraceEvent> {
+/// The numbers of the stories behind this one: as many as are looked at at once.
+pub(super) fn behind(database: &mut Database<'_>, after: i64) -> Result<Vec<i64>> {
+    let params = params![after, rows(limits::LOOK)];
+    database.all(Sql::StoriesBehind, params, |row| row.get(0))
+}
+
+/// A story.
+pub(super) fn events(database: &mut Database<'_>, story: i64) -> Result<Vec<TraceEvent>> {
+    let params = params![story, rows(usize::MAX)];
+    database.all(Sql::EventsOfStory, params, event)
+}
+
+pub(super) fn event(row: &Row<'_>) -> Result<TraceEvent> {
     Ok(TraceEvent {
         tracking: name(row, 0)?,
         at: timestamp(row, 1)?,

@@ -20,8 +20,16 @@ macro_rules! contract {
 }
 
 mod archive;
+mod blocks;
+mod cards;
+mod forgetting;
+mod invitations;
 mod messages;
+mod overflow;
 mod people;
+mod pushes;
 mod records;
 mod rosters;
+mod sessions;
+mod sign_ins;
 mod steps;

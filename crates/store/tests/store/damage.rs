@@ -113,11 +113,13 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
-#[test]
-fn a_database_that_is_locked_says_so() {
+#[tokio::test]
+async fn a_database_that_is_locked_says_so() {
     let (_directory, path) = directory();
+    written(&path).await;
     let other = Connection::open(&path).unwrap();
-    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let lock = "PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE";
+    other.execute_batch(lock).unwrap();
     let error = refused(&path);
     assert!(matches!(error, OpenError::Locked(_)), "{error}");
     other.execute_batch("ROLLBACK").unwrap();
@@ -149,6 +151,155 @@ async fn a_value_that_we_cannot_have_written_is_reported_and_nothing_else_suffer
     let error = store.device(&device_id("bad")).await.unwrap_err();
     assert!(matches!(error, StoreError::Damaged(_)), "{error}");
     assert!(store.device(&device_id("good")).await.unwrap().is_some());
+}
+
+/// What `url` says of the store at this path.
+fn url(path: &Path) -> String {
+    format!("sqlite:{}", path.display())
+}
+
+#[tokio::test]
+async fn what_is_missing_or_empty_is_no_first_start() {
+    let (_directory, path) = directory();
+    assert_eq!(store::glance(&url(&path)).unwrap(), None, "a first start");
+    written(&path).await;
+
+    fs::write(&path, "").unwrap();
+    let error = refused(&path);
+    assert!(matches!(error, OpenError::Empty(_)), "{error}");
+    assert!(store::check(&url(&path)).is_err());
+
+    fs::remove_file(&path).unwrap();
+    let error = refused(&path);
+    let OpenError::Missing { marker, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(error.to_string().contains("reveille restore"), "{error}");
+    assert!(store::glance(&url(&path)).is_err());
+    assert!(!path.exists(), "nobody made another one");
+
+    // The operator wants to begin anew.
+    fs::remove_file(marker).unwrap();
+    assert_eq!(sqlite(&path).users().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn looking_at_a_database_changes_nothing() {
+    let (directory, path) = directory();
+    let names = || {
+        let files = fs::read_dir(directory.path()).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    store::glance(&url(&path)).unwrap();
+    assert_eq!(names(), [""; 0]);
+    written(&path).await;
+    let before = (names(), fs::read(&path).unwrap());
+    let found = store::check(&url(&path)).unwrap().unwrap();
+    assert_eq!(
+        (found.users, found.structure, found.damaged),
+        (1, vec![], vec![])
+    );
+    assert_eq!((names(), fs::read(&path).unwrap()), before);
+}
+
+/// One row of each table that a start reads is damaged, and one of a table that it does not read.
+#[tokio::test]
+async fn damaged_rows_are_named_and_set_aside_and_the_rest_works() {
+    let (_directory, path) = directory();
+    let store = sqlite(&path);
+    let good = [
+        put_user("alice"),
+        put_device("good", "alice"),
+        archive("m1", "bob", "alice"),
+    ];
+    let bad = [
+        put_device("bad", "alice"),
+        put_door("bad", 0),
+        enqueue("bad", "m1"),
+    ];
+    save(&store, good.into_iter().chain(bad)).await;
+    let other = Connection::open(&path).unwrap();
+    let spoil = "UPDATE devices SET created_at = -1 WHERE id = 'bad';
+        UPDATE messages SET class = 'nonsense'";
+    other.execute_batch(spoil).unwrap();
+
+    let found = store::check(&url(&path)).unwrap().unwrap();
+    let rows: Vec<_> = found
+        .damaged
+        .iter()
+        .map(|it| (it.table, &*it.row))
+        .collect();
+    assert_eq!(
+        rows,
+        [("devices", "bad alice@example.org"), ("messages", "m1")]
+    );
+    assert!(
+        found.damaged[0].why.starts_with("created_at: "),
+        "{found:?}"
+    );
+    let error = store.load(Box::new(drop)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+
+    let aside = store.set_aside().await.unwrap();
+    assert_eq!(aside.len(), 1, "what a start needs: {aside:?}");
+    let left = loaded(&store).await;
+    assert_eq!(left.devices, [device("good", "alice")]);
+    assert_eq!((left.doors, left.queued), (vec![], vec![]));
+    store.close().await.unwrap();
+    assert_eq!(store::set_aside(&url(&path)).unwrap().len(), 1);
+    let found = store::check(&url(&path)).unwrap().unwrap();
+    assert_eq!((found.damaged, found.set_aside), (vec![], 4));
+
+    put_back(&other);
+    let store = sqlite(&path);
+    assert_eq!(queue(&store, "bad").await, ["m1"], "nothing was lost");
+    assert_eq!(loaded(&store).await.doors, [door("bad", 0)]);
+}
+
+/// Mends what was set aside, and puts it back.
+fn put_back(connection: &Connection) {
+    let mut aside = connection
+        .prepare("SELECT CAST(back AS TEXT) FROM set_aside ORDER BY number")
+        .unwrap();
+    let statements = aside.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    for statement in statements {
+        let mended = statement
+            .unwrap()
+            .replace("-1", "1")
+            .replace("nonsense", "chat");
+        connection.execute(&mended, []).unwrap();
+    }
+}
+
+/// An account goes with its devices, and they with what is theirs.
+#[tokio::test]
+async fn an_account_that_is_damaged_is_set_aside_with_all_that_hangs_on_it() {
+    let (_directory, path) = directory();
+    let store = sqlite(&path);
+    let changes = [
+        put_user("alice"),
+        put_device("d1", "alice"),
+        put_door("d1", 0),
+        put_user("bob"),
+    ];
+    save(&store, changes).await;
+    let other = Connection::open(&path).unwrap();
+    let spoil = "UPDATE users SET md5 = CAST(X'ff' AS TEXT) WHERE address = 'alice@example.org'";
+    other.execute(spoil, []).unwrap();
+    assert_eq!(store.set_aside().await.unwrap().len(), 1);
+    let left = loaded(&store).await;
+    assert_eq!(left.users, [user("bob")]);
+    assert_eq!(left.devices, []);
+    let tables: String = other
+        .query_row(
+            "SELECT group_concat(source, ' ' ORDER BY number) FROM set_aside",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(tables, "users devices doors");
 }
 
 /// The log as a power cut in the middle of a write leaves it: only the transaction that was torn is gone.
@@ -185,5 +336,8 @@ async fn only_the_owner_may_read_the_database() {
         assert_eq!(mode & 0o777, 0o600, "{}", file.path().display());
         files += 1;
     }
-    assert_eq!(files, 3, "the database, its log and the log's index");
+    assert_eq!(
+        files, 4,
+        "the database, its mark, its log and the log's index"
+    );
 }

@@ -4,10 +4,12 @@
 
 extern crate reveille_store as store;
 
+mod backup;
 mod contract;
 mod crash;
 mod damage;
 mod faulty;
+mod leftovers;
 mod migration;
 mod random;
 mod sharing;

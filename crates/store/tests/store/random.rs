@@ -2,10 +2,11 @@
 
 use crate::world::*;
 use domain::{
-    ArchiveQuery, Change, Class, DeviceId, Door, MessageId, Note, Timestamp, trace::Step,
+    ArchiveQuery, Change, Class, DeviceId, Door, MessageId, Note, Timestamp,
+    trace::{Named, Step},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
-use store::{Pruned, StoreError};
+use store::{Forgotten, Pruned, StoreError};
 
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
 const DEVICES: [&str; 3] = ["d1", "d2", "d3"];
@@ -20,6 +21,17 @@ fn change() -> impl Strategy<Value = Change> {
         1 => user().prop_map(|user| Change::RemoveUser(address(user))),
         3 => (user(), user(), 0..3u8).prop_map(|(user, peer, how)| put_contact(user, peer, how)),
         1 => (user(), user()).prop_map(|(user, peer)| remove_contact(user, peer)),
+        2 => (user(), user()).prop_map(|(user, peer)| block(user, peer)),
+        1 => (user(), user()).prop_map(|(user, peer)| unblock(user, peer)),
+        2 => (user(), 0..3u8).prop_map(|(user, kind)| put_card(user, kind)),
+        2 => (user(), name(), 0..9u64).prop_map(|(user, client, at)| {
+            let data = if at == 0 { "" } else { "tokens" };
+            put_sign_in_tokens(user, client, at, data)
+        }),
+        2 => (user(), name(), 0..9u64).prop_map(|(user, name, until)| {
+            let data = if until == 0 { "" } else { "session" };
+            put_session(session(user, name, until, data))
+        }),
         4 => (device(), user()).prop_map(|(id, user)| put_device(id, user)),
         2 => (device(), user()).prop_map(|(id, user)| Change::PutDevice(Box::new(full_device(id, user)))),
         1 => device().prop_map(|id| Change::RemoveDevice(device_id(id))),
@@ -31,16 +43,25 @@ fn change() -> impl Strategy<Value = Change> {
         6 => (name(), user(), user(), 0..9u64).prop_map(|(id, from, to, at)| {
             let mut message = message(id, from, to);
             message.at = Timestamp(at);
-            if at == 0 {
-                message.class = Class::Transient;
-            }
+            message.class = match at {
+                0 => Class::Transient,
+                1..=3 => Class::Chat,
+                _ => message.class,
+            };
             Change::Archive(message.into())
         }),
         4 => (device(), name()).prop_map(|(id, message)| enqueue(id, message)),
+        3 => (device(), name()).prop_map(|(id, message)| go_over(id, message)),
+        2 => (device(), 1..4u64).prop_map(|(id, most)| refill(id, most)),
         2 => (user(), name()).prop_map(|(user, message)| enqueue_for_user(user, message)),
         2 => (user(), device()).prop_map(|(user, device)| adopt(user, device)),
         1 => device().prop_map(|id| Change::ReturnQueue(device_id(id))),
         2 => (device(), name()).prop_map(|(id, message)| delivered(id, message)),
+        2 => (user(), user(), name()).prop_map(|(user, writer, up_to)| Change::Read {
+            user: address(user),
+            writer: address(writer).to_string().into(),
+            up_to: message_id(up_to),
+        }),
         2 => (name(), device(), 0..9u64).prop_map(|(id, device, due)| owe(owed(id, device, due))),
         1 => name().prop_map(settle),
     ]
@@ -94,6 +115,7 @@ fn turn() -> impl Strategy<Value = Turn> {
 #[derive(Debug, PartialEq)]
 struct Outcome {
     answers: Vec<Result<Vec<Result<(), StoreError>>, StoreError>>,
+    forgotten: Forgotten,
     pruned: Pruned,
     told: Vec<String>,
 }
@@ -113,11 +135,18 @@ async fn run(
     }
     let mut told = everything(store).await;
     told.extend(archives(store, queries).await);
+    let who = Named {
+        user: address(USERS[0]),
+        devices: vec![device_id(DEVICES[0])],
+    };
+    let forgotten = store.forget(&who).await.unwrap();
+    told.extend(everything(store).await);
     let pruned = store.prune(before).await.unwrap();
     told.extend(everything(store).await);
     told.extend(archives(store, queries).await);
     Outcome {
         answers,
+        forgotten,
         pruned,
         told,
     }
@@ -140,6 +169,9 @@ async fn everything(store: &TheStore) -> Vec<String> {
     ];
     for id in DEVICES.map(DeviceId::from) {
         told.push(format!("{id}: {:?}", store.queued(&id, 99).await));
+        for name in NAMES.map(message_id) {
+            told.push(format!("{id}: {:?}", store.unread(&id, Some(&name)).await));
+        }
         told.push(format!("{id}: {:?}", store.doors(&id).await));
         told.push(format!("{id}: {:?}", store.owed(&id).await));
         told.push(format!("{id}: {:?}", store.history(&id, 99).await));
@@ -152,6 +184,8 @@ async fn everything(store: &TheStore) -> Vec<String> {
     for user in USERS.map(address) {
         told.push(format!("{user}: {:?}", store.devices(Some(&user)).await));
         told.push(format!("{user}: {:?}", store.roster(&user).await));
+        told.push(format!("{user}: {:?}", store.blocked(&user).await));
+        told.push(format!("{user}: {:?}", store.card(&user).await));
     }
     told
 }

@@ -116,7 +116,9 @@ async fn a_writer_that_is_held_up_takes_so_much_and_turns_the_rest_away() {
     };
     assert_eq!(refused, Err(StoreError::Overloaded));
     assert!(taken.len() >= limits::WRITE_QUEUE / 2);
-    assert_eq!(store.stats().waiting, limits::WRITE_QUEUE);
+    // It may have gone on its way since.
+    let waiting = store.stats().waiting;
+    assert!(waiting >= limits::WRITE_QUEUE - limits::GROUP, "{waiting}");
 
     other.execute_batch("COMMIT").unwrap();
     for answer in taken {

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use domain::{
-    Address, Change, Class, Device, DeviceId, Door, DoorId, Handed, Message, MessageId, Note,
-    NotificationId, Purpose, Record, Timestamp, Token, TraceEvent, User,
+    Address, Avatar, Card, Change, Class, Device, DeviceId, Door, DoorId, Handed, KeptSession,
+    Message, MessageId, Note, NotificationId, Purpose, Record, SignInTokens, Timestamp, Token,
+    TraceEvent, User,
     change::HistoryEntry,
     device::{DeadToken, SealingKey, Tokens},
     push::OwedPush,
@@ -56,9 +57,13 @@ pub(crate) async fn records(store: &TheStore) -> Vec<Record> {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Loaded {
     pub(crate) users: Vec<User>,
+    pub(crate) blocked: Vec<(Address, Box<str>)>,
+    pub(crate) avatars: Vec<(Address, Avatar)>,
+    pub(crate) sessions: Vec<KeptSession>,
     pub(crate) devices: Vec<Device>,
     pub(crate) doors: Vec<Door>,
     pub(crate) queued: Vec<(DeviceId, u64)>,
+    pub(crate) over: Vec<(DeviceId, u64)>,
     pub(crate) owed: Vec<OwedPush>,
     pub(crate) unclaimed: Vec<(Address, u64)>,
 }
@@ -69,16 +74,22 @@ pub(crate) async fn loaded(store: &TheStore) -> Loaded {
     for record in records(store).await {
         match record {
             Record::User(user) => loaded.users.push(user),
+            Record::Blocked(user, peer) => loaded.blocked.push((user, peer)),
+            Record::Avatar(user, avatar) => loaded.avatars.push((user, avatar)),
+            Record::Session(session) => loaded.sessions.push(session),
             Record::Device(device) => loaded.devices.push(device),
             Record::Door(door) => loaded.doors.push(door),
             Record::Queued(device, length) => loaded.queued.push((device, length)),
+            Record::Over(device, messages) => loaded.over.push((device, messages)),
             Record::Owed(push) => loaded.owed.push(push),
             Record::Unclaimed(user, length) => loaded.unclaimed.push((user, length)),
         }
     }
+    loaded.avatars.sort();
     loaded.devices.sort_by(|a, b| a.id.cmp(&b.id));
     loaded.doors.sort_by(|a, b| a.id.cmp(&b.id));
     loaded.queued.sort();
+    loaded.over.sort();
     loaded.owed.sort_by(|a, b| a.id.cmp(&b.id));
     loaded
 }
@@ -102,6 +113,42 @@ pub(crate) fn user(name: &str) -> User {
 
 pub(crate) fn put_user(name: &str) -> Change {
     Change::PutUser(Box::new(user(name)))
+}
+
+pub(crate) fn go_over(id: &str, message: &str) -> Change {
+    Change::GoOver {
+        device: device_id(id),
+        message: message.into(),
+    }
+}
+
+pub(crate) fn refill(id: &str, most: u64) -> Change {
+    Change::Refill {
+        device: device_id(id),
+        most,
+    }
+}
+
+pub(crate) fn session(user: &str, name: &str, until: u64, data: &str) -> KeptSession {
+    KeptSession {
+        user: address(user),
+        name: name.to_owned(),
+        until: Timestamp(until),
+        data: data.to_owned().into(),
+    }
+}
+
+pub(crate) fn put_session(session: KeptSession) -> Change {
+    Change::PutSession(Box::new(session))
+}
+
+pub(crate) fn put_sign_in_tokens(user: &str, client: &str, at: u64, data: &str) -> Change {
+    Change::PutSignInTokens(Box::new(SignInTokens {
+        user: address(user),
+        client: client.to_owned(),
+        at: Timestamp(at),
+        data: data.to_owned().into(),
+    }))
 }
 
 /// Somebody in a roster: of three kinds.
@@ -137,6 +184,35 @@ pub(crate) fn remove_contact(name: &str, peer: &str) -> Change {
     }
 }
 
+pub(crate) fn block(name: &str, peer: &str) -> Change {
+    Change::Block {
+        user: address(name),
+        peer: peer.into(),
+    }
+}
+
+pub(crate) fn unblock(name: &str, peer: &str) -> Change {
+    Change::Unblock {
+        user: address(name),
+        peer: peer.into(),
+    }
+}
+
+/// A card, with an image or with none.
+pub(crate) fn card(kind: u8) -> Card {
+    Card {
+        octets: Bytes::from(vec![kind, 0, 0xff]),
+        avatar: (kind > 0).then_some([kind; 20]),
+    }
+}
+
+pub(crate) fn put_card(name: &str, kind: u8) -> Change {
+    Change::PutCard {
+        user: address(name),
+        card: Box::new(card(kind)),
+    }
+}
+
 pub(crate) fn device_id(id: &str) -> DeviceId {
     DeviceId::from(id)
 }
@@ -163,14 +239,14 @@ pub(crate) fn full_device(id: &str, owner: &str) -> Device {
                 given_at: Timestamp(7),
                 dead: None,
                 on_probation: true,
-                handed: Handed::Through(u32::MAX),
+                handed: Handed::Both(u32::MAX, domain::CallKind(u8::MAX)),
             }),
             message: Some(Token {
                 value: "bb22".into(),
                 given_at: Timestamp(8),
                 dead: Some(Box::new(dead)),
                 on_probation: false,
-                handed: Handed::Apart,
+                handed: Handed::For(domain::CallKind(1)),
             }),
         },
         key: Some(Box::new(SealingKey {
@@ -217,6 +293,7 @@ pub(crate) fn message(id: &str, from: &str, to: &str) -> Message {
         class: Class::Notice,
         content_type: "text/plain".to_owned(),
         body: Bytes::from(format!("text of {id}")),
+        about: None,
     }
 }
 

@@ -76,6 +76,14 @@ impl<T> Resumption<T> {
         }
     }
 
+    /// The same of one that goes on.
+    pub fn parts(&self) -> ResumptionParts<T>
+    where
+        T: Clone,
+    {
+        self.clone().into_parts()
+    }
+
     /// The connection is gone.
     pub fn suspend(&mut self) {
         self.outbound.suspend();

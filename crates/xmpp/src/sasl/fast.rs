@@ -4,6 +4,8 @@
 //! A client has two tokens at most, the one that it uses and the one that it was given last (XEP-0484 §5.1): whether that
 //! one has arrived shows when it is used. Times are Unix seconds.
 
+mod kept;
+
 use std::fmt;
 
 use base64::Engine;
@@ -35,11 +37,42 @@ impl Default for Settings {
     }
 }
 
-/// A token as it is kept: as good as a password for the one client.
+/// What the tokens of one client are made with. Whoever has read the store and has not the server's secret can make none
+/// of them, and with another password of the user none of the old ones is any good.
+#[derive(Clone)]
+pub struct Maker(Key);
+
+impl Maker {
+    /// For one installation of a user's client. `secret` must stay the same for as long as tokens are to be good; `verifier`
+    /// is what is kept of the user's password.
+    pub fn new(secret: &[u8; 32], user: &str, client: &str, verifier: &str) -> Self {
+        let mut parts: Vec<&[u8]> = vec![b"fast token"];
+        for part in [user, client, verifier] {
+            parts.extend([b"\0", part.as_bytes()]);
+        }
+        Self(Hash::Sha256.hmac(secret, &parts))
+    }
+
+    fn secret(&self, seed: &[u8; TOKEN_OCTETS]) -> [u8; TOKEN_OCTETS] {
+        let mut secret = [0; TOKEN_OCTETS];
+        secret.copy_from_slice(&Hash::Sha256.hmac(&self.0, &[seed]));
+        secret
+    }
+}
+
+impl fmt::Debug for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Maker(…)")
+    }
+}
+
+/// A token: as good as a password for the one client.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
+    /// What it is made of, which is all that is kept of it.
+    seed: [u8; TOKEN_OCTETS],
     /// The token itself; the client has it as [`text`](Self::text).
-    pub secret: [u8; TOKEN_OCTETS],
+    secret: [u8; TOKEN_OCTETS],
     /// The one mechanism that it is good for (XEP-0484 §3.4).
     pub mechanism: Mechanism,
     /// When it was made.
@@ -131,22 +164,27 @@ pub struct Accepted {
 pub struct Slots {
     /// The one that it uses.
     pub current: Option<Token>,
-    /// The one that it was given last and has not used yet.
+    /// The one that it was given last; if it had another before, it has not used this one yet.
     pub new: Option<Token>,
 }
 
 impl Slots {
     /// Makes a token for a client that is fully signed in. Keep the slots before the client is told. One that was made
-    /// before and never used is forgotten (XEP-0484 §3.5).
+    /// before and never used is forgotten (XEP-0484 §3.5), unless the client has no other: it may be in use, since using
+    /// an only token changes nothing here. The seed must never be used twice.
     pub fn issue(
         &mut self,
         now: u64,
         mechanism: Mechanism,
-        secret: [u8; TOKEN_OCTETS],
+        (seed, maker): ([u8; TOKEN_OCTETS], &Maker),
         settings: Settings,
     ) -> &Token {
+        if self.current.is_none() {
+            self.current = self.new.take();
+        }
         self.new.insert(Token {
-            secret,
+            seed,
+            secret: maker.secret(&seed),
             mechanism,
             issued: now,
             expires: now.saturating_add(settings.lifetime),
@@ -154,8 +192,8 @@ impl Slots {
         })
     }
 
-    /// Verifies a client that chose `mechanism`. If it succeeds the slots have changed: keep them before the client is
-    /// told.
+    /// Verifies a client that chose `mechanism`. If it succeeds the slots may have changed: keep them before the client is
+    /// told. A client that comes back with its only token and no count changes nothing, and waits for no disk.
     ///
     /// # Errors
     /// What is wrong. That a token has expired or was used before hears only who has it.
@@ -191,7 +229,7 @@ impl Slots {
         if circumstances.invalidate {
             // The client signs out: what it was given and has not used goes too.
             *self = Self::default();
-        } else if is_new {
+        } else if is_new && self.current.is_some() {
             self.current = self.new.take();
         }
         Ok(accepted)

@@ -36,7 +36,7 @@ impl Hash {
     }
 
     /// The MAC of the parts one behind the other.
-    pub(super) fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Key {
+    pub(crate) fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Key {
         let block = self.block(key);
         match self {
             Self::Sha1 => mac(Hmac::<Sha1>::new(&block.into()), parts),

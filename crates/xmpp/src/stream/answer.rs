@@ -28,7 +28,7 @@ impl Answer {
 
     fn push(&mut self, octets: &[u8]) {
         match self.pieces.last_mut() {
-            Some(piece) if self.framing == Framing::Tcp => piece.extend_from_slice(octets),
+            Some(piece) if self.framing != Framing::WebSocket => piece.extend_from_slice(octets),
             _ => self.pieces.push(octets.to_vec()),
         }
     }
@@ -38,6 +38,16 @@ impl Answer {
         let header = self.framing.open(&OurHeader {
             from: opened.to.as_str(),
             to: opened.from.as_ref().map(Jid::as_str),
+            id,
+        });
+        self.push(&header);
+    }
+
+    /// Our header in the stream of a component, by its own name.
+    pub(super) fn open_component(&mut self, name: &str, id: &str) {
+        let header = self.framing.open(&OurHeader {
+            from: name,
+            to: None,
             id,
         });
         self.push(&header);

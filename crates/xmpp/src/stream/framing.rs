@@ -10,6 +10,8 @@ pub enum Framing {
     Tcp,
     /// A document a message.
     WebSocket,
+    /// One document, of a component's namespace (XEP-0114 §3).
+    Component,
 }
 
 /// What we say of ourselves in a header.
@@ -38,7 +40,8 @@ impl Framing {
     /// What is in force where a first-level element stands.
     pub fn context(self) -> Context<'static> {
         match self {
-            Self::Tcp => Context::CLIENT,
+            // What stands in the namespace of clients here stands in the stream's own there, whichever that is.
+            Self::Tcp | Self::Component => Context::CLIENT,
             Self::WebSocket => Context::DOCUMENT,
         }
     }
@@ -46,7 +49,7 @@ impl Framing {
     /// The end of our side of the stream.
     pub fn close(self) -> &'static [u8] {
         match self {
-            Self::Tcp => b"</stream:stream>",
+            Self::Tcp | Self::Component => b"</stream:stream>",
             Self::WebSocket => b"<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>",
         }
     }
@@ -54,7 +57,7 @@ impl Framing {
     /// Our header.
     pub(super) fn open(self, ours: &OurHeader<'_>) -> Vec<u8> {
         let mut header = match self {
-            Self::Tcp => Element::prefixed("stream", ns::STREAM, "stream"),
+            Self::Tcp | Self::Component => Element::prefixed("stream", ns::STREAM, "stream"),
             Self::WebSocket => Element::new(ns::FRAMING, "open"),
         };
         header.set_attr("from", ours.from);
@@ -62,12 +65,15 @@ impl Framing {
         if let Some(to) = ours.to {
             header.set_attr("to", to);
         }
-        header.set_attr("version", "1.0");
-        header.set_lang(LANG);
-        if self == Self::WebSocket {
-            return header.to_octets(Context::DOCUMENT);
+        if self != Self::Component {
+            header.set_attr("version", "1.0");
+            header.set_lang(LANG);
         }
-        header.declare("", ns::CLIENT);
+        match self {
+            Self::WebSocket => return header.to_octets(Context::DOCUMENT),
+            Self::Tcp => header.declare("", ns::CLIENT),
+            Self::Component => header.declare("", ns::COMPONENT),
+        }
         let mut octets = b"<?xml version='1.0'?>".to_vec();
         header.write(&mut octets, Context::DOCUMENT);
         // A tag that stays open.

@@ -8,6 +8,8 @@ use super::{Framing, Offer, offer};
 use crate::ns;
 use crate::xml::{Element, Header, Item, StreamCondition, StreamError};
 
+/// What may be asked by who has no account yet, and was invited (XEP-0077, XEP-0445).
+const OF_GUESTS: [&str; 2] = [ns::REGISTER, ns::PARS];
 /// How often a client may try to sign in before there is TLS, until it is believed that it will not understand
 /// (RFC 6120 §6.4.5).
 const TRIES_IN_THE_CLEAR: u8 = 3;
@@ -35,6 +37,8 @@ pub enum Then {
     StartTls,
     /// The client begins to sign in.
     Greeted(Box<Greeted>),
+    /// A component has shown its secret: it speaks for this domain.
+    Component(Box<str>),
     /// Close the connection.
     Close,
 }
@@ -44,9 +48,10 @@ pub enum Then {
 pub struct Greeted {
     /// What it said in its header.
     pub opened: Opened,
-    /// Is there TLS? It is always, so far.
+    /// Is there TLS, ours or that of a proxy? It is always, so far.
     pub secure: bool,
-    /// `<auth/>` of SASL (RFC 6120 §6.4.2), or `<authenticate/>` of SASL2 (XEP-0388).
+    /// `<auth/>` of SASL (RFC 6120 §6.4.2), `<authenticate/>` of SASL2 (XEP-0388), or an `<iq/>` of who has no account yet
+    /// (XEP-0445).
     pub element: Element,
 }
 
@@ -125,10 +130,17 @@ impl Greeter {
         };
         let sasl = element.is(ns::SASL, "auth");
         let sasl2 = element.is(ns::SASL2, "authenticate");
+        // Whoever was invited shows that (XEP-0445), and asks for an account.
+        let asks = element.is(ns::CLIENT, "iq")
+            && element
+                .children()
+                .any(|it| OF_GUESTS.contains(&it.namespace()));
         match &self.offer {
             _ if element.is(ns::TLS, "starttls") => self.starttls(answer),
             None if sasl || sasl2 => self.needs_tls(element.namespace(), id, answer),
-            Some(offer) if sasl || (sasl2 && offer.sasl2.is_some()) => {
+            Some(offer)
+                if sasl || (sasl2 && offer.sasl2.is_some()) || (asks && offer.invitations) =>
+            {
                 let opened = opened.clone();
                 Then::Greeted(Box::new(Greeted {
                     opened,

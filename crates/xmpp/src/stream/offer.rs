@@ -12,6 +12,8 @@ pub struct Offer {
     pub channel_bindings: Vec<String>,
     /// The same by SASL2, if it is offered.
     pub sasl2: Option<Sasl2Offer>,
+    /// Who was invited may make an account (XEP-0445).
+    pub invitations: bool,
     /// Further features, as they are to be shown.
     pub others: Vec<Element>,
 }
@@ -85,6 +87,11 @@ impl Offer {
             }
             features.push(list);
         }
+        if self.invitations {
+            for namespace in [ns::IQ_REGISTER, ns::IBR_TOKEN, ns::INVITE] {
+                features.push(Element::new(namespace, "register"));
+            }
+        }
         self.others
             .iter()
             .cloned()
@@ -100,9 +107,18 @@ impl BoundOffer {
         // RFC 3921 had clients start a session; those that still do are told that they need not.
         let optional = Element::new(ns::SESSION, "optional");
         let session = Element::new(ns::SESSION, "session").with_child(optional);
-        let mut features = features().with_child(bind).with_child(session);
+        self.with_rest(features().with_child(bind).with_child(session), true)
+    }
+
+    /// The features of a client that has a session already, since it asked for one with its sign-in (XEP-0388 §2.6.1). What
+    /// is counted already is not offered to be.
+    pub fn of_session(&self, is_managed: bool) -> Element {
+        self.with_rest(features(), !is_managed)
+    }
+
+    fn with_rest(&self, mut features: Element, may_manage: bool) -> Element {
         for (is_offered, namespace, local) in [
-            (self.stream_management, ns::SM, "sm"),
+            (self.stream_management && may_manage, ns::SM, "sm"),
             (self.roster_versioning, ns::ROSTER_VERSIONING, "ver"),
             (self.pre_approval, ns::PRE_APPROVAL, "sub"),
         ] {

@@ -30,6 +30,7 @@ pub(crate) fn offer() -> Arc<Offer> {
             mechanisms: vec!["SCRAM-SHA-1".into()],
             inline: vec![Element::new(ns::SM, "sm")],
         }),
+        invitations: false,
         others: Vec::new(),
     })
 }

@@ -2,5 +2,6 @@
 
 mod binding;
 mod client;
+mod components;
 mod greeting;
 mod refusing;

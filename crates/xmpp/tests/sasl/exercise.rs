@@ -1,7 +1,7 @@
 //! What must hold of any octets whatever, at each machine that reads them: nothing panics, and nobody who lacks the key is
 //! let in. Used by the replay of the fuzz corpus and by the fuzz target itself.
 
-use xmpp::sasl::fast::{self, Attempt, Circumstances, Slots};
+use xmpp::sasl::fast::{self, Attempt, Circumstances, Maker, Slots};
 use xmpp::sasl::mechanism::{self, Mechanism, Situation};
 use xmpp::sasl::oauthbearer::{self, Request};
 use xmpp::sasl::plain::Credentials;
@@ -120,7 +120,8 @@ fn token(message: &[u8]) {
     };
     let settings = fast::Settings::default();
     let mut slots = Slots::default();
-    slots.issue(0, Mechanism::HtSha256Expr, [7; 32], settings);
+    let maker = Maker::new(&[3; 32], "alice", "phone", "");
+    slots.issue(0, Mechanism::HtSha256Expr, ([7; 32], &maker), settings);
     slots.current = slots.new.clone();
     let before = slots.clone();
     for mechanism in [Mechanism::HtSha256Expr, Mechanism::HtSha256None] {

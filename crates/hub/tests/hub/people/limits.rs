@@ -189,3 +189,63 @@ fn a_roster_with_a_step_under_way_stays() {
     assert_eq!(town.roster("romeo").unwrap().contacts.len(), 1);
     assert_eq!(town.roster("nurse").unwrap().contacts.len(), 1);
 }
+
+#[test]
+fn what_others_ask_of_a_user_keeps_no_client_of_the_user_out() {
+    use crate::world::StoreMood;
+    let mut town = Town::new();
+    town.befriends("romeo", "juliet");
+    town.mood = StoreMood::Waits;
+    assert_eq!(town.lists("romeo", "nurse", ""), None);
+    for _ in 0..100 {
+        assert_eq!(town.is_seen_by("romeo", "tybalt"), None);
+    }
+    assert_eq!(town.lists("romeo", "peter", ""), None, "it waits its turn");
+    town.mood = StoreMood::Saves;
+    town.answers();
+    assert_eq!(town.is_seen_by("romeo", "juliet"), Some(Ok(())));
+    let missing = Some(Err(NotDone::Missing));
+    assert_eq!(town.is_seen_by("romeo", "tybalt"), missing);
+    town.blocks("romeo", vec!["juliet@localhost".into()]);
+    assert_eq!(town.is_seen_by("romeo", "juliet"), missing);
+}
+
+#[test]
+fn so_many_addresses_are_blocked_and_no_more() {
+    let mut town = Town::new();
+    let all = |many: usize| {
+        (0..many)
+            .map(|it| format!("u{it}@far").into())
+            .collect::<Vec<Box<str>>>()
+    };
+    let most = domain::block::MOST;
+    assert_eq!(town.blocks("romeo", all(most)), Some(Ok(())));
+    let (saves, full) = (town.saves, Some(Err(NotDone::TooManyBlocks)));
+    assert_eq!(town.blocks("romeo", vec!["one@more".into()]), full);
+    // Twice is once.
+    assert_eq!(town.blocks("romeo", all(1)), Some(Ok(())));
+    assert_eq!(town.saves, saves);
+    assert_eq!(town.unblocks("romeo", all(1)), Some(Ok(())));
+    assert_eq!(town.blocks("romeo", vec!["one@more".into()]), Some(Ok(())));
+}
+
+#[test]
+fn what_the_store_refuses_is_not_blocked() {
+    let mut town = Town::new();
+    town.befriends("romeo", "juliet");
+    town.comes("romeo", "garden");
+    town.comes("juliet", "balcony");
+    town.hush();
+    town.mood = crate::world::StoreMood::Refuses;
+    let blocked = town.blocks("romeo", vec![at("juliet").as_str().into()]);
+    assert!(
+        matches!(blocked, Some(Err(NotDone::Failed(_)))),
+        "{blocked:?}"
+    );
+    assert_eq!(town.shown(), Vec::<String>::new());
+    town.goes("juliet", "balcony");
+    assert_eq!(
+        town.shown(),
+        ["juliet: juliet/balcony gone", "romeo: juliet/balcony gone"]
+    );
+}

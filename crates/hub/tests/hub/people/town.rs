@@ -199,6 +199,11 @@ impl Town {
                     self.kept.insert(key, *contact);
                 }
                 Change::RemoveContact { user, peer } => drop(self.kept.remove(&(user, peer))),
+                Change::Block { .. }
+                | Change::Unblock { .. }
+                | Change::PutCard { .. }
+                | Change::Redeem(_)
+                | Change::PutUser(_) => {}
                 Change::RemoveUser(user) => self.kept.retain(|(of, _), _| *of != user),
                 other => panic!("{other:?}"),
             }
@@ -279,6 +284,26 @@ impl Town {
     pub fn unlists(&mut self, user: &str, peer: &str) -> Option<Result<(), NotDone>> {
         let ticket = self.ticket();
         self.says(user, Said::Unlists(ticket, at(peer)));
+        self.answers.get(&ticket).cloned()
+    }
+
+    /// A user blocks these addresses.
+    pub fn blocks(&mut self, user: &str, peers: Vec<Box<str>>) -> Option<Result<(), NotDone>> {
+        let ticket = self.ticket();
+        self.says(user, Said::Blocks(ticket, peers));
+        self.answers.get(&ticket).cloned()
+    }
+
+    pub fn unblocks(&mut self, user: &str, peers: Vec<Box<str>>) -> Option<Result<(), NotDone>> {
+        let ticket = self.ticket();
+        self.says(user, Said::Unblocks(ticket, peers));
+        self.answers.get(&ticket).cloned()
+    }
+
+    /// Somebody asks whether they may know that a user's client is there.
+    pub fn is_seen_by(&mut self, user: &str, peer: &str) -> Option<Result<(), NotDone>> {
+        let ticket = self.ticket();
+        self.says(user, Said::IsSeenBy(ticket, at(peer)));
         self.answers.get(&ticket).cloned()
     }
 
@@ -385,6 +410,8 @@ fn in_words(showing: &Showing) -> String {
             let (peer, state) = (contact.peer.name(), contact.subscription());
             format!("[{peer} {state}{asks}{approved}]")
         }
+        Sight::Blocked(peers) => format!("blocked {peers:?}"),
+        Sight::Unblocked(peers) => format!("unblocked {peers:?}"),
         Sight::NoContact(peer, _) => format!("[no {}]", peer.name()),
         Sight::Requested(from, request, _) => format!("{} {request:?}", from.name()),
         Sight::Presence(from, News { resource, seen }) => {

@@ -108,11 +108,6 @@ fn a_query_that_says_nothing_that_can_be_done_is_refused() {
         (field("with", &[""]), "", BadRequest),
         (field("with", &["@"]), "", BadRequest),
         (field("with", &["a@b", "c@d"]), "", BadRequest),
-        (
-            field("with", &["bob@localhost/phone"]),
-            "",
-            FeatureNotImplemented,
-        ),
         (field("start", &["yesterday"]), "", BadRequest),
         (field("end", &["2023-02-29T00:00:00Z"]), "", BadRequest),
         (field("after-id", &[""]), "", BadRequest),
@@ -159,4 +154,87 @@ fn a_page_may_be_wanted_with_the_newest_first() {
     let shape = |flip| Shape::Page(Some("q".into()), flip);
     assert_eq!(raw("").unwrap().shape, shape(false));
     assert_eq!(raw("<flip-page/>").unwrap().shape, shape(true));
+}
+
+fn by_client(most: &str, before: &str) -> Wanted {
+    let form = "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field>\
+        <field var='with'><value>bob@localhost/phone</value></field></x>";
+    raw(&format!(
+        "{form}<set xmlns='http://jabber.org/protocol/rsm'><max>{most}</max>{before}</set>"
+    ))
+    .unwrap()
+}
+
+/// Number by number of which client of Bob's it is.
+fn written(by: &[(usize, &str)]) -> Vec<Arc<Message>> {
+    let message = |(number, client): &(usize, &str)| {
+        Arc::new(Message {
+            id: number.to_string().as_str().into(),
+            tracking: "t".into(),
+            from: "bob@localhost".to_owned(),
+            from_name: String::new(),
+            to: Address::new("alice", "localhost").unwrap(),
+            at: Timestamp(0),
+            class: domain::Class::Chat,
+            content_type: letters::STANZA.to_owned(),
+            body: format!("<message from='bob@localhost/{client}'><body>x</body></message>").into(),
+            about: None,
+        })
+    };
+    by.iter().map(message).collect()
+}
+
+fn page(by: &[(usize, &str)], is_complete: bool) -> ArchivePage {
+    ArchivePage {
+        messages: written(by),
+        is_complete,
+    }
+}
+
+fn ids(page: &ArchivePage) -> Vec<&str> {
+    page.messages.iter().map(|it| it.id.as_str()).collect()
+}
+
+#[test]
+fn messages_of_one_client_are_looked_for_until_there_are_enough() {
+    let wanted = by_client("2", "");
+    assert_eq!(wanted.query.limit, archive::ROWS);
+    let Looked::More(wanted) = wanted.look_through(page(&[(1, "phone"), (2, "desk")], false))
+    else {
+        panic!("one is not enough")
+    };
+    assert_eq!(wanted.query.after, ["2".into()]);
+    let more = page(&[(3, "phone"), (4, "phone")], false);
+    let Looked::Enough(_, answer) = wanted.look_through(more) else {
+        panic!("three are more than are wanted")
+    };
+    assert_eq!((ids(&answer), answer.is_complete), (vec!["1", "3"], false));
+}
+
+#[test]
+fn messages_of_one_client_are_looked_for_from_the_end_too() {
+    let wanted = by_client("2", "<before/>");
+    let Looked::More(wanted) = wanted.look_through(page(&[(8, "phone"), (9, "desk")], false))
+    else {
+        panic!("one is not enough")
+    };
+    assert_eq!(wanted.query.before, ["8".into()]);
+    let Looked::Enough(_, answer) = wanted.look_through(page(&[(6, "phone"), (7, "desk")], true))
+    else {
+        panic!("there are no more")
+    };
+    assert_eq!((ids(&answer), answer.is_complete), (vec!["6", "8"], true));
+}
+
+#[test]
+fn so_much_is_looked_through_for_one_client_and_no_more() {
+    let mut wanted = by_client("2", "");
+    for _ in 1..LOOKED {
+        let Looked::More(more) = wanted.look_through(page(&[(1, "desk")], false)) else {
+            panic!("nothing was found")
+        };
+        wanted = more;
+    }
+    let last = wanted.look_through(page(&[(1, "desk")], false));
+    assert!(matches!(last, Looked::TooMuch));
 }

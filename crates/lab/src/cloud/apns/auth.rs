@@ -1,16 +1,19 @@
-//! Provider tokens ("Establishing a token-based connection to APNs"): who sends, and whether that is still proven.
+//! Certificates and provider tokens ("Establishing a certificate-based connection to APNs", "… token-based …"): who sends, and whether that is still proven.
 
 use super::{
-    super::{config::ApnsTeam, jwt::Jwt, locked},
+    super::{
+        config::{ApnsApp, ApnsTeam},
+        jwt::{Expired, Jwt},
+    },
     reason::{
-        EXPIRED_PROVIDER_TOKEN, INVALID_PROVIDER_TOKEN, MISSING_PROVIDER_TOKEN, Reason,
-        TOO_MANY_PROVIDER_TOKEN_UPDATES,
+        BAD_CERTIFICATE, EXPIRED_PROVIDER_TOKEN, INVALID_PROVIDER_TOKEN, MISSING_PROVIDER_TOKEN,
+        Reason, TOO_MANY_PROVIDER_TOKEN_UPDATES,
     },
 };
 use domain::Timestamp;
 use ring::signature::ECDSA_P256_SHA256_FIXED;
 use serde::Deserialize;
-use std::{collections::VecDeque, sync::Mutex, time::Duration};
+use std::time::Duration;
 
 /// An older token is refused.
 const OLDEST: Duration = Duration::from_hours(1);
@@ -18,8 +21,6 @@ const OLDEST: Duration = Duration::from_hours(1);
 const RENEWAL: Duration = Duration::from_mins(20);
 /// A token may come from a clock that is ahead by this much.
 const CLOCK_AHEAD: Duration = Duration::from_mins(5);
-/// Provider tokens that were made to expire early are remembered, at most so many; the oldest is forgotten first.
-const MOST_EXPIRED: usize = 1_000;
 
 #[derive(Deserialize)]
 struct Claims {
@@ -39,26 +40,25 @@ struct ProviderToken {
 /// Who sends over a connection, once that is known.
 #[derive(Default)]
 pub(super) struct Sender {
+    certificate: Certificate,
     token: Option<ProviderToken>,
 }
 
-/// Tokens that were told to be expired before their time.
+/// What the client showed of itself before its first request.
 #[derive(Default)]
-pub(super) struct Expired(Mutex<VecDeque<String>>);
-
-impl Expired {
-    /// Expires a token.
-    pub(super) fn add(&self, token: &str) {
-        let mut tokens = locked(&self.0);
-        if tokens.len() == MOST_EXPIRED {
-            tokens.pop_front();
-        }
-        tokens.push_back(token.to_owned());
-    }
-
-    fn has(&self, token: &str) -> bool {
-        locked(&self.0).iter().any(|one| one == token)
-    }
+enum Certificate {
+    /// Nothing: it has to show provider tokens.
+    #[default]
+    None,
+    /// One that is no app's.
+    Unknown,
+    /// An app's: no provider token is looked at.
+    Of {
+        /// Of the team.
+        team: String,
+        /// The app.
+        bundle: String,
+    },
 }
 
 /// The token in an `authorization` header.
@@ -71,9 +71,40 @@ pub(super) fn bearer(authorization: &str) -> Option<&str> {
 }
 
 impl Sender {
-    /// Whether a good token was ever seen here.
+    /// At the start of a connection whose client showed this certificate.
+    pub(super) fn new(certificate: Option<&[u8]>, teams: &[ApnsTeam]) -> Self {
+        let of = |der: &[u8]| {
+            let mut all = teams
+                .iter()
+                .flat_map(|team| team.certificates.iter().map(move |one| (team, one)));
+            all.find(|(_, one)| one.certificate == der).map_or(
+                Certificate::Unknown,
+                |(team, one)| Certificate::Of {
+                    team: team.team.clone(),
+                    bundle: one.bundle.clone(),
+                },
+            )
+        };
+        Self {
+            certificate: certificate.map_or(Certificate::None, of),
+            token: None,
+        }
+    }
+
+    /// Whether the certificate is an app's, or a good token was ever seen here.
     pub(super) fn is_known(&self) -> bool {
-        self.token.is_some()
+        matches!(self.certificate, Certificate::Of { .. }) || self.token.is_some()
+    }
+
+    /// Those of the team's apps that may be pushed to: all with a token, its own with a certificate.
+    pub(super) fn may_push_to<'a>(&self, apps: &'a [ApnsApp]) -> &'a [ApnsApp] {
+        let Certificate::Of { bundle, .. } = &self.certificate else {
+            return apps;
+        };
+        match apps.iter().position(|app| app.bundle == *bundle) {
+            Some(at) => &apps[at..=at],
+            None => &[],
+        }
     }
 
     /// The team that sends, if its token is good now.
@@ -84,6 +115,11 @@ impl Sender {
         expired: &Expired,
         now: Timestamp,
     ) -> Result<&str, Reason> {
+        match &self.certificate {
+            Certificate::None => {}
+            Certificate::Unknown => return Err(BAD_CERTIFICATE),
+            Certificate::Of { team, .. } => return Ok(team),
+        }
         let text = authorization
             .and_then(bearer)
             .ok_or(MISSING_PROVIDER_TOKEN)?;

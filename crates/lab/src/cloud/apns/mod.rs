@@ -9,11 +9,12 @@ use super::{
     config::Environment,
     entropy,
     exchange::{Platform, Verdict},
+    jwt::Expired,
     now,
     record::{Answer, Record},
     registry::{TokenMode, is_well_formed},
 };
-use auth::{Expired, Sender};
+use auth::Sender;
 use bytes::Bytes;
 use domain::{Channel, Timestamp};
 use http::{HeaderMap, Request, Response};
@@ -73,16 +74,20 @@ impl Apns {
         let token = rules::check_path(request)?;
         let headers = request.headers();
         let teams = &self.state.config.apns_teams;
-        let team = session.sender.authorise(
-            header(headers, "authorization"),
-            teams,
-            &self.expired,
-            now(),
-        )?;
+        let team = session
+            .sender
+            .authorise(
+                header(headers, "authorization"),
+                teams,
+                &self.expired,
+                now(),
+            )?
+            .to_owned();
         let apps = teams
             .iter()
-            .find(|one| one.team == team)
+            .find(|one| one.team == *team)
             .map_or(&[][..], |one| &one.apps);
+        let apps = session.sender.may_push_to(apps);
         let environment = environment_of(request);
         let addressed = rules::check_headers(headers, apps, environment)?;
         self.check_token(token, &addressed, environment)?;
@@ -140,6 +145,13 @@ impl Apns {
 impl Platform for Apns {
     const PROVIDER: domain::Provider = domain::Provider::Apns;
     type Session = Session;
+
+    fn session(&self, certificate: Option<&[u8]>) -> Session {
+        Session {
+            sender: Sender::new(certificate, &self.state.config.apns_teams),
+            bad_tokens_in_a_row: 0,
+        }
+    }
 
     fn is_authorised(&self, session: &Session) -> bool {
         session.sender.is_known()
@@ -202,6 +214,11 @@ impl Platform for Apns {
             answer: answer(id, refusal),
             go_away: enough.then(|| BAD_DEVICE_TOKEN.name.to_owned()),
         }
+    }
+
+    fn accept(&self, request: &Request<Bytes>) -> (Response<Bytes>, Answer) {
+        let id = apns_id(request.headers());
+        (response(&id, None), answer(id, None))
     }
 
     fn answer_other(&self, _request: &Request<Bytes>) -> Response<Bytes> {

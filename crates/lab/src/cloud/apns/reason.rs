@@ -26,6 +26,7 @@ pub(super) const MISSING_DEVICE_TOKEN: Reason = reason(400, "MissingDeviceToken"
 pub(super) const MISSING_TOPIC: Reason = reason(400, "MissingTopic");
 pub(super) const PAYLOAD_EMPTY: Reason = reason(400, "PayloadEmpty");
 pub(super) const TOPIC_DISALLOWED: Reason = reason(400, "TopicDisallowed");
+pub(super) const BAD_CERTIFICATE: Reason = reason(403, "BadCertificate");
 pub(super) const EXPIRED_PROVIDER_TOKEN: Reason = reason(403, "ExpiredProviderToken");
 pub(super) const INVALID_PROVIDER_TOKEN: Reason = reason(403, "InvalidProviderToken");
 pub(super) const MISSING_PROVIDER_TOKEN: Reason = reason(403, "MissingProviderToken");

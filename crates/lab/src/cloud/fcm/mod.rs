@@ -4,6 +4,7 @@
 mod error;
 mod message;
 mod oauth;
+mod quota;
 
 use super::{
     State, entropy,
@@ -17,6 +18,7 @@ use error::{GoogleError, json_response};
 use http::{Method, Request, Response};
 use message::{Message, member};
 use oauth::AccessTokens;
+use quota::Quota;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
@@ -24,12 +26,14 @@ use std::{sync::Arc, time::Duration};
 pub(super) struct Fcm {
     state: Arc<State>,
     access: AccessTokens,
+    quota: Quota,
 }
 
 impl Fcm {
     pub(super) fn new(state: Arc<State>) -> Self {
         Self {
             access: AccessTokens::new(state.clone()),
+            quota: Quota::new(state.limits().fcm_project_rate),
             state,
         }
     }
@@ -45,6 +49,9 @@ impl Fcm {
             record.dry_run = true;
             return Ok(format!("projects/{project}/messages/fake_message_id"));
         }
+        if let Err(seconds) = self.quota.take(project, now()) {
+            return Err(GoogleError::fcm("QUOTA_EXCEEDED", None).retry_after(Some(seconds)));
+        }
         let mut devices = self.state.fcm_devices();
         if !devices.may_send(&message.token, now()) {
             return Err(GoogleError::fcm("QUOTA_EXCEEDED", None).retry_after(Some(60)));
@@ -59,11 +66,7 @@ impl Fcm {
                 ));
             }
         }
-        Ok(format!(
-            "projects/{project}/messages/0:{}%{}",
-            now().0 * 1000,
-            entropy::hex(8)
-        ))
+        Ok(new_name(project))
     }
 
     fn check_sender(&self, request: &Request<Bytes>, project: &str) -> Result<(), GoogleError> {
@@ -169,14 +172,7 @@ impl Platform for Fcm {
 
     fn judge(&self, (): &mut (), request: &Request<Bytes>, record: &mut Record) -> Verdict {
         let (response, answer) = match self.check(request, record) {
-            Ok(name) => (
-                json_response(200, &json!({ "name": name })),
-                Answer {
-                    status: 200,
-                    reason: None,
-                    id: Some(name),
-                },
-            ),
+            Ok(name) => taken(name),
             Err(error) => (error.response(), error.answer()),
         };
         Verdict {
@@ -184,6 +180,12 @@ impl Platform for Fcm {
             answer,
             go_away: None,
         }
+    }
+
+    fn accept(&self, request: &Request<Bytes>) -> (Response<Bytes>, Answer) {
+        taken(new_name(
+            project_in(request.uri().path()).unwrap_or_default(),
+        ))
     }
 
     fn answer_other(&self, request: &Request<Bytes>) -> Response<Bytes> {
@@ -199,6 +201,22 @@ impl Platform for Fcm {
         let error = GoogleError::fcm(code, Some(status)).retry_after(retry_after);
         (error.response(), error.answer())
     }
+}
+
+/// A message's name, as Google makes them up.
+fn new_name(project: &str) -> String {
+    let (micros, random) = (now().0 * 1000, entropy::hex(8));
+    format!("projects/{project}/messages/0:{micros}%{random}")
+}
+
+fn taken(name: String) -> (Response<Bytes>, Answer) {
+    let response = json_response(200, &json!({ "name": name }));
+    let answer = Answer {
+        status: 200,
+        reason: None,
+        id: Some(name),
+    };
+    (response, answer)
 }
 
 /// The project in a send request's path. Some clients escape the colon.

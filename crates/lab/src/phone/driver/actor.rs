@@ -12,6 +12,8 @@ use super::inbox::Inbox;
 use super::link::Link;
 use super::log::Log;
 use super::made_up;
+use super::stream::Streams;
+use crate::phone::chat;
 use crate::phone::machine::{
     self, ConnectionId, Done, Input, Link as Happened, Order, OrderId, Output, Push, WordId,
 };
@@ -38,6 +40,7 @@ pub(super) struct Actor {
     machine: machine::Phone,
     log: Log,
     link: Option<Link>,
+    streams: Streams,
     device_api: Option<DeviceApi>,
     /// Orders so far.
     orders: u64,
@@ -54,6 +57,7 @@ enum Wake {
     Command(Option<Command>),
     Push(Push),
     Net(Option<net::Event>),
+    Chat(chat::Link),
     Told(Told),
     Time,
 }
@@ -75,6 +79,7 @@ impl Actor {
         Ok(Self {
             machine: machine::Phone::new(Instant::now(), config.clone(), made_up::seed()),
             device_api: DeviceApi::of(&config),
+            streams: Streams::of(&config),
             config,
             log,
             link: None,
@@ -96,6 +101,7 @@ impl Actor {
                     if last {
                         self.perform().await;
                         self.inboxes.shutdown().await;
+                        self.streams.shutdown().await;
                         return self.telling.shutdown().await;
                     }
                 }
@@ -103,6 +109,7 @@ impl Actor {
                 Wake::Push(push) => self.handle(Input::Push(push)),
                 Wake::Net(Some(event)) => self.on_net(event),
                 Wake::Net(None) => self.link = None,
+                Wake::Chat(link) => self.handle(Input::Chat(link)),
                 Wake::Told((word, result)) => {
                     self.handle(Input::Told { word, result });
                 }
@@ -130,6 +137,7 @@ impl Actor {
         tokio::select! {
             biased;
             event = net => Wake::Net(event),
+            Some(link) = self.streams.recv() => Wake::Chat(link),
             Some(Ok(told)) = self.telling.join_next() => Wake::Told(told),
             Some(push) = self.pushes.recv() => Wake::Push(push),
             command = self.commands.recv() => Wake::Command(command),
@@ -174,6 +182,7 @@ impl Actor {
                         link.send(transmit);
                     }
                 }
+                Output::Chat(output) => self.chat(output),
                 Output::Connect { connection } => self.connect(connection).await,
                 // A socket cannot be left without a FIN; over UDP the two are the same.
                 Output::Close { .. } | Output::Abandon { .. } => {
@@ -198,6 +207,19 @@ impl Actor {
         }
         if let Some(link) = &self.link {
             link.flush();
+        }
+    }
+
+    fn chat(&mut self, output: chat::Output) {
+        match output {
+            chat::Output::Connect(number) => self.streams.connect(number),
+            chat::Output::Write(number, octets) => self.streams.write(number, octets),
+            // A socket cannot be left without a FIN.
+            chat::Output::Close(number) | chat::Output::Abandon(number) => {
+                self.streams.close(number);
+            }
+            // The machine has put it into its own words.
+            chat::Output::Event(_) => {}
         }
     }
 

@@ -43,6 +43,7 @@ impl DeviceApi {
         let (platform, os) = match phone.platform() {
             Platform::Ios => ("ios", "iOS"),
             Platform::Android => ("android", "Android"),
+            Platform::Web | Platform::Unknown => ("web", "any"),
         };
         let mut device = json!({
             "app": phone.app(),
@@ -110,6 +111,26 @@ impl DeviceApi {
     }
 }
 
+/// Why it did not do what it was asked for: the detail of its problem document (RFC 7807).
 fn refused(status: StatusCode, answer: &[u8]) -> String {
-    format!("{status}: {}", String::from_utf8_lossy(answer))
+    let document: Value = serde_json::from_slice(answer).unwrap_or_default();
+    match document.get("detail").and_then(Value::as_str) {
+        Some(detail) => detail.to_owned(),
+        None => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_told_in_its_own_words() {
+        let problem = br#"{"detail":"wrong user","status":400,"title":"Bad Request"}"#;
+        assert_eq!(refused(StatusCode::BAD_REQUEST, problem), "wrong user");
+        assert_eq!(
+            refused(StatusCode::BAD_GATEWAY, b"<html>"),
+            "502 Bad Gateway"
+        );
+    }
 }

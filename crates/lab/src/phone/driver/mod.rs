@@ -6,12 +6,14 @@ mod inbox;
 mod link;
 mod log;
 mod made_up;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::chat::Show;
 use super::machine::{Done, Order};
 use super::{PhoneConfig, PhoneError, PhoneEvent};
 use actor::{Actor, Command};
@@ -104,7 +106,7 @@ impl Phone {
         }
     }
 
-    /// Sends a text message; gives the server's status: 200 delivered, 202 kept.
+    /// Sends a text message, over XMPP if `uri` is one of it or the phone has no other door; gives the server's status: 200 delivered, 202 kept.
     ///
     /// # Errors
     /// [`PhoneError::Refused`] with any other final status.
@@ -126,6 +128,17 @@ impl Phone {
     /// starts it again.
     pub async fn crash(&self) -> Result<(), PhoneError> {
         self.order(Order::Crash).await
+    }
+
+    /// Shows the user so, over XMPP.
+    pub async fn show(&self, show: Show) -> Result<(), PhoneError> {
+        self.order(Order::Show(show)).await
+    }
+
+    /// Asks somebody to let us see them, over XMPP.
+    pub async fn subscribe(&self, to: &str) -> Result<(), PhoneError> {
+        let to = to.to_owned();
+        self.order(Order::Subscribe { to }).await
     }
 
     /// Signs out: the server forgets the phone, the app closes.

@@ -5,11 +5,11 @@ use sip::{HeaderName, Message, Method};
 
 use super::call::{Call, State, caller, record_routes};
 use super::pushes::Wish;
-use super::recent::Recent;
 use super::requests::{NO_CONNECTION, Outgoing, Purpose};
 use super::session::Session;
 use super::timers::Timer;
 use super::{Phone, PhoneError, PhoneEvent, sdp};
+use crate::phone::recent::Recent;
 
 /// Calls at once; a further one is answered 486.
 const MOST_CALLS: usize = 16;
@@ -196,6 +196,9 @@ impl Phone {
         if self.wish(id, Wish::Answer) {
             return Ok(());
         }
+        if self.answer_offer(id).is_some() {
+            return Ok(());
+        }
         let no_such_call = || PhoneError::NoSuchCall(id.to_owned());
         let call = self.calls.get(id).ok_or_else(no_such_call)?;
         let State::Ringing { txn, invite } = &call.state else {
@@ -217,6 +220,9 @@ impl Phone {
         if self.wish(id, Wish::Decline) {
             return Ok(());
         }
+        if self.decline_offer(id).is_some() {
+            return Ok(());
+        }
         let ringing = self
             .calls
             .take(|call| call.id == id && matches!(call.state, State::Ringing { .. }));
@@ -231,6 +237,9 @@ impl Phone {
     }
 
     pub(super) fn hangup(&mut self, id: &str) -> Result<(), PhoneError> {
+        if self.hang_up_offer(id).is_some() {
+            return Ok(());
+        }
         match self.calls.get(id).map(|call| &call.state) {
             None | Some(State::Ringing { .. }) => self.decline(id),
             Some(State::Calling { txn }) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::{Channel, Generation, Platform};
 use push::seal::KeyPair;
 use sip::endpoint::Transport;
+use xmpp::sasl::scram::ClientSettings;
 
 use crate::rng::Rng;
 
@@ -42,12 +43,46 @@ pub struct PhoneConfig {
     pub keys: Option<KeyPair>,
     /// Answer every call after so much ringing.
     pub auto_answer: Option<Duration>,
+    /// Whether it has a SIP door at all.
+    pub sip: bool,
+    /// Its XMPP door, if it has one.
+    pub xmpp: Option<XmppDoor>,
     /// Whether it registers at all: a server that only calls and is called does not, and opens a connection.
     pub registers: bool,
     /// Lifetime that it asks for its registration.
     pub expires: Duration,
     /// How long a pushed call may stay without its INVITE. Then the CallKit screen of an iPhone would never close.
     pub call_patience: Duration,
+}
+
+/// How a phone is reached over XMPP.
+#[derive(Clone, Debug)]
+pub struct XmppDoor {
+    /// Where it signs in, by TLS from the start (XEP-0368).
+    pub server: SocketAddr,
+    /// What it puts up with of the server when it signs in.
+    pub scram: ClientSettings,
+    /// Whether it hands its tokens over in its stream (XEP-0357); then not with its registration. They wake it for calls by the
+    /// door at which they were handed over.
+    pub pushes: bool,
+    /// Whether it tells who asks that a message is there (XEP-0184).
+    pub receipts: bool,
+    /// Whether it hears by copies what its user's other clients say (XEP-0280). Else they tell each other who takes a call, as
+    /// versions of XEP-0353 before 0.4 have it; all clients of a user do the same.
+    pub copies: bool,
+}
+
+impl XmppDoor {
+    /// At this server; every field can be set afterwards.
+    pub fn new(server: SocketAddr) -> Self {
+        Self {
+            server,
+            scram: ClientSettings::default(),
+            pushes: false,
+            receipts: true,
+            copies: false,
+        }
+    }
 }
 
 /// Whose cloud carries the pushes, and the app's name there.
@@ -106,6 +141,8 @@ impl PhoneConfig {
             instance: rng.uuid(),
             keys: None,
             auto_answer: None,
+            sip: true,
+            xmpp: None,
             registers: true,
             expires: Duration::from_hours(1),
             call_patience: Duration::from_secs(20),
@@ -133,6 +170,13 @@ impl PhoneConfig {
         format!("sip:{}@{}", self.user, self.domain)
     }
 
+    /// What its XMPP client wants to be called among its user's clients (RFC 6120 §7.7): the same for as long as the app is
+    /// installed.
+    pub fn resource(&self) -> String {
+        let installation = self.instance.get(..8).unwrap_or(&self.instance);
+        format!("{}-{installation}", self.client)
+    }
+
     /// Its address with the name, as it stands in From.
     pub(super) fn name_and_address(&self) -> String {
         let address = self.address();
@@ -148,8 +192,11 @@ impl PhoneConfig {
         self.platform() == Platform::Ios && self.generation == Generation::DualChannel
     }
 
-    /// The parameters of its Contact URI (RFC 8599 §4.1).
+    /// The parameters of its Contact URI (RFC 8599 §4.1); none, if its tokens go over its stream.
     pub(super) fn push_params(&self) -> String {
+        if self.xmpp.as_ref().is_some_and(|door| door.pushes) {
+            return String::new();
+        }
         let Tokens { voip, message } = &self.tokens;
         match (&self.service, self.generation) {
             (PushService::Apns { team, bundle }, Generation::DualChannel) => format!(

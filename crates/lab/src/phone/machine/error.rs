@@ -24,6 +24,12 @@ pub enum PhoneError {
         /// In words.
         reason: String,
     },
+    /// No session over XMPP came of it.
+    #[error("not signed in over XMPP: {0}")]
+    NotSignedIn(String),
+    /// A message over XMPP is not with the server.
+    #[error("the message was not kept: {0}")]
+    NotKept(String),
     /// Too much at once.
     #[error("{0}")]
     Busy(String),

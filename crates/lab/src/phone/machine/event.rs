@@ -25,7 +25,7 @@ impl fmt::Display for Caller {
     }
 }
 
-/// One step. A call is named by its Call-ID everywhere.
+/// One step. A call is named by its Call-ID everywhere, over XMPP by its session id.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum PhoneEvent {
@@ -43,6 +43,53 @@ pub enum PhoneEvent {
     },
     /// The server forgot us, as we asked.
     Unregistered,
+    /// It is signed in over XMPP.
+    SignedIn {
+        /// It goes on where it was (XEP-0198 §5); else it is a new session.
+        resumed: bool,
+        /// Answers that it waited for, once the connection was there.
+        round_trips: u32,
+    },
+    /// It is not; a phone in the foreground tries again.
+    SignInFailed {
+        /// What went wrong.
+        why: String,
+    },
+    /// It has signed out over XMPP.
+    SignedOut,
+    /// The connection for XMPP broke; a phone in the foreground tries again.
+    StreamLost,
+    /// The server pushes to the phone's XMPP client from now on.
+    PushesEnabled,
+    /// It does not.
+    PushesRefused {
+        /// Why, in its words.
+        why: String,
+    },
+    /// What was missed over XMPP was read in the archive.
+    CaughtUp {
+        /// So many messages that were new.
+        messages: u32,
+    },
+    /// The roster is here.
+    ContactsRead {
+        /// So many are in it.
+        count: usize,
+    },
+    /// How somebody shows themselves.
+    PresenceSeen {
+        /// Whose client, as an address.
+        from: String,
+        /// `available`, `away`, `dnd` or `unavailable`.
+        show: &'static str,
+    },
+    /// Somebody's client has a message of ours (XEP-0184).
+    MessageDelivered {
+        /// The id under which it was sent.
+        id: String,
+        /// Whose, as an address.
+        by: String,
+    },
     /// The connection broke; a phone in the foreground tries again.
     ConnectionLost,
     /// The phone left its network for another one.
@@ -103,11 +150,25 @@ pub enum PhoneEvent {
         /// How many messages wait.
         unread: Option<u32>,
     },
+    /// What notifications stood for was read on another device: they are gone.
+    NotificationsRemoved {
+        /// How many stood there.
+        removed: usize,
+        /// How many messages still wait.
+        unread: Option<u32>,
+    },
     /// An INVITE arrived.
     InviteReceived {
         /// Which call.
         call: String,
         /// The caller's name, else the address.
+        from: String,
+    },
+    /// A call was proposed over XMPP (XEP-0353).
+    Proposed {
+        /// Which call, by its session id.
+        call: String,
+        /// Whose client calls.
         from: String,
     },
     /// The phone rings, and said so to the caller.
@@ -173,7 +234,7 @@ pub enum PhoneEvent {
         from: String,
         /// What it says.
         text: String,
-        /// Its Call-ID.
+        /// Its Call-ID; over XMPP its id in the archive.
         id: String,
     },
     /// A message that we had already came again.

@@ -4,6 +4,7 @@ use sip::Message;
 use sip::endpoint::{Flow, Transmit};
 
 use super::{PhoneError, PhoneEvent, Push};
+use crate::phone::chat;
 
 /// Names an order, so that its answer finds whoever gave it. Chosen by the owner.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -31,6 +32,8 @@ pub enum Input {
     Push(Push),
     /// The network.
     Link(Link),
+    /// The network, of a connection for XMPP.
+    Chat(chat::Link),
     /// The device API answered.
     Told {
         /// To what it was told.
@@ -74,7 +77,7 @@ pub enum Link {
     },
 }
 
-/// What a phone can be told to do. A call is named by its Call-ID.
+/// What a phone can be told to do. A call is named by its Call-ID, over XMPP by its session id.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Order {
     /// Start the app as its user does: sign in with the device API (if there is one), connect, register.
@@ -93,21 +96,30 @@ pub enum Order {
     Answer(String),
     /// Decline a call on all devices (`603`).
     Decline(String),
-    /// End a call: BYE, or CANCEL while it is not answered yet, or `603` while it rings here.
+    /// End a call: BYE, or CANCEL while it is not answered yet, or `603` while it rings here; over XMPP by `finish`, `retract`
+    /// or `reject`.
     Hangup(String),
-    /// Say in every call that is up where the phone is now (re-INVITE with our Contact, RFC 3261 §14.1).
+    /// Say in every call that is up where the phone is now (re-INVITE with our Contact, RFC 3261 §14.1); over XMPP, propose again
+    /// what nobody has taken yet.
     Renew,
     /// Call somebody.
     Call {
-        /// Whom.
+        /// Whom: over XMPP if it says `xmpp:`, or if the phone has no other door.
         uri: String,
     },
     /// Send a text message.
     Send {
-        /// To whom.
+        /// To whom: over XMPP if it says `xmpp:`, or if the phone has no other door.
         uri: String,
         /// What it says.
         text: String,
+    },
+    /// Show the user so to whoever may see them. Over XMPP.
+    Show(chat::Show),
+    /// Ask somebody to let us see them. Over XMPP.
+    Subscribe {
+        /// Their address.
+        to: String,
     },
     /// Leave the network for another one: the old connection is lost without a word to the peer.
     ChangeNetwork,
@@ -137,6 +149,8 @@ pub enum Output {
     },
     /// Send a message.
     Transmit(Transmit),
+    /// Whatever a connection for XMPP needs; never [`chat::Output::Event`].
+    Chat(chat::Output),
     /// Tell the device API, and say [`Input::Told`]. One at a time.
     Tell {
         /// Its name.

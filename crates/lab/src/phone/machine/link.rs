@@ -6,6 +6,7 @@ use sip::endpoint::Transport;
 
 use super::session::{Connection, Session};
 use super::{ConnectionId, Link, Output, Phone, PhoneEvent};
+use crate::phone::chat;
 
 /// Messages that wait for a frozen app. A further datagram is dropped; a stream whose reader does not read is lost.
 const MOST_FROZEN: usize = 256;
@@ -140,6 +141,11 @@ impl Phone {
     /// Another network: the old address is gone at once, and nobody there is told.
     pub(super) fn change_network(&mut self) {
         self.note(PhoneEvent::NetworkChanged);
+        if self.is_frozen() {
+            self.cut_chat(chat::Output::Abandon);
+        } else {
+            self.order_chat(chat::Order::Move);
+        }
         let Some(session) = &self.session else {
             return;
         };

@@ -15,6 +15,7 @@
 mod auth;
 mod call;
 mod calls;
+mod chat;
 mod config;
 mod error;
 mod event;
@@ -22,10 +23,10 @@ mod io;
 mod link;
 mod messages;
 mod modes;
+mod offers;
 mod orders;
 mod push;
 mod pushes;
-mod recent;
 mod registration;
 mod renewals;
 mod requests;
@@ -34,7 +35,7 @@ mod session;
 mod telling;
 mod timers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,9 +44,11 @@ use sip::endpoint::{ClientTxn, Event, ServerTxn};
 
 use crate::rng::Rng;
 use calls::Calls;
+use chat::Door;
 use link::Frozen;
 use messages::Seen;
 use modes::Mode;
+use offers::Offers;
 use pushes::Expected;
 use registration::Registration;
 use requests::Outgoing;
@@ -53,7 +56,7 @@ use session::Session;
 use telling::Telling;
 use timers::{Timer, Timers};
 
-pub use config::{PhoneConfig, PushService, Tokens};
+pub use config::{PhoneConfig, PushService, Tokens, XmppDoor};
 pub use error::PhoneError;
 pub use event::{Caller, PhoneEvent};
 pub use io::{ConnectionId, Done, Input, Link, Order, OrderId, Output, Word, WordId};
@@ -67,14 +70,20 @@ pub struct Phone {
     now: Instant,
     mode: Mode,
     session: Option<Session>,
+    /// Its XMPP door, if it has one.
+    chat: Option<Door>,
     /// What came over the connection of a frozen app.
     frozen: Frozen,
     /// Connections opened so far.
     connections: u64,
     registration: Registration,
     calls: Calls,
+    /// Those over XMPP.
+    offers: Offers,
     /// Pushed calls whose INVITE is not here yet.
     expected: Vec<Expected>,
+    /// Conversations that notifications stand for.
+    shown: BTreeSet<String>,
     /// Messages that were delivered.
     seen: Seen,
     /// iOS sends no `voip` pushes any more, for the app broke its rule.
@@ -91,6 +100,7 @@ impl Phone {
         let mut rng = Rng::new(seed);
         Self {
             registration: Registration::new(&config, &mut rng),
+            chat: Door::of(now, &config, &mut rng),
             config,
             rng,
             now,
@@ -99,7 +109,9 @@ impl Phone {
             frozen: Frozen::default(),
             connections: 0,
             calls: Calls::default(),
+            offers: Offers::default(),
             expected: Vec::new(),
+            shown: BTreeSet::new(),
             seen: Seen::default(),
             voip_blocked: false,
             timers: Timers::default(),
@@ -121,6 +133,7 @@ impl Phone {
             Input::Order { id, order } => self.on_order(id, order),
             Input::Push(push) => self.on_push(push),
             Input::Link(link) => self.on_link(link),
+            Input::Chat(link) => self.on_chat_link(link),
             Input::Told { word, result } => self.on_told(word, result),
             Input::Time => self.on_time(),
         }
@@ -137,13 +150,19 @@ impl Phone {
     pub fn next_timeout(&self) -> Option<Instant> {
         let session = self.session.as_ref().filter(|_| !self.is_frozen());
         let session_due = session.and_then(Session::next_timeout);
-        self.timers.next().into_iter().chain(session_due).min()
+        let chat = self.chat.as_ref().filter(|_| !self.is_frozen());
+        let chat_due = chat.and_then(Door::next_timeout);
+        let due = self.timers.next().into_iter().chain(session_due);
+        due.chain(chat_due).min()
     }
 
     fn on_time(&mut self) {
         let frozen = self.is_frozen();
         if let Some(session) = self.session.as_mut().filter(|_| !frozen) {
             session.handle_timeout(self.now);
+        }
+        if !frozen {
+            self.chat(crate::phone::chat::Input::Time);
         }
         self.settle();
         while let Some(timer) = self.timers.pop(self.now) {
@@ -152,6 +171,7 @@ impl Phone {
                 Timer::Unanswered => self.on_register_unanswered(),
                 // A call that is over has no such timer.
                 Timer::Answer(call) => drop(self.answer(&call)),
+                Timer::RingsOut(call) => self.rings_out(&call),
                 Timer::Expected(call) => self.on_invite_missing(&call),
                 Timer::Moment => self.sleep_on(),
             }

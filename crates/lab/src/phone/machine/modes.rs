@@ -7,6 +7,7 @@ use super::calls::Calls;
 use super::registration::Registration;
 use super::timers::{Timer, Timers};
 use super::{Output, Phone, PhoneError, PhoneEvent, Word};
+use crate::phone::chat;
 
 /// How long a background push lets a sleeping app run. iOS allows some seconds; what needs longer is not done here.
 const MOMENT: Duration = Duration::from_secs(2);
@@ -24,17 +25,20 @@ pub(super) enum Mode {
 impl Phone {
     /// Brings the app to the foreground, with a connection.
     pub(super) fn open(&mut self, by_push: bool) {
-        if self.session.is_none() {
+        if self.session.is_none() && self.config.sip {
             self.open_session();
         }
         self.stay_in_front();
         if self.mode != Mode::Foreground {
             self.mode = Mode::Foreground;
+            self.shown.clear();
             self.note(PhoneEvent::Resumed { by_push });
             self.tell(Word::Foreground, None);
             self.catch_up();
+            self.catch_up_chat();
             self.expect_register_answer();
         }
+        self.open_chat();
     }
 
     pub(super) fn suspend(&mut self) -> Result<(), PhoneError> {
@@ -43,15 +47,18 @@ impl Phone {
         }
         self.mode = Mode::Suspended;
         self.close_session();
+        self.leave_offers();
+        self.close_chat(chat::Order::Sleep);
         self.note(PhoneEvent::Suspended);
         Ok(())
     }
 
     /// The app is frozen: the platform keeps its connection, but it reads nothing and no timer of it runs.
     pub(super) fn background(&mut self) -> Result<(), PhoneError> {
-        if self.session.is_none() {
+        if !self.is_running() {
             return Err(PhoneError::NotRunning);
         }
+        self.order_chat(chat::Order::Look(false));
         self.mode = Mode::Background;
         self.timers.clear_but_expected();
         self.note(PhoneEvent::Backgrounded);
@@ -61,7 +68,7 @@ impl Phone {
     /// A background push: the platform lets the app run, unseen. It registers again (RFC 8599 §4.1.3), takes what waits
     /// for it, and sleeps on.
     pub(super) fn run_for_a_moment(&mut self) {
-        if self.mode == Mode::Suspended && self.session.is_none() {
+        if self.mode == Mode::Suspended && self.session.is_none() && self.config.sip {
             self.open_session();
             self.timers.replace(Timer::Moment, self.now + MOMENT);
         }
@@ -81,6 +88,8 @@ impl Phone {
     pub(super) fn die(&mut self) {
         self.mode = Mode::Off;
         self.close_session();
+        self.lose_offers();
+        self.close_chat(chat::Order::Die);
         self.tell_no_more();
         self.registration = Registration::new(&self.config, &mut self.rng);
         self.timers = Timers::default();
@@ -96,6 +105,12 @@ impl Phone {
         self.drop_calls();
         self.leave_connection(|connection| Output::Close { connection });
         self.session = None;
+    }
+
+    /// Whether the app runs, seen or not, and can be told to do something.
+    pub(super) fn is_running(&self) -> bool {
+        let runs = matches!(self.mode, Mode::Foreground | Mode::Background);
+        self.session.is_some() || (runs && self.chats())
     }
 
     pub(super) fn is_foreground(&self) -> bool {

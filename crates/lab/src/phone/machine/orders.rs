@@ -1,6 +1,7 @@
 //! What the phone is told to do.
 
 use super::{Done, Order, OrderId, Phone, PhoneError, PhoneEvent, Word};
+use crate::phone::chat;
 
 impl Phone {
     pub(super) fn on_order(&mut self, id: OrderId, order: Order) {
@@ -9,7 +10,7 @@ impl Phone {
             Order::Register if self.config.device_api.is_some() => {
                 return self.tell(Word::Device, Some(id));
             }
-            Order::Background if self.config.device_api.is_some() && self.session.is_some() => {
+            Order::Background if self.config.device_api.is_some() && self.is_running() => {
                 return self.tell(Word::Suspended, Some(id));
             }
             Order::Register | Order::Resume => return self.open_and_register(id),
@@ -17,10 +18,17 @@ impl Phone {
                 self.note(PhoneEvent::Tapped);
                 return self.open_and_register(id);
             }
-            Order::Unregister if self.session.is_some() => return self.unregister(id),
+            Order::Unregister if self.is_running() => {
+                self.leave_offers();
+                self.order_chat(chat::Order::SignOut);
+                return self.unregister(id);
+            }
             Order::Send { uri, text } => return self.send_message(&uri, &text, id),
 
-            Order::Call { uri } => self.call(&uri).map(Done::Calling),
+            Order::Call { uri } => match self.by_chat(&uri) {
+                Some(to) => self.offer(&to, &uri).map(Done::Calling),
+                None => self.call(&uri).map(Done::Calling),
+            },
             order => self.obey(order).map(|()| Done::Obeyed),
         };
         self.done(id, result);
@@ -34,7 +42,14 @@ impl Phone {
             Order::Decline(call) => return self.decline(&call),
             Order::Hangup(call) => return self.hangup(&call),
             Order::ChangeNetwork => self.change_network(),
-            Order::Renew => self.renew_calls(),
+            Order::Renew => {
+                self.renew_calls();
+                self.propose_again();
+            }
+            Order::Show(show) if self.is_running() => self.show(show),
+            Order::Subscribe { to } if self.is_running() => {
+                self.order_chat(chat::Order::Subscribe(to));
+            }
             Order::Crash => {
                 self.note(PhoneEvent::Crashed);
                 self.die();
@@ -47,6 +62,6 @@ impl Phone {
 
     pub(super) fn open_and_register(&mut self, order: OrderId) {
         self.open(false);
-        self.register(Some(order));
+        self.arrives(order);
     }
 }

@@ -15,6 +15,10 @@ pub struct Push {
     pub kind: String,
     /// The call that it is about.
     pub call: Option<String>,
+    /// The conversation that it is about, by an opaque name.
+    pub conversation: Option<String>,
+    /// The conversations that were read elsewhere.
+    pub read: Vec<String>,
     /// The tracking id.
     pub tracking: Option<String>,
     /// How many messages wait.
@@ -67,6 +71,12 @@ impl Push {
                 Channel::Message
             }),
             call: text("call").filter(|call| !call.is_empty()),
+            conversation: text("conversation"),
+            read: text("read")
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
             tracking: text("tracking"),
             unread: number("unread"),
             kind,

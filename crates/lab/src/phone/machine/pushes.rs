@@ -9,6 +9,9 @@ use domain::Channel;
 /// Pushed calls that wait for their INVITE at once; a further one is not waited for.
 const MOST_EXPECTED: usize = 32;
 
+/// Conversations that notifications stand for; of one more it is not known that there is one.
+const MOST_SHOWN: usize = 64;
+
 /// A pushed call whose INVITE is not here yet.
 pub(super) struct Expected {
     pub(super) call: String,
@@ -47,24 +50,41 @@ impl Phone {
             }
             ("call_cancelled", Some(call)) => self.on_cancel_pushed(&call),
             ("refresh", _) => self.run_for_a_moment(),
+            ("read", _) => self.take_away(&push.read, push.unread),
             (kind, _) if self.is_foreground() => {
                 tracing::debug!(kind, "not shown: the app is in front");
             }
-            _ => self.note(PhoneEvent::NotificationShown {
-                kind: push.kind,
-                from: push.caller,
-                text: push.text,
-                unread: push.unread,
-            }),
+            _ => {
+                if let Some(conversation) = push.conversation
+                    && self.shown.len() < MOST_SHOWN
+                {
+                    self.shown.insert(conversation);
+                }
+                self.note(PhoneEvent::NotificationShown {
+                    kind: push.kind,
+                    from: push.caller,
+                    text: push.text,
+                    unread: push.unread,
+                });
+            }
         }
+    }
+
+    /// What stands there was read elsewhere: the app takes it away in the moment that the platform gives it, and sleeps on.
+    fn take_away(&mut self, conversations: &[String], unread: Option<u32>) {
+        let stood = self.shown.len();
+        self.shown.retain(|it| !conversations.contains(it));
+        let removed = stood - self.shown.len();
+        self.note(PhoneEvent::NotificationsRemoved { removed, unread });
     }
 
     fn on_call_pushed(&mut self, call: String, caller: Option<Caller>) {
         // A sleeping app has lost its calls, so a push for one that it knew wakes it again.
         let live = self.is_foreground();
-        let rings = self.calls.get(&call).is_some();
-        let is_expected = self.expected.iter().any(|expected| expected.call == call);
-        if is_expected || rings || (live && self.calls.knows(&call)) {
+        let rings = self.calls.get(&call).is_some() || self.offers.has(&call);
+        let knows = self.calls.knows(&call) || self.offers.knows(&call);
+        let is_expected = self.expects(&call);
+        if is_expected || rings || (live && knows) {
             self.note(PhoneEvent::DuplicatePushDropped { call });
             if !live {
                 self.wake_up();
@@ -72,7 +92,7 @@ impl Phone {
             return;
         }
         let callkit = self.config.has_callkit_rule() && !live;
-        let is_over = self.calls.is_over(&call);
+        let is_over = self.calls.is_over(&call) || self.offers.is_over(&call);
         if callkit {
             let caller = caller.unwrap_or_else(|| Caller {
                 name: "Unknown".to_owned(),
@@ -130,7 +150,7 @@ impl Phone {
 
     /// Only Android is told. Its app has nothing to close if it never rang; if it does, this may be all that it hears.
     fn on_cancel_pushed(&mut self, call: &str) {
-        let rang = self.stop_ringing(call);
+        let rang = self.stop_ringing(call) || self.stop_offer(call);
         if self.take_expected(call).is_some() || rang {
             self.note(PhoneEvent::Cancelled {
                 call: call.to_owned(),
@@ -139,7 +159,12 @@ impl Phone {
         }
     }
 
-    /// The push of this call, if its INVITE was still to come.
+    /// Whether this call was pushed, and its INVITE or its proposal is not here yet.
+    pub(super) fn expects(&self, call: &str) -> bool {
+        self.expected.iter().any(|expected| expected.call == call)
+    }
+
+    /// The push of this call, if its INVITE or its proposal was still to come.
     pub(super) fn take_expected(&mut self, call: &str) -> Option<Expected> {
         let place = self
             .expected

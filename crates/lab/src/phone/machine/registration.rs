@@ -36,6 +36,8 @@ pub(super) struct Registration {
     /// Who wants to know the outcome of the one under way.
     waiting: Vec<OrderId>,
     progress: Progress,
+    /// The last one was taken, and the app has not been away since.
+    stands: bool,
     failures: u32,
 }
 
@@ -56,6 +58,7 @@ impl Registration {
             expires: phone.expires.as_secs(),
             waiting: Vec::new(),
             progress: Progress::Idle,
+            stands: false,
             failures: 0,
         }
     }
@@ -112,7 +115,7 @@ impl Phone {
     /// Registers over the open session; `order` hears what comes of it. A registration under way serves as well, if the
     /// connection that it waits for was not lost before the app could see it.
     pub(super) fn register(&mut self, order: Option<OrderId>) {
-        if !self.config.registers {
+        if !self.registers() {
             self.reconnect();
             return self.needs_no_registration(order);
         }
@@ -128,12 +131,26 @@ impl Phone {
 
     /// Asks the server to forget us.
     pub(super) fn unregister(&mut self, order: OrderId) {
-        if !self.config.registers {
+        if !self.registers() {
             return self.needs_no_registration(Some(order));
         }
         if self.waits(Some(order)) {
             self.send_register(0);
         }
+    }
+
+    /// The same for who waited for the XMPP door as well: a registration that stands already serves.
+    pub(super) fn is_registered(&mut self, order: OrderId) {
+        let registers = self.registers();
+        if registers && !self.registration.stands {
+            self.register(Some(order));
+        } else {
+            self.needs_no_registration(Some(order));
+        }
+    }
+
+    fn registers(&self) -> bool {
+        self.config.sip && self.config.registers
     }
 
     fn needs_no_registration(&mut self, order: Option<OrderId>) {
@@ -205,6 +222,7 @@ impl Phone {
     /// The session is gone, and with it the answer to what was under way.
     pub(super) fn interrupt_registration(&mut self) {
         self.registration.progress = Progress::Idle;
+        self.registration.stands = false;
         for order in std::mem::take(&mut self.registration.waiting) {
             self.done(order, Err(PhoneError::NotRunning));
         }
@@ -227,6 +245,7 @@ impl Phone {
                     round_trips: sent.round_trips,
                 });
                 self.registration.failures = 0;
+                self.registration.stands = true;
                 let half = Duration::from_secs((expires / 2).max(1));
                 self.timers.replace(Timer::Register, self.now + half);
                 self.registered(&Ok(()));

@@ -15,6 +15,7 @@ use super::ConnectionId;
 const LIMITS: TableLimits = TableLimits {
     answered_octets: 1 << 20,
     server_transactions: 1_000,
+    strangers: 0,
     client_transactions: 1_000,
     contexts: 0,
     branches: 0,

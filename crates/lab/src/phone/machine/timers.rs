@@ -11,7 +11,9 @@ pub(super) enum Timer {
     Unanswered,
     /// Answer this call by itself.
     Answer(String),
-    /// The INVITE of this pushed call should be here.
+    /// This call over XMPP has rung for long enough.
+    RingsOut(String),
+    /// The INVITE or the proposal of this pushed call should be here.
     Expected(String),
     /// The moment is over for which the platform let a sleeping app run.
     Moment,
@@ -32,10 +34,10 @@ impl Timers {
         self.0.retain(|(_, set)| set != timer);
     }
 
-    /// A sleeping app's timers do not run; that the platform waits for a call does not depend on the app.
+    /// A sleeping app's timers do not run; that the platform waits for a call, and how long one rings, does not depend on the app.
     pub(super) fn clear_but_expected(&mut self) {
         self.0
-            .retain(|(_, timer)| matches!(timer, Timer::Expected(_)));
+            .retain(|(_, timer)| matches!(timer, Timer::Expected(_) | Timer::RingsOut(_)));
     }
 
     pub(super) fn next(&self) -> Option<Instant> {

@@ -181,6 +181,12 @@ impl Network {
         None
     }
 
+    /// Whether what is sent over a stream arrives: what the probes of TCP would find out.
+    pub fn carries(&self, flow: Flow) -> bool {
+        let stream = self.find(flow).and_then(|(it, _)| self.streams.get(&it));
+        stream.is_some_and(|it| it.carries)
+    }
+
     /// Streams that at least one end takes for open.
     pub fn streams(&self) -> usize {
         self.streams.len()

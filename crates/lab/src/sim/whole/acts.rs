@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use call::{device_id, instance_key};
 use domain::{Address, AppId, Mode};
 use hub::{Answer, DeviceUpdate, NotDone, Question, Ticket};
 use shard::Input;
@@ -88,7 +87,7 @@ impl<W: Watcher> World<W> {
         let now = self.clock.now();
         self.up = false;
         self.deaths += 1;
-        for (_, address) in setting::listeners() {
+        for address in setting::places() {
             self.network.unbind(now, address);
         }
         let down = self.rng.between(Duration::ZERO, Duration::from_secs(5));
@@ -108,12 +107,14 @@ impl<W: Watcher> World<W> {
     }
 
     fn start(&mut self) -> Verdict {
-        self.server.start();
+        let now = self.now();
+        let effects = self.server.start(now, &mut self.network);
         self.up = true;
-        for (_, address) in setting::listeners() {
+        for address in setting::places() {
             self.network.bind(address);
         }
-        self.checked(Check::restarted)
+        self.checked(Check::restarted)?;
+        effects.into_iter().try_for_each(|it| self.effect(it))
     }
 
     fn calm(&mut self) -> Verdict {
@@ -147,10 +148,11 @@ impl<W: Watcher> World<W> {
             self.acts.push(now + API, Act::Told(who, id, refused));
             return;
         }
-        let device = device_id(&user, &instance_key(&config.instance));
+        let device = domain::DeviceId::of(&user, &domain::device::instance_key(&config.instance));
         let question = match word {
             Word::Device => {
                 let update = DeviceUpdate {
+                    of: None,
                     app: Some(AppId::from(config.app())),
                     voip: Some(config.tokens.voip.clone()),
                     message: Some(config.tokens.message.clone()),

@@ -1,13 +1,15 @@
 //! The reference model: what was seen at the server's edge and on the phones, and what may not be.
 
 mod calls;
+mod chats;
 mod dialogs;
 mod messages;
+mod offers;
 mod places;
 mod sleepers;
+mod streams;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use domain::{Address, Device, Timestamp};
@@ -20,11 +22,15 @@ use super::operator::Order;
 use super::server::Server;
 use super::setting;
 use crate::phone::PhoneEvent;
+use crate::sim::Network;
 use calls::Calls;
+use chats::Chats;
 use dialogs::Dialogs;
 use messages::Texts;
-use places::Places;
+use offers::Offers;
+use places::{Places, phone_at};
 use sleepers::Sleepers;
+pub(super) use streams::Streams;
 
 pub(super) use places::handed_over;
 
@@ -36,6 +42,7 @@ pub(super) struct Scene<'a> {
     pub(super) now: Instant,
     pub(super) server: &'a Server,
     pub(super) phones: &'a [Handset],
+    pub(super) network: &'a Network,
     /// Nothing is lost on this network, and nothing breaks.
     pub(super) gentle: bool,
 }
@@ -43,7 +50,10 @@ pub(super) struct Scene<'a> {
 #[derive(Default)]
 pub(super) struct Check {
     pub(super) calls: Calls,
+    pub(super) offers: Offers,
     pub(super) texts: Texts,
+    pub(super) streams: Streams,
+    chats: Chats,
     places: Places,
     dialogs: Dialogs,
     sleepers: Sleepers,
@@ -67,10 +77,12 @@ impl Check {
         self.answered.clear();
         self.ordered.clear();
         self.calls.restarted(scene.server.outside);
+        self.offers.restarted();
         self.texts.restarted();
         self.dialogs.restarted();
         self.sleepers.restarted();
         self.places.restarted();
+        self.streams.restarted();
         same(scene.server)
     }
 
@@ -100,6 +112,7 @@ impl Check {
                 let who = phone_at(flow);
                 self.dialogs.renews(scene, who, call, cseq.number);
             }
+            None if message.status() >= Some(600) => self.calls.declined(call),
             None if message.status() == Some(180) => {
                 self.calls.said_that_it_rings(flow.remote, call);
             }
@@ -111,12 +124,14 @@ impl Check {
     pub(super) fn operates(&mut self, scene: &Scene<'_>, order: &Order) {
         let user = order.user();
         self.calls.touched(user);
+        self.offers.touched(scene, user.name());
         *self.ordered.entry(user.clone()).or_default() += 1;
         match order {
             Order::Put(_) => {
                 self.locked.remove(user);
             }
-            Order::Remove(_) => {
+            Order::Remove(user) => {
+                self.chats.removed(user);
                 for (who, phone) in scene.phones.iter().enumerate() {
                     if phone.phone.config().user == user.name() {
                         self.dialogs.troubled(who);
@@ -163,7 +178,9 @@ impl Check {
         self.sleepers.back(who);
         self.dialogs.troubled(who);
         self.calls.removed(now, who);
+        self.offers.forgets(who);
         self.texts.reinstalled(who);
+        self.chats.reinstalled(who);
     }
 
     /// The server sends to a phone.
@@ -257,6 +274,9 @@ impl Check {
     pub(super) fn pushed(&mut self, scene: &Scene<'_>, to: usize, order: &PushOrder) -> Verdict {
         self.places.pushed(scene, to, order)?;
         self.sleepers.pushed(scene.now, to, order);
+        if self.offers.pushed(scene.now, to, order)? {
+            return Ok(());
+        }
         self.calls.pushed(scene, to, order)
     }
 
@@ -268,9 +288,17 @@ impl Check {
 
     /// Something was seen of a phone.
     pub(super) fn seen(&mut self, scene: &Scene<'_>, who: usize, event: &PhoneEvent) -> Verdict {
+        self.offers.begins(scene, who, event);
+        self.offers.is_there(scene.now, who, event);
+        if offers::call_of(event).is_some_and(|call| self.offers.has(call)) {
+            return self.offers.seen(scene, who, event);
+        }
         let calls = self.calls.is_of(who, event);
         let outside = scene.server.outside.is(who);
         self.dialogs.seen(scene.now, who, event, (calls, outside));
+        let texts = &self.texts;
+        let by_sip = |id: &str| texts.knows(id);
+        self.chats.seen(scene, who, event, by_sip)?;
         match event {
             PhoneEvent::MessageReceived { text, .. } => self.texts.received(who, text),
             PhoneEvent::Killed { why } => {
@@ -311,17 +339,10 @@ impl Check {
         self.in_time(scene)?;
         self.calls.over()?;
         self.texts.all_delivered(scene)?;
+        let shown = |text: &str, who| self.texts.was_shown(text, who);
+        self.chats.all_delivered(scene, shown)?;
         same(scene.server)
     }
-}
-
-/// The phone at the far end of a flow: its address is its number.
-fn phone_at(flow: Flow) -> usize {
-    let IpAddr::V4(address) = flow.remote.ip() else {
-        return usize::MAX;
-    };
-    let [_, b, c, d] = address.octets();
-    usize::try_from(u32::from_be_bytes([0, b, c, d])).unwrap_or(usize::MAX)
 }
 
 /// Nothing is under way in the server.
@@ -330,6 +351,7 @@ pub(super) fn idle(server: &Server) -> Verdict {
         let mut load = shard.load_now();
         load.hub.directory = hub::Load::default().directory;
         load.hub.owed = 0;
+        (load.im.sessions, load.hub.rosters, load.hub.available) = (0, 0, 0);
         if load != shard::Load::default() {
             return Err(format!("something is left in shard {number}: {load:?}"));
         }
@@ -386,17 +408,28 @@ fn same_device(server: &Server, device: &Device) -> Verdict {
         return Err(format!("{} is kept and not known", device.id));
     };
     let queued = store.queue(&device.id).count() as u64;
-    if entry.queued != queued {
+    // What a session that ended leaves to a device that has it already is counted twice.
+    let twice = store.twice.get(&device.id).copied().unwrap_or_default();
+    if entry.over != store.over(&device.id) {
+        return Err(format!("{}: {} went over", device.id, entry.over));
+    }
+    if entry.queued != queued + twice {
         return Err(format!(
             "{}: {} queued, {queued} kept",
             device.id, entry.queued
         ));
     }
-    let most = server.limits.messages_per_device;
+    let adopted = store.adopted.get(&device.id).copied().unwrap_or_default();
+    let most = server.limits.messages_per_device + adopted;
     if queued > most {
         return Err(format!("{}: {queued} queued of at most {most}", device.id));
     }
-    let kept = store.doors_of(&device.id);
+    let mut kept = store.doors_of(&device.id);
+    // A session has ended with the process in which it was; until that is saved its door is in the store.
+    let is_open = |number| entry.doors.iter().any(|it| it.number == number);
+    if !server.is_settled() || server.has_refused {
+        kept.retain(|(number, _)| *number < im::DOORS || is_open(*number));
+    }
     let mut open: Vec<_> = entry
         .doors
         .iter()

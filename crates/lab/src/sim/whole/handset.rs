@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use domain::device::SealingKey;
 use push::seal::KeyPair;
-use sip::endpoint::Flow;
+use sip::endpoint::{Flow, Transmit, Transport};
 use sip::{Limits, Message};
 
+use crate::phone::chat::{self, StreamNumber};
 use crate::phone::machine::{
     ConnectionId, Input, Link, Order, OrderId, Output, Phone, Word, WordId,
 };
@@ -38,6 +39,8 @@ pub(super) struct Handset {
     number: u32,
     orders: u64,
     links: BTreeMap<ConnectionId, Flow>,
+    /// Connections for XMPP.
+    chats: BTreeMap<StreamNumber, Flow>,
 }
 
 impl Handset {
@@ -49,6 +52,7 @@ impl Handset {
             number,
             orders: 0,
             links: BTreeMap::new(),
+            chats: BTreeMap::new(),
         }
     }
 
@@ -64,6 +68,11 @@ impl Handset {
         self.key.as_ref()
     }
 
+    /// Its connections for XMPP.
+    pub(super) fn streams(&self) -> impl Iterator<Item = Flow> {
+        self.chats.values().copied()
+    }
+
     pub(super) fn order(&mut self, now: Instant, order: Order) {
         self.orders += 1;
         let id = OrderId(self.orders);
@@ -71,6 +80,15 @@ impl Handset {
     }
 
     pub(super) fn arrived(&mut self, now: Instant, arrival: Arrival) {
+        let (Arrival::Message { flow, .. } | Arrival::Closed { flow }) = &arrival;
+        let mut chats = self.chats.iter();
+        if let Some((number, _)) = chats.find(|(_, own)| *own == flow) {
+            let link = match arrival {
+                Arrival::Message { bytes, .. } => chat::Link::Received(*number, bytes),
+                Arrival::Closed { .. } => chat::Link::Closed(*number),
+            };
+            return self.phone.handle(now, Input::Chat(link));
+        }
         let link = match arrival {
             Arrival::Message { flow, bytes } => {
                 let Ok(message) = Message::parse(bytes, &Limits::default()) else {
@@ -84,10 +102,53 @@ impl Handset {
     }
 
     /// Every connection comes from another port.
-    fn next_address(&self, connection: ConnectionId) -> SocketAddr {
+    fn next_address(&self, first: u16, connection: u64) -> SocketAddr {
         let [_, b, c, d] = self.number.to_be_bytes();
-        let port = 40_000 + u16::try_from((self.ports + connection.0) % 20_000).unwrap_or_default();
+        let port = first + u16::try_from((self.ports + connection) % 20_000).unwrap_or_default();
         SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, b, c, d)), port)
+    }
+
+    /// Does what its XMPP client says; gives its new address, if it has one.
+    fn chat(
+        &mut self,
+        now: Instant,
+        output: chat::Output,
+        network: &mut Network,
+        cut_off: bool,
+    ) -> Option<SocketAddr> {
+        match output {
+            chat::Output::Connect(number) if cut_off => {
+                let link = chat::Link::NotOpened(number, "no network".to_owned());
+                self.phone.handle(now, Input::Chat(link));
+            }
+            chat::Output::Connect(number) => {
+                let server = self.phone.config().xmpp.as_ref()?.server;
+                let from = self.next_address(20_000, number.0);
+                let flow = network.connect(now, Transport::Tls, from, server);
+                self.chats.insert(number, flow);
+                let opened = Input::Chat(chat::Link::Opened(number));
+                self.phone.handle(now, opened);
+                return Some(from);
+            }
+            chat::Output::Write(number, bytes) => {
+                if let Some(flow) = self.chats.get(&number).copied().filter(|_| !cut_off) {
+                    network.send(now, Transmit { flow, bytes });
+                }
+            }
+            chat::Output::Close(number) => {
+                if let Some(flow) = self.chats.remove(&number) {
+                    network.close(now, flow);
+                }
+            }
+            chat::Output::Abandon(number) => {
+                if let Some(flow) = self.chats.remove(&number) {
+                    network.vanish(flow);
+                }
+            }
+            // The machine has put it into its own words.
+            chat::Output::Event(_) => {}
+        }
+        None
     }
 
     /// Does what the phone says. `cut_off`: no network takes anything from it.
@@ -107,7 +168,7 @@ impl Handset {
                 }
                 Output::Connect { connection } => {
                     let (transport, server) = self.phone.config().server;
-                    let from = self.next_address(connection);
+                    let from = self.next_address(40_000, connection.0);
                     let flow = network.connect(now, transport, from, server);
                     self.links.insert(connection, flow);
                     done.addresses.push(from);
@@ -123,6 +184,10 @@ impl Handset {
                     if let Some(flow) = self.links.remove(&connection) {
                         network.vanish(flow);
                     }
+                }
+                Output::Chat(output) => {
+                    let address = self.chat(now, output, network, cut_off);
+                    done.addresses.extend(address);
                 }
                 Output::Transmit(transmit) if !cut_off => network.send(now, transmit),
                 Output::Event(event) => done.events.push(event),

@@ -12,8 +12,9 @@ mod server;
 mod setting;
 mod stage;
 mod store;
+mod streams;
 mod world;
 
 pub use play::{Story, play};
 pub use setting::{DOMAIN, Switch};
-pub use stage::{ONE_WAY, Stage};
+pub use stage::{Doors, ONE_WAY, Stage};

@@ -46,7 +46,7 @@ fn secrets(order: &PushOrder, store: &Store) -> [String; 3] {
         Secret::Message(id) => {
             let message = store.archive.iter().find(|it| it.id == *id);
             message.map_or_else(Default::default, |it| {
-                let text = String::from_utf8_lossy(&it.body).into_owned();
+                let text = super::store::text(it).unwrap_or_default();
                 [it.from_name.clone(), it.from.clone(), text]
             })
         }

@@ -45,7 +45,7 @@ pub fn play(seed: u64, switch: Switch, start: Instant, verbose: bool) -> Story {
     Story {
         failure: failure.map(|why| format!("after {:.3} s: {why}", took.as_secs_f64())),
         steps: world.steps,
-        calls: world.check.calls.count(),
+        calls: world.check.calls.count() + world.check.offers.count(),
         texts: world.check.texts.count(),
         deaths: world.deaths,
         took,
@@ -86,7 +86,8 @@ impl Watcher for Crowd {
                 let after = plot::walks(&mut self.rng)?;
                 return Some((after, Act::Order(who, Order::ChangeNetwork)));
             }
-            Seen::Phone(who, PhoneEvent::NetworkChanged) => {
+            // Who has lost a session does not know what was heard of it.
+            Seen::Phone(who, PhoneEvent::NetworkChanged | PhoneEvent::SignedIn { .. }) => {
                 let after = plot::finds_itself(&mut self.rng)?;
                 return Some((after, Act::Order(who, Order::Renew)));
             }
@@ -104,17 +105,17 @@ impl Watcher for Crowd {
 fn drawn(seed: u64, switch: Switch, start: Instant, verbose: bool) -> (World<Crowd>, Duration) {
     let mut rng = Rng::new(seed);
     let users = setting::users(usize::try_from(2 + rng.below(3)).unwrap_or(2), &mut rng);
-    // A bad network excuses much that happens to an app.
-    let plan = if rng.chance(350) || switch == Switch::CallKit {
-        Plan::CALM
-    } else {
-        Plan::drawn(&mut rng)
-    };
+    let plan = plan(&mut rng, switch);
     let mut phones = Vec::new();
     for user in &users {
+        let copies = rng.chance(500);
         for _ in 0..=rng.below(2) {
             let name = user.address.name();
-            phones.extend(setting::phone(name, &mut rng).map(|phone| (name.to_owned(), phone)));
+            let mut phone = setting::phone(name, &mut rng);
+            if let Some(door) = phone.as_mut().and_then(|it| it.xmpp.as_mut()) {
+                door.copies = copies;
+            }
+            phones.extend(phone.map(|phone| (name.to_owned(), phone)));
         }
     }
     let number = u8::try_from(phones.len()).unwrap_or_default();
@@ -151,16 +152,18 @@ fn drawn(seed: u64, switch: Switch, start: Instant, verbose: bool) -> (World<Cro
                 world.cloud.decide(token, Fate::drawn(&mut rng));
             }
         }
+        let (sip, chats) = (config.sip, config.xmpp.is_some());
         world.add(config);
-        owners.push(name);
+        owners.push(plot::Owner { name, sip, chats });
     }
     let restarts = rng.chance(300);
     let mut plot = plot::drawn(&mut rng, &owners, &users, restarts);
     if outside.number.is_some() {
+        let names: Vec<String> = owners.iter().map(|it| it.name.clone()).collect();
         let who = outside.phone(&mut rng).map(|config| world.add(config));
         plot.acts.extend(
             who.into_iter()
-                .flat_map(|who| plot::outsider(&mut rng, who, &owners, plot.calm)),
+                .flat_map(|who| plot::outsider(&mut rng, who, &names, plot.calm)),
         );
     }
     for (at, act) in plot.acts {
@@ -178,6 +181,21 @@ fn run<W: Watcher>(world: &mut World<W>, calm: Instant) -> Verdict {
         left.is_ok()
     })?;
     left
+}
+
+/// Any network, or what shows that a rule is missing. A bad one excuses much that happens to an app.
+fn plan(rng: &mut Rng, switch: Switch) -> Plan {
+    match switch {
+        // Who takes these away wants connections that break and look as if they stood.
+        Switch::AckWindow | Switch::DeadConnection => Plan {
+            breaks: 50,
+            half_open: 1_000,
+            ..Plan::CALM
+        },
+        Switch::CallKit | Switch::CallsAgain => Plan::CALM,
+        _ if rng.chance(350) => Plan::CALM,
+        _ => Plan::drawn(rng),
+    }
 }
 
 /// Any disk, the good ones more often.

@@ -34,6 +34,13 @@ pub(super) enum Act {
     Resume,
 }
 
+/// Whose phone it is, and what it speaks.
+pub(super) struct Owner {
+    pub(super) name: String,
+    pub(super) sip: bool,
+    pub(super) chats: bool,
+}
+
 /// The acts of a world, each with its time, and when all is well.
 pub(super) struct Plot {
     pub(super) acts: Vec<(Duration, Act)>,
@@ -43,7 +50,9 @@ pub(super) struct Plot {
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A plot for phones of these users.
-pub(super) fn drawn(rng: &mut Rng, users: &[String], people: &[User], restarts: bool) -> Plot {
+pub(super) fn drawn(rng: &mut Rng, owners: &[Owner], people: &[User], restarts: bool) -> Plot {
+    let users: Vec<String> = owners.iter().map(|it| it.name.clone()).collect();
+    let users = &users[..];
     let longest = *rng.pick(&[60, 120, 300, 1_500]).unwrap_or(&60);
     let calm = rng.between(30 * SECOND, longest * SECOND);
     let mut acts: Vec<_> = (0..users.len()).map(|who| comes(rng, who, calm)).collect();
@@ -72,14 +81,20 @@ pub(super) fn drawn(rng: &mut Rng, users: &[String], people: &[User], restarts: 
                 texts += 1;
                 let from = users.get(who).cloned().unwrap_or_default();
                 let text = format!("{from} {texts}");
-                Order::Send {
-                    uri: uri(rng),
-                    text,
-                }
+                let to = uri(rng);
+                let uri = way(rng, &owners[who], to);
+                Order::Send { uri, text }
             }
             _ => {
                 acts.push((at, Act::Order(who, Order::Resume)));
-                Order::Call { uri: uri(rng) }
+                let to = uri(rng);
+                // Over XMPP nobody calls themselves.
+                if !owners[who].sip && is_own(&owners[who], &to) {
+                    continue;
+                }
+                Order::Call {
+                    uri: way(rng, &owners[who], to),
+                }
             }
         };
         let after = match order {
@@ -106,6 +121,18 @@ pub(super) fn drawn(rng: &mut Rng, users: &[String], people: &[User], restarts: 
         acts.push((calm + minute * 60 * SECOND, Act::Resume));
     }
     Plot { acts, calm }
+}
+
+/// By which door somebody writes who has two. To themselves over SIP alone: a client sees what it writes as it is written.
+fn way(rng: &mut Rng, from: &Owner, uri: String) -> String {
+    if from.chats && !is_own(from, &uri) && rng.chance(500) {
+        return uri.replacen("sip:", "xmpp:", 1);
+    }
+    uri
+}
+
+fn is_own(owner: &Owner, uri: &str) -> bool {
+    uri == format!("sip:{}@{DOMAIN}", owner.name)
 }
 
 /// When a phone registers first. Some come late: they are written to before.

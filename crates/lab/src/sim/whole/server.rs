@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use call::{Nonces, ReachId, Role, Settings, Way, is_spiral};
-use domain::{Address, Change, DeviceId, Note, Now, Record, Slice, User, user::Secrets};
+use domain::{
+    Address, ArchiveQuery, Change, DeviceId, MessageId, Note, NotificationId, Now, Record, Slice,
+    User, user::Secrets,
+};
 use hub::{Accounts, Answer, Hub, NotDone, PushOrder, SaveId, Ticket};
 use shard::{Input, Output, Shard};
 use sip::endpoint::{Flow, Transmit, Transport};
@@ -13,6 +17,7 @@ use sip::{Limits, Message, Method};
 
 use super::setting::{self, Limits as Most, Outside, Switch};
 use super::store::{Missing, Store};
+use super::streams::{Heard, Streams};
 use crate::rng::Rng;
 use crate::sim::{Network, Queue};
 
@@ -41,13 +46,20 @@ impl Disk {
 enum Asked {
     Save(usize, SaveId, Vec<Change>),
     Fetch(usize, DeviceId),
+    Count(usize, NotificationId, DeviceId, Option<MessageId>),
     FetchRoster(usize, Address),
+    Page(usize, Ticket, Address, Box<ArchiveQuery>),
+    Card(usize, Ticket, Address),
 }
 
 /// What leaves the server, for the world to carry and to check.
 #[derive(Debug)]
 pub(super) enum Effect {
     Send(Transmit),
+    /// To a client of XMPP.
+    Write(Flow, Bytes),
+    /// The server gives up a connection for XMPP.
+    Ended(Flow),
     Push(usize, Box<PushOrder>),
     Note(Note),
     /// A call goes to its user's fallback, another user of ours.
@@ -74,6 +86,9 @@ pub(super) struct Server {
     /// When its last word on a step arrives: its words come in the order of the steps.
     spoken_until: Option<std::time::Instant>,
     streams: BTreeMap<(Transport, SocketAddr), Flow>,
+    pub(super) chats: Streams,
+    /// The store has refused something at some time: what nobody asked for is not always tried again.
+    pub(super) has_refused: bool,
     /// The store has said that the process dies now.
     pub(super) dies: bool,
 }
@@ -105,14 +120,29 @@ impl Server {
             answers: Queue::default(),
             spoken_until: None,
             streams: BTreeMap::new(),
+            chats: Streams::default(),
+            has_refused: false,
             dies: false,
         };
-        server.start();
+        server.load_all();
         server
     }
 
-    /// A new process: it knows what the store has kept, and nothing else.
-    pub(super) fn start(&mut self) {
+    /// A new process: it knows what the store has kept, and nothing else. Says what leaves at once.
+    pub(super) fn start(&mut self, now: Now, network: &mut Network) -> Vec<Effect> {
+        self.load_all();
+        let mut effects = Vec::new();
+        for shard in 0..self.shards.len() {
+            if let Some(it) = self.shards.get_mut(shard) {
+                it.begin(now);
+            }
+            effects.extend(self.outputs(now, shard, network));
+        }
+        effects
+    }
+
+    fn load_all(&mut self) {
+        self.store.twice.clear();
         let accounts = Accounts::default();
         let nonces = Nonces::new(self.rng.bytes(), &self.settings.domains);
         let seed = self.rng.bytes();
@@ -126,7 +156,8 @@ impl Server {
                 ..setting::hub(self.switch, self.limits)
             };
             let role = Role::new(call, nonces.clone(), accounts.clone(), self.rng.bytes());
-            let im = setting::im(accounts.clone(), seed);
+            let own = self.rng.bytes();
+            let im = setting::im(accounts.clone(), seed, own, self.switch);
             let hub = Hub::new(hub, accounts.clone());
             self.shards.push(Shard::new(hub, role, im));
         }
@@ -137,6 +168,7 @@ impl Server {
         self.answers = Queue::default();
         (self.busy_until, self.spoken_until) = (None, None);
         self.streams.clear();
+        self.chats.clear();
         self.dies = false;
     }
 
@@ -154,16 +186,36 @@ impl Server {
         self.asked.is_empty() && self.answers.is_empty() && !self.shards.iter().any(waits)
     }
 
-    /// Asked to stop: what it still says.
+    /// Asked to stop: what it still says. Nothing is read of the network any more; what shards and the store say to shards is
+    /// heard until all is said, unless the process dies of it.
     pub(super) fn stop(&mut self, now: Now, network: &mut Network) -> Vec<Effect> {
         let mut effects = Vec::new();
         for shard in 0..self.shards.len() {
             if let Some(it) = self.shards.get_mut(shard) {
                 it.stop(now);
             }
-            while let Some(output) = self.shards.get_mut(shard).and_then(Shard::poll) {
-                effects.extend(self.output(now, shard, output, network));
+            effects.extend(self.outputs(now, shard, network));
+        }
+        while !self.dies {
+            if let Some(asked) = self.asked.take() {
+                self.ask_store(now, asked);
+            } else if let Some((shard, input)) = self.answers.take() {
+                if let Some(it) = self.shards.get_mut(shard).filter(|_| !is_read(&input)) {
+                    it.handle(now, input);
+                }
+                effects.extend(self.outputs(now, shard, network));
+            } else {
+                break;
             }
+        }
+        effects
+    }
+
+    /// All that a shard says.
+    fn outputs(&mut self, now: Now, shard: usize, network: &mut Network) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some(output) = self.shards.get_mut(shard).and_then(Shard::poll) {
+            effects.extend(self.output(now, shard, output, network));
         }
         effects
     }
@@ -195,8 +247,97 @@ impl Server {
             .push(now.instant, (shard, Input::Received(flow, message)));
     }
 
+    /// Octets arrive from a client of XMPP. Says what is answered before it has signed in.
+    pub(super) fn read(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        octets: &[u8],
+        network: &mut Network,
+    ) -> Vec<Effect> {
+        let shards = self.settings.shard.of;
+        let Heard {
+            inputs,
+            answers,
+            closes,
+        } = self.chats.received(now.instant, flow, octets, shards);
+        for input in inputs {
+            self.answers.push(now.instant, input);
+        }
+        let answers = answers.into_iter().map(|it| Effect::Write(flow, it));
+        let mut effects: Vec<_> = answers.collect();
+        if closes {
+            effects.push(self.hang_up(now, flow, network));
+        }
+        effects
+    }
+
+    /// The connection of a stream is closed by us.
+    fn hang_up(&mut self, now: Now, flow: Flow, network: &mut Network) -> Effect {
+        let gone = self.chats.closed(flow);
+        self.answers_to(now, gone);
+        network.close(now.instant, flow);
+        Effect::Ended(flow)
+    }
+
+    fn answers_to(&mut self, now: Now, input: Option<(usize, Input)>) {
+        if let Some(input) = input {
+            self.answers.push(now.instant, input);
+        }
+    }
+
+    /// What the XMPP role wants done.
+    fn im(
+        &mut self,
+        now: Now,
+        shard: usize,
+        output: im::Output,
+        network: &mut Network,
+    ) -> Option<Effect> {
+        match output {
+            im::Output::Write(stream, octets) => {
+                return Some(Effect::Write(self.chats.flow(stream)?, octets));
+            }
+            im::Output::SignedIn(stream, anew) => self.chats.signed_in(stream, anew),
+            im::Output::End(stream) => {
+                let flow = self.chats.flow(stream)?;
+                return Some(self.hang_up(now, flow, network));
+            }
+            im::Output::Post(user, post) => {
+                let owner = self.shard_of(&user);
+                self.tell(now, owner, Input::Im(im::Input::Posted(user, post)));
+            }
+            im::Output::Read(ticket, user, query) => {
+                self.queue(now, Asked::Page(shard, ticket, user, query));
+            }
+            im::Output::ReadCard(ticket, user) => {
+                self.queue(now, Asked::Card(shard, ticket, user));
+            }
+            // Nobody here has been given one.
+            im::Output::ReadTokens(ticket, ..) => {
+                let none = im::Input::Tokens(ticket, Ok(None));
+                self.tell(now, shard, Input::Im(none));
+            }
+            // Nobody here is invited.
+            im::Output::Account(ticket, _) => {
+                let none = im::Input::Account(ticket, Err(NotDone::Missing));
+                self.tell(now, shard, Input::Im(none));
+            }
+            // The shard has heard the one, and there are none of the others here.
+            im::Output::Hub(_)
+            | im::Output::Refused(_)
+            | im::Output::Component(..)
+            | im::Output::Published(..) => {}
+        }
+        None
+    }
+
     /// A stream is over: every shard hears it.
     pub(super) fn closed(&mut self, now: Now, flow: Flow) {
+        let gone = self.chats.closed(flow);
+        if gone.is_some() {
+            return self.answers_to(now, gone);
+        }
         self.streams.remove(&(flow.transport, flow.remote));
         for shard in 0..self.shards.len() {
             self.answers
@@ -206,6 +347,9 @@ impl Server {
 
     /// Whether what is sent over a flow goes anywhere, as far as the server knows.
     pub(super) fn holds(&self, flow: Flow) -> bool {
+        if self.chats.holds(flow) {
+            return true;
+        }
         let known = || self.streams.get(&(flow.transport, flow.remote));
         !flow.transport.is_reliable() || known().is_some_and(|it| *it == flow)
     }
@@ -217,7 +361,11 @@ impl Server {
 
     pub(super) fn next_timeout(&self, now: Now) -> Option<std::time::Instant> {
         let shards = self.shards.iter().filter_map(|it| it.next_timeout(now));
-        let queues = [self.asked.next(), self.answers.next()];
+        let queues = [
+            self.asked.next(),
+            self.answers.next(),
+            self.chats.next_timeout(),
+        ];
         shards.chain(queues.into_iter().flatten()).min()
     }
 
@@ -229,17 +377,15 @@ impl Server {
         } else if let Some((shard, input)) = self.answers.pop(now.instant) {
             self.shards.get_mut(shard)?.handle(now, input);
             shard
+        } else if let Some(flow) = self.chats.late(now.instant, |flow| network.carries(flow)) {
+            return Some(vec![self.hang_up(now, flow, network)]);
         } else {
             let is_due = |it: &Shard| it.next_timeout(now).is_some_and(|at| at <= now.instant);
             let shard = self.shards.iter().position(is_due)?;
             self.shards.get_mut(shard)?.handle_timeout(now);
             shard
         };
-        let mut effects = Vec::new();
-        while let Some(output) = self.shards.get_mut(shard).and_then(Shard::poll) {
-            effects.extend(self.output(now, shard, output, network));
-        }
-        Some(effects)
+        Some(self.outputs(now, shard, network))
     }
 
     fn output(
@@ -262,6 +408,9 @@ impl Server {
             Output::Reach(id, way) => self.reach(now, shard, (id, way), network),
             Output::Save(id, changes) => self.queue(now, Asked::Save(shard, id, changes)),
             Output::Fetch(device) => self.queue(now, Asked::Fetch(shard, device)),
+            Output::Count(push, device, message) => {
+                self.queue(now, Asked::Count(shard, push, device, message));
+            }
             Output::FetchRoster(user) => self.queue(now, Asked::FetchRoster(shard, user)),
             Output::Tell(user, word) => {
                 let owner = self.shard_of(&user);
@@ -269,11 +418,8 @@ impl Server {
             }
             Output::Note(note) => return Some(Effect::Note(note)),
             Output::Answer(ticket, answer) => return Some(Effect::Answer(ticket, answer)),
-            // Nobody here speaks XMPP yet.
-            Output::Im(_)
-            | Output::Measured(_)
-            | Output::Request(..)
-            | Output::RegisterToInvite(_) => {}
+            Output::Im(output) => return self.im(now, shard, output, network),
+            Output::Measured(_) | Output::Request(..) | Output::RegisterToInvite(_) => {}
         }
         None
     }
@@ -332,6 +478,7 @@ impl Server {
     fn ask_store(&mut self, now: Now, asked: Asked) {
         let refused = self.rng.chance(self.disk.refuses);
         let kills = self.rng.chance(self.disk.kills);
+        self.has_refused |= refused;
         let (shard, answer) = match asked {
             Asked::Save(shard, id, _) if refused => {
                 let why = NotDone::Failed("the disk is full".to_owned());
@@ -355,9 +502,29 @@ impl Server {
                 let found = (!refused).then(queue);
                 (shard, Input::Fetched(device, found))
             }
+            Asked::Count(shard, push, device, message) => {
+                let unread = || self.store.unread(&device, message.as_ref());
+                (shard, Input::Counted(push, (!refused).then(unread)))
+            }
             Asked::FetchRoster(shard, user) => {
                 let found = (!refused).then(|| self.store.roster(&user).cloned().collect());
                 (shard, Input::RosterRead(user, found))
+            }
+            Asked::Page(shard, ticket, user, query) => {
+                let found = self.store.page(&user, &query);
+                let page = match found {
+                    _ if refused => Err(NotDone::Failed("the disk does not answer".to_owned())),
+                    found => found.ok_or(NotDone::Missing),
+                };
+                (shard, Input::Im(im::Input::Page(ticket, page)))
+            }
+            Asked::Card(shard, ticket, user) => {
+                let card = if refused {
+                    Err(NotDone::Failed("the disk does not answer".to_owned()))
+                } else {
+                    Ok(self.store.cards.get(&user).cloned())
+                };
+                (shard, Input::Im(im::Input::Card(ticket, card)))
             }
         };
         self.dies = kills && self.switch != Switch::Commit;
@@ -368,4 +535,13 @@ impl Server {
         }
         self.answers.push(at, (shard, answer));
     }
+}
+
+/// Whether an input was read of the network.
+fn is_read(input: &Input) -> bool {
+    use im::Input::{Gone, Greeted, Read};
+    matches!(
+        input,
+        Input::Received(..) | Input::FlowClosed(_) | Input::Im(Greeted(..) | Read(..) | Gone(_))
+    )
 }

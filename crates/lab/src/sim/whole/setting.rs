@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use call::{AppKey, Network, Settings, Shard as Number};
 use domain::delivery::NameConversation;
-use domain::user::Secrets;
+use domain::user::{Scram, ScramKeys, Secrets};
 use domain::{
     Address, AppId, AppProfile, Behaviour, DeviceId, Generation, Mode, NotificationId, Platform,
     Provider, User, behaviour::Incoming,
@@ -15,8 +15,10 @@ use hub::Accounts;
 use push::seal::KeyPair;
 use sip::digest::{Algorithm, ha1};
 use sip::endpoint::Transport;
+use xmpp::sasl::Hash;
+use xmpp::sasl::scram::{ClientSettings, StoredKeys};
 
-use crate::phone::{PhoneConfig, PushService, Tokens};
+use crate::phone::{PhoneConfig, PushService, Tokens, XmppDoor};
 use crate::rng::Rng;
 
 /// The domain of all users.
@@ -34,6 +36,12 @@ pub enum Switch {
     LateFork,
     /// An iPhone that was woken for a call which is over is not shown it.
     CallKit,
+    /// A client of XMPP that does not acknowledge a message in time is not taken to be asleep for that.
+    AckWindow,
+    /// A client of XMPP that does not answer is never taken for gone.
+    DeadConnection,
+    /// A call over XMPP that is proposed again is taken for another one.
+    CallsAgain,
     /// The store is said to have kept what it has not, and the server dies.
     Commit,
 }
@@ -46,6 +54,17 @@ pub(super) fn listeners() -> [(Transport, SocketAddr); 3] {
         (Transport::Tcp, at(5060)),
         (Transport::Tls, at(5061)),
     ]
+}
+
+/// Where it takes streams of XMPP, in TLS from the start.
+pub(super) fn streams() -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], 5223))
+}
+
+/// Everywhere that it is heard.
+pub(super) fn places() -> impl Iterator<Item = SocketAddr> {
+    let sip = listeners().map(|(_, address)| address);
+    sip.into_iter().chain([streams()])
 }
 
 /// So many users; some have their calls forwarded to the next one.
@@ -76,8 +95,27 @@ pub(super) fn secrets(name: &str, password: &str) -> Secrets {
     Secrets {
         md5: ha1(Algorithm::Md5),
         sha256: ha1(Algorithm::Sha256),
-        scram: None,
+        scram: scram(password).map(Box::new),
     }
+}
+
+/// Worlds sign in often, and nobody guesses passwords in them.
+const ITERATIONS: u32 = 1;
+
+fn scram(password: &str) -> Option<Scram> {
+    let keys = |hash| {
+        let keys = StoredKeys::of(hash, password, [7; 16], ITERATIONS).ok()?;
+        Some(ScramKeys {
+            salt: keys.salt.to_vec(),
+            stored: keys.stored_key.to_vec(),
+            server: keys.server_key.to_vec(),
+        })
+    };
+    Some(Scram {
+        iterations: ITERATIONS,
+        sha1: keys(Hash::Sha1)?,
+        sha256: keys(Hash::Sha256)?,
+    })
 }
 
 /// What the phones of a user know their password by.
@@ -120,6 +158,11 @@ impl Limits {
     /// Whether no push has to wait for another one.
     pub(super) fn are_wide(self) -> bool {
         self.pushes_in_flight == Self::WIDE.pushes_in_flight
+    }
+
+    /// Whether a queue may be full.
+    pub(super) fn few_messages(self) -> bool {
+        self.messages_per_device < Self::WIDE.messages_per_device
     }
 
     /// Wide, or some of them so narrow that they are reached.
@@ -203,17 +246,38 @@ pub(super) fn phone(user: &str, rng: &mut Rng) -> Option<PhoneConfig> {
     let server = *rng.pick(&listeners())?;
     let tokens = Tokens::drawn(&service, generation, rng);
     let seconds = Duration::from_secs;
+    let mut xmpp = rng.chance(500).then(door);
+    let sip = xmpp.is_none() || rng.chance(400);
+    if let Some(door) = &mut xmpp {
+        door.pushes = !sip && rng.chance(700);
+        door.receipts = rng.chance(200);
+    }
+    // The device that the API knows is that of the SIP door.
+    let device_api = rng.chance(500).then(|| "https://sim.example".to_owned());
     Some(PhoneConfig {
+        sip,
+        xmpp,
+        device_api: device_api.filter(|_| sip),
         generation,
         tokens,
         auto_answer: rng
             .chance(500)
             .then(|| rng.between(seconds(0), seconds(20))),
         expires: *rng.pick(&[seconds(600), seconds(3_600)])?,
-        device_api: rng.chance(500).then(|| "https://sim.example".to_owned()),
         keys: KeyPair::from_bytes(rng.bytes(), rng.bytes()).ok(),
         ..PhoneConfig::drawn(user, PASSWORD, DOMAIN, server, service, rng)
     })
+}
+
+/// The XMPP door of a phone that hands no tokens over, and tells who asks that a message is there.
+pub(super) fn door() -> XmppDoor {
+    XmppDoor {
+        scram: ClientSettings {
+            min_iterations: ITERATIONS,
+            ..ClientSettings::default()
+        },
+        ..XmppDoor::new(streams())
+    }
 }
 
 fn apps() -> Vec<AppKey> {
@@ -254,10 +318,20 @@ fn behaviour(switch: Switch) -> Behaviour {
     table.with(Mode::Suspended, Incoming::Call, |rule| rule.keep = false)
 }
 
-/// The XMPP role, which nobody uses here yet.
-pub(super) fn im(accounts: Accounts, seed: [u8; 32]) -> im::Role {
-    let settings = im::Settings::new(&["localhost".to_owned()], seed);
-    im::Role::new(settings.expect("a domain"), accounts, seed)
+/// So long that it never comes.
+const NEVER: Duration = Duration::from_hours(24);
+
+/// An XMPP role. The secret is the same at all of them, the seed is not.
+pub(super) fn im(accounts: Accounts, secret: [u8; 32], seed: [u8; 32], switch: Switch) -> im::Role {
+    let settings = im::Settings::new(&[DOMAIN.to_owned()], secret);
+    let mut settings = settings.expect("a domain");
+    if switch == Switch::DeadConnection {
+        settings.policy.dead_after = NEVER;
+    }
+    if switch == Switch::CallsAgain {
+        settings.calls_known = Duration::ZERO;
+    }
+    im::Role::new(settings, accounts, seed)
 }
 
 /// For the hubs.
@@ -272,19 +346,27 @@ pub(super) fn hub(switch: Switch, limits: Limits) -> hub::Config {
             },
             ..domain::wake::Timers::default()
         },
-        delivery: domain::delivery::Timers::default(),
+        delivery: domain::delivery::Timers {
+            acknowledge: if switch == Switch::AckWindow {
+                NEVER
+            } else {
+                domain::delivery::Timers::default().acknowledge
+            },
+            ..domain::delivery::Timers::default()
+        },
         apps: apps().into_iter().map(|app| app.profile).collect(),
         devices_per_user: 8,
         messages_per_device: limits.messages_per_device,
         pushes_in_flight: limits.pushes_in_flight,
+        idle_after: Duration::from_mins(5),
         register_at: "sip:192.0.2.1:5060".into(),
         people: hub::People {
             domains: Arc::new([DOMAIN.to_owned()]),
             ..hub::People::default()
         },
-        conversations: NameConversation::by(|message| {
-            let with = DeviceId::from(message.to.as_str());
-            NotificationId::of("conversation", &message.from, &with).into()
+        conversations: NameConversation::by(|from, to| {
+            let with = DeviceId::from(to.as_str());
+            NotificationId::of("conversation", from, &with).into()
         }),
         seed: [0; 32],
     }
@@ -300,6 +382,13 @@ pub(super) fn call(shards: usize, outside: Outside, limits: Limits) -> Settings 
         trusted: outside.trusted_network().into_iter().collect(),
         strangers: outside.strangers,
         held_calls: limits.held_calls,
+        requests_per_source: 1000,
+        // What nobody here would call too often.
+        calls: call::CallLimits {
+            per_caller: domain::quota::Allowance::ALL,
+            per_callee: domain::quota::Allowance::ALL,
+            per_server: domain::quota::Allowance::ALL,
+        },
         apps: apps().into(),
         bound: Arc::new(listeners()),
         is_local: Arc::new(|_| false),

@@ -14,7 +14,7 @@ use super::server::Disk;
 use super::setting::{self, DOMAIN, Outside, PASSWORD, Switch};
 use super::world::{Parts, Seen, Watcher, World};
 use crate::phone::machine::Order;
-use crate::phone::{PhoneConfig, PhoneEvent, PushService, Tokens};
+use crate::phone::{PhoneConfig, PhoneEvent, PushService, Tokens, XmppDoor};
 use crate::rng::Rng;
 use crate::sim::{Fate, Plan};
 
@@ -47,6 +47,18 @@ impl Watcher for Log {
     fn reads_lines(&self) -> bool {
         false
     }
+}
+
+/// How a phone is reached.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Doors {
+    /// Over SIP.
+    pub sip: bool,
+    /// Over XMPP.
+    pub xmpp: bool,
+    /// It hands its tokens over in its stream, and not with its registration or by the device API; one without a SIP door does so
+    /// anyway.
+    pub tokens_in_stream: bool,
 }
 
 /// A world by hand. What must not be is an error of the step at which it was seen.
@@ -86,6 +98,24 @@ impl Stage {
         service: PushService,
         generation: Generation,
     ) -> Result<usize, String> {
+        let doors = Doors {
+            sip: true,
+            ..Doors::default()
+        };
+        self.phone_by(doors, user, transport, service, generation)
+    }
+
+    /// The same of a phone with these doors.
+    pub fn phone_by(
+        &mut self,
+        doors: Doors,
+        user: &str,
+        transport: Transport,
+        service: PushService,
+        generation: Generation,
+    ) -> Result<usize, String> {
+        let Doors { sip, xmpp, .. } = doors;
+        let in_stream = xmpp && (doors.tokens_in_stream || !sip);
         let rng = &mut self.world.rng;
         let listeners = setting::listeners();
         let server = listeners.into_iter().find(|(own, _)| *own == transport);
@@ -95,7 +125,13 @@ impl Stage {
             generation,
             tokens: Tokens::drawn(&service, generation, rng),
             keys: Some(keys.map_err(|error| error.to_string())?),
-            device_api: Some(format!("https://{DOMAIN}")),
+            device_api: (!in_stream).then(|| format!("https://{DOMAIN}")),
+            sip,
+            xmpp: xmpp.then(|| XmppDoor {
+                pushes: in_stream,
+                copies: true,
+                ..setting::door()
+            }),
             ..PhoneConfig::drawn(user, PASSWORD, DOMAIN, server, service, rng)
         };
         let who = self.world.add(config);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use domain::push::OwedPush;
 use domain::roster::Contact;
 use domain::{
-    Address, Change, Device, DeviceId, Door, DoorId, Message, MessageId, NotificationId, Record,
-    Timestamp, User,
+    Address, ArchivePage, ArchiveQuery, Card, Change, Class, Device, DeviceId, Door, KeptSession,
+    Message, MessageId, NotificationId, Record, Timestamp, Unread, User,
 };
 
 /// Everything that was committed.
@@ -15,16 +15,50 @@ use domain::{
 pub(super) struct Store {
     pub(super) users: BTreeMap<Address, User>,
     pub(super) rosters: BTreeMap<(Address, Address), Contact>,
+    blocks: BTreeSet<(Address, Box<str>)>,
+    pub(super) cards: BTreeMap<Address, Card>,
+    sessions: BTreeMap<(Address, String), KeptSession>,
     pub(super) devices: BTreeMap<DeviceId, Device>,
     pub(super) doors: BTreeMap<(DeviceId, u32), Door>,
     pub(super) owed: BTreeMap<NotificationId, OwedPush>,
     /// The archive, in the order of arrival.
     pub(super) archive: Vec<Arc<Message>>,
     numbers: BTreeMap<MessageId, usize>,
+    /// What each says, and where it stands, the first of those that say the same.
+    texts: BTreeMap<String, usize>,
+    /// Which stanza each is, by its `id`.
+    stanzas: BTreeMap<String, usize>,
+    /// Devices in whose queues each was, with those from which it went back to its user.
+    ever_queued: BTreeMap<usize, BTreeSet<DeviceId>>,
+    /// How often a device was given back what waited for it already, since the server began.
+    pub(super) twice: BTreeMap<DeviceId, u64>,
+    /// What was read by whom it is for.
+    read: BTreeSet<usize>,
     queues: BTreeSet<(DeviceId, usize)>,
+    /// How much of what waited for its user each device was given, beside what may wait for it.
+    pub(super) adopted: BTreeMap<DeviceId, u64>,
+    /// Messages that went over since a queue was full.
+    over: BTreeSet<(DeviceId, usize)>,
     unclaimed: BTreeSet<(Address, usize)>,
     /// What went from a queue because its device or its user went.
     pub(super) dropped: BTreeSet<MessageId>,
+}
+
+/// What a message says, whichever protocol it came by.
+pub(super) fn text(message: &Message) -> Option<String> {
+    if message.content_type == im::STANZA {
+        return im::text(message);
+    }
+    Some(String::from_utf8_lossy(&message.body).into_owned())
+}
+
+/// The `id` of the stanza that a message is.
+fn stanza(message: &Message) -> Option<String> {
+    if message.content_type != im::STANZA {
+        return None;
+    }
+    let read = xmpp::xml::document(&message.body, &xmpp::xml::Limits::default()).ok()?;
+    read.attr("id").map(str::to_owned)
 }
 
 /// Whatever a change is about is not there.
@@ -50,53 +84,48 @@ impl Store {
 
     fn apply(&mut self, change: Change) -> Result<(), Missing> {
         match change {
-            Change::PutUser(user) => {
-                self.users.insert(user.address.clone(), *user);
-            }
-            Change::RemoveUser(user) => {
-                let theirs = self.devices.values().filter(|it| it.user == user);
-                let theirs: Vec<_> = theirs.map(|it| it.id.clone()).collect();
-                for device in &theirs {
-                    self.remove(device);
-                }
-                self.users.remove(&user);
-                self.rosters.retain(|(of, _), _| *of != user);
-                let theirs = self.unclaimed.extract_if(.., |(of, _)| *of == user);
-                let theirs: Vec<_> = theirs.map(|(_, number)| number).collect();
-                self.drop_messages(&theirs);
-            }
+            Change::PutUser(user) => drop(self.users.insert(user.address.clone(), *user)),
+            Change::RemoveUser(user) => self.remove_user(&user),
             Change::PutContact(contact) => {
                 self.users.get(&contact.user).ok_or(Missing)?;
-                let key = (contact.user.clone(), contact.peer.clone());
-                self.rosters.insert(key, *contact);
+                self.rosters
+                    .insert((contact.user.clone(), contact.peer.clone()), *contact);
             }
-            Change::RemoveContact { user, peer } => {
-                self.rosters.remove(&(user, peer));
+            Change::RemoveContact { user, peer } => drop(self.rosters.remove(&(user, peer))),
+            Change::Block { user, peer } => {
+                self.users.get(&user).ok_or(Missing)?;
+                self.blocks.insert((user, peer));
             }
-            Change::PutDevice(device) => {
-                self.users.get(&device.user).ok_or(Missing)?;
-                self.devices.insert(device.id.clone(), *device);
+            Change::Unblock { user, peer } => drop(self.blocks.remove(&(user, peer))),
+            // Nobody is invited there, nor hands in pushes for others.
+            Change::Invite(_)
+            | Change::Redeem(_)
+            | Change::PutTenant(_)
+            | Change::RemoveTenant(_)
+            | Change::QueuePush(_)
+            | Change::SettlePush(_) => return Err(Missing),
+            Change::PutCard { user, card } => {
+                self.users.get(&user).ok_or(Missing)?;
+                self.cards.insert(user, *card);
             }
+            Change::PutSignInTokens(_) => {} // Nobody here signs in by XMPP.
+            Change::PutSession(session) => self.put_session(*session)?,
+            Change::PutDevice(device) => self.put_device(*device)?,
             Change::RemoveDevice(device) => self.remove(&device),
             Change::PutDoor(door) => {
                 self.devices.get(&door.id.device).ok_or(Missing)?;
                 let key = (door.id.device.clone(), door.id.number);
                 self.doors.insert(key, *door);
             }
-            Change::RemoveDoor(DoorId { device, number }) => {
-                self.doors.remove(&(device, number));
-            }
+            Change::RemoveDoor(it) => drop(self.doors.remove(&(it.device, it.number))),
             Change::Archive(message) => {
                 if !self.numbers.contains_key(&message.id) {
-                    self.numbers.insert(message.id.clone(), self.archive.len());
-                    self.archive.push(message);
+                    self.archive(message);
                 }
             }
-            Change::Enqueue { device, message } => {
-                let number = *self.numbers.get(&message).ok_or(Missing)?;
-                self.devices.get(&device).ok_or(Missing)?;
-                self.queues.insert((device, number));
-            }
+            Change::Enqueue { device, message } => self.enqueue(device, &message)?,
+            Change::GoOver { device, message } => self.go_over(device, &message)?,
+            Change::Refill { device, most } => self.refill(&device, most),
             Change::EnqueueForUser { user, message } => {
                 let number = *self.numbers.get(&message).ok_or(Missing)?;
                 self.users.get(&user).ok_or(Missing)?;
@@ -109,15 +138,96 @@ impl Store {
                     self.queues.remove(&(device, *number));
                 }
             }
+            Change::Read {
+                user,
+                writer,
+                up_to,
+            } => self.mark_read(&user, &writer, &up_to),
             Change::Owe(push) => {
                 self.devices.get(&push.device).ok_or(Missing)?;
                 self.owed.insert(push.id.clone(), *push);
             }
-            Change::Settle(id) => {
-                self.owed.remove(&id);
-            }
+            Change::Settle(id) => drop(self.owed.remove(&id)),
         }
         Ok(())
+    }
+
+    fn enqueue(&mut self, device: DeviceId, message: &MessageId) -> Result<(), Missing> {
+        let number = *self.numbers.get(message).ok_or(Missing)?;
+        self.devices.get(&device).ok_or(Missing)?;
+        let ever = self.ever_queued.entry(number).or_default();
+        ever.insert(device.clone());
+        self.queues.insert((device, number));
+        Ok(())
+    }
+
+    fn go_over(&mut self, device: DeviceId, message: &MessageId) -> Result<(), Missing> {
+        let number = *self.numbers.get(message).ok_or(Missing)?;
+        self.devices.get(&device).ok_or(Missing)?;
+        self.over.insert((device, number));
+        Ok(())
+    }
+
+    /// The next ones wait in the queue again.
+    fn refill(&mut self, device: &DeviceId, most: u64) {
+        let theirs = self.over.iter().filter(|(of, _)| of == device);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let next: Vec<_> = theirs.take(most).cloned().collect();
+        for (device, number) in next {
+            self.over.remove(&(device.clone(), number));
+            let ever = self.ever_queued.entry(number).or_default();
+            ever.insert(device.clone());
+            self.queues.insert((device, number));
+        }
+    }
+
+    /// How many messages of a device went over.
+    pub(super) fn over(&self, device: &DeviceId) -> u64 {
+        self.over.iter().filter(|(of, _)| of == device).count() as u64
+    }
+
+    fn put_session(&mut self, session: KeptSession) -> Result<(), Missing> {
+        let key = (session.user.clone(), session.name.clone());
+        self.sessions.remove(&key);
+        if !session.data.is_empty() {
+            self.users.get(&session.user).ok_or(Missing)?;
+            self.sessions.insert(key, session);
+        }
+        Ok(())
+    }
+
+    fn remove_user(&mut self, user: &Address) {
+        let theirs = self.devices.values().filter(|it| it.user == *user);
+        let theirs: Vec<_> = theirs.map(|it| it.id.clone()).collect();
+        for device in &theirs {
+            self.remove(device);
+        }
+        self.users.remove(user);
+        self.rosters.retain(|(of, _), _| of != user);
+        self.blocks.retain(|(of, _)| of != user);
+        self.cards.remove(user);
+        self.sessions.retain(|(of, _), _| of != user);
+        let theirs = self.unclaimed.extract_if(.., |(of, _)| of == user);
+        let theirs: Vec<_> = theirs.map(|(_, number)| number).collect();
+        self.drop_messages(&theirs);
+    }
+
+    fn put_device(&mut self, device: Device) -> Result<(), Missing> {
+        self.users.get(&device.user).ok_or(Missing)?;
+        self.devices.insert(device.id.clone(), device);
+        Ok(())
+    }
+
+    fn archive(&mut self, message: Arc<Message>) {
+        let number = self.archive.len();
+        self.numbers.insert(message.id.clone(), number);
+        if let Some(text) = text(&message) {
+            self.texts.entry(text).or_insert(number);
+        }
+        if let Some(stanza) = stanza(&message) {
+            self.stanzas.entry(stanza).or_insert(number);
+        }
+        self.archive.push(message);
     }
 
     fn adopt(&mut self, user: &Address, device: &DeviceId) -> Result<(), Missing> {
@@ -128,10 +238,15 @@ impl Store {
         if !theirs.is_empty() {
             self.devices.get(device).ok_or(Missing)?;
         }
-        let adopted = theirs
-            .into_iter()
-            .map(|(_, number)| (device.clone(), number));
-        self.queues.extend(adopted);
+        let adopted = self.adopted.entry(device.clone()).or_default();
+        *adopted += theirs.len() as u64;
+        for (_, number) in theirs {
+            let ever = self.ever_queued.entry(number).or_default();
+            ever.insert(device.clone());
+            if !self.queues.insert((device.clone(), number)) {
+                *self.twice.entry(device.clone()).or_default() += 1;
+            }
+        }
         Ok(())
     }
 
@@ -140,15 +255,48 @@ impl Store {
             return;
         };
         let theirs = self.queues.extract_if(.., |(of, _)| of == device);
-        self.unclaimed
-            .extend(theirs.map(|(_, number)| (user.clone(), number)));
+        for (_, number) in theirs {
+            if let Some(ever) = self.ever_queued.get_mut(&number) {
+                ever.remove(device);
+            }
+            self.unclaimed.insert((user.clone(), number));
+        }
+    }
+
+    fn mark_read(&mut self, user: &Address, writer: &str, up_to: &MessageId) {
+        if let Some(last) = self.numbers.get(up_to) {
+            let archive = self.archive.iter().enumerate().take(last + 1);
+            let theirs = archive.filter(|(_, it)| it.to == *user && it.from == writer);
+            self.read.extend(theirs.map(|(number, _)| number));
+        }
+    }
+
+    /// What waits for a device and somebody is still to read.
+    pub(super) fn unread(&self, device: &DeviceId, message: Option<&MessageId>) -> Unread {
+        let writer = message.and_then(|id| self.numbers.get(id));
+        let writer = writer.and_then(|number| self.archive.get(*number));
+        let theirs = self
+            .queues
+            .range((device.clone(), 0)..=(device.clone(), usize::MAX));
+        let unread = theirs.filter(|(_, number)| !self.read.contains(number));
+        let unread = unread.filter_map(|(_, number)| self.archive.get(*number));
+        let mut counts = Unread::default();
+        for message in unread.filter(|it| it.class == Class::Chat) {
+            counts.all += 1;
+            counts.of_writer += u32::from(writer.is_some_and(|it| it.from == message.from));
+        }
+        counts
     }
 
     fn remove(&mut self, device: &DeviceId) {
         self.devices.remove(device);
+        self.twice.remove(device);
         self.doors.retain(|(of, _), _| of != device);
         let theirs = self.queues.extract_if(.., |(of, _)| of == device);
-        let theirs: Vec<_> = theirs.map(|(_, number)| number).collect();
+        let mut theirs: Vec<_> = theirs.map(|(_, number)| number).collect();
+        let over = self.over.extract_if(.., |(of, _)| of == device);
+        theirs.extend(over.map(|(_, number)| number));
+        self.adopted.remove(device);
         self.drop_messages(&theirs);
         self.owed.retain(|_, push| push.device != *device);
     }
@@ -156,6 +304,40 @@ impl Store {
     fn drop_messages(&mut self, numbers: &[usize]) {
         let messages = numbers.iter().filter_map(|it| self.archive.get(*it));
         self.dropped.extend(messages.map(|it| it.id.clone()));
+    }
+
+    /// Where a text stands in the archive.
+    pub(super) fn number_of(&self, text: &str) -> Option<usize> {
+        self.texts.get(text).copied()
+    }
+
+    /// The text that was written as the stanza of this `id`, with its place.
+    pub(super) fn text_of_stanza(&self, id: &str) -> Option<(usize, String)> {
+        let number = *self.stanzas.get(id)?;
+        Some((number, text(self.archive.get(number)?)?))
+    }
+
+    /// Whether a message waits in any queue, or behind one that is full.
+    pub(super) fn is_queued(&self, number: usize) -> bool {
+        let users = self.unclaimed.iter().map(|(_, it)| it);
+        let devices = self.queues.iter().chain(&self.over).map(|(_, it)| it);
+        let mut all = devices.chain(users);
+        all.any(|it| *it == number)
+    }
+
+    /// The devices that were to get a message, and have not gone before they had it.
+    pub(super) fn meant(&self, number: usize) -> impl Iterator<Item = &DeviceId> {
+        self.ever_queued.get(&number).into_iter().flatten()
+    }
+
+    /// A page of a user's archive (XEP-0313).
+    pub(super) fn page(&self, user: &Address, query: &ArchiveQuery) -> Option<ArchivePage> {
+        let is_theirs = |message: &&Arc<Message>| {
+            let mut of = domain::archive::sides(&message.from, &message.to);
+            of.any(|(owner, _)| owner == *user)
+        };
+        let theirs: Vec<_> = self.archive.iter().filter(is_theirs).cloned().collect();
+        query.page(user, &theirs)
     }
 
     /// Whether a message waits for a user of whom no device is known.
@@ -196,6 +378,17 @@ impl Store {
             .values()
             .map(|it| (None, Record::User(it.clone())));
         let mut records: Vec<_> = users.collect();
+        let blocks = self.blocks.iter().cloned();
+        records.extend(blocks.map(|(user, peer)| (None, Record::Blocked(user, peer))));
+        let avatar = |(user, card): (&Address, &Card)| {
+            let avatar = Record::Avatar(user.clone(), card.avatar?);
+            Some((None, avatar))
+        };
+        records.extend(self.cards.iter().filter_map(avatar));
+        for session in self.sessions.values() {
+            let user = Some(session.user.clone());
+            records.push((user, Record::Session(session.clone())));
+        }
         for device in self.devices.values() {
             let mut of_device = vec![Record::Device(device.clone())];
             let doors = self.doors.values().filter(|it| it.id.device == device.id);
@@ -203,6 +396,10 @@ impl Store {
             let waiting = self.queue(&device.id).count() as u64;
             if waiting > 0 {
                 of_device.push(Record::Queued(device.id.clone(), waiting));
+            }
+            let over = self.over(&device.id);
+            if over > 0 {
+                of_device.push(Record::Over(device.id.clone(), over));
             }
             let owed = self.owed.values().filter(|it| it.device == device.id);
             of_device.extend(owed.cloned().map(Record::Owed));

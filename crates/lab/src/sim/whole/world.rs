@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use domain::{DeviceId, Note, Now, Outcome, TraceEvent};
 use hub::{PushOrder, PushRef, Pushed, Ticket};
 use shard::Input;
-use sip::endpoint::Flow;
+use sip::endpoint::{Flow, Transmit};
 use sip::{HeaderName, Limits, Message};
 
 use super::check::{self, Check, Scene, Verdict};
@@ -128,7 +128,7 @@ impl<W: Watcher> World<W> {
             mut rng,
         } = parts;
         let mut network = Network::new(plan, rng.fork());
-        for (_, address) in setting::listeners() {
+        for address in setting::places() {
             network.bind(address);
         }
         let mut server = Server::new((shards, outside, limits), users, switch, rng.fork());
@@ -213,6 +213,7 @@ impl<W: Watcher> World<W> {
             now: self.clock.now(),
             server: &self.server,
             phones: &self.phones,
+            network: &self.network,
             gentle: self.gentle,
         };
         look(&mut self.check, &scene)
@@ -273,8 +274,11 @@ impl<W: Watcher> World<W> {
             self.effect(effect)?;
         }
         self.check.stepped(now.instant)?;
+        self.checked(|check, scene| check.streams.in_time(scene))?;
+        self.checked(|check, scene| check.offers.look(scene))?;
         if self.steps.is_multiple_of(QUIET) && self.server.is_settled() {
             check::same(&self.server)?;
+            self.checked(|_, scene| check::Streams::all_there(scene))?;
         }
         if self.server.dies && self.up {
             self.server.dies = false;
@@ -311,6 +315,9 @@ impl<W: Watcher> World<W> {
         let now = self.now();
         let (Arrival::Message { flow, .. } | Arrival::Closed { flow }) = &arrival;
         let flow = *flow;
+        if flow.local == setting::streams() {
+            return self.server_reads(now, flow, arrival);
+        }
         let ours = |(_, address): &(_, SocketAddr)| *address == flow.local;
         if setting::listeners().iter().any(ours) {
             return self.server_hears(now, flow, arrival);
@@ -321,6 +328,23 @@ impl<W: Watcher> World<W> {
         };
         self.phones[who].arrived(now.instant, arrival);
         self.perform(who)
+    }
+
+    /// Something of a client of XMPP.
+    fn server_reads(&mut self, now: Now, flow: Flow, arrival: Arrival) -> Verdict {
+        let Arrival::Message { bytes, .. } = arrival else {
+            self.note(|| format!("<- {} closes", flow.remote));
+            self.check.streams.closed(now.instant, flow)?;
+            self.server.closed(now, flow);
+            return Ok(());
+        };
+        self.note(|| format!("<- {} {}", flow.remote, String::from_utf8_lossy(&bytes)));
+        self.check.streams.heard(now.instant, flow)?;
+        if let Some(text) = self.check.streams.comes_again(flow, &bytes) {
+            self.check.texts.comes_again(text);
+        }
+        let effects = self.server.read(now, flow, &bytes, &mut self.network);
+        effects.into_iter().try_for_each(|it| self.effect(it))
     }
 
     fn server_hears(&mut self, now: Now, flow: Flow, arrival: Arrival) -> Verdict {
@@ -349,6 +373,18 @@ impl<W: Watcher> World<W> {
                 }
                 self.network.send(self.clock.now(), transmit);
                 Ok(())
+            }
+            Effect::Write(flow, bytes) => {
+                let remote = flow.remote;
+                self.note(|| format!("-> {remote} {}", String::from_utf8_lossy(&bytes)));
+                self.check.streams.wrote(self.clock.now(), flow, &bytes);
+                self.network
+                    .send(self.clock.now(), Transmit { flow, bytes });
+                Ok(())
+            }
+            Effect::Ended(flow) => {
+                self.note(|| format!("-> {} is closed", flow.remote));
+                self.check.streams.closed(self.clock.now(), flow)
             }
             Effect::Push(shard, order) => self.push(shard, *order),
             Effect::Note(note) => {

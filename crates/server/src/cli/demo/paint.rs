@@ -17,6 +17,12 @@ impl Paint {
         Self { colour }
     }
 
+    /// Nothing is painted.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self { colour: false }
+    }
+
     pub(super) fn bold(self, text: &str) -> String {
         self.with("1", text)
     }

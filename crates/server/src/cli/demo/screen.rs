@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, fmt::Write};
 /// See the module.
 pub(super) struct Screen {
     paint: Paint,
+    /// Characters a line, if there is a limit.
+    columns: Option<usize>,
     titles: Vec<(Title, String)>,
     /// The play that is shown as it happens; what happens in later ones waits for their turn.
     turn: usize,
@@ -16,9 +18,10 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub(super) fn new(paint: Paint, titles: Vec<(Title, String)>) -> Self {
+    pub(super) fn new(paint: Paint, columns: Option<usize>, titles: Vec<(Title, String)>) -> Self {
         Self {
             paint,
+            columns,
             titles,
             turn: 0,
             steps: BTreeMap::new(),
@@ -29,7 +32,7 @@ impl Screen {
     /// What stands above all.
     pub(super) fn opening(&self) -> String {
         let about = format!(
-            "{} plays, simulated phones and clouds, real sockets; times in seconds",
+            "{} plays, simulated phones and clouds, real sockets; in seconds",
             self.titles.len()
         );
         format!(
@@ -77,7 +80,7 @@ impl Screen {
             "{}  {}  {}",
             self.paint.dim(&time),
             self.paint.name(step.who, &who),
-            step.what
+            self.folded(&step.what, 19)
         )
     }
 
@@ -85,11 +88,35 @@ impl Screen {
         if row.ok {
             format!("      {}  {}", self.paint.good("ok"), row.seen)
         } else {
-            format!("  {}  {}", self.paint.bad("FAILED"), row.seen)
+            let seen = self.folded(&row.seen, 10);
+            format!("  {}  {seen}", self.paint.bad("FAILED"))
         }
     }
 
-    /// One row a behaviour.
+    /// A text that begins at this column, with line breaks between its words where it would not fit.
+    fn folded(&self, text: &str, column: usize) -> String {
+        let Some(room) = self.columns.and_then(|it| it.checked_sub(column)) else {
+            return text.to_owned();
+        };
+        let (mut folded, mut used) = (String::new(), 0);
+        for word in text.split(' ') {
+            let length = word.chars().count();
+            if used > 0 && used + 1 + length > room {
+                // Writing to a string does not fail.
+                let _ = write!(folded, "\n{:column$}", "");
+                used = 0;
+            } else if used > 0 {
+                folded.push(' ');
+                used += 1;
+            }
+            folded.push_str(word);
+            used += length;
+        }
+        folded
+    }
+
+    /// One row a behaviour. What is expected stands above each play as well: where there is no room for it, it stands there
+    /// alone.
     pub(super) fn table(&self, report: &Report) -> String {
         let width = |of: fn(&Row) -> &str| {
             let widths = report.rows.iter().map(|row| of(row).chars().count());
@@ -102,12 +129,18 @@ impl Screen {
             .unwrap_or_default();
         let what = width(|row| &row.name.what);
         let name = (subject + 2 + what).max(width(|row| &row.name.subject));
-        let expected = width(|row| &row.expected);
-
-        let headings = format!(
-            "{:8}{:name$}  {:expected$}  SEEN",
-            "", "BEHAVIOUR", "EXPECTED"
-        );
+        let (expected, seen) = (width(|row| &row.expected), width(|row| &row.seen));
+        let has_room = self
+            .columns
+            .is_none_or(|it| 8 + name + 2 + expected + 2 + seen <= it);
+        let headings = if has_room {
+            format!(
+                "{:8}{:name$}  {:expected$}  SEEN",
+                "", "BEHAVIOUR", "EXPECTED"
+            )
+        } else {
+            format!("{:8}{:name$}  SEEN", "", "BEHAVIOUR")
+        };
         let mut table = format!("\n{}\n", self.paint.dim(&headings));
         let mut rules = false;
         for row in &report.rows {
@@ -123,17 +156,19 @@ impl Screen {
             } else {
                 self.paint.bad("FAILED")
             };
-            let seen = if row.ok {
+            let expected = if has_room {
+                self.paint.dim(&format!("{:expected$}  ", row.expected))
+            } else {
+                String::new()
+            };
+            let seen = if has_room {
                 row.seen.clone()
             } else {
-                self.paint.bad(&row.seen)
+                self.folded(&row.seen, 8 + name + 2)
             };
+            let seen = if row.ok { seen } else { self.paint.bad(&seen) };
             // Writing to a string does not fail.
-            let _ = writeln!(
-                table,
-                "{status}  {title:name$}  {}  {seen}",
-                self.paint.dim(&format!("{:expected$}", row.expected))
-            );
+            let _ = writeln!(table, "{status}  {title:name$}  {expected}{seen}");
         }
         let good = report.rows.iter().filter(|row| row.ok).count();
         let seconds = format!("{}.{}", report.ms / 1000, report.ms % 1000 / 100);
@@ -144,5 +179,62 @@ impl Screen {
             self.paint.bad(&sum)
         };
         format!("{table}\n{sum}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let row = |what: &str, seen: &str| Row {
+            name: Title {
+                subject: "Jabber iOS 13+".to_owned(),
+                what: what.to_owned(),
+            },
+            ok: true,
+            expected: "CallKit rings by push, then by stream".to_owned(),
+            seen: seen.to_owned(),
+            steps: Vec::new(),
+        };
+        Report {
+            ok: true,
+            ms: 1_000,
+            rows: vec![
+                row("foreground XMPP message", "delivered after 19 ms"),
+                row(
+                    "suspended XMPP call",
+                    "CallKit 113 ms, XMPP 665 ms, and everything else late",
+                ),
+            ],
+        }
+    }
+
+    #[test]
+    fn nothing_is_wider_than_the_terminal() {
+        let screen = |columns| Screen::new(Paint::none(), columns, Vec::new());
+        let widest = |text: &str| text.lines().map(|it| it.chars().count()).max();
+        let table = screen(Some(80)).table(&report());
+        assert!(widest(&table) <= Some(80), "{table}");
+        assert!(
+            !table.contains("EXPECTED") && table.contains("else late"),
+            "{table}"
+        );
+        let table = screen(None).table(&report());
+        assert!(
+            widest(&table) > Some(80) && table.contains("EXPECTED"),
+            "{table}"
+        );
+        let step = Step {
+            ms: 104,
+            who: "iPhone",
+            what: "shown: message from Alice Archer (4103@localhost): Are you there? (1 unread)"
+                .to_owned(),
+        };
+        let step = screen(Some(80)).step(&step);
+        assert!(
+            widest(&step) <= Some(80) && step.lines().count() == 2,
+            "{step}"
+        );
     }
 }

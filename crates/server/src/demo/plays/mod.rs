@@ -1,7 +1,9 @@
 //! The plays. Alice calls and writes, Bob has the phones, Carol is Bob's forward or somebody else who writes.
 
 pub(super) mod calls;
+pub(super) mod chats;
 pub(super) mod messages;
+pub(super) mod offers;
 pub(super) mod rules;
 
 use super::phone::Actor;

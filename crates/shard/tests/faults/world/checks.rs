@@ -41,6 +41,15 @@ impl World {
         all
     }
 
+    /// What is under way in the first shard that has anything.
+    pub(crate) fn load_now(&self) -> Load {
+        let loads = self.shards.iter().map(shard::Shard::load_now);
+        loads
+            .into_iter()
+            .find(|it| *it != Load::default())
+            .unwrap_or_default()
+    }
+
     /// Everything is over and forgotten once all timers have run.
     #[track_caller]
     pub(crate) fn ends_clean(mut self) {

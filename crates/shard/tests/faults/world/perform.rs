@@ -66,6 +66,10 @@ impl World {
                     let head = self.store.head(&device);
                     Input::Fetched(device, Some(head))
                 }
+                Output::Count(push, device, message) => {
+                    let unread = self.store.unread(&device, message.as_ref());
+                    Input::Counted(push, Some(unread))
+                }
                 Output::FetchRoster(user) => {
                     let contacts = self.store.roster(&user);
                     Input::RosterRead(user, Some(contacts))
@@ -85,6 +89,10 @@ impl World {
                 }
                 Output::Answer(ticket, answer) => {
                     self.answers.insert(ticket, answer);
+                    continue;
+                }
+                Output::Measured(hub::Measure::Refused(why)) => {
+                    *self.refused.entry(why).or_default() += 1;
                     continue;
                 }
                 // Nobody here speaks XMPP.

@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use bytes::Bytes;
-use domain::{Change, DeviceId, Message, Purpose, Timestamp, push::OwedPush};
+use domain::{About, Change, Class, DeviceId, Message, Purpose, Timestamp, push::OwedPush};
 
 contract! {
     a_body_comes_back_byte_for_byte,
@@ -11,6 +11,7 @@ contract! {
     a_message_is_queued_once_and_delivered_once,
     messages_wait_for_a_user_without_a_device,
     adopting_skips_what_the_device_has_queued_already,
+    what_was_read_elsewhere_waits_and_does_not_count,
     a_queue_has_no_end_of_its_own,
     owed_pushes_come_back_until_they_are_settled,
     a_push_of_any_purpose_comes_back_as_it_was,
@@ -23,6 +24,7 @@ async fn a_body_comes_back_byte_for_byte(store: TheStore) {
             body,
             from_name: String::new(),
             from: "\"x\" <sip:x@elsewhere.example>".to_owned(),
+            about: About::of(Some("lunch"), Some("de").filter(|_| id == "all")),
             ..message(id, "bob", "alice")
         };
         save(&store, [Change::Archive(sent.clone().into())]).await;
@@ -112,6 +114,62 @@ async fn messages_wait_for_a_user_without_a_device(store: TheStore) {
     assert_eq!(waiting, [(address("bob"), 3)]);
 }
 
+async fn what_was_read_elsewhere_waits_and_does_not_count(store: TheStore) {
+    let chat = |id: &str, from: &str| {
+        let class = Class::Chat;
+        let message = message(id, from, "alice");
+        Change::Archive(Message { class, ..message }.into())
+    };
+    save(
+        &store,
+        [
+            put_user("alice"),
+            put_user("carol"),
+            put_device("d1", "alice"),
+            put_device("d2", "alice"),
+            put_device("c1", "carol"),
+            chat("m1", "bob"),
+            chat("other", "dave"),
+            chat("m2", "bob"),
+            chat("m3", "bob"),
+            archive("r1", "bob", "alice"),
+        ],
+    )
+    .await;
+    for id in ["m1", "other", "m2", "m3", "r1"] {
+        save(&store, [enqueue("d1", id), enqueue("c1", id)]).await;
+    }
+    save(&store, [enqueue("d2", "m3")]).await;
+    let unread = async |device: &str, of: Option<&str>| {
+        let of = of.map(message_id);
+        let unread = store.unread(&device_id(device), of.as_ref()).await.unwrap();
+        (unread.all, unread.of_writer)
+    };
+    assert_eq!(unread("d1", Some("m1")).await, (4, 3), "but the notice");
+    assert_eq!(unread("d1", Some("other")).await, (4, 1));
+    assert_eq!(unread("d1", None).await, (4, 0));
+    assert_eq!(unread("none", Some("m1")).await, (0, 0));
+
+    let read = |up_to: &str| Change::Read {
+        user: address("alice"),
+        writer: "bob@example.org".into(),
+        up_to: message_id(up_to),
+    };
+    save(&store, [read("m2")]).await;
+    assert_eq!(unread("d1", Some("m1")).await, (2, 1), "m3 and other");
+    assert_eq!(unread("d2", Some("m1")).await, (1, 1));
+    assert_eq!(unread("c1", Some("m1")).await, (4, 3), "another user's");
+    save(&store, [read("m1"), read("nothing"), enqueue("d1", "m2")]).await;
+    assert_eq!(unread("d1", Some("m1")).await, (2, 1), "it goes on only");
+    assert_eq!(queue(&store, "d1").await.len(), 5, "all of it waits");
+
+    save(&store, [Change::ReturnQueue(device_id("d1"))]).await;
+    save(&store, [put_device("d3", "alice"), adopt("alice", "d3")]).await;
+    assert_eq!(unread("d3", Some("m1")).await, (2, 1), "whoever gets it");
+    save(&store, [delivered("d3", "m3"), delivered("d3", "m1")]).await;
+    assert_eq!(unread("d3", Some("m1")).await, (1, 0));
+}
+
 async fn adopting_skips_what_the_device_has_queued_already(store: TheStore) {
     save(
         &store,
@@ -184,6 +242,10 @@ async fn a_push_of_any_purpose_comes_back_as_it_was(store: TheStore) {
         Purpose::Message {
             conversation: "c1".to_owned(),
             unread: u32::MAX,
+        },
+        Purpose::Read {
+            conversations: vec!["c1".to_owned(), "c2".to_owned()],
+            unread: 0,
         },
     ];
     let pushes: Vec<OwedPush> = (1..)

@@ -12,12 +12,14 @@ struct World {
     bindings: Vec<Binding>,
 }
 
+fn maker(verifier: &str) -> Maker {
+    Maker::new(&[9; 32], "alice@localhost", "phone", verifier)
+}
+
 impl World {
-    fn issue(&mut self, now: u64, mechanism: Mechanism, secret: u8) -> String {
-        let secret = [secret; TOKEN_OCTETS];
-        let token = self
-            .slots
-            .issue(now, mechanism, secret, Settings::default());
+    fn issue(&mut self, now: u64, mechanism: Mechanism, seed: u8) -> String {
+        let made = ([seed; TOKEN_OCTETS], &maker("secret"));
+        let token = self.slots.issue(now, mechanism, made, Settings::default());
         token.text()
     }
 
@@ -76,6 +78,20 @@ fn the_old_token_is_good_until_the_new_one_is_used() {
     assert!(world.plainly(day, &second).is_ok());
     assert!(world.plainly(day, &second).is_ok());
     assert_eq!(world.plainly(day, &first), Err(Refusal::BadCredentials));
+}
+
+#[test]
+fn an_only_token_is_used_without_a_change_and_outlives_one_that_got_lost() {
+    let mut world = World::default();
+    let first = world.issue(0, NONE, 1);
+    let before = world.slots.clone();
+    assert!(world.plainly(1, &first).is_ok());
+    assert_eq!(world.slots, before);
+    // What it was given next may not have come, so both are good until it uses that.
+    let second = world.issue(2, NONE, 2);
+    assert!(world.plainly(3, &first).is_ok());
+    assert!(world.plainly(3, &second).is_ok());
+    assert_eq!(world.plainly(4, &first), Err(Refusal::BadCredentials));
 }
 
 #[test]
@@ -160,4 +176,51 @@ fn messages_that_are_refused() {
     }
     let long = [vec![b'a'; 1024], vec![0; 33]].concat();
     assert_eq!(Attempt::read(&long), Err(Refusal::TooLong));
+}
+
+#[test]
+fn what_is_kept_makes_the_same_tokens_and_only_with_the_same_password() {
+    let mut world = World::default();
+    let first = world.issue(5, NONE, 1);
+    let counted = Circumstances {
+        count: Some(7),
+        ..Circumstances::default()
+    };
+    assert!(world.sign_in(6, NONE, &first, counted).is_ok());
+    let second = world.issue(6, EXPR, 2);
+    let kept = world.slots.encode();
+    assert_eq!(
+        Slots::decode(&kept, &maker("secret")),
+        Some(world.slots.clone())
+    );
+    let changed = Slots::decode(&kept, &maker("another")).expect("slots");
+    for (token, slot) in [(first, changed.current), (second, changed.new)] {
+        assert_ne!(slot.map(|it| it.text()), Some(token.clone()));
+        // It is not in what is kept, either.
+        let secret = URL_SAFE_NO_PAD.decode(token).expect("base64");
+        assert!(!kept.windows(secret.len()).any(|it| it == secret));
+    }
+    let none = Slots::default();
+    assert_eq!(Slots::decode(&none.encode(), &maker("secret")), Some(none));
+    for length in 0..kept.len() {
+        assert_eq!(Slots::decode(&kept[..length], &maker("secret")), None);
+    }
+    let other = [&[2][..], &kept[1..]].concat();
+    assert_eq!(Slots::decode(&other, &maker("secret")), None);
+}
+
+#[test]
+fn no_two_clients_have_the_same_token() {
+    let of = |user: &str, client: &str, verifier: &str| {
+        Maker::new(&[9; 32], user, client, verifier).secret(&[1; TOKEN_OCTETS])
+    };
+    let one = of("alice@localhost", "phone", "secret");
+    for other in [
+        of("bob@localhost", "phone", "secret"),
+        of("alice@localhost", "desk", "secret"),
+        of("alice@localhost", "phone", "secrets"),
+        Maker::new(&[8; 32], "alice@localhost", "phone", "secret").secret(&[1; TOKEN_OCTETS]),
+    ] {
+        assert_ne!(one, other);
+    }
 }

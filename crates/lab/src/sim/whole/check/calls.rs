@@ -40,6 +40,9 @@ struct Call {
     excused: BTreeSet<usize>,
     /// Who has said that they ring.
     rings: BTreeSet<SocketAddr>,
+    /// Somebody declined it for all: nothing new begins, though its caller hears so when all branches have ended
+    /// (RFC 3261 §16.7).
+    declined: bool,
 }
 
 impl Call {
@@ -111,6 +114,7 @@ impl Calls {
                         over_for: BTreeMap::new(),
                         excused: BTreeSet::new(),
                         rings: BTreeSet::new(),
+                        declined: false,
                     },
                 );
             }
@@ -314,6 +318,13 @@ impl Calls {
         Ok(())
     }
 
+    /// Somebody has declined a call for all.
+    pub(super) fn declined(&mut self, id: &str) {
+        if let Some(call) = self.by_id.get_mut(id) {
+            call.declined = true;
+        }
+    }
+
     /// A phone was told that it is registered: calls that it was woken for have left for it.
     pub(super) fn registered(&self, now: Instant, who: usize) -> Verdict {
         let waits = |(_, call): &(&String, &Call)| {
@@ -322,6 +333,7 @@ impl Calls {
                 && call.over_for(who).is_none()
                 && !call.excused.contains(&who)
                 && !call.disturbed
+                && !call.declined
                 && !call.invited.contains(&who)
         };
         match self.by_id.iter().find(waits) {
@@ -342,7 +354,8 @@ impl Calls {
             return Ok(());
         };
         let came = phone.registered.is_some_and(|at| at >= *pushed);
-        if call.excused.contains(&who) {
+        // Who calls themselves has refused that before, and has perhaps forgotten it since.
+        if call.excused.contains(&who) || call.caller == who {
             return Ok(());
         }
         let in_time = call

@@ -41,6 +41,11 @@ impl Texts {
         }
     }
 
+    /// It may be kept twice.
+    pub(in crate::sim::whole) fn comes_again(&mut self, text: String) {
+        self.again.insert(text);
+    }
+
     /// A new server, which knows no request again.
     pub(super) fn restarted(&mut self) {
         self.life += 1;
@@ -57,8 +62,8 @@ impl Texts {
             return Ok(());
         };
         let store = &scene.server.store;
-        let kept = store.archive.iter().find(|it| it.body == text.as_bytes());
-        let Some(kept) = kept else {
+        let kept = store.number_of(text);
+        let Some((number, kept)) = kept.and_then(|it| Some((it, store.archive.get(it)?))) else {
             return Err(format!("{text:?} was acknowledged and is not kept"));
         };
         let waits = |who: &usize| {
@@ -67,7 +72,7 @@ impl Texts {
         };
         let targets: BTreeSet<_> = (0..scene.phones.len()).filter(waits).collect();
         let unclaimed = store.is_unclaimed(&kept.id);
-        let on_its_way = !targets.is_empty() || unclaimed || store.dropped.contains(&kept.id);
+        let on_its_way = store.is_queued(number) || store.dropped.contains(&kept.id);
         let known = self.seen.iter().any(|(seen, _)| seen == text);
         if !on_its_way && !known {
             return Err(format!("{text:?} was acknowledged and waits for nobody"));
@@ -117,12 +122,15 @@ impl Texts {
                 ));
             }
         }
-        let archive = &store.archive;
         for (who, shown) in &self.shown {
+            // By two doors each message comes twice, and either may be the first.
+            let config = scene.phones.get(*who).map(|it| it.phone.config());
+            if config.is_some_and(|it| it.sip && it.xmpp.is_some()) {
+                continue;
+            }
             let mut last = BTreeMap::new();
             for text in shown.iter().filter(|text| !self.again.contains(*text)) {
-                let number = archive.iter().position(|it| it.body == text.as_bytes());
-                let (Some(number), from) = (number, text.split(' ').next()) else {
+                let (Some(number), from) = (store.number_of(text), text.split(' ').next()) else {
                     return Err(format!("phone {who} was shown {text:?}, which is not kept"));
                 };
                 if last.insert(from, number).is_some_and(|last| last > number) {
@@ -131,6 +139,16 @@ impl Texts {
             }
         }
         Ok(())
+    }
+
+    /// Whether a text was sent over SIP under this Call-ID.
+    pub(super) fn knows(&self, call: &str) -> bool {
+        self.sent.contains_key(call)
+    }
+
+    /// Whether a phone was ever shown a text.
+    pub(super) fn was_shown(&self, text: &str, who: usize) -> bool {
+        self.seen.contains(&(text.to_owned(), who))
     }
 
     pub(in crate::sim::whole) fn count(&self) -> usize {

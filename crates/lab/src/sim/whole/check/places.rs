@@ -1,10 +1,12 @@
 //! Registrations and pushes: what was promised is kept, and nobody is pushed to who is not to be.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use domain::{Address, Channel, DeviceId};
 use hub::{PushOrder, PushRef};
+use sip::endpoint::Flow;
 use sip::{Contacts, Message};
 
 use super::{Scene, Verdict};
@@ -25,13 +27,22 @@ pub(super) struct Places {
     dead: BTreeMap<String, Instant>,
 }
 
+/// The phone at the far end of a flow: its address is its number.
+pub(super) fn phone_at(flow: Flow) -> usize {
+    let IpAddr::V4(address) = flow.remote.ip() else {
+        return usize::MAX;
+    };
+    let [_, b, c, d] = address.octets();
+    usize::try_from(u32::from_be_bytes([0, b, c, d])).unwrap_or(usize::MAX)
+}
+
 /// The device of a phone.
 pub(super) fn device_of(phone: &Handset) -> Option<DeviceId> {
     let config = phone.phone.config();
     let user = Address::new(&config.user, DOMAIN).ok()?;
-    Some(call::device_id(
+    Some(domain::DeviceId::of(
         &user,
-        &call::instance_key(&config.instance),
+        &domain::device::instance_key(&config.instance),
     ))
 }
 
@@ -125,7 +136,12 @@ impl Places {
                 "a push ({what}) to a token of phone {to} that is not kept"
             ));
         }
-        if self.dead.get(token).is_some_and(|at| now - *at > KEPT) {
+        // Its client may have handed it over once more, by the API or over XMPP: that is one new chance.
+        let again = device.is_some_and(|it| {
+            let mut tokens = it.tokens.iter();
+            tokens.any(|it| *it.value == *token && it.on_probation && it.dead.is_none())
+        });
+        if !again && self.dead.get(token).is_some_and(|at| now - *at > KEPT) {
             return Err(format!("a push ({what}) to a dead token of phone {to}"));
         }
         if self.until.get(&to).is_some_and(|until| *until + KEPT < now) {

@@ -16,19 +16,23 @@ use std::time::Instant;
 /// Messages of the burst.
 const MESSAGES: usize = 6;
 
-pub(in crate::demo) async fn play(scene: &Scene) -> Result<String> {
-    let alice = scene.caller(Person::Alice).await?;
-    let carol = scene.caller(Person::Carol).await?;
-    let bob = scene
-        .phone(Part::of_bob(&WEBEX_13).in_reach(Reach::Good))
-        .await?;
+pub(in crate::demo) async fn play(scene: &Scene, by_xmpp: bool) -> Result<String> {
+    let part = Part::of_bob(&WEBEX_13).in_reach(Reach::Good);
+    let (alice, carol, part) = if by_xmpp {
+        let alice = scene.writer(Person::Alice).await?;
+        (alice, scene.writer(Person::Carol).await?, part.by_xmpp())
+    } else {
+        let alice = scene.caller(Person::Alice).await?;
+        (alice, scene.caller(Person::Carol).await?, part)
+    };
+    let scheme = if by_xmpp { "xmpp" } else { "sip" };
+    let bob = scene.phone(part).await?;
     scene.curtain();
     bob.sleeps().await?;
     let (began, written) = (Instant::now(), clock::now());
     for number in 1..=MESSAGES {
-        alice
-            .writes(&bob, &format!("Part {number} of {MESSAGES}."))
-            .await?;
+        let text = format!("Part {number} of {MESSAGES}.");
+        alice.writes_by(scheme, &bob, &text).await?;
     }
     let window = scene.stage().timers().collapse.0;
     ensure!(
@@ -57,7 +61,7 @@ pub(in crate::demo) async fn play(scene: &Scene) -> Result<String> {
     );
 
     // One of somebody else is pushed at once; had there been any more before it, they would be here by now.
-    carol.writes(&bob, "Did you get it all?").await?;
+    carol.writes_by(scheme, &bob, "Did you get it all?").await?;
     scene
         .stage()
         .push_after(bob.message(), second.seq, scene.stage().timers().collapse.0)

@@ -1,0 +1,106 @@
+//! What the hub says to its role.
+
+use super::{Role, ways::Waiting};
+use crate::{bindings::Bound, messages::Messages, vocabulary::Output};
+use domain::{DoorId, Now};
+use hub::{Directory, NotDone, Ticket};
+use sip::Flow;
+
+impl Role {
+    pub(super) fn hub_says(&mut self, now: Now, directory: &Directory, output: hub::Output) {
+        let (calls, mut line) = self.line(now);
+        match output {
+            hub::Output::Done(ticket, result) => self.done(now, directory, ticket, result),
+            hub::Output::Closed(doors) => {
+                for door in doors {
+                    self.messages.give_up(&door);
+                    self.bindings.remove(&door);
+                }
+            }
+            hub::Output::Ring(call, door) => match self.way_to(now, &door) {
+                Some(way) => self.reach(now, Waiting::Ring(call, door), way),
+                None => self.ring(now, call, door, None),
+            },
+            hub::Output::RingAgain(call, device) => calls.ring_again(&mut line, call, &device),
+            hub::Output::ShowEnded(call, door, reason) => {
+                calls.show_ended(&mut line, call, &door, reason);
+            }
+            hub::Output::EndFollows(call, door) => calls.end_follows(&mut line, call, &door),
+            hub::Output::RingBack(call) => calls.ring_back(&mut line, call),
+            hub::Output::CallOff(call) => calls.call_off(&mut line, call),
+            hub::Output::CallOver(call) => calls.over(&mut line, call),
+            hub::Output::GiveUp(call, verdict) => self.give_up(now, call, verdict),
+            hub::Output::Send(door, message) => match self.way_to(now, &door) {
+                Some(way) => self.reach(now, Waiting::Send(door, message), way),
+                None => self.send(now, &door, &message, None),
+            },
+            hub::Output::Relay(door, message) => {
+                let (bindings, settings) = (&self.bindings, &self.settings);
+                let endpoint = &mut self.endpoint;
+                Messages::relay(now, &door, &message, bindings, settings, endpoint);
+            }
+            hub::Output::Hibernate(door) => self.hibernate(now, &door),
+            hub::Output::Watched(ticket, result) => self.watched(now, ticket, result),
+            hub::Output::Show(showing) => self.presence.show(now, &showing),
+            // For others than the role.
+            hub::Output::Save(..)
+            | hub::Output::Note(_)
+            | hub::Output::Fetch(_)
+            | hub::Output::FetchRoster(_)
+            | hub::Output::LastSeen(..)
+            | hub::Output::Tell(..)
+            | hub::Output::Roster(..)
+            | hub::Output::Count(..)
+            | hub::Output::Push(_)
+            | hub::Output::Answer(..)
+            | hub::Output::Measured(_) => {}
+        }
+    }
+
+    /// What was asked of the hub is kept, or not.
+    pub(super) fn done(
+        &mut self,
+        now: Now,
+        directory: &Directory,
+        ticket: Ticket,
+        result: Result<(), NotDone>,
+    ) {
+        if let Some((txn, answer)) = self.messages.done(ticket, result.clone()) {
+            return self.answer_kept(now, txn, answer);
+        }
+        let (bindings, dialogs) = (&mut self.bindings, &self.dialogs);
+        let is_up = |flow: &Flow| dialogs.is_up(flow);
+        let done = self.registrations.done(ticket, result, bindings, is_up);
+        let Some(done) = done else {
+            return;
+        };
+        self.answer_kept(now, done.txn, done.response);
+        self.presence.way_is_open(now, &done.user);
+        for door in done.lost {
+            self.bindings.detach(&door);
+            self.lost(door);
+        }
+        for register in done.waiting {
+            self.registers(now, directory, register);
+        }
+    }
+
+    /// Whoever is behind the door does not answer: what is left of its connection goes.
+    pub(super) fn hibernate(&mut self, now: Now, door: &DoorId) {
+        let Some(flow) = self.messages.connection(door) else {
+            return;
+        };
+        if self.bindings.get(door).and_then(Bound::flow) != Some(flow) {
+            return;
+        }
+        if self.bindings.shares_connection(door) {
+            tracing::info!(%door, from = %flow.remote, "the device does not answer: it is suspended");
+            self.bindings.detach(door);
+            self.lost(door.clone());
+        } else {
+            tracing::info!(%door, from = %flow.remote, "the device does not answer: its connection is closed");
+            self.out.push_back(Output::Close(flow));
+            self.flow_closed(now, flow);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! REGISTER: what a phone says of where it is.
+
+use super::Role;
+use crate::{
+    gate::{Realm, Sender},
+    registrations::{Next, Register, may_come_over},
+};
+use domain::{Address, Now};
+use hub::Directory;
+use sip::{Flow, Message, endpoint::ServerTxn};
+
+impl Role {
+    pub(super) fn register(
+        &mut self,
+        now: Now,
+        directory: &Directory,
+        txn: ServerTxn,
+        flow: Flow,
+        request: Message,
+        user: Option<Address>,
+    ) {
+        let Some(to) = user.filter(|_| may_come_over(flow)) else {
+            return self.turn_away(txn, 404, "Not An Address Of This Server");
+        };
+        let user = match self.admit(now, txn, flow, &request, Realm::Server) {
+            Some(Sender::User(sender)) if sender == to => sender,
+            Some(_) => return self.answer(now, txn, 403, "Register Yourself Only"),
+            None => return,
+        };
+        let register = Register {
+            txn,
+            flow,
+            request,
+            user,
+            received: now.instant,
+        };
+        self.registers(now, directory, register);
+    }
+
+    pub(super) fn registers(&mut self, now: Now, directory: &Directory, register: Register) {
+        if !self.accounts.has(&register.user) {
+            return self.answer(now, register.txn, 404, "No Such User");
+        }
+        let ticket = self.ticket();
+        let tag = self.endpoint.local_tag(register.txn);
+        let bindings = &self.bindings;
+        let next = self
+            .registrations
+            .register(now, ticket, register, &tag, directory, bindings);
+        match next {
+            Next::Waits => {}
+            Next::Answer(txn, response) => self.endpoint.respond(now.instant, txn, &response),
+            Next::Doors(doors) => {
+                for opening in doors.opened.iter().filter(|opening| opening.fresh) {
+                    self.messages.give_up(&opening.door);
+                }
+                self.tell([hub::Input::Doors(doors)]);
+            }
+        }
+    }
+}

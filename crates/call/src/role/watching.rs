@@ -1,0 +1,97 @@
+//! Presence: a phone that wants to see somebody, or says what its user does.
+
+use super::Role;
+use crate::{
+    dialogs::Whereabouts,
+    gate::{Realm, Sender},
+    presence,
+};
+use domain::{Address, Now, roster::Direction};
+use hub::{Directory, NotDone, Ticket};
+use sip::{Flow, Message, endpoint::ServerTxn, steer::is_for_presence};
+
+impl Role {
+    /// A user's phone wants to see somebody.
+    pub(super) fn subscribe(
+        &mut self,
+        now: Now,
+        txn: ServerTxn,
+        flow: Flow,
+        message: &Message,
+        peer: Address,
+        sender: &Sender,
+    ) {
+        let client = format!("sip.{:016x}", self.namer.bits()).into();
+        let names = (self.ticket(), client);
+        let request = presence::Request {
+            txn,
+            flow,
+            message,
+            sender,
+        };
+        let endpoint = &mut self.endpoint;
+        let told = self
+            .presence
+            .subscribe(now, endpoint, &request, peer, names);
+        self.tell(told);
+    }
+
+    pub(super) fn resubscribe(&mut self, now: Now, txn: ServerTxn, flow: Flow, message: &Message) {
+        if let Some(sender) = self.admit(now, txn, flow, message, Realm::Proxy) {
+            let request = presence::Request {
+                txn,
+                flow,
+                message,
+                sender: &sender,
+            };
+            self.presence.resubscribe(now, &mut self.endpoint, &request);
+        }
+    }
+
+    /// The hub has spoken of a phone that wants to see somebody.
+    pub(super) fn watched(&mut self, now: Now, ticket: Ticket, result: Result<Direction, NotDone>) {
+        let endpoint = &mut self.endpoint;
+        let refused = self.presence.watched(now, endpoint, ticket, result);
+        if let Some((txn, why, told)) = refused {
+            self.tell([told]);
+            self.answer_kept(now, txn, Err(why));
+        }
+    }
+
+    /// A user's phone says what its user does.
+    pub(super) fn publish(
+        &mut self,
+        now: Now,
+        txn: ServerTxn,
+        flow: Flow,
+        message: &Message,
+        user: &Address,
+        sender: &Sender,
+    ) {
+        if !is_for_presence(message) {
+            return presence::refuse_event(&mut self.endpoint, now, txn);
+        }
+        let tag = format!("{:016x}", self.namer.bits());
+        let request = presence::Request {
+            txn,
+            flow,
+            message,
+            sender,
+        };
+        let endpoint = &mut self.endpoint;
+        let told = self.presence.publish(now, endpoint, &request, user, &tag);
+        self.tell(told);
+    }
+
+    /// Watchers are told what is due. Says whether anything was.
+    pub(super) fn notifies(&mut self, now: Now, directory: &Directory) -> bool {
+        let whereabouts = Whereabouts {
+            directory,
+            bindings: &self.bindings,
+        };
+        let (endpoint, dialogs) = (&mut self.endpoint, &self.dialogs);
+        let (any, told) = self.presence.notifies(now, endpoint, dialogs, whereabouts);
+        self.tell(told);
+        any
+    }
+}

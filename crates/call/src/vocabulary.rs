@@ -1,0 +1,38 @@
+//! What the role is told and what it says.
+
+use crate::reach::{ReachId, Way};
+use domain::Refusal;
+use sip::{Flow, Message, endpoint::Transmit};
+use std::time::Duration;
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A message arrived.
+    Received(Flow, Message),
+    /// A connection is gone, or a send over the flow failed.
+    FlowClosed(Flow),
+    /// A flow that was asked for, or nothing if there is none.
+    Reached(ReachId, Option<Flow>),
+    /// The hub speaks to its role.
+    Hub(hub::Output),
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this. What goes over a [spiral](crate::is_spiral) is to be given to the shard that it is for.
+    Transmit(Transmit),
+    /// Close this connection after what is queued for it.
+    Close(Flow),
+    /// Find or make a flow, and say so by [`Input::Reached`].
+    Reach(ReachId, Way),
+    /// Tell the hub.
+    Hub(hub::Input),
+    /// Count a request.
+    Counted(String, Flow),
+    /// Count a request that was refused to protect us or a user.
+    Refused(Refusal),
+    /// A call left for a device so long after it began to register.
+    RegisterToInvite(Duration),
+}

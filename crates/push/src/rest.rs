@@ -1,0 +1,248 @@
+//! Pushes through somebody's push service: an app's publisher alone holds the platforms' keys, and gives out a tenant's
+//! credentials instead. [`wire`] is what is said over REST, the same for both sides; the client is here, the service in
+//! the server (`docs/adr/0012-the-push-service.md`).
+
+pub mod wire;
+
+use crate::{
+    exchange::{entropy, urgency},
+    outcome::unavailable,
+    pool::{Fault, Pool, Reply, Urgency},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use domain::{Notification, Outcome};
+use http::{HeaderValue, Request, StatusCode, Uri, header, uri::Authority};
+use serde::Deserialize;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use wire::{Submitted, Verdict};
+
+/// A token is renewed so long before its end.
+const MARGIN: Duration = Duration::from_mins(1);
+
+/// The way to a push service, with its connections and its one access token.
+pub(crate) struct Service {
+    notifications: Uri,
+    token_uri: Uri,
+    /// The tenant's name and secret (RFC 6749 §2.3.1).
+    basic: HeaderValue,
+    pool: Arc<Pool>,
+    kept: Mutex<Option<Kept>>,
+    /// Held by whoever asks for a token, so that one does.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    value: HeaderValue,
+    until: Instant,
+}
+
+/// RFC 6749 §5.1.
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    #[serde(default)]
+    expires_in: u64,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("notifications", &self.notifications)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    pub(crate) fn new(
+        authority: &Authority,
+        (client_id, secret): (&str, &str),
+        pool: Arc<Pool>,
+    ) -> http::Result<Self> {
+        let uri = |path: &str| {
+            let uri = Uri::builder().scheme("https").authority(authority.clone());
+            uri.path_and_query(path).build()
+        };
+        let basic = STANDARD.encode(format!("{client_id}:{secret}"));
+        let mut basic = HeaderValue::try_from(format!("Basic {basic}"))?;
+        basic.set_sensitive(true);
+        Ok(Self {
+            notifications: uri("/v1/notifications")?,
+            token_uri: uri("/oauth/token")?,
+            basic,
+            pool,
+            kept: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        })
+    }
+
+    pub(crate) async fn push(&self, push: &Notification) -> Outcome {
+        let body = match serde_json::to_vec(&Submitted::from(push)) {
+            Ok(body) => Bytes::from(body),
+            Err(error) => {
+                return Outcome::Refused {
+                    reason: error.to_string(),
+                };
+            }
+        };
+        let mut renewed = false;
+        loop {
+            let authorization = match self.current().await {
+                Ok(authorization) => authorization,
+                Err(outcome) => return outcome,
+            };
+            let head = || {
+                Request::post(self.notifications.clone())
+                    .header(header::AUTHORIZATION, authorization.clone())
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .header(header::CONTENT_LENGTH, body.len())
+                    .body(())
+            };
+            let reply = self.pool.exchange(urgency(push), head, body.clone()).await;
+            let reply = match reply {
+                Ok(reply) => reply,
+                Err(fault) => return unreachable(&fault),
+            };
+            // Our token has ended, or the service forgot it.
+            if reply.status == StatusCode::UNAUTHORIZED && !renewed {
+                self.forget(&authorization);
+                renewed = true;
+                continue;
+            }
+            return outcome(&reply);
+        }
+    }
+
+    /// Gets a token ahead of need.
+    pub(crate) async fn warm(&self) -> Result<(), Outcome> {
+        self.current().await.map(drop)
+    }
+
+    async fn current(&self) -> Result<HeaderValue, Outcome> {
+        if let Some(value) = self.kept() {
+            return Ok(value);
+        }
+        let _asking = self.asking.lock().await;
+        if let Some(value) = self.kept() {
+            return Ok(value);
+        }
+        let kept = self.ask().await?;
+        let value = kept.value.clone();
+        *self.lock() = Some(kept);
+        Ok(value)
+    }
+
+    async fn ask(&self) -> Result<Kept, Outcome> {
+        let body = Bytes::from_static(b"grant_type=client_credentials");
+        let head = || {
+            Request::post(self.token_uri.clone())
+                .header(header::AUTHORIZATION, self.basic.clone())
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(header::CONTENT_LENGTH, body.len())
+                .body(())
+        };
+        let asked = Instant::now();
+        let reply = self.pool.exchange(Urgency::Call, head, body.clone()).await;
+        let reply = reply.map_err(|fault| unreachable(&fault))?;
+        if reply.status != StatusCode::OK {
+            return Err(match outcome(&reply) {
+                // An operator must act: the service does not know these credentials (RFC 6749 §5.2).
+                Outcome::Refused { reason } => Outcome::Unauthorized { reason },
+                outcome => outcome,
+            });
+        }
+        let granted: Granted = serde_json::from_slice(&reply.body)
+            .map_err(|error| unavailable(format!("no access token: {error}"), entropy()))?;
+        let mut value = HeaderValue::try_from(format!("Bearer {}", granted.access_token))
+            .map_err(|error| unavailable(format!("no access token: {error}"), entropy()))?;
+        value.set_sensitive(true);
+        let lifetime = Duration::from_secs(granted.expires_in).saturating_sub(MARGIN);
+        Ok(Kept {
+            value,
+            until: asked + lifetime,
+        })
+    }
+
+    fn forget(&self, refused: &HeaderValue) {
+        let mut kept = self.lock();
+        if kept.as_ref().is_some_and(|kept| kept.value == *refused) {
+            *kept = None;
+        }
+    }
+
+    fn kept(&self) -> Option<HeaderValue> {
+        let kept = self.lock();
+        let good = kept.as_ref().filter(|kept| Instant::now() < kept.until)?;
+        Some(good.value.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unreachable(fault: &Fault) -> Outcome {
+    unavailable(format!("the push service: {fault}"), entropy())
+}
+
+/// What an answer of a service says; else what its status does.
+fn outcome(reply: &Reply) -> Outcome {
+    let said: Verdict = serde_json::from_slice(&reply.body).unwrap_or_default();
+    if let Some(outcome) = said.outcome() {
+        return outcome;
+    }
+    let status = reply.status;
+    let reason = match said.detail {
+        Some(detail) => format!("the push service: {detail}"),
+        None => format!("the push service: HTTP {}", status.as_u16()),
+    };
+    match status.as_u16() {
+        401 | 403 => Outcome::Unauthorized { reason },
+        413 => Outcome::TooLarge,
+        429 => {
+            let asked = reply.headers.get(header::RETRY_AFTER);
+            let asked = asked.and_then(|asked| asked.to_str().ok()?.parse().ok());
+            Outcome::Throttled {
+                retry_after: Duration::from_secs(asked.unwrap_or(10)),
+                reason,
+            }
+        }
+        400..=499 => Outcome::Refused { reason },
+        _ => unavailable(reason, entropy()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderMap;
+
+    fn said(status: u16, body: &str) -> Outcome {
+        outcome(&Reply {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        })
+    }
+
+    #[test]
+    fn an_answer_means_what_it_says_and_else_what_its_status_does() {
+        let dead = said(
+            410,
+            r#"{"status":410,"outcome":"token_dead","since":7,"reason":"Unregistered"}"#,
+        );
+        assert!(matches!(dead, Outcome::TokenDead { since: Some(_), .. }));
+        // A page of some proxy kills no token.
+        assert!(matches!(said(410, "gone"), Outcome::Refused { .. }));
+        assert!(matches!(said(502, "<html>"), Outcome::Unavailable { .. }));
+        assert!(matches!(said(403, "{}"), Outcome::Unauthorized { .. }));
+        let throttled = said(429, r#"{"detail":"too many"}"#);
+        assert!(throttled.reason().contains("too many"), "{throttled:?}");
+        assert!(matches!(said(200, "{}"), Outcome::Unavailable { .. }));
+    }
+}

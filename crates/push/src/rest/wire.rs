@@ -1,0 +1,434 @@
+//! What a sender and the push service say to each other, in JSON (`contract.md`, "The push service"). What may be said in
+//! the clear is a field of [`Submitted`], and nothing else is taken.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::{AppId, Channel, Notification, NotificationId, Outcome, Purpose, PushEnd, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Longest id, tracking id and collapse key, in bytes.
+pub const NAME_BYTES: usize = 64;
+/// Longest name of an app, id of a call and address to register at, in bytes.
+pub const TEXT_BYTES: usize = 512;
+/// Most conversations that one push takes away.
+pub const CONVERSATIONS: usize = 32;
+/// Longest token, in bytes: a Web Push subscription with its keys.
+pub const TOKEN_BYTES: usize = 2048;
+/// Longest sealed content, in bytes before base64url. More fits no platform.
+pub const SEALED_BYTES: usize = 4096;
+/// Shortest: the header of a record and one octet with its tag (RFC 8188 §2.1, RFC 8291 §4).
+const SEALED_LEAST: usize = 16 + 4 + 1 + 65 + 1 + 16;
+/// Where a sealed content says how long its sender's key is, and what it says.
+const KEY_LENGTH: (usize, u8) = (20, 65);
+
+/// What a push is about.
+#[derive(Copy, Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A call rings.
+    Call,
+    /// The caller gave up.
+    Cancelled,
+    /// Another device of the user has taken it. The device hears the same as for [`Kind::Cancelled`].
+    AnsweredElsewhere,
+    /// Nobody took it.
+    Missed,
+    /// Messages wait.
+    Message,
+    /// Messages were read elsewhere: what the device shows of them is taken away.
+    Read,
+    /// The registration is about to expire.
+    Refresh,
+}
+
+/// A notification as it is handed in.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Submitted {
+    /// The same id again within a day is the same push.
+    pub id: String,
+    /// The app.
+    pub app: String,
+    /// The device's token.
+    pub token: String,
+    /// Which way.
+    pub channel: Channel,
+    /// What about.
+    pub kind: Kind,
+    /// Seconds that it may be kept for a device that is off; 0: now or never.
+    #[serde(default)]
+    pub ttl: u64,
+    /// Later ones with the same key replace earlier ones that are not shown yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collapse: Option<String>,
+    /// The number on the app's icon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub badge: Option<u32>,
+    /// The conversations that were read, by the names that their messages were collapsed by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conversations: Vec<String>,
+    /// The call's id, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// Follows it through logs and into the app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracking: Option<String>,
+    /// Where to register for the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub register_at: Option<String>,
+    /// For the device's eyes only (RFC 8291 `aes128gcm`), base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
+}
+
+impl From<&Notification> for Submitted {
+    fn from(push: &Notification) -> Self {
+        let (kind, call, register_at) = match &push.purpose {
+            Purpose::Call { call, register_at } => (Kind::Call, Some(call), Some(register_at)),
+            Purpose::CallCancelled { call } => (Kind::Cancelled, Some(call), None),
+            Purpose::MissedCall { call } => (Kind::Missed, Some(call), None),
+            Purpose::Refresh => (Kind::Refresh, None, None),
+            Purpose::Message { .. } => (Kind::Message, None, None),
+            Purpose::Read { .. } => (Kind::Read, None, None),
+        };
+        // What a conversation is called, and how many are unread, is what collapses and what stands on the icon.
+        let (collapse, badge) = match &push.purpose {
+            Purpose::Message {
+                conversation,
+                unread,
+            } => (Some(conversation), Some(*unread)),
+            Purpose::Read { unread, .. } => (push.collapse.as_ref(), Some(*unread)),
+            _ => (push.collapse.as_ref(), push.badge),
+        };
+        let conversations = match &push.purpose {
+            Purpose::Read { conversations, .. } => conversations.clone(),
+            _ => Vec::new(),
+        };
+        Self {
+            id: push.id.to_string(),
+            app: push.app.to_string(),
+            token: push.token.clone(),
+            channel: push.channel,
+            kind,
+            ttl: push.ttl.as_secs(),
+            collapse: collapse.cloned(),
+            badge,
+            conversations,
+            call: call.cloned(),
+            tracking: Some(push.tracking.to_string()),
+            register_at: register_at.cloned(),
+            sealed: push.sealed.as_ref().map(|it| URL_SAFE_NO_PAD.encode(it)),
+        }
+    }
+}
+
+impl Submitted {
+    /// What is to be pushed; or what is wrong, for people.
+    pub fn notification(self) -> Result<Notification, String> {
+        visible("id", &self.id, NAME_BYTES)?;
+        visible("app", &self.app, TEXT_BYTES)?;
+        visible("token", &self.token, TOKEN_BYTES)?;
+        for (name, value, most) in [
+            ("collapse", &self.collapse, NAME_BYTES),
+            ("tracking", &self.tracking, NAME_BYTES),
+            ("call", &self.call, TEXT_BYTES),
+            ("register_at", &self.register_at, TEXT_BYTES),
+        ] {
+            value
+                .as_deref()
+                .map_or(Ok(()), |it| visible(name, it, most))?;
+        }
+        let needed = |name: &str, value: Option<String>| {
+            value.ok_or_else(|| format!("{name} is needed for this kind"))
+        };
+        let read = &self.conversations;
+        if read.len() > CONVERSATIONS || read.is_empty() == (self.kind == Kind::Read) {
+            return Err(format!(
+                "conversations are 1 to {CONVERSATIONS} for the kind read, and none for another"
+            ));
+        }
+        for name in read {
+            visible("conversations", name, NAME_BYTES)?;
+        }
+        let purpose = match self.kind {
+            Kind::Call => Purpose::Call {
+                call: needed("call", self.call)?,
+                register_at: needed("register_at", self.register_at)?,
+            },
+            Kind::Cancelled | Kind::AnsweredElsewhere => Purpose::CallCancelled {
+                call: needed("call", self.call)?,
+            },
+            Kind::Missed => Purpose::MissedCall {
+                call: needed("call", self.call)?,
+            },
+            Kind::Refresh => Purpose::Refresh,
+            Kind::Message => Purpose::Message {
+                conversation: self.collapse.clone().unwrap_or_default(),
+                unread: self.badge.unwrap_or(1),
+            },
+            Kind::Read => Purpose::Read {
+                conversations: self.conversations,
+                unread: self.badge.unwrap_or(0),
+            },
+        };
+        let tracking = self.tracking.unwrap_or_else(|| self.id.clone());
+        Ok(Notification {
+            id: NotificationId::from(self.id),
+            app: AppId::from(self.app),
+            token: self.token,
+            channel: self.channel,
+            purpose,
+            tracking: tracking.into(),
+            ttl: Duration::from_secs(self.ttl),
+            collapse: self.collapse,
+            badge: self.badge,
+            sealed: self.sealed.map(|it| sealed(&it)).transpose()?,
+        })
+    }
+}
+
+/// What a provider, the queue, or the service itself says of a push. In an answer it stands in a problem document
+/// (RFC 9457) where the push was not taken.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Verdict {
+    /// `accepted`, `token_dead`, `refused`, `throttled`, `unavailable`, `unauthorized`, `too_large`; of what was queued
+    /// also `queued`, `replaced`, `expired`.
+    #[serde(default)]
+    pub outcome: String,
+    /// The provider's own name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+    /// The provider's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since when the token is dead, in milliseconds since the Unix epoch, where the provider says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// Seconds to wait before the next attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl From<&Outcome> for Verdict {
+    fn from(outcome: &Outcome) -> Self {
+        let bare = Self {
+            outcome: outcome.name().to_owned(),
+            reason: Some(outcome.reason().to_owned()).filter(|it| !it.is_empty()),
+            ..Self::default()
+        };
+        match outcome {
+            Outcome::Accepted { provider_id } => Self {
+                provider_id: Some(provider_id.clone()),
+                ..bare
+            },
+            Outcome::TokenDead { since, .. } => Self {
+                since: since.map(|at| at.0),
+                ..bare
+            },
+            Outcome::Throttled { retry_after, .. } | Outcome::Unavailable { retry_after, .. } => {
+                Self {
+                    retry_after: Some(whole_seconds(*retry_after)),
+                    ..bare
+                }
+            }
+            Outcome::Refused { .. } | Outcome::Unauthorized { .. } | Outcome::TooLarge => bare,
+        }
+    }
+}
+
+impl From<&PushEnd> for Verdict {
+    fn from(end: &PushEnd) -> Self {
+        match end {
+            PushEnd::Told(outcome) => outcome.into(),
+            PushEnd::Replaced => Self::bare("replaced"),
+            PushEnd::Expired { reason } => Self {
+                reason: Some(reason.clone()).filter(|it| !it.is_empty()),
+                ..Self::bare("expired")
+            },
+        }
+    }
+}
+
+impl Verdict {
+    /// One that says nothing but this.
+    pub fn bare(outcome: &str) -> Self {
+        Self {
+            outcome: outcome.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// What it means to whoever waits for the provider's word; `None`: it says none.
+    pub fn outcome(&self) -> Option<Outcome> {
+        let reason = self.reason.clone().unwrap_or_default();
+        let retry_after = Duration::from_secs(self.retry_after.unwrap_or(10));
+        Some(match self.outcome.as_str() {
+            "accepted" => Outcome::Accepted {
+                provider_id: self.provider_id.clone().unwrap_or_default(),
+            },
+            "token_dead" => Outcome::TokenDead {
+                since: self.since.map(Timestamp),
+                reason,
+            },
+            "refused" => Outcome::Refused { reason },
+            "throttled" => Outcome::Throttled {
+                retry_after,
+                reason,
+            },
+            "unavailable" => Outcome::Unavailable {
+                reason,
+                retry_after,
+            },
+            "unauthorized" => Outcome::Unauthorized { reason },
+            "too_large" => Outcome::TooLarge,
+            _ => return None,
+        })
+    }
+}
+
+/// No sooner than it was asked for.
+fn whole_seconds(wait: Duration) -> u64 {
+    let more = u64::from(wait.subsec_nanos() > 0);
+    (wait.as_secs() + more).max(1)
+}
+
+/// Names go into headers, logs and payloads.
+fn visible(name: &str, value: &str, most: usize) -> Result<(), String> {
+    let is_visible = value.bytes().all(|byte| byte.is_ascii_graphic());
+    if value.is_empty() || value.len() > most || !is_visible {
+        return Err(format!("{name} has 1 to {most} visible ASCII characters"));
+    }
+    Ok(())
+}
+
+/// Nothing that anybody could read passes for something that only the device can.
+fn sealed(text: &str) -> Result<Vec<u8>, String> {
+    let octets = URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| "sealed is base64url without padding".to_owned())?;
+    let (at, length) = KEY_LENGTH;
+    let fits = (SEALED_LEAST..=SEALED_BYTES).contains(&octets.len());
+    if !fits || octets.get(at) != Some(&length) {
+        return Err(format!(
+            "sealed is one record of aes128gcm with the sender's key (RFC 8291), at most {SEALED_BYTES} bytes"
+        ));
+    }
+    Ok(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notification(purpose: Purpose) -> Notification {
+        let mut sealed = vec![7; SEALED_LEAST];
+        sealed[KEY_LENGTH.0] = KEY_LENGTH.1;
+        Notification {
+            id: "id".into(),
+            app: "com.example.phone".into(),
+            token: "aa".to_owned(),
+            channel: Channel::Message,
+            purpose,
+            tracking: "t".into(),
+            ttl: Duration::from_mins(1),
+            collapse: Some("c".to_owned()),
+            badge: Some(2),
+            sealed: Some(sealed),
+        }
+    }
+
+    #[test]
+    fn every_push_is_the_same_on_the_other_side() {
+        let call = || "c@1".to_owned();
+        for purpose in [
+            Purpose::Call {
+                call: call(),
+                register_at: "here".to_owned(),
+            },
+            Purpose::CallCancelled { call: call() },
+            Purpose::MissedCall { call: call() },
+            Purpose::Refresh,
+            Purpose::Message {
+                conversation: "c".to_owned(),
+                unread: 2,
+            },
+            Purpose::Read {
+                conversations: vec!["c".to_owned(), "d".to_owned()],
+                unread: 2,
+            },
+        ] {
+            let push = notification(purpose);
+            let json = serde_json::to_string(&Submitted::from(&push)).unwrap();
+            let read: Submitted = serde_json::from_str(&json).unwrap();
+            assert_eq!(read.notification(), Ok(push), "{json}");
+        }
+    }
+
+    #[test]
+    fn every_outcome_is_the_same_on_the_other_side() {
+        let reason = || "why".to_owned();
+        let retry_after = Duration::from_secs(3);
+        for outcome in [
+            Outcome::Accepted {
+                provider_id: "p".to_owned(),
+            },
+            Outcome::TokenDead {
+                since: Some(Timestamp(7)),
+                reason: reason(),
+            },
+            Outcome::Refused { reason: reason() },
+            Outcome::Throttled {
+                retry_after,
+                reason: reason(),
+            },
+            Outcome::Unavailable {
+                reason: reason(),
+                retry_after,
+            },
+            Outcome::Unauthorized { reason: reason() },
+            Outcome::TooLarge,
+        ] {
+            assert_eq!(Verdict::from(&outcome).outcome(), Some(outcome));
+        }
+        assert_eq!(Verdict::bare("queued").outcome(), None);
+    }
+
+    #[test]
+    fn what_is_not_on_the_list_or_could_be_read_is_refused() {
+        let good = serde_json::to_value(Submitted::from(&notification(Purpose::Refresh))).unwrap();
+        let mut more = good.clone();
+        more["text"] = "hello".into();
+        assert!(serde_json::from_value::<Submitted>(more).is_err());
+        let clear = URL_SAFE_NO_PAD.encode([b'a'; 200]);
+        for (name, value) in [
+            ("sealed", clear.as_str()),
+            ("sealed", "?"),
+            ("id", ""),
+            ("id", "a b"),
+            ("token", "é"),
+            ("tracking", &"a".repeat(65)),
+        ] {
+            let mut bad = good.clone();
+            bad[name] = value.into();
+            let read: Submitted = serde_json::from_value(bad).unwrap();
+            assert!(read.notification().unwrap_err().contains(name), "{name}");
+        }
+        for (kind, conversations, expected) in [
+            ("call", vec![], "call"),
+            ("read", vec![], "conversations"),
+            ("message", vec!["c"], "conversations"),
+            ("read", vec!["a text"], "conversations"),
+            ("read", vec!["c"; CONVERSATIONS + 1], "conversations"),
+        ] {
+            let mut bad = good.clone();
+            bad["kind"] = kind.into();
+            bad["conversations"] = conversations.into();
+            let read: Submitted = serde_json::from_value(bad).unwrap();
+            let error = read.notification().unwrap_err();
+            assert!(error.contains(expected), "{kind}: {error}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The push service as a process of its own: `reveille serve --roles push`. No SIP, no users; tenants, apps and the queue.
+
+use crate::{
+    admin_socket::AdminSocket,
+    api::{Gate, health},
+    app::{self, Bound, Options},
+    doorkeeper::Doorkeeper,
+    doors::{Behind, Doors},
+    files, lock,
+    metrics::Metrics,
+    pushd::Running,
+    setup,
+    upkeep::CertificateFiles,
+};
+use anyhow::Result;
+use axum::Router;
+use hub::Guards;
+use std::{sync::Arc, time::Duration};
+use store::Store;
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+
+/// How long whoever listens may take to end.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A running push service.
+pub struct Alone {
+    bound: Bound,
+    ready: health::Ready,
+    stop: watch::Sender<bool>,
+    service: Running,
+    pusher: push::Pusher,
+    store: Arc<dyn Store>,
+    others: Vec<JoinHandle<()>>,
+    _locks: Vec<lock::Lock>,
+    _admin_socket: Option<AdminSocket>,
+}
+
+impl Alone {
+    /// Starts everything, or nothing. When it returns, the service takes notifications.
+    pub async fn start(options: Options) -> Result<Self> {
+        let Options { config, apps, .. } = options;
+        let locks = lock::all(&config.server.data_dir, &config.store_url())?;
+        let store = app::open_store(&config, options.users).await?;
+        let metrics = Arc::new(Metrics::default());
+        let limits = push::Limits::default();
+        let pusher = push::Pusher::new(apps, options.route, limits, metrics.clone())?;
+        let secret = setup::token_key(&config)?;
+        let service = Running::start(store.clone(), pusher.clone(), &secret, options.tenants);
+        let service = service.await?;
+        let room = files::room(files::raise(), &config.limits);
+        let guards = Guards::default();
+        let keeper = Doorkeeper::new(&guards, &config, metrics.clone())?;
+        let doors = Doors::open(&config).await?;
+        let bound = Bound::of(net::Addresses::default(), &doors);
+        let (stop, stopped) = watch::channel(false);
+        let ready = health::Ready::default();
+        let gate = Gate {
+            token: options.admin_token.into(),
+            guards,
+            metrics: metrics.clone(),
+        };
+        let behind = Behind {
+            admin: service.admin(gate),
+            device: Router::new(),
+            health: health::router(metrics, ready.clone()),
+            push: service.rest(),
+        };
+        let tls = options.tls.as_ref();
+        let (mut others, admin_socket) = doors.serve(behind, tls, (room.http, &keeper), &stopped);
+        if let Some(certificate) = CertificateFiles::of(&config, tls) {
+            others.push(tokio::spawn(Arc::new(certificate).follow(stopped)));
+        }
+        others.push(tokio::spawn(app::warmed(pusher.clone())));
+        ready.set(true);
+        Ok(Self {
+            bound,
+            ready,
+            stop,
+            service,
+            pusher,
+            store,
+            others,
+            _locks: locks,
+            _admin_socket: admin_socket,
+        })
+    }
+
+    /// Where it can be reached.
+    pub fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// Stops: what is under way gets its answer, what is queued is kept, connections are closed.
+    pub async fn shutdown(self) {
+        self.ready.set(false);
+        self.service.shutdown().await;
+        // Nobody may listen any more.
+        let _ = self.stop.send(true);
+        self.pusher.shutdown().await;
+        for mut task in self.others {
+            // Those that listen end by themselves, once they have answered.
+            if timeout(FAREWELL, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+        if let Err(error) = self.store.close().await {
+            tracing::error!(%error, "the store was not closed well");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Which apps can be pushed to.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// The names of the apps that can be pushed to, which may change.
+#[derive(Clone, Debug, Default)]
+pub struct Apps(Arc<RwLock<HashSet<String>>>);
+
+impl Apps {
+    /// These.
+    pub fn of(apps: &[push::App]) -> Self {
+        let all = Self::default();
+        all.set(apps);
+        all
+    }
+
+    /// From now on these.
+    pub(crate) fn set(&self, apps: &[push::App]) {
+        let names = apps.iter().map(|app| app.profile.app.to_string());
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = names.collect();
+    }
+
+    /// Whether it is one of them.
+    pub(crate) fn has(&self, app: &str) -> bool {
+        let apps = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        apps.contains(app)
+    }
+}

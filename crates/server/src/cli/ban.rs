@@ -1,0 +1,80 @@
+//! `reveille ban`: sources that are kept out for a while.
+
+use super::admin::{Which, path};
+use crate::{api::BanOrder, bans::BanView, config::Span};
+use anyhow::Result;
+use http::Method;
+use std::net::IpAddr;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List who is banned, until when and by whom
+    List(List),
+    /// Keep an address out: an IPv6 address stands for its /64
+    Add(Add),
+    /// Let an address in again
+    Lift(Lift),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// For machines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Add {
+    address: IpAddr,
+    /// How long: 90s, 30m, 24h, 7d
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    r#for: Span,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Lift {
+    /// As `ban list` shows it
+    address: String,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) async fn run(command: Command) -> Result<()> {
+    let at = |address: &str| path("/api/v1/bans/", address);
+    match command {
+        Command::List(List { json, which }) => {
+            let server = which.server()?;
+            let bans = server.must_ask(Method::GET, "/api/v1/bans", None).await?;
+            if json {
+                say!("{bans:#}");
+                return Ok(());
+            }
+            for ban in serde_json::from_value::<Vec<BanView>>(bans)? {
+                let until = domain::date::iso8601(ban.until);
+                say!("{}  until {until}  by {}", ban.source, ban.by);
+            }
+        }
+        Command::Add(Add {
+            address,
+            r#for,
+            which,
+        }) => {
+            let seconds = r#for.0.as_secs();
+            let order = serde_json::to_value(BanOrder { seconds })?;
+            let server = which.server()?;
+            let path = at(&address.to_string());
+            server.must_ask(Method::PUT, &path, Some(&order)).await?;
+            say!("{address} is banned");
+        }
+        Command::Lift(Lift { address, which }) => {
+            let server = which.server()?;
+            server.must_ask(Method::DELETE, &at(&address), None).await?;
+            say!("{address} is let in again");
+        }
+    }
+    Ok(())
+}

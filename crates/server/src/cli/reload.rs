@@ -1,0 +1,40 @@
+//! `reveille reload`: the running server reads its configuration again.
+
+use super::admin::Which;
+use crate::reloaded::Reloaded;
+use anyhow::Result;
+use http::Method;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// For machines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) async fn run(Args { json, which }: Args) -> Result<()> {
+    let server = which.server()?;
+    let told = server
+        .must_ask(Method::POST, "/api/v1/reload", None)
+        .await?;
+    if json {
+        say!("{told:#}");
+        return Ok(());
+    }
+    let Reloaded {
+        taken,
+        needs_restart,
+    } = serde_json::from_value(told)?;
+    for changed in &taken {
+        say!("taken          {changed}");
+    }
+    for changed in &needs_restart {
+        say!("needs restart  {changed}");
+    }
+    if taken.is_empty() && needs_restart.is_empty() {
+        say!("nothing has changed; certificates and credentials were read again");
+    }
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! `reveille tenant`: who may push through our push service, and to what.
+
+use super::admin::{Which, path};
+use crate::{
+    accounts,
+    pushd::{TenantChange, TenantView, admin::document, tenants::change},
+};
+use anyhow::{Result, bail};
+use domain::{Change, date};
+use http::Method;
+use serde_json::Value;
+
+/// The tenants of the admin API.
+const TENANTS: &str = "/api/v1/tenants";
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Make a tenant, and print its credentials
+    Add(Add),
+    /// List tenants, their apps, and since when their secrets are good
+    List(List),
+    /// Make a new secret and print it; the one before stays good until the next
+    Rotate(One),
+    /// Let a tenant push to an app
+    Allow(Allow),
+    /// Remove a tenant and all that it has queued
+    Remove(One),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Add {
+    name: String,
+    /// An app of [[push.app]] that it may push to; may be given several times
+    #[arg(long, value_name = "APP")]
+    app: Vec<String>,
+    /// Notifications that it may hand in a minute
+    #[arg(long, value_name = "N")]
+    per_minute: Option<u32>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// For machines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct One {
+    name: String,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Allow {
+    name: String,
+    app: String,
+    /// Forbid it
+    #[arg(long)]
+    not: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Add(Add {
+            name,
+            app,
+            per_minute,
+            which,
+        }) => {
+            if views(&which).await?.iter().any(|it| it.id == name) {
+                bail!(
+                    "there is a tenant {name} already: `reveille tenant rotate` makes a new secret"
+                );
+            }
+            let wanted = TenantChange {
+                allow: app,
+                per_minute,
+                ..TenantChange::default()
+            };
+            put(&which, &name, &wanted).await
+        }
+        Command::List(List { json, which }) => list(&which, json).await,
+        Command::Rotate(One { name, which }) => {
+            let wanted = TenantChange {
+                rotate: true,
+                ..TenantChange::default()
+            };
+            must_exist(&which, &name).await?;
+            put(&which, &name, &wanted).await
+        }
+        Command::Allow(Allow {
+            name,
+            app,
+            not,
+            which,
+        }) => {
+            let (allow, forbid) = if not {
+                (vec![], vec![app])
+            } else {
+                (vec![app], vec![])
+            };
+            let wanted = TenantChange {
+                allow,
+                forbid,
+                ..TenantChange::default()
+            };
+            must_exist(&which, &name).await?;
+            put(&which, &name, &wanted).await
+        }
+        Command::Remove(One { name, which }) => remove(&which, &name).await,
+    }
+}
+
+/// Asks the running service, else its store.
+async fn views(which: &Which) -> Result<Vec<TenantView>> {
+    let server = which.server()?;
+    if let Some(all) = server.ask(Method::GET, TENANTS, None).await? {
+        return Ok(serde_json::from_value(all)?);
+    }
+    let tenants = server.store()?.tenants().await?;
+    Ok(tenants.into_iter().map(TenantView::from).collect())
+}
+
+async fn must_exist(which: &Which, name: &str) -> Result<()> {
+    if views(which).await?.iter().any(|it| it.id == name) {
+        return Ok(());
+    }
+    bail!("there is no tenant {name}: `reveille tenant list` names them");
+}
+
+async fn put(which: &Which, name: &str, wanted: &TenantChange) -> Result<()> {
+    let server = which.server()?;
+    let order = serde_json::to_value(wanted)?;
+    let at = path(&format!("{TENANTS}/"), name);
+    let asked = server.ask(Method::PUT, &at, Some(&order)).await?;
+    let changed = if let Some(changed) = asked {
+        changed
+    } else {
+        let store = server.store()?;
+        let mut known = store.tenants().await?.into_iter();
+        let known = known.find(|it| it.id.as_str() == name);
+        let (tenant, credentials) = change(name, known, wanted)?;
+        let put = Change::PutTenant(Box::new(tenant.clone()));
+        accounts::write(store.as_ref(), put).await?;
+        document(&tenant.into(), credentials.as_ref())
+    };
+    say!("{}", told(name, &changed));
+    Ok(())
+}
+
+/// Credentials are shown once.
+fn told(name: &str, changed: &Value) -> String {
+    let text = |key: &str| changed["credentials"][key].as_str();
+    match text("client_id").zip(text("client_secret")) {
+        Some((id, secret)) => format!(
+            "client_id     {id}\nclient_secret {secret}\nThe secret is not shown again; the one before it, if there was one, stays good until the next."
+        ),
+        None => format!("{name} is changed"),
+    }
+}
+
+async fn list(which: &Which, json: bool) -> Result<()> {
+    let all = views(which).await?;
+    if json {
+        say!("{:#}", serde_json::to_value(&all)?);
+        return Ok(());
+    }
+    for it in all {
+        let since: Vec<_> = it.secrets.iter().map(|at| date::iso8601(*at)).collect();
+        say!(
+            "{}  {} a minute  secrets since {}  apps {}",
+            it.id,
+            it.per_minute,
+            since.join(", "),
+            it.apps.join(", ")
+        );
+    }
+    Ok(())
+}
+
+async fn remove(which: &Which, name: &str) -> Result<()> {
+    must_exist(which, name).await?;
+    let server = which.server()?;
+    let at = path(&format!("{TENANTS}/"), name);
+    if server.ask(Method::DELETE, &at, None).await?.is_none() {
+        let store = server.store()?;
+        accounts::write(store.as_ref(), Change::RemoveTenant(name.into())).await?;
+    }
+    say!("{name} is removed, with all that it had queued");
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! Values that can be written and make no sense, each found with its key, what it says, and what to write instead. What lies
+//! outside the configuration (files, certificates, the store) is looked at by `reveille check` and when the server starts.
+
+use super::{Addresses, Config, ConfigError, Limits, MOST_SHARDS, Span, error::wrong};
+use std::{collections::HashSet, net::IpAddr};
+use tracing_subscriber::filter::LevelFilter;
+
+/// What a process may do.
+const ROLES: [&str; 2] = ["call", "push"];
+
+/// Everything that is wrong.
+pub(super) fn check(config: &Config) -> Vec<ConfigError> {
+    let mut found = Vec::new();
+    names(config, &mut found);
+    listeners(config, &mut found);
+    times(config, &mut found);
+    limits(&config.limits, &mut found);
+    let fallback = &config.call.fallback;
+    if !fallback.is_empty() && sip::Uri::parse(fallback).is_none_or(|uri| !uri.is_sip()) {
+        found.push(wrong(
+            "call.fallback",
+            format!("{fallback:?} is no SIP URI: write it as \"sip:voicemail@example.org\""),
+        ));
+    }
+    for trusted in &config.call.trusted.0 {
+        if trusted.ends_with("/0") {
+            found.push(wrong(
+                "call.trusted",
+                format!("{trusted:?} trusts everybody: name the addresses of your PBX and trunks"),
+            ));
+        }
+    }
+    if let Err(error) = log_filter(&config.observe.log) {
+        found.push(wrong("observe.log", error));
+    }
+    found
+}
+
+/// The filter of the log.
+///
+/// # Errors
+/// It is none, or it names a level that there is not.
+pub fn log_filter(text: &str) -> Result<tracing_subscriber::EnvFilter, String> {
+    let wrong = |why: &str| {
+        format!(
+            "{text:?} {why}: write a level (off, error, warn, info, debug, trace), or \"info,reveille=debug\""
+        )
+    };
+    // A single word that is no level is taken for the name of a module, and nothing is logged.
+    let words = text.split(',').map(str::trim);
+    for word in words {
+        let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if plain && word.parse::<LevelFilter>().is_err() {
+            return Err(wrong(&format!("names no level in {word:?}")));
+        }
+    }
+    let filter = tracing_subscriber::EnvFilter::try_new(text);
+    filter.map_err(|error| wrong(&format!("is no log filter ({error})")))
+}
+
+fn names(config: &Config, found: &mut Vec<ConfigError>) {
+    let server = &config.server;
+    if server.domains.0.is_empty() {
+        found.push(wrong("server.domains", "name at least one domain"));
+    }
+    let mut known = HashSet::new();
+    for domain in &server.domains.0 {
+        if !is_host(domain) {
+            found.push(wrong(
+                "server.domains",
+                format!("{domain:?} is no domain: write it as \"example.org\""),
+            ));
+        } else if !known.insert(domain.to_lowercase()) {
+            found.push(wrong(
+                "server.domains",
+                format!("{domain:?} stands there twice"),
+            ));
+        }
+    }
+    if !server.node.is_empty() && !is_host(&server.node) {
+        let node = &server.node;
+        found.push(wrong(
+            "server.node",
+            format!("{node:?} is no host name: write it as \"sip.example.org\", without a port"),
+        ));
+    }
+    if server.shards > MOST_SHARDS {
+        found.push(wrong(
+            "server.shards",
+            format!(
+                "{} is more than {MOST_SHARDS}: 0 is one a core",
+                server.shards
+            ),
+        ));
+    }
+    let roles = &server.roles.0;
+    if let Some(role) = roles.iter().find(|role| !ROLES.contains(&role.as_str())) {
+        let known = ROLES.join(", ");
+        found.push(wrong(
+            "server.roles",
+            format!("there is no role {role:?} in this version; it has: {known}"),
+        ));
+    }
+    if roles.is_empty() {
+        found.push(wrong("server.roles", "name at least one role"));
+    }
+}
+
+/// Whether this is an address, or a host name in letters of any script.
+fn is_host(text: &str) -> bool {
+    let address = text.trim_start_matches('[').trim_end_matches(']');
+    if address.parse::<IpAddr>().is_ok() {
+        return true;
+    }
+    let is_label = |label: &str| {
+        let good = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+        !label.is_empty()
+            && label.len() <= 63
+            && label.chars().all(good)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// Two listeners of connections at one address: the second could not be opened.
+fn listeners(config: &Config, found: &mut Vec<ConfigError>) {
+    let listen = &config.listen;
+    let none = Addresses::of(&[]);
+    let [push, push_tls] =
+        [&listen.push, &listen.push_tls].map(|it| if config.has_role("push") { it } else { &none });
+    let all: [(&str, &Addresses); 9] = [
+        ("listen.sip_tcp", &listen.sip_tcp),
+        ("listen.sip_tls", &listen.sip_tls),
+        ("listen.xmpp_tcp", &listen.xmpp_tcp),
+        ("listen.xmpp_tls", &listen.xmpp_tls),
+        ("listen.admin", &listen.admin),
+        ("listen.device", &listen.device),
+        ("listen.health", &listen.health),
+        ("listen.push", push),
+        ("listen.push_tls", push_tls),
+    ];
+    let mut known = Vec::new();
+    let each = all
+        .iter()
+        .flat_map(|(key, it)| it.0.iter().map(move |at| (*key, *at)));
+    for (key, address) in each.filter(|(_, address)| address.port() != 0) {
+        let taken = known
+            .iter()
+            .find(|(_, other): &&(&str, std::net::SocketAddr)| {
+                other.port() == address.port()
+                    && other.is_ipv4() == address.is_ipv4()
+                    && (*other == address
+                        || other.ip().is_unspecified()
+                        || address.ip().is_unspecified())
+            });
+        if let Some((other, at)) = taken {
+            found.push(wrong(
+                key,
+                format!("{address} is taken by {other} ({at}): give one of them another port"),
+            ));
+        }
+        known.push((key, address));
+    }
+}
+
+fn times(config: &Config, found: &mut Vec<ConfigError>) {
+    let call = &config.call;
+    let never_zero = [
+        ("call.no_answer", call.no_answer),
+        ("call.wake_timeout", call.wake_timeout),
+        ("call.min_expires", call.min_expires),
+        ("call.message_ack", call.message_ack),
+        ("observe.retention", config.observe.retention),
+    ];
+    for (key, _) in never_zero.iter().filter(|(_, span)| span.0.is_zero()) {
+        let example = match *key {
+            "observe.retention" => "30d",
+            _ => "60s",
+        };
+        found.push(wrong(
+            key,
+            format!("no time at all makes no sense: write it as \"{example}\""),
+        ));
+    }
+    if call.min_expires.0 > call.default_expires.0 || call.default_expires.0 > call.max_expires.0 {
+        found.push(wrong(
+            "call.default_expires",
+            format!(
+                "{} must lie between call.min_expires ({}) and call.max_expires ({})",
+                call.default_expires, call.min_expires, call.max_expires
+            ),
+        ));
+    }
+    if call.ringing_after.0 >= call.wake_timeout.0 {
+        found.push(wrong(
+            "call.ringing_after",
+            format!(
+                "{} must be shorter than call.wake_timeout ({})",
+                call.ringing_after, call.wake_timeout
+            ),
+        ));
+    }
+    // A Timer B of RFC 3261 ends an INVITE after three minutes; nobody waits so long for a phone.
+    if call.wake_timeout.0 > Span::seconds(180).0 {
+        found.push(wrong(
+            "call.wake_timeout",
+            format!(
+                "{} is longer than a caller waits (3m at most)",
+                call.wake_timeout
+            ),
+        ));
+    }
+}
+
+/// A message of SIP has at least so many octets of room: less would refuse every REGISTER.
+const LEAST_MESSAGE: usize = 1_300;
+
+fn limits(limits: &Limits, found: &mut Vec<ConfigError>) {
+    let table = toml::Table::try_from(limits).unwrap_or_default();
+    for (key, value) in &table {
+        if value.as_integer() == Some(0) {
+            found.push(wrong(
+                &format!("limits.{key}"),
+                "0 lets nothing through: take the key out for its default, or write a larger number",
+            ));
+        }
+    }
+    if (1..LEAST_MESSAGE).contains(&limits.message_bytes) {
+        found.push(wrong(
+            "limits.message_bytes",
+            format!(
+                "{} is less than phones send: write at least {LEAST_MESSAGE}",
+                limits.message_bytes
+            ),
+        ));
+    }
+}

@@ -1,0 +1,131 @@
+//! Where the HTTP APIs are served, and which of them where.
+
+use crate::{
+    admin_socket::AdminSocket, api::not_found, config::Config, doorkeeper::Doorkeeper, http,
+    upkeep::until,
+};
+use anyhow::{Context, Result};
+use axum::Router;
+use std::net::SocketAddr;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// Listeners that are open; nothing is served yet.
+pub(crate) struct Doors {
+    admin: Vec<TcpListener>,
+    device: Vec<TcpListener>,
+    health: Vec<TcpListener>,
+    push: Vec<TcpListener>,
+    push_tls: Vec<TcpListener>,
+    socket: Option<(AdminSocket, UnixListener)>,
+}
+
+/// Where they are.
+pub(crate) struct Where {
+    pub(crate) admin: Vec<SocketAddr>,
+    pub(crate) device: Vec<SocketAddr>,
+    pub(crate) health: Vec<SocketAddr>,
+    pub(crate) push: Vec<SocketAddr>,
+    pub(crate) push_tls: Vec<SocketAddr>,
+}
+
+/// What is behind them. What this process does not do is empty.
+#[derive(Default)]
+pub(crate) struct Behind {
+    pub(crate) admin: Router,
+    pub(crate) device: Router,
+    pub(crate) health: Router,
+    pub(crate) push: Router,
+}
+
+impl Doors {
+    /// Opens those of our roles.
+    pub(crate) async fn open(config: &Config) -> Result<Self> {
+        let listen = &config.listen;
+        let of_role = |role: &str, addresses: &[SocketAddr]| {
+            let mut addresses = addresses.to_vec();
+            if !config.has_role(role) {
+                addresses.clear();
+            }
+            addresses
+        };
+        let device = of_role("call", &listen.device.0);
+        let push = of_role("push", &listen.push.0);
+        let push_tls = of_role("push", &listen.push_tls.0);
+        Ok(Self {
+            admin: listeners(&listen.admin.0, "listen.admin").await?,
+            device: listeners(&device, "listen.device").await?,
+            health: listeners(&listen.health.0, "listen.health").await?,
+            push: listeners(&push, "listen.push").await?,
+            push_tls: listeners(&push_tls, "listen.push_tls").await?,
+            socket: AdminSocket::open(listen)?,
+        })
+    }
+
+    pub(crate) fn addresses(&self) -> Where {
+        let of = |listeners: &[TcpListener]| {
+            let addresses = listeners.iter().map(TcpListener::local_addr);
+            addresses.filter_map(std::io::Result::ok).collect()
+        };
+        Where {
+            admin: of(&self.admin),
+            device: of(&self.device),
+            health: of(&self.health),
+            push: of(&self.push),
+            push_tls: of(&self.push_tls),
+        }
+    }
+
+    /// Serves until we stop. Admin and device API share a listener unless the device API has some of its own.
+    pub(crate) fn serve(
+        self,
+        behind: Behind,
+        tls: Option<&net::TlsSource>,
+        (room, keeper): (usize, &Doorkeeper),
+        stopped: &watch::Receiver<bool>,
+    ) -> (Vec<JoinHandle<()>>, Option<AdminSocket>) {
+        let mut tasks = Vec::new();
+        let mut socket = None;
+        if let Some((file, listener)) = self.socket {
+            let router = behind.admin.clone().fallback(not_found);
+            let stop = until(stopped.clone());
+            let serving = http::serve_local(listener, router, (room, keeper.clone()), stop);
+            tasks.push(tokio::spawn(serving));
+            socket = Some(file);
+        }
+        let admin = if self.device.is_empty() {
+            behind.admin.merge(behind.device.clone())
+        } else {
+            behind.admin
+        };
+        for (listeners, tls, router) in [
+            (self.admin, None, admin.fallback(not_found)),
+            (self.device, None, behind.device.fallback(not_found)),
+            (self.health, None, behind.health),
+            (self.push, None, behind.push.clone()),
+            (self.push_tls, tls, behind.push),
+        ] {
+            for listener in listeners {
+                let (router, stop) = (router.clone(), until(stopped.clone()));
+                let at = (listener, tls.cloned());
+                let serving = http::serve(at, router, (room, keeper.clone()), stop);
+                tasks.push(tokio::spawn(serving));
+            }
+        }
+        (tasks, socket)
+    }
+}
+
+async fn listeners(addresses: &[SocketAddr], key: &str) -> Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("cannot listen at {address}: end what listens there, or move {key} (REVEILLE_{}=127.0.0.1:PORT)", key.replace('.', "__").to_uppercase())
+        })?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}

@@ -1,0 +1,354 @@
+//! How the HTTP APIs are served: so many connections, so many of one source, and a request that is not whole in time ends
+//! its connection, as a SIP message does. In plain or over TLS; HTTP/1.1, or HTTP/2 for who begins with it.
+
+use crate::{admin_socket::OverSocket, doorkeeper::Doorkeeper};
+use axum::{Router, extract::ConnectInfo, http::StatusCode, response::IntoResponse};
+use domain::Refusal;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::Service,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use net::Standing;
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+/// The head of a request must be whole within this time; a connection without a request is closed after it.
+const HEAD: Duration = Duration::from_secs(10);
+/// A request must be read and answered within this time.
+const WHOLE: Duration = Duration::from_secs(30);
+/// How long connections may take to end at shutdown.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// One source has at most this part of the connections.
+const PART_OF_ONE: usize = 4;
+/// This part of the connections is not for strangers.
+const PART_OF_KNOWN: usize = 4;
+/// Requests of one HTTP/2 connection that are answered at once.
+const STREAMS: u32 = 500;
+/// Octets of one HTTP/2 connection, and of one request, that may lie unread.
+const WINDOWS: (u32, u32) = (1 << 20, 1 << 16);
+/// Longest list of header fields, in bytes, as HTTP/2 counts it.
+const HEADERS: u32 = 16 * 1024;
+/// HTTP/2: how often a quiet peer is asked whether it is there, and how long it may take to say so.
+const ALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(10));
+/// How an HTTP/2 connection begins (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI ";
+/// Pause when the system gives no more files.
+const NO_FILES: Duration = Duration::from_millis(100);
+
+/// Serves until `stop`, over TLS where there is a certificate: at most `room` connections, some of which are not for strangers; one more is closed at once.
+pub(crate) async fn serve(
+    (listener, tls): (TcpListener, Option<net::TlsSource>),
+    router: Router,
+    (room, keeper): (usize, Doorkeeper),
+    stop: impl Future<Output = ()>,
+) {
+    let mut connections = JoinSet::new();
+    let sources = Arc::new(Sources::default());
+    tokio::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, "an API cannot accept a connection");
+                tokio::time::sleep(NO_FILES).await;
+                continue;
+            }
+        };
+        let visitor = keeper.visitor(from.ip());
+        // Whoever is on this host is an operator, or a proxy that speaks for many.
+        let (all, of_one) = match visitor.standing {
+            _ if from.ip().is_loopback() => (room, room),
+            Standing::Known => (room, (room / PART_OF_ONE).max(1)),
+            Standing::Stranger => (room - room / PART_OF_KNOWN, (room / PART_OF_ONE).max(1)),
+            Standing::Banned => {
+                keeper.refused(Refusal::Banned);
+                continue;
+            }
+        };
+        while connections.try_join_next().is_some() {}
+        let free = connections.len() < all;
+        let place = free.then(|| sources.take(visitor.source, of_one));
+        let Some(place) = place.flatten() else {
+            keeper.refused(Refusal::Connections);
+            continue;
+        };
+        let (tls, router, keeper) = (tls.clone(), router.clone(), keeper.clone());
+        connections.spawn(async move {
+            accepted_from(from, stream, tls, router, &keeper).await;
+            drop(place);
+        });
+    }
+    let ended = async { while connections.join_next().await.is_some() {} };
+    // What is not over by then is cut off with the set.
+    let _ = timeout(FAREWELL, ended).await;
+}
+
+/// The same at a Unix socket, whose file says who comes in.
+pub(crate) async fn serve_local(
+    listener: UnixListener,
+    router: Router,
+    (room, keeper): (usize, Doorkeeper),
+    stop: impl Future<Output = ()>,
+) {
+    let mut connections = JoinSet::new();
+    tokio::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, _)) if connections.len() < room => {
+                let (router, keeper) = (router.clone(), keeper.clone());
+                connections.spawn(async move {
+                    connection((stream, false), OverSocket, router, &keeper).await;
+                });
+            }
+            Ok(_) => keeper.refused(Refusal::Connections),
+            Err(error) => {
+                tracing::debug!(%error, "the admin socket cannot accept a connection");
+                tokio::time::sleep(NO_FILES).await;
+            }
+        }
+    }
+    let ended = async { while connections.join_next().await.is_some() {} };
+    // What is not over by then is cut off with the set.
+    let _ = timeout(FAREWELL, ended).await;
+}
+
+/// Finds out what is spoken, and serves it.
+async fn accepted_from(
+    from: SocketAddr,
+    stream: TcpStream,
+    tls: Option<net::TlsSource>,
+    router: Router,
+    keeper: &Doorkeeper,
+) {
+    // Answers are written at once: what is small must not wait for an acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        match timeout(HEAD, begins_with_http2(&stream)).await {
+            Ok(is_http2) => {
+                connection((stream, is_http2), ConnectInfo(from), router, keeper).await;
+            }
+            Err(_) => keeper.refused(Refusal::Silent),
+        }
+        return;
+    };
+    let mut config = (*tls.current()).clone();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let accepted = TlsAcceptor::from(Arc::new(config)).accept(stream);
+    match timeout(HEAD, accepted).await {
+        Ok(Ok(stream)) => {
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            connection((stream, is_http2), ConnectInfo(from), router, keeper).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%from, %error, "no TLS with an API"),
+        Err(_) => keeper.refused(Refusal::Silent),
+    }
+}
+
+/// Looks at what comes first, and leaves it where it is.
+async fn begins_with_http2(stream: &TcpStream) -> bool {
+    let mut first = [0; PREFACE.len()];
+    loop {
+        match stream.peek(&mut first).await {
+            Ok(read) if read == PREFACE.len() => return first == PREFACE,
+            // A part of it: there is no telling yet, and no waiting for more in the socket's buffer.
+            Ok(read) if read > 0 && first[..read] == PREFACE[..read] => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// Serves one, over HTTP/2 or not; `from` goes with each request.
+async fn connection<S, F>(
+    (stream, is_http2): (S, bool),
+    from: F,
+    router: Router,
+    keeper: &Doorkeeper,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Clone + std::fmt::Debug + Send + Sync + 'static,
+{
+    let router = TowerToHyperService::new(router);
+    let also = from.clone();
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(also.clone());
+        let answer = router.call(request);
+        async move {
+            let answer = timeout(WHOLE, answer).await;
+            Ok::<_, Infallible>(match answer {
+                Ok(Ok(response)) => response,
+                Ok(Err(never)) => match never {},
+                Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+            })
+        }
+    });
+    let io = TokioIo::new(stream);
+    let served = if is_http2 {
+        http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .initial_connection_window_size(WINDOWS.0)
+            .initial_stream_window_size(WINDOWS.1)
+            .max_header_list_size(HEADERS)
+            .keep_alive_interval(ALIVE.0)
+            .keep_alive_timeout(ALIVE.1)
+            .serve_connection(io, service)
+            .await
+    } else {
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            .serve_connection(io, service)
+            .await
+    };
+    if let Err(error) = served {
+        if error.is_timeout() {
+            keeper.refused(Refusal::Silent);
+        }
+        tracing::debug!(?from, %error, "a connection of an API ended");
+    }
+}
+
+/// How many connections each source has.
+#[derive(Debug, Default)]
+struct Sources(Mutex<HashMap<IpAddr, usize>>);
+
+impl Sources {
+    fn take(self: &Arc<Self>, from: IpAddr, most: usize) -> Option<Place> {
+        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = sources.entry(from).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Place {
+            sources: self.clone(),
+            from,
+        })
+    }
+}
+
+/// One of them.
+struct Place {
+    sources: Arc<Sources>,
+    from: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let sources = self.sources.0.lock();
+        let mut sources = sources.unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = sources.get_mut(&self.from) {
+            *count -= 1;
+            if *count == 0 {
+                sources.remove(&self.from);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, metrics::Metrics};
+    use axum::routing::get;
+    use hub::Guards;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn started(room: usize, metrics: &Arc<Metrics>) -> SocketAddr {
+        let keeper =
+            Doorkeeper::new(&Guards::default(), &Config::default(), metrics.clone()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(|| async { "here" }));
+        tokio::spawn(serve(
+            (listener, None),
+            router,
+            (room, keeper),
+            std::future::pending(),
+        ));
+        address
+    }
+
+    async fn all(stream: &mut TcpStream) -> String {
+        let mut text = String::new();
+        // A reset is an end as well.
+        let _ = stream.read_to_string(&mut text).await;
+        text
+    }
+
+    #[tokio::test]
+    async fn one_connection_too_many_is_closed_and_a_place_is_given_back() {
+        let metrics = Arc::default();
+        let address = started(1, &metrics).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        first
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n")
+            .await
+            .unwrap();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        assert_eq!(all(&mut second).await, "");
+        assert_eq!(metrics.refusals().total(Refusal::Connections), 1);
+        first.write_all(b"\r\n").await.unwrap();
+        assert!(all(&mut first).await.ends_with("here"));
+        // The place is given back a moment after its connection has ended.
+        for _ in 0..1000 {
+            let mut third = TcpStream::connect(address).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            // It may be closed already.
+            let _ = third.write_all(request).await;
+            if all(&mut third).await.ends_with("here") {
+                return;
+            }
+        }
+        panic!("no place");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_half_sent_ends_its_connection() {
+        // Whole enough to be HTTP/1.1; what may become HTTP/2 yet; nothing.
+        for sent in ["GET / HTTP/1.1\r\nHost:", "PR", ""] {
+            half_sent(sent.as_bytes()).await;
+        }
+    }
+
+    async fn half_sent(sent: &[u8]) {
+        let metrics = Arc::default();
+        let address = started(10, &metrics).await;
+        let mut half = TcpStream::connect(address).await.unwrap();
+        half.write_all(sent).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        all(&mut half).await;
+        assert!(begun.elapsed() <= HEAD + Duration::from_secs(1));
+        tokio::task::yield_now().await;
+        assert_eq!(metrics.refusals().total(Refusal::Silent), 1);
+    }
+}

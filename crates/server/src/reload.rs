@@ -1,0 +1,318 @@
+//! Reads the configuration again while the server runs: by `SIGHUP`, and by `reveille reload`. Everything is read, checked
+//! and made before anything changes, so that a bad file changes nothing. What others were told of us (domains, addresses,
+//! the store) stays until the next start.
+
+use crate::{
+    apps::Apps,
+    config::{self, Config},
+    metrics::Metrics,
+    pushd,
+    reloaded::{Changed, Reloaded},
+    settings::Source,
+    setup,
+    shards::{Decided, Shards},
+    upkeep::CertificateFiles,
+};
+use anyhow::{Context, Result, ensure};
+use ring::digest;
+use std::{path::PathBuf, sync::Arc};
+use tokio::sync::Mutex;
+
+/// The keys that are taken while the server runs. What is not here needs a restart.
+pub(crate) const TAKEN: &[(&str, &[&str])] = &[
+    (
+        "call",
+        &[
+            "ringing_after",
+            "wake_timeout",
+            "no_answer",
+            "fallback",
+            "trusted",
+            "strangers",
+            "min_expires",
+            "default_expires",
+            "max_expires",
+        ],
+    ),
+    ("im", &["idle_after"]),
+    ("tls", &["certificate", "key"]),
+    (
+        "push",
+        &[
+            "ca",
+            "proxy",
+            "url",
+            "client_id",
+            "client_secret_file",
+            "app",
+        ],
+    ),
+    ("observe", &["log"]),
+    (
+        "limits",
+        &[
+            "messages_per_device",
+            "held_calls",
+            "calls_per_caller",
+            "calls_per_caller_minute",
+            "calls_per_callee",
+            "calls_per_callee_minute",
+        ],
+    ),
+];
+
+/// Sets the filter of the log.
+pub type SetLog = Arc<dyn Fn(&str) -> Result<()> + Send + Sync>;
+
+/// Where the configuration comes from.
+#[derive(Clone)]
+pub struct Origin {
+    /// The file.
+    pub file: PathBuf,
+    /// What a new filter of the log is told to.
+    pub set_log: SetLog,
+}
+
+/// What is needed to take a configuration.
+pub(crate) struct Parts {
+    pub(crate) origin: Origin,
+    pub(crate) behaviour: domain::Behaviour,
+    pub(crate) net: net::Net,
+    pub(crate) secret: Vec<u8>,
+    pub(crate) shards: Shards,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) certificate: Option<Arc<CertificateFiles>>,
+    pub(crate) apps: Apps,
+    /// What the push service pushes by, if we are one.
+    pub(crate) push_service: Option<pushd::Follower>,
+}
+
+/// One at a time.
+pub(crate) struct Reload {
+    parts: Parts,
+    running: Mutex<Running>,
+}
+
+/// What counts now.
+struct Running {
+    config: Config,
+    pusher: push::Pusher,
+    /// Of the files that the section `push` names.
+    credentials: Vec<u8>,
+}
+
+impl Reload {
+    pub(crate) fn new(parts: Parts, config: Config, pusher: push::Pusher) -> Self {
+        let running = Running {
+            credentials: fingerprint(&config.push),
+            config,
+            pusher,
+        };
+        Self {
+            parts,
+            running: Mutex::new(running),
+        }
+    }
+
+    /// Takes what can be taken, all of it or nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the file or with what it names. Nothing has changed.
+    pub(crate) async fn reload(&self) -> Result<Reloaded> {
+        let mut running = self.running.lock().await;
+        let Origin { file, set_log } = &self.parts.origin;
+        let written = config::load(&Config::default(), Some(file), std::env::vars())?;
+        let (config, reloaded) = merged(&running.config, &written)?;
+        crate::settings::check(&config)?;
+        let apps = setup::apps(&config.push)?;
+        let credentials = fingerprint(&config.push);
+        let of_push = |changed: &Changed| changed.key.starts_with("push.");
+        let pusher = if credentials != running.credentials || reloaded.taken.iter().any(of_push) {
+            let (route, limits) = (setup::route(&config.push)?, push::Limits::default());
+            push::Pusher::new(apps.clone(), route, limits, self.parts.metrics.clone())?
+        } else {
+            running.pusher.clone()
+        };
+        let decided = self.decided(&config, &apps, pusher.clone())?;
+        // From here on nothing is refused, but for the certificate, which comes first.
+        if let Some(certificate) = &self.parts.certificate {
+            certificate.take(&config.tls).context("tls")?;
+        }
+        set_log(&config.observe.log)?;
+        self.parts.shards.reconfigure(decided).await;
+        if let Some(service) = &self.parts.push_service {
+            service.push_by(pusher.clone()).await;
+        }
+        self.parts.apps.set(&apps);
+        let old = std::mem::replace(&mut running.pusher, pusher.clone());
+        if running.credentials != credentials || reloaded.taken.iter().any(of_push) {
+            tokio::spawn(async move {
+                pusher.warm().await;
+                old.shutdown().await;
+            });
+        }
+        running.credentials = credentials;
+        running.config = config;
+        tell(&reloaded);
+        Ok(reloaded)
+    }
+
+    fn decided(
+        &self,
+        config: &Config,
+        apps: &[push::App],
+        pusher: push::Pusher,
+    ) -> Result<Decided> {
+        let source = Source {
+            config,
+            behaviour: self.parts.behaviour.clone(),
+            apps,
+            net: &self.parts.net,
+            secret: &self.parts.secret,
+        };
+        let call = source.call()?;
+        Ok(Decided {
+            hub: source.hub(call.register_at(sip::Transport::Udp)),
+            call,
+            pusher,
+        })
+    }
+
+    /// The clients that push now.
+    pub(crate) async fn pusher(&self) -> push::Pusher {
+        self.running.lock().await.pusher.clone()
+    }
+}
+
+fn tell(reloaded: &Reloaded) {
+    for changed in &reloaded.taken {
+        tracing::info!("reload: {changed}");
+    }
+    for changed in &reloaded.needs_restart {
+        tracing::warn!("reload: {changed} needs a restart");
+    }
+    if *reloaded == Reloaded::default() {
+        tracing::info!("reload: nothing has changed");
+    }
+}
+
+/// The running configuration with what can be taken of another one; and what is different.
+fn merged(running: &Config, written: &Config) -> Result<(Config, Reloaded)> {
+    let mut table = toml::Table::try_from(running)?;
+    let new = toml::Table::try_from(written)?;
+    let mut reloaded = Reloaded::default();
+    for (section, keys) in &new {
+        let (Some(keys), Some(old)) = (
+            keys.as_table(),
+            table.get_mut(section).and_then(toml::Value::as_table_mut),
+        ) else {
+            continue;
+        };
+        for (key, value) in keys {
+            let before = old.get(key);
+            if before == Some(value) {
+                continue;
+            }
+            let changed = Changed {
+                key: format!("{section}.{key}"),
+                before: shown(section, key, before),
+                after: shown(section, key, Some(value)),
+            };
+            let known = TAKEN.iter().find(|(known, _)| known == section);
+            if known.is_some_and(|(_, keys)| keys.contains(&key.as_str())) {
+                old.insert(key.clone(), value.clone());
+                reloaded.taken.push(changed);
+            } else {
+                reloaded.needs_restart.push(changed);
+            }
+        }
+    }
+    let config: Config = table.try_into()?;
+    let needed = config.listen.needs_tls();
+    ensure!(
+        !needed || !config.tls.certificate.as_os_str().is_empty(),
+        "tls.certificate and tls.key are needed while anything listens with TLS"
+    );
+    Ok((config, reloaded))
+}
+
+/// A value for the log: the proxy's may hold a password, and of apps their names say enough.
+fn shown(section: &str, key: &str, value: Option<&toml::Value>) -> String {
+    match (section, key, value) {
+        (_, _, None) => "nothing".to_owned(),
+        ("push", "proxy", Some(_)) => "(not shown)".to_owned(),
+        ("push", "app", Some(apps)) => {
+            let apps = apps.as_array().into_iter().flatten();
+            let names: Vec<_> = apps
+                .filter_map(|app| app.get("app")?.as_str().map(str::to_owned))
+                .collect();
+            format!("[{}]", names.join(", "))
+        }
+        (_, _, Some(value)) => value.to_string(),
+    }
+}
+
+/// Of what lies in the files that the section `push` names: whether credentials have changed though their names have not.
+fn fingerprint(push: &config::Push) -> Vec<u8> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    let of_app = |app: &config::App| {
+        [
+            app.key_file.clone(),
+            app.certificate_file.clone(),
+            app.service_account.clone(),
+            app.vapid_key_file.clone(),
+        ]
+    };
+    let ours = [push.ca.clone(), push.client_secret_file.clone()];
+    let files = push.app.iter().flat_map(of_app).chain(ours);
+    for file in files.filter(|file| !file.as_os_str().is_empty()) {
+        // One that cannot be read is an error of its own.
+        let bytes = std::fs::read(file).unwrap_or_default();
+        context.update(digest::digest(&digest::SHA256, &bytes).as_ref());
+    }
+    context.finish().as_ref().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{SECTIONS, Span};
+
+    #[test]
+    fn what_can_be_taken_is_and_the_rest_waits_for_a_restart() {
+        let running = Config::default();
+        let mut written = running.clone();
+        written.call.fallback = "sip:voicemail@example.org".to_owned();
+        written.call.no_answer = Span::seconds(30);
+        written.server.node = "sip.example.org".to_owned();
+        written.push.proxy = "user:secret@proxy.example.net:3128".to_owned();
+        let (config, reloaded) = merged(&running, &written).unwrap();
+        let keys =
+            |changed: &[Changed]| changed.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
+        assert_eq!(
+            keys(&reloaded.taken),
+            ["call.fallback", "call.no_answer", "push.proxy"]
+        );
+        assert_eq!(keys(&reloaded.needs_restart), ["server.node"]);
+        assert_eq!(
+            reloaded.taken[0].to_string(),
+            "call.fallback: \"\" -> \"sip:voicemail@example.org\""
+        );
+        assert!(!format!("{reloaded:?}").contains("secret"), "{reloaded:?}");
+        assert_eq!(config.call.fallback, written.call.fallback);
+        assert_eq!(config.server.node, "");
+        let (_, again) = merged(&config, &written).unwrap();
+        assert_eq!(keys(&again.needs_restart), ["server.node"], "it still does");
+        assert!(again.taken.is_empty());
+    }
+
+    #[test]
+    fn every_key_that_is_taken_is_one() {
+        for (section, keys) in TAKEN {
+            let (_, _, known) = SECTIONS.iter().find(|(name, ..)| name == section).unwrap();
+            for key in *keys {
+                assert!(known.iter().any(|it| it.name == *key), "{section}.{key}");
+            }
+        }
+    }
+}
