@@ -46,8 +46,8 @@ pub(super) fn run(options: &Options) -> Result<Row> {
         measures: found.measures.into_iter().flatten().collect(),
         notes: vec![
             "TCP, TLS 1.3 with a ticket where the server takes it back, sign-in, resumption of the stream (XEP-0198), message. Each server \
-             as it lets clients in fastest: Prosody and ejabberd by SCRAM-SHA-1 (the client has its salted password from before), then `<resume/>`; Reveille by one message \
-             with a token (XEP-0388, XEP-0484) that is sent with the first octets in TLS. The times have the client's own part in them, CPU has not."
+             as it lets clients in fastest: Prosody and ejabberd by SCRAM-SHA-1 (the client has its salted password from before), whose first message is sent with the first \
+             octets in TLS, and `<resume/>` with the header of the stream that follows; Reveille by one message with a token (XEP-0388, XEP-0484), sent likewise. The times have the client's own part in them, CPU has not."
                 .to_owned(),
             format!(
                 "TLS began with a ticket for {prosody} of Prosody's {requests} clients, {ejabberd} of ejabberd's and {ours} of Reveille's in the last round."
@@ -60,7 +60,7 @@ pub(super) fn run(options: &Options) -> Result<Row> {
 fn play(requests: u32, server: &Running) -> Result<(Vec<f64>, u32)> {
     let reach = server.reach()?;
     let pid = reach.2;
-    let mut crowd = Crowd::who_come_back(reach, server.has_tokens())?;
+    let mut crowd = Crowd::who_come_back(reach, server.has_sasl2())?;
     let readers = || (0..requests).map(|at| 2 * at);
     crowd.sign_in(0..2 * requests)?;
     for reader in readers() {

@@ -35,7 +35,9 @@ pub(super) fn run(options: &Options) -> Result<Row> {
         measures: found.measures.into_iter().flatten().collect(),
         notes: vec![
             "TCP, TLS 1.3 (a full handshake), SCRAM-SHA-1, binding, stream management, carbons, presence, message; the client \
-             has its salted password from before. The times have the client's own part in them, CPU has not."
+             has its salted password from before, knows what it is offered, and waits for nothing that it need not wait for. Each server as it lets \
+             clients in fastest: Prosody and ejabberd by SASL, Reveille by SASL2 with Bind 2 (XEP-0388, XEP-0386). The times have the client's own part \
+             in them, CPU has not."
                 .to_owned(),
             PEERS.to_owned(),
         ],
@@ -45,7 +47,7 @@ pub(super) fn run(options: &Options) -> Result<Row> {
 fn play(requests: u32, server: &Running) -> Result<Vec<f64>> {
     let reach = server.reach()?;
     let pid = reach.2;
-    let mut crowd = Crowd::new(reach)?;
+    let mut crowd = Crowd::who_come(reach, server.has_sasl2())?;
     // Readers have been there before: their keys are known, and so are they.
     let readers = || (0..requests).map(|at| 2 * at);
     crowd.sign_in(readers())?;

@@ -56,8 +56,8 @@ impl Running {
         }
     }
 
-    /// Whether clients may come back with a token (XEP-0484).
-    pub(super) fn has_tokens(&self) -> bool {
+    /// Whether clients may sign in by SASL2, bind with it, and come back with a token (XEP-0388, XEP-0386, XEP-0484).
+    pub(super) fn has_sasl2(&self) -> bool {
         matches!(self, Self::Reveille(_))
     }
 

@@ -47,13 +47,15 @@ impl Line {
         let Some(session) = self.sessions.get_mut(door) else {
             return;
         };
-        let is_ready = session.management.is_settled() && session.is_ours();
+        let is_ready = session.management.is_settled();
         let Some(comeback) = session.awaits.filter(|_| is_ready) else {
             return;
         };
+        if session.is_restored && session.management.is_beyond(comeback.handled) {
+            // It went on before we were killed, and we do not know where to.
+            return self.leave(now, door);
+        }
         session.awaits = None;
-        // Unless its client goes on now, it is to be kept as it was.
-        session.keeping.is_stale = true;
         self.touched.push(door.clone());
         if sign_in.framing(comeback.stream).is_none() {
             // It is gone, or has another address.
@@ -129,16 +131,31 @@ impl Line {
             }
             None => self.put(stream, resumed.to_octets(framing.context()).into()),
         }
-        self.has_got(door, goes_on.messages);
         self.given(door, goes_on.given);
         if takes_messages {
             self.open(now, door);
         }
+        self.takes_over(door);
+        self.has_got(door, goes_on.messages);
         if is_available {
             self.says(user.clone(), Said::Suspended(name.clone(), false));
         }
         if is_available && is_restored {
             self.says(user, Said::LooksAnew(name));
+        }
+    }
+
+    /// The store has a session no more whose client is back, and what that has said meanwhile is read; or it has it still, and would
+    /// have it as it was after a restart.
+    pub(crate) fn is_taken_over(&mut self, now: Now, door: &DoorId, is_saved: bool) {
+        if !is_saved {
+            let text = "not saved";
+            return self.breaks(now, door, StreamCondition::InternalServerError, text);
+        }
+        let session = self.sessions.get_mut(door);
+        let early = session.map(|it| std::mem::take(&mut it.early));
+        for item in early.unwrap_or_default() {
+            self.read(now, door, item);
         }
     }
 
@@ -152,7 +169,7 @@ impl Line {
                 continue;
             }
             // Who has not heard yet that it goes on asks again, of whoever runs then.
-            session.keeping.is_stale |= session.awaits.take().is_some();
+            session.awaits = None;
             // What is being read for them is not read any more.
             let heads = std::mem::take(&mut session.queries.waiting);
             self.touched.push(door.clone());

@@ -20,6 +20,8 @@ use xmpp::{
 
 /// How long a door of a client that is there stands: its connection says sooner that it is gone.
 const STANDS: Duration = Duration::from_hours(30 * 24);
+/// A door that leads to the same client over another connection is written again once in so long.
+const WRITTEN: Duration = Duration::from_hours(24);
 
 /// Where a client is to sign in when it is woken.
 pub(crate) fn register_at(jid: &Jid) -> Arc<str> {
@@ -138,14 +140,21 @@ impl Line {
         let Some(session) = self.sessions.get_mut(door) else {
             return;
         };
+        let is_known = matches!(session.way, Way::Open | Way::Doubted);
         session.way = Way::Open;
+        let stands = now.wall.plus(STANDS);
+        let unchanged = is_known && session.stands.plus(WRITTEN) > stands;
+        if !unchanged {
+            session.stands = stands;
+        }
+        let expires_at = session.stands;
         let (user, jid) = (session.user.clone(), session.jid.clone());
         let opening = Opening {
             door: door.clone(),
             fresh: true,
-            unchanged: false,
+            unchanged,
             state: DoorState::Up,
-            expires_at: now.wall.plus(STANDS),
+            expires_at,
             rings: Some(CALLS),
             speaks: true,
             q: 1000,

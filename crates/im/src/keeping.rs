@@ -1,5 +1,6 @@
 //! Sessions without a connection in the store, so that they outlive us. One is kept when it is settled what became of all that its
-//! client sent, and it is not kept any more before its client goes on: what the store has of a session is always all of it.
+//! client sent, and it is not kept any more before anything is read of its client again: what the store has of a session is always
+//! all of it, but for what its client may have got since.
 
 use crate::{
     kept::{self, Restored},
@@ -22,36 +23,48 @@ impl Line {
         let Some(session) = self.sessions.get_mut(door) else {
             return;
         };
-        let Some(sleep) = session.sleep.filter(|_| session.keeping.waits.is_none()) else {
-            return;
-        };
-        if !session.management.is_settled() {
+        if session.keeping.waits.is_some() {
             return;
         }
-        let is_kept = session.awaits.is_none();
-        let data = match is_kept {
-            true if session.keeping.is_stale => {
-                let since = now.instant.saturating_duration_since(sleep.since);
-                let since = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-                let since = Timestamp(now.wall.0.saturating_sub(since));
-                let entry = directory.get(&door.device);
-                let used_at = entry.and_then(hub::Entry::used_at);
-                let cap = session.management.resumable().map(|(_, cap)| cap);
-                let until = since.plus(longest.min(cap.unwrap_or_default()));
-                kept::write(session, since, used_at).map(|data| (until, data))
-            }
-            false if session.keeping.is_stored => Some((Timestamp::default(), Bytes::new())),
-            _ => return,
+        let Some(sleep) = session.sleep else {
+            return self.takes_over(door);
         };
-        let Some((until, data)) = data else {
+        let is_due = session.keeping.is_stale && session.awaits.is_none();
+        if !is_due || !session.management.is_settled() {
+            return;
+        }
+        let since = now.instant.saturating_duration_since(sleep.since);
+        let since = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        let since = Timestamp(now.wall.0.saturating_sub(since));
+        let entry = directory.get(&door.device);
+        let used_at = entry.and_then(hub::Entry::used_at);
+        let cap = session.management.resumable().map(|(_, cap)| cap);
+        let until = since.plus(longest.min(cap.unwrap_or_default()));
+        if let Some(data) = kept::write(session, since, used_at) {
+            session.keeping.is_stale = false;
+            self.says_to_store(door, until, data);
+        }
+    }
+
+    /// A session whose client goes on is not kept any more.
+    pub(crate) fn takes_over(&mut self, door: &DoorId) {
+        let session = self.sessions.get(door);
+        let has_record =
+            |it: &Session| it.keeping.is_stored && it.keeping.waits.is_none() && it.sleep.is_none();
+        if session.is_some_and(has_record) {
+            self.says_to_store(door, Timestamp::default(), Bytes::new());
+        }
+    }
+
+    fn says_to_store(&mut self, door: &DoorId, until: Timestamp, data: Bytes) {
+        let Some(session) = self.sessions.get(door) else {
             return;
         };
         let ((user, name), number) = (kept::name(session), session.number);
         let ticket = self.ticket_apart(Waiting::Session(door.clone(), number));
         if let Some(session) = self.sessions.get_mut(door) {
-            session.keeping.waits = Some((ticket, is_kept));
+            session.keeping.waits = Some((ticket, !data.is_empty()));
             session.keeping.is_stored = true;
-            session.keeping.is_stale &= !is_kept;
         }
         let kept = KeptSession {
             user,
@@ -67,37 +80,31 @@ impl Line {
         matches!(self.waiting.get(&ticket), Some(Waiting::Session(..)))
     }
 
-    /// The store has spoken.
-    pub(crate) fn session_is_kept(&mut self, ticket: Ticket, result: &Result<(), NotDone>) {
-        let Some(Waiting::Session(door, number)) = self.heard(ticket) else {
-            return;
+    /// The store has spoken. Says of a session whose client is back whether the store has it no more.
+    pub(crate) fn session_is_kept(
+        &mut self,
+        ticket: Ticket,
+        result: &Result<(), NotDone>,
+    ) -> Option<(DoorId, bool)> {
+        let Waiting::Session(door, number) = self.heard(ticket)? else {
+            return None;
         };
         let session = self.sessions.get_mut(&door);
-        let Some(session) = session.filter(|it| it.number == number) else {
-            return;
-        };
-        let Some((_, is_kept)) = session.keeping.waits.take() else {
-            return;
-        };
+        let session = session.filter(|it| it.number == number)?;
+        let (_, is_kept) = session.keeping.waits.take()?;
+        let is_back = session.sleep.is_none();
         match (result, is_kept) {
-            (Ok(()), true) => {}
             (Ok(()), false) => session.keeping.is_stored = false,
-            (Err(why), true) => {
+            (Err(why), true) if !is_back => {
                 // It is tried again when something happens to it.
                 tracing::warn!(jid = %session.jid, %why, "a session is not kept: a restart would end it");
                 session.keeping.is_stale = true;
-                if session.awaits.is_none() {
-                    return;
-                }
+                return None;
             }
-            // Whoever went on now would find it as it is now after a restart.
-            (Err(_), false) => {
-                if let Some(comeback) = session.awaits.take() {
-                    self.turned_away.push((comeback.stream, None));
-                }
-            }
+            _ => {}
         }
-        self.touched.push(door);
+        self.touched.push(door.clone());
+        (is_back && !is_kept).then_some((door, result.is_ok()))
     }
 
     /// A session is over: the store has it no more.

@@ -14,8 +14,9 @@ use domain::{
 use std::time::Duration;
 use xmpp::{StreamId, jid::Jid, stream::Framing, xml::document};
 
-/// Of what is written here.
-const VERSION: u8 = 1;
+/// Of what is written here. Before, it was not told how much of what was sent the client can have got.
+const VERSION: u8 = 2;
+const BEFORE: u8 = 1;
 /// The stream of a session that has none.
 const NONE: StreamId = StreamId(u64::MAX);
 
@@ -68,6 +69,7 @@ pub(crate) fn write(
     to.number(kept.handled.into());
     to.number(kept.acknowledged.into());
     to.many(kept.sent.iter(), Writer::written);
+    to.number(kept.reached as u64);
     to.many(kept.held.iter(), Writer::written);
     Some(to.0.into())
 }
@@ -75,7 +77,8 @@ pub(crate) fn write(
 /// What [`write`] wrote; `None`: it was something else.
 pub(crate) fn read(kept: &KeptSession, now: Now, settings: &Settings) -> Option<Restored> {
     let mut from = Reader(&kept.data);
-    if from.octet()? != VERSION {
+    let version = from.octet()?;
+    if !matches!(version, VERSION | BEFORE) {
         return None;
     }
     let jid = Jid::parse(from.text()?).ok()?;
@@ -99,12 +102,21 @@ pub(crate) fn read(kept: &KeptSession, now: Now, settings: &Settings) -> Option<
     }
     let since = Timestamp(from.number()?);
     let used_at = Some(Timestamp(from.number()?)).filter(|it| it.0 > 0);
+    let id = from.text()?.to_owned();
+    let cap = Duration::from_secs(from.number()?);
+    let handled = from.number()?.try_into().ok()?;
+    let acknowledged = from.number()?.try_into().ok()?;
+    let sent = from.many(Reader::written)?;
     let kept = Kept {
-        id: from.text()?.to_owned(),
-        cap: Duration::from_secs(from.number()?),
-        handled: from.number()?.try_into().ok()?,
-        acknowledged: from.number()?.try_into().ok()?,
-        sent: from.many(Reader::written)?,
+        id,
+        cap,
+        handled,
+        acknowledged,
+        reached: match version {
+            BEFORE => sent.len(),
+            _ => from.number()?.try_into().ok()?,
+        },
+        sent,
         held: from.many(Reader::written)?,
     };
     let rules = (settings.policy, settings.answering);

@@ -30,6 +30,8 @@ pub(crate) struct Management {
     held: Held,
     /// There is no connection.
     is_down: bool,
+    /// So many of what is not acknowledged were sent when there was one: more its client cannot have got.
+    reached: usize,
     /// Its client says that nobody looks (XEP-0352).
     is_inactive: bool,
     /// The client has to acknowledge something before more of it is kept.
@@ -264,7 +266,15 @@ impl Management {
         self.held.forget_states();
         if let Some(counters) = &mut self.counters {
             counters.both.suspend();
+            self.reached = unacknowledged(counters).len();
         }
+    }
+
+    /// Whether its client says that it has got what it cannot have got from us.
+    pub(crate) fn is_beyond(&self, handled: u32) -> bool {
+        let counters = self.counters.as_ref();
+        let got = counters.and_then(|it| it.both.outbound.distance(handled));
+        got.is_none_or(|got| got > self.reached)
     }
 
     /// There is another one (XEP-0198 §5). Whoever looks does so from then on: that a client was inactive is not
@@ -314,7 +324,7 @@ impl Management {
     }
 }
 
-fn unacknowledged(counters: &Counters) -> impl Iterator<Item = &Written> {
+fn unacknowledged(counters: &Counters) -> impl ExactSizeIterator<Item = &Written> {
     counters.both.outbound.unacknowledged()
 }
 

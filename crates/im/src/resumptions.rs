@@ -173,6 +173,8 @@ impl Line {
             return self.leave(now, door);
         };
         session.management.suspend();
+        // It is not handled: the client says it again.
+        session.early = Vec::new();
         // One that can be woken is given more time when this is over.
         let until = now.instant + self.settings.hibernation.min(cap);
         session.sleep = Some(Sleep {

@@ -10,6 +10,7 @@ use crate::{
     sign_in::{Bound, Entry, Of, SignIn, Step},
     vocabulary::{Input, Output, Post, Seen},
 };
+use bytes::Bytes;
 use domain::{Address, AppId, DoorId, KeptSession, Now};
 use hub::{Accounts, Directory, NotDone, Ticket};
 use std::{sync::Arc, time::Instant};
@@ -220,9 +221,7 @@ impl Role {
             Input::Card(ticket, card) => self.line.card_read(now, ticket, card),
             Input::Tokens(ticket, tokens) => {
                 if let Some(of) = self.line.signing_in(ticket) {
-                    let (stream, seed) = (of.stream, self.line.entropy());
-                    let steps = self.sign_in.tokens_read(of, tokens, now.wall, seed);
-                    self.signing_in(now, stream, steps);
+                    self.tokens_read(now, of, tokens);
                 }
             }
             Input::Hub(output) => self.hub_says(now, output),
@@ -267,11 +266,17 @@ impl Role {
                 Step::Bind(user, request) => self.bind(now, stream, &user, &request),
                 Step::Enter(user) => self.enter(now, stream, &user),
                 Step::ReadTokens(user, client) => {
+                    let known = self.line.sessions.tokens(&user, &client);
                     let of = Of {
                         stream,
                         user: user.clone(),
                         client: client.clone(),
+                        kept: None,
                     };
+                    if known.is_some() {
+                        self.tokens_read(now, of, Ok(known));
+                        continue;
+                    }
                     let ticket = self.line.ticket(Waiting::SignIn(of));
                     let read = Output::ReadTokens(ticket, user, client);
                     self.line.out.push_back(read);
@@ -281,12 +286,35 @@ impl Role {
                         stream,
                         user: tokens.user.clone(),
                         client: tokens.client.clone(),
+                        kept: Some(tokens.data.clone()).filter(|it| !it.is_empty()),
                     };
+                    // Those of another installation may have to make room for them.
+                    self.line.sessions.forgets_tokens(&of.user);
                     let ticket = self.line.ticket(Waiting::SignIn(of));
                     self.line.tell(hub::Input::SignIn(ticket, tokens));
                 }
             }
         }
+    }
+
+    /// What a client signs in with is there.
+    fn tokens_read(&mut self, now: Now, of: Of, tokens: Result<Option<Bytes>, NotDone>) {
+        let (stream, seed) = (of.stream, self.line.entropy());
+        let known = tokens.as_ref().ok().cloned().flatten();
+        let sessions = &mut self.line.sessions;
+        sessions.has_tokens(&of.user, &of.client, known);
+        let steps = self.sign_in.tokens_read(of, tokens, now.wall, seed);
+        self.signing_in(now, stream, steps);
+    }
+
+    /// What a client signs in with from now on is kept, or is not.
+    fn tokens_kept(&mut self, now: Now, of: Of, is_kept: bool) {
+        let (stream, user, client) = (of.stream, of.user.clone(), of.client.clone());
+        let known = of.kept.clone().filter(|_| is_kept);
+        let steps = self.sign_in.tokens_kept(of, is_kept);
+        self.signing_in(now, stream, steps);
+        // It may have its session only now.
+        self.line.sessions.has_tokens(&user, &client, known);
     }
 
     /// A client wants to go on where it was.
@@ -392,16 +420,16 @@ impl Role {
                 self.line.push_is_set(now, ticket, result);
             }
             hub::Output::Done(ticket, result) if self.line.is_for_session(ticket) => {
-                self.line.session_is_kept(ticket, &result);
+                if let Some((door, is_saved)) = self.line.session_is_kept(ticket, &result) {
+                    self.line.is_taken_over(now, &door, is_saved);
+                }
             }
             hub::Output::Done(ticket, result) if self.line.is_for_call(ticket) => {
                 self.line.call_word_is_kept(now, ticket, result);
             }
             hub::Output::Done(ticket, result) => {
                 if let Some(of) = self.line.signing_in(ticket) {
-                    let stream = of.stream;
-                    let steps = self.sign_in.tokens_kept(of, result.is_ok());
-                    return self.signing_in(now, stream, steps);
+                    return self.tokens_kept(now, of, result.is_ok());
                 }
                 self.line
                     .settled(now, ticket, result.map_err(|why| condition(&why)));

@@ -3,13 +3,18 @@
 use crate::{ext::Wanted, management::Management};
 use bytes::Bytes;
 use domain::{
-    Address, DeviceId, DoorId, MessageId,
+    Address, DeviceId, DoorId, MessageId, Timestamp,
     device::{UUID_URN, uuid_key},
     presence::Resource,
 };
 use hub::Ticket;
 use std::{collections::VecDeque, time::Instant};
-use xmpp::{StreamId, jid::Jid, stream::Framing, xml::Element};
+use xmpp::{
+    StreamId,
+    jid::Jid,
+    stream::Framing,
+    xml::{Element, Item},
+};
 
 /// The doors of this role have numbers from here on: no other role's have.
 pub const DOORS: u32 = 1 << 31;
@@ -67,10 +72,14 @@ pub(crate) struct Session {
     pub(crate) jid: Jid,
     /// The installation of its client, if it names it (XEP-0388 §2.3).
     pub(crate) client: Option<Box<str>>,
+    /// What that signs in with, as the store has it, if that is known.
+    pub(crate) tokens: Option<Bytes>,
     /// What the hub knows it by.
     pub(crate) door: DoorId,
     /// What the hub has been told of the door: what comes while it is open comes through it.
     pub(crate) way: Way,
+    /// Until when that is to stand.
+    pub(crate) stands: Timestamp,
     /// The last messages that are for it alone, and whether it has got them: other clients of its user see copies at most.
     own: VecDeque<(MessageId, bool)>,
     /// One of them came when it had no connection any more.
@@ -108,6 +117,8 @@ pub(crate) struct Session {
     pub(crate) awaits: Option<Comeback>,
     /// What the store has of it.
     pub(crate) keeping: Keeping,
+    /// What its client has said since it is back, while the store has it still.
+    pub(crate) early: Vec<Item>,
     /// It is from before a restart, and its client has not been back since.
     pub(crate) is_restored: bool,
 }
@@ -195,12 +206,14 @@ impl Session {
         Self {
             user: user.clone(),
             client: client.map(Into::into),
+            tokens: None,
             door: DoorId {
                 device: device_of(user, client, resource),
                 number: DOORS,
             },
             jid,
             way: Way::Closed,
+            stands: Timestamp::default(),
             own: VecDeque::new(),
             is_owed: false,
             stream,
@@ -220,11 +233,12 @@ impl Session {
             filed: None,
             awaits: None,
             keeping: Keeping::default(),
+            early: Vec::new(),
             is_restored: false,
         }
     }
 
-    /// Whether the store has nothing of it, so that it can be gone on with.
+    /// Whether the store has nothing of it, so that what its client says may change it.
     pub(crate) fn is_ours(&self) -> bool {
         !self.keeping.is_stored && self.keeping.waits.is_none()
     }

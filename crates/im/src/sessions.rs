@@ -1,6 +1,7 @@
 //! All sessions, by what they are found by.
 
 use crate::session::Session;
+use bytes::Bytes;
 use domain::{Address, DoorId, IdMap};
 use xmpp::{StreamId, jid::Jid, stream::Framing};
 
@@ -102,6 +103,33 @@ impl Sessions {
             session.is_some_and(|it| it.jid.resource() == Some(resource))
         })?;
         self.all.get_mut(door)
+    }
+
+    /// What this installation of a user's client signs in with, if it has a session and that is known.
+    pub(crate) fn tokens(&self, user: &Address, client: &str) -> Option<Bytes> {
+        self.of_client(user, client)?.tokens.clone()
+    }
+
+    /// What any of a user's clients signs in with may be something else from now on.
+    pub(crate) fn forgets_tokens(&mut self, user: &Address) {
+        for door in self.users.get(user).into_iter().flatten() {
+            if let Some(session) = self.all.get_mut(door) {
+                session.tokens = None;
+            }
+        }
+    }
+
+    /// That is these from now on, or is not known.
+    pub(crate) fn has_tokens(&mut self, user: &Address, client: &str, tokens: Option<Bytes>) {
+        let door = self.of_client(user, client).map(|it| it.door.clone());
+        if let Some(session) = door.and_then(|door| self.all.get_mut(&door)) {
+            session.tokens = tokens;
+        }
+    }
+
+    fn of_client(&self, user: &Address, client: &str) -> Option<&Session> {
+        let mut of_user = self.of(user);
+        of_user.find(|it| it.client.as_deref() == Some(client))
     }
 
     /// The session at a full address.

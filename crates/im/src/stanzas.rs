@@ -17,6 +17,14 @@ use xmpp::{
 impl Line {
     /// What a client that is there says.
     pub(crate) fn read(&mut self, now: Now, door: &DoorId, item: Item) {
+        let most = self.settings.answering.max_open;
+        if let Some(session) = self.sessions.get_mut(door).filter(|it| !it.is_ours()) {
+            if session.early.len() < most {
+                return session.early.push(item);
+            }
+            let text = "too much at once";
+            return self.breaks(now, door, StreamCondition::ResourceConstraint, text);
+        }
         match item {
             Item::KeepAlive => {}
             Item::Close => self.end(now, door, None, ""),

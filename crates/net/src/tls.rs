@@ -115,6 +115,8 @@ fn server_config(
     // nothing until then, however many there are; the keys that seal tickets are made anew every six hours and serve twelve.
     // Early data is not taken: it can be sent twice (XEP-0388 §3).
     config.ticketer = rustls::crypto::ring::Ticketer::new()?;
+    // One for each connection that will follow this one: nobody here opens several at once.
+    config.send_tls13_tickets = 1;
     Ok(config)
 }
 

@@ -64,6 +64,15 @@ impl Crowd {
         })
     }
 
+    /// Nobody yet; they sign in by SASL2 at a server that has it.
+    pub(crate) fn who_come(server: Server, has_sasl2: bool) -> Result<Self> {
+        let mut crowd = Self::new(server)?;
+        if has_sasl2 {
+            crowd.first = Way::PasswordAtOnce;
+        }
+        Ok(crowd)
+    }
+
     /// Nobody yet; they will keep tickets of TLS, and tokens of a server that has them.
     pub(crate) fn who_come_back(mut server: Server, has_tokens: bool) -> Result<Self> {
         let mut config = (*server.1).clone();

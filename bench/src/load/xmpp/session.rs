@@ -17,10 +17,8 @@ const BIND: &str = "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns
      </bind></iq>";
 /// A phone that resumes asks for it.
 const ENABLE: &str = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>";
-/// Of that two are stanzas.
-const PRESENT: &str =
-    "<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq><presence/>";
-const STANZAS_OF_PRESENT: u32 = 2;
+const CARBONS: &str = "<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq>";
+const PRESENT: &str = "<presence/>";
 const ASK: &[u8] = b"<r xmlns='urn:xmpp:sm:3'/>";
 
 /// How a client gets in.
@@ -28,6 +26,8 @@ const ASK: &[u8] = b"<r xmlns='urn:xmpp:sm:3'/>";
 pub(crate) enum Way {
     /// By SCRAM-SHA-1, then binding: as all servers have it.
     Password,
+    /// By SCRAM-SHA-1 within SASL2 and Bind 2 (XEP-0388, XEP-0386).
+    PasswordAtOnce,
     /// By SASL2 and Bind 2, with the password, for a token that will do the next time (XEP-0388, XEP-0386, XEP-0484).
     PasswordForToken,
     /// To the session that it lost: by SCRAM-SHA-1, or with one message if it has a token.
@@ -82,16 +82,23 @@ impl Session {
     /// A client that has begun to connect.
     pub(crate) fn new(user: u32, began: Instant, way: Way, mut stream: Stream) -> Result<Self> {
         stream.say(HEADER.as_bytes())?;
-        // What the server offers is known from the last time, so nothing is waited for (XEP-0388 §2.1).
+        // What the server offers is known from the last time, so nothing is waited for (XEP-0305, XEP-0388 §2.1).
         match &way {
             Way::PasswordForToken => stream.say(token::first(user).as_bytes())?,
+            Way::PasswordAtOnce => stream.say(token::by_scram(user).as_bytes())?,
             Way::Back(Lost {
                 id,
                 came,
                 token: Some(token),
                 ..
             }) => stream.say(token::again(user, token, id, *came).as_bytes())?,
-            _ => {}
+            Way::Password | Way::Back(_) => {
+                let first = scram::first(user);
+                let auth = format!(
+                    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>{first}</auth>"
+                );
+                stream.say(auth.as_bytes())?;
+            }
         }
         Ok(Self {
             user,
@@ -180,7 +187,7 @@ impl Session {
         } else if is("a") {
             let h = attribute(element, "h").and_then(number).unwrap_or_default();
             seen = Some(Seen::Acknowledged(h));
-            if !self.online && h >= STANZAS_OF_PRESENT {
+            if !self.online && h >= self.left {
                 self.online = true;
                 seen = Some(Seen::Online);
             }
@@ -189,10 +196,7 @@ impl Session {
         } else if is("iq") {
             self.came = self.came.map(|came| came + 1);
             let id = attribute(element, "id").unwrap_or_default();
-            if id == b"bind" {
-                self.stream.say(ENABLE.as_bytes())?;
-                self.present()?;
-            } else if attribute(element, "type") == Some(b"result") {
+            if id != b"bind" && attribute(element, "type") == Some(b"result") {
                 seen = Some(Seen::Done(string(id)));
             }
         } else if is("enabled") {
@@ -201,13 +205,20 @@ impl Session {
         } else if is("resumed") {
             seen = Some(self.is_back());
         } else if is("stream:features") {
-            self.offered()?;
+            // They are those of the last time.
         } else if is("challenge") {
             let challenge = text(element).unwrap_or_default();
             let answer = scram::answer(self.user, challenge, keys)?;
-            let response =
-                format!("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{answer}</response>");
+            let namespace = match self.way {
+                Way::PasswordAtOnce => token::SASL2,
+                _ => "urn:ietf:params:xml:ns:xmpp-sasl",
+            };
+            let response = format!("<response xmlns='{namespace}'>{answer}</response>");
             self.stream.say(response.as_bytes())?;
+            if let Way::PasswordAtOnce = self.way {
+                // It has its address when this is read.
+                self.present(1)?;
+            }
         } else if is("success") {
             self.authenticated = true;
             if attribute(element, "xmlns") == Some(token::SASL2.as_bytes()) {
@@ -216,6 +227,7 @@ impl Session {
             } else {
                 self.elements.restart();
                 self.stream.say(HEADER.as_bytes())?;
+                self.goes_on()?;
             }
         } else if element.starts_with(b"</stream:stream") {
             seen = Some(Seen::Ended);
@@ -232,40 +244,34 @@ impl Session {
         match self.way {
             Way::Back(_) if granted.is_resumed => Ok(Some(self.is_back())),
             Way::Back(_) => bail!("u{} could not go on where it was", self.user),
+            Way::PasswordAtOnce => {
+                self.came = Some(0);
+                Ok(None)
+            }
             _ => {
                 self.came = Some(0);
-                self.present()?;
+                self.stream.say(CARBONS.as_bytes())?;
+                self.present(2)?;
                 Ok(None)
             }
         }
     }
 
-    /// Takes what the server offers.
-    fn offered(&mut self) -> Result<()> {
-        let say = match (&self.way, self.authenticated) {
-            (Way::Password | Way::Back(Lost { token: None, .. }), false) => {
-                let first = scram::first(self.user);
-                format!(
-                    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>{first}</auth>"
-                )
-            }
-            (Way::Password, true) => BIND.to_owned(),
-            (
-                Way::Back(Lost {
-                    id,
-                    came,
-                    token: None,
-                    ..
-                }),
-                true,
-            ) => format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='{came}'/>"),
-            _ => return Ok(()),
-        };
-        self.stream.say(say.as_bytes())
+    /// It has signed in by SASL, and its stream begins again. All that it wants it says now.
+    fn goes_on(&mut self) -> Result<()> {
+        if let Way::Back(Lost { id, came, .. }) = &self.way {
+            let resume = format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='{came}'/>");
+            return self.stream.say(resume.as_bytes());
+        }
+        for said in [BIND, ENABLE, CARBONS] {
+            self.stream.say(said.as_bytes())?;
+        }
+        self.present(2)
     }
 
-    fn present(&mut self) -> Result<()> {
-        self.left = STANZAS_OF_PRESENT;
+    /// It is there; with what it said before, so many stanzas have left.
+    fn present(&mut self, left: u32) -> Result<()> {
+        self.left = left;
         self.stream.say(PRESENT.as_bytes())?;
         self.stream.say(ASK)
     }

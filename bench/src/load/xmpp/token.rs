@@ -1,6 +1,7 @@
 //! How a client signs in by SASL2 (XEP-0388), binds with it (XEP-0386), and comes back with a token (XEP-0484).
 
 use super::elements::attribute;
+use super::scram;
 use crate::load::PASSWORD;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use memchr::memmem;
@@ -26,6 +27,13 @@ pub(crate) fn first(user: u32) -> String {
     let wishes = "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>\
          <bind xmlns='urn:xmpp:bind:0'><tag>phone</tag><enable xmlns='urn:xmpp:sm:3' resume='true'/></bind>";
     authenticate(user, "PLAIN", &response, wishes)
+}
+
+/// The first that a client says that has its password, and wants an address with all that belongs to it.
+pub(crate) fn by_scram(user: u32) -> String {
+    let wishes = "<bind xmlns='urn:xmpp:bind:0'><tag>phone</tag><enable xmlns='urn:xmpp:sm:3' resume='true'/>\
+         <enable xmlns='urn:xmpp:carbons:2'/></bind>";
+    authenticate(user, "SCRAM-SHA-1", &scram::first(user), wishes)
 }
 
 /// All that a client says that has a token, to go on with a session of which `came` stanzas came.

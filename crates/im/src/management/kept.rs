@@ -17,6 +17,8 @@ pub(crate) struct Kept {
     pub(crate) acknowledged: u32,
     /// What it was sent, or is sent when it is back, and has not acknowledged.
     pub(crate) sent: Vec<Written>,
+    /// So many of those it was sent.
+    pub(crate) reached: usize,
     /// What is held back.
     pub(crate) held: Vec<Written>,
 }
@@ -34,6 +36,7 @@ impl Management {
             handled: parts.handled,
             acknowledged: parts.outbound.acknowledged,
             sent: sent.map(|(written, _)| written).collect(),
+            reached: self.reached,
             held: self.held.all().cloned().collect(),
         })
     }
@@ -66,6 +69,7 @@ impl Management {
             }),
             held,
             is_down: true,
+            reached: kept.reached,
             is_inactive: false,
             is_full: false,
         }

@@ -26,6 +26,8 @@ pub(crate) struct Of {
     pub(crate) stream: StreamId,
     pub(crate) user: Address,
     pub(crate) client: String,
+    /// What is being kept.
+    pub(crate) kept: Option<Bytes>,
 }
 
 impl SignIn {

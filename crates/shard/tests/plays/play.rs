@@ -180,6 +180,7 @@ impl World {
     fn happens(&mut self, act: &Act) {
         match act {
             Act::StoreIsSlow(slow) => self.store_is_slow(*slow),
+            Act::StoreHangs => self.hangs = true,
             Act::ShardsAreApart(apart) => self.shards_are_apart(*apart),
             Act::Invites(inviter, guest, word) => {
                 self.invites(inviter.as_deref(), guest.as_deref(), word);

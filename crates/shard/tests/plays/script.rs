@@ -40,6 +40,7 @@
 //! the provider says that bob-token is dead      to whatever is pushed there from now on
 //! the store is slow                             it keeps its answers to itself
 //! the store answers                             and now it gives them
+//! the store hangs                               nothing is saved any more
 //! the shards are apart, the shards are together     what one XMPP role says to another waits
 //! the server restarts                           killed: what is not in the store is gone, and all connections
 //! the server stops and starts with 2 shards     asked to
@@ -107,6 +108,7 @@ pub(crate) enum Act {
     Wait(usize, String),
     Passes(Duration),
     StoreIsSlow(bool),
+    StoreHangs,
     ShardsAreApart(bool),
     Restarts(Option<usize>),
     AccountIsRemoved(String),
@@ -165,6 +167,7 @@ fn act(text: &str) -> Option<Act> {
         "the store is slow" => return Some(Act::StoreIsSlow(true)),
         "the server restarts" => return Some(Act::Restarts(None)),
         "the store answers" => return Some(Act::StoreIsSlow(false)),
+        "the store hangs" => return Some(Act::StoreHangs),
         "the shards are apart" => return Some(Act::ShardsAreApart(true)),
         "the shards are together" => return Some(Act::ShardsAreApart(false)),
         _ => {}

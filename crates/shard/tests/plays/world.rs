@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) named: BTreeMap<String, String>,
     /// What a slow store has not said yet.
     pub(crate) held: Option<Vec<(usize, Input)>>,
+    /// The store saves nothing any more.
+    pub(crate) hangs: bool,
     /// What one role says to another, while shards are apart.
     pub(crate) apart: Option<Vec<(usize, Input)>>,
 }
@@ -117,6 +119,7 @@ impl World {
             orders: BTreeMap::new(),
             named: BTreeMap::new(),
             held: None,
+            hangs: false,
             apart: None,
         }
     }
@@ -156,6 +159,7 @@ impl World {
                     self.phone_gets(transmit.flow, transmit.bytes);
                     continue;
                 }
+                Output::Save(..) if self.hangs => continue,
                 Output::Save(id, changes) => {
                     self.archives(&changes);
                     match self.store.save(shard, id, changes) {
@@ -248,6 +252,7 @@ impl World {
     pub(crate) fn restarts(&mut self, shards: usize) {
         self.inputs.clear();
         (self.held, self.apart) = (None, None);
+        self.hangs = false;
         self.store.dies();
         self.clients.clear();
         let accounts = Accounts::default();

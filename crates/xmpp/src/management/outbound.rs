@@ -271,7 +271,7 @@ impl<T> Outbound<T> {
     }
 
     /// So many of those that are kept does a count acknowledge, if it is one that can be.
-    fn distance(&self, handled: u32) -> Option<usize> {
+    pub fn distance(&self, handled: u32) -> Option<usize> {
         let distance = usize::try_from(handled.wrapping_sub(self.acknowledged)).ok()?;
         (distance <= self.kept.len()).then_some(distance)
     }
