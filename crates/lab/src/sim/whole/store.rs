@@ -32,6 +32,8 @@ pub(super) struct Store {
     ever_queued: BTreeMap<usize, BTreeSet<DeviceId>>,
     /// How often a device was given back what waited for it already, since the server began.
     pub(super) twice: BTreeMap<DeviceId, u64>,
+    /// What a device was given of another one that is gone, and had been given before.
+    again: BTreeSet<(DeviceId, usize)>,
     /// What was read by whom it is for.
     read: BTreeSet<usize>,
     /// Each time that somebody had read something.
@@ -259,9 +261,12 @@ impl Store {
         *adopted += theirs.len() as u64;
         for (_, number) in theirs {
             let ever = self.ever_queued.entry(number).or_default();
-            ever.insert(device.clone());
+            let is_new = ever.insert(device.clone());
             if !self.queues.insert((device.clone(), number)) {
                 *self.twice.entry(device.clone()).or_default() += 1;
+            }
+            if !is_new {
+                self.again.insert((device.clone(), number));
             }
         }
         Ok(())
@@ -291,6 +296,12 @@ impl Store {
                 up_to,
             });
         }
+    }
+
+    /// Whether a device was given a message again, which another one that is gone had not got.
+    pub(super) fn is_given_again(&self, device: &DeviceId, message: &str) -> bool {
+        let number = self.numbers.get(&MessageId::from(message));
+        number.is_some_and(|number| self.again.contains(&(device.clone(), *number)))
     }
 
     /// What waits for a device and somebody is still to read.
