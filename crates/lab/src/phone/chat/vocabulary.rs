@@ -11,6 +11,10 @@ pub struct StreamNumber(pub u64);
 
 /// Whose client it is, and how it behaves.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says of one extension whether the client uses it, and none depends on another"
+)]
 pub struct Account {
     /// Left of the `@`.
     pub user: String,

@@ -58,6 +58,10 @@ pub struct PhoneConfig {
 
 /// How a phone is reached over XMPP.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says of one extension whether the client uses it, and none depends on another"
+)]
 pub struct XmppDoor {
     /// Where it signs in, by TLS from the start (XEP-0368).
     pub server: SocketAddr,
