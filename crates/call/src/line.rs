@@ -25,9 +25,10 @@ pub(crate) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// What is behind a door; if it is only about to be open, that.
+    /// What is behind a door; if it is only about to be open, and its connection has not ended meanwhile, that.
     pub(crate) fn bound(&self, door: &DoorId) -> Option<&'a Bound> {
         let arriving = self.registrations.arriving(door).map(|(bound, _)| bound);
+        let arriving = arriving.filter(|bound| self.dialogs.is_up(&bound.flow));
         arriving.or_else(|| self.bindings.get(door))
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Register {
     pub(crate) request: Message,
     pub(crate) user: Address,
     pub(crate) received: Instant,
+    /// Its connection has not ended while it waited for others.
+    pub(crate) is_there: bool,
 }
 
 /// What becomes of a REGISTER.
@@ -281,11 +283,17 @@ impl Registrations {
                 .map(|before| before.left_for(flow))
                 .unwrap_or_default(),
         };
+        // Who has gone again while the request waited has not come.
+        let state = if register.is_there {
+            bound.state(&self.settings)
+        } else {
+            DoorState::Down
+        };
         let opening = Opening {
             door: door.clone(),
             fresh,
             unchanged,
-            state: bound.state(&self.settings),
+            state,
             expires_at,
             rings: Some(CALLS),
             speaks: false,

@@ -107,11 +107,14 @@ impl Shown {
         }
     }
 
-    /// A provider took a push for a conversation: the device shows it.
-    pub fn stands(&mut self, device: &DeviceId, conversation: &str) {
-        if let Some(it) = self.conversation(device, conversation) {
-            it.is_shown = true;
-        }
+    /// A provider took a push for a conversation: the device shows it. Says whether all of it was read while the push was on its
+    /// way.
+    pub fn stands(&mut self, device: &DeviceId, conversation: &str) -> bool {
+        let Some(it) = self.conversation(device, conversation) else {
+            return false;
+        };
+        it.is_shown = true;
+        it.is_over()
     }
 
     /// Its user has read on another device up to this message. Says whether the device shows what was read and nothing that was

@@ -91,6 +91,10 @@ impl Line {
             return;
         };
         call.has_begun = true;
+        if call.is_over {
+            // It was taken or rejected by who had heard of it already: nobody is woken.
+            return;
+        }
         let Proposal {
             callee,
             caller,

@@ -341,6 +341,10 @@ impl Line {
         let Some(octets) = self.for_client(now, session, message) else {
             return;
         };
+        if letters::is_kept(message.class) {
+            // The hub does not keep it any more: this is all of it.
+            return self.give(now, door, octets, Kind::Needed);
+        }
         let stanza = session
             .management
             .holds_states()

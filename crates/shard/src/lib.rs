@@ -377,6 +377,20 @@ impl Shard {
         self.hub.accounts().bars(&message.to, &message.from)
     }
 
+    /// What cannot be said to a phone, though its device has a client as well that is not there now (`behaviour.md` 16.6): that
+    /// is given it when it goes on where it was.
+    fn waits_at_other_door(&mut self, now: Now, door: &DoorId, message: &Arc<Chat>) {
+        if door.number >= im::DOORS {
+            return;
+        }
+        let client = DoorId {
+            number: im::DOORS,
+            ..door.clone()
+        };
+        let relay = im::Input::Hub(hub::Output::Relay(client, message.clone()));
+        self.im.handle(now, self.hub.directory(), relay);
+    }
+
     /// Gives a role what is for it: by whose the door is, or who asked.
     fn for_role(&mut self, now: Now, output: hub::Output) {
         let output = match output {
@@ -394,6 +408,7 @@ impl Shard {
             hub::Output::Relay(_, message) if self.is_barred(&message) => return,
             hub::Output::Send(door, message) => {
                 let Some(said) = for_door(&door, &message) else {
+                    self.waits_at_other_door(now, &door, &message);
                     let had = hub::Input::Acknowledged(door.device, message.id.clone(), false);
                     return self.hub.handle(now, had);
                 };

@@ -33,11 +33,17 @@ impl Role {
             request,
             user,
             received: now.instant,
+            is_there: true,
         };
         self.registers(now, directory, register);
     }
 
     pub(super) fn registers(&mut self, now: Now, directory: &Directory, register: Register) {
+        let is_there = self.dialogs.is_up(&register.flow);
+        let register = Register {
+            is_there,
+            ..register
+        };
         if !self.accounts.has(&register.user) {
             return self.answer(now, register.txn, 404, "No Such User");
         }

@@ -129,7 +129,9 @@ impl Owners {
     /// A role opens and closes doors. Calls hear of it at once, since they promise nothing that must be kept.
     fn doors(&mut self, now: Now, doors: Doors) -> Vec<Deed> {
         let mut deeds = Vec::new();
-        for opening in &doors.opened {
+        // Who has gone again meanwhile has not come.
+        let came = doors.opened.iter().filter(|it| it.state != DoorState::Down);
+        for opening in came {
             let is_known = self.directory.get(&opening.door.device).is_some();
             if let Some(kind) = opening.rings.filter(|_| is_known) {
                 let (door, fresh) = ((&opening.door, kind), opening.fresh);
@@ -170,7 +172,7 @@ impl Owners {
                         .map(|note| crate::Output::Note(note).into()),
                 );
                 if matches!(outcome, Outcome::Accepted { .. }) {
-                    self.is_shown(&id);
+                    deeds.extend(self.is_shown(now, &id));
                 }
                 deeds.extend(pushes::done(now, &mut self.outbox, &id, &outcome));
                 deeds.extend(self.push_due(now));

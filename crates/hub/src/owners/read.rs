@@ -4,7 +4,7 @@
 use super::Owners;
 use crate::step::{Asker, Deed, Read, Step, Then};
 use domain::{
-    Change, Class, DeviceId, Mode, NotificationId, Now, Purpose, behaviour::Incoming,
+    Change, Class, DeviceId, MessageId, Mode, NotificationId, Now, Purpose, behaviour::Incoming,
     delivery::Stored, push::OwedPush, shown::take_back,
 };
 use std::time::Duration;
@@ -37,40 +37,49 @@ impl Owners {
         let is_other = |id: &DeviceId| read.device.as_ref() != Some(id);
         let devices = self.directory.of(&read.user);
         let others = devices.filter(|it| is_other(&it.device.id) && it.mode() != Mode::Foreground);
-        let mut steps = Vec::new();
-        for entry in others {
-            let device = &entry.device.id;
-            let profile = self.directory.profile(entry.device.app.as_ref());
-            let pause = profile.and_then(|it| take_back(it.platform, it.generation));
-            let can_be_pushed_to = entry.push_target(Incoming::Message, profile).is_ok();
-            let is_over = self.shown.read(device, &conversation, &read.up_to);
-            let Some(pause) = pause.filter(|_| can_be_pushed_to && is_over) else {
-                continue;
-            };
-            let is_such = |push: &OwedPush| matches!(push.purpose, Purpose::Read { .. });
-            let waits = self.outbox.waiting(device, is_such);
-            if !waits.is_empty() {
-                // It says what is so when it leaves.
-                continue;
-            }
-            let due = self.shown.next(device, pause, now.wall);
-            let mut step = Step::of(Asker::Nobody);
-            step.owe(OwedPush {
-                id: NotificationId::of("read", read.up_to.as_str(), device),
-                device: device.clone(),
-                purpose: Purpose::Read {
-                    conversations: vec![conversation.clone()],
-                    unread: 0,
-                },
-                tracking: self.namer.fresh(now.wall),
-                message: Some(read.up_to.clone()),
-                due,
-                until: due.plus(LATEST),
-                attempts: 0,
-            });
-            steps.push(Deed::Save(step));
+        let mut over: Vec<_> = others.map(|it| it.device.id.clone()).collect();
+        over.retain(|it| self.shown.read(it, &conversation, &read.up_to));
+        let taken_back = over
+            .iter()
+            .filter_map(|it| self.takes_back(now, it, &conversation, &read.up_to));
+        taken_back.collect()
+    }
+
+    /// What a device shows of a conversation was read up to this message, which is its last: a push is owed that takes it back, if the
+    /// platform lets that be done.
+    fn takes_back(
+        &mut self,
+        now: Now,
+        device: &DeviceId,
+        conversation: &str,
+        up_to: &MessageId,
+    ) -> Option<Deed> {
+        let entry = self.directory.get(device);
+        let entry = entry.filter(|it| it.mode() != Mode::Foreground)?;
+        let profile = self.directory.profile(entry.device.app.as_ref());
+        let pause = profile.and_then(|it| take_back(it.platform, it.generation))?;
+        entry.push_target(Incoming::Message, profile).ok()?;
+        let is_such = |push: &OwedPush| matches!(push.purpose, Purpose::Read { .. });
+        if !self.outbox.waiting(device, is_such).is_empty() {
+            // It says what is so when it leaves.
+            return None;
         }
-        steps
+        let due = self.shown.next(device, pause, now.wall);
+        let mut step = Step::of(Asker::Nobody);
+        step.owe(OwedPush {
+            id: NotificationId::of("read", up_to.as_str(), device),
+            device: device.clone(),
+            purpose: Purpose::Read {
+                conversations: vec![conversation.to_owned()],
+                unread: 0,
+            },
+            tracking: self.namer.fresh(now.wall),
+            message: Some(up_to.clone()),
+            due,
+            until: due.plus(LATEST),
+            attempts: 0,
+        });
+        Some(Deed::Save(step))
     }
 
     /// A message is kept: devices that are pushed to for its conversation have more to show.
@@ -100,15 +109,23 @@ impl Owners {
         self.shown.comes(&push.device, conversation, message, true);
     }
 
-    /// A provider took a push that is owed.
-    pub(super) fn is_shown(&mut self, id: &NotificationId) {
-        let Some(push) = self.outbox.on_its_way(id) else {
-            return;
-        };
+    /// A provider took a push that is owed. It may be for what was read meanwhile.
+    pub(super) fn is_shown(&mut self, now: Now, id: &NotificationId) -> Option<Deed> {
+        let push = self.outbox.on_its_way(id)?.clone();
+        let OwedPush {
+            device, message, ..
+        } = &push;
         match &push.purpose {
-            Purpose::Message { conversation, .. } => self.shown.stands(&push.device, conversation),
-            Purpose::Read { .. } => self.shown.taken_back(&push.device),
-            _ => {}
+            Purpose::Message { conversation, .. } => {
+                let is_over = self.shown.stands(device, conversation);
+                let message = message.as_ref().filter(|_| is_over)?;
+                self.takes_back(now, device, conversation, message)
+            }
+            Purpose::Read { .. } => {
+                self.shown.taken_back(device);
+                None
+            }
+            _ => None,
         }
     }
 }

@@ -41,6 +41,7 @@ pub fn account() -> Account {
         },
         approves: true,
         receipts: true,
+        markers: false,
         copies: false,
         pushes: None,
     }

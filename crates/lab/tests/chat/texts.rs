@@ -1,6 +1,8 @@
-use lab::phone::chat::{Event, Order};
+use std::time::Duration;
 
-use crate::peer::{Peer, id_of};
+use lab::phone::chat::{Account, CallWord, Event, Order};
+
+use crate::peer::{Peer, account, id_of};
 
 #[test]
 fn a_message_is_shown_once_and_its_writer_told() {
@@ -135,4 +137,69 @@ fn too_many_texts_that_wait_are_refused() {
         ),
         "{events:?}"
     );
+}
+
+#[test]
+fn what_was_read_is_marked_once_up_to_the_last_message_of_its_writer() {
+    let mut peer = Peer::of(Account {
+        markers: true,
+        ..account()
+    });
+    peer.order(Order::Open);
+    peer.signs_in();
+    peer.begins("s1");
+    for id in ["m1", "m2"] {
+        peer.says(&format!(
+            "<message from='alice@localhost/desk' to='bob@localhost' type='chat' id='{id}'><body>{id}</body>\
+             <markable xmlns='urn:xmpp:chat-markers:0'/></message>"
+        ));
+    }
+    peer.message("a3", "nobody asks");
+    peer.takes();
+    peer.order(Order::Read);
+    let marker = peer.stanza("displayed");
+    assert!(
+        marker.contains("to='alice@localhost'") && marker.contains(" id='m2'"),
+        "{marker}"
+    );
+    peer.takes();
+    peer.order(Order::Read);
+    assert_eq!(peer.takes(), [""; 0]);
+}
+
+#[test]
+fn what_is_said_of_a_call_and_not_taken_is_said_again() {
+    let mut peer = Peer::signed_in("s1");
+    peer.went_through();
+    let words = [CallWord::Propose, CallWord::Reject];
+    for (handled, word) in (3..).zip(words) {
+        peer.takes();
+        let (call, to) = ("c".to_owned(), "alice@localhost/desk".to_owned());
+        peer.order(Order::SayOfCall { word, call, to });
+        let id = id_of(&peer.stanza(word.name()));
+        peer.says(&format!(
+            "<message from='alice@localhost/desk' id='{id}' type='error'><error type='cancel'>\
+             <internal-server-error xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        ));
+        peer.says(&format!("<a {{sm}} h='{handled}'/>"));
+    }
+    // Nobody has heard of a call that was not proposed.
+    let unsaid = peer.went_through();
+    assert!(
+        matches!(
+            unsaid[..],
+            [Event::Unsaid {
+                word: CallWord::Propose,
+                ..
+            }]
+        ),
+        "{unsaid:?}"
+    );
+    peer.takes();
+    peer.wait(Duration::from_secs(3));
+    assert!(peer.stanza("<reject").contains("to='alice@localhost/desk'"));
+    peer.says("<a {sm} h='5'/>");
+    peer.takes();
+    peer.wait(Duration::from_secs(10));
+    assert!(!peer.takes().iter().any(|it| it.contains("reject")));
 }

@@ -6,6 +6,7 @@ extern crate reveille_lab as lab;
 
 mod cloud;
 mod datagrams;
+mod reading;
 mod streams;
 mod time;
 mod whole;

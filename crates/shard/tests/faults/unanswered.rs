@@ -134,3 +134,36 @@ fn a_call_that_comes_while_a_lost_registration_is_saved_waits_for_the_phone() {
         }
     }
 }
+
+/// A phone that changes networks twice while the store takes its time: its registrations wait for one another, and the connection of
+/// the second has ended when its turn comes.
+#[test]
+fn a_registration_that_lost_its_connection_while_it_waited_takes_no_call_away() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let alice = world.udp("10.0.0.10:5060");
+        let before = world.tcp("10.0.0.20:40000");
+        registers(&mut world, before, "bob");
+        world.close(before);
+        world.store.holds = true;
+        let [first, second] = [40001, 40002].map(|port| world.tcp(&format!("10.0.0.20:{port}")));
+        for flow in [first, second] {
+            world.register_with(flow, "bob", &[&contact("bob", flow)], "");
+        }
+        world.close(second);
+        world.invite(alice, "alice", "bob");
+        assert_eq!(world.cloud.pushes.len(), 1);
+        world.store_answers();
+        world.take(first, "200 REGISTER");
+        world.take(first, "INVITE");
+        assert_eq!(world.there(first), [""; 0], "once");
+        // The latest word counts, though nobody is there any more who said it.
+        world.store_answers();
+        assert_eq!(world.devices("bob")[0].mode, Mode::Suspended);
+        let third = world.tcp("10.0.0.20:40003");
+        registers(&mut world, third, "bob");
+        world.take(third, "INVITE");
+        world.assert_memory_is_what_is_kept();
+        world.ends_clean();
+    }
+}

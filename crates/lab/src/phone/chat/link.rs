@@ -183,11 +183,15 @@ impl Client {
         }
         let settling = std::mem::take(&mut self.settling);
         self.waiting.extend(settling);
+        let unsaid = std::mem::take(&mut self.unsaid);
+        self.waiting
+            .extend(unsaid.into_iter().map(|(_, text)| text));
         for text in std::mem::take(&mut self.waiting) {
             self.not_written(text, "the app does not run any more");
         }
         (self.catch_up, self.looks) = (None, true);
         self.live.clear();
+        self.unread.clear();
         self.refused.clear();
     }
 

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! handle(now, Input) ── link ── sign_in ── session          one connection, and what outlives it
-//!                        └── stanzas ── texts, offers ── catch_up   what is said over it
+//!                        └── stanzas ── texts, markers, offers ── catch_up   what is said over it
 //! ```
 //!
 //! In memory is the session; on disk, and so over every death of the app, which messages were shown.
@@ -12,6 +12,7 @@
 mod call_word;
 mod catch_up;
 mod link;
+mod markers;
 mod offers;
 mod session;
 mod sign_in;
@@ -69,9 +70,13 @@ pub struct Client {
     refused: BTreeMap<String, String>,
     /// Texts that a server has counted which resumed the session: whether it took them is in what it says again.
     settling: Vec<Text>,
+    /// What is to be said again, and when: the server did not take it.
+    unsaid: VecDeque<(Instant, Text)>,
     /// The question in which it handed its tokens over.
     enabling: Option<String>,
     catch_up: Option<CatchUp>,
+    /// The last message of each conversation that its user has not read, and whose writer wants to know, by its id.
+    unread: BTreeMap<String, String>,
     /// What came while it catches up: it is shown behind that.
     live: VecDeque<Live>,
     disk: Disk,
@@ -95,8 +100,10 @@ impl Client {
             waiting: VecDeque::new(),
             refused: BTreeMap::new(),
             settling: Vec::new(),
+            unsaid: VecDeque::new(),
             enabling: None,
             catch_up: None,
+            unread: BTreeMap::new(),
             live: VecDeque::new(),
             disk: Disk {
                 seen: Recent::new(MOST_SEEN),
@@ -128,12 +135,9 @@ impl Client {
         let session = session.and_then(Session::next_timeout);
         let catch_up = self.catch_up.as_ref().filter(|_| self.is_ready());
         let again = catch_up.and_then(CatchUp::again_at);
-        self.times
-            .next()
-            .into_iter()
-            .chain(session)
-            .chain(again)
-            .min()
+        let unsaid = self.says_again_at().filter(|_| self.is_ready());
+        let all = [self.times.next(), session, again, unsaid];
+        all.into_iter().flatten().min()
     }
 
     /// Whether it is signed in, as far as it knows.
@@ -156,6 +160,7 @@ impl Client {
             Order::Die => self.die(),
             Order::Write { name, to, text } => self.write_out(name, to, Says::Text(text)),
             Order::SayOfCall { word, call, to } => self.say_of_call(word, call, to),
+            Order::Read => self.has_read(),
             Order::Show(show) => {
                 self.show = show;
                 if self.session.is_some() {
@@ -174,6 +179,7 @@ impl Client {
         self.look_at_times();
         if self.is_ready() {
             self.catch_up_again();
+            self.say_again();
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Text {
     pub(super) after: Option<String>,
     /// It may have been sent.
     pub(super) sent: bool,
+    /// How often it was written, with this time.
+    pub(super) tries: u32,
 }
 
 /// A stanza that was sent.

@@ -1,8 +1,11 @@
 //! Texts: what is written is given to the server once, what is received is shown once.
 
+use std::time::{Duration, Instant};
+
 use xmpp::ns;
 use xmpp::xml::Element;
 
+use super::call_word::CallWord;
 use super::session::{Says, Sent, Text};
 use super::sign_in::octets;
 use super::words::{self, Received};
@@ -14,11 +17,24 @@ const MOST_WAITING: usize = 100;
 const MOST_LIVE: usize = 1_000;
 /// Refusals that wait to be counted; a further one is forgotten, and its text taken for written.
 const MOST_REFUSED: usize = 1_000;
+/// What has to be said of a call, and the server did not take, is said again after so long ...
+const AGAIN: Duration = Duration::from_secs(2);
+/// ... so often at most: who is to hear it has given up by then.
+const MOST_TRIES: u32 = 8;
 
 /// A message that came while older ones are read.
 pub(super) struct Live {
     received: Received,
     id: String,
+}
+
+impl Text {
+    /// Whether somebody waits for it: a call that could not be proposed has failed, everything else that is said of one is owed to
+    /// whoever heard of it.
+    fn is_to_be_said(&self) -> bool {
+        let owed = matches!(self.says, Says::OfCall(word, _) if word != CallWord::Propose);
+        owed && self.tries < MOST_TRIES
+    }
 }
 
 impl Client {
@@ -31,6 +47,7 @@ impl Client {
             says,
             after: self.disk.mark.clone(),
             sent: false,
+            tries: 1,
         };
         if self.waiting.len() >= MOST_WAITING {
             let why = format!("{MOST_WAITING} texts wait for a connection already");
@@ -48,7 +65,7 @@ impl Client {
         for mut text in std::mem::take(&mut self.waiting) {
             text.sent = true;
             let message = match &text.says {
-                Says::Text(says) => words::message(&text, says),
+                Says::Text(says) => words::message(&text, says, self.account.markers),
                 Says::OfCall(word, call) => offers::message(&text, *word, call),
             };
             self.send(&message, Some(text));
@@ -80,8 +97,29 @@ impl Client {
     pub(super) fn written(&mut self, texts: Vec<Text>) {
         for text in texts {
             let result = self.refused.remove(&text.id).map_or(Ok(()), Err);
-            self.settled(text, result);
+            match result {
+                Err(_) if text.is_to_be_said() && self.unsaid.len() < MOST_WAITING => {
+                    self.unsaid.push_back((self.now + AGAIN, text));
+                }
+                result => self.settled(text, result),
+            }
         }
+    }
+
+    /// When something is to be said again that the server did not take.
+    pub(super) fn says_again_at(&self) -> Option<Instant> {
+        self.unsaid.front().map(|(at, _)| *at)
+    }
+
+    /// Says it again.
+    pub(super) fn say_again(&mut self) {
+        let now = self.now;
+        while let Some((_, mut text)) = self.unsaid.pop_front_if(|(at, _)| *at <= now) {
+            text.id = self.rng.hex(12);
+            text.tries += 1;
+            self.waiting.push_back(text);
+        }
+        self.send_waiting();
     }
 
     pub(super) fn not_written(&mut self, text: Text, why: &str) {
@@ -180,6 +218,7 @@ impl Client {
             let receipt = words::receipt(&received, self.rng.hex(12));
             self.send(&receipt, None);
         }
+        self.is_unread(&received);
         let Received { from, text, .. } = received;
         self.note(Event::Message {
             from,

@@ -11,6 +11,10 @@ pub struct StreamNumber(pub u64);
 
 /// Whose client it is, and how it behaves.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says of one extension whether the client uses it, and none depends on another"
+)]
 pub struct Account {
     /// Left of the `@`.
     pub user: String,
@@ -26,6 +30,8 @@ pub struct Account {
     pub approves: bool,
     /// Whoever asks for it is told that a message is there (XEP-0184).
     pub receipts: bool,
+    /// It says what its user has read, and asks others to say so of what it writes (XEP-0333).
+    pub markers: bool,
     /// It wants copies of what its user's other clients say (XEP-0280).
     pub copies: bool,
     /// What the server needs to push to it, handed over with each new session (XEP-0357).
@@ -94,7 +100,7 @@ pub enum Order {
         text: String,
     },
     /// Say something of a call; no more is heard of it unless it cannot be said ([`Event::Unsaid`]). If it may have got lost
-    /// with a session, it is said again.
+    /// with a session, or the server could not take it, it is said again; what proposes a call in the first case alone.
     SayOfCall {
         /// What.
         word: CallWord,
@@ -103,6 +109,8 @@ pub enum Order {
         /// An address.
         to: String,
     },
+    /// Its user has read everything that was shown.
+    Read,
     /// Show the user so, from now on.
     Show(Show),
     /// Ask to see somebody (RFC 6121 §3.1.1).

@@ -8,15 +8,20 @@ use xmpp::xml::Element;
 use super::session::Text;
 use super::vocabulary::{Pushes, Show};
 
-/// A message (RFC 6121 §5.2) that wants to be told when it is there (XEP-0184 §5.1), with our id for it (XEP-0359).
-pub(super) fn message(text: &Text, says: &str) -> Element {
-    Element::new(ns::CLIENT, "message")
+/// A message (RFC 6121 §5.2) that wants to be told when it is there (XEP-0184 §5.1), and if `markable` when it was read (XEP-0333),
+/// with our id for it (XEP-0359).
+pub(super) fn message(text: &Text, says: &str, markable: bool) -> Element {
+    let message = Element::new(ns::CLIENT, "message")
         .with_attr("type", "chat")
         .with_attr("id", text.id.as_str())
         .with_attr("to", text.to.as_str())
         .with_child(Element::new(ns::CLIENT, "body").with_text(says))
         .with_child(Element::new(ns::RECEIPTS, "request"))
-        .with_child(Element::new(ns::STANZA_ID, "origin-id").with_attr("id", text.id.as_str()))
+        .with_child(Element::new(ns::STANZA_ID, "origin-id").with_attr("id", text.id.as_str()));
+    if markable {
+        return message.with_child(Element::new(ns::CHAT_MARKERS, "markable"));
+    }
+    message
 }
 
 /// A message that was received.
@@ -28,6 +33,8 @@ pub(super) struct Received {
     pub(super) text: String,
     /// Its writer wants to be told that it is there.
     pub(super) wants_receipt: bool,
+    /// Its writer wants to be told that it was read.
+    pub(super) markable: bool,
 }
 
 /// What a message says; `None`: nothing to be shown.
@@ -39,6 +46,7 @@ pub(super) fn received(message: &Element) -> Option<Received> {
         id: message.attr("id").unwrap_or_default().to_owned(),
         text: body.text().into_owned(),
         wants_receipt: message.child(ns::RECEIPTS, "request").is_some(),
+        markable: message.child(ns::CHAT_MARKERS, "markable").is_some(),
     })
 }
 
@@ -53,6 +61,16 @@ pub(super) fn stanza_id<'e>(message: &'e Element, account: &str) -> Option<&'e s
 /// The message of ours that a receipt is about (XEP-0184 §5.3).
 pub(super) fn receipt_for(message: &Element) -> Option<&str> {
     message.child(ns::RECEIPTS, "received")?.attr("id")
+}
+
+/// XEP-0333: everything up to this message of theirs was read.
+pub(super) fn displayed(to: &str, about: &str, id: String) -> Element {
+    let displayed = Element::new(ns::CHAT_MARKERS, "displayed").with_attr("id", about);
+    Element::new(ns::CLIENT, "message")
+        .with_attr("type", "chat")
+        .with_attr("id", id)
+        .with_attr("to", to)
+        .with_child(displayed)
 }
 
 /// XEP-0184 §5.4.

@@ -38,6 +38,7 @@ impl Door {
             approves: true,
             receipts: config.receipts,
             copies: config.copies,
+            markers: config.markers,
             pushes: config.pushes.then(|| pushes(phone)),
         };
         Some(Self {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use domain::device::UUID_URN;
 use domain::{Channel, Generation, Platform};
 use push::seal::KeyPair;
 use sip::endpoint::Transport;
@@ -57,6 +58,10 @@ pub struct PhoneConfig {
 
 /// How a phone is reached over XMPP.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says of one extension whether the client uses it, and none depends on another"
+)]
 pub struct XmppDoor {
     /// Where it signs in, by TLS from the start (XEP-0368).
     pub server: SocketAddr,
@@ -67,6 +72,8 @@ pub struct XmppDoor {
     pub pushes: bool,
     /// Whether it tells who asks that a message is there (XEP-0184).
     pub receipts: bool,
+    /// Whether it says what its user has read, and asks others to say so of what it writes (XEP-0333).
+    pub markers: bool,
     /// Whether it hears by copies what its user's other clients say (XEP-0280). Else they tell each other who takes a call, as
     /// versions of XEP-0353 before 0.4 have it; all clients of a user do the same.
     pub copies: bool,
@@ -80,6 +87,7 @@ impl XmppDoor {
             scram: ClientSettings::default(),
             pushes: false,
             receipts: true,
+            markers: false,
             copies: false,
         }
     }
@@ -171,8 +179,12 @@ impl PhoneConfig {
     }
 
     /// What its XMPP client wants to be called among its user's clients (RFC 6120 §7.7): the same for as long as the app is
-    /// installed.
+    /// installed. Beside a SIP door it is the instance itself, by which the server knows that both lead to one device
+    /// (`behaviour.md` 16.6).
     pub fn resource(&self) -> String {
+        if self.sip {
+            return format!("{UUID_URN}{}", self.instance);
+        }
         let installation = self.instance.get(..8).unwrap_or(&self.instance);
         format!("{}-{installation}", self.client)
     }

@@ -114,6 +114,8 @@ pub enum Order {
         /// What it says.
         text: String,
     },
+    /// The user has read everything that was shown. Over XMPP others hear so, if the phone says it.
+    Read,
     /// Show the user so to whoever may see them. Over XMPP.
     Show(chat::Show),
     /// Ask somebody to let us see them. Over XMPP.

@@ -46,6 +46,7 @@ impl Phone {
                 self.renew_calls();
                 self.propose_again();
             }
+            Order::Read if self.is_foreground() => self.order_chat(chat::Order::Read),
             Order::Show(show) if self.is_running() => self.show(show),
             Order::Subscribe { to } if self.is_running() => {
                 self.order_chat(chat::Order::Subscribe(to));

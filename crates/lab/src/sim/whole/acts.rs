@@ -65,6 +65,7 @@ impl<W: Watcher> World<W> {
                 | Order::Send { .. }
                 | Order::Hangup(_)
                 | Order::Renew
+                | Order::Read
         );
         if !harmless {
             self.check.troubled(now, who);

@@ -82,6 +82,10 @@ impl Watcher for Crowd {
                 let (after, order) = plot::talk(&mut self.rng, call)?;
                 return Some((after, Act::Order(who, order)));
             }
+            Seen::Phone(who, PhoneEvent::MessageReceived { .. }) => {
+                let after = plot::reads(&mut self.rng)?;
+                return Some((after, Act::Order(who, Order::Read)));
+            }
             Seen::Phone(who, PhoneEvent::Answered { .. }) => {
                 let after = plot::walks(&mut self.rng)?;
                 return Some((after, Act::Order(who, Order::ChangeNetwork)));

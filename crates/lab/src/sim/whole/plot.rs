@@ -218,6 +218,12 @@ pub(super) fn talk(rng: &mut Rng, call: &str) -> Option<(Duration, Order)> {
     Some((rng.between(Duration::ZERO, 30 * SECOND), order))
 }
 
+/// When somebody reads what their phone shows.
+pub(super) fn reads(rng: &mut Rng) -> Option<Duration> {
+    let after = rng.between(Duration::ZERO, 20 * SECOND);
+    rng.chance(500).then_some(after)
+}
+
 /// When somebody leaves the network during a call.
 pub(super) fn walks(rng: &mut Rng) -> Option<Duration> {
     let after = rng.between(Duration::ZERO, 10 * SECOND);

@@ -251,6 +251,7 @@ pub(super) fn phone(user: &str, rng: &mut Rng) -> Option<PhoneConfig> {
     if let Some(door) = &mut xmpp {
         door.pushes = !sip && rng.chance(700);
         door.receipts = rng.chance(200);
+        door.markers = rng.chance(500);
     }
     // The device that the API knows is that of the SIP door.
     let device_api = rng.chance(500).then(|| "https://sim.example".to_owned());
@@ -334,6 +335,15 @@ pub(super) fn im(accounts: Accounts, secret: [u8; 32], seed: [u8; 32], switch: S
     im::Role::new(settings, accounts, seed)
 }
 
+/// So long a device is in use after its user did something at it.
+pub(super) const IDLE_AFTER: Duration = Duration::from_mins(5);
+
+/// The name of a conversation.
+pub(super) fn conversation(from: &str, to: &Address) -> String {
+    let with = DeviceId::from(to.as_str());
+    NotificationId::of("conversation", from, &with).into()
+}
+
 /// For the hubs.
 pub(super) fn hub(switch: Switch, limits: Limits) -> hub::Config {
     hub::Config {
@@ -358,16 +368,13 @@ pub(super) fn hub(switch: Switch, limits: Limits) -> hub::Config {
         devices_per_user: 8,
         messages_per_device: limits.messages_per_device,
         pushes_in_flight: limits.pushes_in_flight,
-        idle_after: Duration::from_mins(5),
+        idle_after: IDLE_AFTER,
         register_at: "sip:192.0.2.1:5060".into(),
         people: hub::People {
             domains: Arc::new([DOMAIN.to_owned()]),
             ..hub::People::default()
         },
-        conversations: NameConversation::by(|from, to| {
-            let with = DeviceId::from(to.as_str());
-            NotificationId::of("conversation", from, &with).into()
-        }),
+        conversations: NameConversation::by(conversation),
         seed: [0; 32],
     }
 }

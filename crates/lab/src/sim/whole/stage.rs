@@ -130,6 +130,7 @@ impl Stage {
             xmpp: xmpp.then(|| XmppDoor {
                 pushes: in_stream,
                 copies: true,
+                markers: true,
                 ..setting::door()
             }),
             ..PhoneConfig::drawn(user, PASSWORD, DOMAIN, server, service, rng)

@@ -32,8 +32,12 @@ pub(super) struct Store {
     ever_queued: BTreeMap<usize, BTreeSet<DeviceId>>,
     /// How often a device was given back what waited for it already, since the server began.
     pub(super) twice: BTreeMap<DeviceId, u64>,
+    /// What a device was given of another one that is gone, and had been given before.
+    again: BTreeSet<(DeviceId, usize)>,
     /// What was read by whom it is for.
     read: BTreeSet<usize>,
+    /// Each time that somebody had read something.
+    pub(super) reads: Vec<Read>,
     queues: BTreeSet<(DeviceId, usize)>,
     /// How much of what waited for its user each device was given, beside what may wait for it.
     pub(super) adopted: BTreeMap<DeviceId, u64>,
@@ -42,6 +46,21 @@ pub(super) struct Store {
     unclaimed: BTreeSet<(Address, usize)>,
     /// What went from a queue because its device or its user went.
     pub(super) dropped: BTreeSet<MessageId>,
+}
+
+/// Somebody has read what a writer wrote, up to a message.
+#[derive(Clone, Debug)]
+pub(super) struct Read {
+    user: Address,
+    writer: Box<str>,
+    pub(super) up_to: MessageId,
+}
+
+impl Read {
+    /// The name of the conversation.
+    pub(super) fn conversation(&self) -> String {
+        super::setting::conversation(&self.writer, &self.user)
+    }
 }
 
 /// What a message says, whichever protocol it came by.
@@ -142,7 +161,7 @@ impl Store {
                 user,
                 writer,
                 up_to,
-            } => self.mark_read(&user, &writer, &up_to),
+            } => self.mark_read(user, writer, up_to),
             Change::Owe(push) => {
                 self.devices.get(&push.device).ok_or(Missing)?;
                 self.owed.insert(push.id.clone(), *push);
@@ -242,9 +261,12 @@ impl Store {
         *adopted += theirs.len() as u64;
         for (_, number) in theirs {
             let ever = self.ever_queued.entry(number).or_default();
-            ever.insert(device.clone());
+            let is_new = ever.insert(device.clone());
             if !self.queues.insert((device.clone(), number)) {
                 *self.twice.entry(device.clone()).or_default() += 1;
+            }
+            if !is_new {
+                self.again.insert((device.clone(), number));
             }
         }
         Ok(())
@@ -263,12 +285,23 @@ impl Store {
         }
     }
 
-    fn mark_read(&mut self, user: &Address, writer: &str, up_to: &MessageId) {
-        if let Some(last) = self.numbers.get(up_to) {
+    fn mark_read(&mut self, user: Address, writer: Box<str>, up_to: MessageId) {
+        if let Some(last) = self.numbers.get(&up_to) {
             let archive = self.archive.iter().enumerate().take(last + 1);
-            let theirs = archive.filter(|(_, it)| it.to == *user && it.from == writer);
+            let theirs = archive.filter(|(_, it)| it.to == user && it.from == *writer);
             self.read.extend(theirs.map(|(number, _)| number));
+            self.reads.push(Read {
+                user,
+                writer,
+                up_to,
+            });
         }
+    }
+
+    /// Whether a device was given a message again, which another one that is gone had not got.
+    pub(super) fn is_given_again(&self, device: &DeviceId, message: &str) -> bool {
+        let number = self.numbers.get(&MessageId::from(message));
+        number.is_some_and(|number| self.again.contains(&(device.clone(), *number)))
     }
 
     /// What waits for a device and somebody is still to read.
@@ -304,6 +337,19 @@ impl Store {
     fn drop_messages(&mut self, numbers: &[usize]) {
         let messages = numbers.iter().filter_map(|it| self.archive.get(*it));
         self.dropped.extend(messages.map(|it| it.id.clone()));
+    }
+
+    /// Whether whom a message is for has written to its writer since.
+    pub(super) fn is_answered(&self, message: &MessageId) -> bool {
+        let Some((number, asked)) = self
+            .numbers
+            .get(message)
+            .and_then(|number| Some((number, self.archive.get(*number)?)))
+        else {
+            return false;
+        };
+        let mut later = self.archive.iter().skip(*number);
+        later.any(|it| it.from == asked.to.as_str() && it.to.as_str() == asked.from)
     }
 
     /// Where a text stands in the archive.

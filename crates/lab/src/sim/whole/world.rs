@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use domain::{DeviceId, Note, Now, Outcome, TraceEvent};
+use domain::{DeviceId, Note, Now, Outcome, Purpose, TraceEvent};
 use hub::{PushOrder, PushRef, Pushed, Ticket};
 use shard::Input;
 use sip::endpoint::{Flow, Transmit};
@@ -48,6 +48,8 @@ struct OnItsWay {
     push: PushRef,
     device: DeviceId,
     token: Box<str>,
+    who: usize,
+    purpose: Purpose,
 }
 
 /// Who asked the server for something by its APIs.
@@ -211,6 +213,7 @@ impl<W: Watcher> World<W> {
     pub(super) fn checked<T>(&mut self, look: impl FnOnce(&mut Check, &Scene<'_>) -> T) -> T {
         let scene = Scene {
             now: self.clock.now(),
+            wall: self.clock.timestamp(),
             server: &self.server,
             phones: &self.phones,
             network: &self.network,
@@ -276,6 +279,7 @@ impl<W: Watcher> World<W> {
         self.check.stepped(now.instant)?;
         self.checked(|check, scene| check.streams.in_time(scene))?;
         self.checked(|check, scene| check.offers.look(scene))?;
+        self.checked(|check, scene| check.readers.look(scene));
         if self.steps.is_multiple_of(QUIET) && self.server.is_settled() {
             check::same(&self.server)?;
             self.checked(|_, scene| check::Streams::all_there(scene))?;
@@ -428,6 +432,8 @@ impl<W: Watcher> World<W> {
             token: token.into(),
             push: order.push,
             device: order.device,
+            who,
+            purpose: order.notification.purpose,
         };
         self.pushes.insert(self.pushed, on_its_way);
         Ok(())
@@ -454,6 +460,10 @@ impl<W: Watcher> World<W> {
                 }
                 if matches!(outcome, Outcome::TokenDead { .. }) {
                     self.check.token_died(now.instant, &push.token);
+                }
+                if matches!(outcome, Outcome::Accepted { .. }) {
+                    let taken = (push.who, &push.purpose);
+                    self.checked(|check, scene| check.readers.taken(scene, taken.0, taken.1));
                 }
                 let pushed = Pushed {
                     push: push.push,

@@ -54,7 +54,10 @@ impl Chats {
             }
             PhoneEvent::DuplicateMessageDropped { id } if is_chat_only(scene, who) => {
                 let came = self.came.entry(who).or_default();
-                if came.contains(id) {
+                let device = chat_device(scene, who);
+                let store = &scene.server.store;
+                let is_given_again = device.is_some_and(|it| store.is_given_again(&it, id));
+                if came.contains(id) && !is_given_again {
                     return Err(format!(
                         "{id} came to phone {who} twice, which had signed in once"
                     ));

@@ -87,11 +87,15 @@ impl Texts {
         Ok(())
     }
 
-    /// The phones that an acknowledged text waits for.
-    pub(super) fn waits_for(&self, call: &str) -> Vec<usize> {
+    /// The phones that an acknowledged text waits for, with its id.
+    pub(super) fn waits_for(&self, call: &str) -> Vec<(usize, MessageId)> {
         let text = self.sent.get(call).map(|(_, text)| text);
         let taken = text.and_then(|text| self.taken.get(text));
-        taken.map_or_else(Vec::new, |it| it.targets.iter().copied().collect())
+        let targets = taken.into_iter().flat_map(|it| {
+            let id = &it.id;
+            it.targets.iter().map(move |who| (*who, id.clone()))
+        });
+        targets.collect()
     }
 
     pub(super) fn received(&mut self, who: usize, text: &str) -> Verdict {

@@ -39,6 +39,8 @@ struct Call {
     pushed: BTreeSet<usize>,
     /// Who must be pushed to, by when.
     due: BTreeMap<usize, Instant>,
+    /// Phones with both doors whose device had one to XMPP when it was kept: others are told nothing of it.
+    both: BTreeSet<usize>,
     /// Whose app has forgotten it.
     excused: BTreeSet<usize>,
     /// The server has forgotten it, or was told something else about its people.
@@ -110,6 +112,7 @@ impl Offers {
             rang: BTreeSet::new(),
             pushed: BTreeSet::new(),
             due: BTreeMap::new(),
+            both: BTreeSet::new(),
             excused: BTreeSet::new(),
             disturbed: false,
         };
@@ -119,8 +122,13 @@ impl Offers {
     /// Something that says whether a phone is there over XMPP.
     pub(super) fn is_there(&mut self, now: Instant, who: usize, event: &PhoneEvent) {
         match event {
-            PhoneEvent::SignedIn { .. } => {
+            PhoneEvent::SignedIn { resumed, .. } => {
                 self.there.insert(who, now);
+                if !resumed {
+                    // What was said to its session before is in the archive.
+                    let calls = self.by_id.values_mut();
+                    calls.for_each(|call| _ = call.both.remove(&who));
+                }
             }
             PhoneEvent::StreamLost
             | PhoneEvent::SignInFailed { .. }
@@ -269,6 +277,9 @@ impl Offers {
         match word {
             CallWord::Propose if call.kept.is_none() => {
                 call.kept = Some((scene.now, number));
+                call.both = (0..scene.phones.len())
+                    .filter(|who| has_both(scene, *who) && super::streams::has_session(scene, *who))
+                    .collect();
                 if call.ended.is_none() && scene.server.limits.are_wide() {
                     let by = scene.now + PUSHED;
                     let who = (0..scene.phones.len())
@@ -296,7 +307,9 @@ impl Offers {
             let known = call.excused.contains(who) || call.rang.contains(who);
             let by = kept.max(*since) + HEARD;
             let is_open = call.ended.is_none_or(|at| at > by);
-            if !known && is_open && by < scene.now && is_meant(scene, number, *who) {
+            let is_told = call.both.contains(who) || !has_both(scene, *who);
+            let is_meant = || is_told && is_meant(scene, number, *who);
+            if !known && is_open && by < scene.now && is_meant() {
                 return Err(format!("{id} never rang phone {who}, which was there"));
             }
             let over = call.ended.map(|at| at.max(*since) + HEARD);
@@ -335,6 +348,11 @@ impl Offers {
         }
         Ok(())
     }
+}
+
+fn has_both(scene: &Scene<'_>, who: usize) -> bool {
+    let config = scene.phones.get(who).map(|it| it.phone.config());
+    config.is_some_and(|it| it.sip && it.xmpp.is_some())
 }
 
 /// Whether a message was to reach the XMPP client of a phone.

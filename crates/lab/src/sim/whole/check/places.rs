@@ -90,7 +90,8 @@ impl Places {
             instance.is_some_and(|it| it.contains(&config.instance))
         });
         let Some(own) = own else {
-            self.until.insert(who, scene.now);
+            // What was never registered takes nothing back: a token that the API was told stays.
+            self.until.entry(who).and_modify(|until| *until = scene.now);
             return Ok(false);
         };
         let seconds = own.param("expires").and_then(|it| it.parse().ok());

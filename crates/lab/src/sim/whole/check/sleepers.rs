@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use domain::Purpose;
 use domain::behaviour::Incoming;
 use domain::push::OwedPush;
-use hub::PushOrder;
+use domain::{DeviceId, MessageId, Purpose, Timestamp};
+use hub::{Directory, Entry, PushOrder};
 
 use super::{Scene, Verdict};
 use crate::sim::whole::setting;
@@ -21,8 +21,8 @@ const WINDOW: Duration = Duration::from_secs(6);
 pub(super) struct Sleepers {
     /// Who has said so.
     silent: BTreeSet<usize>,
-    /// Who must be pushed to for a message, by when.
-    due: BTreeMap<usize, Instant>,
+    /// Who must be pushed to for which message, by when.
+    due: BTreeMap<(usize, MessageId), Instant>,
     pushed: BTreeMap<usize, Instant>,
 }
 
@@ -39,12 +39,12 @@ impl Sleepers {
     /// A phone comes, or says that it does; or what is known of it is gone.
     pub(super) fn back(&mut self, who: usize) {
         self.silent.remove(&who);
-        self.due.remove(&who);
+        self.is_there(who);
     }
 
     /// A phone is registered: what was written to it meanwhile goes to it.
     pub(super) fn is_there(&mut self, who: usize) {
-        self.due.remove(&who);
+        self.due.retain(|(of, _), _| *of != who);
     }
 
     /// A new server: what was said is forgotten, what is owed is not.
@@ -58,15 +58,9 @@ impl Sleepers {
     }
 
     /// A text was acknowledged that waits for this phone.
-    pub(super) fn written_to(&mut self, scene: &Scene<'_>, who: usize) {
+    pub(super) fn written_to(&mut self, scene: &Scene<'_>, who: usize, message: &MessageId) {
         let server = scene.server;
-        let phone = scene.phones.get(who);
-        let Some(device) = phone.and_then(super::places::device_of) else {
-            return;
-        };
-        let kept = server.store.devices.get(&device);
-        let shard = kept.and_then(|it| server.shards.get(server.shard_of(&it.user)));
-        let Some(entry) = shard.and_then(|it| it.hub().directory().get(&device)) else {
+        let Some((_, entry)) = known(scene, who) else {
             return;
         };
         let asleep = entry.best_door().is_none() || self.silent.contains(&who);
@@ -79,14 +73,15 @@ impl Sleepers {
             .get(&who)
             .is_some_and(|at| scene.now - *at < WINDOW);
         if asleep && can_be && !told && server.limits.are_wide() {
-            self.due.entry(who).or_insert(scene.now + PUSHED);
+            let by = scene.now + PUSHED;
+            self.due.entry((who, message.clone())).or_insert(by);
         }
     }
 
     /// A push leaves for a phone.
     pub(super) fn pushed(&mut self, now: Instant, who: usize, order: &PushOrder) {
         if matches!(order.notification.purpose, Purpose::Message { .. }) {
-            self.due.remove(&who);
+            self.is_there(who);
             self.pushed.insert(who, now);
         }
     }
@@ -106,11 +101,42 @@ impl Sleepers {
             owed.any(|it| it.device == device && is_it(it))
         };
         let mut late = self.due.iter().filter(|(_, at)| **at < scene.now);
-        match late.find(|(who, _)| !is_owed(**who)) {
-            Some((who, _)) => Err(format!(
+        let is_needless =
+            |who, message| is_left_in_peace(scene, who) || is_attended(scene, who, message);
+        match late.find(|((who, message), _)| !is_owed(*who) && !is_needless(*who, message)) {
+            Some(((who, _), _)) => Err(format!(
                 "phone {who} was written to in its sleep and not pushed to"
             )),
             None => Ok(()),
         }
     }
+}
+
+/// What the server knows of a phone's device, among all.
+fn known<'s>(scene: &Scene<'s>, who: usize) -> Option<(&'s Directory, &'s Entry)> {
+    let device = super::places::device_of(scene.phones.get(who)?)?;
+    let kept = scene.server.store.devices.get(&device)?;
+    let shard = scene.server.shards.get(scene.server.shard_of(&kept.user))?;
+    let directory = shard.hub().directory();
+    Some((directory, directory.get(&device)?))
+}
+
+/// Whether a phone's user did something lately at another device, and is left in peace at this one (behaviour.md 6.10).
+fn is_left_in_peace(scene: &Scene<'_>, who: usize) -> bool {
+    let Some((directory, own)) = known(scene, who) else {
+        return false;
+    };
+    let all = directory.of(&own.device.user);
+    let others = all.filter(|it| it.device.id != own.device.id);
+    let used = others.filter_map(Entry::used_at).max();
+    let is_over = |used: Timestamp| used.plus(setting::IDLE_AFTER + PUSHED) < scene.wall;
+    used > own.used_at() && !used.is_some_and(is_over)
+}
+
+/// Whether a phone's user has read a message at another device, or written to its writer.
+fn is_attended(scene: &Scene<'_>, who: usize, message: &MessageId) -> bool {
+    let store = &scene.server.store;
+    let device = scene.phones.get(who).and_then(super::places::device_of);
+    let is_read = |device: &DeviceId| store.unread(device, Some(message)).of_writer == 0;
+    device.as_ref().is_none_or(is_read) || store.is_answered(message)
 }

@@ -139,6 +139,15 @@ impl Streams {
 
 /// Whether the server takes the XMPP client of a phone for awake.
 fn is_believed_in(scene: &Scene<'_>, who: usize) -> bool {
+    has_door(scene, who, hub::OpenDoor::is_open)
+}
+
+/// Whether it has a session, awake or not.
+pub(super) fn has_session(scene: &Scene<'_>, who: usize) -> bool {
+    has_door(scene, who, |_| true)
+}
+
+fn has_door(scene: &Scene<'_>, who: usize, wanted: impl Fn(&hub::OpenDoor) -> bool) -> bool {
     let Some(device) = chat_device(scene, who) else {
         return false;
     };
@@ -146,13 +155,14 @@ fn is_believed_in(scene: &Scene<'_>, who: usize) -> bool {
     let user = config.and_then(|it| Address::new(&it.user, DOMAIN).ok());
     let shard = user.and_then(|it| scene.server.shards.get(scene.server.shard_of(&it)));
     let entry = shard.and_then(|it| it.hub().directory().get(&device));
-    entry.is_some_and(|it| it.best_door().is_some())
+    let is_it = |door: &hub::OpenDoor| door.number >= im::DOORS && wanted(door);
+    entry.is_some_and(|it| it.doors.iter().any(is_it))
 }
 
 /// The device that the XMPP client of a phone is.
 pub(super) fn chat_device(scene: &Scene<'_>, who: usize) -> Option<DeviceId> {
     let config = scene.phones.get(who)?.phone.config();
     config.xmpp.as_ref()?;
-    let (user, resource) = (&config.user, config.resource());
-    Some(DeviceId::from(format!("xmpp:{user}@{DOMAIN}/{resource}")))
+    let user = Address::new(&config.user, DOMAIN).ok()?;
+    Some(im::device_id(&user, &config.resource()))
 }
