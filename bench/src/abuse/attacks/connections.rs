@@ -26,9 +26,10 @@ pub(super) fn invites(target: &Target) -> Result<Done> {
     let mut number = 0;
     while target.stands() {
         number += 1;
-        line.says(target, &line.draft("INVITE", number)?.text(0, ""))?;
+        let draft = line.draft("INVITE", number)?;
+        line.says(target, &draft.text(0, ""));
         if number.is_multiple_of(64) {
-            line.hears(|_| None)?;
+            line.hears(|_| None::<()>);
         }
     }
     Ok(line.done)
@@ -45,13 +46,13 @@ pub(super) fn guesses(target: &Target) -> Result<Done> {
         for line in &mut lines {
             number += 1;
             let draft = line.draft("REGISTER", number)?;
-            line.says(target, &draft.text(0, ""))?;
+            line.says(target, &draft.text(0, ""));
             let wrong = line.hears(|heard| {
                 let asked = status(heard, &draft.id) == Some(401);
                 asked.then(|| draft.credentials(heard, "guess")).flatten()
-            })?;
+            });
             if let Some(wrong) = wrong {
-                line.says(target, &draft.text(1, &wrong))?;
+                line.says(target, &draft.text(1, &wrong));
             }
         }
     }
@@ -100,7 +101,7 @@ impl Line {
         })
     }
 
-    fn says(&mut self, target: &Target, text: &str) -> Result<()> {
+    fn says(&mut self, target: &Target, text: &str) {
         let mut rest = text.as_bytes();
         while !rest.is_empty() && target.stands() {
             match self.stream.write(rest) {
@@ -112,32 +113,29 @@ impl Line {
                     if let Ok(stream) = Self::connected(target, self.from) {
                         self.stream = stream;
                     }
-                    return Ok(());
+                    return;
                 }
             }
         }
         self.done.sends(text.len());
-        Ok(())
     }
 
-    fn hears<T>(&mut self, take: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>> {
+    fn hears<T>(&mut self, take: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
         let mut buffer = vec![0; 1 << 16];
-        let Ok(length) = self.stream.read(&mut buffer) else {
-            return Ok(None);
-        };
+        let length = self.stream.read(&mut buffer).ok()?;
         self.done.gets(length);
-        Ok(take(&buffer[..length]))
+        take(&buffer[..length])
     }
 }
 
 /// Connections over which nothing comes.
-pub(super) fn idle(target: &Target) -> Result<Done> {
-    Ok(held(target, target.sip.into(), b"", IDLE))
+pub(super) fn idle(target: &Target) -> Done {
+    held(target, target.sip.into(), b"", IDLE)
 }
 
 /// Requests whose end does not come.
-pub(super) fn half_sent(target: &Target) -> Result<Done> {
-    Ok(held(target, target.admin, b"GET / HTTP/1.1\r\nHost:", HALF))
+pub(super) fn half_sent(target: &Target) -> Done {
+    held(target, target.admin, b"GET / HTTP/1.1\r\nHost:", HALF)
 }
 
 /// Opens so many connections from one address and says this; opens them again when they are closed.

@@ -165,7 +165,7 @@ pub(crate) const ATTACKS: [Attack; 15] = [
     ),
     attack(
         "3 passwords over XMPP, three at a time",
-        chat::guesses,
+        |target| Ok(chat::guesses(target)),
         GUESSES,
     ),
     attack(
@@ -175,10 +175,14 @@ pub(crate) const ATTACKS: [Attack; 15] = [
     ),
     attack(
         "5 idle connections, one source",
-        connections::idle,
+        |target| Ok(connections::idle(target)),
         ("limits_reached", &["connections"]),
     ),
-    attack("5 half-sent HTTP requests", connections::half_sent, SILENT),
+    attack(
+        "5 half-sent HTTP requests",
+        |target| Ok(connections::half_sent(target)),
+        SILENT,
+    ),
     attack(
         "5 TLS handshakes, one source",
         |target| connections::handshakes(target, 1),
@@ -191,7 +195,7 @@ pub(crate) const ATTACKS: [Attack; 15] = [
     ),
     attack(
         "5 half-open streams of XMPP",
-        chat::half_open,
+        |target| Ok(chat::half_open(target)),
         ("limits_reached", &["connections"]),
     ),
 ];
