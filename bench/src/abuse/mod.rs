@@ -1,6 +1,7 @@
 //! What strangers and one bad user can do: each attack runs while honest phones register and are woken for calls, and what became
 //! of them is judged beside what it was undisturbed, with what the server's memory, log, metrics and alarms said.
 
+mod attacker;
 mod attacks;
 mod honest;
 mod messages;
@@ -10,7 +11,8 @@ mod times;
 
 use crate::{machine::Machine, process, sink};
 use anyhow::{Context, Result, bail};
-use attacks::{ATTACKS, Attack, Done, Target};
+use attacker::{Done, Target};
+use attacks::{ATTACKS, Attack};
 use honest::{Honest, Seen};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use server::Attacked;

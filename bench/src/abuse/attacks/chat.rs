@@ -1,6 +1,7 @@
 //! The door of XMPP.
 
-use super::{Done, Target, address, connect, connections};
+use super::connections;
+use crate::abuse::attacker::{Done, Target, address, connect};
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};

@@ -1,6 +1,6 @@
 //! Connections that flood, or do nothing.
 
-use super::{Done, Target, address, connect};
+use crate::abuse::attacker::{Done, Target, address, connect};
 use crate::abuse::messages::{Draft, status};
 use anyhow::Result;
 use rustls::{ClientConnection, pki_types::ServerName};

@@ -5,49 +5,12 @@ mod connections;
 mod datagrams;
 mod user;
 
-use crate::reveille::Doors;
+use super::attacker::{Done, Target};
 use anyhow::{Context, Result, ensure};
-use rustls::ClientConfig;
-use socket2::{Domain, Socket, Type};
-use std::{
-    fmt,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::process::Command;
 
 /// Sources of a distributed attack.
 const MANY: u32 = 1_000;
-/// A server that does not take a connection for so long takes none.
-const CONNECTING: Duration = Duration::from_millis(200);
-
-/// Whom they attack.
-pub(crate) struct Target {
-    pub(crate) sip: SocketAddrV4,
-    pub(crate) admin: SocketAddr,
-    pub(crate) doors: Doors,
-    /// XMPP over TLS.
-    pub(crate) xmpp: SocketAddr,
-    /// Whoever speaks TLS trusts the server.
-    pub(crate) tls: Arc<ClientConfig>,
-    /// The number of a user who has a password and means ill.
-    pub(crate) bad_user: u32,
-    /// The number of one who is asleep, and called by that one.
-    pub(crate) victim: u32,
-    pub(crate) stop: AtomicBool,
-}
-
-impl Target {
-    /// Whether the attack goes on.
-    fn stands(&self) -> bool {
-        !self.stop.load(Ordering::Relaxed)
-    }
-}
-
 /// An attack, and what the server is to say of it.
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
@@ -56,52 +19,6 @@ pub(crate) struct Attack {
     pub(crate) alarm: &'static str,
     /// What is counted: at least one of these reasons.
     pub(crate) reasons: &'static [&'static str],
-}
-
-/// What an attacker did and got.
-#[derive(Debug, Default)]
-pub(crate) struct Done {
-    sent: u64,
-    sent_octets: u64,
-    got: u64,
-    got_octets: u64,
-    /// Of a kind of attack that is answered over datagrams by more than it sends, nothing may be.
-    amplifies: bool,
-}
-
-impl Done {
-    fn sends(&mut self, octets: usize) {
-        self.sent += 1;
-        self.sent_octets += octets as u64;
-    }
-
-    fn gets(&mut self, octets: usize) {
-        self.got += 1;
-        self.got_octets += octets as u64;
-    }
-
-    /// Octets that came back for each that was sent.
-    pub(crate) fn times(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "a ratio to look at")]
-        let times = self.got_octets as f64 / self.sent_octets.max(1) as f64;
-        times
-    }
-
-    /// Whether somebody whose address was made up got more than twice what was sent, or more than one answer each.
-    pub(crate) fn floods_others(&self) -> bool {
-        self.amplifies && (self.times() > 2.0 || self.got > self.sent)
-    }
-}
-
-impl fmt::Display for Done {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sent, got, times) = (self.sent, self.got, self.times());
-        write!(f, "{sent} sent, {got} came back")?;
-        if self.sent_octets > 0 {
-            write!(f, ", {times:.2} of the octets")?;
-        }
-        Ok(())
-    }
 }
 
 const STRANGERS: (&str, &[&str]) = ("strangers_flood", &["challenged", "unanswered", "shed"]);
@@ -212,20 +129,4 @@ impl Attack {
         ensure!(chrt.success(), "chrt cannot make the attacker wait");
         (self.run)(target)
     }
-}
-
-/// The address of an attacker, of whom nobody else has one.
-fn address(number: u32) -> Ipv4Addr {
-    let (high, low) = (number / 250, number % 250 + 1);
-    let [.., high] = high.to_be_bytes();
-    let [.., low] = low.to_be_bytes();
-    Ipv4Addr::new(127, 100, high, low)
-}
-
-/// A connection from there.
-fn connect(from: Ipv4Addr, to: SocketAddr) -> Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from((from, 0)).into())?;
-    socket.connect_timeout(&to.into(), CONNECTING)?;
-    Ok(socket.into())
 }
