@@ -152,8 +152,8 @@ fn measure(arguments: &Arguments) -> Result<()> {
             binary.display()
         );
     }
-    if let What::Abuse(arguments) = &arguments.row {
-        return abuse::run(arguments, &binary);
+    if let What::Abuse(what) = &arguments.row {
+        return abuse::run(what, arguments.rounds.max(1), &binary);
     }
     if arguments.users < 2 * arguments.window {
         bail!("--users must be at least twice --window, so that no phone does two things at once");

@@ -26,6 +26,8 @@ use tempfile::TempDir;
 const ADDING: usize = 64;
 /// All clients come from one address here.
 const CONNECTIONS: u32 = 100_000;
+/// Open files of a server that is attacked: soft and hard limit (`prlimit`). Many systems give more.
+const FILES: &str = "1024:4096";
 /// Start-up of a server with all of its store to read.
 const START: Duration = Duration::from_mins(10);
 
@@ -57,7 +59,18 @@ pub(crate) struct Reveille {
     admin: SocketAddr,
     health: SocketAddr,
     xmpp: Option<Xmpp>,
+    /// Where strangers find the doors that rows do not use, if they are open.
+    doors: Option<Doors>,
     cores: Cores,
+}
+
+/// See above.
+#[derive(Copy, Clone)]
+pub(crate) struct Doors {
+    /// SIP over TLS.
+    pub(crate) sip_tls: SocketAddr,
+    /// XMPP that begins in the clear.
+    pub(crate) xmpp_tcp: SocketAddr,
 }
 
 /// Where clients of XMPP find it, and how they trust it.
@@ -78,7 +91,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) push: Option<SocketAddr>,
     /// Whether it serves XMPP, over TLS.
     pub(crate) xmpp: bool,
-    /// Nobody is trusted, connections are taken, and limits are those of the product: for attacks.
+    /// Nobody is trusted, connections are taken, and limits are those of the product, with as few files as some systems give: for
+    /// attacks. To be with XMPP, whose certificate is that of SIP as well.
     pub(crate) open: bool,
     /// The folder to use; its files of the sink are named by the configuration.
     pub(crate) folder: TempDir,
@@ -98,9 +112,17 @@ impl Reveille {
         } else {
             None
         };
+        let doors = setup.open.then(|| -> Result<_> {
+            Ok(Doors {
+                sip_tls: free_tcp()?,
+                xmpp_tcp: free_tcp()?,
+            })
+        });
+        let doors = doors.transpose()?;
         let mut reveille = Self {
             server: None,
             xmpp,
+            doors,
             binary: setup.binary.to_owned(),
             sip,
             admin,
@@ -109,10 +131,9 @@ impl Reveille {
             folder: setup.folder,
         };
         let config = reveille.config(setup.store, setup.shards, setup.push)?;
-        let config = if setup.open {
-            opened(&config, reveille.sip)
-        } else {
-            config
+        let config = match doors {
+            Some(doors) => opened(&config, reveille.sip, doors),
+            None => config,
         };
         std::fs::write(reveille.folder.path().join("reveille.toml"), config)?;
         reveille.restart()?;
@@ -179,6 +200,10 @@ impl Reveille {
             running.stop()?;
         }
         let mut command = Command::new(&self.binary);
+        if self.doors.is_some() {
+            command = Command::new("prlimit");
+            command.arg(format!("--nofile={FILES}")).arg(&self.binary);
+        }
         let config = self.folder.path().join("reveille.toml");
         command.arg("serve").arg("--config").arg(config);
         let started = Instant::now();
@@ -193,6 +218,11 @@ impl Reveille {
     /// Where it listens for SIP.
     pub(crate) fn sip(&self) -> SocketAddrV4 {
         self.sip
+    }
+
+    /// Where strangers find its other doors.
+    pub(crate) fn doors(&self) -> Result<Doors> {
+        self.doors.context("it is open to strangers")
     }
 
     /// Where its APIs are.
@@ -293,12 +323,15 @@ impl Reveille {
 }
 
 /// The configuration of a server that is attacked.
-fn opened(config: &str, sip: SocketAddrV4) -> String {
+fn opened(config: &str, sip: SocketAddrV4, doors: Doors) -> String {
     let limits = config.find("[limits]").unwrap_or(config.len());
     let observe = config.find("[observe]").unwrap_or(config.len());
     let config = [&config[..limits], &config[observe..]].concat();
     let config = config.replace("trusted = [\"127.0.0.0/8\"]", "trusted = []");
-    config.replace("sip_tcp = []", &format!("sip_tcp = [\"{sip}\"]"))
+    let Doors { sip_tls, xmpp_tcp } = doors;
+    let tcp =
+        format!("sip_tcp = [\"{sip}\"]\nsip_tls = [\"{sip_tls}\"]\nxmpp_tcp = [\"{xmpp_tcp}\"]");
+    config.replace("sip_tcp = []", &tcp)
 }
 
 impl Drop for Reveille {

@@ -20,6 +20,8 @@ pub(crate) struct Draft {
     /// Unlike any other's.
     pub(crate) id: String,
     pub(crate) at: SocketAddr,
+    /// Which user's phone it is, if that may be woken by push.
+    pub(crate) wakeable: Option<usize>,
 }
 
 impl Draft {
@@ -39,7 +41,15 @@ impl Draft {
             to,
             id,
             at,
+            wakeable,
         } = self;
+        // As an iPhone's is.
+        let (push, instance) = wakeable.map_or_else(Default::default, |user| {
+            (
+                format!(";pn-provider=apns;pn-param=TEAM123456.com.example.phone.voip;pn-prid={user:064x}"),
+                format!(";+sip.instance=\"<urn:uuid:00000000-0000-4000-8000-{user:012x}>\""),
+            )
+        });
         let cseq = if *method == "ACK" || *method == "CANCEL" {
             step
         } else {
@@ -48,7 +58,7 @@ impl Draft {
         format!(
             "{method} {} SIP/2.0\r\nVia: SIP/2.0/{transport} {at};rport;branch=z9hG4bK{id}-{cseq}\r\nMax-Forwards: 70\r\n\
              From: \"A phone\" <sip:{from}@{DOMAIN}>;tag={id}\r\nTo: <sip:{to}@{DOMAIN}>\r\nCall-ID: {id}@{}\r\n\
-             CSeq: {cseq} {method}\r\nContact: <sip:{from}@{at}>\r\nUser-Agent: a phone that says a little of itself\r\n\
+             CSeq: {cseq} {method}\r\nContact: <sip:{from}@{at}{push}>{instance}\r\nUser-Agent: a phone that says a little of itself\r\n\
              Supported: path, outbound, replaces\r\n{extra}Content-Length: 0\r\n\r\n",
             self.uri(),
             at.ip(),

@@ -1,6 +1,7 @@
 //! What to listen on, and every limit of this crate in one place.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,6 +123,9 @@ pub struct Limits {
     pub first_message: Duration,
     /// A TLS handshake, either side, that takes longer fails.
     pub tls_handshake: Duration,
+    /// Accepted TLS handshakes for which keys are made and signed at once; others wait for their turn, each source for its own. Fewer
+    /// than there are processors leave room for other work.
+    pub handshakes: usize,
     /// An outgoing TCP connection that takes longer to open fails.
     pub connect: Duration,
     /// Messages waiting to be written to one connection. One more closes it: the peer does not read.
@@ -134,11 +138,11 @@ pub struct Limits {
     pub message: sip::Limits,
     /// Messages that cannot be parsed which one connection may send. One more closes it.
     pub malformed_per_connection: u32,
-    /// Events that wait for a shard. When it is full, a socket that has something for it is not read until there is
-    /// room.
+    /// Events that wait for a shard: so many that connections brought, which are not read on when there is no room, and as many
+    /// datagrams of known users, of which each sender has a share. Beyond it, one is dropped, as the network would.
     pub events: usize,
-    /// Datagrams of strangers that wait for all shards together: those of known users never wait behind more. Where there are
-    /// shards, at least one for each.
+    /// What strangers have brought that waits for all shards together, in datagrams or over connections: nobody known ever waits for
+    /// more. Where there are shards, at least one for each.
     pub strangers: usize,
     /// Datagrams of strangers that wait for these places, at each socket. Beyond it, and beyond the share of its source, one is
     /// dropped, as the network would.
@@ -153,6 +157,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             connections: 20_000,
             reserved: 0,
@@ -161,6 +166,7 @@ impl Default for Limits {
             idle: Duration::from_secs(4_000),
             first_message: Duration::from_secs(10),
             tls_handshake: Duration::from_secs(10),
+            handshakes: processors / 2,
             connect: Duration::from_secs(5),
             send_queue_messages: 1_024,
             send_queue_bytes: 1 << 20,
@@ -168,7 +174,7 @@ impl Default for Limits {
             message: sip::Limits::default(),
             malformed_per_connection: 16,
             events: 8_192,
-            strangers: 32,
+            strangers: 4,
             strangers_waiting: 2_048,
             xmpp: XmppLimits::default(),
             websocket: WebSocketLimits::default(),

@@ -130,8 +130,8 @@ async fn goodbye<F: Framing>(
 
 /// Tells the shard that has the connection for itself.
 async fn told(shared: &Shared, gone: Option<(usize, Event)>) {
-    if let Some(gone) = gone {
-        shared.hand_over_to(vec![gone]).await;
+    if let Some((shard, gone)) = gone {
+        shared.last(shard, gone).await;
     }
 }
 
@@ -225,7 +225,12 @@ async fn read(
                 continue;
             }
             Some(Err(error)) => return End::Failed(error),
-            Some(Ok(0)) => return End::ClosedByPeer,
+            Some(Ok(0)) => {
+                if whole_by.is_some() {
+                    shared.counters.silent.add(1);
+                }
+                return End::ClosedByPeer;
+            }
             Some(Ok(_)) => {}
         }
         match incoming.take_all().await {
@@ -295,7 +300,11 @@ impl<F: Framing> Incoming<'_, F> {
                 Taken::Upgrade => end = Some(End::Upgrade),
             }
         }
-        delivery.hand_over().await;
+        let (doorman, remote) = (&self.shared.doorman, self.flow.remote.ip());
+        let framing = &*self.framing;
+        delivery
+            .hand_over(|| framing.visitor(doorman, remote))
+            .await;
         match end {
             Some(end) => ControlFlow::Break(end),
             None => ControlFlow::Continue(had_message),

@@ -11,17 +11,21 @@ use crate::delivery::Delivery;
 use crate::doorman::{Standing, Visitor};
 use crate::fair::Fair;
 use crate::framing::sip;
-use crate::shards::Place;
+use crate::gate::{Place, Turn};
 use crate::shared::Shared;
 use crate::udp::Udp;
 use ::sip::endpoint::{Transport, may_be_answered};
 
-/// Reads until we stop. A full event queue pauses reading (also of what is for other shards than the one that is full):
-/// then the kernel drops, as it must.
+/// Reads until we stop.
 pub(crate) async fn read(udp: &Udp, shared: &Shared) {
     let mut buffers = Buffers::new();
     let mut batch = Vec::with_capacity(BATCH);
-    let mut strangers = Fair::new(shared.limits.strangers_waiting);
+    let mut strangers = Strangers {
+        udp,
+        shared,
+        waiting: Fair::default(),
+        turn: None,
+    };
     loop {
         let received = tokio::select! {
             biased;
@@ -33,8 +37,8 @@ pub(crate) async fn read(udp: &Udp, shared: &Shared) {
                 }
                 continue;
             }
-            place = shared.place(), if !strangers.is_empty() => {
-                hand_over_strangers(udp, shared, &mut strangers, place);
+            place = strangers.place() => {
+                strangers.hand_over(place);
                 continue;
             }
         };
@@ -52,11 +56,7 @@ pub(crate) async fn read(udp: &Udp, shared: &Shared) {
             let visitor = visitor(shared, &mut last, from.ip());
             match visitor.standing {
                 Standing::Known => replied |= take(udp, shared, &mut delivery, from, &octets),
-                Standing::Stranger => {
-                    if !strangers.push(visitor.source, (from, octets)) {
-                        shared.counters.shed.add(1);
-                    }
-                }
+                Standing::Stranger => strangers.wait(visitor.source, (from, octets)),
                 Standing::Banned => shared.counters.banned.add(1),
             }
         }
@@ -64,11 +64,78 @@ pub(crate) async fn read(udp: &Udp, shared: &Shared) {
             // The shard whose socket this is may have nothing to do that would flush it.
             udp.flush(&shared.rim());
         }
-        delivery.hand_over().await;
-        let place = shared.try_place();
-        hand_over_strangers(udp, shared, &mut strangers, place);
+        delivery.offer();
+        if let Some(place) = strangers.try_place() {
+            strangers.hand_over(place);
+        }
     }
     udp.flush(&shared.rim());
+}
+
+/// Datagrams of strangers that wait for places in the shards, each source in its turn. Nothing of them is read before.
+struct Strangers<'s> {
+    udp: &'s Udp,
+    shared: &'s Shared,
+    waiting: Fair<IpAddr, (SocketAddr, Bytes)>,
+    /// The turn of this socket, when it waits for one.
+    turn: Option<Turn>,
+}
+
+impl Strangers<'_> {
+    fn wait(&mut self, source: IpAddr, datagram: (SocketAddr, Bytes)) {
+        let most = self.shared.limits.strangers_waiting;
+        if !self.waiting.offer(source, datagram, most) {
+            self.shared.counters.shed.add(1);
+        }
+    }
+
+    /// The next place; it never comes if nobody waits for one.
+    async fn place(&mut self) -> Place {
+        if self.waiting.is_empty() {
+            return std::future::pending().await;
+        }
+        let gate = &self.shared.shards.strangers;
+        // The socket is one source among those of connections.
+        let who = Visitor {
+            source: self.udp.local.ip(),
+            standing: Standing::Stranger,
+        };
+        // It stays in its line when something else comes first.
+        let turn = self.turn.get_or_insert_with(|| gate.turn(who));
+        let place = turn.await;
+        self.turn = None;
+        match place {
+            Ok(place) => place,
+            // The gate is ours as long as we are there.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// The same, if there is one now.
+    fn try_place(&mut self) -> Option<Place> {
+        if self.waiting.is_empty() || self.turn.is_some() {
+            return None;
+        }
+        self.shared.shards.strangers.try_enter()
+    }
+
+    /// As many as there are places for.
+    fn hand_over(&mut self, place: Place) {
+        let mut place = Some(place);
+        let mut replied = false;
+        while let Some(taken) = place {
+            let Some((_, (from, octets))) = self.waiting.pop() else {
+                break;
+            };
+            let mut delivery = Delivery::new(self.shared);
+            replied |= take(self.udp, self.shared, &mut delivery, from, &octets);
+            delivery.hand_over_strange(taken);
+            place = self.try_place();
+        }
+        if replied {
+            self.udp.flush(&self.shared.rim());
+        }
+    }
 }
 
 /// Who is there: asked once for all that comes from there in a row.
@@ -76,28 +143,6 @@ fn visitor(shared: &Shared, last: &mut Option<(IpAddr, Visitor)>, from: IpAddr) 
     match last {
         Some((known, visitor)) if *known == from => *visitor,
         _ => last.insert((from, (shared.doorman)(from))).1,
-    }
-}
-
-/// As many as there are places for, each source in its turn.
-fn hand_over_strangers(
-    udp: &Udp,
-    shared: &Shared,
-    strangers: &mut Fair<(SocketAddr, Bytes)>,
-    mut place: Option<Place>,
-) {
-    let mut replied = false;
-    while let Some(taken) = place {
-        let Some((from, octets)) = strangers.pop() else {
-            break;
-        };
-        let mut delivery = Delivery::new(shared);
-        replied |= take(udp, shared, &mut delivery, from, &octets);
-        delivery.hand_over_strange(taken);
-        place = shared.try_place();
-    }
-    if replied {
-        udp.flush(&shared.rim());
     }
 }
 

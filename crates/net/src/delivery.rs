@@ -2,17 +2,16 @@
 
 use bytes::Bytes;
 
+use crate::Visitor;
 use crate::event::Event;
 use crate::framing::Framed;
-use crate::shards::Place;
+use crate::gate::Place;
 use crate::shared::Shared;
 
-/// Events that are handed over together.
+/// Events that are handed over together, each with its shard.
 pub(crate) struct Delivery<'s> {
     shared: &'s Shared,
-    events: Vec<Event>,
-    /// Those whose shard is known.
-    addressed: Vec<(usize, Event)>,
+    events: Vec<(usize, Event)>,
 }
 
 impl<'s> Delivery<'s> {
@@ -20,7 +19,6 @@ impl<'s> Delivery<'s> {
         Self {
             shared,
             events: Vec::new(),
-            addressed: Vec::new(),
         }
     }
 
@@ -30,12 +28,12 @@ impl<'s> Delivery<'s> {
         match framed {
             Framed::Whole(event) => {
                 self.shared.counters.received.add(1);
-                self.events.push(event);
+                self.add(event);
                 Taken::Whole
             }
             Framed::For(shard, event) => {
                 self.shared.counters.received.add(1);
-                self.addressed.push((shard, event));
+                self.events.push((shard, event));
                 Taken::Whole
             }
             Framed::Reply(answer) => {
@@ -61,7 +59,7 @@ impl<'s> Delivery<'s> {
                 broken,
             } => {
                 self.shared.counters.malformed.add(1);
-                self.events.push(event);
+                self.add(event);
                 if let Some(answer) = answer {
                     reply(answer);
                 }
@@ -74,24 +72,32 @@ impl<'s> Delivery<'s> {
         }
     }
 
-    /// Hands over the one thing that a datagram of a stranger is, in this place.
-    pub(crate) fn hand_over_strange(&mut self, place: Place) {
-        if let Some(event) = self.events.pop() {
-            self.shared.hand_over_strange(event, place);
+    fn add(&mut self, event: Event) {
+        let shard = self.shared.shards.shard_of(&event);
+        self.events.push((shard, event));
+    }
+
+    /// Hands over what a connection brought, and waits until it is taken.
+    pub(crate) async fn hand_over(&mut self, who: impl FnOnce() -> Visitor) {
+        if !self.events.is_empty() {
+            let events = std::mem::take(&mut self.events);
+            self.shared.hand_over(who(), events).await;
         }
     }
 
-    /// Hands it all over, and waits for room.
-    pub(crate) async fn hand_over(&mut self) {
-        if !self.events.is_empty() {
-            self.shared
-                .hand_over(std::mem::take(&mut self.events))
-                .await;
+    /// Hands over what a datagram of somebody known brought, if there is room.
+    pub(crate) fn offer(&mut self) {
+        for (shard, event) in self.events.drain(..) {
+            if !self.shared.shards.offer(shard, event) {
+                self.shared.counters.shed.add(1);
+            }
         }
-        if !self.addressed.is_empty() {
-            self.shared
-                .hand_over_to(std::mem::take(&mut self.addressed))
-                .await;
+    }
+
+    /// Hands over the one thing that a datagram of a stranger is, in this place.
+    pub(crate) fn hand_over_strange(&mut self, place: Place) {
+        if let Some((shard, event)) = self.events.pop() {
+            self.shared.shards.hand_over_strange(shard, event, place);
         }
     }
 }

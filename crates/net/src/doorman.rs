@@ -15,6 +15,16 @@ pub struct Visitor {
     pub standing: Standing,
 }
 
+impl Visitor {
+    /// Somebody known, who is there.
+    pub(crate) fn known(source: IpAddr) -> Self {
+        Self {
+            source,
+            standing: Standing::Known,
+        }
+    }
+}
+
 /// How somebody is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -28,8 +38,5 @@ pub enum Standing {
 
 /// Without a doorman all are known.
 pub(crate) fn anybody() -> Doorman {
-    Arc::new(|source| Visitor {
-        source,
-        standing: Standing::Known,
-    })
+    Arc::new(Visitor::known)
 }

@@ -9,8 +9,6 @@ use crate::shared::Shared;
 /// The stream of events of one shard of a [`crate::Net`]. Dropping it closes every socket.
 pub struct Events {
     receiver: Receiver,
-    /// What was handed over together, and is taken one by one.
-    taken: std::vec::IntoIter<Event>,
     shard: usize,
     shared: Arc<Shared>,
 }
@@ -19,7 +17,6 @@ impl Events {
     pub(crate) fn new(receiver: Receiver, shard: usize, shared: Arc<Shared>) -> Self {
         Self {
             receiver,
-            taken: Vec::new().into_iter(),
             shard,
             shared,
         }
@@ -28,28 +25,20 @@ impl Events {
     /// The next event, or `None` after [`crate::Net::shutdown`]. Datagrams that the shard has still queued are sent
     /// first, so that a role that loops over this never holds any back while it waits. Cancel safe.
     pub async fn recv(&mut self) -> Option<Event> {
-        loop {
-            if let Some(event) = self.taken.next() {
-                return Some(event);
-            }
-            if self.receiver.is_empty() {
-                self.shared.flush(self.shard);
-            }
-            let events = tokio::select! {
-                biased;
-                events = self.receiver.recv() => events,
-                () = self.shared.stop.cancelled() => None,
-            };
-            self.taken = events?.into_iter();
+        if let Some(event) = self.receiver.try_recv() {
+            return Some(event);
+        }
+        self.shared.flush(self.shard);
+        tokio::select! {
+            biased;
+            event = self.receiver.recv() => Some(event),
+            () = self.shared.stop.cancelled() => None,
         }
     }
 
     /// An event that has already happened, to drain a batch before acting on it.
     pub fn try_recv(&mut self) -> Option<Event> {
-        if self.taken.len() == 0 {
-            self.taken = self.receiver.try_recv()?.into_iter();
-        }
-        self.taken.next()
+        self.receiver.try_recv()
     }
 }
 

@@ -1,61 +1,70 @@
-//! Datagrams of strangers that wait: each source has its turn, and when there is no room for all, who sends most loses most.
+//! What waits, each in its turn: one who brings much waits behind itself and not before the others, and when there is no room
+//! for all, who brings most loses most.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
+use std::hash::Hash;
 
-/// Waiting things by source, of each the oldest first.
-pub(crate) struct Fair<T> {
-    waiting: HashMap<IpAddr, VecDeque<T>>,
-    /// The sources that have any, in the order of their turns.
-    turns: VecDeque<IpAddr>,
+/// Waiting things by who brought them, of each the oldest first.
+pub(crate) struct Fair<K, T> {
+    /// The oldest of each, in the order of their turns.
+    turns: VecDeque<(K, T)>,
+    /// What is behind it: nothing for most, who have but one.
+    behind: HashMap<K, VecDeque<T>>,
     count: usize,
-    most: usize,
 }
 
-impl<T> Fair<T> {
-    /// At most so many wait.
-    pub(crate) fn new(most: usize) -> Self {
+impl<K, T> Default for Fair<K, T> {
+    fn default() -> Self {
         Self {
-            waiting: HashMap::new(),
             turns: VecDeque::new(),
+            behind: HashMap::new(),
             count: 0,
-            most,
         }
     }
+}
 
+impl<K: Copy + Eq + Hash, T> Fair<K, T> {
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Takes one in; `false`, and it is lost, if its source has its share of the room already, or there is none at all.
-    pub(crate) fn push(&mut self, source: IpAddr, one: T) -> bool {
-        let sources = self.turns.len();
-        let of_source = self.waiting.get(&source).map_or(0, VecDeque::len);
-        let sources = sources + usize::from(of_source == 0);
-        // A share is what each would have if one more came: so there is always room for a source that has nothing yet.
-        if of_source > 0 && of_source >= self.most / (sources + 1) || self.count >= self.most {
+    /// Takes one in, whose number somebody else limits.
+    pub(crate) fn push(&mut self, who: K, one: T) {
+        match self.behind.entry(who) {
+            Entry::Occupied(mut behind) => behind.get_mut().push_back(one),
+            Entry::Vacant(none) => {
+                none.insert(VecDeque::new());
+                self.turns.push_back((who, one));
+            }
+        }
+        self.count += 1;
+    }
+
+    /// Takes one in if there is room, of which there is so much for all together; `false`, and it is lost, if whoever brought it
+    /// has their share already, or there is none at all.
+    pub(crate) fn offer(&mut self, who: K, one: T, most: usize) -> bool {
+        let of_one = self.behind.get(&who).map_or(0, |behind| behind.len() + 1);
+        let sources = self.turns.len() + usize::from(of_one == 0);
+        // A share is what each would have if one more came: so there is always room for one who has nothing yet.
+        if of_one > 0 && of_one >= most / (sources + 1) || self.count >= most {
             return false;
         }
-        if of_source == 0 {
-            self.turns.push_back(source);
-        }
-        self.waiting.entry(source).or_default().push_back(one);
-        self.count += 1;
+        self.push(who, one);
         true
     }
 
-    /// The oldest of the source whose turn it is.
-    pub(crate) fn pop(&mut self) -> Option<T> {
-        let source = self.turns.pop_front()?;
-        let queue = self.waiting.get_mut(&source)?;
-        let one = queue.pop_front();
-        if queue.is_empty() {
-            self.waiting.remove(&source);
-        } else {
-            self.turns.push_back(source);
+    /// The oldest of whose turn it is, and who that is.
+    pub(crate) fn pop(&mut self) -> Option<(K, T)> {
+        let (who, one) = self.turns.pop_front()?;
+        match self.behind.get_mut(&who).and_then(VecDeque::pop_front) {
+            Some(next) => self.turns.push_back((who, next)),
+            None => {
+                self.behind.remove(&who);
+            }
         }
-        self.count -= usize::from(one.is_some());
-        one
+        self.count -= 1;
+        Some((who, one))
     }
 }
 
@@ -63,33 +72,29 @@ impl<T> Fair<T> {
 mod tests {
     use super::*;
 
-    fn source(number: u32) -> IpAddr {
-        IpAddr::from(number.to_be_bytes())
-    }
-
     #[test]
-    fn each_source_has_its_turn_and_keeps_its_order() {
-        let mut fair = Fair::new(100);
+    fn each_has_its_turn_and_keeps_its_order() {
+        let mut fair = Fair::default();
         for number in 0..10 {
-            assert!(fair.push(source(1), (1, number)));
+            fair.push(1, number);
         }
-        assert!(fair.push(source(2), (2, 0)));
-        assert!(fair.push(source(3), (3, 0)));
+        fair.push(2, 0);
+        fair.push(3, 0);
         let first: Vec<_> = (0..4).filter_map(|_| fair.pop()).collect();
         assert_eq!(first, [(1, 0), (2, 0), (3, 0), (1, 1)]);
         while fair.pop().is_some() {}
-        assert!(fair.is_empty() && fair.waiting.is_empty());
+        assert!(fair.is_empty() && fair.behind.is_empty());
     }
 
     #[test]
     fn who_floods_leaves_room_for_whoever_comes_late() {
-        let mut fair = Fair::new(100);
-        let taken = (0..1000).filter(|_| fair.push(source(0), 0)).count();
+        let mut fair = Fair::default();
+        let taken = (0..1000).filter(|_| fair.offer(0, 0, 100)).count();
         assert_eq!(taken, 50);
         for late in 1..=50 {
-            assert!(fair.push(source(late), late), "{late}");
+            assert!(fair.offer(late, late, 100), "{late}");
         }
         assert_eq!(fair.count, 100);
-        assert!(!fair.push(source(51), 51), "there is an end");
+        assert!(!fair.offer(51, 51, 100), "there is an end");
     }
 }

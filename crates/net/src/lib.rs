@@ -18,6 +18,7 @@ mod event;
 mod events;
 mod fair;
 mod framing;
+mod gate;
 pub mod http;
 mod listen;
 mod local;

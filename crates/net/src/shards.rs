@@ -1,14 +1,21 @@
-//! The way of events to the shards. A socket's task says whose each message is, and hands over what one read brought:
-//! a shard is woken once for it, not once for each message.
+//! The way of events to the shards. A socket's task says whose each message is. What waits for a shard waits in turns: each
+//! connection and each sender of datagrams has its own, so that one that brings much makes nobody else wait longer than for
+//! one of its messages; and strangers come last, of whom there are never more than a few in a shard.
+//!
+//! A connection is read on when what it has brought is taken. So it has at most as much here as one read brings.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sip::Message;
 use sip::endpoint::Flow;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, Notify, Semaphore, oneshot};
 
+use crate::Visitor;
+use crate::doorman::Standing;
 use crate::event::Event;
+use crate::fair::Fair;
+use crate::gate::{Gate, Place};
 
 /// Says which shard a message is for; called in the task of the socket that it came over, so it must be quick. What is
 /// beyond the last shard wraps around.
@@ -17,30 +24,51 @@ pub type Steer = Arc<dyn Fn(&Flow, &Message) -> usize + Send + Sync>;
 /// The sending ends, one a shard.
 pub(crate) struct Shards {
     steer: Steer,
-    queues: Vec<Queue>,
+    queues: Vec<Arc<Queue>>,
     /// Places of strangers, of all shards together.
-    strangers: Arc<Semaphore>,
+    pub(crate) strangers: Gate,
 }
 
-/// A place of a stranger, given back when a shard takes what is in it.
-pub(crate) type Place = OwnedSemaphorePermit;
+/// Who has a turn of their own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Lane {
+    Connection(u64),
+    Datagrams(SocketAddr),
+}
 
-/// The queue of one shard: what is in it is bounded by the number of events, however many were handed over at once.
+/// What waits for one shard.
 struct Queue {
-    sender: UnboundedSender<Vec<Event>>,
-    strangers: UnboundedSender<(Event, Place)>,
-    room: Arc<Semaphore>,
+    waiting: Mutex<Waiting>,
+    /// Something came.
+    came: Notify,
+    /// For what connections bring; as much again is for datagrams.
+    room: Semaphore,
     most: usize,
 }
+
+#[derive(Default)]
+struct Waiting {
+    known: Fair<Lane, Handed>,
+    /// Taken when there is nothing else.
+    strange: Fair<Lane, Handed>,
+}
+
+/// An event, with what whoever brought it waits for: that it is taken.
+struct Handed {
+    event: Event,
+    /// It has room of what there is for connections.
+    has_room: bool,
+    /// A stranger's place, which is free again then.
+    _place: Option<Place>,
+    /// A connection is read on then.
+    _taken: Option<oneshot::Sender<Never>>,
+}
+
+/// Nothing is ever said: that the other end is gone says it.
+enum Never {}
 
 /// The receiving end.
-pub(crate) struct Receiver {
-    queue: UnboundedReceiver<Vec<Event>>,
-    /// Taken when there is nothing else.
-    strangers: UnboundedReceiver<(Event, Place)>,
-    room: Arc<Semaphore>,
-    most: usize,
-}
+pub(crate) struct Receiver(Arc<Queue>);
 
 /// Nobody takes events any more.
 pub(crate) struct Gone;
@@ -52,60 +80,33 @@ impl From<AcquireError> for Gone {
 }
 
 impl Shards {
-    /// `count` queues of at most `most` events each, and so many more of `strangers` in all.
+    /// `count` queues of at most `most` events of connections and as many datagrams each, and so many more of `strangers` in all.
     pub(crate) fn new(
         count: usize,
         (most, strangers): (usize, usize),
         steer: Steer,
     ) -> (Self, Vec<Receiver>) {
-        let strangers = Arc::new(Semaphore::new(strangers.max(count)));
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
-        let (queues, receivers) = (0..count.max(1))
-            .map(|_| {
-                let (sender, handed) = unbounded_channel();
-                let (to_strangers, of_strangers) = unbounded_channel();
-                let room = Arc::new(Semaphore::new(most));
-                let queue = Queue {
-                    sender,
-                    strangers: to_strangers,
-                    room: room.clone(),
-                    most,
-                };
-                let receiver = Receiver {
-                    queue: handed,
-                    strangers: of_strangers,
-                    room,
-                    most,
-                };
-                (queue, receiver)
+        let queue = |_| {
+            Arc::new(Queue {
+                waiting: Mutex::default(),
+                came: Notify::new(),
+                room: Semaphore::new(most),
+                most,
             })
-            .unzip();
+        };
+        let queues: Vec<_> = (0..count.max(1)).map(queue).collect();
+        let receivers = queues.iter().cloned().map(Receiver).collect();
         let shards = Self {
             steer,
             queues,
-            strangers,
+            strangers: Gate::new(strangers.max(count)),
         };
         (shards, receivers)
     }
 
-    /// The next place of a stranger.
-    pub(crate) async fn place(&self) -> Result<Place, Gone> {
-        Ok(self.strangers.clone().acquire_owned().await?)
-    }
-
-    /// The same, if there is one now.
-    pub(crate) fn try_place(&self) -> Option<Place> {
-        self.strangers.clone().try_acquire_owned().ok()
-    }
-
-    /// Hands over what came from a stranger.
-    pub(crate) fn hand_over_strange(&self, event: Event, place: Place) {
-        let shard = self.shard_of(&event);
-        // Nobody takes anything any more if this fails, and everybody finds out.
-        let _ = self.queues[shard].strangers.send((event, place));
-    }
-
-    fn shard_of(&self, event: &Event) -> usize {
+    /// Which shard something is for.
+    pub(crate) fn shard_of(&self, event: &Event) -> usize {
         match event {
             Event::Message { flow, message } => (self.steer)(flow, message) % self.queues.len(),
             // Of no use but to be counted: one shard does it. (Streams know their shards.)
@@ -113,37 +114,70 @@ impl Shards {
         }
     }
 
-    /// Hands over what one read brought, to each shard its part, in order. It waits for room, one shard after the
-    /// other: a shard that is full holds up the sockets that have something for it, and these bring nothing to the
-    /// others meanwhile.
-    pub(crate) async fn hand_over(&self, events: Vec<Event>) -> Result<(), Gone> {
-        if let [queue] = &self.queues[..] {
-            return queue.send(events).await;
-        }
-        let mut parts: Vec<Vec<Event>> = self.queues.iter().map(|_| Vec::new()).collect();
-        for event in events {
-            parts[self.shard_of(&event)].push(event);
-        }
-        for (queue, part) in self.queues.iter().zip(parts) {
-            if !part.is_empty() {
-                queue.send(part).await?;
+    fn queue(&self, shard: usize) -> &Arc<Queue> {
+        &self.queues[shard % self.queues.len()]
+    }
+
+    /// Hands over what one read of a connection brought, in order, each to its shard. It waits for room, and until all of it is
+    /// taken.
+    pub(crate) async fn hand_over(
+        &self,
+        who: Visitor,
+        events: Vec<(usize, Event)>,
+    ) -> Result<(), Gone> {
+        match who.standing {
+            Standing::Known => self.hand_over_known(events).await,
+            Standing::Stranger | Standing::Banned => {
+                for (shard, event) in events {
+                    let place = self.strangers.turn(who).await.map_err(|_| Gone)?;
+                    let (taken, is_taken) = oneshot::channel();
+                    self.queue(shard).put_strange(event, place, Some(taken))?;
+                    // Its sender is dropped.
+                    let _ = is_taken.await;
+                }
+                Ok(())
             }
+        }
+    }
+
+    async fn hand_over_known(&self, events: Vec<(usize, Event)>) -> Result<(), Gone> {
+        let mut taken = Vec::new();
+        for (shard, part) in parts(events) {
+            let queue = self.queue(shard);
+            let mut part = part.into_iter().peekable();
+            while part.peek().is_some() {
+                let some: Vec<_> = part.by_ref().take(queue.most).collect();
+                taken.push(queue.put(some).await?);
+            }
+        }
+        for taken in taken {
+            // Its sender is dropped.
+            let _ = taken.await;
         }
         Ok(())
     }
 
-    /// Hands over events whose shard is known, in order.
-    pub(crate) async fn hand_over_to(&self, events: Vec<(usize, Event)>) -> Result<(), Gone> {
-        for (shard, part) in parts(events) {
-            self.queues[shard % self.queues.len()].send(part).await?;
-        }
-        Ok(())
+    /// Hands over a datagram of somebody known; `false`, and it is lost, if there is no room, or they have their share of it.
+    pub(crate) fn offer(&self, shard: usize, event: Event) -> bool {
+        self.queue(shard).offer(event)
+    }
+
+    /// Hands over what came in a datagram of a stranger.
+    pub(crate) fn hand_over_strange(&self, shard: usize, event: Event, place: Place) {
+        let queue = self.queue(shard);
+        // Nobody takes anything any more if this fails, and everybody finds out.
+        let _ = queue.put_strange(event, place, None);
+    }
+
+    /// The last that a connection says to its shard: nobody waits until it is taken.
+    pub(crate) async fn last(&self, shard: usize, event: Event) -> Result<(), Gone> {
+        self.queue(shard).put(vec![event]).await.map(drop)
     }
 
     /// Tells every shard that a flow is gone: any of them may know it.
     pub(crate) async fn closed(&self, flow: Flow) -> Result<(), Gone> {
         for queue in &self.queues {
-            queue.send(vec![Event::Closed { flow }]).await?;
+            queue.put(vec![Event::Closed { flow }]).await?;
         }
         Ok(())
     }
@@ -151,19 +185,8 @@ impl Shards {
     /// The same without waiting: a shard too busy to take it finds out by its own timers.
     pub(crate) fn try_closed(&self, flow: Flow) {
         for queue in &self.queues {
-            if let Ok(permit) = queue.room.try_acquire() {
-                permit.forget();
-                let _ = queue.sender.send(vec![Event::Closed { flow }]);
-            }
+            queue.offer(Event::Closed { flow });
         }
-    }
-}
-
-impl Queue {
-    async fn send(&self, events: Vec<Event>) -> Result<(), Gone> {
-        let permits = permits(&events, self.most);
-        self.room.acquire_many(permits).await?.forget();
-        self.sender.send(events).map_err(|_| Gone)
     }
 }
 
@@ -179,41 +202,109 @@ fn parts(events: Vec<(usize, Event)>) -> Vec<(usize, Vec<Event>)> {
     parts
 }
 
-/// More events at once than there is ever room for take all the room.
-fn permits(events: &[Event], most: usize) -> u32 {
-    u32::try_from(events.len().min(most)).unwrap_or(u32::MAX)
+impl Queue {
+    /// Puts in what a connection brought, with its room; what is answered ends when the last of it is taken.
+    async fn put(&self, events: Vec<Event>) -> Result<oneshot::Receiver<Never>, Gone> {
+        let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
+        self.room.acquire_many(count).await?.forget();
+        let (taken, is_taken) = oneshot::channel();
+        let (mut taken, last) = (Some(taken), events.len() - 1);
+        let mut waiting = self.waiting();
+        for (place, event) in events.into_iter().enumerate() {
+            let handed = Handed {
+                event,
+                has_room: true,
+                _place: None,
+                _taken: taken.take_if(|_| place == last),
+            };
+            waiting.known.push(lane(&handed.event), handed);
+        }
+        drop(waiting);
+        self.came.notify_one();
+        Ok(is_taken)
+    }
+
+    fn put_strange(
+        &self,
+        event: Event,
+        place: Place,
+        taken: Option<oneshot::Sender<Never>>,
+    ) -> Result<(), Gone> {
+        if self.room.is_closed() {
+            return Err(Gone);
+        }
+        let handed = Handed {
+            event,
+            has_room: false,
+            _place: Some(place),
+            _taken: taken,
+        };
+        self.waiting().strange.push(lane(&handed.event), handed);
+        self.came.notify_one();
+        Ok(())
+    }
+
+    /// Puts in what nobody waits for.
+    fn offer(&self, event: Event) -> bool {
+        let handed = Handed {
+            event,
+            has_room: false,
+            _place: None,
+            _taken: None,
+        };
+        let (lane, most) = (lane(&handed.event), 2 * self.most);
+        let is_in = self.waiting().known.offer(lane, handed, most);
+        if is_in {
+            self.came.notify_one();
+        }
+        is_in
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lane(event: &Event) -> Lane {
+    match event {
+        Event::Xmpp(stream, _) => Lane::Connection(stream.0),
+        Event::Message { flow, .. } | Event::Closed { flow } | Event::Malformed { flow, .. } => {
+            if flow.transport.is_reliable() {
+                Lane::Connection(flow.id)
+            } else {
+                Lane::Datagrams(flow.remote)
+            }
+        }
+    }
 }
 
 impl Receiver {
-    pub(crate) async fn recv(&mut self) -> Option<Vec<Event>> {
-        let events = tokio::select! {
-            biased;
-            events = self.queue.recv() => events,
-            Some((event, _)) = self.strangers.recv() => return Some(vec![event]),
-        };
-        self.taken(events)
-    }
-
-    pub(crate) fn try_recv(&mut self) -> Option<Vec<Event>> {
-        let events = self.queue.try_recv().ok();
-        self.taken(events)
-            .or_else(|| Some(vec![self.strangers.try_recv().ok()?.0]))
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.strangers.is_empty()
-    }
-
-    fn taken(&self, events: Option<Vec<Event>>) -> Option<Vec<Event>> {
-        if let Some(events) = &events {
-            self.room.add_permits(permits(events, self.most) as usize);
+    /// The next one, once there is one.
+    pub(crate) async fn recv(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.try_recv() {
+                return event;
+            }
+            self.0.came.notified().await;
         }
-        events
+    }
+
+    pub(crate) fn try_recv(&mut self) -> Option<Event> {
+        let mut waiting = self.0.waiting();
+        let known = waiting.known.pop();
+        let (_, handed) = known.or_else(|| waiting.strange.pop())?;
+        drop(waiting);
+        if handed.has_room {
+            self.0.room.add_permits(1);
+        }
+        Some(handed.event)
     }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.room.close();
+        self.0.room.close();
+        // Whoever waits until something is taken waits no more.
+        *self.0.waiting() = Waiting::default();
     }
 }

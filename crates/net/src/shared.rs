@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::doorman::anybody;
+use crate::gate::Gate;
 use crate::local::LocalIps;
-use crate::shards::{Gone, Place, Shards};
+use crate::shards::{Gone, Shards};
 use crate::stats::Counters;
 use crate::table::Table;
 use crate::udp::{Rim, Udp};
-use crate::{Document, Doorman, Event, Limits};
+use crate::{Document, Doorman, Event, Limits, Visitor};
 
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
@@ -31,8 +32,10 @@ pub(crate) struct Shared {
     /// Every task of this `Net`, so that shutting down can wait for the last one.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
+    /// Handshakes of TLS for which we work at once.
+    pub(crate) handshakes: Gate,
     table: Mutex<Table>,
-    shards: Shards,
+    pub(crate) shards: Shards,
     next_connection: AtomicU64,
 }
 
@@ -44,6 +47,7 @@ impl Shared {
         shards: Shards,
     ) -> Self {
         Self {
+            handshakes: Gate::new(limits.handshakes),
             limits,
             doorman: doorman.unwrap_or_else(anybody),
             client_tls,
@@ -68,33 +72,17 @@ impl Shared {
         self.next_connection.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Hands what one read brought to the shards, waiting for room. Once we are stopping, nobody is owed events any
-    /// more.
-    pub(crate) async fn hand_over(&self, events: Vec<Event>) {
-        self.unless_stopped(self.shards.hand_over(events)).await;
+    /// Hands what one read of a connection brought to the shards, waiting until it is taken. Once we are stopping, nobody is
+    /// owed events any more.
+    pub(crate) async fn hand_over(&self, who: Visitor, events: Vec<(usize, Event)>) {
+        // In a place of its own, which a connection that waits for its peer does not need.
+        let handed = Box::pin(self.shards.hand_over(who, events));
+        self.unless_stopped(handed).await;
     }
 
-    /// The next place of a stranger; `None` once we are stopping.
-    pub(crate) async fn place(&self) -> Option<Place> {
-        tokio::select! {
-            place = self.shards.place() => place.ok(),
-            () = self.stop.cancelled() => None,
-        }
-    }
-
-    /// The same, if there is one now.
-    pub(crate) fn try_place(&self) -> Option<Place> {
-        self.shards.try_place()
-    }
-
-    /// Hands over what came from a stranger.
-    pub(crate) fn hand_over_strange(&self, event: Event, place: Place) {
-        self.shards.hand_over_strange(event, place);
-    }
-
-    /// The same for events whose shard is known.
-    pub(crate) async fn hand_over_to(&self, events: Vec<(usize, Event)>) {
-        self.unless_stopped(self.shards.hand_over_to(events)).await;
+    /// Tells a shard what it is told last of a connection, waiting for room.
+    pub(crate) async fn last(&self, shard: usize, event: Event) {
+        self.unless_stopped(self.shards.last(shard, event)).await;
     }
 
     /// Says that a flow is gone, waiting for room.

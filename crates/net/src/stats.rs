@@ -19,7 +19,8 @@ pub struct Stats {
     pub banned: u64,
     /// Datagrams of strangers dropped unread: more come than can be looked at.
     pub shed: u64,
-    /// Connections closed since what their peer owed did not come: a first message, the rest of one, a sign-in.
+    /// Connections closed, by us or by their peer, before what that owed had come: a handshake, a first message, the rest of one, a
+    /// sign-in.
     pub silent: u64,
     /// Connections open now, accepted and outgoing.
     pub open: usize,

@@ -117,12 +117,13 @@ async fn who_connects_and_owes_something_is_counted_and_who_is_idle_is_not() {
         first_message: Duration::from_millis(50),
         ..Limits::default()
     };
-    let (net, _events, address) = started(limits).await;
+    let (net, mut events, address) = started(limits).await;
     let mut silent = connected(10, address).await;
     let mut half = connected(20, address).await;
     write(&mut half, "OPTIONS sip:").await;
     let mut idle = connected(30, address).await;
     write(&mut idle, &options("x", "")).await;
+    message(&mut events).await;
     for stream in [&mut silent, &mut half, &mut idle] {
         read_to_close(stream).await;
     }
@@ -169,4 +170,64 @@ async fn datagrams_of_the_known_go_first_and_strangers_take_turns() {
     }
     assert_eq!(heard[0], "known");
     assert!(heard.len() <= 5, "in its turn: {heard:?}");
+}
+
+/// Hears up to that one.
+async fn heard_to(name: &str, events: &mut Events) -> Vec<String> {
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|it| it != name) {
+        heard.push(call_id(&message(events).await.1));
+    }
+    heard
+}
+
+#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+async fn read_so_many(net: &Net, count: u64) {
+    let read = async {
+        while net.stats().received < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(common::PATIENCE, read).await.unwrap();
+}
+
+#[tokio::test]
+async fn over_connections_the_known_go_first_and_strangers_take_turns() {
+    let limits = Limits {
+        strangers: 1,
+        ..Limits::default()
+    };
+    let (net, mut events, address) = started(limits).await;
+    let mut flood = connected(10, address).await;
+    write(&mut flood, &options("flood", "").repeat(100)).await;
+    read_so_many(&net, 1).await;
+    let of_flood = net.stats().received;
+    assert!(of_flood < 30, "it is not read on: {of_flood}");
+    let (mut late, mut known) = (connected(20, address).await, connected(110, address).await);
+    write(&mut late, &options("late", "")).await;
+    write(&mut known, &options("known", "")).await;
+    read_so_many(&net, of_flood + 2).await;
+    assert_eq!(heard_to("known", &mut events).await, ["known"]);
+    let heard = heard_to("late", &mut events).await;
+    assert!(heard.len() <= 3, "in its turn: {heard:?}");
+}
+
+#[tokio::test]
+async fn one_that_is_known_and_brings_much_waits_behind_itself() {
+    let (net, mut events, address) = started(Limits::default()).await;
+    let mut flood = connected(110, address).await;
+    write(&mut flood, &options("flood", "").repeat(100)).await;
+    read_so_many(&net, 1).await;
+    let of_flood = net.stats().received;
+    assert!((2..30).contains(&of_flood), "it is not read on: {of_flood}");
+    // Of the same source: each connection has its turn.
+    let mut late = connected(111, address).await;
+    write(&mut late, &options("late", "")).await;
+    read_so_many(&net, of_flood + 1).await;
+    let heard = heard_to("late", &mut events).await;
+    assert!(heard.len() <= 2, "in its turn: {heard:?}");
+    // Nothing is lost.
+    for _ in heard.len()..101 {
+        message(&mut events).await;
+    }
 }

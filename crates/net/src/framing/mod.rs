@@ -4,12 +4,14 @@ pub(crate) mod sip;
 pub(crate) mod websocket;
 pub(crate) mod xmpp;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::event::Event;
+use crate::{Doorman, Visitor};
 
 /// Cuts one stream into what the role is told. It holds no more than one message within its limits, and one read.
 pub(crate) trait Framing: Send {
@@ -33,6 +35,11 @@ pub(crate) trait Framing: Send {
     /// Waits for that.
     fn answered(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
+    }
+
+    /// Who is there, whose address the doorman knows best unless more is known here.
+    fn visitor(&self, doorman: &Doorman, remote: IpAddr) -> Visitor {
+        doorman(remote)
     }
 
     /// What a peer is asked that was silent for as long as it may be; nothing: the connection is closed.

@@ -1,5 +1,6 @@
 //! SIP over a stream (RFC 3261 §18.3) with its keep-alives (RFC 5626 §4.4.1), and in a datagram.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,8 +8,8 @@ use sip::endpoint::Flow;
 use sip::{Frame, Framer, Message};
 
 use super::{Framed, Framing, Patience};
-use crate::Limits;
 use crate::event::Event;
+use crate::{Doorman, Limits, Visitor};
 
 /// RFC 5626 §4.4.1: the answer to a CRLF keep-alive.
 const PONG: Bytes = Bytes::from_static(b"\r\n");
@@ -22,6 +23,8 @@ pub(crate) struct Sip {
     limits: sip::Limits,
     framer: Framer,
     patience: Patience,
+    /// We have connected, so we know why.
+    is_opened: bool,
 }
 
 impl Sip {
@@ -34,7 +37,10 @@ impl Sip {
     /// For a connection that was opened.
     pub(crate) fn opened(flow: Flow, limits: &Limits) -> Self {
         let framer = Framer::client(limits.message);
-        Self::new(flow, framer, None, limits)
+        Self {
+            is_opened: true,
+            ..Self::new(flow, framer, None, limits)
+        }
     }
 
     fn new(flow: Flow, framer: Framer, first: Option<Duration>, limits: &Limits) -> Self {
@@ -49,6 +55,7 @@ impl Sip {
             limits: limits.message,
             framer,
             patience,
+            is_opened: false,
         }
     }
 }
@@ -80,6 +87,13 @@ impl Framing for Sip {
 
     fn patience(&self) -> Patience {
         self.patience
+    }
+
+    fn visitor(&self, doorman: &Doorman, remote: IpAddr) -> Visitor {
+        if self.is_opened {
+            return Visitor::known(remote);
+        }
+        doorman(remote)
     }
 }
 

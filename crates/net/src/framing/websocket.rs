@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::shared::Shared;
 use crate::websocket::handshake::{self, BANNED, NEEDS_TLS, Outcome, Served, TOO_MANY};
 use crate::websocket::{self, Code, Fault, Frame, Frames, Kind};
-use crate::{WebSocketConfig, WebSocketLimits};
+use crate::{Doorman, Visitor, WebSocketConfig, WebSocketLimits};
 
 /// What goes over a WebSocket. Each push is a whole message, after which all is taken before the next one.
 pub(crate) trait Messages: Framing {
@@ -237,6 +237,10 @@ impl<M: Messages> Framing for WebSocket<'_, M> {
 
     fn answered(&self) -> impl Future<Output = ()> + Send {
         self.messages.answered()
+    }
+
+    fn visitor(&self, doorman: &Doorman, remote: IpAddr) -> Visitor {
+        self.messages.visitor(doorman, remote)
     }
 
     fn gone(&self) -> Option<(usize, Event)> {

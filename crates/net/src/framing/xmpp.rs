@@ -23,7 +23,7 @@ use crate::event::{Event, StreamLink, XmppEvent};
 use crate::progress::{Phase, Progress, last_words};
 use crate::websocket::{Code, Fault, Kind};
 use crate::wire::Wire;
-use crate::{ComponentConfig, XmppConfig, XmppLimits};
+use crate::{ComponentConfig, Doorman, Visitor, XmppConfig, XmppLimits};
 
 /// Who connects, and how they are greeted.
 #[derive(Clone)]
@@ -376,6 +376,15 @@ impl Framing for Xmpp {
 
     fn answered(&self) -> impl Future<Output = ()> + Send {
         self.progress.answered()
+    }
+
+    /// Whoever has signed in is known, wherever they are.
+    fn visitor(&self, doorman: &Doorman, remote: IpAddr) -> Visitor {
+        let Some(greeting) = &self.greeting else {
+            return Visitor::known(remote);
+        };
+        let link = greeting.link.as_ref();
+        doorman(link.map_or(remote, |link| link.remote.ip()))
     }
 
     fn gone(&self) -> Option<(usize, Event)> {

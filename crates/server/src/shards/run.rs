@@ -65,13 +65,18 @@ impl Running {
             if matches!(woken, Woken::Stop) {
                 break;
             }
-            self.turn(woken, &mut events);
+            if self.turn(woken, &mut events) {
+                // Sockets are to be read meanwhile: who comes now may go ahead of what is left.
+                tokio::task::yield_now().await;
+            }
         }
         self.wind_down().await;
     }
 
-    fn turn(&mut self, woken: Woken, events: &mut net::Events) {
+    /// Takes what is ready; says whether there may be more.
+    fn turn(&mut self, woken: Woken, events: &mut net::Events) -> bool {
         let now = now();
+        let mut taken = 0;
         match woken {
             Woken::Event(event) => self.event(now, event),
             Woken::Saved(verdicts) => self.saved(now, verdicts),
@@ -79,6 +84,7 @@ impl Running {
             Woken::Time | Woken::Stop => {}
         }
         for event in std::iter::from_fn(|| events.try_recv()).take(BATCH) {
+            taken += 1;
             self.event(now, event);
         }
         for _ in 0..BATCH {
@@ -102,6 +108,7 @@ impl Running {
             self.performer.perform(now, &mut self.shard);
         }
         self.performer.end_turn(&self.shard);
+        taken == BATCH
     }
 
     fn event(&mut self, now: Now, event: net::Event) {

@@ -1,0 +1,132 @@
+//! The attacks, each with the least that brings it about.
+
+mod chat;
+mod connections;
+mod datagrams;
+mod user;
+
+use super::attacker::{Done, Target};
+use anyhow::{Context, Result, ensure};
+use std::process::Command;
+
+/// Sources of a distributed attack.
+const MANY: u32 = 1_000;
+/// An attack, and what the server is to say of it.
+pub(crate) struct Attack {
+    pub(crate) name: &'static str,
+    run: fn(&Target) -> Result<Done>,
+    /// The alarm that is raised.
+    pub(crate) alarm: &'static str,
+    /// What is counted: at least one of these reasons.
+    pub(crate) reasons: &'static [&'static str],
+}
+
+const STRANGERS: (&str, &[&str]) = ("strangers_flood", &["challenged", "unanswered", "shed"]);
+const GUESSES: (&str, &[&str]) = ("guessing", &["password", "waiting", "banned"]);
+const SILENT: (&str, &[&str]) = ("silent_connections", &["silent"]);
+
+const fn attack(
+    name: &'static str,
+    run: fn(&Target) -> Result<Done>,
+    (alarm, reasons): (&'static str, &'static [&'static str]),
+) -> Attack {
+    Attack {
+        name,
+        run,
+        alarm,
+        reasons,
+    }
+}
+
+/// All of them, by the points of what was found.
+pub(crate) const ATTACKS: [Attack; 15] = [
+    attack(
+        "1 INVITEs without ACK, one TCP connection",
+        connections::invites,
+        STRANGERS,
+    ),
+    attack(
+        "1 REGISTERs over UDP, one source",
+        |target| datagrams::requests(target, 1),
+        STRANGERS,
+    ),
+    attack(
+        "1 REGISTERs over UDP, 1,000 sources",
+        |target| datagrams::requests(target, MANY),
+        STRANGERS,
+    ),
+    attack(
+        "2 small INVITEs over UDP, one source",
+        |target| datagrams::small(target, 1),
+        STRANGERS,
+    ),
+    attack(
+        "2 small INVITEs over UDP, 1,000 sources",
+        |target| datagrams::small(target, MANY),
+        STRANGERS,
+    ),
+    attack(
+        "3 passwords over three TCP connections",
+        connections::guesses,
+        GUESSES,
+    ),
+    attack(
+        "3 passwords over UDP, one source",
+        |target| datagrams::guesses(target, 1),
+        GUESSES,
+    ),
+    attack(
+        "3 passwords over UDP, 1,000 sources",
+        |target| datagrams::guesses(target, MANY),
+        GUESSES,
+    ),
+    attack(
+        "3 passwords over XMPP, three at a time",
+        |target| Ok(chat::guesses(target)),
+        GUESSES,
+    ),
+    attack(
+        "4 one user calls another, and gives up",
+        user::calls,
+        ("user_floods", &["caller", "callee", "requests"]),
+    ),
+    attack(
+        "5 idle connections, one source",
+        |target| Ok(connections::idle(target)),
+        ("limits_reached", &["connections"]),
+    ),
+    attack(
+        "5 half-sent HTTP requests",
+        |target| Ok(connections::half_sent(target)),
+        SILENT,
+    ),
+    attack(
+        "5 TLS handshakes, one source",
+        |target| connections::handshakes(target, 1),
+        SILENT,
+    ),
+    attack(
+        "5 TLS handshakes, 250 sources",
+        |target| connections::handshakes(target, 250),
+        SILENT,
+    ),
+    attack(
+        "5 half-open streams of XMPP",
+        |target| Ok(chat::half_open(target)),
+        ("limits_reached", &["connections"]),
+    ),
+];
+
+impl Attack {
+    /// Attacks until it is told to stop, with what the honest phones leave of their processor: they never wait for the attacker to
+    /// be done there, only for the server.
+    pub(crate) fn run(&self, target: &Target) -> Result<Done> {
+        let thread = nix::unistd::gettid().to_string();
+        let chrt = Command::new("chrt")
+            .args(["--idle", "--pid", "0", &thread])
+            .status()
+            .context("running chrt, of util-linux")?;
+        ensure!(chrt.success(), "chrt cannot make the attacker wait");
+        (self.run)(target)
+    }
+}
