@@ -29,11 +29,15 @@ pub enum Refusal {
     Silent,
     /// A datagram was dropped unread: more come from strangers than can be looked at.
     Shed,
+    /// The store, or the line before a user, has more to do than it can take.
+    Overloaded,
+    /// One user has as many subscriptions or publications of presence as one may.
+    Presence,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Challenged,
         Self::NoRoom,
         Self::Calls,
@@ -47,6 +51,8 @@ impl Refusal {
         Self::Requests,
         Self::Silent,
         Self::Shed,
+        Self::Overloaded,
+        Self::Presence,
     ];
 
     /// The name in metrics and logs.
@@ -65,6 +71,8 @@ impl Refusal {
             Self::Requests => "requests",
             Self::Silent => "silent",
             Self::Shed => "shed",
+            Self::Overloaded => "overloaded",
+            Self::Presence => "presence",
         }
     }
 }

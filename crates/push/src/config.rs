@@ -2,7 +2,7 @@
 //! Everything is checked when the [`Pusher`](crate::Pusher) is made, so that a bad key is an error at start and not
 //! at the first call.
 
-use crate::{endpoint::Endpoint, token::KeyError};
+use crate::{endpoint::Endpoint, observe::Served, token::KeyError};
 use domain::{AppId, AppProfile, Provider};
 use serde::Deserialize;
 use std::fmt;
@@ -29,6 +29,16 @@ pub enum Environment {
     Production,
     /// The one for apps in development.
     Sandbox,
+}
+
+impl Environment {
+    /// The name in the configuration, in metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Sandbox => "sandbox",
+        }
+    }
 }
 
 /// By what a provider knows us. `Debug` shows no key.
@@ -159,6 +169,15 @@ impl Credentials {
 }
 
 impl App {
+    /// Whom what is known of its cloud concerns.
+    pub(crate) fn served(&self) -> Served {
+        Served {
+            app: self.profile.app.clone(),
+            provider: self.profile.provider,
+            environment: self.environment,
+        }
+    }
+
     /// Where its pushes go: the override, or the provider's own cloud.
     pub fn endpoint(&self) -> Endpoint {
         let host = match (self.profile.provider, self.environment) {

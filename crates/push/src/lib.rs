@@ -26,7 +26,7 @@ pub mod webpush;
 pub use config::{App, ConfigError, Credentials, Environment, Problem};
 pub use endpoint::{Endpoint, EndpointError};
 pub use limits::Limits;
-pub use observe::{Event, Observer};
+pub use observe::{Event, Observer, Served};
 pub use proxy::{Proxy, ProxyError, Route};
 pub use pusher::Pusher;
 pub use rules::redact;

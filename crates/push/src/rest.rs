@@ -118,6 +118,11 @@ impl Service {
         }
     }
 
+    /// Its connections.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Gets a token ahead of need.
     pub(crate) async fn warm(&self) -> Result<(), Outcome> {
         self.current().await.map(drop)
