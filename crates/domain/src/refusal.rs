@@ -31,13 +31,11 @@ pub enum Refusal {
     Shed,
     /// The store, or the line before a user, has more to do than it can take.
     Overloaded,
-    /// One user has as many subscriptions or publications of presence as one may.
-    Presence,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::Challenged,
         Self::NoRoom,
         Self::Calls,
@@ -52,7 +50,6 @@ impl Refusal {
         Self::Silent,
         Self::Shed,
         Self::Overloaded,
-        Self::Presence,
     ];
 
     /// The name in metrics and logs.
@@ -72,7 +69,6 @@ impl Refusal {
             Self::Silent => "silent",
             Self::Shed => "shed",
             Self::Overloaded => "overloaded",
-            Self::Presence => "presence",
         }
     }
 }

@@ -7,11 +7,11 @@ mod push_apps;
 pub use kinds::{Alarm, STORE_CAUSES, Severity, StoreCause};
 
 use crate::clock;
+use domain::{AppId, Outcome, Timestamp};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{family::Family, gauge::Gauge},
 };
-use domain::{AppId, Outcome, Timestamp};
 use push::Served;
 use push_apps::{Change, PushApps};
 use serde::{Deserialize, Serialize};
@@ -100,14 +100,15 @@ impl Alarms {
     /// Those that stand, the worst first.
     pub fn standing(&self) -> Vec<Standing> {
         let inner = self.inner();
-        let view = |((alarm, subject), (notice, since)): (&(Alarm, String), &(Notice, _))| Standing {
-            name: alarm.name().to_owned(),
-            severity: notice.severity,
-            subject: subject.clone(),
-            detail: notice.detail.clone(),
-            remedy: notice.remedy.to_owned(),
-            since: *since,
-        };
+        let view =
+            |((alarm, subject), (notice, since)): (&(Alarm, String), &(Notice, _))| Standing {
+                name: alarm.name().to_owned(),
+                severity: notice.severity,
+                subject: subject.clone(),
+                detail: notice.detail.clone(),
+                remedy: notice.remedy.to_owned(),
+                since: *since,
+            };
         let mut standing: Vec<_> = inner.standing.iter().map(view).collect();
         standing.sort_by_key(|it| std::cmp::Reverse(it.severity));
         standing

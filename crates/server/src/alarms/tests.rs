@@ -108,10 +108,7 @@ fn a_cloud_that_does_not_answer_is_told_for_each_app_in_one_line_and_so_is_its_r
 #[test]
 fn a_connection_says_nothing_of_a_token_and_an_accepted_push_says_all() {
     let alarms = Alarms::default();
-    let (app, cloud) = (
-        AppId::from("one"),
-        [served("one", Environment::Production)],
-    );
+    let (app, cloud) = (AppId::from("one"), [served("one", Environment::Production)]);
     alarms.ready(&app, Err(&unavailable("no access token: HTTP 503")));
     alarms.reach("cloud:443", &cloud, Err("refused"));
     alarms.reach("cloud:443", &cloud, Ok(()));

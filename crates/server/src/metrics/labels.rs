@@ -48,10 +48,10 @@ pub enum Door {
 
 impl Door {
     /// All of them.
-    pub(super) const ALL: [Self; 5] = [Self::Sip, Self::Xmpp, Self::Device, Self::Admin, Self::Push];
+    pub const ALL: [Self; 5] = [Self::Sip, Self::Xmpp, Self::Device, Self::Admin, Self::Push];
 
     /// The name in the metrics.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Sip => "sip",
             Self::Xmpp => "xmpp",

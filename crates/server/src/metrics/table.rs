@@ -130,7 +130,7 @@ rows! {
         "sources that are kept out, by who banned them",
         "`reveille ban list`";
     REFUSED = "reveille_refused_total", Counter, None, ["reason"],
-        "what was refused to protect the server or a user, by reason; over SIP `no_room`, `calls`, `caller`, `requests`, `waiting`, `overloaded` and `presence` are answered 503",
+        "what was refused to protect the server or a user, by reason; over SIP `no_room`, `calls`, `caller`, `requests`, `waiting` and `overloaded` are answered 503",
         "see the alarms `limits_reached`, `strangers_flood`, `guessing`, `user_floods`, `silent_connections` and `store_overloaded`";
     STORE_COMMIT_SECONDS = "reveille_store_commit_seconds", Histogram, SECONDS, [],
         "how long transactions took, from their first change to the disk's word",

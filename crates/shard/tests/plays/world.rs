@@ -189,6 +189,7 @@ impl World {
                 Output::Close(_)
                 | Output::Note(_)
                 | Output::Measured(_)
+                | Output::Refused(..)
                 | Output::Request(..)
                 | Output::RegisterToInvite(_) => continue,
             };
