@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(alarms.standing().len(), 1);
         refusals.count(Refusal::Waiting, 50);
         judge.look(&refusals, &alarms);
-        let names: Vec<_> = alarms.standing().iter().map(|it| it.name).collect();
+        let names: Vec<_> = alarms.standing().into_iter().map(|it| it.name).collect();
         assert_eq!(names, ["guessing"]);
         refusals.count(Refusal::Overloaded, 1);
         judge.look(&refusals, &alarms);

@@ -164,7 +164,7 @@ impl Reload {
 
     /// What is known of apps that are none any more is forgotten.
     fn forget_apps(&self, config: &Config, apps: &[push::App]) {
-        let at_server = components::domains(config).map(|it| im::app_of(&it));
+        let at_server = components::domains(config).map(|it| im::app_of(&it).app);
         let at_server: Vec<_> = at_server.collect();
         let is_one = |app: &domain::AppId| {
             at_server.contains(app) || apps.iter().any(|it| it.profile.app == *app)

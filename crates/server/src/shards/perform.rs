@@ -92,7 +92,7 @@ impl Performer {
     }
 
     /// What the store says of steps.
-    pub(super) fn saved(&self, now: Now, shard: &mut Shard, verdicts: super::commits::Verdicts) {
+    pub(super) fn saved(now: Now, shard: &mut Shard, verdicts: super::commits::Verdicts) {
         for (id, result) in verdicts {
             shard.handle(now, Input::Saved(id, result));
         }
