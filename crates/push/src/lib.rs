@@ -6,6 +6,7 @@
 //! what providers' answers mean, [`payload`] the one place that says what apps receive.
 
 mod builder;
+mod chance;
 mod client;
 mod config;
 mod endpoint;

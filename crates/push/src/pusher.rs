@@ -4,7 +4,7 @@ use crate::{
     App, ConfigError, Limits, Problem, Route,
     builder::Builder,
     client::Client,
-    exchange::{about, entropy},
+    chance::{about, entropy},
     observe::{Event, Observer, Served},
     outcome::unavailable,
     pool::Pool,

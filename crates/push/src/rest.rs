@@ -5,7 +5,8 @@
 pub mod wire;
 
 use crate::{
-    exchange::{entropy, urgency},
+    chance::entropy,
+    exchange::urgency,
     outcome::unavailable,
     pool::{Fault, Pool, Reply, Urgency},
 };

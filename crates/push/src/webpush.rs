@@ -7,7 +7,8 @@
 use crate::{
     Limits, Problem,
     endpoint::Endpoint,
-    exchange::{entropy, now, urgency, verdict},
+    chance::entropy,
+    exchange::{now, urgency, verdict},
     observe::Observer,
     outcome::{Verdict, unavailable},
     payload,

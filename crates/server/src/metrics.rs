@@ -374,7 +374,7 @@ impl push::Observer for Metrics {
                 tracing::debug!(endpoint, "connected to a push cloud");
             }
             push::Event::Retired { endpoint, reason } => {
-                tracing::info!(endpoint, reason, "a connection to a push cloud ends");
+                tracing::debug!(endpoint, reason, "a connection to a push cloud ends");
             }
             // One attempt of many.
             push::Event::Unreachable { .. } => {}

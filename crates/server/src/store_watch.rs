@@ -57,7 +57,8 @@ struct Watched {
 impl Watched {
     fn new(stats: &Stats) -> Self {
         Self {
-            failures: stats.failures,
+            // Whatever failed since the store was opened is news.
+            failures: 0,
             unreadable: stats.unreadable,
             commits: stats.commits.count(),
             stands: false,

@@ -1,7 +1,7 @@
 //! The life of a connection: opened when it is needed, driven by a task of its own until it ends.
 
 use super::{Inner, dial::Driven};
-use crate::{exchange::about, observe::Event};
+use crate::{chance::about, observe::Event};
 use bytes::Bytes;
 use h2::{Ping, PingPong, client::SendRequest};
 use std::{

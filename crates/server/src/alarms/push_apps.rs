@@ -85,19 +85,22 @@ impl PushApps {
         apps: &[Served],
         reach: Result<(), &str>,
     ) -> Vec<Change> {
-        let ids: Vec<_> = apps.iter().map(|it| it.app.clone()).collect();
-        match (reach, apps.first()) {
-            (Err(reason), Some(first)) => {
-                let (provider, environment) = (first.provider.name(), first.environment.name());
-                let detail = format!("{provider} ({environment}) at {endpoint}: {reason}");
-                let sources = [Source::Connection];
-                self.fault(Alarm::PushUnreachable, &ids, &sources, Some(&detail))
-            }
-            _ => {
-                let sources = [Source::Connection, Source::Push];
-                self.fault(Alarm::PushUnreachable, &ids, &sources, None)
-            }
+        let alarm = Alarm::PushUnreachable;
+        let Err(reason) = reach else {
+            let ids: Vec<_> = apps.iter().map(|it| it.app.clone()).collect();
+            return self.fault(alarm, &ids, &[Source::Connection, Source::Push], None);
+        };
+        let mut of_cloud: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for it in apps {
+            let cloud = (it.provider.name(), it.environment.name());
+            of_cloud.entry(cloud).or_default().push(it.app.clone());
         }
+        let mut changes = Vec::new();
+        for ((provider, environment), apps) in of_cloud {
+            let detail = format!("{provider} ({environment}) at {endpoint}: {reason}");
+            changes.extend(self.fault(alarm, &apps, &[Source::Connection], Some(&detail)));
+        }
+        changes
     }
 
     /// Whether an app has what its pushes need beside a connection; if not, what they would come to.

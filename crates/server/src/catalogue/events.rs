@@ -268,7 +268,6 @@ pub const EVENTS: &[Event] = &[
     ),
     info("a component is connected"),
     info("a component is sent away"),
-    info("a connection to a push cloud ends"),
     info("a tenant of the push service is changed"),
     info("a tenant of the push service is removed"),
     info("alarm is over"),

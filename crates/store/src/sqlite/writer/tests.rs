@@ -118,6 +118,8 @@ async fn a_database_that_cannot_be_written_says_so_each_time() {
         assert_eq!(answer, Err(StoreError::ReadOnly));
     }
     assert_eq!(world.writer.stats().failed, 2);
+    let probe = world.writer.work(crate::sqlite::probe::probe);
+    assert_eq!(probe.await, Err(StoreError::ReadOnly));
     assert_eq!(world.saved().await, [""; 0]);
 }
 
