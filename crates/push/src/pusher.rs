@@ -3,8 +3,8 @@
 use crate::{
     App, ConfigError, Limits, Problem, Route,
     builder::Builder,
-    client::Client,
     chance::{about, entropy},
+    client::Client,
     observe::{Event, Observer, Served},
     outcome::unavailable,
     pool::Pool,

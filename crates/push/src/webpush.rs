@@ -6,8 +6,8 @@
 
 use crate::{
     Limits, Problem,
-    endpoint::Endpoint,
     chance::entropy,
+    endpoint::Endpoint,
     exchange::{now, urgency, verdict},
     observe::Observer,
     outcome::{Verdict, unavailable},

@@ -67,7 +67,7 @@ alarms! {
     /// A push cloud refuses our credentials.
     PushCredentials = "push_credentials_refused", Critical,
         "check the key or service account of this app in [[push.app]]; it may have been revoked";
-    /// A certificate by which a push cloud knows us, or we know it, is about to expire.
+    /// A certificate by which a push cloud knows us, or we know it, expires within 30 days; a warning within 7, critical within one.
     PushCredentialsExpire = "push_credentials_expire", Notice,
         "make a new certificate for the app in Apple's developer account, put it in the place of certificate_file, and `reveille reload`";
     /// One token after another of an app is declared dead: our settings are wrong rather than all its phones.
@@ -85,7 +85,7 @@ alarms! {
     /// The store has more to do than it can take, so requests are answered 503.
     StoreOverloaded = "store_overloaded", Warning,
         "the disk is too slow for what is asked: see reveille_store_commit_seconds, and what else uses the disk of server.data_dir";
-    /// Our certificate is about to expire, or has expired.
+    /// Our certificate expires within 30 days, or has expired; a warning within 7 days, critical within one.
     CertificateExpires = "certificate_expires", Notice,
         "renew it in the place of tls.certificate and tls.key: it is taken by itself within 30 s";
     /// Very many requests come from nobody in particular.
