@@ -80,8 +80,8 @@ struct Target {
     profile: AppProfile,
     client: Client,
     served: Served,
-    /// What was said last of what it needs beside a connection: an outcome's name, or nothing if it has it.
-    ready: Mutex<Option<Option<&'static str>>>,
+    /// What was said last of what it needs beside a connection: nothing yet, `ready`, or the name of what a push would come to.
+    ready: Mutex<&'static str>,
 }
 
 impl Target {
@@ -92,9 +92,9 @@ impl Target {
             let reason = format!("no access token within {deadline:?}");
             Err(unavailable(reason, entropy()))
         });
-        let now = ready.as_ref().err().map(Outcome::name);
+        let now = ready.as_ref().err().map_or("ready", Outcome::name);
         let mut before = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if before.replace(now) != Some(now) {
+        if std::mem::replace(&mut *before, now) != now {
             observer.on(&Event::Ready {
                 app: &self.served,
                 ready: ready.as_ref().copied(),

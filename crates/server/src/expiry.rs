@@ -3,7 +3,7 @@
 //! no end, nor have the secrets that we make ourselves.
 
 use crate::{
-    alarms::{Alarm, Alarms, Notice, Severity},
+    alarms::{Alarm, Notice, Severity},
     clock,
     config::Config,
     metrics::Metrics,
@@ -147,18 +147,16 @@ impl Expiry {
         let before = std::mem::take(&mut *told);
         for it in &all {
             metrics.certificate_days(&it.name, Some(days(it.good.1, now)));
-            tell(metrics.alarms(), it.alarm, &it.name, it.notice(now));
+            let notice = it.notice(now);
+            let alarms = metrics.alarms();
+            alarms.about(it.alarm, &it.name, notice.as_ref());
             told.insert((it.name.clone(), it.alarm));
         }
         for (name, alarm) in before.difference(&told) {
             metrics.certificate_days(name, None);
-            tell(metrics.alarms(), *alarm, name, None);
+            metrics.alarms().about(*alarm, name, None);
         }
     }
-}
-
-fn tell(alarms: &Alarms, alarm: Alarm, name: &str, notice: Option<Notice>) {
-    alarms.about(alarm, name, notice.as_ref());
 }
 
 fn days(end: Duration, now: Duration) -> f64 {
@@ -204,7 +202,7 @@ mod tests {
     /// How bad it is with so many days left of a life of so many.
     fn bad(left: u32, life: u32) -> Option<Severity> {
         let end = NOON + DAY * left;
-        severity((end - DAY * life, end), NOON)
+        severity((end.saturating_sub(DAY * life), end), NOON)
     }
 
     #[test]

@@ -202,7 +202,7 @@ mod tests {
         let world = world();
         tokio::time::sleep(LOOK).await;
         world.faulty.order(Fault::Refuse(StoreError::ReadOnly));
-        tokio::time::sleep(QUIET - 2 * LOOK).await;
+        tokio::time::sleep(QUIET.saturating_sub(2 * LOOK)).await;
         assert_eq!(world.remedy(), None);
         tokio::time::sleep(3 * LOOK).await;
         assert!(world.remedy().is_some());

@@ -28,7 +28,7 @@ pub(super) struct Change {
 }
 
 impl Change {
-    fn of(alarm: Alarm, subject: impl ToString, detail: Option<String>) -> Self {
+    fn of(alarm: Alarm, subject: &str, detail: Option<String>) -> Self {
         Self {
             alarm,
             subjects: vec![subject.to_string()],
@@ -156,7 +156,7 @@ impl PushApps {
         self.suspect.insert(app.clone());
         let detail = format!("{SUSPICIOUS} tokens one after another: {reason}");
         vec![
-            Change::of(Alarm::PushSettings, app, Some(detail)),
+            Change::of(Alarm::PushSettings, app.as_str(), Some(detail)),
             self.tokens(),
         ]
     }
@@ -165,7 +165,10 @@ impl PushApps {
         if !self.suspect.remove(app) {
             return Vec::new();
         }
-        vec![Change::of(Alarm::PushSettings, app, None), self.tokens()]
+        vec![
+            Change::of(Alarm::PushSettings, app.as_str(), None),
+            self.tokens(),
+        ]
     }
 
     /// While our settings are suspect, dead tokens are not the phones' affair (`behaviour.md` 11).
