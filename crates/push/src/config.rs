@@ -2,7 +2,7 @@
 //! Everything is checked when the [`Pusher`](crate::Pusher) is made, so that a bad key is an error at start and not
 //! at the first call.
 
-use crate::{endpoint::Endpoint, observe::Served, token::KeyError};
+use crate::{endpoint::Endpoint, environment::Environment, observe::Served, token::KeyError};
 use domain::{AppId, AppProfile, Provider};
 use serde::Deserialize;
 use std::fmt;
@@ -19,26 +19,6 @@ pub struct App {
     pub environment: Environment,
     /// Another place than the provider's own, such as a simulated cloud.
     pub endpoint: Option<Endpoint>,
-}
-
-/// Which of Apple's clouds an app's tokens belong to: apps from Xcode use the sandbox, apps from a store the other.
-#[derive(Copy, Clone, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Environment {
-    /// The one for apps out of a store.
-    #[default]
-    Production,
-    /// The one for apps in development.
-    Sandbox,
-}
-
-impl Environment {
-    /// The name in the configuration, in metrics and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Production => "production",
-            Self::Sandbox => "sandbox",
-        }
-    }
 }
 
 /// By what a provider knows us. `Debug` shows no key.

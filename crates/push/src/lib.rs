@@ -10,6 +10,7 @@ mod chance;
 mod client;
 mod config;
 mod endpoint;
+mod environment;
 mod exchange;
 mod limits;
 mod observe;
@@ -24,8 +25,9 @@ pub mod seal;
 pub mod token;
 pub mod webpush;
 
-pub use config::{App, ConfigError, Credentials, Environment, Problem};
+pub use config::{App, ConfigError, Credentials, Problem};
 pub use endpoint::{Endpoint, EndpointError};
+pub use environment::Environment;
 pub use limits::Limits;
 pub use observe::{Event, Observer, Served};
 pub use proxy::{Proxy, ProxyError, Route};

@@ -1,6 +1,6 @@
 //! What a server may want to count or raise an alarm for. No metrics library here: the observer decides.
 
-use crate::Environment;
+use crate::environment::Environment;
 use domain::{AppId, Channel, Outcome, Provider};
 use std::time::Duration;
 
