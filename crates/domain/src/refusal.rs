@@ -29,11 +29,13 @@ pub enum Refusal {
     Silent,
     /// A datagram was dropped unread: more come from strangers than can be looked at.
     Shed,
+    /// The store, or the line before a user, has more to do than it can take.
+    Overloaded,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Challenged,
         Self::NoRoom,
         Self::Calls,
@@ -47,6 +49,7 @@ impl Refusal {
         Self::Requests,
         Self::Silent,
         Self::Shed,
+        Self::Overloaded,
     ];
 
     /// The name in metrics and logs.
@@ -65,6 +68,7 @@ impl Refusal {
             Self::Requests => "requests",
             Self::Silent => "silent",
             Self::Shed => "shed",
+            Self::Overloaded => "overloaded",
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     calls::Calls,
     directory::{Counts, Directory},
     door::OpenDoor,
+    messages,
     owners::Owners,
     presences::Presences,
     pushes,
@@ -423,6 +424,9 @@ impl Hub {
     fn refuse(&mut self, asker: Asker, error: NotDone) {
         if asker == Asker::Nobody {
             tracing::debug!(%error, "a step was not saved");
+        }
+        if matches!(asker, Asker::Writer(_)) {
+            self.deeds.push_back(messages::count("not_stored"));
         }
         self.deeds.extend(asker.tell(Err(error)));
     }

@@ -7,8 +7,8 @@ use crate::{
     vocabulary::{DeviceUpdate, Meant},
 };
 use domain::{
-    Address, Avatar, Blocks, CallKind, Change, Device, DeviceId, DoorId, KeptSession, Message,
-    MessageId, Mode, Note, NotificationId, SignInTokens, Timestamp, User,
+    Address, Avatar, Blocks, CallKind, Change, Class, Device, DeviceId, DoorId, KeptSession,
+    Message, MessageId, Mode, Note, NotificationId, SignInTokens, Timestamp, User,
     delivery::{Landed, Stored},
     push::OwedPush,
     roster::Contact,
@@ -74,6 +74,9 @@ impl Work {
         match self {
             Self::Doors(doors) => Asker::Role(doors.ticket),
             Self::Update(asker, ..) => *asker,
+            Self::Message(ticket, message) if message.class != Class::Transient => {
+                Asker::Writer(*ticket)
+            }
             Self::Message(ticket, _)
             | Self::Disable(ticket, ..)
             | Self::SignIn(ticket, _)
@@ -195,6 +198,8 @@ pub(crate) enum Asker {
     Nobody,
     /// A role.
     Role(Ticket),
+    /// A role, for a message that is to be kept.
+    Writer(Ticket),
     /// An API.
     Api(Ticket),
     /// A role, for a roster: the roster itself says that it is done.
@@ -210,7 +215,7 @@ impl Asker {
     pub(crate) fn tell(self, result: Result<(), NotDone>) -> Option<Deed> {
         match self {
             Self::Nobody => None,
-            Self::Role(ticket) => Some(Output::Done(ticket, result).into()),
+            Self::Role(ticket) | Self::Writer(ticket) => Some(Output::Done(ticket, result).into()),
             Self::Roster(ticket) => {
                 let error = result.err()?;
                 Some(Output::Roster(ticket, Err(error)).into())

@@ -454,7 +454,8 @@ pub enum Measure {
     WakeStage(Stage, Duration),
     /// A wake ended.
     WakeEnded(Verdict),
-    /// Something became of a message: `stored`, `delivered`, `refused`, `unacknowledged`.
+    /// Something became of a message: `stored` or `not_stored`; then, for each device, `delivered`, `refused` or
+    /// `unacknowledged`.
     Message(&'static str),
     /// A token died.
     TokenDied,

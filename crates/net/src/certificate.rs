@@ -33,6 +33,17 @@ impl Certificate {
         let der = first
             .ok_or(TlsError::NoCertificate)?
             .map_err(TlsError::Certificate)?;
+        Self::read(der)
+    }
+
+    /// All of them.
+    pub fn all_from_pem(pem: &[u8]) -> Result<Vec<Self>, TlsError> {
+        CertificateDer::pem_slice_iter(pem)
+            .map(|der| Self::read(der.map_err(TlsError::Certificate)?))
+            .collect()
+    }
+
+    fn read(der: CertificateDer<'static>) -> Result<Self, TlsError> {
         let (not_before, not_after) = validity(&der).ok_or(TlsError::NoValidity)?;
         Ok(Self {
             der,

@@ -48,7 +48,7 @@ pub use local::LocalIps;
 pub use net::{Addresses, Net};
 pub use resolve::resolve;
 pub use shards::Steer;
-pub use stats::Stats;
+pub use stats::{OpenBy, Stats};
 pub use tls::{TlsError, TlsSource, client_config};
 pub use websocket::handshake::Document;
 pub use websocket::{Origins, OriginsError};

@@ -251,8 +251,10 @@ impl Net {
 
     /// The counters.
     pub fn stats(&self) -> Stats {
-        let open = self.shared.table().open();
-        self.shared.counters.snapshot(open)
+        let table = self.shared.table();
+        let (open, open_by) = (table.open(), table.open_by());
+        drop(table);
+        self.shared.counters.snapshot(open, open_by)
     }
 
     /// Sends what is queued, closes every socket, and returns when no task is left.

@@ -24,8 +24,53 @@ pub struct Stats {
     pub silent: u64,
     /// Connections open now, accepted and outgoing.
     pub open: usize,
+    /// The same by what is spoken over them.
+    pub open_by: OpenBy,
     /// Datagrams and queued messages dropped because a queue was full or a send failed.
     pub dropped: u64,
+}
+
+/// Connections open now, by what is spoken over them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenBy([usize; Spoken::ALL.len()]);
+
+/// What is spoken over a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spoken {
+    SipTcp,
+    SipTls,
+    /// With STARTTLS, and that of components.
+    XmppTcp,
+    XmppTls,
+    XmppWs,
+    XmppWss,
+}
+
+impl Spoken {
+    const ALL: [(Self, &str, &str); 6] = [
+        (Self::SipTcp, "sip", "tcp"),
+        (Self::SipTls, "sip", "tls"),
+        (Self::XmppTcp, "xmpp", "tcp"),
+        (Self::XmppTls, "xmpp", "tls"),
+        (Self::XmppWs, "xmpp", "ws"),
+        (Self::XmppWss, "xmpp", "wss"),
+    ];
+}
+
+impl OpenBy {
+    /// Protocol, transport, and how many.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, usize)> {
+        let names = Spoken::ALL.into_iter();
+        names.map(|(spoken, protocol, transport)| (protocol, transport, self.0[spoken as usize]))
+    }
+
+    pub(crate) fn opens(&mut self, spoken: Spoken) {
+        self.0[spoken as usize] += 1;
+    }
+
+    pub(crate) fn closes(&mut self, spoken: Spoken) {
+        self.0[spoken as usize] -= 1;
+    }
 }
 
 #[derive(Default)]
@@ -42,7 +87,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn snapshot(&self, open: usize) -> Stats {
+    pub(crate) fn snapshot(&self, open: usize, open_by: OpenBy) -> Stats {
         Stats {
             received: self.received.get(),
             sent: self.sent.get(),
@@ -53,6 +98,7 @@ impl Counters {
             shed: self.shed.get(),
             silent: self.silent.get(),
             open,
+            open_by,
             dropped: self.dropped.get(),
         }
     }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
+use crate::stats::{OpenBy, Spoken};
 use crate::websocket::Code;
 use crate::wire::Wire;
 use crate::{Limits, Standing, Visitor};
@@ -21,6 +22,7 @@ pub(crate) type Destination = (Transport, SocketAddr, Option<String>);
 #[derive(Default)]
 pub(crate) struct Table {
     connections: HashMap<u64, Connection>,
+    open_by: OpenBy,
     accepted: usize,
     /// By source.
     accepted_of: HashMap<IpAddr, usize>,
@@ -35,6 +37,7 @@ struct Connection {
     queued_bytes: Arc<AtomicUsize>,
     abort: CancellationToken,
     origin: Origin,
+    transport: Transport,
     /// How far the stream is, if it is one of XMPP.
     progress: Option<Arc<Progress>>,
     wire: Wire,
@@ -89,6 +92,10 @@ impl Table {
         self.connections.len()
     }
 
+    pub(crate) fn open_by(&self) -> OpenBy {
+        self.open_by
+    }
+
     pub(crate) fn outgoing(&self, destination: &Destination) -> Option<Flow> {
         self.outgoing.get(destination).copied()
     }
@@ -102,9 +109,11 @@ impl Table {
             queued_bytes: queued_bytes.clone(),
             abort: abort.clone(),
             origin,
+            transport: flow.transport,
             progress: None,
             wire: Wire::default(),
         };
+        self.open_by.opens(connection.spoken());
         self.connections.insert(flow.id, connection);
         Link {
             flow,
@@ -116,15 +125,20 @@ impl Table {
 
     /// The connection carries a stream of XMPP from now on.
     pub(crate) fn attach(&mut self, id: u64, progress: Arc<Progress>) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.progress = Some(progress);
-        }
+        self.becomes(id, |connection| connection.progress = Some(progress));
     }
 
     /// What is written to the connection is a message of a WebSocket from now on.
     pub(crate) fn becomes_websocket(&mut self, id: u64) {
+        self.becomes(id, |connection| connection.wire = Wire::WebSocket);
+    }
+
+    /// Something else is spoken over the connection from now on.
+    fn becomes(&mut self, id: u64, change: impl FnOnce(&mut Connection)) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.wire = Wire::WebSocket;
+            self.open_by.closes(connection.spoken());
+            change(connection);
+            self.open_by.opens(connection.spoken());
         }
     }
 
@@ -194,6 +208,7 @@ impl Table {
         let Some(connection) = self.connections.remove(&id) else {
             return;
         };
+        self.open_by.closes(connection.spoken());
         match connection.origin {
             Origin::Outgoing(destination) => {
                 self.outgoing.remove(&destination);
@@ -242,6 +257,18 @@ fn most(standing: Standing, limits: &Limits) -> usize {
 }
 
 impl Connection {
+    fn spoken(&self) -> Spoken {
+        let is_tls = self.transport == Transport::Tls;
+        match (self.wire, self.progress.is_some(), is_tls) {
+            (Wire::WebSocket, _, false) => Spoken::XmppWs,
+            (Wire::WebSocket, _, true) => Spoken::XmppWss,
+            (Wire::Stream, true, false) => Spoken::XmppTcp,
+            (Wire::Stream, true, true) => Spoken::XmppTls,
+            (Wire::Stream, false, false) => Spoken::SipTcp,
+            (Wire::Stream, false, true) => Spoken::SipTls,
+        }
+    }
+
     fn send(&self, bytes: Bytes, limits: &Limits) {
         let length = bytes.len();
         let queued = self.queued_bytes.fetch_add(length, Ordering::Relaxed) + length;

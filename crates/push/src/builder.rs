@@ -109,6 +109,7 @@ impl<'a> Builder<'a> {
                 ..
             } => {
                 let service = self.service(at, client_id, client_secret)?;
+                service.pool().serves(app.served());
                 Ok(Client::Service(service))
             }
         }
@@ -139,6 +140,7 @@ impl<'a> Builder<'a> {
         self.apns_tokens.insert(key, Arc::clone(&token));
         let identity = format!("{team}/{key_id}");
         let pool = self.pool(&app.endpoint(), &identity, Start::OneStream)?;
+        pool.serves(app.served());
         apns(app, Some(token), pool)
     }
 
@@ -171,6 +173,7 @@ impl<'a> Builder<'a> {
             self.limits,
             self.observer,
         ));
+        pool.serves(app.served());
         let name = (
             endpoint.to_string(),
             format!("certificate of {}", app.profile.app),
@@ -202,6 +205,7 @@ impl<'a> Builder<'a> {
         };
         self.fcm_tokens.insert(account, Arc::clone(&token));
         let pool = self.pool(&endpoint, email, Start::Open)?;
+        pool.serves(app.served());
         Ok(Fcm { uri, token, pool })
     }
 

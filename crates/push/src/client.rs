@@ -1,7 +1,8 @@
 //! What a push looks like on the wire to each provider, and how an expired provider token is replaced on the way.
 
 use crate::{
-    exchange::{APNS_ID, entropy, now, urgency, verdict},
+    chance::entropy,
+    exchange::{APNS_ID, now, urgency, verdict},
     outcome::Verdict,
     payload,
     pool::Pool,

@@ -2,7 +2,7 @@
 //! Everything is checked when the [`Pusher`](crate::Pusher) is made, so that a bad key is an error at start and not
 //! at the first call.
 
-use crate::{endpoint::Endpoint, token::KeyError};
+use crate::{endpoint::Endpoint, environment::Environment, observe::Served, token::KeyError};
 use domain::{AppId, AppProfile, Provider};
 use serde::Deserialize;
 use std::fmt;
@@ -19,16 +19,6 @@ pub struct App {
     pub environment: Environment,
     /// Another place than the provider's own, such as a simulated cloud.
     pub endpoint: Option<Endpoint>,
-}
-
-/// Which of Apple's clouds an app's tokens belong to: apps from Xcode use the sandbox, apps from a store the other.
-#[derive(Copy, Clone, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Environment {
-    /// The one for apps out of a store.
-    #[default]
-    Production,
-    /// The one for apps in development.
-    Sandbox,
 }
 
 /// By what a provider knows us. `Debug` shows no key.
@@ -159,6 +149,15 @@ impl Credentials {
 }
 
 impl App {
+    /// Whom what is known of its cloud concerns.
+    pub(crate) fn served(&self) -> Served {
+        Served {
+            app: self.profile.app.clone(),
+            provider: self.profile.provider,
+            environment: self.environment,
+        }
+    }
+
     /// Where its pushes go: the override, or the provider's own cloud.
     pub fn endpoint(&self) -> Endpoint {
         let host = match (self.profile.provider, self.environment) {

@@ -1,15 +1,13 @@
-//! What an exchange with any provider has in common: how urgent it is, what comes of the answer, and time and chance.
+//! What an exchange with any provider has in common: how urgent it is, what comes of the answer, and the time.
 
 use crate::{
+    chance::entropy,
     outcome::{Answer, Verdict, classify, unavailable},
     pool::{Fault, Reply, Urgency},
 };
 use domain::{Notification, Provider, Purpose};
 use http::{HeaderName, header};
-use std::{
-    hash::{BuildHasher as _, Hasher as _, RandomState},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) const APNS_ID: HeaderName = HeaderName::from_static("apns-id");
 
@@ -56,9 +54,4 @@ pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
-}
-
-/// Good enough to spread retries, and costs no system call.
-pub(crate) fn entropy() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

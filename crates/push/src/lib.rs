@@ -6,9 +6,11 @@
 //! what providers' answers mean, [`payload`] the one place that says what apps receive.
 
 mod builder;
+mod chance;
 mod client;
 mod config;
 mod endpoint;
+mod environment;
 mod exchange;
 mod limits;
 mod observe;
@@ -23,10 +25,11 @@ pub mod seal;
 pub mod token;
 pub mod webpush;
 
-pub use config::{App, ConfigError, Credentials, Environment, Problem};
+pub use config::{App, ConfigError, Credentials, Problem};
 pub use endpoint::{Endpoint, EndpointError};
+pub use environment::Environment;
 pub use limits::Limits;
-pub use observe::{Event, Observer};
+pub use observe::{Event, Observer, Served};
 pub use proxy::{Proxy, ProxyError, Route};
 pub use pusher::Pusher;
 pub use rules::redact;

@@ -15,7 +15,8 @@ pub struct Limits {
     pub patience: Duration,
     /// For the answer to a PING. At it the connection is dead and what it carried is tried on another one.
     pub ping: Duration,
-    /// Between two PINGs on a quiet connection.
+    /// Between two PINGs on a connection, give or take a fifth: as Google's own clients do on connections that are quiet. So
+    /// long a cloud may be silent before anybody knows; as often access tokens are looked at.
     pub keep_alive: Duration,
     /// A connection that nothing was sent over for so long is closed, unless it is one of `warm_connections`: a burst opens
     /// many, and its end lets them go. Looked at as often as `keep_alive` says.
@@ -43,7 +44,7 @@ impl Default for Limits {
             connect: Duration::from_secs(3),
             patience: Duration::from_secs(1),
             ping: Duration::from_secs(1),
-            keep_alive: Duration::from_mins(1),
+            keep_alive: Duration::from_secs(30),
             idle: Duration::from_mins(10),
             connections: 8,
             warm_connections: 2,

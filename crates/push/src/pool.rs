@@ -7,12 +7,18 @@ mod connection;
 mod dial;
 mod failures;
 mod queue;
+mod reach;
 mod slots;
 
-use crate::{Limits, Proxy, endpoint::Endpoint, observe::Observer};
+use crate::{
+    Limits, Proxy,
+    endpoint::Endpoint,
+    observe::{Observer, Served},
+};
 use bytes::{Bytes, BytesMut};
 use dial::Dialer;
 use http::{HeaderMap, Request, StatusCode};
+use reach::Reach;
 use slots::{Slot, Slots, Taken};
 use std::{fmt, pin::pin, sync::Arc};
 use thiserror::Error;
@@ -93,6 +99,7 @@ struct Inner {
     limits: Limits,
     observer: Arc<dyn Observer>,
     slots: Slots,
+    reach: Reach,
     /// A connection came or went: the keeper looks whether enough are left.
     changed: Notify,
     tasks: TaskTracker,
@@ -124,6 +131,7 @@ impl Pool {
             name: endpoint.to_string(),
             start,
             slots: Slots::new(limits),
+            reach: Reach::default(),
             limits: limits.clone(),
             observer: Arc::clone(observer),
             changed: Notify::new(),
@@ -196,6 +204,11 @@ impl Pool {
             headers: head.headers,
             body: read(body, inner.limits.answer_bytes).await,
         })
+    }
+
+    /// Pushes to this app go over it.
+    pub(crate) fn serves(&self, app: Served) {
+        self.inner.reach.serves(app);
     }
 
     /// Opens connections ahead and keeps them open. Returns when enough are open, or one could not be opened.

@@ -3,19 +3,28 @@
 use crate::{
     App, ConfigError, Limits, Problem, Route,
     builder::Builder,
+    chance::{about, entropy},
     client::Client,
-    exchange::entropy,
-    observe::{Event, Observer},
+    observe::{Event, Observer, Served},
     outcome::unavailable,
     pool::Pool,
     rules::{self, redact},
 };
 use domain::{AppId, AppProfile, Notification, Outcome};
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     task::JoinSet,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 /// Pushes to every configured app. Cheap to clone; all clones share connections and tokens. When the last is dropped
 /// the connections close; [`Pusher::shutdown`] lets what is under way finish first.
@@ -31,11 +40,67 @@ struct Inner {
     token_pools: Vec<Arc<Pool>>,
     limits: Limits,
     observer: Arc<dyn Observer>,
+    /// Nothing is got ahead of need any more.
+    closing: CancellationToken,
+    /// Somebody looks after the access tokens.
+    is_kept_ready: AtomicBool,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
+impl Inner {
+    /// Sees to it that every app has what its pushes need beside a connection.
+    async fn ready(&self) {
+        let mut all = JoinSet::new();
+        for target in self.apps.values() {
+            let (target, observer) = (Arc::clone(target), Arc::clone(&self.observer));
+            let deadline = self.limits.deadline;
+            all.spawn(async move { target.ready(deadline, observer.as_ref()).await });
+        }
+        all.join_all().await;
+    }
+}
+
+/// Renews access tokens while nobody waits for them, so that it is known before the next call that there are none.
+async fn keep_ready(pusher: Weak<Inner>, period: Duration) {
+    loop {
+        sleep(about(period)).await;
+        let Some(pusher) = pusher.upgrade() else {
+            return;
+        };
+        pusher.ready().await;
+    }
 }
 
 struct Target {
     profile: AppProfile,
     client: Client,
+    served: Served,
+    /// What was said last of what it needs beside a connection: nothing yet, `ready`, or the name of what a push would come to.
+    ready: Mutex<&'static str>,
+}
+
+impl Target {
+    /// Sees to it that it has what a push needs beside a connection, and tells if that has changed.
+    async fn ready(&self, deadline: Duration, observer: &dyn Observer) {
+        let got = timeout(deadline, self.client.warm()).await;
+        let ready = got.unwrap_or_else(|_| {
+            let reason = format!("no access token within {deadline:?}");
+            Err(unavailable(reason, entropy()))
+        });
+        let now = ready.as_ref().err().map_or("ready", Outcome::name);
+        let mut before = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *before, now) != now {
+            observer.on(&Event::Ready {
+                app: &self.served,
+                ready: ready.as_ref().copied(),
+            });
+        }
+    }
 }
 
 impl fmt::Debug for Pusher {
@@ -65,6 +130,8 @@ impl Pusher {
             }
             let target = match builder.client(&app) {
                 Ok(client) => Target {
+                    served: app.served(),
+                    ready: Mutex::default(),
                     profile: app.profile,
                     client,
                 },
@@ -79,6 +146,8 @@ impl Pusher {
             token_pools,
             limits,
             observer,
+            closing: CancellationToken::new(),
+            is_kept_ready: AtomicBool::new(false),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -132,7 +201,7 @@ impl Pusher {
     }
 
     /// Opens connections ahead, fetches access tokens, and from now on keeps `Limits::warm_connections` open to every
-    /// provider. Returns when all is warm, or has failed once; failures are told to the observer and the log, and
+    /// provider, and their tokens good. Returns when all is warm, or has failed once; failures are told to the observer, and
     /// tried again in the background.
     pub async fn warm(&self) {
         let mut all = JoinSet::new();
@@ -140,15 +209,12 @@ impl Pusher {
             let pool = Arc::clone(pool);
             all.spawn(async move { pool.warm().await });
         }
-        let deadline = self.inner.limits.deadline;
-        for target in self.inner.apps.values() {
-            let target = Arc::clone(target);
-            all.spawn(async move {
-                if let Ok(Err(outcome)) = timeout(deadline, target.client.warm()).await {
-                    let (app, reason) = (&target.profile.app, outcome.reason());
-                    tracing::warn!(%app, reason, "cannot get an access token");
-                }
-            });
+        let inner = Arc::clone(&self.inner);
+        all.spawn(async move { inner.ready().await });
+        if !self.inner.is_kept_ready.swap(true, Ordering::Relaxed) {
+            let keeping = keep_ready(Arc::downgrade(&self.inner), self.inner.limits.keep_alive);
+            let closing = self.inner.closing.clone();
+            tokio::spawn(async move { closing.run_until_cancelled(keeping).await });
         }
         all.join_all().await;
     }
@@ -156,6 +222,7 @@ impl Pusher {
     /// Takes no more pushes (they are [`Unavailable`](Outcome::Unavailable)), lets those under way finish, closes the
     /// connections. Takes no longer than [`Limits::deadline`].
     pub async fn shutdown(&self) {
+        self.inner.closing.cancel();
         let mut all = JoinSet::new();
         for pool in self.inner.pools.iter().chain(&self.inner.token_pools) {
             let pool = Arc::clone(pool);

@@ -5,7 +5,8 @@
 pub mod wire;
 
 use crate::{
-    exchange::{entropy, urgency},
+    chance::entropy,
+    exchange::urgency,
     outcome::unavailable,
     pool::{Fault, Pool, Reply, Urgency},
 };
@@ -116,6 +117,11 @@ impl Service {
             }
             return outcome(&reply);
         }
+    }
+
+    /// Its connections.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Gets a token ahead of need.

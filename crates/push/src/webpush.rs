@@ -6,8 +6,9 @@
 
 use crate::{
     Limits, Problem,
+    chance::entropy,
     endpoint::Endpoint,
-    exchange::{entropy, now, urgency, verdict},
+    exchange::{now, urgency, verdict},
     observe::Observer,
     outcome::{Verdict, unavailable},
     payload,

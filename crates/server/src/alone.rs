@@ -2,14 +2,16 @@
 
 use crate::{
     admin_socket::AdminSocket,
-    api::{Gate, health},
+    api::{self, Gate, health},
     app::{self, Bound, Options},
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
+    expiry::Expiry,
     files, lock,
     metrics::Metrics,
     pushd::Running,
     setup,
+    store_watch::watch_store,
     upkeep::CertificateFiles,
 };
 use anyhow::Result;
@@ -43,9 +45,17 @@ impl Alone {
         let store = app::open_store(&config, options.users).await?;
         let metrics = Arc::new(Metrics::default());
         let limits = push::Limits::default();
+        let certificate = CertificateFiles::of(&config, options.tls.as_ref()).map(Arc::new);
+        let expiry = Arc::new(Expiry::new(certificate.clone()));
+        expiry.take(&config, &apps);
         let pusher = push::Pusher::new(apps, options.route, limits, metrics.clone())?;
         let secret = setup::token_key(&config)?;
-        let service = Running::start(store.clone(), pusher.clone(), &secret, options.tenants);
+        let service = Running::start(
+            store.clone(),
+            pusher.clone(),
+            (&secret, &metrics),
+            options.tenants,
+        );
         let service = service.await?;
         let room = files::room(files::raise(), &config.limits);
         let guards = Guards::default();
@@ -60,16 +70,21 @@ impl Alone {
             metrics: metrics.clone(),
         };
         let behind = Behind {
-            admin: service.admin(gate),
+            admin: service
+                .admin(gate.clone())
+                .merge(api::alarms(metrics.clone(), gate)),
             device: Router::new(),
-            health: health::router(metrics, ready.clone()),
+            health: health::router(metrics.clone(), ready.clone()),
             push: service.rest(),
         };
         let tls = options.tls.as_ref();
         let (mut others, admin_socket) = doors.serve(behind, tls, (room.http, &keeper), &stopped);
-        if let Some(certificate) = CertificateFiles::of(&config, tls) {
-            others.push(tokio::spawn(Arc::new(certificate).follow(stopped)));
+        if let Some(certificate) = certificate {
+            others.push(tokio::spawn(certificate.follow(stopped.clone())));
         }
+        others.push(tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())));
+        let watching = watch_store(store.clone(), metrics, stopped);
+        others.push(tokio::spawn(watching));
         others.push(tokio::spawn(app::warmed(pusher.clone())));
         ready.set(true);
         Ok(Self {

@@ -11,6 +11,7 @@ use crate::{
     config::{self, Config},
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
+    expiry::Expiry,
     files::{self, Room},
     lock,
     metrics::Metrics,
@@ -20,6 +21,7 @@ use crate::{
     settings::{Source, greeting},
     setup,
     shards::{self, Parts, Shards, Steering},
+    store_watch::watch_store,
     upkeep::{self, CertificateFiles, until},
     web,
 };
@@ -155,8 +157,11 @@ impl Server {
         let (accounts, shards) = (started.accounts, started.shards);
         let known = Apps::of(&apps);
         let with = (&store, &pusher, &secret[..]);
-        let push_service = push_service(&config, with, options.tenants).await?;
-        let parts = (&net, &secret, &shards, &metrics, &certificate, &known);
+        let push_service = push_service(&config, with, options.tenants, &metrics).await?;
+        let expiry = Arc::new(Expiry::new(certificate.clone()));
+        expiry.take(&config, &apps);
+        let watched = (&certificate, &expiry);
+        let parts = (&net, &secret, &shards, &metrics, watched, &known);
         let service = push_service.as_ref();
         let origin = options.origin;
         let reload = origin.map(|it| reload_parts(it, options.behaviour, parts, service));
@@ -170,7 +175,18 @@ impl Server {
         let (behind, room) = (behind(api, watched, service), (room.http, &keeper));
         let (mut others, admin_socket) = doors.serve(behind, server_tls.as_ref(), room, &stopped);
         others.extend(chores(&config, &store, accounts, shards, &stopped));
-        others.extend(watches(metrics, &net, &bans, certificate, &stopped));
+        others.push(tokio::spawn(watch_store(
+            store.clone(),
+            metrics.clone(),
+            stopped.clone(),
+        )));
+        others.extend(watches(
+            metrics,
+            &net,
+            &bans,
+            (certificate, expiry),
+            &stopped,
+        ));
         others.push(tokio::spawn(warmed(pusher.clone())));
         ready.set(true);
         Ok(Self {
@@ -364,20 +380,20 @@ async fn sockets(
     Ok((net, events, room))
 }
 
-/// What a reload works with: sockets, secret, shards, counters, certificate, apps.
+/// What a reload works with: sockets, secret, shards, counters, certificate and what expires, apps.
 type Running<'a> = (
     &'a net::Net,
     &'a Vec<u8>,
     &'a Shards,
     &'a Arc<Metrics>,
-    &'a Option<Arc<CertificateFiles>>,
+    (&'a Option<Arc<CertificateFiles>>, &'a Arc<Expiry>),
     &'a Apps,
 );
 
 fn reload_parts(
     origin: Origin,
     behaviour: Behaviour,
-    (net, secret, shards, metrics, certificate, apps): Running<'_>,
+    (net, secret, shards, metrics, (certificate, expiry), apps): Running<'_>,
     push_service: Option<&pushd::Running>,
 ) -> reload::Parts {
     reload::Parts {
@@ -388,6 +404,7 @@ fn reload_parts(
         shards: shards.clone(),
         metrics: metrics.clone(),
         certificate: certificate.clone(),
+        expiry: expiry.clone(),
         apps: apps.clone(),
         push_service: push_service.map(pushd::Running::follower),
     }
@@ -405,12 +422,17 @@ fn watches(
     metrics: Arc<Metrics>,
     net: &net::Net,
     bans: &Bans,
-    certificate: Option<Arc<CertificateFiles>>,
+    (certificate, expiry): (Option<Arc<CertificateFiles>>, Arc<Expiry>),
     stopped: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
-    let refusals = upkeep::watch_refusals(metrics, net.clone(), stopped.clone());
-    let kept = upkeep::keep_bans(bans.clone(), stopped.clone());
-    let mut tasks = vec![tokio::spawn(refusals), tokio::spawn(kept)];
+    let refusals = upkeep::watch_refusals(metrics.clone(), net.clone(), stopped.clone());
+    let kept = upkeep::keep_bans(bans.clone(), metrics.clone(), stopped.clone());
+    let expires = expiry.watch(metrics, stopped.clone());
+    let mut tasks = vec![
+        tokio::spawn(refusals),
+        tokio::spawn(kept),
+        tokio::spawn(expires),
+    ];
     if let Some(certificate) = certificate {
         tasks.push(tokio::spawn(certificate.follow(stopped.clone())));
     }
@@ -422,11 +444,12 @@ async fn push_service(
     config: &Config,
     (store, pusher, secret): (&Arc<dyn Store>, &push::Pusher, &[u8]),
     tenants: Vec<domain::Tenant>,
+    metrics: &Arc<Metrics>,
 ) -> Result<Option<pushd::Running>> {
     if !config.has_role("push") {
         return Ok(None);
     }
-    let service = pushd::Running::start(store.clone(), pusher.clone(), secret, tenants);
+    let service = pushd::Running::start(store.clone(), pusher.clone(), (secret, metrics), tenants);
     service.await.map(Some)
 }
 

@@ -14,6 +14,7 @@ use domain::{
 };
 use hub::Guards;
 use net::{Doorman, Standing, Visitor};
+use prometheus_client::metrics::gauge::Gauge;
 use std::{net::IpAddr, sync::Arc};
 
 /// See above. Clones are the same.
@@ -61,9 +62,25 @@ impl Doorkeeper {
         Arc::new(move |from| keeper.visitor(from))
     }
 
+    /// A connection of an API is open, until what is given back is dropped.
+    pub(crate) fn opened(&self, transport: &'static str) -> Opened {
+        let gauge = self.metrics.connections_of("http", transport);
+        gauge.inc();
+        Opened(gauge)
+    }
+
     /// A connection was not taken, or not kept.
     pub(crate) fn refused(&self, why: Refusal) {
         self.metrics.refused(why);
+    }
+}
+
+/// Counts as long as it lives.
+pub(crate) struct Opened(Gauge);
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -147,6 +147,7 @@ async fn accepted_from(
     router: Router,
     keeper: &Doorkeeper,
 ) {
+    let _opened = keeper.opened(if tls.is_some() { "tls" } else { "tcp" });
     // Answers are written at once: what is small must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {

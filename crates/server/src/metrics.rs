@@ -1,38 +1,35 @@
 //! The counters that an operator watches, in Prometheus' text format at `/metrics`. Names and labels are stable; each
-//! is registered in one place, here.
+//! metric is a row of [`table`], which the catalogue in the docs is made of as well.
+
+mod labels;
+mod process;
+mod store;
+mod table;
+
+pub use labels::Door;
+pub use table::{Kind, METRICS, Row};
 
 use crate::{alarms::Alarms, refusals::Refusals};
+use ::store::Stats;
 use domain::{AppId, Channel, Outcome, Provider, Refusal, wake};
-use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::{Registry, Unit},
+use labels::{
+    ByLabels, CertificateLabels, ConnectionLabels, DoorLabels, OutcomeLabels, PushLabels,
+    ReachLabels, RequestLabels, StageLabels,
 };
-use std::time::Duration;
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Metric, Registry},
+};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 /// Seconds at which the histograms of a wake change bucket.
 const WAKE_BUCKETS: [f64; 14] = [
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 8.0, 13.0, 30.0,
 ];
-
-macro_rules! labels {
-    ($($(#[doc = $doc:literal])+ $name:ident { $($label:ident: $type:ty),+ })+) => {$(
-        $(#[doc = $doc])+
-        #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
-        struct $name { $($label: $type),+ }
-    )+};
-}
-
-labels! {
-    /// Of a push.
-    PushLabels { provider: &'static str, channel: &'static str, outcome: &'static str }
-    /// Of anything that ends one way or another.
-    OutcomeLabels { outcome: &'static str }
-    /// Of a stage of a wake.
-    StageLabels { stage: &'static str }
-    /// Of a SIP request.
-    RequestLabels { method: &'static str, transport: &'static str }
-}
 
 /// Methods that have a label of their own; others share one, so that a peer cannot make up labels.
 const METHODS: [&str; 14] = [
@@ -78,29 +75,41 @@ impl Load {
     }
 }
 
+/// A number that is a fraction.
+type Fraction = Gauge<f64, AtomicU64>;
+
 /// All metrics. Cheap to use from anywhere.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     push: Family<PushLabels, Counter>,
+    reachable: Family<ReachLabels, Gauge>,
     wake: Family<OutcomeLabels, Counter>,
     wake_seconds: Family<StageLabels, Histogram, fn() -> Histogram>,
     requests: Family<RequestLabels, Counter>,
     messages: Family<OutcomeLabels, Counter>,
+    connections: Family<ConnectionLabels, Gauge>,
+    auth_failures: Family<DoorLabels, Counter>,
+    bans: Family<ByLabels, Gauge>,
+    certificates: Family<CertificateLabels, Fraction>,
     tokens_dead: Counter,
     malformed: Counter,
     registrations: Gauge,
     calls: Gauge,
     queued: Gauge,
     owed: Gauge,
+    push_queue: Gauge,
+    pushes_under_way: Gauge,
+    store: Arc<store::StoreView>,
     alarms: Alarms,
     refusals: Refusals,
 }
 
-macro_rules! register {
-    ($registry:ident, $($metric:expr => $name:literal, $help:literal;)+) => {
-        $($registry.register($name, $help, $metric.clone());)+
-    };
+fn register(registry: &mut Registry, row: &Row, metric: impl Metric) {
+    match row.registered() {
+        (name, Some(unit)) => registry.register_with_unit(name, row.meaning, unit, metric),
+        (name, None) => registry.register(name, row.meaning, metric),
+    }
 }
 
 impl Default for Metrics {
@@ -109,42 +118,65 @@ impl Default for Metrics {
         let mut metrics = Self {
             registry: Registry::default(),
             push: Family::default(),
+            reachable: Family::default(),
             wake: Family::default(),
             wake_seconds: Family::new_with_constructor(histogram),
             requests: Family::default(),
             messages: Family::default(),
+            connections: Family::default(),
+            auth_failures: Family::default(),
+            bans: Family::default(),
+            certificates: Family::default(),
             tokens_dead: Counter::default(),
             malformed: Counter::default(),
             registrations: Gauge::default(),
             calls: Gauge::default(),
             queued: Gauge::default(),
             owed: Gauge::default(),
+            push_queue: Gauge::default(),
+            pushes_under_way: Gauge::default(),
+            store: Arc::default(),
             alarms: Alarms::default(),
             refusals: Refusals::default(),
         };
-        let mut registry = Registry::with_prefix("reveille");
-        register! { registry,
-            metrics.push => "push_requests", "Pushes by provider, channel and what became of them";
-            metrics.wake => "wake", "Calls that ended, by how";
-            metrics.requests => "sip_requests", "SIP requests taken in";
-            metrics.malformed => "sip_malformed", "SIP messages that could not be read";
-            metrics.messages => "messages", "Messages by what became of them";
-            metrics.tokens_dead => "push_tokens_dead", "Tokens that a provider declared dead";
-            metrics.registrations => "registrations", "Devices with a binding";
-            metrics.calls => "calls", "Calls that wait to be answered";
-            metrics.queued => "messages_queued", "Messages that wait for devices";
-            metrics.owed => "pushes_owed", "Pushes that are owed and not settled";
-            metrics.refusals.counters() => "refused", "What was refused to protect the server or a user, by reason";
-            metrics.alarms.active() => "alarm_active", "1 while an alarm stands";
+        metrics.registry = metrics.registered();
+        for door in Door::ALL {
+            let labels = DoorLabels { door: door.name() };
+            metrics.auth_failures.get_or_create(&labels).inc_by(0);
         }
-        let help = "How long the stages of a wake took";
-        registry.register_with_unit("wake", help, Unit::Seconds, metrics.wake_seconds.clone());
-        metrics.registry = registry;
         metrics
     }
 }
 
 impl Metrics {
+    fn registered(&self) -> Registry {
+        let mut registry = Registry::default();
+        let it = &mut registry;
+        register(it, table::WAKE, self.wake.clone());
+        register(it, table::WAKE_SECONDS, self.wake_seconds.clone());
+        register(it, table::PUSH_REQUESTS, self.push.clone());
+        register(it, table::PUSH_TOKENS_DEAD, self.tokens_dead.clone());
+        register(it, table::PUSH_REACHABLE, self.reachable.clone());
+        register(it, table::PUSHES_OWED, self.owed.clone());
+        register(it, table::PUSH_QUEUE, self.push_queue.clone());
+        register(it, table::PUSHES_UNDER_WAY, self.pushes_under_way.clone());
+        register(it, table::REGISTRATIONS, self.registrations.clone());
+        register(it, table::CALLS, self.calls.clone());
+        register(it, table::SIP_REQUESTS, self.requests.clone());
+        register(it, table::SIP_MALFORMED, self.malformed.clone());
+        register(it, table::MESSAGES, self.messages.clone());
+        register(it, table::MESSAGES_QUEUED, self.queued.clone());
+        register(it, table::CONNECTIONS, self.connections.clone());
+        register(it, table::AUTH_FAILURES, self.auth_failures.clone());
+        register(it, table::BANS, self.bans.clone());
+        register(it, table::REFUSED, self.refusals.counters());
+        register(it, table::CERTIFICATE_DAYS, self.certificates.clone());
+        register(it, table::ALARM_ACTIVE, self.alarms.active());
+        it.register_collector(Box::new(self.store.clone()));
+        it.register_collector(Box::new(process::Process::default()));
+        registry
+    }
+
     /// What an operator should know of.
     pub fn alarms(&self) -> &Alarms {
         &self.alarms
@@ -155,9 +187,94 @@ impl Metrics {
         self.refusals.count(why, 1);
     }
 
+    /// The same where somebody wanted to sign in.
+    pub fn refused_at(&self, door: Door, why: Refusal) {
+        self.refused(why);
+        if why == Refusal::Password {
+            self.auth_failed(door);
+        }
+    }
+
+    /// Somebody did not show what they must to sign in.
+    pub(crate) fn auth_failed(&self, door: Door) {
+        let labels = DoorLabels { door: door.name() };
+        self.auth_failures.get_or_create(&labels).inc();
+    }
+
     /// What was refused of late.
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+
+    /// How the store is doing.
+    pub(crate) fn store_is(&self, stats: Stats) {
+        self.store.set(stats);
+    }
+
+    /// So many connections are open.
+    pub(crate) fn connections_are(
+        &self,
+        protocol: &'static str,
+        transport: &'static str,
+        open: usize,
+    ) {
+        let gauge = self.connections_of(protocol, transport);
+        gauge.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
+    /// How many connections are open, for whoever counts them.
+    pub(crate) fn connections_of(&self, protocol: &'static str, transport: &'static str) -> Gauge {
+        let labels = ConnectionLabels {
+            protocol,
+            transport,
+        };
+        self.connections.get_or_create(&labels).clone()
+    }
+
+    /// So many sources are banned by an operator, and so many for guessing.
+    pub(crate) fn bans_are(&self, by_operator: usize, for_guessing: usize) {
+        for (by, count) in [("operator", by_operator), ("guessing", for_guessing)] {
+            let gauge = self.bans.get_or_create(&ByLabels { by }).clone();
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// A certificate is good for so many days more; nothing, if there is none of that name any more.
+    pub(crate) fn certificate_days(&self, certificate: &str, days: Option<f64>) {
+        let labels = CertificateLabels {
+            certificate: certificate.to_owned(),
+        };
+        match days {
+            Some(days) => drop(self.certificates.get_or_create(&labels).set(days)),
+            None => drop(self.certificates.remove(&labels)),
+        }
+    }
+
+    /// So many pushes are in the queue of the push service, and on their way.
+    pub(crate) fn push_service_has(&self, (queued, flying): (usize, usize)) {
+        for (gauge, count) in [(&self.push_queue, queued), (&self.pushes_under_way, flying)] {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Only these apps are pushed to.
+    pub(crate) fn only_apps(&self, is_one: impl Fn(&AppId) -> bool) {
+        self.alarms.only_apps(&is_one);
+        // Those that stay are heard of by their new connections.
+        self.reachable.clear();
+    }
+
+    fn reach(&self, endpoint: &str, apps: &[push::Served], reach: Result<(), &str>) {
+        for served in apps {
+            let labels = ReachLabels {
+                provider: served.provider.name(),
+                environment: served.environment.name(),
+                app: served.app.to_string(),
+            };
+            let gauge = self.reachable.get_or_create(&labels).clone();
+            gauge.set(i64::from(reach.is_ok()));
+        }
+        self.alarms.reach(endpoint, apps, reach);
     }
 
     /// Everything, as Prometheus reads it.
@@ -221,7 +338,7 @@ impl Metrics {
         self.malformed.inc();
     }
 
-    /// Something became of a message: `stored`, `delivered`, `refused`.
+    /// Something became of a message: `stored`, `not_stored`, `delivered`, `refused`, `unacknowledged`.
     pub fn message(&self, outcome: &'static str) {
         self.messages
             .get_or_create(&OutcomeLabels { outcome })
@@ -257,44 +374,19 @@ impl push::Observer for Metrics {
                 tracing::debug!(endpoint, "connected to a push cloud");
             }
             push::Event::Retired { endpoint, reason } => {
-                tracing::info!(endpoint, reason, "a connection to a push cloud ends");
+                tracing::debug!(endpoint, reason, "a connection to a push cloud ends");
             }
-            push::Event::Unreachable { endpoint, reason } => {
-                tracing::warn!(endpoint, reason, "a push cloud cannot be reached");
-            }
+            // One attempt of many.
+            push::Event::Unreachable { .. } => {}
+            push::Event::Reach {
+                endpoint,
+                apps,
+                reach,
+            } => self.reach(endpoint, apps, *reach),
+            push::Event::Ready { app, ready } => self.alarms.ready(&app.app, *ready),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_those_of_the_contract() {
-        let metrics = Metrics::default();
-        let app = AppId::from("com.example.phone");
-        metrics.pushed(&app, Provider::Apns, Channel::Voip, &Outcome::TooLarge);
-        metrics.wake_ended(wake::Verdict::Answered);
-        metrics.wake_stage("invite_to_push", Duration::from_millis(1));
-        metrics.request("INVITE", sip::Transport::Tls);
-        metrics.request("MADE-UP", sip::Transport::Udp);
-        metrics.message("stored");
-        metrics.refused(Refusal::NoRoom);
-        let text = metrics.render();
-        for line in [
-            r#"reveille_push_requests_total{provider="apns",channel="voip",outcome="too_large"} 1"#,
-            r#"reveille_wake_total{outcome="answered"} 1"#,
-            r#"reveille_wake_seconds_count{stage="invite_to_push"} 1"#,
-            r#"reveille_sip_requests_total{method="INVITE",transport="TLS"} 1"#,
-            r#"reveille_sip_requests_total{method="other",transport="UDP"} 1"#,
-            r#"reveille_messages_total{outcome="stored"} 1"#,
-            r#"reveille_alarm_active{name="push_unreachable"} 0"#,
-            r#"reveille_refused_total{reason="no_room"} 1"#,
-            r#"reveille_refused_total{reason="banned"} 0"#,
-            "reveille_registrations 0",
-        ] {
-            assert!(text.contains(line), "{line} not in\n{text}");
-        }
-    }
-}
+mod tests;

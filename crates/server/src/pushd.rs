@@ -10,7 +10,7 @@ pub(crate) mod tenants;
 
 pub use tenants::{Credentials, TenantChange, TenantView};
 
-use crate::{api::Gate, clock, entropy::random};
+use crate::{api::Gate, clock, entropy::random, metrics::Metrics};
 use anyhow::{Context, Result};
 use axum::Router;
 use desk::Desk;
@@ -35,6 +35,7 @@ pub(crate) struct Running {
     tenants: Tenants,
     store: Arc<dyn Store>,
     secret: Vec<u8>,
+    metrics: Arc<Metrics>,
     task: JoinHandle<()>,
 }
 
@@ -43,7 +44,7 @@ impl Running {
     pub(crate) async fn start(
         store: Arc<dyn Store>,
         pusher: push::Pusher,
-        secret: &[u8],
+        (secret, metrics): (&[u8], &Arc<Metrics>),
         known: Vec<Tenant>,
     ) -> Result<Self> {
         for tenant in known {
@@ -55,12 +56,13 @@ impl Running {
         load(store.as_ref(), &tenants, &mut service)
             .await
             .context("the push service's queue")?;
-        let (desk, task) = desk::start(service, pusher, store.clone());
+        let (desk, task) = desk::start(service, pusher, store.clone(), metrics.clone());
         Ok(Self {
             tenants: Tenants::new(tenants, store.clone(), desk.clone()),
             desk,
             store,
             secret: secret.to_vec(),
+            metrics: metrics.clone(),
             task,
         })
     }
@@ -71,7 +73,7 @@ impl Running {
             self.desk.clone(),
             self.tenants.clone(),
             self.store.clone(),
-            &self.secret,
+            (&self.secret, self.metrics.clone()),
         ))
     }
 

@@ -14,7 +14,7 @@ pub(crate) const LOOK: Duration = Duration::from_secs(5);
 const QUIET_LOOKS: u32 = 12;
 
 /// Which alarm says so, of which reasons, when there are so many in one look.
-const JUDGED: [(Alarm, &[Refusal], u64); 5] = [
+const JUDGED: [(Alarm, &[Refusal], u64); 6] = [
     // A thousand a second.
     (
         Alarm::StrangersFlood,
@@ -38,6 +38,7 @@ const JUDGED: [(Alarm, &[Refusal], u64); 5] = [
     ),
     // Ten a second: a phone that lost its network while it connected is one now and then.
     (Alarm::SilentConnections, &[Refusal::Silent], 50),
+    (Alarm::StoreOverloaded, &[Refusal::Overloaded], 1),
 ];
 
 /// The label of a refusal.
@@ -140,7 +141,11 @@ mod tests {
         assert_eq!(alarms.standing().len(), 1);
         refusals.count(Refusal::Waiting, 50);
         judge.look(&refusals, &alarms);
-        let names: Vec<_> = alarms.standing().iter().map(|it| it.name).collect();
+        let names: Vec<_> = alarms.standing().into_iter().map(|it| it.name).collect();
         assert_eq!(names, ["guessing"]);
+        refusals.count(Refusal::Overloaded, 1);
+        judge.look(&refusals, &alarms);
+        let standing = alarms.standing();
+        assert!(standing.iter().any(|it| it.name == "store_overloaded"));
     }
 }

@@ -4,7 +4,9 @@
 
 use crate::{
     apps::Apps,
+    components,
     config::{self, Config},
+    expiry::Expiry,
     metrics::Metrics,
     pushd,
     reloaded::{Changed, Reloaded},
@@ -82,6 +84,7 @@ pub(crate) struct Parts {
     pub(crate) shards: Shards,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) certificate: Option<Arc<CertificateFiles>>,
+    pub(crate) expiry: Arc<Expiry>,
     pub(crate) apps: Apps,
     /// What the push service pushes by, if we are one.
     pub(crate) push_service: Option<pushd::Follower>,
@@ -144,8 +147,10 @@ impl Reload {
             service.push_by(pusher.clone()).await;
         }
         self.parts.apps.set(&apps);
+        self.parts.expiry.take(&config, &apps);
         let old = std::mem::replace(&mut running.pusher, pusher.clone());
         if running.credentials != credentials || reloaded.taken.iter().any(of_push) {
+            self.forget_apps(&config, &apps);
             tokio::spawn(async move {
                 pusher.warm().await;
                 old.shutdown().await;
@@ -155,6 +160,16 @@ impl Reload {
         running.config = config;
         tell(&reloaded);
         Ok(reloaded)
+    }
+
+    /// What is known of apps that are none any more is forgotten.
+    fn forget_apps(&self, config: &Config, apps: &[push::App]) {
+        let at_server = components::domains(config).map(|it| im::app_of(&it).app);
+        let at_server: Vec<_> = at_server.collect();
+        let is_one = |app: &domain::AppId| {
+            at_server.contains(app) || apps.iter().any(|it| it.profile.app == *app)
+        };
+        self.parts.metrics.only_apps(is_one);
     }
 
     fn decided(

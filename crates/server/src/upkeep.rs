@@ -97,18 +97,26 @@ pub(crate) async fn watch_refusals(
             refusals.count(why, times);
         }
         before = stats;
+        for (protocol, transport, open) in stats.open_by.all() {
+            metrics.connections_are(protocol, transport, open);
+        }
         judge.look(refusals, metrics.alarms());
     }
 }
 
-/// Keeps bans that came by guessing, so that they outlive us. Those of an operator are kept before that is answered.
+/// Keeps bans that came by guessing, so that they outlive us, and counts all. Those of an operator are kept before that is
+/// answered.
 pub(crate) async fn keep_bans(
     (file, guards): (Arc<BanFile>, Guards),
+    metrics: Arc<Metrics>,
     stopped: watch::Receiver<bool>,
 ) {
     let mut ticks = Ticks::every(BAN_LOOK, stopped);
     let mut is_well = true;
     while ticks.next().await {
+        let bans = guards.bans(clock::now());
+        let by_operator = bans.iter().filter(|ban| ban.by_operator).count();
+        metrics.bans_are(by_operator, bans.len() - by_operator);
         let (file, guards) = (file.clone(), guards.clone());
         let kept = tokio::task::spawn_blocking(move || file.keep(&guards)).await;
         let kept = kept.map_err(anyhow::Error::from).flatten();
@@ -161,6 +169,8 @@ async fn read_accounts(store: &dyn Store, accounts: &Accounts) -> Result<Vec<Add
 pub(crate) struct CertificateFiles {
     source: net::TlsSource,
     files: Mutex<[PathBuf; 2]>,
+    /// From when and until when the one is good that is shown, since the Unix epoch.
+    good: Mutex<Option<(Duration, Duration)>>,
 }
 
 impl CertificateFiles {
@@ -169,8 +179,11 @@ impl CertificateFiles {
         let files = [config.tls.certificate.clone(), config.tls.key.clone()];
         let named = files.iter().all(|file| !file.as_os_str().is_empty());
         let source = source.cloned().filter(|_| named)?;
+        let shown = std::fs::read(&files[0]).ok();
+        let shown = shown.and_then(|chain| net::Certificate::from_pem(&chain).ok());
         Some(Self {
             source,
+            good: Mutex::new(shown.map(|it| (it.not_before, it.not_after))),
             files: Mutex::new(files),
         })
     }
@@ -223,7 +236,15 @@ impl CertificateFiles {
             "{}: it has expired, or is not good yet",
             chain_file.display()
         );
-        Ok(self.source.swap_pem(&chain, &key)?)
+        self.source.swap_pem(&chain, &key)?;
+        let good = (certificate.not_before, certificate.not_after);
+        *self.good.lock().unwrap_or_else(PoisonError::into_inner) = Some(good);
+        Ok(())
+    }
+
+    /// From when and until when the certificate is good that is shown, since the Unix epoch.
+    pub(crate) fn good(&self) -> Option<(Duration, Duration)> {
+        *self.good.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn files(&self) -> [PathBuf; 2] {
@@ -275,7 +296,8 @@ mod tests {
         let source = net::TlsSource::from_pem(first.0.as_bytes(), first.1.as_bytes()).unwrap();
         let files = CertificateFiles::of(&config, Some(&source)).unwrap();
         let (stop, stopped) = watch::channel(false);
-        let following = tokio::spawn(Arc::new(files).follow(stopped));
+        let certificate = Arc::new(files);
+        let following = tokio::spawn(certificate.clone().follow(stopped));
         tokio::time::sleep(CERTIFICATE_LOOK * 2).await;
         let shown = || Arc::as_ptr(&source.current());
         let before = shown();
@@ -288,6 +310,9 @@ mod tests {
         write(&renewed);
         tokio::time::sleep(CERTIFICATE_LOOK * 2).await;
         assert_ne!(shown(), before, "the new one");
+        let (_, until) = certificate.good().unwrap();
+        // 2091-01-01.
+        assert_eq!(until, Duration::from_hours(24 * 44_195));
         stop.send(true).unwrap();
         following.await.unwrap();
     }

@@ -13,7 +13,7 @@ pub use steer::steer;
 use call::{ReachId, Role, Way};
 use domain::{
     Address, Change, Class, DeviceId, Door, DoorId, Message as Chat, MessageId, Note,
-    NotificationId, Now, Record, Timestamp, Unread, push::OwedPush, roster::Contact,
+    NotificationId, Now, Record, Refusal, Timestamp, Unread, push::OwedPush, roster::Contact,
 };
 use hub::{Answer, Hub, Measure, NotDone, PushOrder, Pushed, Question, SaveId, Ticket, Word};
 use pidf::DOCUMENTS;
@@ -78,10 +78,21 @@ pub enum Output {
     Answer(Ticket, Result<Answer, NotDone>),
     /// Count this.
     Measured(Measure),
+    /// Count that a role refused something.
+    Refused(Spoken, Refusal),
     /// Count a request of this method.
     Request(String, Flow),
     /// A call left for a device so long after it began to register.
     RegisterToInvite(Duration),
+}
+
+/// What somebody speaks who is refused something.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Spoken {
+    /// SIP.
+    Sip,
+    /// XMPP.
+    Xmpp,
 }
 
 /// Whether a door is one of the XMPP role's.
@@ -324,7 +335,7 @@ impl Shard {
             call::Output::Close(flow) => Output::Close(flow),
             call::Output::Reach(id, way) => Output::Reach(id, way),
             call::Output::Counted(method, flow) => Output::Request(method, flow),
-            call::Output::Refused(why) => Output::Measured(hub::Measure::Refused(why)),
+            call::Output::Refused(why) => Output::Refused(Spoken::Sip, why),
             call::Output::RegisterToInvite(took) => Output::RegisterToInvite(took),
         });
     }
@@ -344,9 +355,7 @@ impl Shard {
     fn im_says(&mut self, now: Now, output: im::Output) {
         match output {
             im::Output::Hub(input) => self.hub.handle(now, input),
-            im::Output::Refused(why) => self
-                .out
-                .push_back(Output::Measured(hub::Measure::Refused(why))),
+            im::Output::Refused(why) => self.out.push_back(Output::Refused(Spoken::Xmpp, why)),
             output => self.out.push_back(Output::Im(output)),
         }
     }

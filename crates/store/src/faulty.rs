@@ -42,6 +42,8 @@ pub struct Faulty {
     orders: watch::Sender<u64>,
     /// It died, or was closed.
     dead: Mutex<bool>,
+    /// How many commits were refused, and by what the last.
+    refused: Mutex<(u64, Option<StoreError>)>,
 }
 
 impl Faulty {
@@ -52,6 +54,7 @@ impl Faulty {
             fault: Mutex::default(),
             orders: watch::Sender::new(0),
             dead: Mutex::default(),
+            refused: Mutex::default(),
         }
     }
 
@@ -64,6 +67,11 @@ impl Faulty {
     /// Whether an order to die was carried out.
     pub fn is_dead(&self) -> bool {
         *lock(&self.dead)
+    }
+
+    fn refuse(&self, error: &StoreError) {
+        let mut refused = lock(&self.refused);
+        *refused = (refused.0 + 1, Some(error.clone()));
     }
 
     fn die(&self) -> Answer<Vec<Result<(), StoreError>>> {
@@ -103,8 +111,12 @@ impl Store for Faulty {
         self.alive(|inner| match fault {
             Fault::None => inner.commit(steps),
             Fault::Slow => self.slowly(inner.commit(steps)),
-            Fault::Refuse(error) => refused(error),
+            Fault::Refuse(error) => {
+                self.refuse(&error);
+                refused(error)
+            }
             Fault::RefuseSteps(error) => {
+                self.refuse(&error);
                 let words = steps.iter().map(|_| Err(error.clone())).collect();
                 Box::pin(std::future::ready(Ok(words)))
             }
@@ -147,12 +159,24 @@ impl Store for Faulty {
         self.alive(|inner| inner.set_aside())
     }
 
+    fn probe(&self) -> Answer<()> {
+        match lock(&self.fault).clone() {
+            Fault::Refuse(error) | Fault::RefuseSteps(error) => refused(error),
+            _ => self.alive(|inner| inner.probe()),
+        }
+    }
+
     fn changed_elsewhere(&self) -> Answer<bool> {
         self.alive(|inner| inner.changed_elsewhere())
     }
 
     fn stats(&self) -> Stats {
-        self.inner.stats()
+        let (failures, last_failure) = lock(&self.refused).clone();
+        Stats {
+            failures,
+            last_failure,
+            ..self.inner.stats()
+        }
     }
 
     /// The store behind stays open: it is the disk.

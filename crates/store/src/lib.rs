@@ -11,6 +11,7 @@ pub mod limits;
 mod memory;
 mod sqlite;
 mod store;
+mod times;
 
 pub use damage::Damage;
 pub use error::{OpenError, StoreError};
@@ -19,6 +20,7 @@ pub use store::{
     Accounts, Answer, Blocks, Cards, Devices, Forgotten, Invitations, Messages, Outbox, Pruned,
     Pushes, Rosters, Sessions, SignIns, Sink, Stats, Store, Stories, Story, Told,
 };
+pub use times::{BOUNDS as TIME_BOUNDS, Times};
 
 use std::{path::Path, sync::Arc};
 

@@ -78,6 +78,10 @@ pub const CACHE_KIB: i64 = 8 * 1024;
 /// The same for each reader: what it reads once at start, or for an API, it hardly ever reads again.
 pub const READER_CACHE_KIB: i64 = 2 * 1024;
 
+/// Octets that [`probe`](crate::Store::probe) writes: as many as a long message, so that a disk that has room for small rows
+/// alone does not pass for well.
+pub const PROBE: usize = 32 * 1024;
+
 /// How long it is kept what became of a push of the push service, in milliseconds: as long as its id is remembered.
 pub const PUSH_ENDS_MILLIS: u64 = 24 * 3_600_000;
 

@@ -86,12 +86,16 @@ impl Store for MemoryStore {
         self.read(|_| Vec::new())
     }
 
+    fn probe(&self) -> Answer<()> {
+        self.answer(|_| ())
+    }
+
     fn changed_elsewhere(&self) -> Answer<bool> {
         self.read(|_| false)
     }
 
     fn stats(&self) -> Stats {
-        self.lock().stats
+        self.lock().stats.clone()
     }
 
     fn close(&self) -> Answer<()> {

@@ -24,6 +24,7 @@ mod migrations;
 mod open;
 mod outbox;
 mod overflow;
+mod probe;
 mod pushes;
 mod readers;
 mod restore;
@@ -141,12 +142,19 @@ impl Store for SqliteStore {
         })
     }
 
+    fn probe(&self) -> Answer<()> {
+        self.writer.work(probe::probe)
+    }
+
     fn changed_elsewhere(&self) -> Answer<bool> {
         self.writer.changed_elsewhere()
     }
 
     fn stats(&self) -> Stats {
-        self.writer.stats()
+        let mut stats = self.writer.stats();
+        (stats.unreadable, stats.last_unreadable) = self.readers.unreadable();
+        stats.octets = files::octets(&self.path);
+        stats
     }
 
     fn close(&self) -> Answer<()> {

@@ -1,6 +1,6 @@
 //! The traits that every backend implements, one for each aggregate, and what they answer with.
 
-use crate::{Damage, StoreError};
+use crate::{Damage, StoreError, Times};
 use domain::{
     Address, ArchivePage, ArchiveQuery, Card, Change, Device, DeviceId, Door, Feedback, Invitation,
     KeptSession, Message, MessageId, Note, NotificationId, QueuedPush, Record, SignInTokens,
@@ -10,7 +10,7 @@ use domain::{
     roster::Contact,
     trace::{Named, Step},
 };
-use std::{pin::Pin, time::Duration};
+use std::pin::Pin;
 
 /// What a store answers with, later.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
@@ -196,11 +196,15 @@ pub trait Store:
     /// row keeps nobody else's devices from their calls. What is set aside can be put back. All of it, or nothing.
     fn set_aside(&self) -> Answer<Vec<Damage>>;
 
+    /// Writes as much as an ordinary step does ([`limits::PROBE`](crate::limits::PROBE)) until the disk has it, and removes it
+    /// again: whether commits can be saved, before there is one to save.
+    fn probe(&self) -> Answer<()>;
+
     /// Whether another process (the command line) has written to the database since this was asked last, or since the
     /// store was opened.
     fn changed_elsewhere(&self) -> Answer<bool>;
 
-    /// How the store is doing, for metrics and alarms. Costs nothing.
+    /// How the store is doing, for metrics and alarms. Costs next to nothing.
     fn stats(&self) -> Stats;
 
     /// Ends the store: what was handed to it before is saved, everything after is answered with [`StoreError::Closed`].
@@ -253,7 +257,7 @@ pub struct Pruned {
 }
 
 /// How the store is doing.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Stats {
     /// Steps that wait for the writer now; [`limits::WRITE_QUEUE`](crate::limits::WRITE_QUEUE) is the most.
     pub waiting: usize,
@@ -267,6 +271,16 @@ pub struct Stats {
     pub failed: u64,
     /// Notes that were dropped.
     pub notes_dropped: u64,
-    /// How long the last transaction took, from its first change to the disk's word.
-    pub last_commit: Duration,
+    /// How long transactions took, from their first change to the disk's word.
+    pub commits: Times,
+    /// How often it was the store's fault, and not that of what was asked, that something was not saved.
+    pub failures: u64,
+    /// What the last of these was.
+    pub last_failure: Option<StoreError>,
+    /// How often what was read was damaged.
+    pub unreadable: u64,
+    /// What was said of the last of these.
+    pub last_unreadable: Option<StoreError>,
+    /// How large the database and its log are on the disk, in octets.
+    pub octets: u64,
 }

@@ -20,7 +20,10 @@ impl Role {
     ) {
         let (status, reason) = match answer {
             Ok(response) => return self.endpoint.respond(now.instant, txn, &response),
-            Err(NotDone::Overloaded) => (503, ""),
+            Err(NotDone::Overloaded) => {
+                self.out.push_back(Output::Refused(Refusal::Overloaded));
+                (503, "")
+            }
             Err(NotDone::QueueFull) => (480, "Message Queue Full"),
             Err(NotDone::TooManyDevices) => (403, "Too Many Devices"),
             Err(NotDone::TooManyContacts) => (403, "Too Many Contacts"),

@@ -4,8 +4,9 @@ use super::Role;
 use crate::{
     gate::{Realm, Sender},
     registrations::{Next, Register, may_come_over},
+    vocabulary::Output,
 };
-use domain::{Address, Now};
+use domain::{Address, Now, Refusal};
 use hub::Directory;
 use sip::{Flow, Message, endpoint::ServerTxn};
 
@@ -55,7 +56,12 @@ impl Role {
             .register(now, ticket, register, &tag, directory, bindings);
         match next {
             Next::Waits => {}
-            Next::Answer(txn, response) => self.endpoint.respond(now.instant, txn, &response),
+            Next::Answer(txn, response) => {
+                if response.status() == Some(503) {
+                    self.out.push_back(Output::Refused(Refusal::Overloaded));
+                }
+                self.endpoint.respond(now.instant, txn, &response);
+            }
             Next::Doors(doors) => {
                 for opening in doors.opened.iter().filter(|opening| opening.fresh) {
                     self.messages.give_up(&opening.door);

@@ -15,6 +15,21 @@ fn a_message_that_is_not_saved_is_refused_and_counts_nowhere() {
         Some(Err(NotDone::Failed(_)))
     ));
     assert_eq!(world.hub.directory().counts().queued, 0);
+    assert_eq!(world.counted(), ["not_stored"]);
+}
+
+#[test]
+fn what_is_counted_as_stored_is_stored_and_what_is_refused_is_not() {
+    let mut world = World::with(|config| config.messages_per_device = 1);
+    world.mood = StoreMood::Waits;
+    world.writes("m1");
+    assert!(world.counted().is_empty(), "the store has not spoken");
+    world.answers();
+    assert_eq!(world.counted(), ["stored"]);
+    world.mood = StoreMood::Saves;
+    let ticket = world.writes("m2");
+    assert_eq!(world.answer_to(ticket), Some(&Err(NotDone::QueueFull)));
+    assert_eq!(world.counted(), ["stored", "not_stored"]);
 }
 
 #[test]

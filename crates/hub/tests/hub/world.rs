@@ -5,8 +5,8 @@ use domain::{
     Generation, Message, Note, Now, Platform, Provider, Timestamp, Unread, delivery, wake,
 };
 use hub::{
-    Accounts, Answer, CallId, Config, Doors, Hub, Input, NewCall, NotDone, Opening, Output, People,
-    PushOffer, PushOrder, Question, SaveId, Ticket,
+    Accounts, Answer, CallId, Config, Doors, Hub, Input, Measure, NewCall, NotDone, Opening,
+    Output, People, PushOffer, PushOrder, Question, SaveId, Ticket,
 };
 use std::{
     sync::Arc,
@@ -280,6 +280,15 @@ impl World {
             _ => None,
         });
         sent.collect()
+    }
+
+    /// What was counted of messages.
+    pub fn counted(&self) -> Vec<&'static str> {
+        let counted = self.said.iter().filter_map(|said| match said {
+            Output::Measured(Measure::Message(outcome)) => Some(*outcome),
+            _ => None,
+        });
+        counted.collect()
     }
 
     pub fn is_registered(&self, device: &str) -> bool {

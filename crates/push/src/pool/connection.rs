@@ -1,7 +1,7 @@
 //! The life of a connection: opened when it is needed, driven by a task of its own until it ends.
 
 use super::{Inner, dial::Driven};
-use crate::observe::Event;
+use crate::{chance::about, observe::Event};
 use bytes::Bytes;
 use h2::{Ping, PingPong, client::SendRequest};
 use std::{
@@ -37,6 +37,7 @@ impl Inner {
             Err(reason) => {
                 self.unreachable(&reason);
                 self.slots.failed(&reason);
+                self.lost(&reason);
             }
         }
         self.changed.notify_waiters();
@@ -47,6 +48,9 @@ impl Inner {
         let probe = Arc::new(Notify::new());
         let weak = Arc::downgrade(&sender);
         self.connected();
+        if !self.reach.is_up() {
+            probe.notify_one();
+        }
         let id = self
             .slots
             .opened(self, sender, Arc::clone(&probe), self.start);
@@ -67,14 +71,27 @@ impl Inner {
         probe: &Notify,
     ) {
         let ping_pong = connection.ping_pong();
-        let reason = select! {
+        let (reason, is_silent) = select! {
             ended = self.run(id, &mut connection, sender) => match ended {
-                Ok(()) => "closed by the other side".to_owned(),
-                Err(error) => error.to_string(),
+                Ok(()) => ("closed by the other side".to_owned(), false),
+                Err(error) => (error.to_string(), false),
             },
-            () = self.keep_alive(id, ping_pong, probe) => "no answer to a PING".to_owned(),
+            () = self.keep_alive(id, ping_pong, probe) => ("no answer to a PING".to_owned(), true),
         };
         self.retire(id, &reason);
+        if is_silent {
+            self.lost(&reason);
+        }
+    }
+
+    /// A way to the cloud has failed. Where another seems to be left, that one has to prove it.
+    fn lost(&self, reason: &str) {
+        if self.slots.is_empty() {
+            self.reach
+                .is(&self.name, Err(reason), self.observer.as_ref());
+        } else {
+            self.slots.doubt();
+        }
     }
 
     /// Moves bytes, and tells the pool of changed SETTINGS and of a GOAWAY as soon as they are read.
@@ -110,7 +127,7 @@ impl Inner {
         };
         loop {
             select! {
-                () = sleep(self.limits.keep_alive) => {
+                () = sleep(about(self.limits.keep_alive)) => {
                     if self.slots.let_go(id, self.limits.idle) {
                         self.retired("not needed any more");
                         // `run` says goodbye and ends.
@@ -120,7 +137,7 @@ impl Inner {
                 () = probe.notified() => {}
             }
             match timeout(self.limits.ping, ping_pong.ping(Ping::opaque())).await {
-                Ok(Ok(_)) => {}
+                Ok(Ok(_)) => self.reach.is(&self.name, Ok(()), self.observer.as_ref()),
                 // The connection has ended; `run` says why.
                 Ok(Err(_)) => return std::future::pending().await,
                 Err(_) => return,
@@ -154,7 +171,7 @@ impl Inner {
     }
 
     fn unreachable(&self, reason: &str) {
-        tracing::warn!(endpoint = self.name, reason, "cannot connect");
+        tracing::debug!(endpoint = self.name, reason, "cannot connect");
         self.observer.on(&Event::Unreachable {
             endpoint: &self.name,
             reason,

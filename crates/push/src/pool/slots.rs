@@ -294,6 +294,18 @@ impl Slots {
         first
     }
 
+    /// Whether there is no connection.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().connections.is_empty()
+    }
+
+    /// Makes every connection prove that it lives.
+    pub(super) fn doubt(&self) {
+        for connection in &self.lock().connections {
+            connection.probe.notify_one();
+        }
+    }
+
     /// Fewer connections are open than are kept, and nothing has failed yet.
     pub(super) fn warming(&self) -> bool {
         let state = self.lock();

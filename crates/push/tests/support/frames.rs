@@ -54,6 +54,14 @@ impl Listener {
         }
     }
 
+    /// The same where one was before.
+    pub async fn bind_at(acceptor: TlsAcceptor, port: u16) -> Self {
+        Self {
+            listener: TcpListener::bind(("127.0.0.1", port)).await.unwrap(),
+            acceptor,
+        }
+    }
+
     pub fn port(&self) -> u16 {
         self.listener.local_addr().unwrap().port()
     }

@@ -224,6 +224,8 @@ impl Observer for Diary {
             Event::Connected { .. } => "connected".to_owned(),
             Event::Retired { reason, .. } => format!("retired: {reason}"),
             Event::Unreachable { reason, .. } => format!("unreachable: {reason}"),
+            // `reach.rs` listens to these.
+            Event::Reach { .. } | Event::Ready { .. } => return,
         };
         self.0.lock().unwrap().push(entry);
     }

@@ -3,7 +3,6 @@
 use super::{Admin, Api, problem::Problem};
 use crate::{
     accounts::{self, UserChange},
-    alarms::Standing,
     reloaded::Reloaded,
 };
 use axum::{
@@ -31,7 +30,6 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/devices/{id}/history", get(history))
         .route("/api/v1/traces", get(traces))
         .route("/api/v1/traces/{id}", get(trace))
-        .route("/api/v1/alarms", get(alarms))
         .route("/api/v1/reload", post(reload))
 }
 
@@ -89,10 +87,6 @@ impl From<store::Story> for StoryView {
 async fn users(State(api): State<Api>, _: Admin) -> Result<Json<Vec<UserView>>, Problem> {
     let users = api.store.users().await?;
     Ok(Json(users.into_iter().map(UserView::from).collect()))
-}
-
-async fn alarms(State(api): State<Api>, _: Admin) -> Json<Vec<Standing>> {
-    Json(api.metrics.alarms().standing())
 }
 
 async fn reload(State(api): State<Api>, _: Admin) -> Result<Json<Reloaded>, Problem> {

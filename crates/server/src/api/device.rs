@@ -6,7 +6,7 @@ use super::{
     problem::Problem,
     tokens::{ACCESS, AccessTokens, Kind},
 };
-use crate::{accounts, clock::now};
+use crate::{accounts, clock::now, metrics::Door};
 use axum::{
     Json, Router,
     extract::{ConnectInfo, Path, State},
@@ -81,7 +81,7 @@ async fn by_password(
     let user = api.store.user(&address).await?;
     let right = |user: &User| accounts::is_password_of(user, password);
     let Some(user) = user.filter(right) else {
-        api.metrics.refused(Refusal::Password);
+        api.metrics.refused_at(Door::Device, Refusal::Password);
         api.guards.wrong(now(), from, address.as_str());
         return Err(invalid_grant());
     };

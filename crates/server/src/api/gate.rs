@@ -1,10 +1,18 @@
 //! Who may use the admin API.
 
 use super::{guarded::may_try, problem::Problem};
-use crate::{admin_socket::OverSocket, clock::now, metrics::Metrics, secret};
+use crate::{
+    admin_socket::OverSocket,
+    clock::now,
+    metrics::{Door, Metrics},
+    secret,
+};
 use axum::{
-    extract::ConnectInfo,
+    Router,
+    extract::{ConnectInfo, Request},
     http::{Extensions, HeaderMap, header::AUTHORIZATION},
+    middleware::{Next, from_fn},
+    response::IntoResponse,
 };
 use domain::Refusal;
 use hub::Guards;
@@ -25,6 +33,20 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// What is behind it is for whoever may.
+    pub(crate) fn before(self, behind: Router) -> Router {
+        let may = move |request: Request, next: Next| {
+            let admitted = self.admit(request.headers(), request.extensions());
+            async move {
+                match admitted {
+                    Ok(()) => next.run(request).await,
+                    Err(problem) => problem.into_response(),
+                }
+            }
+        };
+        behind.route_layer(from_fn(may))
+    }
+
     /// Looks at what a request came with.
     pub(crate) fn admit(
         &self,
@@ -47,7 +69,7 @@ impl Gate {
             }
             return Ok(());
         }
-        self.metrics.refused(Refusal::Password);
+        self.metrics.refused_at(Door::Admin, Refusal::Password);
         if let Some(from) = from {
             self.guards.wrong(now(), from, ADMIN);
         }

@@ -1,6 +1,7 @@
 //! The HTTP APIs: for operators (the command line uses it), for devices, and for whoever watches over us.
 
 mod admin;
+mod alarms;
 mod bans;
 mod device;
 mod gate;
@@ -10,6 +11,7 @@ mod problem;
 mod tokens;
 
 pub use admin::{StoryView, UserView, shown};
+pub(crate) use alarms::alarms;
 pub use bans::BanOrder;
 pub use gate::Gate;
 pub use tokens::AccessTokens;
@@ -58,7 +60,9 @@ pub struct Api {
 
 /// The admin API.
 pub(crate) fn admin(api: Api) -> Router {
-    admin::routes().merge(bans::routes()).with_state(api)
+    let alarms = alarms(api.metrics.clone(), api.gate.clone());
+    let others = admin::routes().merge(bans::routes());
+    others.with_state(api).merge(alarms)
 }
 
 /// The device API.

@@ -1,8 +1,10 @@
 //! The command line: one file a command. Exit status 0 done, 1 failed, 2 wrong usage.
 
 mod admin;
+mod alarms;
 mod backup;
 mod ban;
+mod catalogue;
 mod check;
 mod demo;
 mod device;
@@ -50,6 +52,8 @@ enum Command {
     /// Devices: list, history, forget
     #[command(subcommand)]
     Device(device::Command),
+    /// Show what is wrong now and what to do
+    Alarms(alarms::Args),
     /// Sources that are kept out: list, add, lift
     #[command(subcommand)]
     Ban(ban::Command),
@@ -65,6 +69,8 @@ enum Command {
     Tenant(tenant::Command),
     /// Print the push service's OpenAPI description
     Openapi,
+    /// Print every alarm, metric and log event
+    Catalogue(catalogue::Args),
     /// Tell the story of one call or message
     Trace(trace::Args),
     /// Run the simulated push clouds, or a simulated phone
@@ -112,6 +118,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Reload(args) => reload::run(args).await.map(done),
         Command::User(command) => user::run(command).await.map(done),
         Command::Device(command) => device::run(command).await.map(done),
+        Command::Alarms(args) => Ok(alarms::run(args).await),
         Command::Ban(command) => ban::run(command).await.map(done),
         Command::Backup(args) => backup::backup(&args).map(done),
         Command::Restore(args) => backup::restore(&args).map(done),
@@ -119,6 +126,10 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Tenant(command) => tenant::run(command).await.map(done),
         Command::Openapi => {
             say!("{:#}", crate::pushd::openapi());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Catalogue(args) => {
+            catalogue::run(&args);
             Ok(ExitCode::SUCCESS)
         }
         Command::Trace(args) => trace::run(args).await.map(done),

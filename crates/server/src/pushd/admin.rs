@@ -4,29 +4,17 @@ use super::tenants::{Credentials, TenantChange, TenantView, Tenants};
 use crate::api::{Gate, Problem};
 use axum::{
     Json, Router,
-    extract::{Path, Request, State},
+    extract::{Path, State},
     http::StatusCode,
-    middleware::{Next, from_fn},
-    response::IntoResponse,
     routing::{get, put},
 };
 use serde_json::{Value, json};
 
 pub(super) fn routes(tenants: Tenants, gate: Gate) -> Router {
-    let may = move |request: Request, next: Next| {
-        let admitted = gate.admit(request.headers(), request.extensions());
-        async move {
-            match admitted {
-                Ok(()) => next.run(request).await,
-                Err(problem) => problem.into_response(),
-            }
-        }
-    };
-    Router::new()
+    let behind = Router::new()
         .route("/api/v1/tenants", get(all))
-        .route("/api/v1/tenants/{id}", put(change).delete(remove))
-        .route_layer(from_fn(may))
-        .with_state(tenants)
+        .route("/api/v1/tenants/{id}", put(change).delete(remove));
+    gate.before(behind.with_state(tenants))
 }
 
 async fn all(State(tenants): State<Tenants>) -> Json<Vec<TenantView>> {

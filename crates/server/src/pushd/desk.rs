@@ -1,7 +1,7 @@
 //! Drives the machine: one task takes in what is handed in, performs what the machine says, and brings back what became of
 //! it.
 
-use crate::clock;
+use crate::{clock, metrics::Metrics};
 use domain::{Change, NotificationId, Outcome, Tenant, TenantId, Timestamp};
 use pushd::{Input, Output, PushId, Reply, SaveId, Service, Submission, Ticket};
 use std::{
@@ -89,6 +89,7 @@ pub(super) fn start(
     service: Service,
     pusher: push::Pusher,
     store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
 ) -> (Desk, JoinHandle<()>) {
     let (desk, inbox) = mpsc::channel(INBOX);
     let (back, backs) = mpsc::unbounded_channel();
@@ -96,6 +97,7 @@ pub(super) fn start(
         service,
         pusher,
         store,
+        metrics,
         clock: Clock::default(),
         asking: HashMap::new(),
         tickets: 0,
@@ -130,6 +132,7 @@ struct Task {
     service: Service,
     pusher: push::Pusher,
     store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
     clock: Clock,
     asking: HashMap<Ticket, oneshot::Sender<Reply>>,
     tickets: u64,
@@ -150,6 +153,7 @@ impl Task {
         self.service.handle(self.clock.now(), Input::Timeout);
         loop {
             self.perform();
+            self.metrics.push_service_has(self.service.load());
             if stops_at.is_some() && self.service.load().1 == 0 && self.saving == 0 {
                 return;
             }

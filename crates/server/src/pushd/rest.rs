@@ -5,7 +5,10 @@ use super::{
     desk::Desk,
     tenants::{ACCESS, Tenants, Tokens},
 };
-use crate::clock;
+use crate::{
+    clock,
+    metrics::{Door, Metrics},
+};
 use axum::{
     Json,
     body::Bytes,
@@ -34,16 +37,23 @@ pub(super) struct Rest {
     tenants: Tenants,
     tokens: Tokens,
     store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
 }
 
 impl Rest {
-    pub(super) fn new(desk: Desk, tenants: Tenants, store: Arc<dyn Store>, secret: &[u8]) -> Self {
+    pub(super) fn new(
+        desk: Desk,
+        tenants: Tenants,
+        store: Arc<dyn Store>,
+        (secret, metrics): (&[u8], Arc<Metrics>),
+    ) -> Self {
         let tokens = Tokens::new(secret);
         Self {
             desk,
             tenants,
             tokens,
             store,
+            metrics,
         }
     }
 
@@ -163,6 +173,7 @@ pub(super) async fn token(State(rest): State<Rest>, headers: HeaderMap, body: Bo
         rest.tokens.issue(&tenant, &secret, now)
     });
     let Some(token) = issued else {
+        rest.metrics.auth_failed(Door::Push);
         let what = "no such tenant, or another secret: `reveille tenant rotate` makes a new one";
         return oauth_error(StatusCode::UNAUTHORIZED, "invalid_client", what);
     };

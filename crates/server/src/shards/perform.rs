@@ -7,14 +7,11 @@ use super::{
     commits::Commits,
     seal::{seal_into, sealable},
 };
-use crate::{
-    alarms::Alarm,
-    metrics::{Load, Metrics},
-};
+use crate::metrics::{Door, Load, Metrics};
 use call::{ReachId, Way, is_spiral};
 use domain::{Address, ArchiveQuery, DeviceId, MessageId, Note, NotificationId, Now, wake::Stage};
 use hub::{Answer, Measure, NotDone, PushOrder, Pushed, Question, Ticket};
-use shard::{Input, Output, Shard};
+use shard::{Input, Output, Shard, Spoken};
 use sip::{Flow, Message, endpoint::Transmit};
 use std::{
     collections::{HashMap, VecDeque},
@@ -95,17 +92,7 @@ impl Performer {
     }
 
     /// What the store says of steps.
-    pub(super) fn saved(&self, now: Now, shard: &mut Shard, verdicts: super::commits::Verdicts) {
-        // One word to the metrics a turn: it takes a lock.
-        let failed = verdicts.iter().find_map(|(_, result)| match result {
-            Err(NotDone::Failed(detail)) => Some(detail.as_str()),
-            _ => None,
-        });
-        if failed.is_some() || verdicts.iter().any(|(_, result)| result.is_ok()) {
-            let (active, detail) = (failed.is_some(), failed.unwrap_or_default());
-            let alarms = self.tools.metrics.alarms();
-            alarms.set(Alarm::StoreFailed, active, detail);
-        }
+    pub(super) fn saved(now: Now, shard: &mut Shard, verdicts: super::commits::Verdicts) {
         for (id, result) in verdicts {
             shard.handle(now, Input::Saved(id, result));
         }
@@ -183,6 +170,13 @@ impl Performer {
             Output::Push(order) => self.push(*order),
             Output::Answer(ticket, answer) => self.answer(shard, ticket, answer),
             Output::Measured(measure) => self.measured(measure),
+            Output::Refused(spoken, why) => {
+                let door = match spoken {
+                    Spoken::Sip => Door::Sip,
+                    Spoken::Xmpp => Door::Xmpp,
+                };
+                self.tools.metrics.refused_at(door, why);
+            }
             Output::Request(method, flow) => self.tools.metrics.request(&method, flow.transport),
             Output::RegisterToInvite(took) => {
                 self.tools.metrics.wake_stage("register_to_invite", took);

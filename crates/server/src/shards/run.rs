@@ -129,7 +129,7 @@ impl Running {
     }
 
     fn saved(&mut self, now: Now, verdicts: Verdicts) {
-        self.performer.saved(now, &mut self.shard, verdicts);
+        Performer::saved(now, &mut self.shard, verdicts);
         self.performer.perform(now, &mut self.shard);
     }
 

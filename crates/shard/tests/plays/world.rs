@@ -193,6 +193,7 @@ impl World {
                 Output::Close(_)
                 | Output::Note(_)
                 | Output::Measured(_)
+                | Output::Refused(..)
                 | Output::Request(..)
                 | Output::RegisterToInvite(_) => continue,
             };

@@ -8,12 +8,16 @@ use super::{
     writer::{Writer, Writes},
 };
 use crate::{Answer, OpenError, limits};
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// See the parent module.
 pub(crate) struct SqliteStore {
     pub(super) writer: Arc<Writer>,
     pub(super) readers: Arc<Readers>,
+    pub(super) path: PathBuf,
 }
 
 impl SqliteStore {
@@ -26,6 +30,7 @@ impl SqliteStore {
         Ok(Self {
             writer: Arc::new(Writer::start(writes, writing, path)?),
             readers: Arc::new(Readers::start(reading, path)?),
+            path: path.to_owned(),
         })
     }
 

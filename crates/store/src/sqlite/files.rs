@@ -96,6 +96,12 @@ pub(super) fn publish(made: &Path, path: &Path) -> io::Result<()> {
     sync_directory(path)
 }
 
+/// How large a database and its log are.
+pub(super) fn octets(path: &Path) -> u64 {
+    let of = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+    of(path) + of(&beside(path, "-wal"))
+}
+
 /// Whether there is such a file.
 pub(super) fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()

@@ -8,8 +8,9 @@ use domain::archive::sides;
 use rusqlite::{Connection, Result, TransactionBehavior, params};
 
 /// Schema `n + 1` is made from schema `n` by the one at place `n`. Released ones never change.
-const MIGRATIONS: &[fn(&Connection) -> Result<()>] =
-    &[first, second, third, fourth, fifth, sixth, seventh, eighth];
+const MIGRATIONS: &[fn(&Connection) -> Result<()>] = &[
+    first, second, third, fourth, fifth, sixth, seventh, eighth, ninth,
+];
 
 fn first(connection: &Connection) -> Result<()> {
     connection.execute_batch(include_str!("migrations/0001.sql"))
@@ -67,6 +68,10 @@ fn seventh(connection: &Connection) -> Result<()> {
 
 fn eighth(connection: &Connection) -> Result<()> {
     connection.execute_batch(include_str!("migrations/0008.sql"))
+}
+
+fn ninth(connection: &Connection) -> Result<()> {
+    connection.execute_batch(include_str!("migrations/0009.sql"))
 }
 
 /// The newest schema that is known.

@@ -21,7 +21,11 @@ type Queue = Arc<Mutex<mpsc::Receiver<Read>>>;
 /// Where reads are handed in. Dropped, the threads end.
 pub(super) struct Readers {
     job_queue: JobQueue<Read>,
+    unreadable: Arc<Mutex<Unreadable>>,
 }
+
+/// How often what was read was damaged, and what was said of the last.
+type Unreadable = (u64, Option<StoreError>);
 
 impl Readers {
     pub(super) fn start(connections: Vec<Connection>, path: &Path) -> Result<Self, OpenError> {
@@ -37,7 +41,16 @@ impl Readers {
                     detail: error.to_string(),
                 })?;
         }
-        Ok(Self { job_queue })
+        Ok(Self {
+            job_queue,
+            unreadable: Arc::default(),
+        })
+    }
+
+    /// Since the start.
+    pub(super) fn unreadable(&self) -> Unreadable {
+        let unreadable = self.unreadable.lock();
+        unreadable.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks the database. A statement sees the state of one moment; several do in a transaction.
@@ -54,9 +67,15 @@ impl Readers {
         query: impl FnOnce(&mut Database<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Answer<T> {
         let (sender, receiver) = oneshot::channel();
+        let unreadable = Arc::clone(&self.unreadable);
         let read = Box::new(move |database: &mut Database<'_>| {
+            let answer = query(database);
+            if let Err(error @ StoreError::Damaged(_)) = &answer {
+                let mut unreadable = unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+                *unreadable = (unreadable.0 + 1, Some(error.clone()));
+            }
             // Whoever asked may have gone.
-            let _ = sender.send(query(database));
+            let _ = sender.send(answer);
         });
         let submitted = self.job_queue.submit(read);
         Box::pin(async move {

@@ -89,6 +89,10 @@ statements! {
     BackToSavepoint = "ROLLBACK TO step";
     ReleaseSavepoint = "RELEASE step";
 
+    // Probes.
+    PutProbe = "INSERT INTO probes VALUES (1, zeroblob(?1))";
+    RemoveProbe = "DELETE FROM probes WHERE number = 1";
+
     // Accounts.
     PutUser = concat!("INSERT INTO users (", user_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6)
         ON CONFLICT (address) DO UPDATE SET display_name = ?2, md5 = ?3, sha256 = ?4, forward = ?5, scram = ?6");

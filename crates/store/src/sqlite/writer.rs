@@ -8,16 +8,16 @@ use super::{
     inbox::{Commit, Inbox, Job, Turn, Words},
     sql::Sql,
 };
-use crate::{Answer, OpenError, Stats, StoreError, limits};
+use crate::{Answer, OpenError, Stats, StoreError, limits, times::Timer};
 use domain::{Change, Note};
 use rusqlite::Connection;
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -51,7 +51,23 @@ struct Counters {
     groups: AtomicU64,
     failed: AtomicU64,
     notes_dropped: AtomicU64,
-    last_commit_micros: AtomicU64,
+    commits: Timer,
+    failures: AtomicU64,
+    last_failure: Mutex<Option<StoreError>>,
+}
+
+impl Counters {
+    /// Something was not saved. If that is not the store's fault, it is none.
+    fn failed(&self, error: &StoreError) {
+        if !matches!(error, StoreError::Missing { .. }) {
+            self.failures.fetch_add(1, Relaxed);
+            let mut last = self
+                .last_failure
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *last = Some(error.clone());
+        }
+    }
 }
 
 impl Writer {
@@ -125,6 +141,7 @@ impl Writer {
     pub(super) fn stats(&self) -> Stats {
         let counters = &self.shared.counters;
         let (waiting, notes_waiting) = self.shared.inbox.waiting();
+        let last_failure = counters.last_failure.lock();
         Stats {
             waiting,
             notes_waiting,
@@ -132,7 +149,10 @@ impl Writer {
             groups: counters.groups.load(Relaxed),
             failed: counters.failed.load(Relaxed),
             notes_dropped: counters.notes_dropped.load(Relaxed),
-            last_commit: Duration::from_micros(counters.last_commit_micros.load(Relaxed)),
+            commits: counters.commits.times(),
+            failures: counters.failures.load(Relaxed),
+            last_failure: last_failure.unwrap_or_else(PoisonError::into_inner).clone(),
+            ..Stats::default()
         }
     }
 
@@ -229,14 +249,14 @@ impl Pen<'_> {
             Err(StoreError::Missing { .. } | StoreError::Failed(_)) => self.save(&group, true),
             saved => saved,
         };
-        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.counters.last_commit_micros.store(micros, Relaxed);
+        self.counters.commits.took(started.elapsed());
         self.counters.groups.fetch_add(1, Relaxed);
         match saved {
             Ok(words) => {
                 self.failing = false;
                 for (commit, words) in group.into_iter().zip(words) {
-                    let failed = words.iter().filter(|word| word.is_err()).count() as u64;
+                    let errors = words.iter().filter_map(|word| word.as_ref().err());
+                    let failed = errors.inspect(|it| self.counters.failed(it)).count() as u64;
                     let stand = words.len() as u64 - failed;
                     self.counters.steps.fetch_add(stand, Relaxed);
                     self.counters.failed.fetch_add(failed, Relaxed);
@@ -253,6 +273,7 @@ impl Pen<'_> {
             tracing::error!(%error, "transactions fail");
         }
         self.failing = true;
+        self.counters.failed(error);
         for commit in group {
             let steps = commit.steps.len() as u64;
             self.counters.failed.fetch_add(steps, Relaxed);
@@ -302,7 +323,7 @@ impl Pen<'_> {
         sync("full")?;
         let dropped = saved.as_ref().copied().unwrap_or(notes.len() as u64);
         self.counters.notes_dropped.fetch_add(dropped, Relaxed);
-        saved.map(drop)
+        saved.map(drop).inspect_err(|it| self.counters.failed(it))
     }
 
     /// Brings the log into the database when there is enough of it. Those who waited have their answers by now.

@@ -24,9 +24,12 @@ async fn what_is_refused_is_not_saved() {
     faulty.order(Fault::RefuseSteps(StoreError::Busy));
     let answer = faulty.commit(vec![vec![put_user("alice")], vec![]]).await;
     assert_eq!(answer, Ok(vec![Err(StoreError::Busy); 2]));
+    assert_eq!(faulty.probe().await, Err(StoreError::Busy));
+    assert_eq!(faulty.stats().last_failure, Some(StoreError::Busy));
     assert_eq!(disk.users().await.unwrap(), []);
 
     faulty.order(Fault::None);
+    assert_eq!(faulty.probe().await, Ok(()));
     let answer = faulty.commit(vec![vec![put_user("alice")]]).await;
     assert_eq!(answer, Ok(vec![Ok(())]));
     assert_eq!(faulty.users().await.unwrap(), [user("alice")]);

@@ -419,7 +419,10 @@ impl Server {
             Output::Note(note) => return Some(Effect::Note(note)),
             Output::Answer(ticket, answer) => return Some(Effect::Answer(ticket, answer)),
             Output::Im(output) => return self.im(now, shard, output, network),
-            Output::Measured(_) | Output::Request(..) | Output::RegisterToInvite(_) => {}
+            Output::Measured(_)
+            | Output::Refused(..)
+            | Output::Request(..)
+            | Output::RegisterToInvite(_) => {}
         }
         None
     }

@@ -91,7 +91,7 @@ impl World {
                     self.answers.insert(ticket, answer);
                     continue;
                 }
-                Output::Measured(hub::Measure::Refused(why)) => {
+                Output::Measured(hub::Measure::Refused(why)) | Output::Refused(_, why) => {
                     *self.refused.entry(why).or_default() += 1;
                     continue;
                 }

@@ -77,6 +77,38 @@ async fn a_full_disk_fails_the_whole_group_and_not_the_next() {
 }
 
 #[tokio::test]
+async fn a_disk_with_room_for_small_rows_alone_does_not_pass_for_well() {
+    let world = world(|connection| {
+        let pages = "PRAGMA page_count";
+        let pages: i64 = connection.query_row(pages, [], |row| row.get(0)).unwrap();
+        let most = ("max_page_count", pages + 4);
+        connection.pragma_update(None, most.0, most.1).unwrap();
+    });
+    let commit = |steps| world.writer.commit(steps);
+    let probe = || world.writer.work(crate::sqlite::probe::probe);
+    let large = commit(vec![put("large", 1_000_000)]).await;
+    assert_eq!(large, Err(StoreError::DiskFull));
+    assert_eq!(commit(vec![put("small", 1)]).await, Ok(vec![Ok(())]));
+    let stats = world.writer.stats();
+    assert_eq!(stats.last_failure, Some(StoreError::DiskFull));
+    assert_eq!((stats.failures, stats.commits.count()), (1, 2));
+    assert_eq!(probe().await, Err(StoreError::DiskFull));
+    let more = world.writer.work(|database| {
+        let connection = database.connection();
+        let most = connection.pragma_update(None, "max_page_count", 1_000_000);
+        most.map_err(store_error)
+    });
+    more.await.unwrap();
+    assert_eq!(probe().await, Ok(()));
+    let left = world.writer.work(|database| {
+        let left = "SELECT COUNT(*) FROM probes";
+        let left = database.connection().query_row(left, [], |row| row.get(0));
+        left.map_err(store_error)
+    });
+    assert_eq!(left.await, Ok(0));
+}
+
+#[tokio::test]
 async fn a_database_that_cannot_be_written_says_so_each_time() {
     let world = world(|connection| {
         connection.pragma_update(None, "query_only", true).unwrap();
@@ -86,6 +118,8 @@ async fn a_database_that_cannot_be_written_says_so_each_time() {
         assert_eq!(answer, Err(StoreError::ReadOnly));
     }
     assert_eq!(world.writer.stats().failed, 2);
+    let probe = world.writer.work(crate::sqlite::probe::probe);
+    assert_eq!(probe.await, Err(StoreError::ReadOnly));
     assert_eq!(world.saved().await, [""; 0]);
 }
 

@@ -1,0 +1,149 @@
+//! Every alarm there is: its name, how bad it is, what it means and what to do. The catalogue in the docs is made of this.
+
+use serde::{Deserialize, Serialize};
+use store::StoreError;
+
+/// How bad it is.
+#[derive(Copy, Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Something is to be done within weeks.
+    Notice,
+    /// Something is to be done within days, or somebody is kept from something.
+    Warning,
+    /// Calls or messages do not arrive, or soon will not.
+    Critical,
+}
+
+impl Severity {
+    /// The name in the API, in logs and docs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+macro_rules! alarms {
+    ($($(#[doc = $meaning:literal])+ $kind:ident = $name:literal, $severity:ident, $remedy:literal;)+) => {
+        /// A condition that an operator should know of.
+        #[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub enum Alarm { $($(#[doc = $meaning])+ $kind),+ }
+
+        impl Alarm {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind),+];
+
+            /// The name in metrics and logs.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name),+ }
+            }
+
+            /// How bad it is, if nothing else is said of one that stands.
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$kind => Severity::$severity),+ }
+            }
+
+            /// What it means.
+            pub fn meaning(self) -> String {
+                let lines: &[&str] = match self { $(Self::$kind => &[$($meaning),+]),+ };
+                lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+            }
+
+            /// What the operator can do, if nothing else is said of one that stands.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$kind => $remedy),+ }
+            }
+        }
+    };
+}
+
+alarms! {
+    /// A push cloud cannot be reached: it does not answer, gives no access token, or fails.
+    PushUnreachable = "push_unreachable", Critical,
+        "check the network to the push cloud, and its status page; of an app's own server, that it is connected";
+    /// A push cloud refuses our credentials.
+    PushCredentials = "push_credentials_refused", Critical,
+        "check the key or service account of this app in [[push.app]]; it may have been revoked";
+    /// A certificate by which a push cloud knows us, or we know it, expires within 30 days; a warning within 7, critical within one.
+    PushCredentialsExpire = "push_credentials_expire", Notice,
+        "make a new certificate for the app in Apple's developer account, put it in the place of certificate_file, and `reveille reload`";
+    /// One token after another of an app is declared dead: our settings are wrong rather than all its phones.
+    PushSettings = "push_settings_suspect", Critical,
+        "check environment, bundle or project and credentials of this app in [[push.app]]; when they are right, each phone gets one new chance with its next registration";
+    /// Devices cannot be woken because their tokens are dead.
+    TokensDead = "tokens_dead", Notice,
+        "`reveille device list` names them; each heals when its app registers with a new token";
+    /// The store cannot be written: nothing new is taken. It stands until a write of ordinary size has succeeded.
+    StoreFailed = "store_failed", Critical,
+        "the detail says what the database said: check the disk (`dmesg`), and the permissions of server.data_dir";
+    /// Rows of the store cannot be read: those that were found when the server started were set aside.
+    StoreDamaged = "store_damaged", Critical,
+        "the log names the rows; check the disk, put a backup in the store's place or go on without them, and start again (docs/operations/backup.md)";
+    /// The store has more to do than it can take, so requests are answered 503.
+    StoreOverloaded = "store_overloaded", Warning,
+        "the disk is too slow for what is asked: see reveille_store_commit_seconds, and what else uses the disk of server.data_dir";
+    /// Our certificate expires within 30 days, or has expired; a warning within 7 days, critical within one.
+    CertificateExpires = "certificate_expires", Notice,
+        "renew it in the place of tls.certificate and tls.key: it is taken by itself within 30 s";
+    /// Very many requests come from nobody in particular.
+    StrangersFlood = "strangers_flood", Warning,
+        "they are challenged and cost no memory; unless all your phones register at once, keep the sources out before they reach this host (docs/operations/strangers.md)";
+    /// Something is refused since a limit of the whole server is reached.
+    LimitsReached = "limits_reached", Warning,
+        "raise the limit in [limits] if your users need more; reveille_refused_total says which reason grows";
+    /// Passwords are guessed.
+    Guessing = "guessing", Warning,
+        "the log names the sources; `reveille ban add ADDRESS` keeps one out, fail2ban does so by itself (docs/operations/strangers.md)";
+    /// One user calls, is called, or asks more than anybody may.
+    UserFloods = "user_floods", Warning,
+        "the log names who it is; give a machine that calls much an address in call.trusted, or change limits.calls_* and limits.requests_per_source";
+    /// Connections are opened, and nothing comes over them.
+    SilentConnections = "silent_connections", Warning,
+        "each is closed after ten seconds; `ss -tn` shows where they come from, and `reveille ban add ADDRESS` keeps a source out";
+}
+
+/// Why a store cannot be written, and what helps against that.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct StoreCause {
+    /// The name.
+    pub name: &'static str,
+    /// What the operator can do.
+    pub remedy: &'static str,
+}
+
+/// All that have a remedy of their own.
+pub const STORE_CAUSES: [StoreCause; 4] = [
+    StoreCause {
+        name: "full",
+        remedy: "free space on the disk of server.data_dir (`df -h`), or let observe.retention be shorter; it goes on by itself",
+    },
+    StoreCause {
+        name: "busy",
+        remedy: "another process keeps the database locked: `fuser` with the database's path names it, end it; it goes on by itself",
+    },
+    StoreCause {
+        name: "read-only",
+        remedy: "the file system or the file may not be written: `dmesg` and `mount` say why; mount it for writing, and see that the file belongs to the server's user",
+    },
+    StoreCause {
+        name: "corrupt",
+        remedy: "the disk or another program damaged it: stop the server, `reveille store check` says where, `reveille restore FILE` puts a backup in its place (docs/operations/backup.md)",
+    },
+];
+
+impl StoreCause {
+    /// Of what the store said; `None` where its own words are all there is.
+    pub fn of(error: &StoreError) -> Option<Self> {
+        let [full, busy, read_only, corrupt] = STORE_CAUSES;
+        match error {
+            StoreError::DiskFull => Some(full),
+            StoreError::Busy => Some(busy),
+            StoreError::ReadOnly => Some(read_only),
+            StoreError::Damaged(_) => Some(corrupt),
+            _ => None,
+        }
+    }
+}
