@@ -1,5 +1,6 @@
 //! The real Prometheus, which scrapes a server and evaluates the rules that we ship.
 
+use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -64,7 +65,10 @@ impl Prometheus {
 
     /// The series that this expression has now.
     pub fn query(&self, expression: &str) -> Vec<Value> {
-        let quoted: String = expression.bytes().map(|it| format!("%{it:02X}")).collect();
+        let mut quoted = String::new();
+        for octet in expression.bytes() {
+            write!(quoted, "%{octet:02X}").expect("a string takes it");
+        }
         let found = self.data(&format!("/api/v1/query?query={quoted}"));
         found["result"].as_array().expect("a list").clone()
     }
@@ -73,7 +77,7 @@ impl Prometheus {
     pub fn rules(&self) -> Vec<Value> {
         let groups = self.data("/api/v1/rules");
         let groups = groups["groups"].as_array().expect("a list").clone();
-        let rules = groups.iter().flat_map(|group| group["rules"].as_array());
+        let rules = groups.iter().filter_map(|group| group["rules"].as_array());
         rules.flatten().cloned().collect()
     }
 }

@@ -33,6 +33,11 @@ fn documented_block(first: &str) -> String {
     first.to_owned() + &lines.join("\n") + "\n"
 }
 
+/// A line of it, after which somebody says yes.
+fn confirmed(line: &str) -> String {
+    format!("echo y | {}", documented(line))
+}
+
 /// A system with the package installed.
 fn installed() -> Clean {
     let clean = Clean::started();
@@ -53,10 +58,14 @@ fn service(clean: &Clean) -> Process {
         let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         value.unwrap_or_else(|| panic!("no {key} in {unit}"))
     };
-    let line = format!("runuser -u {} -- {}", value("User"), value("ExecStart"));
-    let server = clean.spawn(&line);
+    let server = clean.spawn(&as_user(value("User"), value("ExecStart")));
     server.expect_anywhere("is ready", SOON);
     server
+}
+
+/// What `runuser` runs, as the process itself and not as a child of it.
+fn as_user(user: &str, line: &str) -> String {
+    format!("setpriv --reuid={user} --regid={user} --init-groups {line}")
 }
 
 fn phone(clean: &Clean, user: &str) -> Process {
@@ -76,8 +85,9 @@ fn used(clean: &Clean) {
     assert!(checked.lines().all(|it| it.starts_with("ok ")), "{checked}");
     let mut server = service(clean);
 
-    let lab = documented("runuser -u reveille -- reveille lab --keys /var/lib/reveille/lab");
-    let clouds = clean.spawn(lab);
+    let lab = "reveille lab --keys /var/lib/reveille/lab";
+    documented(&format!("runuser -u reveille -- {lab}"));
+    let clouds = clean.spawn(&as_user("reveille", lab));
     clouds.expect_anywhere("control http", SOON);
     clean.run(&documented_block("sed -i 's|^#! ca = "));
     for line in [
@@ -95,7 +105,7 @@ fn used(clean: &Clean) {
     bob.expect("push on the voip channel", SOON);
     bob.expect("ringing", SOON);
     bob.say(documented("answer"));
-    alice.expect("connected", SOON);
+    alice.expect("answered", SOON);
     let calls = clean.run(documented("reveille trace"));
     assert!(calls.contains("bob@example.org"), "{calls}");
     assert!(server.terminate(SOON).success());
@@ -187,10 +197,10 @@ fn the_package_is_used_upgraded_removed_and_purged() {
     assert!(server.terminate(SOON).success());
 
     let before = clean.run(OURS);
-    clean.run(documented("apt remove reveille"));
+    clean.run(&confirmed("apt remove reveille"));
     assert!(!clean.path("/usr/bin/reveille").exists());
     assert_eq!(clean.run(OURS), before, "what is removed keeps its data");
-    clean.run(documented("apt purge reveille"));
+    clean.run(&confirmed("apt purge reveille"));
     let left = clean.run("find / -xdev -iname '*reveille*' -not -path '/root/*'");
     assert_eq!(left, "", "purged");
 }

@@ -20,7 +20,7 @@ fn named(text: &str) -> BTreeSet<String> {
 /// The expressions of the dashboard, with what Grafana would put in.
 fn expressions(dashboard: &Value) -> Vec<String> {
     let panels = dashboard["panels"].as_array().expect("panels");
-    let targets = panels.iter().flat_map(|it| it["targets"].as_array());
+    let targets = panels.iter().filter_map(|it| it["targets"].as_array());
     targets
         .flatten()
         .map(|target| target["expr"].as_str().expect("an expression"))
@@ -93,7 +93,7 @@ fn a_phone_wakes_for_a_call_and_a_message(server: &Reveille) {
     alice.say("call bob");
     bob.expect("ringing", SOON);
     bob.say("answer");
-    alice.expect("connected", SOON);
+    alice.expect("answered", SOON);
     alice.say("hangup");
     bob.expect("call ended", SOON);
     bob.say("suspend");

@@ -48,6 +48,8 @@ pub(crate) fn package(workspace: &Workspace) -> Result<PathBuf> {
     run(Command::new(&reveille)
         .args(["man", "--out"])
         .arg(made.join("man")))?;
+    // cargo-deb compresses pages only where they are no products of a build.
+    run(Command::new("gzip").args(["-9nr"]).arg(made.join("man")))?;
     let path = file(workspace)?;
     run(Command::new(cargo_deb(workspace)?)
         .current_dir(&workspace.root)
