@@ -125,7 +125,13 @@ fn newer(folder: &Path) -> PathBuf {
     let new = old.replace("\nVersion: ", "\nVersion: 1:");
     assert_ne!(new, old);
     fs::write(&control, new).expect("ours");
-    dpkg_deb(&["--root-owner-group", "-b", &text(&tree), &text(&file)]);
+    dpkg_deb(&[
+        "-Znone",
+        "--root-owner-group",
+        "-b",
+        &text(&tree),
+        &text(&file),
+    ]);
     file
 }
 
