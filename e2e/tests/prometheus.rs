@@ -105,14 +105,17 @@ fn a_phone_wakes_for_a_call_and_a_message(server: &Reveille) {
 }
 
 fn a_cloud_refuses_us(server: &Reveille) {
-    let token = new_token();
+    let [voip, message] = [new_token(), new_token()];
+    let phone = iphone_with_two_tokens(&voip, &message);
     let mut carol = SipClient::udp("carol", server.sip(Transport::Udp));
-    assert_eq!(carol.register(&iphone(&token).in_uri()).status, 200);
+    assert_eq!(carol.register(&phone.in_uri()).status, 200);
     drop(carol);
-    server.lab().fate(&token, 403, "InvalidProviderToken", None);
+    server
+        .lab()
+        .fate(&message, 403, "InvalidProviderToken", None);
     let mut dave = SipClient::udp("dave", server.sip(Transport::Udp));
     // It waits for her phone.
-    let taken = dave.message("sip:carol@localhost", "hello");
+    let taken = dave.message("carol", "hello");
     assert_eq!(taken.map(|it| it.status), Some(202));
 }
 
