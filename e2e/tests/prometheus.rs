@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fs};
 
 use reveille_e2e::{
-    Process, Prometheus, Reveille, SOON, SipClient, Transport, contrib, documented, iphone,
-    new_token, poll, promtool_check_rules, rules,
+    Process, Prometheus, Reveille, SOON, SipClient, Transport, contrib, documented,
+    iphone_with_two_tokens, new_token, poll, promtool_check_rules, rules,
 };
 use serde_json::Value;
 

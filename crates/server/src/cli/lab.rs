@@ -31,7 +31,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct Phone {
-    /// One of alice, bob, carol, dave, erin; or an address of your own server, as bob@example.org
+    /// One of alice, bob, carol, dave, erin; or of your own server, as bob@example.org
     user: String,
     /// What it runs
     #[arg(long, value_enum, default_value_t = Platform::Ios)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Write a page for each command into this directory, made if it is not there; else reveille(1) is printed
+    /// Where to write a page for each command; else reveille(1) is printed
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
