@@ -60,6 +60,16 @@ pub fn rfc1123(at: Timestamp) -> String {
     )
 }
 
+/// The time of such a date, as providers write it in every answer (RFC 9110 §5.6.7).
+pub fn of_rfc1123(text: &str) -> Option<Timestamp> {
+    let (_, rest) = text.trim().split_once(", ")?;
+    let mut words = rest.strip_suffix(" GMT")?.split(' ');
+    let (day, month, year) = (words.next()?, words.next()?, words.next()?);
+    let month = 1 + MONTHS.iter().position(|it| *it == month)?;
+    let time = words.next()?;
+    of_iso8601(&format!("{year}-{month:02}-{day}T{time}Z"))
+}
+
 /// `2010-11-13T23:29:00.123Z` (RFC 3339).
 pub fn iso8601(at: Timestamp) -> String {
     let Civil {

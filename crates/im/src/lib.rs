@@ -47,6 +47,7 @@ mod sessions;
 mod settings;
 mod sign_in;
 mod stanzas;
+mod telling;
 mod to_phones;
 mod vocabulary;
 mod waking;

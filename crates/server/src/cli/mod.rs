@@ -6,11 +6,13 @@ mod ban;
 mod check;
 mod demo;
 mod device;
+mod doctor;
 mod init;
 mod invite;
 mod lab;
 mod options;
 mod output;
+mod push;
 mod reload;
 mod serve;
 mod store;
@@ -18,6 +20,7 @@ mod systemd;
 mod tenant;
 mod trace;
 mod user;
+mod watch;
 
 use crate::config;
 use anyhow::Result;
@@ -42,6 +45,8 @@ enum Command {
     Init(init::Args),
     /// Check a configuration and what it names
     Check(check::Args),
+    /// Look at the live installation: DNS, certificates, ports, providers, store, clock
+    Doctor(doctor::Args),
     /// Let the running server read its configuration again
     Reload(reload::Args),
     /// Accounts: add, invite, list, passwd, forward, export, remove
@@ -67,6 +72,11 @@ enum Command {
     Openapi,
     /// Tell the story of one call or message
     Trace(trace::Args),
+    /// Push to one device, to see the way: test
+    #[command(subcommand)]
+    Push(push::Command),
+    /// Show calls, messages, registrations and pushes as they happen
+    Watch(watch::Args),
     /// Run the simulated push clouds, or a simulated phone
     Lab(lab::Args),
     /// Configuration: print a commented example
@@ -109,6 +119,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(args).await.map(done),
         Command::Init(args) => init::run(&args).await.map(done),
         Command::Check(args) => check::run(&args),
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Reload(args) => reload::run(args).await.map(done),
         Command::User(command) => user::run(command).await.map(done),
         Command::Device(command) => device::run(command).await.map(done),
@@ -122,6 +133,8 @@ async fn run(command: Command) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Trace(args) => trace::run(args).await.map(done),
+        Command::Push(command) => push::run(command).await,
+        Command::Watch(args) => watch::run(args).await.map(done),
         Command::Lab(args) => lab::run(args).await.map(done),
         Command::Config(ConfigCommand::Example) => {
             crate::output::this(&config::example());
