@@ -200,6 +200,20 @@ mod tests {
             assert_eq!(rfc1123(Timestamp(millis)), rfc);
             assert_eq!(iso8601(Timestamp(millis)), iso);
             assert_eq!(of_iso8601(iso), Some(Timestamp(millis)));
+            assert_eq!(of_rfc1123(rfc), Some(Timestamp(millis / 1000 * 1000)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_of_an_answer_is_none() {
+        for text in [
+            "",
+            "Thu, 01 Jan 1970 00:00:00",
+            "Thu, 01 Jön 1970 00:00:00 GMT",
+            "Thursday, 01-Jan-70 00:00:00 GMT",
+            "Thu, 99 Jan 1970 00:00:00 GMT",
+        ] {
+            assert_eq!(of_rfc1123(text), None, "{text}");
         }
     }
 

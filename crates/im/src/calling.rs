@@ -7,6 +7,7 @@ use crate::{
     line::{Line, Waiting, condition},
     management::Kind,
     settings::CALLS,
+    vocabulary::Output,
 };
 use domain::{Address, DoorId, Message, Now, wake::Failure};
 use hub::{CallEnd, CallId, NewCall, NotDone, Ticket};
@@ -77,7 +78,8 @@ impl Line {
             (Kept::Begins(proposal), Ok(())) => self.begins(now, proposal),
             (Kept::Begins(proposal), Err(why)) => {
                 self.does_not_begin(&proposal);
-                self.offer_is_not_kept(now, &proposal, condition(why));
+                let note = self.told.offer_not_kept(now, &proposal, condition(why));
+                self.out.extend(note.map(Output::Note));
             }
             (Kept::Says(word), Ok(())) => self.caller_says(now, &word),
             (Kept::Says(_), Err(_)) => {}

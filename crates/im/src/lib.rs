@@ -49,6 +49,7 @@ mod sign_in;
 mod stanzas;
 mod telling;
 mod to_phones;
+mod told;
 mod vocabulary;
 mod waking;
 

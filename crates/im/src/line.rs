@@ -10,7 +10,7 @@ use crate::{
     sessions::Sessions,
     settings::Settings,
     sign_in::Of,
-    telling::Told,
+    told::Told,
     vocabulary::{Output, Post},
 };
 use bytes::Bytes;
@@ -439,10 +439,12 @@ impl Line {
         result: Result<(), StanzaCondition>,
     ) {
         match self.heard(ticket) {
-            Some(Waiting::Writer(writer, ticket, message)) => match result {
-                Ok(()) => self.answers_writer(writer, ticket, Ok(())),
-                Err(why) => self.message_is_not_kept(now, (writer, ticket), &message, why),
-            },
+            Some(Waiting::Writer(writer, ticket, message)) => {
+                let refused = result.err();
+                let note = refused.and_then(|why| self.told.not_kept(now, &message, why));
+                self.out.extend(note.map(Output::Note));
+                self.answers_writer(writer, ticket, result);
+            }
             Some(Waiting::Question(to, question)) => match result {
                 Ok(()) => self.hands_over(now, &to, &question),
                 Err(_) => self.bounce(&question, StanzaCondition::ServiceUnavailable),

@@ -167,10 +167,7 @@ impl Server {
         let reload = reload.map(|it| Arc::new(Reload::new(it, config.clone(), pusher.clone())));
         let bans = (ban_file, accounts.guards().clone());
         let parts = (&shards, &store, (&metrics, live), bans.clone());
-        let pushing = Pushing {
-            first: pusher.clone(),
-            reload: reload.clone(),
-        };
+        let pushing = pushing(pusher.clone(), reload.clone());
         let reloading = (known, reload.clone().map(reloading), pushing);
         let api = api(&config, &secret, options.admin_token, parts, reloading);
         let ready = health::Ready::default();
@@ -405,6 +402,19 @@ fn reloading(reload: Arc<Reload>) -> Reloading {
     Arc::new(move || {
         let reload = reload.clone();
         Box::pin(async move { reload.reload().await })
+    })
+}
+
+/// The clients that push now.
+fn pushing(first: push::Pusher, reload: Option<Arc<Reload>>) -> Pushing {
+    Arc::new(move || {
+        let (first, reload) = (first.clone(), reload.clone());
+        Box::pin(async move {
+            match reload {
+                Some(reload) => reload.pusher().await,
+                None => first,
+            }
+        })
     })
 }
 

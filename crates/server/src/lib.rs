@@ -49,5 +49,6 @@ mod secret;
 mod settings;
 pub mod setup;
 pub mod shards;
+pub mod shown;
 mod upkeep;
 mod web;

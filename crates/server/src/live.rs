@@ -1,7 +1,6 @@
 //! What happens, as it happens, for whoever watches: each step of a story, and each line of a device's history. A watcher that
 //! does not keep up loses what is oldest and is told how much; nobody waits for one.
 
-use crate::upkeep::until;
 use domain::{Address, DeviceId, Note, Timestamp, TraceEvent, TrackingId, trace::Named};
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -119,9 +118,10 @@ async fn tell(
     mut events: broadcast::Receiver<Arc<Line>>,
     mut filter: Filter,
     lines: mpsc::Sender<String>,
-    stopped: watch::Receiver<bool>,
+    mut stopped: watch::Receiver<bool>,
 ) {
-    let stop = until(stopped);
+    // An error means that the server is gone.
+    let stop = async { drop(stopped.wait_for(|stop| *stop).await) };
     tokio::pin!(stop);
     // Whoever asked knows by it that they watch.
     let mut text = Some(String::new());

@@ -1,36 +1,22 @@
 //! One push for an operator who wants to see its way: to a device's own app and token, through the clients that carry every
 //! push, and told hop by hop.
 
-use crate::{api::shown, clock::now, live::Live, reload::Reload, remedies, shards::sealable};
+use crate::{clock::now, live::Live, remedies, shards::sealable, shown::shown};
 use domain::{
     Address, Channel, Device, DeviceId, Door, Generation, Handed, Namer, Note, Notification,
     NotificationId, Outcome, Purpose, TraceEvent, TrackingId, behaviour::Incoming, trace::Step,
 };
 use push::hops::{Hop, seen};
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 use store::{Store, StoreError};
 
 /// The provider keeps it for so long: a device that is off for the moment shows that it was reached.
 const LIFETIME: Duration = Duration::from_mins(1);
 
 /// The clients that push now: a reload makes others.
-#[derive(Clone)]
-pub(crate) struct Pushing {
-    /// Of the start.
-    pub(crate) first: push::Pusher,
-    /// What has made others since, if anything can.
-    pub(crate) reload: Option<Arc<Reload>>,
-}
-
-impl Pushing {
-    async fn now(&self) -> push::Pusher {
-        match &self.reload {
-            Some(reload) => reload.pusher().await,
-            None => self.first.clone(),
-        }
-    }
-}
+pub(crate) type Pushing =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = push::Pusher> + Send>> + Send + Sync>;
 
 /// What is asked for.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -74,7 +60,7 @@ pub(crate) async fn test(
         return Ok(None);
     };
     let doors = tools.store.doors(id).await?;
-    let pusher = tools.pushing.now().await;
+    let pusher = (tools.pushing)().await;
     let tracking: TrackingId = Namer::new(crate::entropy::random()).fresh(now());
     let mut hops = Vec::new();
     let prepared = prepared(

@@ -61,7 +61,10 @@ impl World {
         socket.send(request.as_bytes()).await.unwrap();
         let mut octets = [0; 2048];
         loop {
-            let length = timeout(PATIENCE, socket.recv(&mut octets)).await.unwrap().unwrap();
+            let length = timeout(PATIENCE, socket.recv(&mut octets))
+                .await
+                .unwrap()
+                .unwrap();
             let text = String::from_utf8_lossy(&octets[..length]);
             let status: u16 = text.split(' ').nth(1).unwrap().parse().unwrap();
             if status >= 200 {
@@ -72,12 +75,16 @@ impl World {
 
     /// Bob's phone hands its tokens over; its id.
     async fn device(&self) -> String {
-        let grant = json!({ "grant_type": "password", "username": "bob", "password": dev::PASSWORD });
+        let grant =
+            json!({ "grant_type": "password", "username": "bob", "password": dev::PASSWORD });
         let (_, granted) = self.ask(Method::POST, "/oauth/token", Some(&grant)).await;
         let token = granted["access_token"].as_str();
-        let told = json!({ "app": "com.example.phone", "tokens": { "voip": TOKEN, "message": TOKEN } });
+        let told =
+            json!({ "app": "com.example.phone", "tokens": { "voip": TOKEN, "message": TOKEN } });
         let url = self.url("/api/v1/me/devices/00000000-0000-1000-8000-000000000001");
-        let (status, _) = request(Method::PUT, &url, token, Some(&told)).await.unwrap();
+        let (status, _) = request(Method::PUT, &url, token, Some(&told))
+            .await
+            .unwrap();
         assert!(status.is_success(), "{status}");
         let (_, all) = self.ask(Method::GET, "/api/v1/devices", None).await;
         all[0]["device"]["id"].as_str().unwrap().to_owned()
@@ -109,7 +116,10 @@ async fn a_refused_call_has_a_story_that_the_beginning_of_its_id_finds() {
     let (status, several) = world.ask(Method::GET, "/api/v1/traces/fir", None).await;
     assert_eq!(status, StatusCode::CONFLICT);
     let detail = several["detail"].as_str().unwrap();
-    assert!(detail.contains("first@here") && detail.contains("fir-second@here"), "{detail}");
+    assert!(
+        detail.contains("first@here") && detail.contains("fir-second@here"),
+        "{detail}"
+    );
     let (status, _) = world.ask(Method::GET, "/api/v1/traces/nothing", None).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     world.dev.shutdown().await;
@@ -121,23 +131,42 @@ async fn a_watcher_sees_what_it_asked_for_as_it_happens_and_its_place_is_free_wh
     let mut all = world.watch("").await;
     let mut of_bob = world.watch("user=bob%40localhost").await;
     let mut of_story = world.watch("stories=true&story=two%40here").await;
-    assert_eq!(world.asks("INVITE", "alice", "nobody", "one@here").await, 404);
+    assert_eq!(
+        world.asks("INVITE", "alice", "nobody", "one@here").await,
+        404
+    );
     assert_eq!(world.asks("INVITE", "bob", "nobody", "two@here").await, 404);
     for call in ["one@here", "two@here"] {
         let line = next(&mut all).await;
-        assert_eq!((&line["kind"], &line["alias"]), (&json!("story"), &json!(call)), "{line}");
+        assert_eq!(
+            (&line["kind"], &line["alias"]),
+            (&json!("story"), &json!(call)),
+            "{line}"
+        );
     }
     assert_eq!(next(&mut of_bob).await["alias"], "two@here");
     assert_eq!(next(&mut of_story).await["alias"], "two@here");
     let device = world.device().await;
     let line = next(&mut of_bob).await;
-    assert_eq!((&line["kind"], &line["device"]), (&json!("device"), &json!(device)), "{line}");
+    assert_eq!(
+        (&line["kind"], &line["device"]),
+        (&json!("device"), &json!(device)),
+        "{line}"
+    );
     assert_eq!(line["user"], "bob@localhost");
     let url = world.url("/api/v1/watch?user=nobody%40localhost");
     let refused = lines(None, &url, Some(dev::ADMIN_TOKEN)).await.unwrap();
-    assert!(matches!(refused, Opened::Refused(StatusCode::NOT_FOUND, _)), "{refused:?}");
-    let unknown = lines(None, &world.url("/api/v1/watch"), None).await.unwrap();
-    assert!(matches!(unknown, Opened::Refused(StatusCode::UNAUTHORIZED, _)), "{unknown:?}");
+    assert!(
+        matches!(refused, Opened::Refused(StatusCode::NOT_FOUND, _)),
+        "{refused:?}"
+    );
+    let unknown = lines(None, &world.url("/api/v1/watch"), None)
+        .await
+        .unwrap();
+    assert!(
+        matches!(unknown, Opened::Refused(StatusCode::UNAUTHORIZED, _)),
+        "{unknown:?}"
+    );
     world.dev.shutdown().await;
     // The server ends it, and no reader waits for ever.
     while let Ok(Some(_)) = timeout(PATIENCE, all.next()).await.unwrap() {}
@@ -150,11 +179,26 @@ async fn a_push_is_shown_hop_by_hop_and_what_to_do_when_it_is_refused() {
     let mut watched = world.watch("stories=true").await;
     let tested = world.push(&device, json!({})).await;
     assert_eq!(tested["outcome"]["outcome"], "accepted", "{tested:#}");
-    let hops: Vec<_> = tested["hops"].as_array().unwrap().iter().map(|it| it["hop"].clone()).collect();
-    assert_eq!(hops, ["device", "app", "token", "connection", "answer"], "{tested:#}");
+    let hops: Vec<_> = tested["hops"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["hop"].clone())
+        .collect();
+    assert_eq!(
+        hops,
+        ["device", "app", "token", "connection", "answer"],
+        "{tested:#}"
+    );
     let answer = &tested["hops"][4];
     assert_eq!(answer["status"], 200);
-    assert!(answer["endpoint"].as_str().unwrap().starts_with("localhost:"), "{answer}");
+    assert!(
+        answer["endpoint"]
+            .as_str()
+            .unwrap()
+            .starts_with("localhost:"),
+        "{answer}"
+    );
     assert_eq!(tested["remedy"], Value::Null);
     let clouds = world.dev.clouds.handle();
     let sent = clouds.notifications(&Filter::default());
@@ -162,7 +206,10 @@ async fn a_push_is_shown_hop_by_hop_and_what_to_do_when_it_is_refused() {
     // It is no secret: its story tells of it.
     for step in ["push_sent", "push_accepted"] {
         let line = next(&mut watched).await;
-        assert_eq!((&line["step"], &line["tracking"]), (&json!(step), &tested["tracking"]));
+        assert_eq!(
+            (&line["step"], &line["tracking"]),
+            (&json!(step), &tested["tracking"])
+        );
     }
     let called = world.push(&device, json!({ "channel": "voip" })).await;
     assert_eq!(called["outcome"]["outcome"], "accepted", "{called:#}");
@@ -174,9 +221,18 @@ async fn a_push_is_shown_hop_by_hop_and_what_to_do_when_it_is_refused() {
     clouds.set_token_mode(TokenMode::Any);
     clouds.set_fate(TOKEN, fate).unwrap();
     let refused = world.push(&device, json!({})).await;
-    assert_eq!(refused["outcome"]["reason"], "BadDeviceToken", "{refused:#}");
-    assert!(refused["remedy"].as_str().unwrap().contains("environment"), "{refused:#}");
-    assert!(!refused.to_string().contains(TOKEN), "a token is nobody's to read");
+    assert_eq!(
+        refused["outcome"]["reason"], "BadDeviceToken",
+        "{refused:#}"
+    );
+    assert!(
+        refused["remedy"].as_str().unwrap().contains("environment"),
+        "{refused:#}"
+    );
+    assert!(
+        !refused.to_string().contains(TOKEN),
+        "a token is nobody's to read"
+    );
 
     let path = "/api/v1/devices/nothing/push-test";
     let (status, _) = world.ask(Method::POST, path, Some(&json!({}))).await;

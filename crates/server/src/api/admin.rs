@@ -6,6 +6,7 @@ use crate::{
     alarms::Standing,
     meant::{NAMED, Unclear, meant},
     reloaded::Reloaded,
+    shown::shown,
 };
 use axum::{
     Json, Router,
@@ -36,9 +37,6 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/alarms", get(alarms))
         .route("/api/v1/reload", post(reload))
 }
-
-/// So many characters of a token are shown.
-const SHOWN: usize = 6;
 
 /// An account as an operator sees it.
 #[derive(Debug, Deserialize, Serialize)]
@@ -202,12 +200,6 @@ fn hide(device: &mut Device) {
     }
 }
 
-/// What is shown of a token.
-pub fn shown(token: &str) -> String {
-    let beginning: String = token.chars().take(SHOWN).collect();
-    format!("{beginning}…")
-}
-
 async fn forget_device(
     State(api): State<Api>,
     _: Admin,
@@ -276,7 +268,9 @@ pub(crate) async fn story(store: &dyn Store, id: &str) -> Result<Vec<TraceEvent>
             let why = format!("no story of {id}: `reveille trace` lists the latest");
             (StatusCode::NOT_FOUND, why)
         }
-        Err(several) => (StatusCode::CONFLICT, format!("story {id}: {several}")),
+        Err(several @ Unclear::Several(_)) => {
+            (StatusCode::CONFLICT, format!("story {id}: {several}"))
+        }
     };
     Err(Problem::new(status, why))
 }

@@ -12,7 +12,7 @@ mod tokens;
 mod watch;
 
 pub(crate) use admin::story;
-pub use admin::{StoryView, UserView, shown};
+pub use admin::{StoryView, UserView};
 pub use bans::BanOrder;
 pub use gate::Gate;
 pub use tokens::AccessTokens;

@@ -241,7 +241,9 @@ pub(super) fn one(
 ) -> Result<String> {
     meant(given, ids).map_err(|why| match why {
         Unclear::None => anyhow!("there is no {what} {}: {remedy}", output::plain(given)),
-        several => anyhow!(output::plain(&format!("{what} {given}: {several}"))),
+        several @ Unclear::Several(_) => {
+            anyhow!(output::plain(&format!("{what} {given}: {several}")))
+        }
     })
 }
 

@@ -81,7 +81,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
             // An address stands for the network that it is banned with.
             let given = address.parse::<IpAddr>().map(Source::of);
             let given = given.map_or(address, |source| source.to_string());
-            let sources = bans.into_iter().map(|ban| ban.source.to_string());
+            let sources = bans.into_iter().map(|ban| ban.source);
             let source = one(&given, sources, "ban", "`reveille ban list` shows all")?;
             server.must_ask(Method::DELETE, &at(&source), None).await?;
             say!("{source} is let in again");

@@ -153,6 +153,55 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// What does something and prints no list. Whatever is not here can be read by machines.
+    const LISTS_NOTHING: [&str; 20] = [
+        "serve",
+        "init",
+        "user add",
+        "user invite",
+        "user passwd",
+        "user forward",
+        // Lines of JSON as it is.
+        "user export",
+        "user remove",
+        "device forget",
+        "ban add",
+        "ban lift",
+        "backup",
+        "restore",
+        "tenant add",
+        "tenant rotate",
+        "tenant allow",
+        "tenant remove",
+        // A JSON document, and a configuration.
+        "openapi",
+        "config example",
+        "lab",
+    ];
+
+    #[test]
+    fn whatever_lists_something_does_so_for_machines() {
+        fn leaves(command: &clap::Command, above: &str, found: &mut Vec<(String, bool)>) {
+            for command in command.get_subcommands() {
+                let name = format!("{above} {}", command.get_name());
+                if command.has_subcommands()
+                    && !command.get_arguments().any(clap::Arg::is_positional)
+                {
+                    leaves(command, &name, found);
+                } else {
+                    let json = command.get_arguments().any(|it| it.get_id() == "json");
+                    found.push((name.trim().to_owned(), json));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "", &mut found);
+        for (name, json) in &found {
+            let lists = !LISTS_NOTHING.contains(&&**name);
+            assert_eq!(*json, lists, "{name}: {found:?}");
+        }
+    }
+
     #[test]
     fn help_fits_a_screen() {
         fn check(command: &mut clap::Command) {

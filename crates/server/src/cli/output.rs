@@ -2,6 +2,7 @@
 
 use domain::Timestamp;
 use serde_json::Value;
+use std::fmt::Write;
 
 /// What a peer may have sent, so that a terminal shows it and does nothing: control characters, and those that turn the
 /// direction of what is written, are escaped.
@@ -33,8 +34,8 @@ pub(super) fn plain_json(document: &str) -> String {
     let mut shown = String::with_capacity(document.len());
     for c in document.chars() {
         if c != '\n' && acts(c) {
-            // All of them are in the basic plane.
-            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+            // All of them are in the basic plane; writing to a string does not fail.
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
         } else {
             shown.push(c);
         }

@@ -1,10 +1,9 @@
 //! Our certificate: what is in its file, and what the listeners show, which may be another until a reload.
 
-use super::Report;
+use super::{ports::near, report::Report};
 use crate::{
     clock,
     config::{Addresses, Config},
-    doctor::ports::near,
     outside, setup,
 };
 use anyhow::Result;
@@ -68,7 +67,10 @@ fn in_file(config: &Config, report: &mut Report) {
     let days = certificate.not_after.saturating_sub(now).as_secs() / 86_400;
     let until = Timestamp(u64::try_from(certificate.not_after.as_millis()).unwrap_or(u64::MAX));
     let path = config.tls.certificate.display();
-    let what = format!("{path} is good for {days} days, until {}", date::iso8601(until));
+    let what = format!(
+        "{path} is good for {days} days, until {}",
+        date::iso8601(until)
+    );
     let remedy = "let the ACME client renew it, or take a new one; it is taken by itself";
     match days {
         ..NOW => report.fail("certificates", what, remedy),
@@ -96,7 +98,10 @@ async fn served(
     let file = setup::certificate_chain(&config.tls).unwrap_or_default();
     let first = CertificateDer::pem_slice_iter(&file).next();
     if first.and_then(Result::ok).as_ref() != seen.chain.first() {
-        let what = format!("{key}: {near} shows another certificate than {}", config.tls.certificate.display());
+        let what = format!(
+            "{key}: {near} shows another certificate than {}",
+            config.tls.certificate.display()
+        );
         let remedy = "`reveille reload` takes the file; if that refuses, it says why";
         return report.fail("certificates", what, remedy);
     }
@@ -144,7 +149,11 @@ async fn handshake(name: &str, address: SocketAddr, alpn: &[u8]) -> Result<Seen>
         connector.connect(name, stream).await.map(drop)
     };
     timeout(PATIENCE, shaken).await??;
-    let seen = looking.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let seen = looking
+        .seen
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     seen.ok_or_else(|| anyhow::anyhow!("it showed no certificate"))
 }
 
@@ -158,7 +167,9 @@ struct Looking {
 
 impl std::fmt::Debug for Seen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seen").field("judged", &self.judged).finish_non_exhaustive()
+        f.debug_struct("Seen")
+            .field("judged", &self.judged)
+            .finish_non_exhaustive()
     }
 }
 

@@ -121,7 +121,9 @@ fn read(octets: &[u8], id: u16) -> Option<io::Result<Vec<Service>>> {
         return None;
     }
     match octets.get(3)? & 0x0f {
-        0 => Some(records(octets).ok_or_else(|| io::Error::other("the resolver's answer cannot be read"))),
+        0 => Some(
+            records(octets).ok_or_else(|| io::Error::other("the resolver's answer cannot be read")),
+        ),
         NO_SUCH_NAME => Some(Ok(Vec::new())),
         code => Some(Err(io::Error::other(format!(
             "the resolver says that it failed (code {code})"
@@ -190,7 +192,9 @@ mod tests {
     #[test]
     fn resolvers_are_read_from_the_systems_file() {
         let text = "# a comment\nsearch example.org\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\nnameserver ::1\n";
-        let expected: Vec<SocketAddr> = ["192.0.2.53:53", "[::1]:53"].map(|it| it.parse().unwrap()).into();
+        let expected: Vec<SocketAddr> = ["192.0.2.53:53", "[::1]:53"]
+            .map(|it| it.parse().unwrap())
+            .into();
         assert_eq!(servers(text), expected);
     }
 

@@ -1,6 +1,6 @@
 //! The listeners: whether each answers on this host, and whether those for phones answer at the address that phones are given.
 
-use super::Report;
+use super::report::Report;
 use crate::config::{Addresses, Config};
 use std::{
     io,
@@ -26,7 +26,8 @@ enum For {
 pub(super) async fn look(config: &Config, report: &mut Report) {
     let listen = &config.listen;
     let device = ("listen.device", &listen.device, For::Some);
-    let mut all: Vec<(&str, &Addresses, For)> = vec![device, ("listen.health", &listen.health, For::Some)];
+    let mut all: Vec<(&str, &Addresses, For)> =
+        vec![device, ("listen.health", &listen.health, For::Some)];
     if config.has_role("call") {
         all.extend([
             ("listen.sip_tcp", &listen.sip_tcp, For::All),
@@ -103,7 +104,9 @@ async fn there(key: &str, node: &str, port: u16, report: &mut Report) {
 }
 
 async fn connect(address: SocketAddr) -> io::Result<()> {
-    timeout(PATIENCE, TcpStream::connect(address)).await?.map(drop)
+    timeout(PATIENCE, TcpStream::connect(address))
+        .await?
+        .map(drop)
 }
 
 /// SIP over UDP answers whoever asks what it can do (RFC 3261 §11).

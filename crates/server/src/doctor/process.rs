@@ -1,6 +1,6 @@
 //! What the system lets the server have.
 
-use super::Report;
+use super::report::Report;
 use crate::{config::Config, files};
 use nix::sys::resource::{Resource, getrlimit};
 
@@ -26,7 +26,11 @@ pub(super) fn look(config: &Config, runs: bool, report: &mut Report) {
     let remedy = "raise the hard limit: LimitNOFILE= in the unit, or ulimit -Hn";
     if files < FEW || room < config.limits.connections {
         let wanted = config.limits.connections;
-        report.warn("limits", format!("{what}, of {wanted} in limits.connections"), remedy);
+        report.warn(
+            "limits",
+            format!("{what}, of {wanted} in limits.connections"),
+            remedy,
+        );
     } else {
         report.ok("limits", what);
     }

@@ -1,6 +1,6 @@
 //! The providers of our apps: whether they take our credentials, asked without pushing to anybody, and what their clocks say.
 
-use super::Report;
+use super::report::Report;
 use crate::{clock, config::Config, remedies, setup};
 use domain::{Outcome, Timestamp, date};
 use push::hops::{Hop, seen};
@@ -32,7 +32,12 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
     }
     let pusher = setup::route(&config.push).and_then(|route| {
         let limits = push::Limits::default();
-        Ok(push::Pusher::new(apps.clone(), route, limits, Arc::new(Silent))?)
+        Ok(push::Pusher::new(
+            apps.clone(),
+            route,
+            limits,
+            Arc::new(Silent),
+        )?)
     });
     let pusher = match pusher {
         Ok(pusher) => pusher,
@@ -59,11 +64,18 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
 fn judge(app: &str, outcome: &Outcome, hops: &[Hop], report: &mut Report) {
     let place = hops.iter().rev().find_map(|hop| hop.endpoint.as_deref());
     let Some(place) = place else {
-        return report.ok("providers", format!("{app}: its key is good; nobody but the push services of browsers can say more"));
+        return report.ok(
+            "providers",
+            format!(
+                "{app}: its key is good; nobody but the push services of browsers can say more"
+            ),
+        );
     };
     let reason = outcome.reason();
     let answered = hops.iter().rev().find_map(|hop| hop.status);
-    let answered = answered.map(|status| format!("HTTP {status} ")).unwrap_or_default();
+    let answered = answered
+        .map(|status| format!("HTTP {status} "))
+        .unwrap_or_default();
     match outcome {
         // The token was nobody's: whoever says so has taken us for who we are.
         Outcome::Accepted { .. } | Outcome::TokenDead { .. } => {
@@ -74,18 +86,31 @@ fn judge(app: &str, outcome: &Outcome, hops: &[Hop], report: &mut Report) {
         }
         Outcome::Unauthorized { .. } | Outcome::Unavailable { .. } | Outcome::Refused { .. } => {
             let remedy = remedies::of(outcome).unwrap_or_default();
-            report.fail("providers", format!("{app}: {place}: {answered}{}: {reason}", outcome.name()), remedy);
+            report.fail(
+                "providers",
+                format!("{app}: {place}: {answered}{}: {reason}", outcome.name()),
+                remedy,
+            );
         }
         Outcome::Throttled { .. } | Outcome::TooLarge => {
             let remedy = "try again later";
-            report.warn("providers", format!("{app}: {place}: {answered}{}: {reason}", outcome.name()), remedy);
+            report.warn(
+                "providers",
+                format!("{app}: {place}: {answered}{}: {reason}", outcome.name()),
+                remedy,
+            );
         }
     }
 }
 
 /// What providers say of a token that is nobody's, and of nothing else.
 fn is_about_token(reason: &str) -> bool {
-    const WORDS: [&str; 4] = ["BadDeviceToken", "Unregistered", "UNREGISTERED", "INVALID_ARGUMENT"];
+    const WORDS: [&str; 4] = [
+        "BadDeviceToken",
+        "Unregistered",
+        "UNREGISTERED",
+        "INVALID_ARGUMENT",
+    ];
     WORDS.iter().any(|word| reason.contains(word))
 }
 

@@ -1,6 +1,9 @@
 //! The DNS records by which clients find the server: those that `reveille init` prints.
 
-use super::{Report, Resolver, dns::Service};
+use super::{
+    dns::{Resolver, Service},
+    report::Report,
+};
 use crate::config::{Addresses, Config, Listen};
 use std::net::IpAddr;
 
@@ -78,11 +81,16 @@ fn judge(
     if found.iter().any(is_ours) {
         return report.ok("dns", format!("{name} leads to {node}"));
     }
-    let elsewhere: Vec<_> = found.iter().map(|it| format!("{}:{}", it.target, it.port)).collect();
+    let elsewhere: Vec<_> = found
+        .iter()
+        .map(|it| format!("{}:{}", it.target, it.port))
+        .collect();
     if elsewhere.is_empty() {
         return report.warn(
             "dns",
-            format!("{name} is not there: clients that know only {domain} do not find the server by it"),
+            format!(
+                "{name} is not there: clients that know only {domain} do not find the server by it"
+            ),
             format!("add `{wanted}`"),
         );
     }

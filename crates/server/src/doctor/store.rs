@@ -1,6 +1,6 @@
 //! The database and where it lies: read beside a running server, and nothing of it changed.
 
-use super::Report;
+use super::report::Report;
 use crate::config::Config;
 use nix::sys::statvfs::statvfs;
 use std::path::Path;
@@ -80,7 +80,11 @@ fn space(folder: &Path, report: &mut Report) {
         Ok(found) => u64::from(found.blocks_available()).saturating_mul(found.fragment_size()),
         Err(error) => {
             let remedy = "see `df`";
-            return report.warn("store", format!("{shown}: how much is free is not known: {error}"), remedy);
+            return report.warn(
+                "store",
+                format!("{shown}: how much is free is not known: {error}"),
+                remedy,
+            );
         }
     };
     let what = format!("{shown} has {} MB free", free >> 20);

@@ -40,7 +40,9 @@ fn answer(asked: &[u8], known: &[(&str, u16, &str)]) -> Vec<u8> {
     let mut octets = asked.to_vec();
     octets[2] |= 0x80;
     let question = &asked[12..];
-    let found = known.iter().find(|(name, ..)| question.starts_with(&written(name)));
+    let found = known
+        .iter()
+        .find(|(name, ..)| question.starts_with(&written(name)));
     let Some((_, port, host)) = found else {
         octets[3] = 3;
         return octets;
@@ -68,7 +70,13 @@ impl World {
         let mut started = on_free_ports();
         started.server.data_dir = folder.path().join("data");
         let users = vec!["bob".to_owned()];
-        let dev = Dev::start_with(started, Behaviour::default(), ca.clone(), keys.clone(), users);
+        let dev = Dev::start_with(
+            started,
+            Behaviour::default(),
+            ca.clone(),
+            keys.clone(),
+            users,
+        );
         let dev = Box::pin(dev).await.unwrap();
         let config = configuration(folder.path(), &dev, &keys);
         Self {
@@ -99,8 +107,14 @@ fn configuration(folder: &Path, dev: &Dev, keys: &DevCredentials) -> Config {
     write("key.pem", &certificate.key_pem);
     write("ca.pem", dev.ca.ca_pem());
     write("key.p8", keys.apns_key_pem());
-    let token_uri = format!("https://localhost:{}/token", dev.clouds.addresses().fcm.port());
-    write("fcm.json", &keys.fcm_service_account("example-droid", &token_uri));
+    let token_uri = format!(
+        "https://localhost:{}/token",
+        dev.clouds.addresses().fcm.port()
+    );
+    write(
+        "fcm.json",
+        &keys.fcm_service_account("example-droid", &token_uri),
+    );
     let bound = dev.server.bound();
     let list = |addresses: &[SocketAddr]| {
         let quoted: Vec<_> = addresses.iter().map(|it| format!("\"{it}\"")).collect();
@@ -138,7 +152,10 @@ fn lines(report: &Report, topic: &str, state: State) -> Vec<String> {
 
 #[track_caller]
 fn one_says(lines: &[String], words: &str) {
-    assert!(lines.iter().any(|it| it.contains(words)), "{words}: {lines:#?}");
+    assert!(
+        lines.iter().any(|it| it.contains(words)),
+        "{words}: {lines:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,11 +165,16 @@ async fn a_server_that_is_well_is_found_well_and_its_clouds_are_pushed_nothing()
     for mode in [TokenMode::Any, TokenMode::Known] {
         world.dev.clouds.handle().set_token_mode(mode);
         let report = world.look(true, &nobody).await;
-        let failed = report.findings().iter().filter(|it| it.state == State::Fail);
+        let failed = report
+            .findings()
+            .iter()
+            .filter(|it| it.state == State::Fail);
         let failed: Vec<_> = failed.collect();
         // Its certificate was made for this test; the one that is shown, by the start.
         assert!(
-            failed.iter().all(|it| it.what.contains("another certificate")),
+            failed
+                .iter()
+                .all(|it| it.what.contains("another certificate")),
             "{failed:#?}"
         );
         let providers = lines(&report, "providers", State::Ok);
@@ -164,8 +186,16 @@ async fn a_server_that_is_well_is_found_well_and_its_clouds_are_pushed_nothing()
         let stores = lines(&report, "store", State::Ok);
         one_says(&stores, "1 users, 0 devices");
         one_says(&stores, "can be written");
-        one_says(&lines(&report, "dns", State::Ok), "localhost needs no service records");
-        assert!(!report.findings().iter().any(|it| it.state != State::Ok && it.remedy.is_none()));
+        one_says(
+            &lines(&report, "dns", State::Ok),
+            "localhost needs no service records",
+        );
+        assert!(
+            !report
+                .findings()
+                .iter()
+                .any(|it| it.state != State::Ok && it.remedy.is_none())
+        );
     }
     // It looked beside the server, which goes on, and has its lock.
     assert!(crate::lock::all(&world.config.server.data_dir, &world.config.store_url()).is_err());
@@ -183,15 +213,24 @@ async fn what_is_broken_is_named_with_what_to_do() {
     let mut world = World::start().await;
     let nobody = resolver(&[]);
     // A port that nobody listens at, and a cloud that nobody is.
-    let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = UdpSocket::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     world.config.listen.health = config::Addresses(vec![free]);
     world.config.push.app[1].endpoint = free.to_string().replace("127.0.0.1", "localhost");
     let path = world.folder.path().join("chain.pem");
     std::fs::write(&path, "no certificate").unwrap();
     let report = world.look(true, &nobody).await;
     one_says(&lines(&report, "ports", State::Fail), "listen.health");
-    one_says(&lines(&report, "providers", State::Fail), "com.example.droid (fcm)");
-    one_says(&lines(&report, "certificates", State::Fail), "tls.certificate");
+    one_says(
+        &lines(&report, "providers", State::Fail),
+        "com.example.droid (fcm)",
+    );
+    one_says(
+        &lines(&report, "certificates", State::Fail),
+        "tls.certificate",
+    );
     world.end().await;
 }
 
@@ -228,11 +267,21 @@ async fn records_lead_here_or_are_missed() {
     config.listen.sip_tls = config::Addresses::of(&["0.0.0.0:5061"]);
     let mut report = Report::default();
     records::look(&config, &resolver(KNOWN), &mut report).await;
-    one_says(&lines(&report, "dns", State::Ok), "_sip._tcp.example.org leads to localhost");
+    one_says(
+        &lines(&report, "dns", State::Ok),
+        "_sip._tcp.example.org leads to localhost",
+    );
     let warned = lines(&report, "dns", State::Warn);
     assert_eq!(warned.len(), 2, "{warned:#?}");
     one_says(&warned, "_sips._tcp.example.org is not there");
-    one_says(&warned, "_sip._udp.example.org leads to elsewhere.example.net:5070");
-    let remedies: Vec<_> = report.findings().iter().filter_map(|it| it.remedy.clone()).collect();
+    one_says(
+        &warned,
+        "_sip._udp.example.org leads to elsewhere.example.net:5070",
+    );
+    let remedies: Vec<_> = report
+        .findings()
+        .iter()
+        .filter_map(|it| it.remedy.clone())
+        .collect();
     one_says(&remedies, "_sips._tcp.example.org. SRV 0 0 5061 localhost.");
 }
