@@ -167,8 +167,8 @@ impl Server {
         let reload = reload.map(|it| Arc::new(Reload::new(it, config.clone(), pusher.clone())));
         let bans = (ban_file, accounts.guards().clone());
         let parts = (&shards, &store, (&metrics, live), bans.clone());
-        let pushing = pushing(pusher.clone(), reload.clone());
-        let reloading = (known, reload.clone().map(reloading), pushing);
+        let clients = pushers(pusher.clone(), reload.clone());
+        let reloading = (known, reload.clone().map(reloading), clients);
         let api = api(&config, &secret, options.admin_token, parts, reloading);
         let ready = health::Ready::default();
         let watched = health::router(metrics.clone(), ready.clone());
@@ -406,7 +406,7 @@ fn reloading(reload: Arc<Reload>) -> Reloading {
 }
 
 /// The clients that push now.
-fn pushing(first: push::Pusher, reload: Option<Arc<Reload>>) -> Pushing {
+fn pushers(first: push::Pusher, reload: Option<Arc<Reload>>) -> Pushing {
     Arc::new(move || {
         let (first, reload) = (first.clone(), reload.clone());
         Box::pin(async move {

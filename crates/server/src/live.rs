@@ -24,7 +24,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// What a watcher is told: a line of JSON.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Line {
+pub(crate) enum Line {
     /// A step of a story: of a call, a message, a registration that was refused.
     Story {
         /// It.
@@ -53,14 +53,14 @@ pub enum Line {
 
 /// What a watcher wants to see.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Only this user's devices, and the stories that they have a part in.
-    pub user: Option<Address>,
+    pub(crate) user: Option<Address>,
     /// Only this story, by its tracking id, or the call's own.
-    pub story: Option<String>,
+    pub(crate) story: Option<String>,
     /// Only stories.
     #[serde(default)]
-    pub stories: bool,
+    pub(crate) stories: bool,
 }
 
 /// Where everybody says what happens.

@@ -42,5 +42,5 @@ pub(crate) async fn reader_is_gone() {
             }
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -133,18 +133,17 @@ fn prepared(
     let profile = profile.ok_or_else(|| format!("its app {app} is not in [[push.app]]"))?;
     let provider = profile.provider.name();
     hop("app", format!("{app}, {provider}"));
-    let incoming = match channel {
-        Some(Channel::Voip) => Incoming::Call,
-        Some(Channel::Message) => Incoming::Message,
-        None if device
-            .push_target(Incoming::Message, profile.generation)
-            .is_some() =>
-        {
-            Incoming::Message
-        }
-        None => Incoming::Call,
+    let target_of = |incoming| device.push_target(incoming, profile.generation);
+    let as_message = match channel {
+        Some(channel) => channel == Channel::Message,
+        None => target_of(Incoming::Message).is_some(),
     };
-    let target = device.push_target(incoming, profile.generation);
+    let incoming = if as_message {
+        Incoming::Message
+    } else {
+        Incoming::Call
+    };
+    let target = target_of(incoming);
     let (channel, token) = target.ok_or_else(|| no_token(profile.generation, incoming))?;
     hop(
         "token",

@@ -3,7 +3,7 @@
 
 use super::programme::Client;
 use crate::{
-    api, config,
+    config,
     dev::{ADMIN_TOKEN, Dev},
 };
 use anyhow::{Context, Result, bail, ensure};

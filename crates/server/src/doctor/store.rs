@@ -77,7 +77,9 @@ fn writable(folder: &Path, report: &mut Report) {
 fn space(folder: &Path, report: &mut Report) {
     let shown = folder.display();
     let free = match statvfs(folder) {
-        Ok(found) => u64::from(found.blocks_available()).saturating_mul(found.fragment_size()),
+        Ok(found) => found
+            .blocks_available()
+            .saturating_mul(found.fragment_size()),
         Err(error) => {
             let remedy = "see `df`";
             return report.warn(
@@ -89,9 +91,11 @@ fn space(folder: &Path, report: &mut Report) {
     };
     let what = format!("{shown} has {} MB free", free >> 20);
     let remedy = "make room, or shorten observe.retention";
-    match free {
-        ..TOO_LITTLE => report.fail("store", what, remedy),
-        ..LITTLE => report.warn("store", what, remedy),
-        _ => report.ok("store", what),
+    if free < TOO_LITTLE {
+        report.fail("store", what, remedy);
+    } else if free < LITTLE {
+        report.warn("store", what, remedy);
+    } else {
+        report.ok("store", what);
     }
 }

@@ -140,7 +140,7 @@ fn configuration(folder: &Path, dev: &Dev, keys: &DevCredentials) -> Config {
     );
     let file = folder.join("reveille.toml");
     std::fs::write(&file, text).unwrap();
-    config::load(&Config::default(), Some(&file), []).unwrap()
+    config::load(&Config::default(), Some(&file), std::iter::empty()).unwrap()
 }
 
 /// What was found of a topic, as lines.
