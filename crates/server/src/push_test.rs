@@ -157,30 +157,33 @@ fn prepared(
     {
         return Err("its token went with the registration that named it".to_owned());
     }
-    let id = NotificationId::of("test", tracking.as_str(), &device.id);
     let keyed = sealable(&token.value, device.key.as_deref());
+    let token = keyed.unwrap_or_else(|| token.value.clone().into());
+    let (purpose, ttl) = said(incoming, tracking);
     Ok(Notification {
+        id: NotificationId::of("test", tracking.as_str(), &device.id),
         app: app.clone(),
-        token: keyed.unwrap_or_else(|| token.value.clone().into()),
+        token,
         channel,
-        purpose: match incoming {
-            Incoming::Call => Purpose::Call {
-                call: id.to_string(),
-                register_at: String::new(),
-            },
-            // Shows nothing: the app registers again.
-            Incoming::Message => Purpose::Refresh,
-        },
-        id,
+        purpose,
         tracking: tracking.clone(),
-        ttl: match incoming {
-            Incoming::Call => Duration::ZERO,
-            Incoming::Message => LIFETIME,
-        },
+        ttl,
         collapse: None,
         badge: None,
         sealed: None,
     })
+}
+
+/// What the push says, and how long it is worth keeping: that of a message shows nothing, and the app registers again.
+fn said(incoming: Incoming, tracking: &TrackingId) -> (Purpose, Duration) {
+    let call = || Purpose::Call {
+        call: format!("test-{tracking}"),
+        register_at: String::new(),
+    };
+    match incoming {
+        Incoming::Call => (call(), Duration::ZERO),
+        Incoming::Message => (Purpose::Refresh, LIFETIME),
+    }
 }
 
 fn no_token(generation: Generation, incoming: Incoming) -> String {
