@@ -21,7 +21,7 @@ pub(super) struct Test {
     /// As `device list` shows it, or its beginning
     #[arg(long, value_name = "ID")]
     device: String,
-    /// As a call would come, or as a message: the one rings, the other shows nothing
+    /// As a call comes, which rings, or as a message
     #[arg(long, value_name = "CHANNEL", value_parser = ["voip", "message"])]
     channel: Option<String>,
     /// For machines

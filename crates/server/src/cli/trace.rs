@@ -16,7 +16,7 @@ use serde_json::Value;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Tracking id, Call-ID or message id, or the beginning of one; else the latest are listed
+    /// Tracking id, Call-ID or message id, or its beginning; else the latest are listed
     id: Option<String>,
     /// Go on with each step as it happens, until Ctrl-C
     #[arg(long, short)]

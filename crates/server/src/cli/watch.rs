@@ -11,7 +11,7 @@ use std::io::ErrorKind;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only what this user's devices and correspondence are about: name, or name@domain
+    /// Only what this user has a part in: name, or name@domain
     #[arg(long)]
     user: Option<String>,
     /// A line of JSON for each event

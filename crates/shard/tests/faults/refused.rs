@@ -76,9 +76,10 @@ fn a_challenge_is_no_refusal_and_strangers_fill_no_book() {
             let extra = "From: <sip:mallory@elsewhere.example>;tag=1\n";
             let request = world.request("INVITE", stranger, "mallory", "bob", "");
             let text = String::from_utf8(request.bytes().to_vec()).unwrap();
+            let text = text.replace("\r\n", "\n");
             let from = text.lines().find(|line| line.starts_with("From:")).unwrap();
             let text = text.replace(&format!("{from}\n"), extra);
-            world.send(stranger, crate::peer::message(&text.replace("\r\n", "\n")));
+            world.send(stranger, crate::peer::message(&text));
         }
         let told = told(&mut world);
         assert_eq!(told.len(), 10, "ten a minute");
