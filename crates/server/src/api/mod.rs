@@ -8,17 +8,20 @@ mod gate;
 mod guarded;
 pub mod health;
 mod problem;
+mod push_test;
 mod tokens;
+mod watch;
 
-pub use admin::{StoryView, UserView, shown};
+pub(crate) use admin::story;
+pub use admin::{StoryView, UserView};
 pub(crate) use alarms::alarms;
 pub use bans::BanOrder;
 pub use gate::Gate;
 pub use tokens::AccessTokens;
 
 use crate::{
-    accounts::Ways, apps::Apps, bans::BanFile, clock::now, metrics::Metrics, reloaded::Reloading,
-    shards::Shards,
+    accounts::Ways, apps::Apps, bans::BanFile, clock::now, live::Live, metrics::Metrics,
+    push_test::Pushing, reloaded::Reloading, shards::Shards,
 };
 use axum::{Router, extract::FromRequestParts, http::request::Parts};
 use domain::Address;
@@ -50,6 +53,10 @@ pub struct Api {
     pub domains: Arc<[String]>,
     /// Which ways to sign in accounts are made for.
     pub ways: Ways,
+    /// The clients that push.
+    pub(crate) pushing: Pushing,
+    /// What happens, for whoever watches.
+    pub(crate) live: Live,
     /// What an operator should know of.
     pub metrics: Arc<Metrics>,
     /// Apps that can be pushed to.
@@ -62,6 +69,7 @@ pub struct Api {
 pub(crate) fn admin(api: Api) -> Router {
     let alarms = alarms(api.metrics.clone(), api.gate.clone());
     let others = admin::routes().merge(bans::routes());
+    let others = others.merge(watch::routes()).merge(push_test::routes());
     others.with_state(api).merge(alarms)
 }
 

@@ -7,7 +7,10 @@ use super::{
     commits::Commits,
     seal::{seal_into, sealable},
 };
-use crate::metrics::{Door, Load, Metrics};
+use crate::{
+    live::Live,
+    metrics::{Door, Load, Metrics},
+};
 use call::{ReachId, Way, is_spiral};
 use domain::{Address, ArchiveQuery, DeviceId, MessageId, Note, NotificationId, Now, wake::Stage};
 use hub::{Answer, Measure, NotDone, PushOrder, Pushed, Question, Ticket};
@@ -27,6 +30,7 @@ pub(super) struct Tools {
     pub(super) store: Arc<dyn Store>,
     pub(super) pusher: push::Pusher,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) live: Live,
     pub(super) bus: Bus,
     pub(super) steer: net::Steer,
 }
@@ -161,6 +165,8 @@ impl Performer {
             Output::Save(id, changes) => self.commits.add(id, changes),
             Output::Note(note) => {
                 log_note(&note);
+                let owner = |device: &DeviceId| shard.user_of(device);
+                self.tools.live.happened(&note, owner);
                 self.notes.push(note);
             }
             Output::Fetch(device) => self.fetch(device),
@@ -404,7 +410,7 @@ impl Performer {
                 self.tools.metrics.published(&app, channel, &outcome);
             }
             // The shard keeps these to itself.
-            im::Output::Hub(_) | im::Output::Refused(_) => {}
+            im::Output::Hub(_) | im::Output::Note(_) | im::Output::Refused(_) => {}
         }
     }
 
