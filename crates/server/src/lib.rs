@@ -31,6 +31,7 @@ mod hex;
 mod http;
 mod lab_keys;
 mod lock;
+mod log;
 pub mod metrics;
 mod networks;
 mod notify;

@@ -1,6 +1,6 @@
 //! `reveille init`: a directory from which a server can be started at once.
 
-use super::systemd;
+use super::systemd::{self, DATA};
 use crate::{
     accounts::{self, Ways},
     config::{self, Config},
@@ -11,9 +11,6 @@ use anyhow::{Context, Result, ensure};
 use domain::{Address, Change};
 use nix::unistd::User;
 use std::path::{Path, PathBuf};
-
-/// Where a server keeps its data whose configuration is the system's.
-const DATA: &str = "/var/lib/reveille";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -35,7 +32,7 @@ pub(super) struct Args {
     #[arg(long)]
     systemd: bool,
     /// Who runs the server there
-    #[arg(long, value_name = "NAME", default_value = "reveille")]
+    #[arg(long, value_name = "NAME", default_value = systemd::USER)]
     service_user: String,
 }
 
@@ -47,6 +44,30 @@ struct Plan<'a> {
     node: &'a str,
     /// Whose the files are, if not ours.
     service: Option<&'a User>,
+    start: Start,
+}
+
+/// How the server is to be started.
+#[derive(Copy, Clone, PartialEq)]
+enum Start {
+    /// By whoever wants it.
+    ByHand,
+    /// By systemd, with a unit that we write.
+    OwnUnit,
+    /// By systemd, with the unit that our package has brought.
+    PackagedUnit,
+}
+
+impl Start {
+    fn of(args: &Args, file: &Path, data: &Path) -> Self {
+        if systemd::is_packaged(file, data, &args.service_user) {
+            Self::PackagedUnit
+        } else if args.systemd {
+            Self::OwnUnit
+        } else {
+            Self::ByHand
+        }
+    }
 }
 
 pub(super) async fn run(args: &Args) -> Result<()> {
@@ -55,7 +76,6 @@ pub(super) async fn run(args: &Args) -> Result<()> {
     } = args;
     let node = args.node.as_ref().unwrap_or(domain);
     let address = domain_user(user, domain)?;
-    let service = service(args)?;
     let dir = made(dir, 0o755)?;
     let file = dir.join("reveille.toml");
     ensure!(
@@ -70,6 +90,8 @@ pub(super) async fn run(args: &Args) -> Result<()> {
             dir.clone()
         }
     });
+    let start = Start::of(args, &file, &data);
+    let service = service(args, start)?;
     let data = made(&data, 0o700)?;
     let plan = Plan {
         dir: &dir,
@@ -77,14 +99,16 @@ pub(super) async fn run(args: &Args) -> Result<()> {
         domain,
         node,
         service: service.as_ref(),
+        start,
     };
     let password = fresh();
     plan.write(&address, &password).await?;
-    if args.systemd {
-        let unit = systemd::unit(&file, &data, &args.service_user)?;
+    if start == Start::OwnUnit {
+        let program = std::env::current_exe()?;
+        let unit = systemd::unit(&program, &file, &data, &args.service_user);
         write(&dir.join("reveille.service"), &unit, 0o644)?;
     }
-    crate::output::this(&next_steps(&plan, &address, &password, args.systemd));
+    crate::output::this(&next_steps(&plan, &address, &password));
     Ok(())
 }
 
@@ -99,8 +123,8 @@ fn domain_user(user: &str, domain: &str) -> Result<Address> {
 }
 
 /// The user that is to run the server, if it is another one than who makes all this.
-fn service(args: &Args) -> Result<Option<User>> {
-    if !args.systemd || !nix::unistd::geteuid().is_root() {
+fn service(args: &Args, start: Start) -> Result<Option<User>> {
+    if start == Start::ByHand || !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
     let name = &args.service_user;
@@ -192,23 +216,26 @@ fn configuration(plan: &Plan<'_>) -> String {
     text
 }
 
-fn next_steps(plan: &Plan<'_>, address: &Address, password: &str, systemd: bool) -> String {
+fn next_steps(plan: &Plan<'_>, address: &Address, password: &str) -> String {
     let Plan {
         dir,
         data,
         domain,
         node,
+        start,
         ..
     } = plan;
     let file = dir.join("reveille.toml");
     let (file, dir, data) = (file.display(), dir.display(), data.display());
-    let unit = if systemd { ", reveille.service" } else { "" };
-    let start = if systemd {
-        format!(
-            "install -m 644 {dir}/reveille.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now reveille"
-        )
-    } else {
-        format!("reveille serve --config {file}")
+    let (unit, start) = match start {
+        Start::ByHand => ("", format!("reveille serve --config {file}")),
+        Start::OwnUnit => (
+            ", reveille.service",
+            format!(
+                "install -m 644 {dir}/reveille.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now reveille"
+            ),
+        ),
+        Start::PackagedUnit => ("", "systemctl enable --now reveille".to_owned()),
     };
     format!(
         "Written to {dir}: reveille.toml, certificate.pem, key.pem, ca.pem{unit}

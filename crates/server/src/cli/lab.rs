@@ -31,7 +31,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct Phone {
-    /// One of alice, bob, carol, dave, erin
+    /// One of alice, bob, carol, dave, erin; or of your own server, as bob@example.org
     user: String,
     /// What it runs
     #[arg(long, value_enum, default_value_t = Platform::Ios)]
@@ -51,6 +51,9 @@ struct Phone {
     /// Its user's password
     #[arg(long, default_value = dev::PASSWORD)]
     password: String,
+    /// Who vouches for your own server over TLS, PEM; else the lab's CA
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 #[derive(Copy, Clone, Debug, clap::ValueEnum)]
@@ -136,7 +139,58 @@ async fn run_phone(phone: Phone, config: &Config) -> Result<()> {
         Way::Tls => (Transport::Tls, first(&listen.sip_tls, "sip_tls")?),
     };
     let single = phone.generation == Channels::SingleChannel;
-    let service = match phone.platform {
+    let control = format!("http://{}", first(&listen.lab, "lab")?);
+    let xmpp = if phone.xmpp {
+        let server = first(&listen.xmpp_tls, "xmpp_tls")?;
+        Some(XmppDoor {
+            pushes: !phone.sip,
+            ..XmppDoor::new(server)
+        })
+    } else {
+        None
+    };
+    let ca = match phone.transport {
+        Way::Udp | Way::Tcp if xmpp.is_none() => None,
+        _ => Some(match &phone.ca {
+            Some(file) => std::fs::read_to_string(file)
+                .with_context(|| format!("--ca: cannot read {}", file.display()))?,
+            None => ca(&control).await?,
+        }),
+    };
+    let generation = if single {
+        Generation::SingleChannel
+    } else {
+        Generation::DualChannel
+    };
+    let (user, domain) = match phone.user.split_once('@') {
+        Some((user, domain)) => (user, domain),
+        None => (phone.user.as_str(), config.domain()),
+    };
+    let phone = PhoneConfig {
+        ca,
+        sip: phone.sip || !phone.xmpp,
+        xmpp,
+        lab: Some(control),
+        // The device that it knows is that of the SIP door.
+        device_api: (phone.sip || !phone.xmpp)
+            .then(|| first(&listen.admin, "admin"))
+            .transpose()?
+            .map(|address| format!("http://{address}")),
+        ..PhoneConfig::new(
+            user,
+            &phone.password,
+            domain,
+            server,
+            push_service(phone.platform, single),
+        )
+        .generation(generation)
+    };
+    Ok(terminal::run(phone).await?)
+}
+
+/// The clouds' app for such a phone.
+fn push_service(platform: Platform, single: bool) -> PushService {
+    match platform {
         Platform::Ios => PushService::Apns {
             team: "TEAM123456".to_owned(),
             bundle: if single {
@@ -150,46 +204,7 @@ async fn run_phone(phone: Phone, config: &Config) -> Result<()> {
             project: "example-droid".to_owned(),
             package: "com.example.droid".to_owned(),
         },
-    };
-    let control = format!("http://{}", first(&listen.lab, "lab")?);
-    let xmpp = if phone.xmpp {
-        let server = first(&listen.xmpp_tls, "xmpp_tls")?;
-        Some(XmppDoor {
-            pushes: !phone.sip,
-            ..XmppDoor::new(server)
-        })
-    } else {
-        None
-    };
-    let ca = match phone.transport {
-        Way::Udp | Way::Tcp if xmpp.is_none() => None,
-        _ => Some(ca(&control).await?),
-    };
-    let generation = if single {
-        Generation::SingleChannel
-    } else {
-        Generation::DualChannel
-    };
-    let phone = PhoneConfig {
-        ca,
-        sip: phone.sip || !phone.xmpp,
-        xmpp,
-        lab: Some(control),
-        // The device that it knows is that of the SIP door.
-        device_api: (phone.sip || !phone.xmpp)
-            .then(|| first(&listen.admin, "admin"))
-            .transpose()?
-            .map(|address| format!("http://{address}")),
-        ..PhoneConfig::new(
-            &phone.user,
-            &phone.password,
-            config.domain(),
-            server,
-            service,
-        )
-        .generation(generation)
-    };
-    Ok(terminal::run(phone).await?)
+    }
 }
 
 async fn ca(control: &str) -> Result<String> {

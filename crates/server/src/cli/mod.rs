@@ -4,11 +4,13 @@ mod admin;
 mod backup;
 mod ban;
 mod check;
+mod completions;
 mod demo;
 mod device;
 mod init;
 mod invite;
 mod lab;
+mod man;
 mod options;
 mod output;
 mod reload;
@@ -69,7 +71,11 @@ enum Command {
     Trace(trace::Args),
     /// Run the simulated push clouds, or a simulated phone
     Lab(lab::Args),
-    /// Configuration: print a commented example
+    /// Print how a shell completes our commands
+    Completions(completions::Args),
+    /// Print our manual page, or write those of all commands
+    Man(man::Args),
+    /// Configuration: print a commented example, or the unit for systemd
     #[command(subcommand)]
     Config(ConfigCommand),
 }
@@ -78,6 +84,8 @@ enum Command {
 enum ConfigCommand {
     /// Print every key with its meaning and default
     Example,
+    /// Print the unit by which systemd runs a server that lies in the usual places
+    Unit(systemd::Args),
 }
 
 /// Runs the command line of this process.
@@ -123,8 +131,17 @@ async fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Trace(args) => trace::run(args).await.map(done),
         Command::Lab(args) => lab::run(args).await.map(done),
+        Command::Completions(args) => {
+            completions::run(&args);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man(args) => man::run(&args).map(done),
         Command::Config(ConfigCommand::Example) => {
             crate::output::this(&config::example());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config(ConfigCommand::Unit(args)) => {
+            systemd::print(&args);
             Ok(ExitCode::SUCCESS)
         }
     }

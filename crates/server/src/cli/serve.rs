@@ -4,15 +4,15 @@ use super::options::{config_file, load_config};
 use crate::{
     alone::Alone,
     app::{Bound, Options, Server},
-    config::{Config, Words, log_filter},
+    config::{Config, Words},
     dev::{self, Dev},
-    notify, outside,
-    reload::{Origin, SetLog},
+    log, notify, outside,
+    reload::Origin,
     setup,
 };
 use anyhow::{Context, Result, bail};
 use domain::Behaviour;
-use std::{fmt::Write, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{fmt::Write, net::SocketAddr, path::PathBuf};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,7 @@ pub(super) async fn run(Args { config, dev, roles }: Args) -> Result<()> {
         let mut defaults = dev::defaults();
         roles(&mut defaults);
         let config = load_config(&defaults, config.as_ref())?;
-        start_log(&config);
+        log::start(&config);
         return serve_dev(config).await;
     }
     let Some(file) = config_file(config.as_ref()) else {
@@ -49,7 +49,7 @@ pub(super) async fn run(Args { config, dev, roles }: Args) -> Result<()> {
     let mut defaults = Config::default();
     roles(&mut defaults);
     let config = load_config(&defaults, Some(&file))?;
-    let set_log = start_log(&config);
+    let set_log = log::start(&config);
     serve(config, Origin { file, set_log }).await
 }
 
@@ -223,36 +223,4 @@ async fn reload(server: &Server) {
         Some(Err(error)) => tracing::error!("reload: nothing has changed: {error:#}"),
         None => tracing::warn!("SIGHUP: a development server has no configuration to read again"),
     }
-}
-
-/// Begins the log; what comes back changes its filter. What the environment says goes first, and stays.
-fn start_log(config: &Config) -> SetLog {
-    use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
-    let of_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok();
-    let of_environment = of_environment.and_then(|text| match log_filter(&text) {
-        Ok(filter) => Some(filter),
-        Err(error) => {
-            eprintln!("reveille: RUST_LOG: {error}; using observe.log");
-            None
-        }
-    });
-    let is_fixed = of_environment.is_some();
-    let filter = of_environment.unwrap_or_else(|| EnvFilter::new(&config.observe.log));
-    let (filter, handle) = tracing_subscriber::reload::Layer::new(filter);
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(terminal)
-        .with_target(false);
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(lines)
-        .init();
-    Arc::new(move |text| {
-        if is_fixed {
-            return Ok(());
-        }
-        let filter = log_filter(text).map_err(anyhow::Error::msg)?;
-        Ok(handle.reload(filter)?)
-    })
 }

@@ -1,7 +1,40 @@
 //! The unit by which systemd runs the server, with nothing in its reach that it does not need.
 
-use anyhow::Result;
-use std::{fmt::Write, path::Path};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+
+/// Where a server keeps its data whose configuration is the system's.
+pub(super) const DATA: &str = "/var/lib/reveille";
+
+/// The system's configuration.
+const CONFIG: &str = "/etc/reveille/reveille.toml";
+
+/// Who runs the server, if nothing is said.
+pub(super) const USER: &str = "reveille";
+
+/// Where packages have their units.
+const PACKAGED: &str = "/usr/lib/systemd/system/reveille.service";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where the program is
+    #[arg(long, value_name = "FILE", default_value = "/usr/bin/reveille")]
+    program: PathBuf,
+}
+
+/// The unit of a package.
+pub(super) fn print(Args { program }: &Args) {
+    let unit = unit(program, Path::new(CONFIG), Path::new(DATA), USER);
+    crate::output::this(&unit);
+}
+
+/// Whether a package has brought a unit for this configuration, data directory and user.
+pub(super) fn is_packaged(config: &Path, data: &Path, user: &str) -> bool {
+    let usual = (Path::new(CONFIG), Path::new(DATA), USER);
+    (config, data, user) == usual && Path::new(PACKAGED).exists()
+}
 
 /// What it may not do, and why each is no loss.
 const SANDBOX: &[(&str, &str)] = &[
@@ -39,12 +72,10 @@ const SANDBOX: &[(&str, &str)] = &[
     ("UMask", "0077"),
 ];
 
-/// A unit for this configuration, data directory and user.
-pub(super) fn unit(config: &Path, data: &Path, user: &str) -> Result<String> {
-    let program = std::env::current_exe()?;
+/// A unit for this program, configuration, data directory and user.
+pub(super) fn unit(program: &Path, config: &Path, data: &Path, user: &str) -> String {
     let mut text = format!(
-        "# Written by `reveille init --systemd`.
-[Unit]
+        "[Unit]
 Description=Reveille: calls and messages reach phones whose app is asleep
 Wants=network-online.target
 After=network-online.target
@@ -60,16 +91,18 @@ TimeoutStartSec=120s
 TimeoutStopSec=30s
 LimitNOFILE=1048576
 ReadWritePaths={data}
+# For listen.admin_socket.
+RuntimeDirectory=reveille
 ",
-        program = escaped(&program),
+        program = escaped(program),
         config = escaped(config),
         data = escaped(data),
     );
-    if data == Path::new("/var/lib/reveille") {
+    if data == Path::new(DATA) {
         text += "StateDirectory=reveille\nStateDirectoryMode=0700\n";
     }
     // Homes are none of its business, unless it lives in one.
-    let at_home = [config, data, program.as_path()].iter().any(|path| {
+    let at_home = [config, data, program].iter().any(|path| {
         ["/home", "/root", "/run/user"]
             .iter()
             .any(|home| path.starts_with(home))
@@ -84,7 +117,7 @@ ReadWritePaths={data}
         let _ = writeln!(text, "{key}={value}");
     }
     text += "\n[Install]\nWantedBy=multi-user.target\n";
-    Ok(text)
+    text
 }
 
 /// A path as a word of a unit: `%` begins a specifier, and a space a word.

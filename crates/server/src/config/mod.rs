@@ -11,7 +11,7 @@ pub use error::ConfigError;
 pub use example::example;
 pub use load::load;
 pub use sound::log_filter;
-pub use values::{Addresses, Span, Words};
+pub use values::{Addresses, LogFormat, Span, Words};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -250,6 +250,8 @@ section! {
     Observe {
         /// Log filter, as "info", "info,stories=debug" (each step of each call and message) or "info,reveille=debug"; the environment variable `RUST_LOG` goes first.
         log: String = "info".to_owned(),
+        /// How each line is written: "text", "json", "journald" (the priority in front, no time), or "auto": "journald" where systemd's journal reads it, else "text", with colours at a terminal.
+        log_format: LogFormat = LogFormat::Auto,
         /// Traces, delivered messages and device history older than this are removed.
         retention: Span = Span::seconds(30 * 86_400),
     }

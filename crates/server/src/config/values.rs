@@ -70,6 +70,21 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// How the log is written.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// As the journal wants it where systemd reads it, else as text, with colours at a terminal.
+    #[default]
+    Auto,
+    /// Text with the time.
+    Text,
+    /// An object of JSON a line.
+    Json,
+    /// Text with the priority in front and without the time (`sd-daemon(3)`).
+    Journald,
+}
+
 /// A list of words; one string with commas does too.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
