@@ -9,6 +9,7 @@
 )]
 
 mod browser;
+mod clean;
 mod dev;
 mod digest;
 mod gajim;
@@ -22,6 +23,7 @@ mod pjsua;
 mod ports;
 mod process;
 mod profanity;
+mod prometheus;
 mod python;
 mod reveille;
 mod sip_client;
@@ -37,6 +39,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use browser::{Browser, Library, Line};
+pub use clean::Clean;
 pub use dev::{PASSWORD, android, iphone, iphone_with_two_tokens, new_token};
 pub use gajim::Gajim;
 pub use go_sendxmpp::{go_listening, go_send};
@@ -48,6 +51,7 @@ pub use pjsua::Pjsua;
 pub use ports::{free_port, media_port};
 pub use process::Process;
 pub use profanity::Profanity;
+pub use prometheus::{Prometheus, contrib, promtool_check_rules, rules};
 pub use reveille::{Reveille, reveille_binary};
 pub use sip_client::{Incoming, Response, SipClient, Transport};
 pub use sipp::{Load, Sipp, SippReport};

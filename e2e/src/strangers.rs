@@ -119,6 +119,8 @@ pub fn documented(page: &str, name: &str) -> String {
     let (_, rest) = text.split_once(&format!("`{name}`:")).expect("its name");
     let block = rest.lines().skip_while(|line| line.is_empty());
     let block = block.take_while(|line| line.is_empty() || line.starts_with("    "));
-    let lines: Vec<&str> = block.map(str::trim_start).collect();
+    let lines: Vec<&str> = block
+        .map(|line| line.strip_prefix("    ").unwrap_or(line))
+        .collect();
     lines.join("\n") + "\n"
 }

@@ -3,6 +3,8 @@
 mod citations;
 mod command;
 mod corpora;
+mod deb;
+mod debian;
 mod layers;
 mod peers;
 mod picture;
@@ -19,6 +21,7 @@ use steps::STEPS;
 
 const USAGE: &str = "\
 Usage: cargo xtask test [--only STEP]... [--list]
+       cargo xtask deb
        cargo xtask picture
        cargo xtask rfc-sections FOLDER
        cargo xtask xep-sections FOLDER
@@ -26,6 +29,7 @@ Usage: cargo xtask test [--only STEP]... [--list]
   test            run every check that CI runs, and install the Debian packages that it needs
   --only STEP     run this step alone; may be given more than once
   --list          name the steps
+  deb             build the release and its Debian package, and say where that is
   picture         draw docs/images/demo.svg, the README's picture, from what the demo prints
   rfc-sections    list the sections of the RFCs that are cited, from the texts in FOLDER
   xep-sections    the same for the extensions of XMPP
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Request::Test { only }) => steps::run(&only),
+        Ok(Request::Deb) => done(deb::make()),
         Ok(Request::Picture) => done(picture::draw()),
         Ok(Request::RfcSections { folder }) => done(citations::list_rfc_sections(&folder)),
         Ok(Request::XepSections { folder }) => done(citations::list_xep_sections(&folder)),
@@ -70,6 +75,7 @@ fn done(result: anyhow::Result<()>) -> ExitCode {
 enum Request {
     Help,
     List,
+    Deb,
     Picture,
     RfcSections { folder: PathBuf },
     XepSections { folder: PathBuf },
@@ -80,6 +86,7 @@ fn parse(arguments: &[String]) -> Result<Request, String> {
     let mut words = arguments.iter().map(String::as_str);
     match words.next() {
         Some("test") => {}
+        Some("deb") => return Ok(Request::Deb),
         Some("picture") => return Ok(Request::Picture),
         Some("rfc-sections") => {
             let folder = words

@@ -9,9 +9,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::{exists, output, run};
 use crate::workspace::Workspace;
+use crate::{deb, debian};
 
 /// A program, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 17] = [
+const PROGRAMS: [(&str, &str); 19] = [
     ("linphonec", "linphone-cli"),
     ("sipp", "sip-tester"),
     ("go-sendxmpp", "go-sendxmpp"),
@@ -29,6 +30,8 @@ const PROGRAMS: [(&str, &str); 17] = [
     ("chromedriver", "chromium-driver"),
     ("npm", "npm"),
     ("systemd-analyze", "systemd"),
+    ("debootstrap", "debootstrap"),
+    ("ip", "iproute2"),
 ];
 
 /// What Python must be able to do, and the package that lets it. Seen working; the package named `pjsua2` is another one,
@@ -58,7 +61,21 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
         println!("{program} is there");
     }
     install_modules(&venv(workspace))?;
-    install_scripts(workspace)
+    install_scripts(workspace)?;
+    debian::unpack("prometheus", &unpacked(workspace))?;
+    debian::make_base()?;
+    deb::cargo_deb(workspace)?;
+    Ok(())
+}
+
+/// Where programs are that are unpacked and not installed: as a service, Prometheus would begin to run.
+fn unpacked(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("peers/debian")
+}
+
+/// The folder with `prometheus` and `promtool`.
+pub(crate) fn prometheus(workspace: &Workspace) -> PathBuf {
+    unpacked(workspace).join("prometheus/usr/bin")
 }
 
 /// What web pages speak XMPP with, and the versions that were seen working.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::{cargo, exists, output, run as execute};
 use crate::workspace::Workspace;
-use crate::{citations, corpora, layers, peers, structure};
+use crate::{citations, corpora, deb, debian, layers, peers, structure};
 
 /// Numbers of shards with which the binary is tried: one, one for each of two cores, and more than that.
 const SHARDS: [&str; 3] = ["1", "2", "4"];
@@ -126,9 +126,18 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "peers",
-        about: "Linphone, PJSUA2, sipp, slixmpp, go-sendxmpp, Profanity, Gajim, Chromium, sipvicious, sipsak and fail2ban are installed",
+        about: "Linphone, PJSUA2, sipp, slixmpp, go-sendxmpp, Profanity, Gajim, Chromium, sipvicious, sipsak, fail2ban, Prometheus and a clean Debian are there",
         remedy: "see the lines above; the packages are named in xtask/src/peers.rs",
         run: peers::install,
+    },
+    Step {
+        name: "deb",
+        about: "the Debian package is made",
+        remedy: "run `cargo xtask deb`",
+        run: |workspace| {
+            println!("{}", deb::package(workspace)?.display());
+            Ok(())
+        },
     },
     Step {
         name: "e2e",
@@ -228,6 +237,9 @@ fn e2e(workspace: &Workspace) -> Result<()> {
             ("REVEILLE_BIN", workspace.target().join("release/reveille")),
             ("REVEILLE_E2E_PYTHON", peers::python(workspace)),
             ("REVEILLE_E2E_NPM", peers::scripts(workspace)),
+            ("REVEILLE_PROMETHEUS", peers::prometheus(workspace)),
+            ("REVEILLE_DEBIAN", debian::base()?),
+            ("REVEILLE_DEB", deb::file(workspace)?),
             (SHARDS_KEY, shards.into()),
         ];
         let chosen = ["-p", "reveille-e2e", "--features", "peers", "--test", "*"];

@@ -1,0 +1,106 @@
+//! A clean Debian in a folder of its own, with a network of its own: a package is installed in it, and what the documentation
+//! says is done in it word by word, on the ports that it names. Nothing of it is seen outside, and all of it goes with the value.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::{Process, SOON};
+
+/// Where `cargo xtask test` has said that the base system is.
+const BASE: &str = "REVEILLE_DEBIAN";
+
+/// What a shell of root has there, and no more.
+const ENVIRONMENT: [(&str, &str); 5] = [
+    (
+        "PATH",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ),
+    ("HOME", "/root"),
+    ("TERM", "dumb"),
+    ("LANG", "C.UTF-8"),
+    ("DEBIAN_FRONTEND", "noninteractive"),
+];
+
+/// What the namespaces are kept by: it has its own network, mounts what a system mounts, and waits.
+const HOLD: &str = "
+ip link set lo up
+mount -t proc proc proc
+mount -t tmpfs tmpfs run
+mount -t tmpfs tmpfs tmp
+chmod 1777 tmp
+echo held
+exec cat";
+
+/// The system.
+pub struct Clean {
+    // Ended before its folder goes.
+    holder: Process,
+    folder: TempDir,
+}
+
+impl Clean {
+    /// A copy of the base system, in namespaces of its own. Only root can make it.
+    pub fn started() -> Self {
+        let base = std::env::var_os(BASE).unwrap_or_else(|| {
+            panic!("{BASE} names no Debian: `cargo xtask test --only peers` makes one")
+        });
+        let folder = TempDir::with_prefix("reveille-clean-").expect("a temporary directory");
+        // The service user must get to what is his in it.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+        let mut copy = Command::new("cp");
+        copy.args(["-a", "--reflink=auto"]);
+        copy.arg(Path::new(&base).join(".")).arg(folder.path());
+        assert!(copy.status().expect("cp").success(), "{copy:?}");
+        let mut hold = Command::new("unshare");
+        hold.args(["--net", "--mount", "sh", "-e", "-c", HOLD])
+            .current_dir(folder.path());
+        let holder = Process::spawn("a clean Debian", &mut hold);
+        holder.expect_anywhere("held", SOON);
+        Self { holder, folder }
+    }
+
+    /// A file in it, as it is seen from outside. What lies in its `/run` and `/tmp` is not.
+    pub fn path(&self, inside: &str) -> PathBuf {
+        self.folder.path().join(inside.trim_start_matches('/'))
+    }
+
+    /// This for root's shell there, which becomes what it runs if it runs one thing.
+    pub fn command(&self, line: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--target", &self.holder.id().to_string()])
+            .args(["--net", "--mount", "chroot"])
+            .arg(self.folder.path())
+            .args(["sh", "-e", "-c", line])
+            .env_clear()
+            .envs(ENVIRONMENT);
+        command
+    }
+
+    /// Runs it to its end, however that is.
+    pub fn output(&self, line: &str) -> Output {
+        self.command(line).output().expect("nsenter")
+    }
+
+    /// Runs what must succeed, and returns what it printed.
+    pub fn run(&self, line: &str) -> String {
+        let output = self.output(line);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "`{line}` ended with {}:\n{said}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        said
+    }
+
+    /// Starts one thing, which is that process itself.
+    pub fn spawn(&self, line: &str) -> Process {
+        Process::spawn(line, &mut self.command(&format!("exec {line}")))
+    }
+}
