@@ -104,9 +104,8 @@ pub(crate) fn cargo_deb(workspace: &Workspace) -> Result<PathBuf> {
         .join(format!("cargo-deb-{CARGO_DEB}"));
     let program = root.join("bin/cargo-deb");
     if !program.exists() {
-        // Without its features it lets `xz` compress, which every Debian has.
         run(cargo(&workspace.root)
-            .args(["install", "cargo-deb", "--locked", "--no-default-features"])
+            .args(["install", "cargo-deb", "--locked"])
             .args(["--version", CARGO_DEB, "--root"])
             .arg(&root))?;
     }
