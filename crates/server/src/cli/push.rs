@@ -21,7 +21,7 @@ pub(super) struct Test {
     /// As `device list` shows it, or its beginning
     #[arg(long, value_name = "ID")]
     device: String,
-    /// As a call comes, which rings, or as a message
+    /// As a call, which rings, or a message
     #[arg(long, value_name = "CHANNEL", value_parser = ["voip", "message"])]
     channel: Option<String>,
     /// For machines
