@@ -9,7 +9,7 @@ use crate::{
     settings::{Settings, is_spiral},
     token::{DialogId, End, Ends, Mark, Tokens},
 };
-use domain::{Address, DeviceId, DoorId, Now, Timestamp};
+use domain::{Address, DeviceId, DoorId, Now, Timestamp, TrackingId};
 use hub::Directory;
 use sip::{Contacts, Flow, HeaderName, Message, Method, Transport};
 use smallvec::SmallVec;
@@ -27,6 +27,8 @@ pub(crate) struct Initiator {
     pub(crate) end: End,
     mark: Mark,
     pub(crate) dialog: DialogId,
+    /// The story of the call that it begins, if it is one.
+    pub(crate) tracking: Option<TrackingId>,
 }
 
 impl Initiator {
@@ -40,6 +42,7 @@ impl Initiator {
             },
             mark: mark(request),
             dialog: dialog(request),
+            tracking: None,
         }
     }
 }
@@ -139,6 +142,7 @@ impl Dialogs {
             initiator: from.mark,
             caller: from.end.clone(),
             callee: to,
+            tracking: from.tracking.clone(),
         };
         let token = self.tokens.seal(&ends, from.dialog, now.wall);
         let near_flow = from.end.flow;
@@ -316,6 +320,11 @@ pub(crate) fn heard(request: &Message, from: Flow) -> Flow {
     };
     let contact = contact.first();
     contact.map_or(from, |contact| heard_at(from, request, &contact.uri))
+}
+
+/// The side of a dialog that sends a request in it.
+pub(crate) fn sender(ends: &Ends, request: &Message) -> End {
+    ends.clone().seen_from(mark(request)).0
 }
 
 /// Both sides of a dialog keep their tags, wherever they come from: the From tag tells whose request it is

@@ -33,6 +33,7 @@ mod settings;
 mod subscriptions;
 mod talks;
 mod token;
+mod told;
 mod vocabulary;
 
 pub use documents::Documents;

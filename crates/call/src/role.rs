@@ -9,6 +9,7 @@ mod hub_words;
 mod in_dialog;
 mod registering;
 mod shared;
+mod telling;
 mod texting;
 mod watching;
 mod ways;
@@ -25,6 +26,7 @@ use crate::{
     reach::{Reaching, Way},
     registrations::Registrations,
     settings::Settings,
+    told::Told,
     vocabulary::{Input, Output},
 };
 use domain::{Address, DeviceId, Door, DoorId, DoorState, Namer, Now, Refusal, Timestamp};
@@ -68,6 +70,7 @@ pub struct Role {
     calls: Calls,
     reaching: Reaching<Waiting>,
     presence: Presence,
+    told: Told,
     namer: Namer,
     tickets: u64,
     out: VecDeque<Output>,
@@ -96,6 +99,7 @@ impl Role {
             calls: Calls::new(settings.calls),
             reaching: Reaching::default(),
             presence: Presence::new(settings.clone()),
+            told: Told::default(),
             namer: Namer::new(seed),
             tickets: 0,
             out: VecDeque::new(),

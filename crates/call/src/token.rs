@@ -7,7 +7,7 @@ use crate::{
     seal::SealKey,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use domain::{Address, DeviceId, Timestamp};
+use domain::{Address, DeviceId, Timestamp, TrackingId};
 use sha2::{Digest, Sha256};
 use sip::{Flow, steer};
 use std::time::Duration;
@@ -79,6 +79,8 @@ pub(crate) struct Ends {
     pub(crate) caller: End,
     /// Where it went.
     pub(crate) callee: End,
+    /// The story of the call, if it is one.
+    pub(crate) tracking: Option<TrackingId>,
 }
 
 impl Ends {
@@ -114,6 +116,8 @@ impl Tokens {
             flows::write_text(&mut bytes, user);
             flows::write_text(&mut bytes, device);
         }
+        let tracking = ends.tracking.as_ref().map_or("", TrackingId::as_str);
+        flows::write_text(&mut bytes, tracking);
         let seal = self.sign(&bytes, dialog);
         bytes.extend_from_slice(&seal);
         let text = BASE64.encode(&bytes);
@@ -141,6 +145,10 @@ impl Tokens {
             initiator: Mark(take(&mut rest)?),
             caller: read_end(&mut rest)?,
             callee: read_end(&mut rest)?,
+            // Earlier versions did not write it, and calls outlive them.
+            tracking: flows::read_text(&mut rest)
+                .filter(|it| !it.is_empty())
+                .map(TrackingId::from),
         })
     }
 }
@@ -183,6 +191,7 @@ mod tests {
                 device: Some("bob-1".into()),
                 ..end("127.0.0.1:50000", u64::MAX)
             },
+            tracking: Some("018c0a1b2c3d4e5f60718293".into()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the role is told and what it says.
 
 use crate::reach::{ReachId, Way};
-use domain::Refusal;
+use domain::{Note, Refusal};
 use sip::{Flow, Message, endpoint::Transmit};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub enum Output {
     Counted(String, Flow),
     /// Count a request that was refused to protect us or a user.
     Refused(Refusal),
+    /// For those who look later.
+    Note(Note),
     /// A call left for a device so long after it began to register.
     RegisterToInvite(Duration),
 }

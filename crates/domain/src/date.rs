@@ -60,6 +60,16 @@ pub fn rfc1123(at: Timestamp) -> String {
     )
 }
 
+/// The time of such a date, as providers write it in every answer (RFC 9110 §5.6.7).
+pub fn of_rfc1123(text: &str) -> Option<Timestamp> {
+    let (_, rest) = text.trim().split_once(", ")?;
+    let mut words = rest.strip_suffix(" GMT")?.split(' ');
+    let (day, month, year) = (words.next()?, words.next()?, words.next()?);
+    let month = 1 + MONTHS.iter().position(|it| *it == month)?;
+    let time = words.next()?;
+    of_iso8601(&format!("{year}-{month:02}-{day}T{time}Z"))
+}
+
 /// `2010-11-13T23:29:00.123Z` (RFC 3339).
 pub fn iso8601(at: Timestamp) -> String {
     let Civil {
@@ -190,6 +200,20 @@ mod tests {
             assert_eq!(rfc1123(Timestamp(millis)), rfc);
             assert_eq!(iso8601(Timestamp(millis)), iso);
             assert_eq!(of_iso8601(iso), Some(Timestamp(millis)));
+            assert_eq!(of_rfc1123(rfc), Some(Timestamp(millis / 1000 * 1000)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_of_an_answer_is_none() {
+        for text in [
+            "",
+            "Thu, 01 Jan 1970 00:00:00",
+            "Thu, 01 Jön 1970 00:00:00 GMT",
+            "Thursday, 01-Jan-70 00:00:00 GMT",
+            "Thu, 99 Jan 1970 00:00:00 GMT",
+        ] {
+            assert_eq!(of_rfc1123(text), None, "{text}");
         }
     }
 

@@ -29,6 +29,7 @@ pub mod push;
 pub mod quota;
 mod recent;
 mod refusal;
+pub mod refused;
 pub mod roster;
 pub mod session;
 pub mod shown;

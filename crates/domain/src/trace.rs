@@ -25,6 +25,33 @@ pub struct TraceEvent {
     pub detail: String,
 }
 
+impl TraceEvent {
+    /// The first step of a story that is asked for by this name, too; so much of it as is reasonable.
+    pub fn first(
+        (tracking, at): (TrackingId, Timestamp),
+        step: Step,
+        alias: &str,
+        detail: String,
+    ) -> Self {
+        Self {
+            tracking,
+            at,
+            step,
+            alias: Some(short(alias)),
+            device: None,
+            detail,
+        }
+    }
+}
+
+/// Most characters of what a peer said that go into a story.
+const SHORT: usize = 256;
+
+/// What a peer said, as it goes into a story.
+pub fn short(text: &str) -> String {
+    text.chars().take(SHORT).collect()
+}
+
 /// A user with their devices, as stories name them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Named {
@@ -103,6 +130,8 @@ steps! {
     Ringing = "ringing",
     /// The caller hears ringing although nobody rings yet.
     CallerHearsRinging = "caller_hears_ringing",
+    /// A call was refused before anybody was called.
+    CallRefused = "call_refused",
     /// A device took the call.
     Answered = "answered",
     /// A device turned the call down, or failed it.
@@ -119,6 +148,10 @@ steps! {
     CallFailed = "call_failed",
     /// The caller has the answer: the call is up.
     CallConnected = "call_connected",
+    /// Somebody hung up.
+    CallEnded = "call_ended",
+    /// A device wanted to be registered, and was refused.
+    RegistrationRefused = "registration_refused",
     /// A message came in and was stored.
     MessageStored = "message_stored",
     /// A message was refused.

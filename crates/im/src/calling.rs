@@ -7,6 +7,7 @@ use crate::{
     line::{Line, Waiting, condition},
     management::Kind,
     settings::CALLS,
+    vocabulary::Output,
 };
 use domain::{Address, DoorId, Message, Now, wake::Failure};
 use hub::{CallEnd, CallId, NewCall, NotDone, Ticket};
@@ -55,6 +56,7 @@ impl Line {
             callee: proposal.callee.clone(),
             caller: proposal.caller.clone(),
             id: proposal.id.clone(),
+            tracking: proposal.tracking.clone(),
             at: now.instant,
             has_begun: false,
             is_over: false,
@@ -74,8 +76,12 @@ impl Line {
         };
         match (*kept, &result) {
             (Kept::Begins(proposal), Ok(())) => self.begins(now, proposal),
-            (Kept::Begins(proposal), Err(_)) => self.does_not_begin(&proposal),
-            (Kept::Says(word), Ok(())) => self.caller_says(&word),
+            (Kept::Begins(proposal), Err(why)) => {
+                self.does_not_begin(&proposal);
+                let note = self.told.offer_not_kept(now, &proposal, condition(why));
+                self.out.extend(note.map(Output::Note));
+            }
+            (Kept::Says(word), Ok(())) => self.caller_says(now, &word),
             (Kept::Says(_), Err(_)) => {}
         }
         self.answers_writer(writer, ticket, result.map_err(|why| condition(&why)));
@@ -91,6 +97,7 @@ impl Line {
             return;
         };
         call.has_begun = true;
+        call.tracking = proposal.tracking.clone();
         let Proposal {
             callee,
             caller,
@@ -122,7 +129,10 @@ impl Line {
     }
 
     /// The caller says something of a call, at its callee's role.
-    fn caller_says(&mut self, word: &Word) {
+    fn caller_says(&mut self, now: Now, word: &Word) {
+        if word.action == Action::Finish {
+            self.tells_end(now, &word.caller, &word.callee, &word.id);
+        }
         let Some(number) = self.calls.find(&word.callee, Some(&word.caller), &word.id) else {
             return;
         };
@@ -137,13 +147,16 @@ impl Line {
     }
 
     /// A client of the callee's says something of a call: to the caller, or to its user's others.
-    pub(crate) fn callee_says(&mut self, door: &DoorId, to: &Address, message: &Element) {
+    pub(crate) fn callee_says(&mut self, now: Now, door: &DoorId, to: &Address, message: &Element) {
         let Some((action, id)) = read(message) else {
             return;
         };
         let Some(callee) = self.sessions.get(door).map(|it| it.user.clone()) else {
             return;
         };
+        if action == Action::Finish {
+            self.tells_end(now, &callee, to, id);
+        }
         let caller = Some(to).filter(|to| **to != callee);
         let Some(number) = self.calls.find(&callee, caller, id) else {
             return;
@@ -154,6 +167,9 @@ impl Line {
             Action::Proceed => {
                 self.ended_by(number, message);
                 self.tell(hub::Input::Answered(call, device));
+                if let Some(call) = self.calls.get(number).filter(|call| !call.is_over) {
+                    self.told.talks(call);
+                }
                 self.call_ends(number, CallEnd::Connected);
             }
             Action::Reject => {

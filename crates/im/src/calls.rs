@@ -42,6 +42,13 @@ pub(crate) enum Action {
     Finish,
 }
 
+impl Action {
+    /// Whether it begins a call.
+    pub(crate) fn begins(self) -> bool {
+        self == Self::Propose
+    }
+}
+
 /// Their names. `accept` is what earlier versions had a device tell its user's others.
 const ACTIONS: [(&str, Action); 7] = [
     ("propose", Action::Propose),
@@ -88,6 +95,7 @@ pub(crate) struct Call {
     pub(crate) callee: Address,
     pub(crate) caller: Address,
     pub(crate) id: Box<str>,
+    pub(crate) tracking: TrackingId,
     pub(crate) at: Instant,
     /// Its proposal is kept, and the hub knows of it.
     pub(crate) has_begun: bool,

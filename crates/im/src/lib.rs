@@ -47,7 +47,9 @@ mod sessions;
 mod settings;
 mod sign_in;
 mod stanzas;
+mod telling;
 mod to_phones;
+mod told;
 mod vocabulary;
 mod waking;
 

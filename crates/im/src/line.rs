@@ -10,10 +10,11 @@ use crate::{
     sessions::Sessions,
     settings::Settings,
     sign_in::Of,
+    told::Told,
     vocabulary::{Output, Post},
 };
 use bytes::Bytes;
-use domain::{Address, DoorId, IdMap, Namer, Now};
+use domain::{Address, DoorId, IdMap, Message, Namer, Now};
 use hub::{Accounts, NotDone, Said, Ticket};
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -39,7 +40,7 @@ const UNDER_WAY: usize = 1_024;
 #[derive(Debug)]
 pub(crate) enum Waiting {
     /// The writer of a letter, at their role.
-    Writer(Writer, Ticket),
+    Writer(Writer, Ticket, Arc<Message>),
     /// The same of one that says something of a call, and what that does then.
     Caller(Writer, Ticket, Box<Kept>),
     /// A component, for what becomes of a message of its own; the message without what is in it, if it is to hear of a failure.
@@ -101,6 +102,7 @@ pub(crate) struct Line {
     pub(crate) former: Former,
     /// Calls of our users.
     pub(crate) calls: Calls,
+    pub(crate) told: Told,
     /// Those that are connected and ours.
     pub(crate) components: Components,
     /// What they have not answered.
@@ -130,6 +132,7 @@ impl Line {
             numbers: 0,
             former: Former::default(),
             calls: Calls::default(),
+            told: Told::default(),
             components: Components::default(),
             publications: Publications::default(),
             alarms: BTreeSet::new(),
@@ -436,7 +439,12 @@ impl Line {
         result: Result<(), StanzaCondition>,
     ) {
         match self.heard(ticket) {
-            Some(Waiting::Writer(writer, ticket)) => self.answers_writer(writer, ticket, result),
+            Some(Waiting::Writer(writer, ticket, message)) => {
+                let refused = result.err();
+                let note = refused.and_then(|why| self.told.not_kept(now, &message, why));
+                self.out.extend(note.map(Output::Note));
+                self.answers_writer(writer, ticket, result);
+            }
             Some(Waiting::Question(to, question)) => match result {
                 Ok(()) => self.hands_over(now, &to, &question),
                 Err(_) => self.bounce(&question, StanzaCondition::ServiceUnavailable),

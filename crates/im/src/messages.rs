@@ -70,6 +70,10 @@ impl Line {
             return self.writes_to_component(now, door, element, kind);
         }
         let Route::User(reader, to) = route else {
+            let (from, to) = ["from", "to"]
+                .map(|it| element.attr(it).unwrap_or_default())
+                .into();
+            self.turns_back(now, (from, to), &element, "it is nobody of ours");
             return self.refuse(
                 now,
                 door,
@@ -90,7 +94,7 @@ impl Line {
             return;
         };
         if class == Class::Call {
-            self.callee_says(door, &reader, &element);
+            self.callee_says(now, door, &reader, &element);
         }
         self.attends(door, &user, &reader, class, &element);
         let is_conversation = kind == MessageType::Chat || letters::is_kept(class);
@@ -200,18 +204,23 @@ impl Line {
             return;
         };
         let ticket = letter.ticket;
-        if !self.accounts.has(to) || self.accounts.bars(to, letter.from.as_str()) {
-            // RFC 6121 §8.5.1; who is blocked hears the same (XEP-0191 §3.3).
-            let result = Err(StanzaCondition::ServiceUnavailable);
-            return self.settles_for(writer, ticket, result);
+        // RFC 6121 §8.5.1; who is blocked hears the same (XEP-0191 §3.3).
+        let unavailable = StanzaCondition::ServiceUnavailable;
+        if !self.accounts.has(to) {
+            let why = (unavailable, "there is no such user");
+            return self.refuses_letter(now, writer, &letter, why);
+        }
+        if self.accounts.bars(to, letter.from.as_str()) {
+            let why = format!("{to} has blocked them");
+            return self.refuses_letter(now, writer, &letter, (unavailable, &why));
         }
         let session = self.sessions.at(to, &letter.to);
         let place = Place::of(letter.kind, letter.class, letter.to.is_bare(), session);
         let door = session.map(|session| session.door.clone());
         match place {
             Place::Refused => {
-                let result = Err(StanzaCondition::ServiceUnavailable);
-                return self.settles_for(writer, ticket, result);
+                let why = (unavailable, "nobody is there for a message of this type");
+                return self.refuses_letter(now, writer, &letter, why);
             }
             Place::Nowhere => return self.settles_for(writer, ticket, Ok(())),
             Place::Client => {
@@ -229,7 +238,10 @@ impl Line {
         }
         let call = match self.call_of(now, to, &writer, &letter) {
             Ok(call) => call,
-            Err(why) => return self.settles_for(writer, ticket, Err(why)),
+            Err(why) => {
+                let why = (why, "too many calls are offered");
+                return self.refuses_letter(now, writer, &letter, why);
+            }
         };
         let id = self.namer.fresh(now.wall);
         let message = letters::keep(letter, to, id, now.wall);
@@ -247,7 +259,7 @@ impl Line {
         }
         let ticket = self.ticket(match call {
             Some(kept) => Waiting::Caller(writer, ticket, Box::new(kept)),
-            None => Waiting::Writer(writer, ticket),
+            None => Waiting::Writer(writer, ticket, message.clone()),
         });
         self.tell(hub::Input::Arrived(ticket, message));
     }

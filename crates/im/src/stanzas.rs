@@ -97,6 +97,13 @@ impl Line {
         if let Route::User(_, to) | Route::Component(to) = &route
             && self.accounts.bars(&session.user, to.as_str())
         {
+            let (from, to) = (session.user.to_string(), to.to_string());
+            self.turns_back(
+                now,
+                (&from, &to),
+                &element,
+                "they have blocked it themselves",
+            );
             return self.refuse(now, door, &element, &ext::blocked());
         }
         match stanza.stanza_type() {

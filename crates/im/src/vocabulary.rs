@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use domain::{
-    Address, AppId, ArchivePage, ArchiveQuery, Card, Channel, Class, DeviceId, Message, Outcome,
-    Timestamp, TrackingId, presence::Resource,
+    Address, AppId, ArchivePage, ArchiveQuery, Card, Channel, Class, DeviceId, Message, Note,
+    Outcome, Timestamp, TrackingId, presence::Resource,
 };
 use hub::{NotDone, PushOrder, PushRef, Pushed, Ticket};
 use std::{net::SocketAddr, sync::Arc};
@@ -69,6 +69,8 @@ pub enum Output {
     End(StreamId),
     /// Count somebody who was refused to protect us or a user.
     Refused(domain::Refusal),
+    /// For those who look later.
+    Note(Note),
     /// Tell the role at this user's shard.
     Post(Address, Post),
     /// Tell the role at the shard that has this component.

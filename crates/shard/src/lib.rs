@@ -324,6 +324,7 @@ impl Shard {
             call::Output::Close(flow) => Output::Close(flow),
             call::Output::Reach(id, way) => Output::Reach(id, way),
             call::Output::Counted(method, flow) => Output::Request(method, flow),
+            call::Output::Note(note) => Output::Note(note),
             call::Output::Refused(why) => Output::Measured(hub::Measure::Refused(why)),
             call::Output::RegisterToInvite(took) => Output::RegisterToInvite(took),
         });
@@ -344,6 +345,7 @@ impl Shard {
     fn im_says(&mut self, now: Now, output: im::Output) {
         match output {
             im::Output::Hub(input) => self.hub.handle(now, input),
+            im::Output::Note(note) => self.out.push_back(Output::Note(note)),
             im::Output::Refused(why) => self
                 .out
                 .push_back(Output::Measured(hub::Measure::Refused(why))),

@@ -50,7 +50,7 @@ impl Role {
             }
             Err(NotAdmitted::Challenge(status, header, values)) => (status, header, values),
             Err(refused) => {
-                self.not_admitted(txn, &refused);
+                self.not_admitted(now, txn, &refused);
                 return None;
             }
         };
@@ -97,20 +97,20 @@ impl Role {
         if crowded == (Crowded::Holder { first: true }) {
             tracing::warn!(who = ?name, %from, "requests are refused: too many wait for their answer");
         }
-        self.turn_away_for(txn, 503, "Too Many Requests At Once", CROWDED);
+        self.turn_away_for(now, txn, 503, "Too Many Requests At Once", CROWDED);
         false
     }
 
-    pub(super) fn not_admitted(&mut self, txn: ServerTxn, why: &NotAdmitted) {
+    pub(super) fn not_admitted(&mut self, now: Now, txn: ServerTxn, why: &NotAdmitted) {
         match why {
-            NotAdmitted::Refused(status, reason) => self.turn_away(txn, *status, reason),
+            NotAdmitted::Refused(status, reason) => self.turn_away(now, txn, *status, reason),
             NotAdmitted::Wrong => {
                 self.out.push_back(Output::Refused(Refusal::Password));
-                self.turn_away(txn, 403, "Wrong User Or Password");
+                self.turn_away(now, txn, 403, "Wrong User Or Password");
             }
             NotAdmitted::Wait(wait) => {
                 self.out.push_back(Output::Refused(Refusal::Waiting));
-                self.turn_away_for(txn, 503, "Too Many Wrong Passwords", *wait);
+                self.turn_away_for(now, txn, 503, "Too Many Wrong Passwords", *wait);
             }
             NotAdmitted::Banned => {
                 self.out.push_back(Output::Refused(Refusal::Banned));

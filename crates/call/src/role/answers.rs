@@ -9,7 +9,27 @@ use std::time::Duration;
 
 impl Role {
     pub(super) fn answer(&mut self, now: Now, txn: ServerTxn, status: u16, reason: &str) {
+        self.answer_because(now, txn, (status, reason), "");
+    }
+
+    /// The same, for a reason that stories tell and the peer does not hear.
+    pub(super) fn answer_because(
+        &mut self,
+        now: Now,
+        txn: ServerTxn,
+        (status, reason): (u16, &str),
+        why: &str,
+    ) {
+        self.tells_refusal(now, txn, (status, reason), why);
         self.endpoint.answer(now.instant, txn, status, reason);
+    }
+
+    /// Answers with a response that was made for the request.
+    pub(super) fn respond(&mut self, now: Now, txn: ServerTxn, response: &Message) {
+        let status = response.status().unwrap_or_default();
+        let reason = String::from_utf8_lossy(response.reason());
+        self.tells_refusal(now, txn, (status, &reason), "");
+        self.endpoint.respond(now.instant, txn, response);
     }
 
     pub(super) fn answer_kept(
@@ -19,7 +39,7 @@ impl Role {
         answer: Result<Message, NotDone>,
     ) {
         let (status, reason) = match answer {
-            Ok(response) => return self.endpoint.respond(now.instant, txn, &response),
+            Ok(response) => return self.respond(now, txn, &response),
             Err(NotDone::Overloaded) => (503, ""),
             Err(NotDone::QueueFull) => (480, "Message Queue Full"),
             Err(NotDone::TooManyDevices) => (403, "Too Many Devices"),
@@ -37,7 +57,8 @@ impl Role {
     }
 
     /// Answers whoever may be nobody, and keeps nothing of it.
-    pub(super) fn turn_away(&mut self, txn: ServerTxn, status: u16, reason: &str) {
+    pub(super) fn turn_away(&mut self, now: Now, txn: ServerTxn, status: u16, reason: &str) {
+        self.tells_refusal(now, txn, (status, reason), "");
         let refusal = self.endpoint.refusal_to(txn, status, reason);
         self.refuse(txn, refusal);
     }
@@ -45,11 +66,13 @@ impl Role {
     /// Answers that it may be tried again after a while, and keeps nothing of it.
     pub(super) fn turn_away_for(
         &mut self,
+        now: Now,
         txn: ServerTxn,
         status: u16,
         reason: &str,
         wait: Duration,
     ) {
+        self.tells_refusal(now, txn, (status, reason), "");
         let refusal = self.endpoint.refusal_to(txn, status, reason);
         let seconds = wait.as_secs() + 1;
         let later = |it: ResponseBuilder| it.header(HeaderName::RetryAfter, seconds.to_string());

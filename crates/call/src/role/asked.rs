@@ -37,7 +37,7 @@ impl Role {
             return self.register(now, directory, txn, flow, request, user);
         }
         let Some(uri) = Uri::parse(request.request_uri()) else {
-            return self.turn_away(txn, 400, "Bad Request-URI");
+            return self.turn_away(now, txn, 400, "Bad Request-URI");
         };
         let ours = || self.settings.is_ours(uri.host, uri.port);
         if method == Method::Options && uri.user.is_none() && ours() {
@@ -62,7 +62,8 @@ impl Role {
             }
             // As if nobody were there (XEP-0191 §3.3): whoever is blocked does not learn of it (RFC 3261 §21.4.18).
             Some(callee) if self.bars(Some(&callee), sender.name()) => {
-                self.answer(now, txn, 480, "");
+                let why = format!("{callee} has blocked them");
+                self.answer_because(now, txn, (480, ""), &why);
             }
             Some(callee) => match method {
                 Method::Invite => self.invite(now, txn, flow, &request, callee, &sender),

@@ -37,7 +37,7 @@ impl Role {
         let caller = Caller::of(sender, flow, trusted);
         let place = match self.calls.take_place(now.instant, caller, &callee) {
             Ok(place) => place,
-            Err((why, exceeded)) => return self.too_many(txn, sender, &callee, why, exceeded),
+            Err((why, exceeded)) => return self.too_many(now, txn, sender, &callee, why, exceeded),
         };
         let Ok(context) = self.endpoint.open(now.instant, txn) else {
             return self.calls.give_back(&place);
@@ -45,7 +45,8 @@ impl Role {
         let forwarded = is_spiral(flow);
         let told = request.header_text(TRACKING).filter(|_| forwarded);
         let tracking = told.map_or_else(|| self.namer.fresh(now.wall), TrackingId::from);
-        let caller = Initiator::of(request, flow, sender);
+        let mut caller = Initiator::of(request, flow, sender);
+        caller.tracking = Some(tracking.clone());
         let mut call = Call::new(context, callee.clone(), caller, tracking.clone(), place);
         call.trusted = trusted;
         call.forwarded = forwarded;
@@ -69,6 +70,7 @@ impl Role {
     /// A caller or a callee has as many calls as one may. Nothing is kept of the call: there may be very many.
     pub(super) fn too_many(
         &mut self,
+        now: Now,
         txn: ServerTxn,
         sender: &Sender,
         callee: &Address,
@@ -84,7 +86,7 @@ impl Role {
             let limit = why.name();
             tracing::warn!(caller = ?sender.name(), %callee, limit, "calls are refused: there are too many");
         }
-        self.turn_away_for(txn, status, reason, exceeded.wait);
+        self.turn_away_for(now, txn, status, reason, exceeded.wait);
     }
 
     pub(super) fn give_up(&mut self, now: Now, call: hub::CallId, verdict: domain::wake::Verdict) {

@@ -29,6 +29,12 @@ impl Role {
             Some(Method::Bye | Method::Invite | Method::Update)
         ) {
             let ends = self.dialogs.ends(now, &request, route);
+            if let Some((dialog, ends)) = ends
+                .as_ref()
+                .filter(|_| request.method() == Some(Method::Bye))
+            {
+                self.tells_end(now, flow, &request, (*dialog, ends));
+            }
             self.tell(ends.and_then(|(dialog, ends)| talks::goes_on(dialog, &ends, &request)));
         }
         self.send_across(now, txn, flow, request, across);
@@ -54,7 +60,7 @@ impl Role {
             }
             Across::Nowhere => self.answer(now, txn, 480, ""),
             // Nobody has shown who they are.
-            Across::NoDialog => self.turn_away(txn, 481, "No Such Dialog"),
+            Across::NoDialog => self.turn_away(now, txn, 481, "No Such Dialog"),
         }
     }
 

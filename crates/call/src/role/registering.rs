@@ -20,7 +20,7 @@ impl Role {
         user: Option<Address>,
     ) {
         let Some(to) = user.filter(|_| may_come_over(flow)) else {
-            return self.turn_away(txn, 404, "Not An Address Of This Server");
+            return self.turn_away(now, txn, 404, "Not An Address Of This Server");
         };
         let user = match self.admit(now, txn, flow, &request, Realm::Server) {
             Some(Sender::User(sender)) if sender == to => sender,
@@ -49,7 +49,7 @@ impl Role {
             .register(now, ticket, register, &tag, directory, bindings);
         match next {
             Next::Waits => {}
-            Next::Answer(txn, response) => self.endpoint.respond(now.instant, txn, &response),
+            Next::Answer(txn, response) => self.respond(now, txn, &response),
             Next::Doors(doors) => {
                 for opening in doors.opened.iter().filter(|opening| opening.fresh) {
                     self.messages.give_up(&opening.door);

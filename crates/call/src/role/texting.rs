@@ -21,7 +21,7 @@ impl Role {
             // RFC 3261 §21.4.13: what we take instead. Better refused than delivered as rubbish.
             if let Some(response) = self.endpoint.response_to(txn, 415, "") {
                 let response = response.header(HeaderName::AcceptEncoding, "identity");
-                self.endpoint.respond(now.instant, txn, &response.build());
+                self.respond(now, txn, &response.build());
             }
             return;
         }

@@ -130,7 +130,10 @@ impl World {
     fn role_says(&mut self, output: im::Output) {
         match output {
             im::Output::Write(stream, octets) => self.reads(stream, &octets),
-            im::Output::SignedIn(..) | im::Output::Refused(_) | im::Output::Published(..) => {}
+            im::Output::SignedIn(..)
+            | im::Output::Note(_)
+            | im::Output::Refused(_)
+            | im::Output::Published(..) => {}
             im::Output::End(stream) => self.ended[place(stream)] = true,
             im::Output::Post(user, post) => self.inputs.push_back(Input::Posted(user, post)),
             im::Output::Component(domain, post) => {

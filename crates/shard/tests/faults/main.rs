@@ -15,6 +15,7 @@ mod judgements;
 mod killed;
 mod one_user;
 mod peer;
+mod refused;
 mod settings;
 mod store;
 mod stories;

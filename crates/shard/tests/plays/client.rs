@@ -264,6 +264,7 @@ impl World {
             }
             im::Output::Hub(input) => panic!("{input:?}"),
             im::Output::Refused(why) => panic!("{why:?}"),
+            im::Output::Note(_) => unreachable!("the shard says it"),
         }
     }
 

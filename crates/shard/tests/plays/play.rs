@@ -7,6 +7,7 @@ use crate::{
     users::{DOMAIN, address, contact},
     world::World,
 };
+use domain::TraceEvent;
 use std::{fs, path::PathBuf};
 use xmpp::{ns, stream::Framing, xml::Element};
 
@@ -168,12 +169,22 @@ impl World {
                 right.then_some(()).ok_or(format!("but {waiting}"))
             }
             Act::IsPushed(token, about) => self.is_pushed(token, about),
+            Act::Reads(step, words) => self.reads(step, words),
             Act::NoPush => self.clouds.left().next().map_or(Ok(()), Err),
             _ => {
                 self.happens(act);
                 Ok(())
             }
         }
+    }
+
+    /// An operator finds this step with these words in the story of something.
+    fn reads(&mut self, step: &str, words: &str) -> Result<(), String> {
+        let is_it = |event: &TraceEvent| event.step.name() == step && event.detail.contains(words);
+        let place = self.story.iter().position(is_it);
+        let place = place.ok_or_else(|| format!("but {:?}", self.story))?;
+        self.story.remove(place);
+        Ok(())
     }
 
     /// What cannot fail: something happens to the server, the store, an account, a cloud.

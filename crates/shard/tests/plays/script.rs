@@ -112,6 +112,7 @@ pub(crate) enum Act {
     AccountIsRemoved(String),
     IsPushed(String, String),
     NoPush,
+    Reads(String, String),
     TokenDies(String),
     PasswordIsChanged(String),
     ShowsToken(String, String, String, String),
@@ -178,6 +179,10 @@ fn act(text: &str) -> Option<Act> {
         let named = |it: &str, nobody| (it != nobody).then(|| it.to_owned());
         let (inviter, guest) = (named(inviter, "the server"), named(guest, "somebody"));
         return Some(Act::Invites(inviter, guest, word.to_owned()));
+    }
+    if let Some(told) = text.strip_prefix("a story tells: ") {
+        let (step, words) = told.split_once(' ')?;
+        return Some(Act::Reads(step.to_owned(), words.to_owned()));
     }
     if let Some(user) = text.strip_suffix("'s account is removed") {
         return Some(Act::AccountIsRemoved(user.to_owned()));

@@ -12,7 +12,8 @@ use crate::{
 };
 use call::{Nonces, Role};
 use domain::{
-    Address, ArchivePage, ArchiveQuery, Change, Message, Now, Record, Slice, archive::sides,
+    Address, ArchivePage, ArchiveQuery, Change, Message, Note, Now, Record, Slice, TraceEvent,
+    archive::sides,
 };
 use hub::{Accounts, Hub, Question, Ticket};
 use shard::{Input, Output, Shard};
@@ -34,6 +35,8 @@ pub(crate) struct World {
     /// What was archived, in the order in which it came.
     pub(crate) archive: Vec<Arc<Message>>,
     pub(crate) streams: u64,
+    /// What stories tell.
+    pub(crate) story: Vec<TraceEvent>,
     /// How they are framed.
     pub(crate) framing: Framing,
     pub(crate) numbers: u32,
@@ -111,6 +114,7 @@ impl World {
             clouds: Clouds::default(),
             archive: Vec::new(),
             streams: 0,
+            story: Vec::new(),
             framing,
             numbers: 0,
             runs: 0,
@@ -156,6 +160,12 @@ impl World {
                     self.phone_gets(transmit.flow, transmit.bytes);
                     continue;
                 }
+                Output::Note(note) => {
+                    if let Note::Story(event) = note {
+                        self.story.push(event);
+                    }
+                    continue;
+                }
                 Output::Save(id, changes) => {
                     self.archives(&changes);
                     match self.store.save(shard, id, changes) {
@@ -187,7 +197,6 @@ impl World {
                     continue;
                 }
                 Output::Close(_)
-                | Output::Note(_)
                 | Output::Measured(_)
                 | Output::Request(..)
                 | Output::RegisterToInvite(_) => continue,

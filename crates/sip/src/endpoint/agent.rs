@@ -97,6 +97,12 @@ impl Endpoint {
         })
     }
 
+    /// A request that still waits for its final response, and where it came from.
+    pub fn asked(&self, txn: ServerTxn) -> Option<(Flow, &Message)> {
+        let server = self.servers.get(txn.0)?;
+        Some((server.flow, server.request.as_ref()?))
+    }
+
     /// The To tag of our own responses in this transaction, always the same (RFC 3261 §8.2.6.2).
     pub fn local_tag(&self, txn: ServerTxn) -> String {
         let Key { slot, generation } = txn.0;

@@ -325,6 +325,7 @@ impl Server {
             }
             // The shard has heard the one, and there are none of the others here.
             im::Output::Hub(_)
+            | im::Output::Note(_)
             | im::Output::Refused(_)
             | im::Output::Component(..)
             | im::Output::Published(..) => {}

@@ -1,0 +1,141 @@
+//! What has been told in stories beside what the hub tells, within limits: messages and offers of calls that were refused, and
+//! whose call is over.
+
+use crate::{
+    calls::{Call, Proposal, read},
+    letters,
+};
+use domain::{
+    Address, Message, Note, Now, TraceEvent, TrackingId,
+    refused::RefusedStories,
+    trace::{Step, short},
+};
+use std::collections::VecDeque;
+use xmpp::{stanza::StanzaCondition, xml::Element};
+
+/// Of so many calls that were taken it is remembered whose they are, so that their end belongs to their story; the oldest are
+/// forgotten.
+const TALKING: usize = 1_024;
+
+/// Which story, and who writes to whom.
+pub(crate) type About<'a> = (&'a TrackingId, &'a str, &'a str);
+/// What the writer is told, and what nobody but the operator is.
+pub(crate) type Why<'a> = (StanzaCondition, &'a str);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    refused: RefusedStories,
+    talking: VecDeque<Talking>,
+}
+
+/// A call that was taken.
+#[derive(Debug)]
+struct Talking {
+    callee: Address,
+    caller: Address,
+    id: Box<str>,
+    tracking: TrackingId,
+}
+
+impl Told {
+    /// A call was taken.
+    pub(crate) fn talks(&mut self, call: &Call) {
+        self.talking.truncate(TALKING - 1);
+        self.talking.push_front(Talking {
+            callee: call.callee.clone(),
+            caller: call.caller.clone(),
+            id: call.id.clone(),
+            tracking: call.tracking.clone(),
+        });
+    }
+
+    /// One of the two says to the other that their call is over: news the first time.
+    pub(crate) fn ends(
+        &mut self,
+        now: Now,
+        (who, peer): (&Address, &Address),
+        id: &str,
+    ) -> Option<Note> {
+        let is_it = |it: &Talking| {
+            let sides = (&it.callee, &it.caller);
+            *it.id == *id && (sides == (who, peer) || sides == (peer, who))
+        };
+        let at = self.talking.iter().position(is_it)?;
+        let ended = self.talking.remove(at)?;
+        Some(Note::Story(TraceEvent {
+            tracking: ended.tracking,
+            at: now.wall,
+            step: Step::CallEnded,
+            alias: None,
+            device: None,
+            detail: format!("{who} hung up"),
+        }))
+    }
+
+    /// A stanza goes nowhere.
+    pub(crate) fn refused(
+        &mut self,
+        now: Now,
+        about: About<'_>,
+        stanza: &Element,
+        why: Why<'_>,
+    ) -> Option<Note> {
+        let own = stanza.attr("id").unwrap_or_default();
+        let (step, alias) = match read(stanza) {
+            Some((action, id)) if action.begins() => (Step::CallRefused, id),
+            // What is said of a call that is there is not a call.
+            Some(_) => return None,
+            None => (Step::MessageRefused, own),
+        };
+        self.tells(now, about, (step, alias), why)
+    }
+
+    /// A message that was to be kept was not.
+    pub(crate) fn not_kept(
+        &mut self,
+        now: Now,
+        message: &Message,
+        condition: StanzaCondition,
+    ) -> Option<Note> {
+        let stanza = letters::stanza(message)?;
+        let about = (&message.tracking, &*message.from, message.to.as_str());
+        self.refused(now, about, &stanza, (condition, NOT_KEPT))
+    }
+
+    /// The offer of a call was not kept.
+    pub(crate) fn offer_not_kept(
+        &mut self,
+        now: Now,
+        offer: &Proposal,
+        condition: StanzaCondition,
+    ) -> Option<Note> {
+        let about = (
+            &offer.tracking,
+            offer.caller.as_str(),
+            offer.callee.as_str(),
+        );
+        let told = (Step::CallRefused, &*offer.id);
+        self.tells(now, about, told, (condition, NOT_KEPT))
+    }
+
+    fn tells(
+        &mut self,
+        now: Now,
+        (tracking, from, to): About<'_>,
+        (step, alias): (Step, &str),
+        (condition, why): Why<'_>,
+    ) -> Option<Note> {
+        // Whoever writes has signed in.
+        if !self.refused.take(now.instant, from, true) {
+            return None;
+        }
+        let (from, to, condition) = (short(from), short(to), condition.name());
+        let detail = format!("from {from} (XMPP) to {to}: we answered {condition}: {why}");
+        let story = (tracking.clone(), now.wall);
+        Some(Note::Story(TraceEvent::first(story, step, alias, detail)))
+    }
+}
+
+/// Why, where the store or a limit of the hub says no.
+const NOT_KEPT: &str = "it could not be kept";
