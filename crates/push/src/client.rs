@@ -160,10 +160,24 @@ impl Apns {
 
 impl Fcm {
     pub(crate) async fn push(&self, push: &Notification) -> Outcome {
-        let body = match payload::fcm(push) {
-            Ok(body) => Bytes::from(body),
+        match payload::fcm(push) {
+            Ok(body) => self.send(push, Bytes::from(body)).await,
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Has a push looked at and not sent.
+    pub(crate) async fn validate(&self, push: &Notification) -> Outcome {
+        let body = payload::fcm(push).map(|body| serde_json::from_slice(&body));
+        let mut body: serde_json::Value = match body {
+            Ok(body) => body.unwrap_or_default(),
             Err(outcome) => return outcome,
         };
+        body["validate_only"] = true.into();
+        self.send(push, Bytes::from(body.to_string())).await
+    }
+
+    async fn send(&self, push: &Notification, body: Bytes) -> Outcome {
         let mut renewed = false;
         loop {
             let authorization = match self.token.current(now(), entropy()).await {

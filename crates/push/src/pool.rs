@@ -9,14 +9,22 @@ mod failures;
 mod queue;
 mod slots;
 
-use crate::{Limits, Proxy, endpoint::Endpoint, observe::Observer};
+use crate::{
+    Limits, Proxy,
+    endpoint::Endpoint,
+    hops::{Hop, saw},
+    observe::Observer,
+};
 use bytes::{Bytes, BytesMut};
 use dial::Dialer;
 use http::{HeaderMap, Request, StatusCode};
 use slots::{Slot, Slots, Taken};
-use std::{fmt, pin::pin, sync::Arc};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 use thiserror::Error;
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -70,6 +78,9 @@ pub(crate) enum Start {
     /// With one stream, until an answer shows that our token was taken.
     OneStream,
 }
+
+/// A connection that is had within this time was there.
+const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// Who goes first when streams are scarce.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -155,6 +166,8 @@ impl Pool {
                 Ok(reply) => return Ok(reply),
                 Err(fault) => fault,
             };
+            let name = Some(&*self.inner.name);
+            saw(|after| Hop::of("fault", name, fault.to_string(), after));
             let left = match fault {
                 Fault::Unprocessed(_) => &mut unprocessed,
                 Fault::Lost(_) | Fault::Connect(_) => &mut lost,
@@ -175,7 +188,10 @@ impl Pool {
         body: Bytes,
     ) -> Result<Reply, Fault> {
         let inner = &self.inner;
+        let asked = Instant::now();
         let mut slot = inner.slot(urgency).await?;
+        let waited = asked.elapsed();
+        saw(|after| inner.connection(waited, after));
         // Refused here, it never left: a GOAWAY or the end of the connection came in between.
         let (response, mut stream) = slot.sender.send_request(head, false).map_err(|error| {
             inner.retire(slot.connection, &error.to_string());
@@ -191,11 +207,13 @@ impl Pool {
         if inner.start == Start::OneStream && took_our_token(head.status) {
             inner.proven(slot.connection);
         }
-        Ok(Reply {
+        let reply = Reply {
             status: head.status,
             headers: head.headers,
             body: read(body, inner.limits.answer_bytes).await,
-        })
+        };
+        saw(|after| inner.answer(&reply, after));
+        Ok(reply)
     }
 
     /// Opens connections ahead and keeps them open. Returns when enough are open, or one could not be opened.
@@ -251,6 +269,27 @@ async fn read(mut body: h2::RecvStream, limit: usize) -> Bytes {
 }
 
 impl Inner {
+    /// A connection was had.
+    fn connection(&self, waited: Duration, after: Duration) -> Hop {
+        let detail = if waited.is_zero() || waited < AT_ONCE {
+            "open already".to_owned()
+        } else {
+            format!("had after {} ms", waited.as_millis())
+        };
+        Hop::of("connection", Some(&self.name), detail, after)
+    }
+
+    /// An answer came.
+    fn answer(&self, reply: &Reply, after: Duration) -> Hop {
+        let date = reply.headers.get(http::header::DATE);
+        let reason = reply.status.canonical_reason().unwrap_or_default();
+        Hop {
+            status: Some(reply.status.as_u16()),
+            date: date.and_then(|it| Some(it.to_str().ok()?.to_owned())),
+            ..Hop::of("answer", Some(&self.name), reason.to_owned(), after)
+        }
+    }
+
     async fn slot(self: &Arc<Self>, urgency: Urgency) -> Result<Slot, Fault> {
         match self.slots.take(self, urgency)? {
             Taken::Now(slot) => Ok(slot),

@@ -131,6 +131,24 @@ impl Pusher {
         outcome
     }
 
+    /// The profile of an app that can be pushed to.
+    pub fn profile(&self, app: &AppId) -> Option<&AppProfile> {
+        self.inner.apps.get(app).map(|target| &target.profile)
+    }
+
+    /// Whether an app's provider takes our credentials, asked without pushing to anybody. What is wrong with them is
+    /// `Unauthorized`; `Unavailable` says that nobody could be asked. That the token is nobody's is as it should be.
+    pub async fn probe(&self, app: &AppId) -> Option<Outcome> {
+        let target = self.inner.apps.get(app)?;
+        let deadline = self.inner.limits.deadline;
+        let outcome = timeout(deadline, target.client.probe(app)).await;
+        Some(
+            outcome.unwrap_or_else(|_| {
+                unavailable(format!("no answer within {deadline:?}"), entropy())
+            }),
+        )
+    }
+
     /// Opens connections ahead, fetches access tokens, and from now on keeps `Limits::warm_connections` open to every
     /// provider. Returns when all is warm, or has failed once; failures are told to the observer and the log, and
     /// tried again in the background.
