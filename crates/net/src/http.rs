@@ -2,6 +2,10 @@
 //!
 //! One connection a request: these APIs are called by tools and simulated phones, not in a hurry.
 
+mod lines;
+
+pub use lines::{Lines, Opened, lines};
+
 use std::io;
 use std::time::Duration;
 
@@ -33,7 +37,7 @@ pub async fn request(
         stream.set_nodelay(true)?;
         exchange(stream, request).await
     };
-    answered(url, answer).await
+    answered_in_time(url, answer).await
 }
 
 /// The same over a Unix socket: of `url` only the path counts.
@@ -45,7 +49,7 @@ pub async fn request_over(
 ) -> Result<(StatusCode, Bytes), HttpError> {
     let (request, _) = made(method, url, None, json)?;
     let answer = async { exchange(UnixStream::connect(socket).await?, request).await };
-    answered(&socket.display().to_string(), answer).await
+    answered_in_time(&socket.display().to_string(), answer).await
 }
 
 /// A request, and the host and port that it goes to.
@@ -83,10 +87,10 @@ fn made(
     Ok((request, (host, authority.port_u16().unwrap_or(80))))
 }
 
-async fn answered(
+async fn answered_in_time<T>(
     url: &str,
-    answer: impl Future<Output = io::Result<(StatusCode, Bytes)>>,
-) -> Result<(StatusCode, Bytes), HttpError> {
+    answer: impl Future<Output = io::Result<T>>,
+) -> Result<T, HttpError> {
     // In a place of its own: whoever asks may be large already.
     match tokio::time::timeout(TIMEOUT, Box::pin(answer)).await {
         Ok(Ok(answer)) => Ok(answer),
@@ -114,11 +118,7 @@ where
             .await
             .map_err(io::Error::other)?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES)
-            .collect()
-            .await
-            .map_err(io::Error::other)?;
-        Ok((status, body.to_bytes()))
+        Ok((status, body_of(&mut answer.into_body()).await?))
     };
     // The connection is driven here, beside its one request, so that no task outlives this call.
     tokio::pin!(answer, connection);
@@ -130,6 +130,12 @@ where
             answer.await
         }
     }
+}
+
+/// All of a body.
+async fn body_of(body: &mut hyper::body::Incoming) -> io::Result<Bytes> {
+    let whole = Limited::new(body, ANSWER_BYTES).collect().await;
+    Ok(whole.map_err(io::Error::other)?.to_bytes())
 }
 
 /// No answer was had.

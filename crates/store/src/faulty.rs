@@ -277,6 +277,10 @@ impl Stories for Faulty {
         self.alive(|inner| inner.trace(id))
     }
 
+    fn story_names(&self, beginning: &str, limit: usize) -> Answer<Vec<String>> {
+        self.alive(|inner| inner.story_names(beginning, limit))
+    }
+
     fn recent_traces(&self, limit: usize) -> Answer<Vec<Story>> {
         self.alive(|inner| inner.recent_traces(limit))
     }

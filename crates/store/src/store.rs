@@ -126,6 +126,9 @@ pub trait Stories {
     /// The story of a tracking id, first step first. A call's own id finds it as well.
     fn trace(&self, id: &str) -> Answer<Vec<TraceEvent>>;
 
+    /// The names of stories that begin so: tracking ids, and calls' own ids; each once, in no order.
+    fn story_names(&self, beginning: &str, limit: usize) -> Answer<Vec<String>>;
+
     /// The stories that began last, newest first.
     fn recent_traces(&self, limit: usize) -> Answer<Vec<Story>>;
 

@@ -24,6 +24,21 @@ impl Stories for MemoryStore {
         })
     }
 
+    fn story_names(&self, beginning: &str, limit: usize) -> Answer<Vec<String>> {
+        self.read(|state| {
+            let own = state.story_numbers.range(TrackingId::from(beginning)..);
+            let own = own.map(|(id, _)| id.as_str());
+            let called = state.aliases.range((beginning.to_owned(), 0)..);
+            let called = called.map(|((alias, _), ())| alias.as_str());
+            let begins = |name: &&str| name.starts_with(beginning);
+            let names = own.take_while(begins).chain(called.take_while(begins));
+            let mut names: Vec<String> = names.map(str::to_owned).collect();
+            names.dedup();
+            names.truncate(rows(limit));
+            names
+        })
+    }
+
     fn stories_of(&self, who: &Named, after: u64) -> Answer<Told> {
         self.told_of(who, after)
     }

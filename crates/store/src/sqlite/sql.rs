@@ -263,6 +263,8 @@ statements! {
         FROM events e JOIN stories s ON s.number = e.story
         WHERE e.story IN (SELECT number FROM stories WHERE tracking = ?1 UNION SELECT story FROM events WHERE alias = ?1)
         ORDER BY e.story, e.number LIMIT ?2";
+    StoriesBeginning = "SELECT tracking FROM stories WHERE tracking >= ?1 AND tracking < ?2 LIMIT ?3";
+    CallsBeginning = "SELECT DISTINCT alias FROM events WHERE alias >= ?1 AND alias < ?2 LIMIT ?3";
     RecentStories = "SELECT s.tracking, s.began, f.step, f.detail, l.step FROM stories s
         JOIN events f ON f.story = s.number AND f.number = (SELECT MIN(number) FROM events WHERE story = s.number)
         JOIN events l ON l.story = s.number AND l.number = (SELECT MAX(number) FROM events WHERE story = s.number)

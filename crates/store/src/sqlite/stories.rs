@@ -21,6 +21,20 @@ impl Stories for SqliteStore {
         self.read_notes(move |database| database.all(Sql::Events, params, event))
     }
 
+    fn story_names(&self, beginning: &str, limit: usize) -> Answer<Vec<String>> {
+        // Text is in the order of its octets.
+        let (from, to) = (beginning.to_owned(), format!("{beginning}{}", char::MAX));
+        self.read_notes(move |database| {
+            let params = params![from, to, rows(limit)];
+            let mut names: Vec<String> =
+                database.all(Sql::StoriesBeginning, params, |row| row.get(0))?;
+            let params = params![from, to, rows(limit)];
+            names.extend(database.all(Sql::CallsBeginning, params, |row| row.get::<_, String>(0))?);
+            names.truncate(limit);
+            Ok(names)
+        })
+    }
+
     fn stories_of(&self, who: &Named, after: u64) -> Answer<Told> {
         let (who, after) = (who.clone(), i64::try_from(after).unwrap_or(i64::MAX));
         self.read_notes(move |database| {

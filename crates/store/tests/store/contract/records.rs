@@ -61,6 +61,8 @@ async fn a_story_is_found_by_its_id_and_by_the_calls_own(store: TheStore) {
     assert_eq!(trace("t2").await, other);
     assert_eq!(trace("call@1").await, [&first[..], &again[..]].concat());
     assert_eq!(trace("t4").await, []);
+    let names = store.story_names("call@", 9).await.unwrap();
+    assert_eq!(names, ["call@1"], "of several stories, and once");
 }
 
 async fn recent_stories_tell_how_they_began_and_ended(store: TheStore) {
@@ -88,6 +90,18 @@ async fn recent_stories_tell_how_they_began_and_ended(store: TheStore) {
     ];
     assert_eq!(store.recent_traces(9).await.unwrap(), expected);
     assert_eq!(store.recent_traces(1).await.unwrap(), expected[..1]);
+
+    for (beginning, expected) in [
+        ("t", &["t1", "t2", "t3"][..]),
+        ("t2", &["t2"]),
+        ("t2 and more", &[]),
+        ("T", &[]),
+    ] {
+        let mut names = store.story_names(beginning, 9).await.unwrap();
+        names.sort_unstable();
+        assert_eq!(names, expected, "{beginning}");
+    }
+    assert_eq!(store.story_names("t", 2).await.unwrap().len(), 2);
 }
 
 async fn retention_removes_what_is_older_and_keeps_what_waits(store: TheStore) {
