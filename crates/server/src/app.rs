@@ -12,8 +12,10 @@ use crate::{
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
     files::{self, Room},
+    live::Live,
     lock,
     metrics::Metrics,
+    push_test::Pushing,
     pushd,
     reload::{self, Origin, Reload},
     reloaded::{Reloaded, Reloading},
@@ -139,6 +141,7 @@ impl Server {
         let doors = Doors::open(&config).await?;
         let (stop, stopped) = watch::channel(false);
         let bound = Bound::of(net.addresses().clone(), &doors);
+        let live = Live::new(stopped.clone());
         let parts = Parts {
             call,
             im,
@@ -149,6 +152,7 @@ impl Server {
             store: store.clone(),
             pusher: pusher.clone(),
             metrics: metrics.clone(),
+            live: live.clone(),
             accounts,
         };
         let started = shards::start(parts, || until(stopped.clone())).await?;
@@ -162,8 +166,9 @@ impl Server {
         let reload = origin.map(|it| reload_parts(it, options.behaviour, parts, service));
         let reload = reload.map(|it| Arc::new(Reload::new(it, config.clone(), pusher.clone())));
         let bans = (ban_file, accounts.guards().clone());
-        let parts = (&shards, &store, &metrics, bans.clone());
-        let reloading = (known, reload.clone().map(reloading));
+        let parts = (&shards, &store, (&metrics, live), bans.clone());
+        let clients = pushers(pusher.clone(), reload.clone());
+        let reloading = (known, reload.clone().map(reloading), clients);
         let api = api(&config, &secret, options.admin_token, parts, reloading);
         let ready = health::Ready::default();
         let watched = health::router(metrics.clone(), ready.clone());
@@ -400,6 +405,19 @@ fn reloading(reload: Arc<Reload>) -> Reloading {
     })
 }
 
+/// The clients that push now.
+fn pushers(first: push::Pusher, reload: Option<Arc<Reload>>) -> Pushing {
+    Arc::new(move || {
+        let (first, reload) = (first.clone(), reload.clone());
+        Box::pin(async move {
+            match reload {
+                Some(reload) => reload.pusher().await,
+                None => first,
+            }
+        })
+    })
+}
+
 /// What is looked at all the time.
 fn watches(
     metrics: Arc<Metrics>,
@@ -464,18 +482,28 @@ fn chores(
     [tokio::spawn(prune), tokio::spawn(follow)]
 }
 
+/// What operators look at: shards, store, counters and who watches, bans.
+type Watched<'a> = (
+    &'a Shards,
+    &'a Arc<dyn Store>,
+    (&'a Arc<Metrics>, Live),
+    Bans,
+);
+
 fn api(
     config: &Config,
     secret: &[u8],
     admin_token: String,
-    (shards, store, metrics, (ban_file, guards)): (&Shards, &Arc<dyn Store>, &Arc<Metrics>, Bans),
-    (apps, reload): (Apps, Option<Reloading>),
+    (shards, store, (metrics, live), (ban_file, guards)): Watched<'_>,
+    (apps, reload, pushing): (Apps, Option<Reloading>, Pushing),
 ) -> Api {
     let domains = config.server.domains.0.iter();
     Api {
         shards: shards.clone(),
         store: store.clone(),
         metrics: metrics.clone(),
+        live,
+        pushing,
         gate: Gate {
             token: admin_token.into(),
             guards: guards.clone(),

@@ -267,7 +267,7 @@ pub fn route(config: &config::Push) -> Result<push::Route> {
     })
 }
 
-fn public_roots() -> rustls::RootCertStore {
+pub(crate) fn public_roots() -> rustls::RootCertStore {
     webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()
 }
 

@@ -10,4 +10,5 @@ mod seal;
 mod start;
 
 pub(crate) use bus::{Decided, Shards};
+pub(crate) use seal::sealable;
 pub(crate) use start::{Parts, Steering, app_key, name_conversations, start};

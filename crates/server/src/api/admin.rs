@@ -4,7 +4,9 @@ use super::{Admin, Api, problem::Problem};
 use crate::{
     accounts::{self, UserChange},
     alarms::Standing,
+    meant::{NAMED, Unclear, meant},
     reloaded::Reloaded,
+    shown::shown,
 };
 use axum::{
     Json, Router,
@@ -18,6 +20,7 @@ use domain::{
 use hub::{DeviceView, Question};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use store::Store;
 
 /// Most lines of a list.
 const LINES: usize = 1000;
@@ -34,9 +37,6 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/alarms", get(alarms))
         .route("/api/v1/reload", post(reload))
 }
-
-/// So many characters of a token are shown.
-const SHOWN: usize = 6;
 
 /// An account as an operator sees it.
 #[derive(Debug, Deserialize, Serialize)]
@@ -158,14 +158,17 @@ async fn remove_user(
 }
 
 #[derive(Deserialize)]
-struct OfUser {
+struct Which {
+    /// Only this user's.
     user: Option<Address>,
+    /// Only those whose ids begin so.
+    begins: Option<String>,
 }
 
 async fn devices(
     State(api): State<Api>,
     _: Admin,
-    Query(OfUser { user }): Query<OfUser>,
+    Query(Which { user, begins }): Query<Which>,
 ) -> Result<Json<Vec<DeviceView>>, Problem> {
     if let Some(user) = &user
         && api.store.user(user).await?.is_none()
@@ -174,6 +177,9 @@ async fn devices(
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     }
     let mut views = api.devices(Question::Devices(user)).await?;
+    if let Some(begins) = begins {
+        views.retain(|view| view.device.id.as_str().starts_with(&begins));
+    }
     for view in &mut views {
         hide(&mut view.device);
     }
@@ -192,12 +198,6 @@ fn hide(device: &mut Device) {
         key.auth = "…".into();
         key.p256dh = "…".into();
     }
-}
-
-/// What is shown of a token.
-pub fn shown(token: &str) -> String {
-    let beginning: String = token.chars().take(SHOWN).collect();
-    format!("{beginning}…")
 }
 
 async fn forget_device(
@@ -225,7 +225,7 @@ async fn history(
     Ok(Json(api.store.history(&id, LINES).await?))
 }
 
-fn no_device(id: &DeviceId) -> Problem {
+pub(super) fn no_device(id: &DeviceId) -> Problem {
     let detail = format!("there is no device {id}: `reveille device list` shows all");
     Problem::new(StatusCode::NOT_FOUND, detail)
 }
@@ -252,12 +252,25 @@ async fn trace(
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<Json<Vec<TraceEvent>>, Problem> {
-    let events = api.store.trace(&id).await?;
-    if events.is_empty() {
-        return Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            format!("no story of {id}: `reveille trace` lists the latest"),
-        ));
+    story(api.store.as_ref(), &id).await.map(Json)
+}
+
+/// The story that an id names, or its beginning if that is of one alone.
+pub(crate) async fn story(store: &dyn Store, id: &str) -> Result<Vec<TraceEvent>, Problem> {
+    let events = store.trace(id).await?;
+    if !events.is_empty() {
+        return Ok(events);
     }
-    Ok(Json(events))
+    let names = store.story_names(id, NAMED + 1).await?;
+    let (status, why) = match meant(id, names) {
+        Ok(name) => return Ok(store.trace(&name).await?),
+        Err(Unclear::None) => {
+            let why = format!("no story of {id}: `reveille trace` lists the latest");
+            (StatusCode::NOT_FOUND, why)
+        }
+        Err(several @ Unclear::Several(_)) => {
+            (StatusCode::CONFLICT, format!("story {id}: {several}"))
+        }
+    };
+    Err(Problem::new(status, why))
 }

@@ -7,16 +7,19 @@ mod gate;
 mod guarded;
 pub mod health;
 mod problem;
+mod push_test;
 mod tokens;
+mod watch;
 
-pub use admin::{StoryView, UserView, shown};
+pub(crate) use admin::story;
+pub use admin::{StoryView, UserView};
 pub use bans::BanOrder;
 pub use gate::Gate;
 pub use tokens::AccessTokens;
 
 use crate::{
-    accounts::Ways, apps::Apps, bans::BanFile, clock::now, metrics::Metrics, reloaded::Reloading,
-    shards::Shards,
+    accounts::Ways, apps::Apps, bans::BanFile, clock::now, live::Live, metrics::Metrics,
+    push_test::Pushing, reloaded::Reloading, shards::Shards,
 };
 use axum::{Router, extract::FromRequestParts, http::request::Parts};
 use domain::Address;
@@ -48,6 +51,10 @@ pub struct Api {
     pub domains: Arc<[String]>,
     /// Which ways to sign in accounts are made for.
     pub ways: Ways,
+    /// The clients that push.
+    pub(crate) pushing: Pushing,
+    /// What happens, for whoever watches.
+    pub(crate) live: Live,
     /// What an operator should know of.
     pub metrics: Arc<Metrics>,
     /// Apps that can be pushed to.
@@ -58,7 +65,9 @@ pub struct Api {
 
 /// The admin API.
 pub(crate) fn admin(api: Api) -> Router {
-    admin::routes().merge(bans::routes()).with_state(api)
+    let all = admin::routes().merge(bans::routes());
+    let all = all.merge(watch::routes()).merge(push_test::routes());
+    all.with_state(api)
 }
 
 /// The device API.

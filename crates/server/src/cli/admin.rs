@@ -1,10 +1,20 @@
 //! How the command line reaches a server: by its admin API while it runs, else by its store.
 
-use super::options::{config_file, load_config};
-use crate::{accounts, config::Config, dev};
-use anyhow::{Context, Result, bail};
+use super::{
+    options::{config_file, load_config},
+    output,
+};
+use crate::{
+    accounts,
+    config::Config,
+    dev,
+    meant::{Unclear, meant},
+};
+use anyhow::{Context, Result, anyhow, bail};
 use domain::Address;
 use http::{Method, StatusCode};
+use hub::DeviceView;
+use net::http::{HttpError, Lines, Opened};
 use serde_json::Value;
 use std::{fmt::Write, path::PathBuf, sync::Arc};
 use store::Store;
@@ -80,31 +90,54 @@ impl Admin {
         };
         let (status, bytes) = match answer {
             Ok(answer) => answer,
-            Err(net::http::HttpError::Failed { .. }) => return Ok(None),
+            Err(HttpError::Failed { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let document: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         if status.is_success() {
-            return Ok(Some(document));
+            return Ok(Some(serde_json::from_slice(&bytes).unwrap_or(Value::Null)));
         }
+        Err(self.refused(status, &bytes))
+    }
+
+    /// Lines that come from the running server for as long as they are read.
+    pub(super) async fn lines(&self, path: &str) -> Result<Lines> {
+        let (url, token) = (format!("{}{path}", self.url), self.token.as_deref());
+        match net::http::lines(self.socket.as_deref(), &url, token).await {
+            Ok(Opened::Lines(lines)) => Ok(*lines),
+            Ok(Opened::Refused(status, bytes)) => Err(self.refused(status, &bytes)),
+            Err(HttpError::Failed { .. }) => bail!(self.not_running()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the server said, in its words.
+    fn refused(&self, status: StatusCode, bytes: &[u8]) -> anyhow::Error {
+        let document: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
         let detail = document
             .get("detail")
             .and_then(Value::as_str)
             .unwrap_or_default();
         if status == StatusCode::UNAUTHORIZED {
-            bail!(
+            return anyhow!(
                 "{} refused the admin token: name the configuration of that server with --config, and read access to its data_dir is needed",
                 self.url
             );
         }
-        bail!(
-            "{detail}{}",
-            if detail.is_empty() {
-                status.to_string()
-            } else {
-                String::new()
-            }
-        )
+        if detail.is_empty() {
+            return anyhow!("{status}");
+        }
+        anyhow!(output::plain(detail))
+    }
+
+    /// The device that is meant by an id, or by the beginning of one.
+    pub(super) async fn device(&self, given: &str) -> Result<DeviceView> {
+        let path = path("/api/v1/devices?begins=", given);
+        let found = self.must_ask(Method::GET, &path, None).await?;
+        let mut found: Vec<DeviceView> = serde_json::from_value(found)?;
+        let ids = found.iter().map(|it| it.device.id.to_string());
+        let id = one(given, ids, "device", "`reveille device list` shows all")?;
+        let at = found.iter().position(|it| it.device.id.as_str() == id);
+        Ok(found.swap_remove(at.unwrap_or_default()))
     }
 
     /// Asks the running server, or says that none runs.
@@ -197,6 +230,21 @@ impl Admin {
         let at = at.as_ref().unwrap_or(&self.url);
         format!("no server answers at {at}: {how}")
     }
+}
+
+/// The only one of these ids that is meant, or that begins so.
+pub(super) fn one(
+    given: &str,
+    ids: impl IntoIterator<Item = String>,
+    what: &str,
+    remedy: &str,
+) -> Result<String> {
+    meant(given, ids).map_err(|why| match why {
+        Unclear::None => anyhow!("there is no {what} {}: {remedy}", output::plain(given)),
+        several @ Unclear::Several(_) => {
+            anyhow!(output::plain(&format!("{what} {given}: {several}")))
+        }
+    })
 }
 
 /// A path with a part that may hold anything.

@@ -1,8 +1,12 @@
 //! `reveille ban`: sources that are kept out for a while.
 
-use super::admin::{Which, path};
+use super::{
+    admin::{Which, one, path},
+    output,
+};
 use crate::{api::BanOrder, bans::BanView, config::Span};
 use anyhow::Result;
+use domain::guard::Source;
 use http::Method;
 use std::net::IpAddr;
 
@@ -37,7 +41,7 @@ pub(super) struct Add {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Lift {
-    /// As `ban list` shows it
+    /// As `ban list` shows it, or its beginning
     address: String,
     #[command(flatten)]
     which: Which,
@@ -50,7 +54,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
             let server = which.server()?;
             let bans = server.must_ask(Method::GET, "/api/v1/bans", None).await?;
             if json {
-                say!("{bans:#}");
+                output::json(&bans);
                 return Ok(());
             }
             for ban in serde_json::from_value::<Vec<BanView>>(bans)? {
@@ -72,8 +76,15 @@ pub(super) async fn run(command: Command) -> Result<()> {
         }
         Command::Lift(Lift { address, which }) => {
             let server = which.server()?;
-            server.must_ask(Method::DELETE, &at(&address), None).await?;
-            say!("{address} is let in again");
+            let bans = server.must_ask(Method::GET, "/api/v1/bans", None).await?;
+            let bans: Vec<BanView> = serde_json::from_value(bans)?;
+            // An address stands for the network that it is banned with.
+            let given = address.parse::<IpAddr>().map(Source::of);
+            let given = given.map_or(address, |source| source.to_string());
+            let sources = bans.into_iter().map(|ban| ban.source);
+            let source = one(&given, sources, "ban", "`reveille ban list` shows all")?;
+            server.must_ask(Method::DELETE, &at(&source), None).await?;
+            say!("{source} is let in again");
         }
     }
     Ok(())

@@ -1,8 +1,12 @@
 //! `reveille check`: a configuration and everything that it names, before it is trusted with calls.
 
-use super::options::{config_file, load_config};
+use super::{
+    options::{config_file, load_config},
+    output,
+};
 use crate::{config::Config, outside, setup, web};
 use anyhow::{Result, anyhow, bail};
+use serde_json::{Value, json};
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 #[derive(Debug, clap::Args)]
@@ -10,15 +14,21 @@ pub(super) struct Args {
     /// Configuration; else ./reveille.toml or /etc/reveille/reveille.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// For machines
+    #[arg(long)]
+    json: bool,
 }
 
-pub(super) fn run(Args { config }: &Args) -> Result<ExitCode> {
+pub(super) fn run(Args { config, json }: &Args) -> Result<ExitCode> {
     let Some(file) = config_file(config.as_ref()) else {
         bail!(
             "no configuration to check: name one with --config, or write one with `reveille init DIR`"
         );
     };
-    let mut report = Report::default();
+    let mut report = Report {
+        json: json.then(Vec::new),
+        failed: false,
+    };
     let config = load_config(&Config::default(), Some(&file))?;
     report.say("configuration", Ok(file.display().to_string()));
     report.say("tls", check_tls(&config));
@@ -31,6 +41,9 @@ pub(super) fn run(Args { config }: &Args) -> Result<ExitCode> {
     for fault in outside::faults(&config) {
         report.say("outside", Err(anyhow!(fault)));
     }
+    if let Some(lines) = report.json {
+        output::json(&lines.into());
+    }
     Ok(if report.failed {
         ExitCode::from(1)
     } else {
@@ -39,19 +52,23 @@ pub(super) fn run(Args { config }: &Args) -> Result<ExitCode> {
 }
 
 /// What was looked at, line by line.
-#[derive(Default)]
 struct Report {
     failed: bool,
+    /// For machines, at the end.
+    json: Option<Vec<Value>>,
 }
 
 impl Report {
     fn say(&mut self, what: &str, result: Result<String>) {
+        self.failed |= result.is_err();
+        if let Some(lines) = &mut self.json {
+            let ok = result.is_ok();
+            let text = result.unwrap_or_else(|error| format!("{error:#}"));
+            return lines.push(json!({ "what": what, "ok": ok, "detail": text }));
+        }
         match result {
             Ok(good) => say!("ok      {what}: {good}"),
-            Err(error) => {
-                self.failed = true;
-                say!("FAILED  {what}: {error:#}");
-            }
+            Err(error) => say!("FAILED  {what}: {error:#}"),
         }
     }
 }

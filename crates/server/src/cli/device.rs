@@ -34,7 +34,7 @@ pub(super) struct List {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct History {
-    /// As `device list` shows it
+    /// As `device list` shows it, or its beginning
     device: String,
     /// For machines
     #[arg(long)]
@@ -45,7 +45,7 @@ pub(super) struct History {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Id {
-    /// As `device list` shows it
+    /// As `device list` shows it, or its beginning
     device: String,
     #[command(flatten)]
     which: Which,
@@ -62,7 +62,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
                 .must_ask(Method::GET, &format!("/api/v1/devices{query}"), None)
                 .await?;
             if json {
-                say!("{views:#}");
+                output::json(&views);
             } else {
                 list(&serde_json::from_value::<Vec<DeviceView>>(views)?);
             }
@@ -72,11 +72,12 @@ pub(super) async fn run(command: Command) -> Result<()> {
             json,
             which,
         }) => {
-            let path = path("/api/v1/devices/", &device) + "/history";
             let server = which.server()?;
+            let device = server.device(&device).await?.device.id;
+            let path = path("/api/v1/devices/", device.as_str()) + "/history";
             let history = server.must_ask(Method::GET, &path, None).await?;
             if json {
-                say!("{history:#}");
+                output::json(&history);
                 return Ok(());
             }
             let entries: Vec<HistoryEntry> = serde_json::from_value(history)?;
@@ -86,11 +87,11 @@ pub(super) async fn run(command: Command) -> Result<()> {
             }
         }
         Command::Forget(Id { device, which }) => {
-            which
-                .server()?
-                .must_ask(Method::DELETE, &path("/api/v1/devices/", &device), None)
-                .await?;
-            say!("forgot {device}");
+            let server = which.server()?;
+            let device = server.device(&device).await?.device.id;
+            let path = path("/api/v1/devices/", device.as_str());
+            server.must_ask(Method::DELETE, &path, None).await?;
+            say!("forgot {}", output::plain(device.as_str()));
         }
     }
     Ok(())

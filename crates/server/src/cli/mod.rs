@@ -6,11 +6,13 @@ mod ban;
 mod check;
 mod demo;
 mod device;
+mod doctor;
 mod init;
 mod invite;
 mod lab;
 mod options;
 mod output;
+mod push;
 mod reload;
 mod serve;
 mod store;
@@ -18,6 +20,7 @@ mod systemd;
 mod tenant;
 mod trace;
 mod user;
+mod watch;
 
 use crate::config;
 use anyhow::Result;
@@ -42,6 +45,8 @@ enum Command {
     Init(init::Args),
     /// Check a configuration and what it names
     Check(check::Args),
+    /// Look at the live installation: DNS, certificates, ports, providers, store, clock
+    Doctor(doctor::Args),
     /// Let the running server read its configuration again
     Reload(reload::Args),
     /// Accounts: add, invite, list, passwd, forward, export, remove
@@ -67,6 +72,11 @@ enum Command {
     Openapi,
     /// Tell the story of one call or message
     Trace(trace::Args),
+    /// Push to one device, to see the way: test
+    #[command(subcommand)]
+    Push(push::Command),
+    /// Show calls, messages, registrations and pushes as they happen
+    Watch(watch::Args),
     /// Run the simulated push clouds, or a simulated phone
     Lab(lab::Args),
     /// Configuration: print a commented example
@@ -109,6 +119,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(args).await.map(done),
         Command::Init(args) => init::run(&args).await.map(done),
         Command::Check(args) => check::run(&args),
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Reload(args) => reload::run(args).await.map(done),
         Command::User(command) => user::run(command).await.map(done),
         Command::Device(command) => device::run(command).await.map(done),
@@ -122,6 +133,8 @@ async fn run(command: Command) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Trace(args) => trace::run(args).await.map(done),
+        Command::Push(command) => push::run(command).await,
+        Command::Watch(args) => watch::run(args).await.map(done),
         Command::Lab(args) => lab::run(args).await.map(done),
         Command::Config(ConfigCommand::Example) => {
             crate::output::this(&config::example());
@@ -138,6 +151,53 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// What does something and prints no list. Whatever is not here can be read by machines.
+    const LISTS_NOTHING: [&str; 21] = [
+        "serve",
+        "init",
+        "user add",
+        "user invite",
+        "user passwd",
+        "user forward",
+        // Lines of JSON as it is.
+        "user export",
+        "user remove",
+        "device forget",
+        "ban add",
+        "ban lift",
+        "backup",
+        "restore",
+        "tenant add",
+        "tenant rotate",
+        "tenant allow",
+        "tenant remove",
+        // A JSON document, and a configuration.
+        "openapi",
+        "config example",
+        "lab",
+        "lab phone",
+    ];
+
+    #[test]
+    fn whatever_lists_something_does_so_for_machines() {
+        fn leaves(command: &clap::Command, above: &str, found: &mut Vec<(String, bool)>) {
+            for command in command.get_subcommands() {
+                let name = format!("{above} {}", command.get_name());
+                if !command.is_subcommand_required_set() {
+                    let json = command.get_arguments().any(|it| it.get_id() == "json");
+                    found.push((name.trim().to_owned(), json));
+                }
+                leaves(command, &name, found);
+            }
+        }
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "", &mut found);
+        for (name, json) in &found {
+            let lists = !LISTS_NOTHING.contains(&&**name);
+            assert_eq!(*json, lists, "{name}: {found:?}");
+        }
     }
 
     #[test]

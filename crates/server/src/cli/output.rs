@@ -1,15 +1,41 @@
 //! Tables for people.
 
 use domain::Timestamp;
+use serde_json::Value;
+use std::fmt::Write;
 
 /// What a peer may have sent, so that a terminal shows it and does nothing: control characters, and those that turn the
 /// direction of what is written, are escaped.
 pub(super) fn plain(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || turns(c) {
+        if acts(c) {
             shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Whether a terminal does something when it is written this.
+fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Prints a document for machines; a terminal shows it and does nothing, either.
+pub(super) fn json(document: &Value) {
+    say!("{}", plain_json(&format!("{document:#}")));
+}
+
+/// A document with what a terminal would act upon escaped: such characters are in its strings alone, but for the ends of lines.
+pub(super) fn plain_json(document: &str) -> String {
+    let mut shown = String::with_capacity(document.len());
+    for c in document.chars() {
+        if c != '\n' && acts(c) {
+            // All of them are in the basic plane; writing to a string does not fail.
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
         } else {
             shown.push(c);
         }
@@ -60,6 +86,15 @@ pub(super) fn roughly(from: Timestamp, to: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_says_the_same_and_does_nothing_to_a_terminal() {
+        let sent =
+            serde_json::json!({ "a": ["\u{1b}]0;owned\u{7}\u{9b}2J\r\n\u{202e}evil \u{fc}"] });
+        let shown = plain_json(&format!("{sent:#}"));
+        assert!(shown.chars().all(|c| c == '\n' || !acts(c)), "{shown}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), sent);
+    }
 
     #[test]
     fn what_a_peer_sent_does_nothing_to_a_terminal() {

@@ -1,6 +1,6 @@
 //! `reveille reload`: the running server reads its configuration again.
 
-use super::admin::Which;
+use super::{admin::Which, output};
 use crate::reloaded::Reloaded;
 use anyhow::Result;
 use http::Method;
@@ -20,7 +20,7 @@ pub(super) async fn run(Args { json, which }: Args) -> Result<()> {
         .must_ask(Method::POST, "/api/v1/reload", None)
         .await?;
     if json {
-        say!("{told:#}");
+        output::json(&told);
         return Ok(());
     }
     let Reloaded {

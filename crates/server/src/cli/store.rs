@@ -37,7 +37,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode> {
         bail!("there is no database yet: the first start of the server makes it");
     };
     if *json {
-        say!("{:#}", as_json(&checked));
+        output::json(&as_json(&checked));
     } else {
         tell(&checked);
     }

@@ -1,6 +1,9 @@
 //! `reveille tenant`: who may push through our push service, and to what.
 
-use super::admin::{Which, path};
+use super::{
+    admin::{Which, one, path},
+    output,
+};
 use crate::{
     accounts,
     pushd::{TenantChange, TenantView, admin::document, tenants::change},
@@ -93,7 +96,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
                 rotate: true,
                 ..TenantChange::default()
             };
-            must_exist(&which, &name).await?;
+            let name = known(&which, &name).await?;
             put(&which, &name, &wanted).await
         }
         Command::Allow(Allow {
@@ -112,7 +115,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
                 forbid,
                 ..TenantChange::default()
             };
-            must_exist(&which, &name).await?;
+            let name = known(&which, &name).await?;
             put(&which, &name, &wanted).await
         }
         Command::Remove(One { name, which }) => remove(&which, &name).await,
@@ -129,11 +132,10 @@ async fn views(which: &Which) -> Result<Vec<TenantView>> {
     Ok(tenants.into_iter().map(TenantView::from).collect())
 }
 
-async fn must_exist(which: &Which, name: &str) -> Result<()> {
-    if views(which).await?.iter().any(|it| it.id == name) {
-        return Ok(());
-    }
-    bail!("there is no tenant {name}: `reveille tenant list` names them");
+/// The tenant that is meant by a name, or by the beginning of one.
+async fn known(which: &Which, given: &str) -> Result<String> {
+    let all = views(which).await?.into_iter().map(|it| it.id);
+    one(given, all, "tenant", "`reveille tenant list` names them")
 }
 
 async fn put(which: &Which, name: &str, wanted: &TenantChange) -> Result<()> {
@@ -170,7 +172,7 @@ fn told(name: &str, changed: &Value) -> String {
 async fn list(which: &Which, json: bool) -> Result<()> {
     let all = views(which).await?;
     if json {
-        say!("{:#}", serde_json::to_value(&all)?);
+        output::json(&serde_json::to_value(&all)?);
         return Ok(());
     }
     for it in all {
@@ -187,12 +189,12 @@ async fn list(which: &Which, json: bool) -> Result<()> {
 }
 
 async fn remove(which: &Which, name: &str) -> Result<()> {
-    must_exist(which, name).await?;
+    let name = &known(which, name).await?;
     let server = which.server()?;
     let at = path(&format!("{TENANTS}/"), name);
     if server.ask(Method::DELETE, &at, None).await?.is_none() {
         let store = server.store()?;
-        accounts::write(store.as_ref(), Change::RemoveTenant(name.into())).await?;
+        accounts::write(store.as_ref(), Change::RemoveTenant(name.as_str().into())).await?;
     }
     say!("{name} is removed, with all that it had queued");
     Ok(())

@@ -3,18 +3,25 @@
 use super::{
     admin::{Admin, Which, path},
     output,
+    watch::follow,
 };
-use crate::api::StoryView;
-use anyhow::{Result, bail};
+use crate::{
+    api::{self, StoryView},
+    live::Line,
+};
+use anyhow::{Result, anyhow};
 use domain::TraceEvent;
 use http::Method;
 use serde_json::Value;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Tracking id, Call-ID or message id; without one, the latest stories are listed
+    /// Tracking id, Call-ID or message id, or its beginning; else the latest are listed
     id: Option<String>,
-    /// For machines
+    /// Go on with each step as it happens, until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+    /// For machines; with --follow a line for each step
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -24,47 +31,30 @@ pub(super) struct Args {
 /// Stories that are listed.
 const LATEST: usize = 20;
 
-pub(super) async fn run(Args { id, json, which }: Args) -> Result<()> {
-    let server = which.server()?;
-    let Some(id) = id else {
-        let stories = latest(&server).await?;
-        if json {
-            say!("{stories:#}");
-            return Ok(());
+pub(super) async fn run(args: Args) -> Result<()> {
+    let server = args.which.server()?;
+    match (args.id, args.follow) {
+        (None, true) => follow(&server, "stories=true", args.json).await,
+        (None, false) => list(latest(&server).await?, args.json),
+        (Some(id), true) => {
+            // What has happened comes first, and nothing is lost in between but doubled at most.
+            let events = story(&server, &id).await?;
+            tell(&events, args.json, true)?;
+            let tracking = events.first().map(|it| it.tracking.to_string());
+            let query = path("stories=true&story=", &tracking.unwrap_or(id));
+            follow(&server, &query, args.json).await
         }
-        let mut rows = vec![output::heading(&[
-            "began",
-            "tracking id",
-            "what",
-            "got as far as",
-        ])];
-        for story in serde_json::from_value::<Vec<StoryView>>(stories)? {
-            rows.push(vec![
-                domain::date::iso8601(story.began),
-                story.tracking.to_string(),
-                story.summary,
-                story.last.name().to_owned(),
-            ]);
-        }
-        output::table(&rows);
-        return Ok(());
-    };
-    let events: Vec<TraceEvent> = match server
-        .ask(Method::GET, &path("/api/v1/traces/", &id), None)
-        .await?
-    {
-        Some(events) => serde_json::from_value(events)?,
-        None => server.open_store()?.trace(&id).await?,
-    };
-    if events.is_empty() {
-        bail!("no story of {id}: `reveille trace` lists the latest");
+        (Some(id), false) => tell(&story(&server, &id).await?, args.json, false),
     }
-    if json {
-        say!("{:#}", serde_json::to_value(&events)?);
-    } else {
-        tell(&events);
+}
+
+async fn story(server: &Admin, id: &str) -> Result<Vec<TraceEvent>> {
+    let path = path("/api/v1/traces/", id);
+    if let Some(events) = server.ask(Method::GET, &path, None).await? {
+        return Ok(serde_json::from_value(events)?);
     }
-    Ok(())
+    let found = api::story(server.open_store()?.as_ref(), id).await;
+    found.map_err(|why| anyhow!(output::plain(why.detail())))
 }
 
 /// The latest stories: from the server, or from its store while it is down.
@@ -78,8 +68,48 @@ async fn latest(server: &Admin) -> Result<Value> {
     Ok(serde_json::to_value(views.collect::<Vec<_>>())?)
 }
 
-fn tell(events: &[TraceEvent]) {
-    let Some(first) = events.first() else { return };
+fn list(stories: Value, json: bool) -> Result<()> {
+    if json {
+        output::json(&stories);
+        return Ok(());
+    }
+    let mut rows = vec![output::heading(&[
+        "began",
+        "tracking id",
+        "what",
+        "got as far as",
+    ])];
+    for story in serde_json::from_value::<Vec<StoryView>>(stories)? {
+        rows.push(vec![
+            domain::date::iso8601(story.began),
+            story.tracking.to_string(),
+            story.summary,
+            story.last.name().to_owned(),
+        ]);
+    }
+    output::table(&rows);
+    Ok(())
+}
+
+/// `in_lines`: as what follows will be written.
+fn tell(events: &[TraceEvent], json: bool, in_lines: bool) -> Result<()> {
+    if json && in_lines {
+        for event in events {
+            let line = Line::Story {
+                event: event.clone(),
+                user: None,
+            };
+            say!("{}", output::plain_json(&serde_json::to_string(&line)?));
+        }
+        return Ok(());
+    }
+    if json {
+        output::json(&serde_json::to_value(events)?);
+        return Ok(());
+    }
+    let Some(first) = events.first() else {
+        return Ok(());
+    };
     let tracking = output::plain(&first.tracking.to_string());
     say!("{tracking}  {}", domain::date::iso8601(first.at));
     if let Some(alias) = &first.alias {
@@ -103,4 +133,5 @@ fn tell(events: &[TraceEvent]) {
         ]);
     }
     output::table(&rows);
+    Ok(())
 }

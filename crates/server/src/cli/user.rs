@@ -177,7 +177,7 @@ async fn run_list(command: List) -> Result<()> {
     let List { json, which } = command;
     let users = list(&which.server()?).await?;
     if json {
-        say!("{:#}", serde_json::to_value(&users)?);
+        output::json(&serde_json::to_value(&users)?);
         return Ok(());
     }
     let mut rows = vec![output::heading(&["address", "name", "forward"])];

@@ -3,7 +3,7 @@
 
 use super::programme::Client;
 use crate::{
-    api, config,
+    config,
     dev::{ADMIN_TOKEN, Dev},
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -218,7 +218,7 @@ impl Stage {
         what: &str,
         wanted: impl Fn(&DeviceView) -> bool,
     ) -> Result<()> {
-        let token = api::shown(token);
+        let token = crate::shown::shown(token);
         let has_token = |view: &DeviceView| {
             let voip = view.device.tokens.voip.as_ref();
             voip.is_some_and(|voip| *voip.value == *token)

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     alarms::Alarm,
+    live::Live,
     metrics::{Load, Metrics},
 };
 use call::{ReachId, Way, is_spiral};
@@ -30,6 +31,7 @@ pub(super) struct Tools {
     pub(super) store: Arc<dyn Store>,
     pub(super) pusher: push::Pusher,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) live: Live,
     pub(super) bus: Bus,
     pub(super) steer: net::Steer,
 }
@@ -174,6 +176,8 @@ impl Performer {
             Output::Save(id, changes) => self.commits.add(id, changes),
             Output::Note(note) => {
                 log_note(&note);
+                let owner = |device: &DeviceId| shard.user_of(device);
+                self.tools.live.happened(&note, owner);
                 self.notes.push(note);
             }
             Output::Fetch(device) => self.fetch(device),
@@ -410,7 +414,7 @@ impl Performer {
                 self.tools.metrics.published(&app, channel, &outcome);
             }
             // The shard keeps these to itself.
-            im::Output::Hub(_) | im::Output::Refused(_) => {}
+            im::Output::Hub(_) | im::Output::Note(_) | im::Output::Refused(_) => {}
         }
     }
 

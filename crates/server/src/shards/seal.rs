@@ -25,7 +25,7 @@ struct Preview {
 
 /// The token to push to: a Web Push subscription whose client handed its keys over apart from it gets them, for its whole
 /// push is sealed with them.
-pub(super) fn sealable(token: &str, key: Option<&SealingKey>) -> Option<String> {
+pub(crate) fn sealable(token: &str, key: Option<&SealingKey>) -> Option<String> {
     push::webpush::with_key(token, key?)
 }
 

@@ -5,7 +5,7 @@ use super::{
     perform::{Performer, Tools},
     run::Running,
 };
-use crate::{alarms::Alarm, entropy::random, hex, metrics::Metrics, secret};
+use crate::{alarms::Alarm, entropy::random, hex, live::Live, metrics::Metrics, secret};
 use anyhow::{Context, Result};
 use call::{AppKey, Nonces, Role, Settings, Shard as Number};
 use domain::{Record, Slice, delivery::NameConversation};
@@ -36,6 +36,8 @@ pub(crate) struct Parts {
     pub pusher: push::Pusher,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// Who watches.
+    pub live: Live,
     /// Whoever has an account will be in it, and who may try a password is.
     pub accounts: Accounts,
 }
@@ -67,6 +69,7 @@ where
             store: parts.store.clone(),
             pusher: parts.pusher.clone(),
             metrics: parts.metrics.clone(),
+            live: parts.live.clone(),
             bus: bus.clone(),
             steer: parts.steer.clone(),
         };

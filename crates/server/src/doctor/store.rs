@@ -1,0 +1,101 @@
+//! The database and where it lies: read beside a running server, and nothing of it changed.
+
+use super::report::Report;
+use crate::config::Config;
+use nix::sys::statvfs::statvfs;
+use std::path::Path;
+
+/// Less than this is a matter of days.
+const LITTLE: u64 = 1 << 30;
+/// Less than this is a matter of hours: a checkpoint or a backup may not fit.
+const TOO_LITTLE: u64 = 100 << 20;
+
+pub(super) fn look(config: &Config, report: &mut Report) {
+    let url = config.store_url();
+    let Some(path) = url.strip_prefix("sqlite:").map(Path::new) else {
+        return report.warn(
+            "store",
+            format!("{url}: everything is gone when the server stops"),
+            "set store.url to sqlite:PATH for anything but a trial",
+        );
+    };
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    rows(&url, report);
+    writable(folder, report);
+    if folder != config.server.data_dir && config.server.data_dir.exists() {
+        writable(&config.server.data_dir, report);
+    }
+    space(folder, report);
+}
+
+fn rows(url: &str, report: &mut Report) {
+    match store::glance(url) {
+        Err(error) => report.fail(
+            "store",
+            format!("{url}: {error}"),
+            "`reveille store check` says more; `reveille restore FILE` puts a backup in its place",
+        ),
+        Ok(None) => report.warn(
+            "store",
+            format!("{url} is not there yet"),
+            "the first start of the server makes it",
+        ),
+        Ok(Some(found)) if !found.damaged.is_empty() => report.fail(
+            "store",
+            format!("{url}: {} rows are damaged", found.damaged.len()),
+            "`reveille store check` names them; a start sets them aside",
+        ),
+        Ok(Some(found)) if found.schema != found.newest => report.warn(
+            "store",
+            format!("{url}: schema {}, this version writes {}", found.schema, found.newest),
+            "`reveille backup FILE`, then start this version of the server, which brings it up to date",
+        ),
+        Ok(Some(found)) => report.ok(
+            "store",
+            format!(
+                "{url}: {} users, {} devices, schema {}, nothing is damaged",
+                found.users, found.devices, found.schema
+            ),
+        ),
+    }
+}
+
+/// As who asks, who may be another than the server.
+fn writable(folder: &Path, report: &mut Report) {
+    let shown = folder.display();
+    match tempfile::tempfile_in(folder) {
+        Ok(_) => report.ok("store", format!("{shown} can be written")),
+        Err(error) => report.fail(
+            "store",
+            format!("{shown} cannot be written: {error}"),
+            "run this as the user of the server; then make space, mount it for writing, or `chown` it to that user",
+        ),
+    }
+}
+
+fn space(folder: &Path, report: &mut Report) {
+    let shown = folder.display();
+    let free = match statvfs(folder) {
+        Ok(found) => found
+            .blocks_available()
+            .saturating_mul(found.fragment_size()),
+        Err(error) => {
+            let remedy = "see `df`";
+            return report.warn(
+                "store",
+                format!("{shown}: how much is free is not known: {error}"),
+                remedy,
+            );
+        }
+    };
+    let what = format!("{shown} has {} MB free", free >> 20);
+    let remedy = "make room, or shorten observe.retention";
+    if free < TOO_LITTLE {
+        report.fail("store", what, remedy);
+    } else if free < LITTLE {
+        report.warn("store", what, remedy);
+    } else {
+        report.ok("store", what);
+    }
+}
