@@ -89,7 +89,7 @@ fn asked<'a>(text: &'a str, label: &str) -> Vec<&'a str> {
 #[test]
 fn every_value_of_a_label_that_they_ask_for_exists() {
     let exported = exported();
-    let alarms = Alarm::ALL.map(Alarm::name);
+    let alarms: Vec<_> = Alarm::ALL.iter().map(|alarm| alarm.name()).collect();
     let refusals = Refusal::ALL.map(Refusal::name);
     let is_alarm = |value: &str| match value.strip_suffix(".*") {
         Some(beginning) => alarms.iter().any(|name| name.starts_with(beginning)),
