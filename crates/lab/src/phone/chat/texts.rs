@@ -22,6 +22,9 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// ... so often at most: who is to hear it has given up by then.
 const MOST_TRIES: u32 = 8;
 
+/// Conversations of which something is unread; what comes in one more is not marked.
+const MOST_UNREAD: usize = 100;
+
 /// A message that came while older ones are read.
 pub(super) struct Live {
     received: Received,
@@ -226,5 +229,14 @@ impl Client {
             id,
             archived,
         });
+    }
+
+    /// A message is shown that its writer wants marked when it was read.
+    fn is_unread(&mut self, received: &Received) {
+        let peer = words::bare(&received.from);
+        let has_room = self.unread.len() < MOST_UNREAD || self.unread.contains_key(&peer);
+        if self.account.markers && received.markable && has_room {
+            self.unread.insert(peer, received.id.clone());
+        }
     }
 }
