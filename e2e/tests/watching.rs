@@ -69,7 +69,7 @@ fn what_happens_is_shown_until_ctrl_c_or_until_nobody_reads() {
     let server = Reveille::started();
     for arguments in [&["watch"][..], &["watch", "--json"], &["trace", "--follow"]] {
         let mut watching = Watching::begun(&server, arguments);
-        let (first, _) = std::thread::scope(|scope| {
+        let (first, ()) = std::thread::scope(|scope| {
             let line = scope.spawn(|| watching.line());
             let seen = poll(SOON, || {
                 call_nobody(&server);
