@@ -182,7 +182,7 @@ mod tests {
     }
 
     /// What does something and prints no list. Whatever is not here can be read by machines.
-    const LISTS_NOTHING: [&str; 21] = [
+    const LISTS_NOTHING: [&str; 24] = [
         "serve",
         "init",
         "user add",
@@ -201,9 +201,12 @@ mod tests {
         "tenant rotate",
         "tenant allow",
         "tenant remove",
-        // A JSON document, and a configuration.
+        // A JSON document, and what is written for other programs.
         "openapi",
         "config example",
+        "config unit",
+        "completions",
+        "man",
         "lab",
         "lab phone",
     ];

@@ -6,6 +6,7 @@ use super::{
     stage::{Stage, kind},
 };
 use anyhow::{Result, bail, ensure};
+use domain::Mode;
 use hub::DeviceView;
 use lab::{
     cloud::Record,
@@ -76,12 +77,20 @@ impl Actor {
     /// Falls asleep; returns when the server knows.
     pub(super) async fn sleeps(&self) -> Result<()> {
         self.phone.suspend().await?;
-        // Of a SIP door without a token nothing is known while it can be dialled (`behaviour.md` 5.12): it is not looked at.
-        let xmpp = self.phone.config().xmpp.as_ref();
-        if xmpp.is_some_and(|door| !door.pushes) {
-            return self.stage.all_asleep(&self.address()).await;
-        }
-        self.stage.asleep(&self.address(), self.voip()).await
+        self.is_asleep().await
+    }
+
+    /// Returns when the server knows that it sleeps.
+    pub(super) async fn is_asleep(&self) -> Result<()> {
+        let config = self.phone.config();
+        // Of a SIP door without a token nothing is known while it can be dialled (`behaviour.md` 5.12).
+        let is_dialled = config.sip && config.xmpp.as_ref().is_some_and(|door| door.pushes);
+        let mode = if is_dialled {
+            Mode::Unknown
+        } else {
+            Mode::Suspended
+        };
+        self.stage.is(&self.address(), self.voip(), mode).await
     }
 
     /// Its network is gone for now; it sleeps already.
@@ -133,11 +142,8 @@ impl Actor {
 
     /// The server has delivered all that was written to it.
     pub(super) async fn has_everything(&self) -> Result<()> {
-        let (user, has) = (self.address(), |view: &DeviceView| view.queued == 0);
-        if self.phone.config().xmpp.is_some() {
-            return self.stage.all_devices(&user, "has everything", has).await;
-        }
-        let token = self.voip();
+        let (user, token) = (self.address(), self.voip());
+        let has = |view: &DeviceView| view.queued == 0;
         self.stage.device(&user, token, "has everything", has).await
     }
 

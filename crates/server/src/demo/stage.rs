@@ -223,35 +223,13 @@ impl Stage {
             let voip = view.device.tokens.voip.as_ref();
             voip.is_some_and(|voip| *voip.value == *token)
         };
-        let is_there =
-            |devices: &[DeviceView]| devices.iter().any(|view| has_token(view) && wanted(view));
-        self.devices(user, what, is_there).await
-    }
-
-    /// All devices of this user, which has some, once the server knows of each what is `wanted`.
-    pub(super) async fn all_devices(
-        &self,
-        user: &str,
-        what: &str,
-        wanted: impl Fn(&DeviceView) -> bool,
-    ) -> Result<()> {
-        let are_there = |devices: &[DeviceView]| !devices.is_empty() && devices.iter().all(&wanted);
-        self.devices(user, what, are_there).await
-    }
-
-    async fn devices(
-        &self,
-        user: &str,
-        what: &str,
-        wanted: impl Fn(&[DeviceView]) -> bool,
-    ) -> Result<()> {
         let deadline = Instant::now() + self.patience;
         let path = format!("/api/v1/devices?user={user}");
         loop {
             let devices = self.ask(Method::GET, &path, None).await?;
             let devices: Vec<DeviceView> =
                 serde_json::from_value(devices.context("no list of devices")?)?;
-            if wanted(&devices) {
+            if devices.iter().any(|view| has_token(view) && wanted(view)) {
                 return Ok(());
             }
             ensure!(
@@ -262,15 +240,10 @@ impl Stage {
         }
     }
 
-    /// Returns when the server has seen that the phone's connection is gone.
-    pub(super) async fn asleep(&self, user: &str, token: &str) -> Result<()> {
-        self.device(user, token, "sleeps", |view| view.mode == Mode::Suspended)
-            .await
-    }
-
-    /// The same of all the doors that the user's only phone has.
-    pub(super) async fn all_asleep(&self, user: &str) -> Result<()> {
-        self.all_devices(user, "sleeps", |view| view.mode == Mode::Suspended)
+    /// Returns when the server thinks that the phone is in this mode.
+    pub(super) async fn is(&self, user: &str, token: &str, mode: Mode) -> Result<()> {
+        let what = format!("is {}", mode.name());
+        self.device(user, token, &what, |view| view.mode == mode)
             .await
     }
 

@@ -86,8 +86,7 @@ pub(in crate::demo) async fn taken_elsewhere(scene: &Scene) -> Result<String> {
     iphone.phone.suspend().await?;
     android.phone.suspend().await?;
     for phone in [&iphone, &android] {
-        let (user, token) = (phone.address(), phone.voip());
-        scene.stage().asleep(&user, token).await?;
+        phone.is_asleep().await?;
     }
     android.enters_lift();
 
