@@ -77,7 +77,6 @@ pub(super) fn unit(program: &Path, config: &Path, data: &Path, user: &str) -> St
     let mut text = format!(
         "[Unit]
 Description=Reveille: calls and messages reach phones whose app is asleep
-Documentation=man:reveille(1)
 Wants=network-online.target
 After=network-online.target
 
