@@ -9,21 +9,15 @@ use crate::{
     exchange::urgency,
     outcome::unavailable,
     pool::{Fault, Pool, Reply, Urgency},
+    token::access::{AccessToken, Granted, Kept},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{Notification, Outcome};
 use http::{HeaderValue, Request, StatusCode, Uri, header, uri::Authority};
-use serde::Deserialize;
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::time::Instant;
 use wire::{Submitted, Verdict};
-
-/// A token is renewed so long before its end.
-const MARGIN: Duration = Duration::from_mins(1);
 
 /// The way to a push service, with its connections and its one access token.
 pub(crate) struct Service {
@@ -32,23 +26,7 @@ pub(crate) struct Service {
     /// The tenant's name and secret (RFC 6749 §2.3.1).
     basic: HeaderValue,
     pool: Arc<Pool>,
-    kept: Mutex<Option<Kept>>,
-    /// Held by whoever asks for a token, so that one does.
-    asking: tokio::sync::Mutex<()>,
-}
-
-#[derive(Clone)]
-struct Kept {
-    value: HeaderValue,
-    until: Instant,
-}
-
-/// RFC 6749 §5.1.
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    #[serde(default)]
-    expires_in: u64,
+    token: AccessToken,
 }
 
 impl fmt::Debug for Service {
@@ -77,8 +55,7 @@ impl Service {
             token_uri: uri("/oauth/token")?,
             basic,
             pool,
-            kept: Mutex::default(),
-            asking: tokio::sync::Mutex::default(),
+            token: AccessToken::default(),
         })
     }
 
@@ -111,7 +88,7 @@ impl Service {
             };
             // Our token has ended, or the service forgot it.
             if reply.status == StatusCode::UNAUTHORIZED && !renewed {
-                self.forget(&authorization);
+                self.token.forget(&authorization);
                 renewed = true;
                 continue;
             }
@@ -130,17 +107,7 @@ impl Service {
     }
 
     async fn current(&self) -> Result<HeaderValue, Outcome> {
-        if let Some(value) = self.kept() {
-            return Ok(value);
-        }
-        let _asking = self.asking.lock().await;
-        if let Some(value) = self.kept() {
-            return Ok(value);
-        }
-        let kept = self.ask().await?;
-        let value = kept.value.clone();
-        *self.lock() = Some(kept);
-        Ok(value)
+        self.token.current(async || self.ask().await).await
     }
 
     async fn ask(&self) -> Result<Kept, Outcome> {
@@ -167,28 +134,10 @@ impl Service {
         let mut value = HeaderValue::try_from(format!("Bearer {}", granted.access_token))
             .map_err(|error| unavailable(format!("no access token: {error}"), entropy()))?;
         value.set_sensitive(true);
-        let lifetime = Duration::from_secs(granted.expires_in).saturating_sub(MARGIN);
         Ok(Kept {
             value,
-            until: asked + lifetime,
+            until: granted.until(asked),
         })
-    }
-
-    fn forget(&self, refused: &HeaderValue) {
-        let mut kept = self.lock();
-        if kept.as_ref().is_some_and(|kept| kept.value == *refused) {
-            *kept = None;
-        }
-    }
-
-    fn kept(&self) -> Option<HeaderValue> {
-        let kept = self.lock();
-        let good = kept.as_ref().filter(|kept| Instant::now() < kept.until)?;
-        Some(good.value.clone())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a provider knows us by on the wire: Apple's provider token, Google's access token, the token
 //! of Web Push. All start from a private key in PEM, all end as the value of an `authorization` header that is kept until it is about to expire.
 
+pub(crate) mod access;
 pub(crate) mod apns;
 pub(crate) mod fcm;
 pub(crate) mod vapid;

@@ -1,7 +1,11 @@
 //! Google's access token: an RS256 assertion signed with the service account's key, exchanged at the account's
-//! `token_uri` (RFC 7523 §2.1), kept until a minute before it expires. However many pushes need one, one asks.
+//! `token_uri` (RFC 7523 §2.1).
 
-use super::{KeyError, bearer, pkcs8, signing_input};
+use super::{
+    KeyError,
+    access::{AccessToken, Granted, Kept},
+    bearer, pkcs8, signing_input,
+};
 use crate::{
     outcome::unavailable,
     pool::{Fault, Pool, Reply, Urgency},
@@ -15,11 +19,7 @@ use ring::{
     signature::{RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc};
 use tokio::time::Instant;
 
 /// What an access token may be used for.
@@ -28,8 +28,6 @@ const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 const GRANT: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=";
 /// How long an assertion is good, in seconds; Google takes no longer.
 const ASSERTION: u64 = 3600;
-/// A token is not used in the last minute of its life.
-const MARGIN: Duration = Duration::from_mins(1);
 
 /// Signs assertions with a service account's key.
 pub struct FcmSigner {
@@ -111,29 +109,7 @@ pub(crate) struct FcmToken {
     signer: FcmSigner,
     uri: Uri,
     pool: Arc<Pool>,
-    kept: Mutex<Option<Kept>>,
-    /// Held by the one that asks for a token; with the last failure, so that those who waited for it share it.
-    asking: tokio::sync::Mutex<Option<Failure>>,
-}
-
-#[derive(Clone, Debug)]
-struct Kept {
-    value: HeaderValue,
-    until: Instant,
-}
-
-#[derive(Clone, Debug)]
-struct Failure {
-    at: Instant,
-    outcome: Outcome,
-}
-
-/// RFC 6749 §5.1.
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    #[serde(default)]
-    expires_in: u64,
+    token: AccessToken,
 }
 
 /// RFC 6749 §5.2.
@@ -151,57 +127,20 @@ impl FcmToken {
             signer,
             uri,
             pool,
-            kept: Mutex::default(),
-            asking: tokio::sync::Mutex::default(),
+            token: AccessToken::default(),
         }
     }
 
     /// The header's value; or the outcome of a push that cannot get one. `now` in seconds since the Unix epoch.
     pub(crate) async fn current(&self, now: u64, entropy: u64) -> Result<HeaderValue, Outcome> {
-        let since = Instant::now();
-        if let Some(value) = self.kept() {
-            return Ok(value);
-        }
-        let mut failure = self.asking.lock().await;
-        if let Some(value) = self.kept() {
-            return Ok(value);
-        }
-        if let Some(shared) = failure.as_ref().filter(|failure| failure.at >= since) {
-            return Err(shared.outcome.clone());
-        }
-        match self.ask(now, entropy).await {
-            Ok(kept) => {
-                *failure = None;
-                let value = kept.value.clone();
-                *self.lock() = Some(kept);
-                Ok(value)
-            }
-            Err(outcome) => {
-                *failure = Some(Failure {
-                    at: Instant::now(),
-                    outcome: outcome.clone(),
-                });
-                Err(outcome)
-            }
-        }
+        self.token
+            .current(async || self.ask(now, entropy).await)
+            .await
     }
 
     /// Forgets `refused`, which the provider does not take any more, unless another push already did.
     pub(crate) fn forget(&self, refused: &HeaderValue) {
-        let mut kept = self.lock();
-        if kept.as_ref().is_some_and(|kept| kept.value == *refused) {
-            *kept = None;
-        }
-    }
-
-    fn kept(&self) -> Option<HeaderValue> {
-        let kept = self.lock();
-        let good = kept.as_ref().filter(|kept| Instant::now() < kept.until)?;
-        Some(good.value.clone())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.token.forget(refused);
     }
 
     async fn ask(&self, now: u64, entropy: u64) -> Result<Kept, Outcome> {
@@ -223,12 +162,11 @@ impl FcmToken {
             Refused::Credentials(reason) => Outcome::Unauthorized { reason },
             Refused::Trouble(reason) => failed(reason),
         })?;
-        let lifetime = Duration::from_secs(granted.expires_in).saturating_sub(MARGIN);
         let value = bearer(&granted.access_token)
             .ok_or_else(|| failed("it has characters that it cannot have".into()))?;
         Ok(Kept {
             value,
-            until: asked + lifetime,
+            until: granted.until(asked),
         })
     }
 }
