@@ -8,5 +8,5 @@ pub(crate) fn now() -> Timestamp {
     let unix = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    Timestamp(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX))
+    Timestamp::default().plus(unix)
 }

@@ -59,9 +59,7 @@ impl Expiring {
         let severity = severity(self.good, now)?;
         let left = end.saturating_sub(now);
         let days = left.as_secs() / DAY.as_secs();
-        let at = date::iso8601(Timestamp(
-            u64::try_from(end.as_millis()).unwrap_or(u64::MAX),
-        ));
+        let at = date::iso8601(Timestamp::default().plus(end));
         let detail = match days {
             _ if left.is_zero() => format!("it expired on {at}"),
             0 => format!("it expires within a day, on {at}"),

@@ -118,10 +118,7 @@ pub(crate) fn certificate(config: &Config) -> Result<Certificate> {
     let certificate = Certificate::from_pem(&chain)
         .map_err(|error| anyhow::anyhow!("tls.certificate: {path}: {error}"))?;
     let now = Duration::from_millis(clock::now().0);
-    let day = |at: Duration| {
-        let millis = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
-        domain::date::iso8601(domain::Timestamp(millis))
-    };
+    let day = |at: Duration| domain::date::iso8601(domain::Timestamp::default().plus(at));
     if now > certificate.not_after {
         bail!(
             "tls.certificate: {path}: it expired on {}: renew it, and it is taken by itself",

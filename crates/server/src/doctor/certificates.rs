@@ -65,7 +65,7 @@ fn in_file(config: &Config, report: &mut Report) {
     };
     let now = Duration::from_millis(clock::now().0);
     let days = certificate.not_after.saturating_sub(now).as_secs() / 86_400;
-    let until = Timestamp(u64::try_from(certificate.not_after.as_millis()).unwrap_or(u64::MAX));
+    let until = Timestamp::default().plus(certificate.not_after);
     let path = config.tls.certificate.display();
     let what = format!(
         "{path} is good for {days} days, until {}",
