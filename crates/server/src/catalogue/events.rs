@@ -107,6 +107,10 @@ pub const EVENTS: &[Event] = &[
         "see that server.data_dir can be written",
     ),
     error(
+        "the push service beside us ended badly",
+        "`error` says how; only `reveille demo --split` has one",
+    ),
+    error(
         "the push service ended badly",
         "please report this, with the log above it",
     ),
