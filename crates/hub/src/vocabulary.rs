@@ -103,10 +103,10 @@ pub enum Input {
     Arrived(Ticket, Arc<Message>),
     /// A device has a message; the last word: and all that were sent before it.
     Acknowledged(DeviceId, MessageId, bool),
-    /// A device did not take a message, and why.
-    Unacknowledged(DeviceId, MessageId, String),
-    /// A device refuses a message for good, and why.
-    Refused(DeviceId, MessageId, String),
+    /// A message did not get through a door, and why.
+    Unacknowledged(DoorId, MessageId, String),
+    /// Whoever is behind a door refuses a message for good, and why.
+    Refused(DoorId, MessageId, String),
     /// A client states what its device does.
     Stated(Address, DeviceId, Mode),
     /// A user does something on a device.

@@ -187,6 +187,7 @@ impl Role {
                 self.registers(stream, steps);
             }
             Input::Component(stream, domain) => self.line.component_connects(stream, domain),
+            Input::GoesElsewhere(door, id) => self.line.withdraw(&door, &id),
             Input::ForComponent(domain, post) => self.line.for_component(now, &domain, post),
             Input::Read(stream, item) if self.line.components.has(stream) => {
                 self.line.component_says(now, stream, item);
