@@ -14,6 +14,7 @@ use domain::{
     wake::{Failure, Stage, Verdict},
 };
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -234,13 +235,13 @@ pub struct NewCall {
     pub wakes_nobody: Option<&'static str>,
 }
 
-/// How a call ended for its caller.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+/// How a call ended for its caller, with what that heard of it in the words of its protocol.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CallEnd {
     /// Somebody answered.
-    Connected,
-    /// Nobody did; the status or reason that the caller got.
-    Failed(u16),
+    Connected(Cow<'static, str>),
+    /// Nobody did.
+    Failed(Cow<'static, str>),
 }
 
 /// What became of a push.

@@ -224,7 +224,10 @@ impl World {
                 "it is declined",
                 Input::Failed(call, door.clone(), Failure::Declined, why()),
             ),
-            ("it is over", Input::CallDone(call, CallEnd::Failed(486))),
+            (
+                "it is over",
+                Input::CallDone(call, CallEnd::Failed("486".into())),
+            ),
             (
                 "its connection ends",
                 Input::DoorLost(door.clone(), DoorState::Down),

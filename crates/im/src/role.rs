@@ -262,6 +262,7 @@ impl Role {
                 Step::Write(octets) => self.line.put(stream, octets),
                 Step::End => self.line.hang_up(stream),
                 Step::Count(why) => self.line.out.push_back(Output::Refused(why)),
+                Step::Tell(refused) => self.line.refuses_sign_in(now, &refused),
                 Step::SignedIn { anew } => self.line.out.push_back(Output::SignedIn(stream, anew)),
                 Step::Resume(user, resume) => self.resumes(now, stream, &user, &resume),
                 Step::Bind(user, request) => self.bind(now, stream, &user, &request),
