@@ -460,10 +460,7 @@ fn a_queue_that_was_read_while_the_next_message_was_saved_doubles_nothing() {
     let mut world = World::new();
     world.arrives(0, "m1", &[recipient("a", Mode::Suspended)]);
     let now = world.now(10);
-    assert_eq!(
-        world.comes(10),
-        [Effect::Fetch(id("a"))]
-    );
+    assert_eq!(world.comes(10), [Effect::Fetch(id("a"))]);
     let both = ["m1", "m2"].map(|name| Arc::new(message(name)));
     world.queues.insert(id("a"), both.to_vec());
     let arrival =

@@ -174,6 +174,11 @@ impl Check {
                 "the operator was told that this is done: {order:?}"
             ));
         }
+        if wanted.is_none() {
+            let theirs = scene.phones.iter().map(|it| it.phone.config());
+            let theirs = theirs.filter(|it| it.user == user.name());
+            theirs.for_each(|it| self.places.removed(it));
+        }
         let own = setting::known_secrets(user.name());
         if is_last && wanted.is_none_or(|user| user.secrets != own) {
             self.locked.insert(user.clone(), scene.now);

@@ -1,11 +1,11 @@
 //! A phone with a door for each protocol is one device: a text that is under way by one of them is not sent by the other
 //! (behaviour.md 16.6).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use sip::endpoint::Flow;
-use sip::{Message, Method};
+use sip::{HeaderName, Message, Method};
 
 use super::Verdict;
 use super::places::phone_at;
@@ -25,21 +25,28 @@ struct Sent {
 pub(in crate::sim::whole) struct Doors {
     /// By phone and the server's id.
     sent: BTreeMap<(usize, String), Sent>,
+    /// The branches of requests that have left: one that leaves again is the same.
+    branches: BTreeSet<String>,
 }
 
 impl Doors {
     /// A new server knows of nothing that is under way.
     pub(super) fn restarted(&mut self) {
         self.sent.clear();
+        self.branches.clear();
     }
 
     /// The server sends a request to a phone over SIP.
     pub(super) fn requested(&mut self, now: Instant, who: usize, message: &Message) -> Verdict {
         let call = message.call_id().unwrap_or_default();
-        match (message.method(), call.split_once('@')) {
-            (Some(Method::Message), Some((id, _))) => self.goes(now, (who, id), None),
-            _ => Ok(()),
+        let Some((id, _)) = call.split_once('@') else {
+            return Ok(());
+        };
+        let via = message.header_text(HeaderName::Via).unwrap_or_default();
+        if message.method() != Some(Method::Message) || !self.branches.insert(via.to_owned()) {
+            return Ok(());
         }
+        self.goes(now, (who, id), None)
     }
 
     /// The server writes to a client.
@@ -104,5 +111,25 @@ impl Doors {
     pub(in crate::sim::whole) fn broke(&mut self, who: usize) {
         self.sent
             .retain(|(of, _), sent| sent.stream.is_some() || *of != who);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_under_way_by_one_door_may_not_go_by_the_other_before_it_is_over() {
+        let now = Instant::now();
+        let mut doors = Doors::default();
+        let (sip, xmpp) = (None, Some(7));
+        doors.goes(now, (3, "m1"), sip).unwrap();
+        doors.goes(now, (3, "m1"), sip).unwrap();
+        doors.goes(now, (4, "m1"), xmpp).unwrap();
+        assert!(doors.goes(now, (3, "m1"), xmpp).is_err());
+        doors.goes(now + UNDER_WAY, (3, "m1"), xmpp).unwrap();
+        assert!(doors.goes(now + UNDER_WAY, (3, "m1"), sip).is_err());
+        doors.broke(3);
+        assert!(doors.goes(now + UNDER_WAY, (3, "m1"), sip).is_err());
     }
 }
