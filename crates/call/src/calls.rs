@@ -445,8 +445,8 @@ impl Calls {
             self.quotas.give_back(&place);
         }
         let end = match status {
-            ..300 => CallEnd::Connected,
-            status => CallEnd::Failed(status),
+            ..300 => CallEnd::Connected("the caller got 200".into()),
+            status => CallEnd::Failed(format!("the caller got {status}").into()),
         };
         Some(Input::CallDone(id, end))
     }

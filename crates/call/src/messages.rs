@@ -114,14 +114,13 @@ impl Messages {
         }
         let door = self.by_txn.remove(&txn)?;
         let message = self.by_door.remove(&door)?.message;
-        let device = door.device;
         let why = format!("the device answered {status}");
         Some(if status < 300 || status == MET_ALREADY {
-            hub::Input::Acknowledged(device, message, false)
+            hub::Input::Acknowledged(door.device, message, false)
         } else if REFUSED_FOR_GOOD.contains(&status) {
-            hub::Input::Refused(device, message, why)
+            hub::Input::Refused(door, message, why)
         } else {
-            hub::Input::Unacknowledged(device, message, why)
+            hub::Input::Unacknowledged(door, message, why)
         })
     }
 

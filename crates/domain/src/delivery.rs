@@ -10,11 +10,11 @@ mod lane;
 mod tests;
 mod vocabulary;
 
-pub use vocabulary::{Arrival, Effect, Landed, Recipient, Stored, Timers};
+pub use vocabulary::{Arrival, Effect, Landed, Recipient, Stored, Timers, Way, Ways};
 
 use crate::{
-    Address, Behaviour, Change, Class, DeviceId, IdMap, Message, MessageId, NotificationId, Now,
-    Purpose, Timestamp, behaviour::Incoming, push::OwedPush, trace::Step,
+    Address, Behaviour, Change, Class, DeviceId, DoorId, IdMap, Message, MessageId, NotificationId,
+    Now, Purpose, Timestamp, behaviour::Incoming, push::OwedPush, trace::Step,
 };
 use lane::Lane;
 use std::{collections::VecDeque, fmt, sync::Arc, time::Instant};
@@ -113,16 +113,15 @@ impl Delivery {
             let Recipient {
                 device,
                 mode,
-                window,
+                way,
                 push,
                 quiet_until,
                 is_full,
             } = recipient;
             // What is behind others goes when it is their turn.
             let is_direct = rule.direct && !(is_full && message.class != Class::Transient);
-            if is_direct {
-                then.direct.push((device.clone(), window));
-            }
+            let way = way.filter(|_| is_direct);
+            then.direct.extend(way.map(|way| (device.clone(), way)));
             if message.class == Class::Transient {
                 continue;
             }
@@ -162,13 +161,13 @@ impl Delivery {
     /// The message is saved: it goes to who is there.
     pub fn stored(&mut self, now: Now, stored: &Stored) -> Vec<Effect> {
         let mut effects = Vec::new();
-        for (device, window) in &stored.direct {
+        for (device, way) in &stored.direct {
             if stored.message.class == Class::Transient {
                 effects.push(Effect::Relay(device.clone(), stored.message.clone()));
                 continue;
             }
             let lane = self.lane(device);
-            lane.window = *window;
+            lane.goes_by(*way);
             lane.offer(&stored.message);
             self.pump(now, device, &mut effects);
         }
@@ -232,18 +231,20 @@ impl Delivery {
         }
     }
 
-    /// The device came through a door that takes `window` messages at once. `fresh`: over another way than before; what
-    /// was on its way over that one goes again: it can be told by its id.
+    /// The device came through a door, and messages go `way`. `fresh`: the door leads over another connection than before;
+    /// what was on its way over that one, or through a door that is not open any more, goes again: it can be told by its id.
     pub fn returned(
         &mut self,
         now: Now,
-        device: &DeviceId,
-        window: usize,
-        fresh: bool,
+        ways: &impl Ways,
+        (door, fresh): (&DoorId, bool),
+        way: Way,
     ) -> Vec<Effect> {
-        let lane = self.lane(device);
-        lane.window = window;
-        lane.returned(fresh);
+        let device = &door.device;
+        self.lane(device).returned(way, |number| {
+            let device = device.clone();
+            (fresh && number == door.number) || !ways.is_open(&DoorId { device, number })
+        });
         let mut effects = Vec::new();
         self.pump(now, device, &mut effects);
         effects
@@ -294,15 +295,20 @@ impl Delivery {
         effects
     }
 
-    /// The device refused the message for good: trying again would block all that follow.
+    /// Whoever is behind a door refused the message for good: trying again would block all that follow. If it is on its way by
+    /// another door by now, that one decides.
     pub fn refused(
         &mut self,
         now: Now,
-        device: &DeviceId,
+        door: &DoorId,
         message: &MessageId,
         why: &str,
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let device = &door.device;
+        if self.lane(device).goes_elsewhere(door.number, message) {
+            return effects;
+        }
         self.land(device, message, Step::MessageRefused, why, &mut effects);
         self.pump(now, device, &mut effects);
         effects
@@ -328,22 +334,25 @@ impl Delivery {
         effects
     }
 
-    /// The message did not get through: it stays queued, and the device is pushed to.
-    pub fn failed(&mut self, device: &DeviceId, message: &MessageId, why: &str) -> Vec<Effect> {
-        let flight = self.lane(device).take_flight(message);
+    /// The message did not get through this door: it goes by another one, or stays queued, and the device is pushed to.
+    pub fn failed(
+        &mut self,
+        now: Now,
+        ways: &impl Ways,
+        door: &DoorId,
+        message: &MessageId,
+        why: &str,
+    ) -> Vec<Effect> {
+        let flight = self.lane(&door.device).take_flight(door.number, message);
         let mut effects = Vec::new();
         if let Some(message) = flight {
-            effects.push(Effect::Unacknowledged(
-                device.clone(),
-                message,
-                why.to_owned(),
-            ));
+            self.gives_up(now, ways, door, vec![message], why, &mut effects);
         }
         effects
     }
 
-    /// Time passed: devices that have not acknowledged are asleep, and a queue that could not be read may be readable.
-    pub fn timeout(&mut self, now: Now) -> Vec<Effect> {
+    /// Time passed: who has not acknowledged is asleep, and a queue that could not be read may be readable.
+    pub fn timeout(&mut self, now: Now, ways: &impl Ways) -> Vec<Effect> {
         let mut effects = Vec::new();
         while let Some((at, device)) = self.deadlines.pop_front_if(|(at, _)| *at <= now.instant) {
             let Some(lane) = self.lanes.get_mut(&device) else {
@@ -356,13 +365,37 @@ impl Delivery {
                 }
                 continue;
             }
-            for message in lane.take_all_flights() {
-                let why = "no answer in time".to_owned();
-                effects.push(Effect::Unacknowledged(device.clone(), message, why));
-            }
-            effects.push(Effect::Hibernate(device));
+            let (number, messages) = lane.take_all_flights();
+            let door = DoorId { device, number };
+            let why = "no answer in time";
+            self.gives_up(now, ways, &door, messages, why, &mut effects);
+            effects.push(Effect::Hibernate(door));
         }
         effects
+    }
+
+    /// These messages did not get through a door.
+    fn gives_up(
+        &mut self,
+        now: Now,
+        ways: &impl Ways,
+        door: &DoorId,
+        messages: Vec<Arc<Message>>,
+        why: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        let device = &door.device;
+        let other = |but: &[u32]| ways.way(device, but);
+        let is_there = self.lane(device).gives_up(door.number, other);
+        for message in messages {
+            let (device, why) = (device.clone(), why.to_owned());
+            effects.push(if is_there {
+                Effect::Rerouted(device, message, why)
+            } else {
+                Effect::Unacknowledged(device, message, why)
+            });
+        }
+        self.pump(now, device, effects);
     }
 
     /// Messages that waited for others wait for the device now: it may have been sent one of them before, and passed it over.
@@ -408,9 +441,10 @@ impl Delivery {
         let Some(lane) = self.lanes.get_mut(device) else {
             return;
         };
-        while let Some(message) = lane.next(deadline) {
+        while let Some((number, message)) = lane.next(deadline) {
+            let device = device.clone();
             self.deadlines.push_back((deadline, device.clone()));
-            effects.push(Effect::Send(device.clone(), message));
+            effects.push(Effect::Send(DoorId { device, number }, message));
         }
         if lane.wants_more() {
             effects.push(Effect::Fetch(device.clone()));

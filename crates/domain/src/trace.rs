@@ -152,6 +152,8 @@ steps! {
     CallEnded = "call_ended",
     /// A device wanted to be registered, and was refused.
     RegistrationRefused = "registration_refused",
+    /// A client wanted to sign in, and was refused.
+    SignInRefused = "sign_in_refused",
     /// A message came in and was stored.
     MessageStored = "message_stored",
     /// A message was refused.

@@ -212,9 +212,10 @@ impl Calls {
         };
         call.done = true;
         let (step, detail) = match end {
-            CallEnd::Connected => (Step::CallConnected, "the caller got 200".to_owned()),
-            CallEnd::Failed(status) => (Step::CallFailed, format!("the caller got {status}")),
+            CallEnd::Connected(heard) => (Step::CallConnected, heard),
+            CallEnd::Failed(heard) => (Step::CallFailed, heard),
         };
+        let detail = detail.into_owned();
         let note = pushes::story(now.wall, &call.new.tracking, step, None, detail);
         let callee = call.new.callee.clone();
         let mut deeds = self.step(now, id, Input::Over, directory);

@@ -3,13 +3,14 @@
 use crate::{
     Measure, Output,
     directory::{Directory, Entry, Room},
+    door::OpenDoor,
     pushes,
     step::{Deed, Work},
 };
 use domain::{
-    Address, Class, DeviceId, Message, Mode, Now,
+    Address, Class, DeviceId, DoorId, Message, Mode, Now,
     behaviour::Incoming,
-    delivery::{Arrival, Delivery, Effect, Recipient},
+    delivery::{Arrival, Delivery, Effect, Recipient, Way, Ways},
     trace::Step,
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -34,7 +35,7 @@ pub(crate) fn arrived(
             is_full: room == Room::Archive,
             device: entry.device.id.clone(),
             mode: mode(entry, push.is_ok()),
-            window: entry.best_door().map_or(0, |door| usize::from(door.window)),
+            way: entry.best_door().map(way),
             quiet_until: directory.quiet_until(entry, idle_after),
             push,
         })
@@ -61,6 +62,44 @@ fn is_full(directory: &Directory, user: &Address, limit: u64) -> bool {
     devices.all(|entry| entry.room(limit).is_none())
 }
 
+/// What delivery knows of a door.
+fn way(door: &OpenDoor) -> Way {
+    Way {
+        door: door.number,
+        window: usize::from(door.window),
+    }
+}
+
+impl Ways for Directory {
+    fn way(&self, device: &DeviceId, but: &[u32]) -> Option<Way> {
+        let door = self
+            .get(device)?
+            .best_door_of(|door| !but.contains(&door.number));
+        door.map(way)
+    }
+
+    fn is_open(&self, door: &DoorId) -> bool {
+        let entry = self.get(&door.device);
+        entry.is_some_and(|it| it.door(door.number).is_some_and(OpenDoor::is_open))
+    }
+}
+
+/// A device came through a door: what waits for it goes to it, through its best door.
+pub(crate) fn returned(
+    now: Now,
+    directory: &Directory,
+    delivery: &mut Delivery,
+    (door, fresh): (&DoorId, bool),
+) -> Vec<Effect> {
+    let entry = directory.get(&door.device);
+    // One that has gone again is tried all the same: so it is seen that what waits did not get through.
+    let best = entry.and_then(|entry| entry.best_door().or_else(|| entry.door(door.number)));
+    let Some(best) = best else {
+        return Vec::new();
+    };
+    delivery.returned(now, directory, (door, fresh), way(best))
+}
+
 /// Puts what delivery says into words, and what follows from that.
 pub(crate) fn perform(
     now: Now,
@@ -76,13 +115,15 @@ pub(crate) fn perform(
             Deed::Say(Output::Note(note))
         };
         match effect {
-            Effect::Send(device, message) => match directory.get(&device).and_then(Entry::way_in) {
-                Some(door) => {
-                    deeds.push(note(&message, Step::MessageSent, &device, String::new()));
-                    deeds.push(Output::Send(door, message).into());
-                }
-                None => effects.extend(delivery.failed(&device, &message.id, "no connection")),
-            },
+            Effect::Send(door, message) if directory.is_open(&door) => {
+                let sent = note(&message, Step::MessageSent, &door.device, String::new());
+                deeds.push(sent);
+                deeds.push(Output::Send(door, message).into());
+            }
+            Effect::Send(door, message) => {
+                let (id, why) = (&message.id, "no connection");
+                effects.extend(delivery.failed(now, directory, &door, id, why));
+            }
             Effect::Relay(device, message) => {
                 let door = directory.get(&device).and_then(Entry::way_in);
                 deeds.extend(door.map(|door| Output::Relay(door, message).into()));
@@ -102,10 +143,11 @@ pub(crate) fn perform(
                     deeds.push(Deed::Work(user, Work::Announce(device, message)));
                 }
             }
-            Effect::Hibernate(device) => {
-                let door = directory.get(&device).and_then(Entry::way_in);
-                deeds.extend(door.map(|door| Output::Hibernate(door).into()));
+            Effect::Rerouted(device, message, why) => {
+                deeds.push(count("unacknowledged"));
+                deeds.push(note(&message, Step::MessageUnacknowledged, &device, why));
             }
+            Effect::Hibernate(door) => deeds.push(Output::Hibernate(door).into()),
         }
     }
     deeds

@@ -23,7 +23,7 @@ use crate::{
     telephones::Telephones,
 };
 use domain::{
-    DeviceId, Namer, Now,
+    DeviceId, DoorId, Namer, Now,
     delivery::{Delivery, Effect},
     outbox::Outbox,
     quota::Quota,
@@ -55,7 +55,7 @@ impl Owners {
     /// Does what is due.
     pub(crate) fn timeout(&mut self, now: Now) -> Vec<Deed> {
         let mut deeds = self.calls.timeout(now, &self.directory);
-        let effects = self.delivery.timeout(now);
+        let effects = self.delivery.timeout(now, &self.directory);
         deeds.extend(self.deliver(now, effects));
         for due in self.directory.due(now.wall) {
             deeds.push(match due {
@@ -76,6 +76,12 @@ impl Owners {
         }
         deeds.extend(self.push_due(now));
         deeds
+    }
+
+    /// A device came through a door; `true`: over another way than before.
+    fn gets_messages(&mut self, now: Now, door: (&DoorId, bool)) -> Vec<Deed> {
+        let effects = messages::returned(now, &self.directory, &mut self.delivery, door);
+        self.deliver(now, effects)
     }
 
     fn deliver(&mut self, now: Now, effects: Vec<Effect>) -> Vec<Deed> {

@@ -14,6 +14,7 @@ use domain::{
     wake::{Failure, Stage, Verdict},
 };
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -103,10 +104,10 @@ pub enum Input {
     Arrived(Ticket, Arc<Message>),
     /// A device has a message; the last word: and all that were sent before it.
     Acknowledged(DeviceId, MessageId, bool),
-    /// A device did not take a message, and why.
-    Unacknowledged(DeviceId, MessageId, String),
-    /// A device refuses a message for good, and why.
-    Refused(DeviceId, MessageId, String),
+    /// A message did not get through a door, and why.
+    Unacknowledged(DoorId, MessageId, String),
+    /// Whoever is behind a door refuses a message for good, and why.
+    Refused(DoorId, MessageId, String),
     /// A client states what its device does.
     Stated(Address, DeviceId, Mode),
     /// A user does something on a device.
@@ -234,13 +235,13 @@ pub struct NewCall {
     pub wakes_nobody: Option<&'static str>,
 }
 
-/// How a call ended for its caller.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+/// How a call ended for its caller, with what that heard of it in the words of its protocol.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CallEnd {
     /// Somebody answered.
-    Connected,
-    /// Nobody did; the status or reason that the caller got.
-    Failed(u16),
+    Connected(Cow<'static, str>),
+    /// Nobody did.
+    Failed(Cow<'static, str>),
 }
 
 /// What became of a push.

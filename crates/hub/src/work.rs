@@ -49,6 +49,10 @@ fn opening(number: usize) -> Opening {
     }
 }
 
+fn is_over(call: CallId) -> Input {
+    Input::CallDone(call, CallEnd::Failed("486".into()))
+}
+
 /// A hub with so many users, each with a device that is registered.
 struct World {
     hub: Hub,
@@ -224,7 +228,7 @@ impl World {
                 "it is declined",
                 Input::Failed(call, door.clone(), Failure::Declined, why()),
             ),
-            ("it is over", Input::CallDone(call, CallEnd::Failed(486))),
+            ("it is over", is_over(call)),
             (
                 "its connection ends",
                 Input::DoorLost(door.clone(), DoorState::Down),

@@ -22,7 +22,8 @@ impl Line {
         let known = self.settings.calls_known;
         while let Some((number, call)) = self.calls.pop_old(now.instant, known) {
             if !call.is_over {
-                self.tell(hub::Input::CallDone(call_id(number), CallEnd::Failed(408)));
+                let end = CallEnd::Failed("nobody said anything of it any more".into());
+                self.tell(hub::Input::CallDone(call_id(number), end));
             }
         }
     }
@@ -143,9 +144,9 @@ impl Line {
         match word.action {
             Action::Retract => {
                 self.tell(hub::Input::CallerCancelled(call_id(number)));
-                self.call_ends(number, CallEnd::Failed(487));
+                self.call_fails(number, "the caller took it back (retract)");
             }
-            Action::Finish => self.call_ends(number, CallEnd::Failed(487)),
+            Action::Finish => self.call_fails(number, "the caller ended it (finish)"),
             _ => {}
         }
     }
@@ -174,16 +175,17 @@ impl Line {
                 if let Some(call) = self.calls.get(number).filter(|call| !call.is_over) {
                     self.told.talks(call);
                 }
-                self.call_ends(number, CallEnd::Connected);
+                let heard = "the caller was told that it is taken (proceed)";
+                self.call_ends(number, CallEnd::Connected(heard.into()));
             }
             Action::Reject => {
                 self.ended_by(number, message);
                 let why = "rejected".to_owned();
                 let failure = Failure::DeclinedEverywhere;
                 self.tell(hub::Input::Failed(call, door.clone(), failure, why));
-                self.call_ends(number, CallEnd::Failed(603));
+                self.call_fails(number, "the caller was told no (reject)");
             }
-            Action::Finish => self.call_ends(number, CallEnd::Failed(487)),
+            Action::Finish => self.call_fails(number, "the callee ended it (finish)"),
             Action::Propose | Action::Retract => {}
         }
     }
@@ -191,7 +193,7 @@ impl Line {
     /// Nobody takes a call, as far as waking goes. Its caller decides for how long it is offered.
     pub(crate) fn gives_call_up(&mut self, call: CallId) {
         if let Some(number) = call.0.checked_sub(CALL_IDS) {
-            self.call_ends(number, CallEnd::Failed(480));
+            self.call_fails(number, "nobody came; the caller may wait on");
         }
     }
 
@@ -200,6 +202,10 @@ impl Line {
         if let Some(call) = call.filter(|call| call.end.is_none()) {
             call.end = Some(Box::new(message.clone()));
         }
+    }
+
+    fn call_fails(&mut self, number: u64, heard: &'static str) {
+        self.call_ends(number, CallEnd::Failed(heard.into()));
     }
 
     fn call_ends(&mut self, number: u64, end: CallEnd) {

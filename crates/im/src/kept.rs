@@ -181,6 +181,7 @@ impl Writer {
             Kind::Question(head) => (3, head.to_octets(Framing::WebSocket.context())),
             Kind::Passing => (4, Vec::new()),
             Kind::Needed => (5, Vec::new()),
+            Kind::Withdrawn(id) => (6, id.as_str().as_bytes().into()),
         };
         self.0.push(number);
         self.octets(&about);
@@ -269,6 +270,7 @@ impl<'o> Reader<'o> {
             3 => Kind::Question(Box::new(document(about, &letters::OURS).ok()?)),
             4 => Kind::Passing,
             5 => Kind::Needed,
+            6 => Kind::Withdrawn(MessageId::from(sender()?)),
             _ => return None,
         };
         let octets = Bytes::copy_from_slice(self.octets()?);
@@ -338,6 +340,7 @@ mod tests {
             written(Kind::Needed, "<iq id='1'/>"),
             written(Kind::Kept(MessageId::from("m2")), "<message/>"),
             written(Kind::Question(Box::new(question)), "<iq id='q'><x/></iq>"),
+            written(Kind::Withdrawn(MessageId::from("m3")), "<message/>"),
             written(Kind::Passing, "<message type='headline'/>"),
         ] {
             session.management.give(now, sent);

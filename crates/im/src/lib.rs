@@ -10,6 +10,7 @@
 
 mod archives;
 mod arrivals;
+mod asked;
 mod beside;
 mod calling;
 mod calls;

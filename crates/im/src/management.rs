@@ -166,7 +166,7 @@ impl Management {
                 self.is_full = true;
                 return match written.kind {
                     Kind::Presence(_) => drop(self.held.put(written, false)),
-                    Kind::State(_) | Kind::Passing => {}
+                    Kind::State(_) | Kind::Passing | Kind::Withdrawn(_) => {}
                     kind @ (Kind::Kept(_) | Kind::Question(_) | Kind::Needed) => {
                         given.lost.push(kind);
                     }
@@ -181,13 +181,22 @@ impl Management {
     /// Whether it was given this message of the hub's, and its client has not said that it has it.
     pub(crate) fn has(&self, message: &MessageId) -> bool {
         let mut sent = self.counters.iter().flat_map(unacknowledged);
-        sent.any(|it| matches!(&it.kind, Kind::Kept(id) if id == message))
+        sent.any(|it| it.kind.message() == Some(message))
     }
 
     /// Whether its client has yet to say of any message of the hub's that it has it.
     pub(crate) fn has_any(&self) -> bool {
         let mut sent = self.counters.iter().flat_map(unacknowledged);
-        sent.any(|it| matches!(it.kind, Kind::Kept(_)))
+        sent.any(|it| it.kind.message().is_some())
+    }
+
+    /// A message of the hub's goes by another door: a client that goes on is not sent it again. Says whether that is news.
+    pub(crate) fn withdraw(&mut self, message: &MessageId) -> bool {
+        let counters = self.counters.iter_mut();
+        let mut sent = counters.flat_map(|it| it.both.outbound.unacknowledged_mut());
+        let kept = sent.find(|it| matches!(&it.kind, Kind::Kept(id) if id == message));
+        let found = kept.map(|it| it.kind = Kind::Withdrawn(message.clone()));
+        found.is_some()
     }
 
     /// `<a/>`
@@ -285,6 +294,8 @@ impl Management {
             return Err(CannotResume::NotYet);
         };
         let goes_on = counters.both.resume(now, handled)?;
+        let is_withdrawn = |it: &Written| matches!(it.kind, Kind::Withdrawn(_));
+        counters.both.outbound.leave_out(is_withdrawn);
         let again = unacknowledged(counters).map(|it| it.octets.clone());
         let mut given = Given {
             octets: again.collect(),
@@ -329,9 +340,6 @@ fn unacknowledged(counters: &Counters) -> impl ExactSizeIterator<Item = &Written
 }
 
 fn messages(written: Vec<Written>) -> Vec<MessageId> {
-    let id = |it: Written| match it.kind {
-        Kind::Kept(id) => Some(id),
-        _ => None,
-    };
+    let id = |it: Written| it.kind.message().cloned();
     written.into_iter().filter_map(id).collect()
 }

@@ -307,7 +307,7 @@ impl Line {
         let device = door.device.clone();
         let Some(session) = self.sessions.get_mut(door) else {
             let why = "no connection".to_owned();
-            let failed = hub::Input::Unacknowledged(device, message.id.clone(), why);
+            let failed = hub::Input::Unacknowledged(door.clone(), message.id.clone(), why);
             return self.tell(failed);
         };
         let id = message.id.clone();
@@ -323,7 +323,7 @@ impl Line {
                 self.tell(hub::Input::Alone(device.clone()));
             }
             let why = "not there any more".to_owned();
-            return self.tell(hub::Input::Unacknowledged(device, id, why));
+            return self.tell(hub::Input::Unacknowledged(door.clone(), id, why));
         }
         let Some(session) = self.sessions.get(door) else {
             return;
@@ -350,6 +350,10 @@ impl Line {
         let Some(session) = self.sessions.get(door) else {
             return;
         };
+        if session.management.has(&message.id) {
+            // It was written before its door was gone.
+            return;
+        }
         let Some(octets) = self.for_client(now, session, message) else {
             return;
         };

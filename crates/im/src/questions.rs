@@ -28,6 +28,11 @@ impl Line {
         kind: IqType,
         route: Route,
     ) {
+        if let Route::User(..) | Route::Component(_) = route
+            && let Some((session, stanza)) = self.sessions.get_mut(door).zip(Stanza::of(&element))
+        {
+            session.asked.asks(stanza);
+        }
         if let Route::User(user, to) = route {
             if to.is_bare() {
                 return self.asks_of_other(now, door, element, kind, user);
@@ -227,28 +232,29 @@ impl Line {
         if stanza.kind() == Kind::Iq && address.is_bare() {
             return self.looked_for(to, stanza);
         }
-        let asks = matches!(
-            stanza.stanza_type(),
-            Some(Type::Iq(IqType::Get | IqType::Set))
-        );
-        if asks && self.is_hidden_from(to, &address, stanza) {
+        if stanza.kind() == Kind::Iq && self.is_hidden_from(to, &address, stanza) {
             return self.asks_whether(to, element);
         }
         self.hands_over(now, to, element);
     }
 
-    /// Whether a question to a client goes to it only if the roster lets its asker see that it is there (RFC 6121 §8.5.3.1): not
-    /// if the asker is the user, or was told by the client itself.
-    fn is_hidden_from(&self, to: &Address, address: &Jid, stanza: Stanza<'_>) -> bool {
-        let Some((session, asker)) = self
-            .sessions
-            .at(to, address)
-            .zip(stanza.from().ok().flatten())
-        else {
+    /// Whether a question or an answer goes to a client only if the roster lets whoever it is from see that it is there (RFC 6121
+    /// §8.5.3.1): not if that is the user, was told by the client itself, or was asked by it.
+    fn is_hidden_from(&mut self, to: &Address, address: &Jid, stanza: Stanza<'_>) -> bool {
+        let door = self.sessions.at(to, address).map(|it| it.door.clone());
+        let session = door.and_then(|door| self.sessions.get_mut(&door));
+        let Some((session, other)) = session.zip(stanza.from().ok().flatten()) else {
             return false;
         };
-        let told = |it: &Jid| *it == asker || *it == asker.bare();
-        self.settings.account(&asker).as_ref() != Some(to) && !session.directed.iter().any(told)
+        let answers = matches!(
+            stanza.stanza_type(),
+            Some(Type::Iq(IqType::Result | IqType::Error))
+        );
+        if answers && session.asked.is_answered(stanza) {
+            return false;
+        }
+        let told = |it: &Jid| *it == other || *it == other.bare();
+        self.settings.account(&other).as_ref() != Some(to) && !session.directed.iter().any(told)
     }
 
     fn asks_whether(&mut self, to: &Address, question: &Element) {

@@ -118,12 +118,24 @@ impl Line {
         }
     }
 
+    /// A message goes to the device by another door of it: what of it was written to this client and is not acknowledged is
+    /// not written again when it goes on, so that it comes once (`behaviour.md` 16.6).
+    pub(crate) fn withdraw(&mut self, door: &DoorId, message: &MessageId) {
+        if let Some(session) = self.sessions.get_mut(door)
+            && session.management.withdraw(message)
+            && session.sleep.is_some()
+        {
+            session.keeping.is_stale = true;
+            self.touched.push(door.clone());
+        }
+    }
+
     /// There was no room for something.
     pub(crate) fn lost(&mut self, now: Now, door: &DoorId, kind: Kind) {
         match kind {
             Kind::Kept(id) => {
                 let why = "too much is on its way to it".to_owned();
-                self.tell(hub::Input::Unacknowledged(door.device.clone(), id, why));
+                self.tell(hub::Input::Unacknowledged(door.clone(), id, why));
                 self.doubts(now, door);
             }
             Kind::Question(head) => self.bounce(&head, StanzaCondition::RecipientUnavailable),
@@ -131,7 +143,7 @@ impl Line {
                 let text = "too much is on its way, and none of it acknowledged";
                 self.end(now, door, Some(StreamCondition::ResourceConstraint), text);
             }
-            Kind::Presence(_) | Kind::State(_) | Kind::Passing => {}
+            Kind::Presence(_) | Kind::State(_) | Kind::Passing | Kind::Withdrawn(_) => {}
         }
     }
 

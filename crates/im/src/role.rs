@@ -187,6 +187,7 @@ impl Role {
                 self.registers(stream, steps);
             }
             Input::Component(stream, domain) => self.line.component_connects(stream, domain),
+            Input::GoesElsewhere(door, id) => self.line.withdraw(&door, &id),
             Input::ForComponent(domain, post) => self.line.for_component(now, &domain, post),
             Input::Read(stream, item) if self.line.components.has(stream) => {
                 self.line.component_says(now, stream, item);
@@ -261,6 +262,7 @@ impl Role {
                 Step::Write(octets) => self.line.put(stream, octets),
                 Step::End => self.line.hang_up(stream),
                 Step::Count(why) => self.line.out.push_back(Output::Refused(why)),
+                Step::Tell(refused) => self.line.refuses_sign_in(now, &refused),
                 Step::SignedIn { anew } => self.line.out.push_back(Output::SignedIn(stream, anew)),
                 Step::Resume(user, resume) => self.resumes(now, stream, &user, &resume),
                 Step::Bind(user, request) => self.bind(now, stream, &user, &request),

@@ -1,6 +1,6 @@
 //! A client that has signed in and has an address: what it wants, and what is on its way to it.
 
-use crate::{ext::Wanted, management::Management};
+use crate::{asked::Asked, ext::Wanted, management::Management};
 use bytes::Bytes;
 use domain::{
     Address, DeviceId, DoorId, MessageId, Timestamp,
@@ -103,6 +103,8 @@ pub(crate) struct Session {
     pub(crate) carbons: bool,
     /// What it wants that has to be read.
     pub(crate) queries: Queries,
+    /// What it has asked others.
+    pub(crate) asked: Asked,
     /// Unlike any other session's.
     pub(crate) number: u64,
     /// What is written to it and read of it.
@@ -226,6 +228,7 @@ impl Session {
             under_way: 0,
             carbons: false,
             queries: Queries::default(),
+            asked: Asked::default(),
             number: 0,
             management: Management::default(),
             sleep: None,

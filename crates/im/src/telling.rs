@@ -3,6 +3,7 @@
 use crate::{
     components::Writer,
     line::Line,
+    sign_in::Refused,
     told::Why,
     vocabulary::{Letter, Output},
 };
@@ -31,6 +32,14 @@ impl Line {
         let note = self.told.refused(now, about, &letter.stanza, why);
         self.out.extend(note.map(Output::Note));
         self.settles_for(writer, letter.ticket, Err(why.0));
+    }
+
+    /// A client is not let in.
+    pub(crate) fn refuses_sign_in(&mut self, now: Now, refused: &Refused) {
+        let is_known = self.accounts.guards().is_known(now.wall, refused.from);
+        let tracking = self.namer.fresh(now.wall);
+        let note = self.told.sign_in_refused(now, tracking, refused, is_known);
+        self.out.extend(note.map(Output::Note));
     }
 
     /// A client writes what goes nowhere.

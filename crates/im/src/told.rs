@@ -1,12 +1,14 @@
-//! What has been told in stories beside what the hub tells, within limits: messages and offers of calls that were refused, and
-//! whose call is over.
+//! What has been told in stories beside what the hub tells, within limits: messages, offers of calls and clients that were refused,
+//! and whose call is over.
 
 use crate::{
     calls::{Call, Proposal, read},
     letters,
+    sign_in::Refused,
 };
 use domain::{
     Address, Message, Note, Now, TraceEvent, TrackingId,
+    guard::Source,
     refused::RefusedStories,
     trace::{Step, short},
 };
@@ -70,6 +72,30 @@ impl Told {
             alias: None,
             device: None,
             detail: format!("{who} hung up"),
+        }))
+    }
+
+    /// A client is not let in; `is_known`: somebody has signed in from there.
+    pub(crate) fn sign_in_refused(
+        &mut self,
+        now: Now,
+        tracking: TrackingId,
+        refused: &Refused,
+        is_known: bool,
+    ) -> Option<Note> {
+        let source = Source::of(refused.from).to_string();
+        if !self.refused.take(now.instant, &source, is_known) {
+            return None;
+        }
+        let (account, from) = (short(&refused.account), refused.from);
+        let (told, why) = (refused.told.name(), refused.why);
+        Some(Note::Story(TraceEvent {
+            tracking,
+            at: now.wall,
+            step: Step::SignInRefused,
+            alias: None,
+            device: None,
+            detail: format!("as {account} (XMPP {from}): we answered {told}: {why}"),
         }))
     }
 

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use domain::{
-    Address, AppId, ArchivePage, ArchiveQuery, Card, Channel, Class, DeviceId, Message, Note,
-    Outcome, Timestamp, TrackingId, presence::Resource,
+    Address, AppId, ArchivePage, ArchiveQuery, Card, Channel, Class, DeviceId, DoorId, Message,
+    MessageId, Note, Outcome, Timestamp, TrackingId, presence::Resource,
 };
 use hub::{NotDone, PushOrder, PushRef, Pushed, Ticket};
 use std::{net::SocketAddr, sync::Arc};
@@ -53,6 +53,8 @@ pub enum Input {
     Account(Ticket, Result<(), NotDone>),
     /// Push this to an app's own server, which is a component: [`Settings::component`](crate::Settings::component).
     Push(Box<PushOrder>),
+    /// A message goes by another door of the device of which this one is.
+    GoesElsewhere(DoorId, MessageId),
     /// The hub speaks to its role.
     Hub(hub::Output),
 }

@@ -388,18 +388,22 @@ impl Shard {
         self.hub.accounts().bars(&message.to, &message.from)
     }
 
-    /// What cannot be said to a phone, though its device has a client as well that is not there now (`behaviour.md` 16.6): that
-    /// is given it when it goes on where it was.
-    fn waits_at_other_door(&mut self, now: Now, door: &DoorId, message: &Arc<Chat>) {
-        if door.number >= im::DOORS {
+    /// A message goes to a phone, whose device may have a client as well that is not there now (`behaviour.md` 16.6): what can be
+    /// said to the phone the client does not get again when it goes on where it was, what cannot it gets then.
+    fn tells_other_door(&mut self, now: Now, door: &DoorId, message: &Arc<Chat>, is_said: bool) {
+        if is_of_im(door) {
             return;
         }
         let client = DoorId {
             number: im::DOORS,
             ..door.clone()
         };
-        let relay = im::Input::Hub(hub::Output::Relay(client, message.clone()));
-        self.im.handle(now, self.hub.directory(), relay);
+        let word = if is_said {
+            im::Input::GoesElsewhere(client, message.id.clone())
+        } else {
+            im::Input::Hub(hub::Output::Relay(client, message.clone()))
+        };
+        self.im.handle(now, self.hub.directory(), word);
     }
 
     /// Gives a role what is for it: by whose the door is, or who asked.
@@ -418,8 +422,9 @@ impl Shard {
             }
             hub::Output::Relay(_, message) if self.is_barred(&message) => return,
             hub::Output::Send(door, message) => {
-                let Some(said) = for_door(&door, &message) else {
-                    self.waits_at_other_door(now, &door, &message);
+                let said = for_door(&door, &message);
+                self.tells_other_door(now, &door, &message, said.is_some());
+                let Some(said) = said else {
                     let had = hub::Input::Acknowledged(door.device, message.id.clone(), false);
                     return self.hub.handle(now, had);
                 };

@@ -58,11 +58,11 @@ impl Role {
                 .send(now, door, message, to, settings, endpoint),
             None => Err(("no connection".to_owned(), false)),
         };
-        let (device, id) = (door.device.clone(), message.id.clone());
+        let (door, id) = (door.clone(), message.id.clone());
         match sent {
             Ok(()) => {}
-            Err((why, true)) => self.tell([hub::Input::Refused(device, id, why)]),
-            Err((why, false)) => self.tell([hub::Input::Unacknowledged(device, id, why)]),
+            Err((why, true)) => self.tell([hub::Input::Refused(door, id, why)]),
+            Err((why, false)) => self.tell([hub::Input::Unacknowledged(door, id, why)]),
         }
     }
 }

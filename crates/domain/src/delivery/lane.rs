@@ -1,7 +1,8 @@
 //! What goes to one device: the head of its queue, what is on its way, and which pushes announced it.
 
-use super::BATCH;
+use super::{BATCH, Way};
 use crate::{Message, MessageId, Timestamp, TrackingId};
+use smallvec::SmallVec;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -24,11 +25,15 @@ struct Flight {
 
 #[derive(Debug, Default)]
 pub(super) struct Lane {
-    /// Messages that may be on their way at once; none while the device is away.
-    pub(super) window: usize,
+    /// The door that messages go through; none while the device is away.
+    pub(super) way: Option<Way>,
+    /// Doors through which one did not get, since the device was here last.
+    failed: SmallVec<[u32; 1]>,
     /// The head of the queue.
     ready: VecDeque<Arc<Message>>,
     flights: VecDeque<Flight>,
+    /// The door by which all of those are on their way: what goes by another one waits for them, so that nothing is overtaken.
+    by: u32,
     /// All that is queued is in `ready` or on its way: the store need not be asked.
     pub(super) complete: bool,
     pub(super) fetching: bool,
@@ -64,17 +69,25 @@ impl Lane {
             || self.flights.iter().any(|flight| flight.message.id == *id)
     }
 
-    /// The next message to send, if the window has room for it.
-    pub(super) fn next(&mut self, deadline: Instant) -> Option<Arc<Message>> {
-        if self.flights.len() >= self.window || self.fetching {
+    /// The next message to send, and by which door, if that has room for it.
+    pub(super) fn next(&mut self, deadline: Instant) -> Option<(u32, Arc<Message>)> {
+        let door = self.way_with_room()?;
+        if self.fetching {
             return None;
         }
         let message = self.ready.pop_front()?;
+        self.by = door;
         self.flights.push_back(Flight {
             message: message.clone(),
             deadline,
         });
-        Some(message)
+        Some((door, message))
+    }
+
+    fn way_with_room(&self) -> Option<u32> {
+        let Way { door, window } = self.way?;
+        let is_free = self.flights.is_empty() || self.by == door;
+        (is_free && self.flights.len() < window).then_some(door)
     }
 
     /// Whether the store is to be asked now. What is queued from here on says so again.
@@ -83,7 +96,7 @@ impl Lane {
             && !self.fetching
             && self.unsaved == 0
             && self.ready.is_empty()
-            && self.flights.len() < self.window;
+            && self.way_with_room().is_some();
         self.fetching |= wants;
         self.complete |= wants;
         wants
@@ -108,14 +121,32 @@ impl Lane {
     }
 
     /// The device is here; see [`super::Delivery::returned`].
-    pub(super) fn returned(&mut self, fresh: bool) {
+    pub(super) fn returned(&mut self, way: Way, is_lost: impl Fn(u32) -> bool) {
         self.windows.clear();
         self.announced.clear();
         self.complete = false;
-        if fresh {
+        self.goes_by(way);
+        if is_lost(self.by) {
             self.flights.clear();
             self.ready.clear();
         }
+    }
+
+    /// Messages go through this door from now on.
+    pub(super) fn goes_by(&mut self, way: Way) {
+        self.way = Some(way);
+        self.failed.clear();
+    }
+
+    /// One did not get through this door. What is left goes by the other way, if there is one.
+    pub(super) fn gives_up(&mut self, door: u32, other: impl Fn(&[u32]) -> Option<Way>) -> bool {
+        if !self.failed.contains(&door) {
+            self.failed.push(door);
+        }
+        self.way = other(&self.failed);
+        self.ready.clear();
+        self.complete = false;
+        self.way.is_some()
     }
 
     /// Other messages are queued, perhaps some that are off our hands as far as anybody knows. What is still in the queue but
@@ -152,24 +183,23 @@ impl Lane {
         Some(message.tracking.clone())
     }
 
-    /// Takes back a message that was on its way: the queue is to be read again.
-    pub(super) fn take_flight(&mut self, id: &MessageId) -> Option<Arc<Message>> {
-        let message = self.remove_flight(id)?;
-        self.ready.clear();
-        self.complete = false;
-        // Its device is away, as far as anybody knows.
-        self.window = 0;
-        Some(message)
+    /// Takes back a message that was on its way by this door.
+    pub(super) fn take_flight(&mut self, door: u32, id: &MessageId) -> Option<Arc<Message>> {
+        if self.by != door {
+            return None;
+        }
+        self.remove_flight(id)
     }
 
-    pub(super) fn take_all_flights(&mut self) -> Vec<Arc<Message>> {
-        self.ready.clear();
-        self.complete = false;
-        self.window = 0;
-        self.flights
-            .drain(..)
-            .map(|flight| flight.message)
-            .collect()
+    /// Whether a message is on its way by another door than this one.
+    pub(super) fn goes_elsewhere(&self, door: u32, id: &MessageId) -> bool {
+        self.by != door && self.flights.iter().any(|it| it.message.id == *id)
+    }
+
+    /// Takes back all that are on their way, and says by which door they were.
+    pub(super) fn take_all_flights(&mut self) -> (u32, Vec<Arc<Message>>) {
+        let flights = self.flights.drain(..);
+        (self.by, flights.map(|flight| flight.message).collect())
     }
 
     fn remove_flight(&mut self, id: &MessageId) -> Option<Arc<Message>> {

@@ -20,9 +20,39 @@ struct World {
     pushes: Vec<(String, u64)>,
     relayed: Vec<String>,
     hibernated: Vec<String>,
+    /// Sent, with the door of its device.
+    by: Vec<(u32, String)>,
+    rerouted: Vec<String>,
     steps: BTreeSet<&'static str>,
     /// How many messages a door takes at once.
     window: usize,
+    /// The doors of every device that are open, the best one first; by default it has one, and no other to fall back on.
+    doors: Open,
+}
+
+#[derive(Clone)]
+struct Open(Vec<u32>);
+
+impl Ways for Open {
+    fn way(&self, _: &DeviceId, but: &[u32]) -> Option<Way> {
+        let door = self.0.iter().find(|door| !but.contains(door))?;
+        Some(way(*door, 1))
+    }
+
+    fn is_open(&self, door: &DoorId) -> bool {
+        self.0.contains(&door.number)
+    }
+}
+
+fn way(door: u32, window: usize) -> Way {
+    Way { door, window }
+}
+
+fn door(device: &str, number: u32) -> DoorId {
+    DoorId {
+        device: id(device),
+        number,
+    }
 }
 
 fn id(name: &str) -> DeviceId {
@@ -48,7 +78,7 @@ fn recipient(name: &str, mode: Mode) -> Recipient {
     Recipient {
         device: id(name),
         mode,
-        window: 1,
+        way: Some(way(0, 1)),
         push: Ok(()),
         quiet_until: None,
         is_full: false,
@@ -75,8 +105,11 @@ impl World {
             pushes: Vec::new(),
             relayed: Vec::new(),
             hibernated: Vec::new(),
+            by: Vec::new(),
+            rerouted: Vec::new(),
             steps: BTreeSet::new(),
             window: 1,
+            doors: Open(vec![0]),
         }
     }
 
@@ -88,9 +121,20 @@ impl World {
     }
 
     fn pass(&mut self, millis: u64) -> &mut Self {
-        let effects = self.delivery.timeout(self.now(millis));
+        let effects = self.timeout(millis);
         self.perform(millis, effects);
         self
+    }
+
+    fn timeout(&mut self, millis: u64) -> Vec<Effect> {
+        self.delivery.timeout(self.now(millis), &self.doors)
+    }
+
+    /// Device `a` comes through its door.
+    fn comes(&mut self, millis: u64) -> Vec<Effect> {
+        let (now, came) = (self.now(millis), door("a", 0));
+        self.delivery
+            .returned(now, &self.doors, (&came, true), way(0, 1))
     }
 
     fn arrives(&mut self, millis: u64, name: &str, recipients: &[Recipient]) -> &mut Self {
@@ -121,9 +165,29 @@ impl World {
     }
 
     fn returns(&mut self, millis: u64, name: &str, fresh: bool) -> &mut Self {
+        self.returns_by(millis, (name, 0), fresh, way(0, self.window))
+    }
+
+    /// A device comes through a door, and its messages go this way.
+    fn returns_by(
+        &mut self,
+        millis: u64,
+        (name, number): (&str, u32),
+        fresh: bool,
+        way: Way,
+    ) -> &mut Self {
         self.pass(millis);
-        let now = self.now(millis);
-        let effects = self.delivery.returned(now, &id(name), self.window, fresh);
+        let (now, door) = (self.now(millis), door(name, number));
+        let came = (&door, fresh);
+        let effects = self.delivery.returned(now, &self.doors, came, way);
+        self.perform(millis, effects);
+        self
+    }
+
+    fn fails(&mut self, millis: u64, (name, number): (&str, u32), message: &str) -> &mut Self {
+        let (now, door) = (self.now(millis), door(name, number));
+        let (ways, id) = (&self.doors, message.into());
+        let effects = self.delivery.failed(now, ways, &door, &id, "closed");
         self.perform(millis, effects);
         self
     }
@@ -166,11 +230,17 @@ impl World {
         let now = self.now(millis);
         for effect in effects {
             match effect {
-                Effect::Send(device, message) => {
-                    self.sent.push((device.to_string(), message.id.to_string()));
+                Effect::Send(door, message) => {
+                    let (device, id) = (door.device.to_string(), message.id.to_string());
+                    self.by.push((door.number, id.clone()));
+                    self.sent.push((device, id));
                 }
+                Effect::Rerouted(_, message, _) => self.rerouted.push(message.id.to_string()),
                 Effect::Relay(device, _) => self.relayed.push(device.to_string()),
-                Effect::Hibernate(device) => self.hibernated.push(device.to_string()),
+                Effect::Hibernate(door) => {
+                    self.hibernated.push(door.device.to_string());
+                    self.doors.0.retain(|open| *open != door.number);
+                }
                 Effect::Landed(device, landed) => {
                     let queue = self.queues.entry(device.clone()).or_default();
                     queue.retain(|queued| queued.id != landed.message);
@@ -368,13 +438,13 @@ fn a_queue_is_not_read_again_before_what_was_delivered_has_left_it() {
         .map(|number| Arc::new(message(&format!("m{number:02}"))))
         .collect();
     let now = world.now(10);
-    let mut effects = world.delivery.returned(now, &id("a"), 1, true);
+    let mut effects = world.comes(10);
     assert_eq!(effects, [Effect::Fetch(id("a"))]);
     effects = world
         .delivery
         .fetched(now, &id("a"), Some(all[..BATCH].to_vec()));
     for known in &all[..BATCH] {
-        assert_eq!(effects, [Effect::Send(id("a"), known.clone())]);
+        assert_eq!(effects, [Effect::Send(door("a", 0), known.clone())]);
         effects = world.delivery.acknowledged(now, &id("a"), &known.id, false);
         let Effect::Landed(..) = effects.remove(0) else {
             panic!("{} is not told", known.id)
@@ -390,10 +460,7 @@ fn a_queue_that_was_read_while_the_next_message_was_saved_doubles_nothing() {
     let mut world = World::new();
     world.arrives(0, "m1", &[recipient("a", Mode::Suspended)]);
     let now = world.now(10);
-    assert_eq!(
-        world.delivery.returned(now, &id("a"), 1, true),
-        [Effect::Fetch(id("a"))]
-    );
+    assert_eq!(world.comes(10), [Effect::Fetch(id("a"))]);
     let both = ["m1", "m2"].map(|name| Arc::new(message(name)));
     world.queues.insert(id("a"), both.to_vec());
     let arrival =
@@ -415,12 +482,12 @@ fn a_queue_that_was_read_while_the_next_message_was_saved_doubles_nothing() {
 fn a_queue_that_could_not_be_read_is_read_again_though_nothing_else_happens() {
     let mut world = World::new();
     world.queues.insert(id("a"), vec![Arc::new(message("m1"))]);
-    let effects = world.delivery.returned(world.now(0), &id("a"), 1, true);
+    let effects = world.comes(0);
     assert_eq!(effects, [Effect::Fetch(id("a"))]);
     for time in [0, 5_000, 10_000] {
         assert_eq!(world.delivery.fetched(world.now(time), &id("a"), None), []);
-        assert_eq!(world.delivery.timeout(world.now(time + 4_999)), []);
-        let effects = world.delivery.timeout(world.now(time + 5_000));
+        assert_eq!(world.timeout(time + 4_999), []);
+        let effects = world.timeout(time + 5_000);
         assert_eq!(effects, [Effect::Fetch(id("a"))]);
     }
     let messages = Some(vec![Arc::new(message("m1"))]);
@@ -451,7 +518,9 @@ fn a_message_that_the_device_refuses_for_good_does_not_block_the_next() {
         .arrives(0, "m1", &[recipient("a", Mode::Foreground)])
         .arrives(0, "m2", &[recipient("a", Mode::Foreground)]);
     let now = world.now(10);
-    let effects = world.delivery.refused(now, &id("a"), &"m1".into(), "415");
+    let effects = world
+        .delivery
+        .refused(now, &door("a", 0), &"m1".into(), "415");
     world.perform(10, effects);
     assert_eq!(world.sent_to("a"), ["m1", "m2"]);
     assert!(world.steps.contains("message_refused"));
@@ -461,10 +530,65 @@ fn a_message_that_the_device_refuses_for_good_does_not_block_the_next() {
 fn a_connection_that_breaks_turns_into_a_push_at_once() {
     let mut world = World::new();
     world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
-    let effects = world.delivery.failed(&id("a"), &"m1".into(), "closed");
-    world.perform(10, effects);
+    world.fails(10, ("a", 0), "m1");
     assert_eq!(world.pushes, [("a".to_owned(), 10)]);
     assert_eq!(world.queued("a"), 1);
+}
+
+#[test]
+fn what_is_under_way_by_one_door_is_not_offered_by_another_that_opens() {
+    let mut world = World::new();
+    for name in ["m1", "m2"] {
+        world.arrives(0, name, &[recipient("a", Mode::Foreground)]);
+    }
+    world.doors = Open(vec![7, 0]);
+    world.returns_by(10, ("a", 7), true, way(7, 8));
+    // Nor does the next overtake it by the other door.
+    assert_eq!(world.by, [(0, "m1".to_owned())]);
+    world.acknowledges(20, "a", "m1");
+    assert_eq!(world.by[1..], [(7, "m2".to_owned())]);
+    world.acknowledges(30, "a", "m2");
+    assert_eq!(world.queued("a"), 0);
+}
+
+#[test]
+fn what_was_under_way_by_a_door_that_is_gone_is_offered_by_the_one_that_opens() {
+    let mut world = World::new();
+    world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
+    world.doors = Open(vec![7]);
+    world.returns_by(10, ("a", 7), false, way(7, 8));
+    assert_eq!(world.by, [(0, "m1".to_owned()), (7, "m1".to_owned())]);
+    // What becomes of it by the first does not matter any more.
+    world.fails(20, ("a", 0), "m1");
+    let (now, first) = (world.now(30), door("a", 0));
+    let refused = world.delivery.refused(now, &first, &"m1".into(), "415");
+    assert_eq!(refused, []);
+    assert!(world.pushes.is_empty() && world.rerouted.is_empty());
+    assert_eq!(world.queued("a"), 1);
+}
+
+#[test]
+fn who_does_not_answer_at_one_door_is_tried_at_the_other_and_pushed_to_when_neither_answers() {
+    let mut world = World::new();
+    world.doors = Open(vec![0, 7]);
+    world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
+    world.pass(5000);
+    assert_eq!(world.by, [(0, "m1".to_owned()), (7, "m1".to_owned())]);
+    assert_eq!(world.rerouted, ["m1"]);
+    assert!(world.pushes.is_empty());
+    world.pass(10_000);
+    assert_eq!(world.hibernated, ["a", "a"]);
+    assert_eq!(world.pushes, [("a".to_owned(), 10_000)]);
+}
+
+#[test]
+fn two_doors_that_both_fail_are_tried_once_each() {
+    let mut world = World::new();
+    world.doors = Open(vec![0, 7]);
+    world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
+    world.fails(10, ("a", 0), "m1").fails(20, ("a", 7), "m1");
+    assert_eq!(world.sent_to("a"), ["m1", "m1"]);
+    assert_eq!(world.pushes, [("a".to_owned(), 20)]);
 }
 
 #[test]
@@ -561,7 +685,7 @@ fn a_device_that_cannot_be_pushed_to_says_why_in_the_story() {
         &[Recipient {
             device: id("a"),
             mode: Mode::Suspended,
-            window: 1,
+            way: None,
             push,
             quiet_until: None,
             is_full: false,
@@ -608,6 +732,6 @@ fn what_there_is_no_room_for_goes_over_and_is_pushed_for_and_nothing_overtakes_t
     };
     let here = vec![full("here", Mode::Foreground)];
     let arrival = world.delivery.arrived(world.now(0), Arc::new(typing), here);
-    assert_eq!(arrival.then.direct, [(id("here"), 1)]);
+    assert_eq!(arrival.then.direct, [(id("here"), way(0, 1))]);
     assert!(arrival.changes.is_empty());
 }

@@ -1,8 +1,8 @@
 //! What delivery is told and what it says: the words between it and whoever drives it.
 
 use crate::{
-    Change, DeviceId, Message, MessageId, Mode, Note, Now, Timestamp, TraceEvent, TrackingId,
-    push::OwedPush, trace::Step,
+    Change, DeviceId, DoorId, Message, MessageId, Mode, Note, Now, Timestamp, TraceEvent,
+    TrackingId, push::OwedPush, trace::Step,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +27,24 @@ impl Default for Timers {
     }
 }
 
+/// A door that messages go through.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct Way {
+    /// Its number.
+    pub door: u32,
+    /// How many messages may be on their way through it at once.
+    pub window: usize,
+}
+
+/// Who knows the doors of devices.
+pub trait Ways {
+    /// The door of a device that messages are to go through, but for those with these numbers.
+    fn way(&self, device: &DeviceId, but: &[u32]) -> Option<Way>;
+
+    /// Whether something can be sent through a door.
+    fn is_open(&self, door: &DoorId) -> bool;
+}
+
 /// A device that the message is for, as it is when the message comes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Recipient {
@@ -34,8 +52,8 @@ pub struct Recipient {
     pub device: DeviceId,
     /// What it does.
     pub mode: Mode,
-    /// How many messages may be on their way to it at once.
-    pub window: usize,
+    /// The door that messages go through, if one is open.
+    pub way: Option<Way>,
     /// Whether it can be pushed to; if not, why, in words for the trace.
     pub push: Result<(), String>,
     /// Until when it is left in peace.
@@ -62,8 +80,8 @@ pub struct Stored {
     pub queued: Vec<DeviceId>,
     /// Those for which it went over into the archive.
     pub over: Vec<DeviceId>,
-    /// Those that get it over their connection now, with their windows.
-    pub direct: Vec<(DeviceId, usize)>,
+    /// Those that get it over their connection now, and the doors that lead there.
+    pub direct: Vec<(DeviceId, Way)>,
     /// The pushes that are owed from now on.
     pub owed: Vec<OwedPush>,
     /// The story so far.
@@ -110,8 +128,8 @@ impl Stored {
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Send it through the device's door, and say what became of it.
-    Send(DeviceId, Arc<Message>),
+    /// Send it through this door, and say what became of it.
+    Send(DoorId, Arc<Message>),
     /// Send it and forget it.
     Relay(DeviceId, Arc<Message>),
     /// Read the head of the device's queue, with all that was saved before.
@@ -120,8 +138,10 @@ pub enum Effect {
     Landed(DeviceId, Landed),
     /// The device did not take it, and why: it stays queued, and a push may be owed.
     Unacknowledged(DeviceId, Arc<Message>, String),
-    /// The device does not answer: its connection is dead, whatever the transport says.
-    Hibernate(DeviceId),
+    /// The same, but the device has another door, which it goes through now.
+    Rerouted(DeviceId, Arc<Message>, String),
+    /// Whoever is behind this door does not answer: its connection is dead, whatever the transport says.
+    Hibernate(DoorId),
 }
 
 /// A message that is off our hands.

@@ -104,12 +104,10 @@ impl Owners {
         if entry.is_some_and(|entry| entry.mode() == Mode::Foreground) {
             self.shown.returned(device);
         }
-        let Some(door) = there.and_then(Entry::best_door) else {
-            return Vec::new();
-        };
-        let window = usize::from(door.window);
-        let effects = self.delivery.returned(now, device, window, false);
-        self.deliver(now, effects)
+        match there.and_then(Entry::way_in) {
+            Some(door) => self.gets_messages(now, (&door, false)),
+            None => Vec::new(),
+        }
     }
 }
 

@@ -168,13 +168,7 @@ impl Owners {
             calls.opened(now, &entry.device.user, (door, kind), fresh, directory)
         });
         if entry.queued > 0 {
-            // Another door may be the one that messages go through: what is on its way there stays so.
-            let best = entry.best_door();
-            let fresh = fresh && best.is_none_or(|best| best.number == door.number);
-            let best = best.or_else(|| entry.door(door.number));
-            let window = best.map_or(0, |open| usize::from(open.window));
-            let effects = self.delivery.returned(now, &door.device, window, fresh);
-            deeds.extend(self.deliver(now, effects));
+            deeds.extend(self.gets_messages(now, (door, fresh)));
         }
         deeds.extend(self.refill(&door.device));
         deeds

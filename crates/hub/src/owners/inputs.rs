@@ -5,7 +5,7 @@ use crate::{
     Doors, Input, PushRef, Pushed, messages, pushes,
     step::{Asker, Deed, Read, Work},
 };
-use domain::{DoorState, Now, Outcome, wake};
+use domain::{DoorId, DoorState, Now, Outcome, wake};
 
 impl Owners {
     /// Takes in what happened.
@@ -79,7 +79,7 @@ impl Owners {
                 vec![Deed::Work(user, Work::Message(ticket, message))]
             }
             // A device that is no more has no queue that anything could leave.
-            Input::Acknowledged(device, ..) | Input::Refused(device, ..)
+            Input::Acknowledged(device, ..) | Input::Refused(DoorId { device, .. }, ..)
                 if self.directory.get(&device).is_none() =>
             {
                 Vec::new()
@@ -90,14 +90,15 @@ impl Owners {
                 deeds.extend(self.deliver(now, effects));
                 deeds
             }
-            Input::Refused(device, id, why) => {
-                let effects = self.delivery.refused(now, &device, &id, &why);
+            Input::Refused(door, id, why) => {
+                let effects = self.delivery.refused(now, &door, &id, &why);
                 let mut deeds = vec![messages::count("refused")];
                 deeds.extend(self.deliver(now, effects));
                 deeds
             }
-            Input::Unacknowledged(device, id, why) => {
-                let effects = self.delivery.failed(&device, &id, &why);
+            Input::Unacknowledged(door, id, why) => {
+                let directory = &self.directory;
+                let effects = self.delivery.failed(now, directory, &door, &id, &why);
                 self.deliver(now, effects)
             }
             Input::Fetched(device, queue) => {

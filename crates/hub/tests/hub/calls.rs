@@ -135,7 +135,7 @@ fn a_finished_call_leaves_nothing() {
     world.opens(opening("a", 600));
     let call = world.calls(1);
     world.handle(Input::Answered(call, "a".into()));
-    world.handle(Input::CallDone(call, CallEnd::Connected));
+    world.handle(Input::CallDone(call, CallEnd::Connected("200".into())));
     assert!(
         world
             .said

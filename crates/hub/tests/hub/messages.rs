@@ -175,7 +175,7 @@ fn what_a_device_says_that_is_no_more_does_not_hold_up_the_next_of_its_name() {
     world.opens(opening());
     world.handle(Input::DoorLeft(bob(), door("a")));
     world.handle(Input::Acknowledged("a".into(), "m0".into(), false));
-    world.handle(Input::Refused("a".into(), "m0".into(), String::new()));
+    world.handle(Input::Refused(door("a"), "m0".into(), String::new()));
     world.writes("m1");
     world.opens(opening());
     let mut said = world.said.iter();

@@ -21,6 +21,8 @@ pub(crate) struct Written {
 pub(crate) enum Kind {
     /// A message that the hub keeps until it is acknowledged.
     Kept(MessageId),
+    /// The same, but it went by another door of its device since: it is not sent again by this one.
+    Withdrawn(MessageId),
     /// Presence of this sender: a later one says all that this one does.
     Presence(Box<str>),
     /// A chat state of this sender: worth something while somebody looks.
@@ -34,6 +36,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// The message of the hub's that it is.
+    pub(crate) fn message(&self) -> Option<&MessageId> {
+        match self {
+            Self::Kept(id) | Self::Withdrawn(id) => Some(id),
+            _ => None,
+        }
+    }
+
     /// Of a stanza for the client at this address.
     pub(crate) fn of(element: &Element, to: &Jid) -> Self {
         let Some(stanza) = Stanza::of(element) else {

@@ -17,7 +17,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{Address, IdMap, SignInTokens, Timestamp, guard::Verdict, user::ScramKeys};
 use hub::Accounts;
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, net::IpAddr, sync::Arc};
 use stranger::{Stage, Stranger, lang, octets};
 use xmpp::{
     StreamId,
@@ -59,6 +59,20 @@ pub(crate) enum Step {
     KeepTokens(Box<SignInTokens>),
     /// Count that it was refused.
     Count(domain::Refusal),
+    /// Tell the story of that.
+    Tell(Box<Refused>),
+}
+
+/// A client was not let in.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The account that it named, whether it exists or not.
+    pub(crate) account: String,
+    pub(crate) from: IpAddr,
+    /// What it was told.
+    pub(crate) told: Failure,
+    /// What nobody but the operator is.
+    pub(crate) why: &'static str,
 }
 
 /// A client that has an address.
@@ -269,7 +283,7 @@ impl SignIn {
         };
         let user: Box<str> = opening.user().into();
         if let Err(why) = self.may_try(stranger, &user) {
-            return stranger.waits(why);
+            return stranger.may_not_try(&user, why);
         }
         let keys = self.keys(stranger.opened.to.domain(), &user, hash);
         let secret = &self.settings.secret;
@@ -305,7 +319,7 @@ impl SignIn {
         };
         let address = Address::new(&given.user, domain).ok();
         if let Err(why) = self.may_try(stranger, &given.user) {
-            return stranger.waits(why);
+            return stranger.may_not_try(&given.user, why);
         }
         let account = address
             .as_ref()
@@ -334,9 +348,18 @@ impl SignIn {
             return stranger.fails(refusal.failure());
         }
         let guards = self.accounts.guards();
-        guards.wrong(stranger.now, stranger.from, &stranger.account(user));
+        let account = stranger.account(user);
+        guards.wrong(stranger.now, stranger.from, &account);
+        let address = account.parse().ok();
+        let is_known = address.is_some_and(|it| self.accounts.has(&it));
+        let why = if is_known {
+            "a wrong password"
+        } else {
+            "no such user"
+        };
         let mut steps = stranger.fails(refusal.failure());
         steps.push(Step::Count(domain::Refusal::Password));
+        steps.push(stranger.tells(user, refusal.failure(), why));
         steps
     }
 

@@ -1,6 +1,6 @@
 //! One client that signs in: how far it got, and how it is spoken to, by SASL (RFC 6120 §6) or by SASL2 (XEP-0388).
 
-use super::Step;
+use super::{Refused, Step};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{Address, Timestamp};
@@ -120,6 +120,27 @@ impl Stranger {
         };
         steps.push(Step::Count(why));
         steps
+    }
+
+    /// It is not let try a password of this user's now.
+    pub(super) fn may_not_try(&mut self, user: &str, why: domain::Refusal) -> Vec<Step> {
+        let mut steps = self.waits(why);
+        // Whoever is banned is told nothing, and no story either.
+        if why != domain::Refusal::Banned {
+            let (told, why) = (Failure::TemporaryAuthFailure, "too many wrong passwords");
+            steps.push(self.tells(user, told, why));
+        }
+        steps
+    }
+
+    /// The story of a refusal.
+    pub(super) fn tells(&self, user: &str, told: Failure, why: &'static str) -> Step {
+        Step::Tell(Box::new(Refused {
+            account: self.account(user),
+            from: self.from,
+            told,
+            why,
+        }))
     }
 
     /// The client may try again a few times (RFC 6120 §6.4.5).

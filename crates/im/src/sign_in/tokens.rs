@@ -156,7 +156,11 @@ impl SignIn {
                     showing.message = accepted.message;
                 }
                 Err(refusal) => {
-                    return self.is_done(stream, stranger, &showing, Err(refusal.failure()));
+                    let (user, failure) = (showing.user.name(), refusal.failure());
+                    let told = stranger.tells(user, failure, "its token is not good any more");
+                    let mut steps = self.is_done(stream, stranger, &showing, Err(failure));
+                    steps.push(told);
+                    return steps;
                 }
             }
         }

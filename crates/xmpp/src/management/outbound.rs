@@ -209,6 +209,18 @@ impl<T> Outbound<T> {
         self.kept.iter().map(|kept| &kept.item)
     }
 
+    /// The same, to be changed.
+    pub fn unacknowledged_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.kept.iter_mut().map(|kept| &mut kept.item)
+    }
+
+    /// Not all of it is to be sent again: what is left out is not counted from then on. Right after a
+    /// [resumption](Self::resume), before any of it is sent: only then are both ends of one mind about what was.
+    pub fn leave_out(&mut self, is_left: impl Fn(&T) -> bool) {
+        self.kept.retain(|kept| !is_left(&kept.item));
+        self.octets = self.kept.iter().map(|kept| kept.octets).sum();
+    }
+
     /// Octets kept, as the caller counted them.
     pub fn octets(&self) -> usize {
         self.octets

@@ -3,6 +3,7 @@
 mod calls;
 mod chats;
 mod dialogs;
+mod doors;
 mod messages;
 mod offers;
 mod places;
@@ -27,6 +28,7 @@ use crate::sim::Network;
 use calls::Calls;
 use chats::Chats;
 use dialogs::Dialogs;
+use doors::Doors;
 use messages::Texts;
 use offers::Offers;
 use places::{Places, phone_at};
@@ -56,6 +58,7 @@ pub(super) struct Check {
     pub(super) offers: Offers,
     pub(super) texts: Texts,
     pub(super) streams: Streams,
+    pub(super) doors: Doors,
     pub(super) readers: Readers,
     chats: Chats,
     places: Places,
@@ -88,6 +91,7 @@ impl Check {
         self.places.restarted();
         self.readers.restarted();
         self.streams.restarted();
+        self.doors.restarted();
         same(scene.server)
     }
 
@@ -101,6 +105,7 @@ impl Check {
         let (Ok(call), Ok(cseq)) = (message.call_id(), message.cseq()) else {
             return;
         };
+        self.doors.hears(phone_at(flow), message);
         match message.method() {
             Some(Method::Message) => {
                 let text = String::from_utf8_lossy(message.body()).into_owned();
@@ -169,6 +174,11 @@ impl Check {
                 "the operator was told that this is done: {order:?}"
             ));
         }
+        if wanted.is_none() {
+            let theirs = scene.phones.iter().map(|it| it.phone.config());
+            let theirs = theirs.filter(|it| it.user == user.name());
+            theirs.for_each(|it| self.places.removed(it));
+        }
         let own = setting::known_secrets(user.name());
         if is_last && wanted.is_none_or(|user| user.secrets != own) {
             self.locked.insert(user.clone(), scene.now);
@@ -197,6 +207,7 @@ impl Check {
             return Err("a message without CSeq left".to_owned());
         };
         let Some(status) = message.status() else {
+            self.doors.requested(scene.now, to, message)?;
             if message.method() == Some(Method::Invite)
                 && message.to().is_ok_and(|to| to.tag().is_none())
             {

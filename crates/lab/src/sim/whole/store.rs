@@ -34,6 +34,8 @@ pub(super) struct Store {
     pub(super) twice: BTreeMap<DeviceId, u64>,
     /// What a device was given of another one that is gone, and had been given before.
     again: BTreeSet<(DeviceId, usize)>,
+    /// What it was given of one that is gone, behind what came later and it had in its queue before: there it comes out of order.
+    late: BTreeSet<(DeviceId, usize)>,
     /// What was read by whom it is for.
     read: BTreeSet<usize>,
     /// Each time that somebody had read something.
@@ -259,7 +261,13 @@ impl Store {
         }
         let adopted = self.adopted.entry(device.clone()).or_default();
         *adopted += theirs.len() as u64;
+        let had = self.ever_queued.iter().rev();
+        let mut had = had.filter(|(_, devices)| devices.contains(device));
+        let latest = had.next().map(|(number, _)| *number);
         for (_, number) in theirs {
+            if latest.is_some_and(|latest| number < latest) {
+                self.late.insert((device.clone(), number));
+            }
             let ever = self.ever_queued.entry(number).or_default();
             let is_new = ever.insert(device.clone());
             if !self.queues.insert((device.clone(), number)) {
@@ -296,6 +304,11 @@ impl Store {
                 up_to,
             });
         }
+    }
+
+    /// Whether a message came to a device behind later ones, since another device had left it.
+    pub(super) fn is_late(&self, device: &DeviceId, number: usize) -> bool {
+        self.late.contains(&(device.clone(), number))
     }
 
     /// Whether a device was given a message again, which another one that is gone had not got.
@@ -460,5 +473,63 @@ impl Store {
             }
         }
         records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seed 2866 of 29 November 2026: a session that ended left a text to a device that had had later ones.
+    #[test]
+    fn what_a_device_is_left_behind_later_messages_is_late_there() {
+        let bob: Address = "bob@sim.example".parse().unwrap();
+        let mut store = Store::default();
+        let user = crate::sim::whole::setting::user("bob").unwrap();
+        let message = |id: &str| {
+            Arc::new(Message {
+                id: id.into(),
+                tracking: id.into(),
+                from: "alice@sim.example".to_owned(),
+                from_name: String::new(),
+                to: bob.clone(),
+                at: domain::Timestamp(0),
+                class: domain::Class::Chat,
+                content_type: "text/plain".to_owned(),
+                body: bytes::Bytes::from_static(b"x"),
+                about: None,
+            })
+        };
+        let device = |id: &str| {
+            let device = Device::new(id.into(), bob.clone(), domain::Timestamp(0));
+            Change::PutDevice(Box::new(device))
+        };
+        let enqueue = |device: &str, message: &str| Change::Enqueue {
+            device: device.into(),
+            message: message.into(),
+        };
+        let before = vec![
+            Change::PutUser(Box::new(user)),
+            device("gone"),
+            Change::Archive(message("m1")),
+            enqueue("gone", "m1"),
+            device("here"),
+            Change::Archive(message("m2")),
+            enqueue("here", "m2"),
+            Change::Archive(message("m3")),
+            enqueue("gone", "m3"),
+        ];
+        store.step(before).unwrap();
+        let left = vec![
+            Change::ReturnQueue("gone".into()),
+            Change::AdoptQueue {
+                user: bob.clone(),
+                device: "here".into(),
+            },
+        ];
+        store.step(left).unwrap();
+        let here = "here".into();
+        assert!(store.is_late(&here, 0));
+        assert!(!store.is_late(&here, 1) && !store.is_late(&here, 2));
     }
 }

@@ -338,11 +338,13 @@ impl<W: Watcher> World<W> {
     fn server_reads(&mut self, now: Now, flow: Flow, arrival: Arrival) -> Verdict {
         let Arrival::Message { bytes, .. } = arrival else {
             self.note(|| format!("<- {} closes", flow.remote));
+            self.check.doors.is_over(flow);
             self.check.streams.closed(now.instant, flow)?;
             self.server.closed(now, flow);
             return Ok(());
         };
         self.note(|| format!("<- {} {}", flow.remote, String::from_utf8_lossy(&bytes)));
+        self.check.doors.is_over(flow);
         self.check.streams.heard(now.instant, flow)?;
         if let Some(text) = self.check.streams.comes_again(flow, &bytes) {
             self.check.texts.comes_again(text);
@@ -354,6 +356,9 @@ impl<W: Watcher> World<W> {
     fn server_hears(&mut self, now: Now, flow: Flow, arrival: Arrival) -> Verdict {
         let Arrival::Message { bytes, .. } = arrival else {
             self.note(|| format!("<- {} closes", flow.remote));
+            if let Some(who) = self.places.get(&flow.remote).copied() {
+                self.check.doors.broke(who);
+            }
             self.server.closed(now, flow);
             return Ok(());
         };
@@ -381,6 +386,7 @@ impl<W: Watcher> World<W> {
             Effect::Write(flow, bytes) => {
                 let remote = flow.remote;
                 self.note(|| format!("-> {remote} {}", String::from_utf8_lossy(&bytes)));
+                self.check.doors.wrote(self.clock.now(), flow, &bytes)?;
                 self.check.streams.wrote(self.clock.now(), flow, &bytes);
                 self.network
                     .send(self.clock.now(), Transmit { flow, bytes });
@@ -388,6 +394,7 @@ impl<W: Watcher> World<W> {
             }
             Effect::Ended(flow) => {
                 self.note(|| format!("-> {} is closed", flow.remote));
+                self.check.doors.is_over(flow);
                 self.check.streams.closed(self.clock.now(), flow)
             }
             Effect::Push(shard, order) => self.push(shard, *order),

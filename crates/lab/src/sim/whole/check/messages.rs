@@ -127,19 +127,27 @@ impl Texts {
             }
         }
         for (who, shown) in &self.shown {
-            // By two doors each message comes twice, and either may be the first.
-            let config = scene.phones.get(*who).map(|it| it.phone.config());
-            if config.is_some_and(|it| it.sip && it.xmpp.is_some()) {
+            self.in_order(scene, *who, shown)?;
+        }
+        Ok(())
+    }
+
+    /// What a phone was shown came in the order of the archive for each sender, but for what another device had left it.
+    fn in_order(&self, scene: &Scene<'_>, who: usize, shown: &[String]) -> Verdict {
+        let store = &scene.server.store;
+        let device = scene.phones.get(who).and_then(super::places::device_of);
+        let devices = [device, super::streams::chat_device(scene, who)];
+        let mut last = BTreeMap::new();
+        for text in shown.iter().filter(|text| !self.again.contains(*text)) {
+            let (Some(number), from) = (store.number_of(text), text.split(' ').next()) else {
+                return Err(format!("phone {who} was shown {text:?}, which is not kept"));
+            };
+            let is_late = |device| store.is_late(device, number);
+            if devices.iter().flatten().any(is_late) {
                 continue;
             }
-            let mut last = BTreeMap::new();
-            for text in shown.iter().filter(|text| !self.again.contains(*text)) {
-                let (Some(number), from) = (store.number_of(text), text.split(' ').next()) else {
-                    return Err(format!("phone {who} was shown {text:?}, which is not kept"));
-                };
-                if last.insert(from, number).is_some_and(|last| last > number) {
-                    return Err(format!("phone {who} was shown {text:?} out of order"));
-                }
+            if last.insert(from, number).is_some_and(|last| last > number) {
+                return Err(format!("phone {who} was shown {text:?} out of order"));
             }
         }
         Ok(())

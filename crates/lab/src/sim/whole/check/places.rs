@@ -115,6 +115,17 @@ impl Places {
         self.dead.entry(token.to_owned()).or_insert(now);
     }
 
+    /// The account of a phone is gone, and all that was known of its tokens.
+    pub(super) fn removed(&mut self, config: &PhoneConfig) {
+        self.forgets([&config.tokens.voip, &config.tokens.message]);
+    }
+
+    fn forgets(&mut self, tokens: [&str; 2]) {
+        for token in tokens {
+            self.dead.remove(token);
+        }
+    }
+
     pub(super) fn pushed(&mut self, scene: &Scene<'_>, to: usize, order: &PushOrder) -> Verdict {
         let (now, store) = (scene.now, &scene.server.store);
         let what = order.notification.purpose.name();
@@ -160,5 +171,21 @@ impl Places {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seed 2471 of 29 November 2026.
+    #[test]
+    fn a_token_that_died_is_not_known_any_more_once_its_account_is_gone() {
+        let now = Instant::now();
+        let mut places = Places::default();
+        places.died(now, "a");
+        places.died(now, "b");
+        places.forgets(["a", "c"]);
+        assert!(places.dead.contains_key("b") && places.dead.len() == 1);
     }
 }

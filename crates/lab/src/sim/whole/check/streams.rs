@@ -62,7 +62,9 @@ impl Streams {
         if said.contains("<enabled ") {
             self.anew.insert(flow.id);
         }
-        let is_text = said.contains("<body>") && !said.contains("urn:xmpp:mam:2");
+        // A copy (XEP-0280) or a page of the archive is no message that waits for its client.
+        let is_apart = ["urn:xmpp:carbons:2", "urn:xmpp:mam:2"].map(|it| said.contains(it));
+        let is_text = said.contains("<body>") && is_apart == [false, false];
         if said.contains("<r xmlns='urn:xmpp:sm:3'/>") {
             let (asked, written) = (now, None);
             let open = Open {
@@ -165,4 +167,32 @@ pub(super) fn chat_device(scene: &Scene<'_>, who: usize) -> Option<DeviceId> {
     config.xmpp.as_ref()?;
     let user = Address::new(&config.user, DOMAIN).ok()?;
     Some(im::device_id(&user, &config.resource()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sip::Transport;
+
+    /// Seed 2073 of 29 November 2026.
+    #[test]
+    fn a_copy_is_no_message_that_must_be_acknowledged_in_time() {
+        let mut streams = Streams::default();
+        let now = Instant::now();
+        let address = "10.0.0.3:20003".parse().unwrap();
+        let flow = Flow {
+            transport: Transport::Tcp,
+            local: address,
+            remote: address,
+            id: 7,
+        };
+        let mut wrote = |octets: &[u8]| {
+            streams.wrote(now, flow, octets);
+            streams.open.get(&7).and_then(|it| it.written)
+        };
+        wrote(b"<r xmlns='urn:xmpp:sm:3'/>");
+        let copy = b"<message><sent xmlns='urn:xmpp:carbons:2'><body>x</body></sent></message>";
+        assert_eq!(wrote(copy), None);
+        assert_eq!(wrote(b"<message><body>x</body></message>"), Some(now));
+    }
 }
