@@ -2,9 +2,9 @@
 //! anybody is told that it was done. Notes are kept when there is room, and nobody waits for them.
 
 use crate::{
-    Address, Avatar, Card, Device, DeviceId, Door, DoorId, Invitation, KeptSession, Message,
-    MessageId, NotificationId, QueuedPush, SettledPush, SignInTokens, Tenant, TenantId, Timestamp,
-    TraceEvent, User, push::OwedPush, roster::Contact,
+    Address, AppId, Avatar, Card, Device, DeviceId, Door, DoorId, Invitation, KeptSession, Message,
+    MessageId, NotificationId, QueuedPush, SealedApp, SettledPush, SignInTokens, Tenant, TenantId,
+    Timestamp, TraceEvent, User, push::OwedPush, roster::Contact,
 };
 use std::sync::Arc;
 
@@ -127,6 +127,10 @@ pub enum Change {
     PutTenant(Box<Tenant>),
     /// Remove one, with its queue and what became of it.
     RemoveTenant(TenantId),
+    /// Create or replace an app whose credentials are kept.
+    PutPushApp(Box<SealedApp>),
+    /// Remove one; nothing of it is left.
+    RemovePushApp(AppId),
     /// The push service has promised to deliver this (again, later: same tenant and id).
     QueuePush(Box<QueuedPush>),
     /// It is delivered, or will not be: it leaves the queue, and what became of it can be read.

@@ -4,12 +4,15 @@ use crate::{
     admin_socket::AdminSocket,
     api::{self, Gate, health},
     app::{self, Bound, Options},
+    apps::Apps,
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
     expiry::Expiry,
-    files, lock,
+    files, keeping_apps, lock,
     metrics::Metrics,
     pushd::Running,
+    reload::{self, Reload},
+    reloaded::Reloaded,
     setup,
     store_watch::watch_store,
     upkeep::CertificateFiles,
@@ -30,7 +33,9 @@ pub struct Alone {
     ready: health::Ready,
     stop: watch::Sender<bool>,
     service: Running,
+    /// Of the start: the reload may have made another one.
     pusher: push::Pusher,
+    reload: Arc<Reload>,
     store: Arc<dyn Store>,
     others: Vec<JoinHandle<()>>,
     _locks: Vec<lock::Lock>,
@@ -40,23 +45,32 @@ pub struct Alone {
 impl Alone {
     /// Starts everything, or nothing. When it returns, the service takes notifications.
     pub async fn start(options: Options) -> Result<Self> {
-        let Options { config, apps, .. } = options;
+        let config = options.config;
         let locks = lock::all(&config.server.data_dir, &config.store_url())?;
         let store = app::open_store(&config, options.users).await?;
         let metrics = Arc::new(Metrics::default());
-        let limits = push::Limits::default();
+        let base = (options.apps, options.route);
+        let made = reload::Running::made(&config, base, store.as_ref(), &metrics);
+        let (apps, pushing) = made.await?;
+        let pusher = pushing.pusher.clone();
         let certificate = CertificateFiles::of(&config, options.tls.as_ref()).map(Arc::new);
         let expiry = Arc::new(Expiry::new(certificate.clone()));
         expiry.take(&config, &apps);
-        let pusher = push::Pusher::new(apps, options.route, limits, metrics.clone())?;
         let secret = setup::token_key(&config)?;
-        let service = Running::start(
-            store.clone(),
-            pusher.clone(),
-            (&secret, &metrics),
-            options.tenants,
-        );
+        let with = (&secret[..], &metrics);
+        let service = Running::start(store.clone(), pusher.clone(), with, options.tenants);
         let service = service.await?;
+        let parts = reload::Parts {
+            origin: options.origin,
+            store: store.clone(),
+            metrics: metrics.clone(),
+            certificate: certificate.clone(),
+            expiry: expiry.clone(),
+            apps: Apps::of(&apps),
+            push_service: Some(service.follower()),
+            call: None,
+        };
+        let reload = Arc::new(Reload::new(parts, pushing));
         let room = files::room(files::raise(), &config.limits);
         let guards = Guards::default();
         let keeper = Doorkeeper::new(&guards, &config, metrics.clone())?;
@@ -69,10 +83,9 @@ impl Alone {
             guards,
             metrics: metrics.clone(),
         };
+        let every = of_every_role(&store, &reload, &metrics, &gate);
         let behind = Behind {
-            admin: service
-                .admin(gate.clone())
-                .merge(api::alarms(metrics.clone(), gate)),
+            admin: service.admin(gate).merge(every),
             device: Router::new(),
             health: health::router(metrics.clone(), ready.clone()),
             push: service.rest(),
@@ -82,10 +95,11 @@ impl Alone {
         if let Some(certificate) = certificate {
             others.push(tokio::spawn(certificate.follow(stopped.clone())));
         }
-        others.push(tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())));
-        let watching = watch_store(store.clone(), metrics, stopped);
-        others.push(tokio::spawn(watching));
-        others.push(tokio::spawn(app::warmed(pusher.clone())));
+        others.extend([
+            tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())),
+            tokio::spawn(watch_store(store.clone(), metrics, stopped)),
+            tokio::spawn(app::warmed(pusher.clone())),
+        ]);
         ready.set(true);
         Ok(Self {
             bound,
@@ -93,6 +107,7 @@ impl Alone {
             stop,
             service,
             pusher,
+            reload,
             store,
             others,
             _locks: locks,
@@ -105,12 +120,21 @@ impl Alone {
         &self.bound
     }
 
+    /// Reads the configuration again and takes what can be taken of it.
+    ///
+    /// # Errors
+    /// What is wrong with it. Nothing has changed.
+    pub async fn reload(&self) -> Result<Reloaded> {
+        self.reload.reload().await
+    }
+
     /// Stops: what is under way gets its answer, what is queued is kept, connections are closed.
     pub async fn shutdown(self) {
         self.ready.set(false);
         self.service.shutdown().await;
         // Nobody may listen any more.
         let _ = self.stop.send(true);
+        self.reload.pusher().await.shutdown().await;
         self.pusher.shutdown().await;
         for mut task in self.others {
             // Those that listen end by themselves, once they have answered.
@@ -122,4 +146,16 @@ impl Alone {
             tracing::error!(%error, "the store was not closed well");
         }
     }
+}
+
+/// What operators ask of every role.
+fn of_every_role(
+    store: &Arc<dyn Store>,
+    reload: &Arc<Reload>,
+    metrics: &Arc<Metrics>,
+    gate: &Gate,
+) -> Router {
+    keeping_apps::routes(store, reload, gate.clone())
+        .merge(api::reload(app::reloading(reload.clone()), gate.clone()))
+        .merge(api::alarms(metrics.clone(), gate.clone()))
 }

@@ -13,12 +13,13 @@ use crate::{
     doors::{Behind, Doors},
     expiry::Expiry,
     files::{self, Room},
+    keeping_apps,
     live::Live,
     lock,
     metrics::Metrics,
     push_test::Pushing,
     pushd,
-    reload::{self, Origin, Reload},
+    reload::{self, CallParts, Origin, Reload},
     reloaded::{Reloaded, Reloading},
     settings::{Source, greeting},
     setup,
@@ -100,9 +101,9 @@ pub struct Server {
     stop: watch::Sender<bool>,
     net: net::Net,
     push_service: Option<pushd::Running>,
-    /// Of the start: a reload may have made another one.
+    /// Of the start: the reload may have made another one.
     pusher: push::Pusher,
-    reload: Option<Arc<Reload>>,
+    reload: Arc<Reload>,
     store: Arc<dyn Store>,
     shards: Vec<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
@@ -119,11 +120,14 @@ impl Server {
     }
 
     async fn started(options: Options) -> Result<Self> {
-        let Options { config, apps, .. } = options;
-        let config = on_this_host(config);
+        let config = on_this_host(options.config);
         let locks = lock::all(&config.server.data_dir, &config.store_url())?;
-        let pushing = (&apps[..], options.route);
-        let (store, metrics, pusher) = tools(&config, options.users, pushing).await?;
+        let store = open_store(&config, options.users).await?;
+        let metrics = Arc::new(Metrics::default());
+        let base = (options.apps, options.route);
+        let made = reload::Running::made(&config, base, store.as_ref(), &metrics);
+        let (apps, pushing) = made.await?;
+        let pusher = pushing.pusher.clone();
         let certificate = CertificateFiles::of(&config, options.tls.as_ref()).map(Arc::new);
         let (steering, steer) = Steering::between(config.shards());
         let (accounts, ban_file, keeper) = guarded(&config, &metrics)?;
@@ -164,27 +168,29 @@ impl Server {
         let push_service = push_service(&config, with, options.tenants, &metrics).await?;
         let expiry = Arc::new(Expiry::new(certificate.clone()));
         expiry.take(&config, &apps);
-        let watched = (&certificate, &expiry);
-        let parts = (&net, &secret, &shards, &metrics, watched, &known);
+        let call = CallParts {
+            behaviour: options.behaviour,
+            net: net.clone(),
+            secret: secret.clone(),
+            shards: shards.clone(),
+        };
         let service = push_service.as_ref();
-        let origin = options.origin;
-        let reload = origin.map(|it| reload_parts(it, options.behaviour, parts, service));
-        let reload = reload.map(|it| Arc::new(Reload::new(it, config.clone(), pusher.clone())));
+        let with = (&store, &metrics, (&certificate, &expiry));
+        let parts = reload_parts(options.origin, with, &known, (service, call));
+        let reload = Arc::new(Reload::new(parts, pushing));
         let bans = (ban_file, accounts.guards().clone());
         let parts = (&shards, &store, (&metrics, live), bans.clone());
-        let clients = pushers(pusher.clone(), reload.clone());
-        let reloading = (known, reload.clone().map(reloading), clients);
+        let reloading = (known, reloading(reload.clone()), pushers(reload.clone()));
         let api = api(&config, &secret, options.admin_token, parts, reloading);
         let ready = health::Ready::default();
         let watched = health::router(metrics.clone(), ready.clone());
-        let (behind, room) = (behind(api, watched, service), (room.http, &keeper));
+        let keeping = keeping_apps::routes(&store, &reload, api.gate.clone());
+        let behind = behind(api, watched, service, keeping);
+        let room = (room.http, &keeper);
         let (mut others, admin_socket) = doors.serve(behind, server_tls.as_ref(), room, &stopped);
         others.extend(chores(&config, &store, accounts, shards, &stopped));
-        others.push(tokio::spawn(watch_store(
-            store.clone(),
-            metrics.clone(),
-            stopped.clone(),
-        )));
+        let watching = watch_store(store.clone(), metrics.clone(), stopped.clone());
+        others.push(tokio::spawn(watching));
         others.extend(watches(
             metrics,
             &net,
@@ -211,13 +217,12 @@ impl Server {
         })
     }
 
-    /// Reads the configuration again and takes what can be taken of it; `None` if it is from no file.
+    /// Reads the configuration again and takes what can be taken of it.
     ///
     /// # Errors
-    /// What is wrong with it. Nothing has changed.
-    pub async fn reload(&self) -> Option<Result<Reloaded>> {
-        let reload = self.reload.as_ref()?;
-        Some(reload.reload().await)
+    /// What is wrong with it, or that it is from no file. Nothing has changed.
+    pub async fn reload(&self) -> Result<Reloaded> {
+        self.reload.reload().await
     }
 
     /// Where it can be reached.
@@ -263,9 +268,7 @@ impl Server {
         if let Some(service) = self.push_service {
             service.shutdown().await;
         }
-        if let Some(reload) = &self.reload {
-            reload.pusher().await.shutdown().await;
-        }
+        self.reload.pusher().await.shutdown().await;
         self.pusher.shutdown().await;
         for task in self.others {
             task.abort();
@@ -303,34 +306,12 @@ fn on_this_host(mut config: Config) -> Config {
     config
 }
 
-fn pusher(apps: &[push::App], route: push::Route, metrics: &Arc<Metrics>) -> Result<push::Pusher> {
-    let limits = push::Limits::default();
-    Ok(push::Pusher::new(
-        apps.to_vec(),
-        route,
-        limits,
-        metrics.clone(),
-    )?)
-}
-
 /// What the roles and the hub are set to.
 fn roles(source: Source<'_>) -> Result<(call::Settings, im::Settings, hub::Config)> {
     let call = source.call()?;
     let im = components::known(source.im()?, source.config)?;
     let hub = source.hub(call.register_at(sip::Transport::Udp));
     Ok((call, im, hub))
-}
-
-/// Opens the store and the way to push.
-async fn tools(
-    config: &Config,
-    users: Vec<(String, String)>,
-    (apps, route): (&[push::App], push::Route),
-) -> Result<(Arc<dyn Store>, Arc<Metrics>, push::Pusher)> {
-    let store = open_store(config, users).await?;
-    let metrics = Arc::new(Metrics::default());
-    let pusher = pusher(apps, route, &metrics)?;
-    Ok((store, metrics, pusher))
 }
 
 /// Nobody's account yet, who is banned, and who looks after the doors.
@@ -385,37 +366,33 @@ async fn sockets(
     Ok((net, events, room))
 }
 
-/// What a reload works with: sockets, secret, shards, counters, certificate and what expires, apps.
-type Running<'a> = (
-    &'a net::Net,
-    &'a Vec<u8>,
-    &'a Shards,
+/// What is kept, counted, and watched for its end.
+type Kept<'a> = (
+    &'a Arc<dyn Store>,
     &'a Arc<Metrics>,
     (&'a Option<Arc<CertificateFiles>>, &'a Arc<Expiry>),
-    &'a Apps,
 );
 
 fn reload_parts(
-    origin: Origin,
-    behaviour: Behaviour,
-    (net, secret, shards, metrics, (certificate, expiry), apps): Running<'_>,
-    push_service: Option<&pushd::Running>,
+    origin: Option<Origin>,
+    (store, metrics, (certificate, expiry)): Kept<'_>,
+    apps: &Apps,
+    (push_service, call): (Option<&pushd::Running>, CallParts),
 ) -> reload::Parts {
     reload::Parts {
         origin,
-        behaviour,
-        net: net.clone(),
-        secret: secret.clone(),
-        shards: shards.clone(),
+        store: store.clone(),
         metrics: metrics.clone(),
         certificate: certificate.clone(),
         expiry: expiry.clone(),
         apps: apps.clone(),
         push_service: push_service.map(pushd::Running::follower),
+        call: Some(call),
     }
 }
 
-fn reloading(reload: Arc<Reload>) -> Reloading {
+/// Reads the configuration again.
+pub(crate) fn reloading(reload: Arc<Reload>) -> Reloading {
     Arc::new(move || {
         let reload = reload.clone();
         Box::pin(async move { reload.reload().await })
@@ -423,15 +400,10 @@ fn reloading(reload: Arc<Reload>) -> Reloading {
 }
 
 /// The clients that push now.
-fn pushers(first: push::Pusher, reload: Option<Arc<Reload>>) -> Pushing {
+fn pushers(reload: Arc<Reload>) -> Pushing {
     Arc::new(move || {
-        let (first, reload) = (first.clone(), reload.clone());
-        Box::pin(async move {
-            match reload {
-                Some(reload) => reload.pusher().await,
-                None => first,
-            }
-        })
+        let reload = reload.clone();
+        Box::pin(async move { reload.pusher().await })
     })
 }
 
@@ -472,9 +444,14 @@ async fn push_service(
 }
 
 /// What is served over HTTP.
-fn behind(api: Api, health: Router, push_service: Option<&pushd::Running>) -> Behind {
+fn behind(
+    api: Api,
+    health: Router,
+    push_service: Option<&pushd::Running>,
+    keeping: Router,
+) -> Behind {
     let mut behind = Behind {
-        admin: api::admin(api.clone()),
+        admin: api::admin(api.clone()).merge(keeping),
         device: api::device(api.clone()),
         health,
         push: Router::new(),
@@ -518,7 +495,7 @@ fn api(
     secret: &[u8],
     admin_token: String,
     (shards, store, (metrics, live), (ban_file, guards)): Watched<'_>,
-    (apps, reload, pushing): (Apps, Option<Reloading>, Pushing),
+    (apps, reload, pushing): (Apps, Reloading, Pushing),
 ) -> Api {
     let domains = config.server.domains.0.iter();
     Api {

@@ -1,5 +1,7 @@
 //! Which apps can be pushed to.
 
+use crate::{config, setup};
+use anyhow::Result;
 use std::{
     collections::HashSet,
     sync::{Arc, PoisonError, RwLock},
@@ -28,4 +30,20 @@ impl Apps {
         let apps = self.0.read().unwrap_or_else(PoisonError::into_inner);
         apps.contains(app)
     }
+}
+
+/// Nothing is pushed here that anybody would want to hear of.
+pub(crate) struct Silent;
+
+impl push::Observer for Silent {
+    fn on(&self, _: &push::Event<'_>) {}
+}
+
+/// Clients for these apps that nobody listens to: all is checked that can be without the network.
+///
+/// # Errors
+/// What is wrong with one of them.
+pub(crate) fn check(apps: Vec<push::App>, push: &config::Push) -> Result<push::Pusher> {
+    let (route, limits) = (setup::route(push)?, push::Limits::default());
+    Ok(push::Pusher::new(apps, route, limits, Arc::new(Silent))?)
 }

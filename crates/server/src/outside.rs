@@ -85,6 +85,10 @@ fn secrets(config: &Config) -> Vec<(String, PathBuf)> {
             "push.client_secret_file".to_owned(),
             config.push.client_secret_file.clone(),
         ),
+        (
+            "push.credentials_key_file".to_owned(),
+            config.push.credentials_key_file.clone(),
+        ),
     ];
     for (at, app) in config.push.app.iter().enumerate() {
         let key = |name: &str| format!("[[push.app]] number {} ({:?}), {name}", at + 1, app.app);

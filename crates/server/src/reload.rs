@@ -7,6 +7,7 @@ use crate::{
     components,
     config::{self, Config},
     expiry::Expiry,
+    kept_apps::All,
     metrics::Metrics,
     pushd,
     reloaded::{Changed, Reloaded},
@@ -15,9 +16,10 @@ use crate::{
     shards::{Decided, Shards},
     upkeep::CertificateFiles,
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use ring::digest;
 use std::{path::PathBuf, sync::Arc};
+use store::Store;
 use tokio::sync::Mutex;
 
 /// The keys that are taken while the server runs. What is not here needs a restart.
@@ -46,6 +48,7 @@ pub(crate) const TAKEN: &[(&str, &[&str])] = &[
             "url",
             "client_id",
             "client_secret_file",
+            "credentials_key_file",
             "app",
         ],
     ),
@@ -77,17 +80,25 @@ pub struct Origin {
 
 /// What is needed to take a configuration.
 pub(crate) struct Parts {
-    pub(crate) origin: Origin,
-    pub(crate) behaviour: domain::Behaviour,
-    pub(crate) net: net::Net,
-    pub(crate) secret: Vec<u8>,
-    pub(crate) shards: Shards,
+    /// A development server has none.
+    pub(crate) origin: Option<Origin>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) certificate: Option<Arc<CertificateFiles>>,
     pub(crate) expiry: Arc<Expiry>,
     pub(crate) apps: Apps,
     /// What the push service pushes by, if we are one.
     pub(crate) push_service: Option<pushd::Follower>,
+    /// Who takes calls and messages, if this process has that role.
+    pub(crate) call: Option<CallParts>,
+}
+
+/// What the role `call` is told anew with.
+pub(crate) struct CallParts {
+    pub(crate) behaviour: domain::Behaviour,
+    pub(crate) net: net::Net,
+    pub(crate) secret: Vec<u8>,
+    pub(crate) shards: Shards,
 }
 
 /// One at a time.
@@ -97,69 +108,136 @@ pub(crate) struct Reload {
 }
 
 /// What counts now.
-struct Running {
+pub(crate) struct Running {
     config: Config,
-    pusher: push::Pusher,
-    /// Of the files that the section `push` names.
+    pub(crate) pusher: push::Pusher,
+    /// The apps that are not the store's: those of the configuration, or of a development server.
+    base: Vec<push::App>,
+    route: push::Route,
+    /// Of the files that the section `push` names, and of what the store has of apps.
     credentials: Vec<u8>,
 }
 
-impl Reload {
-    pub(crate) fn new(parts: Parts, config: Config, pusher: push::Pusher) -> Self {
-        let running = Running {
-            credentials: fingerprint(&config.push),
-            config,
-            pusher,
+impl Running {
+    /// What counts from the start: these apps and those that the store has, all of which come with it.
+    ///
+    /// # Errors
+    /// One of them cannot be pushed to as it is described.
+    pub(crate) async fn made(
+        config: &Config,
+        (base, route): (Vec<push::App>, push::Route),
+        store: &dyn Store,
+        metrics: &Arc<Metrics>,
+    ) -> Result<(Vec<push::App>, Self)> {
+        let all = All::of(&base, &config.push, store).await?;
+        let (limits, apps) = (push::Limits::default(), all.apps.clone());
+        let running = Self {
+            credentials: fingerprint(&config.push, &all),
+            pusher: push::Pusher::new(apps, route.clone(), limits, metrics.clone())?,
+            config: config.clone(),
+            base,
+            route,
         };
+        Ok((all.apps, running))
+    }
+}
+
+impl Reload {
+    pub(crate) fn new(parts: Parts, running: Running) -> Self {
         Self {
             parts,
             running: Mutex::new(running),
         }
     }
 
-    /// Takes what can be taken, all of it or nothing.
+    /// Takes what can be taken of the configuration, all of it or nothing.
     ///
     /// # Errors
-    /// What is wrong with the file or with what it names. Nothing has changed.
+    /// What is wrong with the file or with what it names, or that there is none. Nothing has changed.
     pub(crate) async fn reload(&self) -> Result<Reloaded> {
+        let Some(origin) = &self.parts.origin else {
+            bail!("a development server has no configuration to read again");
+        };
         let mut running = self.running.lock().await;
-        let Origin { file, set_log } = &self.parts.origin;
-        let written = config::load(&Config::default(), Some(file), std::env::vars())?;
+        let written = config::load(&Config::default(), Some(&origin.file), std::env::vars())?;
         let (config, reloaded) = merged(&running.config, &written)?;
         crate::settings::check(&config)?;
-        let apps = setup::apps(&config.push)?;
-        let credentials = fingerprint(&config.push);
-        let of_push = |changed: &Changed| changed.key.starts_with("push.");
-        let pusher = if credentials != running.credentials || reloaded.taken.iter().any(of_push) {
-            let (route, limits) = (setup::route(&config.push)?, push::Limits::default());
-            push::Pusher::new(apps.clone(), route, limits, self.parts.metrics.clone())?
+        let (base, route) = (setup::apps(&config.push)?, setup::route(&config.push)?);
+        let is_other = reloaded.taken.iter().any(|it| it.key.starts_with("push."));
+        let wanted = Wanted {
+            config,
+            base,
+            route,
+        };
+        self.take(&mut running, wanted, is_other).await?;
+        tell(&reloaded);
+        Ok(reloaded)
+    }
+
+    /// Takes the apps of the store as they are now.
+    ///
+    /// # Errors
+    /// What is wrong with them. Nothing has changed.
+    pub(crate) async fn take_apps(&self) -> Result<()> {
+        let mut running = self.running.lock().await;
+        let wanted = Wanted {
+            config: running.config.clone(),
+            base: running.base.clone(),
+            route: running.route.clone(),
+        };
+        self.take(&mut running, wanted, false).await
+    }
+
+    /// Everything is read, checked and made before anything changes. `is_other`: how clouds are reached, or by whom.
+    async fn take(&self, running: &mut Running, wanted: Wanted, is_other: bool) -> Result<()> {
+        let Wanted {
+            config,
+            base,
+            route,
+        } = wanted;
+        let all = All::of(&base, &config.push, self.parts.store.as_ref()).await?;
+        let credentials = fingerprint(&config.push, &all);
+        let is_other = is_other || credentials != running.credentials;
+        let pusher = if is_other {
+            let (limits, apps) = (push::Limits::default(), all.apps.clone());
+            push::Pusher::new(apps, route.clone(), limits, self.parts.metrics.clone())?
         } else {
             running.pusher.clone()
         };
-        let decided = self.decided(&config, &apps, pusher.clone())?;
+        let call = self.parts.call.as_ref();
+        let decided = call.map(|call| call.decided(&config, &all.apps, pusher.clone()));
+        let decided = decided.transpose()?;
         // From here on nothing is refused, but for the certificate, which comes first.
         if let Some(certificate) = &self.parts.certificate {
             certificate.take(&config.tls).context("tls")?;
         }
-        set_log(&config.observe.log)?;
-        self.parts.shards.reconfigure(decided).await;
+        if let Some(origin) = &self.parts.origin {
+            (origin.set_log)(&config.observe.log)?;
+        }
+        if let Some((call, decided)) = call.zip(decided) {
+            call.shards.reconfigure(decided).await;
+        }
         if let Some(service) = &self.parts.push_service {
             service.push_by(pusher.clone()).await;
         }
-        self.parts.apps.set(&apps);
-        self.parts.expiry.take(&config, &apps);
+        self.parts.apps.set(&all.apps);
+        self.parts.expiry.take(&config, &all.apps);
         let old = std::mem::replace(&mut running.pusher, pusher.clone());
-        if running.credentials != credentials || reloaded.taken.iter().any(of_push) {
-            self.forget_apps(&config, &apps);
+        if is_other {
+            self.forget_apps(&config, &all.apps);
             tokio::spawn(async move {
                 pusher.warm().await;
                 old.shutdown().await;
             });
         }
-        running.credentials = credentials;
-        running.config = config;
-        tell(&reloaded);
-        Ok(reloaded)
+        *running = Running {
+            config,
+            pusher: running.pusher.clone(),
+            base,
+            route,
+            credentials,
+        };
+        Ok(())
     }
 
     /// What is known of apps that are none any more is forgotten.
@@ -172,6 +250,26 @@ impl Reload {
         self.parts.metrics.only_apps(is_one);
     }
 
+    /// The clients that push now.
+    pub(crate) async fn pusher(&self) -> push::Pusher {
+        self.running.lock().await.pusher.clone()
+    }
+
+    /// The apps that are not the store's, and the section `push`.
+    pub(crate) async fn base(&self) -> (Vec<push::App>, config::Push) {
+        let running = self.running.lock().await;
+        (running.base.clone(), running.config.push.clone())
+    }
+}
+
+/// What is to count.
+struct Wanted {
+    config: Config,
+    base: Vec<push::App>,
+    route: push::Route,
+}
+
+impl CallParts {
     fn decided(
         &self,
         config: &Config,
@@ -180,10 +278,10 @@ impl Reload {
     ) -> Result<Decided> {
         let source = Source {
             config,
-            behaviour: self.parts.behaviour.clone(),
+            behaviour: self.behaviour.clone(),
             apps,
-            net: &self.parts.net,
-            secret: &self.parts.secret,
+            net: &self.net,
+            secret: &self.secret,
         };
         let call = source.call()?;
         Ok(Decided {
@@ -191,11 +289,6 @@ impl Reload {
             call,
             pusher,
         })
-    }
-
-    /// The clients that push now.
-    pub(crate) async fn pusher(&self) -> push::Pusher {
-        self.running.lock().await.pusher.clone()
     }
 }
 
@@ -267,8 +360,9 @@ fn shown(section: &str, key: &str, value: Option<&toml::Value>) -> String {
     }
 }
 
-/// Of what lies in the files that the section `push` names: whether credentials have changed though their names have not.
-fn fingerprint(push: &config::Push) -> Vec<u8> {
+/// Of what lies in the files that the section `push` names, and of what the store has: whether credentials have changed though
+/// their names have not.
+fn fingerprint(push: &config::Push, all: &All) -> Vec<u8> {
     let mut context = digest::Context::new(&digest::SHA256);
     let of_app = |app: &config::App| {
         [
@@ -285,6 +379,7 @@ fn fingerprint(push: &config::Push) -> Vec<u8> {
         let bytes = std::fs::read(file).unwrap_or_default();
         context.update(digest::digest(&digest::SHA256, &bytes).as_ref());
     }
+    context.update(&all.print);
     context.finish().as_ref().to_vec()
 }
 

@@ -115,7 +115,7 @@ async fn an_app_that_a_reload_brings_is_pushed_to_by_the_service_as_well() {
          key_file = \"{at}/key.p8\"\nendpoint = \"localhost:{port}\"\n"
     );
     configure(folder.path(), &app);
-    let reloaded = server.reload().await.unwrap().unwrap();
+    let reloaded = server.reload().await.unwrap();
     assert_eq!(reloaded.taken.len(), 1, "{reloaded:?}");
     let after = pushed(to, &token, "2").await;
     assert_eq!(after["outcome"], "accepted", "{after}");

@@ -3,13 +3,13 @@
 
 use crate::{
     Accounts, Answer, Blocks, Cards, Damage, Devices, Forgotten, Invitations, Messages, Outbox,
-    Pruned, Pushes, Rosters, Sessions, SignIns, Sink, Stats, Store, StoreError, Stories, Story,
-    Told,
+    Pruned, PushApps, Pushes, Rosters, Sessions, SignIns, Sink, Stats, Store, StoreError, Stories,
+    Story, Told,
 };
 use domain::{
     Address, ArchivePage, ArchiveQuery, Card, Change, Device, DeviceId, Door, Feedback, Invitation,
-    KeptSession, Message, MessageId, Note, NotificationId, QueuedPush, SignInTokens, Tenant,
-    TenantId, Timestamp, TraceEvent, Unread, User, change::HistoryEntry, push::OwedPush,
+    KeptSession, Message, MessageId, Note, NotificationId, QueuedPush, SealedApp, SignInTokens,
+    Tenant, TenantId, Timestamp, TraceEvent, Unread, User, change::HistoryEntry, push::OwedPush,
     roster::Contact, trace::Named,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -293,6 +293,12 @@ impl Pushes for Faulty {
 
     fn push_ends(&self, tenant: &TenantId, after: u64, limit: usize) -> Answer<Vec<Feedback>> {
         self.alive(|inner| inner.push_ends(tenant, after, limit))
+    }
+}
+
+impl PushApps for Faulty {
+    fn push_apps(&self) -> Answer<Vec<SealedApp>> {
+        self.alive(|inner| inner.push_apps())
     }
 }
 

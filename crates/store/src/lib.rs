@@ -18,7 +18,7 @@ pub use error::{OpenError, StoreError};
 pub use sqlite::{BackupError, Checked, Copied, Restored};
 pub use store::{
     Accounts, Answer, Blocks, Cards, Devices, Forgotten, Invitations, Messages, Outbox, Pruned,
-    Pushes, Rosters, Sessions, SignIns, Sink, Stats, Store, Stories, Story, Told,
+    PushApps, Pushes, Rosters, Sessions, SignIns, Sink, Stats, Store, Stories, Story, Told,
 };
 pub use times::{BOUNDS as TIME_BOUNDS, Times};
 

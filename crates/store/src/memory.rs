@@ -10,6 +10,7 @@ mod devices;
 mod invitations;
 mod messages;
 mod outbox;
+mod push_apps;
 mod pushes;
 mod rosters;
 mod sessions;

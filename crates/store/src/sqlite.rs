@@ -25,6 +25,7 @@ mod open;
 mod outbox;
 mod overflow;
 mod probe;
+mod push_apps;
 mod pushes;
 mod readers;
 mod restore;

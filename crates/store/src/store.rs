@@ -3,8 +3,8 @@
 use crate::{Damage, StoreError, Times};
 use domain::{
     Address, ArchivePage, ArchiveQuery, Card, Change, Device, DeviceId, Door, Feedback, Invitation,
-    KeptSession, Message, MessageId, Note, NotificationId, QueuedPush, Record, SignInTokens,
-    Tenant, TenantId, Timestamp, TraceEvent, TrackingId, Unread, User,
+    KeptSession, Message, MessageId, Note, NotificationId, QueuedPush, Record, SealedApp,
+    SignInTokens, Tenant, TenantId, Timestamp, TraceEvent, TrackingId, Unread, User,
     change::HistoryEntry,
     push::OwedPush,
     roster::Contact,
@@ -121,6 +121,12 @@ pub trait Pushes {
     fn push_ends(&self, tenant: &TenantId, after: u64, limit: usize) -> Answer<Vec<Feedback>>;
 }
 
+/// What is read of apps whose credentials are kept.
+pub trait PushApps {
+    /// All of them, by name.
+    fn push_apps(&self) -> Answer<Vec<SealedApp>>;
+}
+
 /// What is read of stories. Both see the notes that were handed in before them.
 pub trait Stories {
     /// The story of a tracking id, first step first. A call's own id finds it as well.
@@ -154,6 +160,7 @@ pub trait Store:
     + Devices
     + Messages
     + Outbox
+    + PushApps
     + Pushes
     + Stories
     + Send

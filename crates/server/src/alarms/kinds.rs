@@ -66,10 +66,10 @@ alarms! {
         "check the network to the push cloud, and its status page; of an app's own server, that it is connected";
     /// A push cloud refuses our credentials.
     PushCredentials = "push_credentials_refused", Critical,
-        "check the key or service account of this app in [[push.app]]; it may have been revoked";
+        "check the key or service account of this app in [[push.app]], or in the store (`reveille push app list`, `rotate`); it may have been revoked";
     /// A certificate by which a push cloud knows us, or we know it, expires within 30 days; a warning within 7, critical within one.
     PushCredentialsExpire = "push_credentials_expire", Notice,
-        "make a new certificate for the app in Apple's developer account, put it in the place of certificate_file, and `reveille reload`";
+        "make a new certificate for the app in Apple's developer account, put it in the place of certificate_file, and `reveille reload`; or `reveille push app rotate`, if the store has it";
     /// One token after another of an app is declared dead: our settings are wrong rather than all its phones.
     PushSettings = "push_settings_suspect", Critical,
         "check environment, bundle or project and credentials of this app in [[push.app]]; when they are right, each phone gets one new chance with its next registration";

@@ -4,14 +4,13 @@ use super::{Admin, Api, problem::Problem};
 use crate::{
     accounts::{self, UserChange},
     meant::{NAMED, Unclear, meant},
-    reloaded::Reloaded,
     shown::shown,
 };
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
     http::StatusCode,
-    routing::{delete, get, post, put},
+    routing::{delete, get, put},
 };
 use domain::{
     Address, Device, DeviceId, Timestamp, TraceEvent, TrackingId, change::HistoryEntry, trace::Step,
@@ -33,7 +32,6 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/devices/{id}/history", get(history))
         .route("/api/v1/traces", get(traces))
         .route("/api/v1/traces/{id}", get(trace))
-        .route("/api/v1/reload", post(reload))
 }
 
 /// An account as an operator sees it.
@@ -87,18 +85,6 @@ impl From<store::Story> for StoryView {
 async fn users(State(api): State<Api>, _: Admin) -> Result<Json<Vec<UserView>>, Problem> {
     let users = api.store.users().await?;
     Ok(Json(users.into_iter().map(UserView::from).collect()))
-}
-
-async fn reload(State(api): State<Api>, _: Admin) -> Result<Json<Reloaded>, Problem> {
-    let Some(reload) = &api.reload else {
-        let detail = "a development server has no configuration to read again";
-        return Err(Problem::new(StatusCode::CONFLICT, detail));
-    };
-    let reloaded = reload().await;
-    reloaded.map(Json).map_err(|error| {
-        let detail = format!("nothing has changed: {error:#}");
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
-    })
 }
 
 async fn put_user(

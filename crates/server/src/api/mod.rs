@@ -9,6 +9,7 @@ mod guarded;
 pub mod health;
 mod problem;
 mod push_test;
+mod reload;
 mod tokens;
 mod watch;
 
@@ -17,6 +18,7 @@ pub use admin::{StoryView, UserView};
 pub(crate) use alarms::alarms;
 pub use bans::BanOrder;
 pub use gate::Gate;
+pub(crate) use reload::reload;
 pub use tokens::AccessTokens;
 
 use crate::{
@@ -61,16 +63,17 @@ pub struct Api {
     pub metrics: Arc<Metrics>,
     /// Apps that can be pushed to.
     pub apps: Apps,
-    /// Reads the configuration again, if it comes from a file.
-    pub reload: Option<Reloading>,
+    /// Reads the configuration again.
+    pub reload: Reloading,
 }
 
 /// The admin API.
 pub(crate) fn admin(api: Api) -> Router {
     let alarms = alarms(api.metrics.clone(), api.gate.clone());
+    let reload = reload(api.reload.clone(), api.gate.clone());
     let others = admin::routes().merge(bans::routes());
     let others = others.merge(watch::routes()).merge(push_test::routes());
-    others.with_state(api).merge(alarms)
+    others.with_state(api).merge(alarms).merge(reload)
 }
 
 /// The device API.

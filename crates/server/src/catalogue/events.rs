@@ -219,14 +219,6 @@ pub const EVENTS: &[Event] = &[
         "one user or source asks more than limits.requests_per_source",
     ),
     warn(
-        "SIGHUP: a development server has no configuration to read again",
-        "",
-    ),
-    warn(
-        "SIGHUP: tenants and certificates are taken by themselves; with the role push alone everything else needs a restart",
-        "restart",
-    ),
-    warn(
         "systemd cannot be told",
         "the unit is not Type=notify, or NOTIFY_SOCKET cannot be written",
     ),
@@ -279,6 +271,8 @@ pub const EVENTS: &[Event] = &[
     info("an account is removed"),
     info("another process changed the store: accounts are taken over"),
     info("banned by an operator"),
+    info("credentials of an app are in the store"),
+    info("credentials of an app are removed"),
     info("forgotten: its user has too many devices"),
     info("forgotten: out of reach for too long"),
     info("new certificate"),

@@ -4,10 +4,10 @@ use super::{
     options::{config_file, load_config},
     output,
 };
-use crate::{config::Config, outside, setup, web};
+use crate::{apps, config::Config, kept_apps::All, outside, setup, web};
 use anyhow::{Result, anyhow, bail};
 use serde_json::{Value, json};
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -19,7 +19,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(Args { config, json }: &Args) -> Result<ExitCode> {
+pub(super) async fn run(Args { config, json }: &Args) -> Result<ExitCode> {
     let Some(file) = config_file(config.as_ref()) else {
         bail!(
             "no configuration to check: name one with --config, or write one with `reveille init DIR`"
@@ -32,7 +32,7 @@ pub(super) fn run(Args { config, json }: &Args) -> Result<ExitCode> {
     let config = load_config(&Config::default(), Some(&file))?;
     report.say("configuration", Ok(file.display().to_string()));
     report.say("tls", check_tls(&config));
-    report.say("push apps", check_apps(&config));
+    report.say("push apps", check_apps(&config).await);
     report.say("components", check_components(&config));
     report.say("store", check_store(&config));
     let settings = crate::settings::check(&config).map_err(Into::into);
@@ -106,24 +106,13 @@ fn check_components(config: &Config) -> Result<String> {
     })
 }
 
-/// Nothing is pushed here, so there is nothing to see.
-struct Silent;
-
-impl push::Observer for Silent {
-    fn on(&self, _: &push::Event<'_>) {}
-}
-
-fn check_apps(config: &Config) -> Result<String> {
-    let apps = setup::apps(&config.push)?;
+/// Those of the configuration, and those of the store.
+async fn check_apps(config: &Config) -> Result<String> {
+    let apps = All::glance(config).await?.apps;
     let names: Vec<_> = apps.iter().map(describe).collect();
-    push::Pusher::new(
-        apps,
-        setup::route(&config.push)?,
-        push::Limits::default(),
-        Arc::new(Silent),
-    )?;
+    apps::check(apps, &config.push)?;
     Ok(if names.is_empty() {
-        "none: sleeping phones cannot be woken; describe one in [[push.app]]".to_owned()
+        "none: sleeping phones cannot be woken; describe one in [[push.app]], or `reveille push app add`".to_owned()
     } else {
         names.join(", ")
     })

@@ -17,6 +17,7 @@ mod man;
 mod options;
 mod output;
 mod push;
+mod push_app;
 mod reload;
 mod serve;
 mod store;
@@ -80,7 +81,7 @@ enum Command {
     Catalogue(catalogue::Args),
     /// Tell the story of one call or message
     Trace(trace::Args),
-    /// Push to one device, to see the way: test
+    /// Push to one device, to see the way; keys of apps: test, app
     #[command(subcommand)]
     Push(push::Command),
     /// Show calls, messages, registrations and pushes as they happen
@@ -132,7 +133,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await.map(done),
         Command::Init(args) => init::run(&args).await.map(done),
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => check::run(&args).await,
         Command::Doctor(args) => doctor::run(args).await,
         Command::Reload(args) => reload::run(args).await.map(done),
         Command::User(command) => user::run(command).await.map(done),
@@ -182,7 +183,7 @@ mod tests {
     }
 
     /// What does something and prints no list. Whatever is not here can be read by machines.
-    const LISTS_NOTHING: [&str; 24] = [
+    const LISTS_NOTHING: [&str; 27] = [
         "serve",
         "init",
         "user add",
@@ -201,6 +202,9 @@ mod tests {
         "tenant rotate",
         "tenant allow",
         "tenant remove",
+        "push app add",
+        "push app rotate",
+        "push app remove",
         // A JSON document, and what is written for other programs.
         "openapi",
         "config example",

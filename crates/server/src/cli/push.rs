@@ -1,8 +1,9 @@
-//! `reveille push`: one push to one device, hop by hop.
+//! `reveille push`: one push to one device, hop by hop; and by what our apps' providers know us.
 
 use super::{
     admin::{Which, path},
     output::{self, plain},
+    push_app,
 };
 use crate::push_test::{Order, Tested};
 use anyhow::Result;
@@ -14,6 +15,9 @@ use std::process::ExitCode;
 pub(super) enum Command {
     /// Push to a device, by its own app and token, and print the way hop by hop
     Test(Test),
+    /// Apps and their credentials in the store: add, list, rotate, remove
+    #[command(subcommand)]
+    App(push_app::Command),
 }
 
 #[derive(Debug, clap::Args)]
@@ -32,12 +36,19 @@ pub(super) struct Test {
 }
 
 pub(super) async fn run(command: Command) -> Result<ExitCode> {
-    let Command::Test(Test {
+    match command {
+        Command::Test(wanted) => test(wanted).await,
+        Command::App(command) => push_app::run(command).await.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+async fn test(wanted: Test) -> Result<ExitCode> {
+    let Test {
         device,
         channel,
         json,
         which,
-    }) = command;
+    } = wanted;
     let server = which.server()?;
     let device = server.device(&device).await?.device.id;
     let channel = channel.map(|name| match &*name {

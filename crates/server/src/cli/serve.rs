@@ -8,6 +8,7 @@ use crate::{
     dev::{self, Dev},
     log, notify, outside,
     reload::Origin,
+    reloaded::Reloaded,
     setup,
 };
 use anyhow::{Context, Result, bail};
@@ -114,7 +115,7 @@ async fn serve(config: Config, origin: Origin, ended: Ended) -> Result<()> {
         let service = Alone::start(options).await?;
         say!("{}", ready_line(service.bound()));
         notify::tell("READY=1");
-        until_alone_is_told_to_stop(ended).await?;
+        until_alone_is_told_to_stop(&service, ended).await?;
         service.shutdown().await;
         return Ok(());
     }
@@ -237,7 +238,7 @@ async fn until_told_to_stop(server: &mut Server, ended: Ended) -> Result<()> {
         tokio::select! {
             order = orders.next() => match order? {
                 Order::Stop => return Ok(()),
-                Order::Reload => reload(server).await,
+                Order::Reload => tell(server.reload().await),
             },
             error = server.failed() => return Err(error),
         }
@@ -245,21 +246,17 @@ async fn until_told_to_stop(server: &mut Server, ended: Ended) -> Result<()> {
 }
 
 /// The same for a push service that is nothing else.
-async fn until_alone_is_told_to_stop(ended: Ended) -> Result<()> {
+async fn until_alone_is_told_to_stop(service: &Alone, ended: Ended) -> Result<()> {
     let mut orders = Orders::heard(ended)?;
     while let Order::Reload = orders.next().await? {
-        tracing::warn!(
-            "SIGHUP: tenants and certificates are taken by themselves; with the role push alone everything else needs a restart"
-        );
+        tell(service.reload().await);
     }
     Ok(())
 }
 
 /// What came of it is in the log.
-async fn reload(server: &Server) {
-    match server.reload().await {
-        Some(Ok(_)) => {}
-        Some(Err(error)) => tracing::error!("reload: nothing has changed: {error:#}"),
-        None => tracing::warn!("SIGHUP: a development server has no configuration to read again"),
+fn tell(reloaded: Result<Reloaded>) {
+    if let Err(error) = reloaded {
+        tracing::error!("reload: nothing has changed: {error:#}");
     }
 }

@@ -206,6 +206,8 @@ section! {
         client_id: String = String::new(),
         /// A file with its secret.
         client_secret_file: PathBuf = PathBuf::new(),
+        /// A file with the key by which credentials that `reveille push app` puts into the store are sealed: 64 hexadecimal digits (`openssl rand -hex 32`). Else the environment variable `REVEILLE_CREDENTIALS_KEY` has it.
+        credentials_key_file: PathBuf = PathBuf::new(),
         /// The apps.
         app: Vec<App> = Vec::new(),
     }

@@ -1,26 +1,19 @@
 //! The providers of our apps: whether they take our credentials, asked without pushing to anybody, and what their clocks say.
 
 use super::report::Report;
-use crate::{clock, config::Config, remedies, setup};
+use crate::{apps, clock, config::Config, kept_apps::All, remedies};
 use domain::{Outcome, Timestamp, date};
 use push::hops::{Hop, seen};
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
 /// Tokens of ours are good for an hour, and those of WebSocket and XMPP clients for less; a clock that goes wrong goes on so.
 const OFF: u64 = 5;
 /// Providers refuse what is signed by such a clock.
 const FAR_OFF: u64 = 120;
 
-/// Nothing is pushed here that somebody else would want to see.
-struct Silent;
-
-impl push::Observer for Silent {
-    fn on(&self, _: &push::Event<'_>) {}
-}
-
 pub(super) async fn look(config: &Config, report: &mut Report) {
-    let apps = match setup::apps(&config.push) {
-        Ok(apps) => apps,
+    let apps = match All::glance(config).await {
+        Ok(all) => all.apps,
         Err(error) => return report.broken("providers", &error),
     };
     if apps.is_empty() {
@@ -30,16 +23,7 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
             "describe it in [[push.app]]",
         );
     }
-    let pusher = setup::route(&config.push).and_then(|route| {
-        let limits = push::Limits::default();
-        Ok(push::Pusher::new(
-            apps.clone(),
-            route,
-            limits,
-            Arc::new(Silent),
-        )?)
-    });
-    let pusher = match pusher {
+    let pusher = match apps::check(apps.clone(), &config.push) {
         Ok(pusher) => pusher,
         Err(error) => return report.broken("providers", &error),
     };

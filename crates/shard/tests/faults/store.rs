@@ -282,6 +282,8 @@ impl Kept {
             Change::Settle(id) => drop(self.owed.remove(&id)),
             Change::PutTenant(_)
             | Change::RemoveTenant(_)
+            | Change::PutPushApp(_)
+            | Change::RemovePushApp(_)
             | Change::QueuePush(_)
             | Change::SettlePush(_) => unreachable!("the push service is no shard's"),
         }

@@ -58,6 +58,10 @@ impl State {
             Change::Settle(id) => self.settle(&id),
             Change::PutTenant(tenant) => self.tenants.put(tenant.id.clone(), *tenant),
             Change::RemoveTenant(tenant) => self.remove_tenant(&tenant),
+            Change::PutPushApp(app) => self.push_apps.put(app.app.clone(), *app),
+            Change::RemovePushApp(app) => {
+                self.push_apps.remove(&app);
+            }
             Change::QueuePush(queued) => self.queue_push(*queued)?,
             Change::SettlePush(settled) => self.settle_push(*settled)?,
         }

@@ -3,8 +3,8 @@
 use super::table::Table;
 use crate::StoreError;
 use domain::{
-    Address, Card, Device, DeviceId, Door, Invitation, KeptSession, Message, MessageId,
-    NotificationId, QueuedPush, SettledPush, SignInTokens, Tenant, TenantId, TraceEvent,
+    Address, AppId, Card, Device, DeviceId, Door, Invitation, KeptSession, Message, MessageId,
+    NotificationId, QueuedPush, SealedApp, SettledPush, SignInTokens, Tenant, TenantId, TraceEvent,
     TrackingId, User, change::HistoryEntry, push::OwedPush, roster::Contact,
 };
 
@@ -34,6 +34,7 @@ pub(super) struct State {
     pub(super) owed: Table<NotificationId, OwedPush>,
     pub(super) owed_to: Table<(DeviceId, NotificationId), ()>,
     pub(super) tenants: Table<TenantId, Tenant>,
+    pub(super) push_apps: Table<AppId, SealedApp>,
     pub(super) push_queue: Table<(TenantId, NotificationId), QueuedPush>,
     pub(super) push_ends: Table<(TenantId, u64), SettledPush>,
     pub(super) push_end_numbers: Table<(TenantId, NotificationId), u64>,
@@ -66,6 +67,7 @@ macro_rules! each_table {
         $state.owed.$do();
         $state.owed_to.$do();
         $state.tenants.$do();
+        $state.push_apps.$do();
         $state.push_queue.$do();
         $state.push_ends.$do();
         $state.push_end_numbers.$do();

@@ -5,7 +5,7 @@ use super::{
     database::{Database, key},
     devices,
     failure::{is_missing_reference, store_error},
-    invitations, messages, outbox, overflow, pushes, rosters, sessions, sign_ins,
+    invitations, messages, outbox, overflow, push_apps, pushes, rosters, sessions, sign_ins,
     sql::Sql,
     wiping,
 };
@@ -37,13 +37,7 @@ pub(super) fn step(
 fn apply(database: &mut Database<'_>, change: &Change) -> Result<usize> {
     match change {
         Change::PutUser(user) => accounts::put(database, user),
-        Change::RemoveUser(address) => {
-            let address = address.as_str();
-            wiping::wiping(database, |database| {
-                archive::forget(database, address)?;
-                database.run(Sql::RemoveUser, [address])
-            })
-        }
+        Change::RemoveUser(address) => remove_user(database, address.as_str()),
         Change::PutContact(contact) => rosters::put(database, contact),
         Change::RemoveContact { user, peer } => {
             database.run(Sql::RemoveContact, [user.as_str(), peer.as_str()])
@@ -101,9 +95,19 @@ fn apply(database: &mut Database<'_>, change: &Change) -> Result<usize> {
         Change::Settle(id) => database.run(Sql::Settle, [id.as_str()]),
         Change::PutTenant(tenant) => pushes::put_tenant(database, tenant),
         Change::RemoveTenant(tenant) => database.run(Sql::RemoveTenant, [tenant.as_str()]),
+        Change::PutPushApp(app) => push_apps::put(database, app),
+        Change::RemovePushApp(app) => push_apps::remove(database, app),
         Change::QueuePush(queued) => pushes::queue(database, queued),
         Change::SettlePush(settled) => pushes::settle(database, settled),
     }
+}
+
+/// What was theirs is overwritten.
+fn remove_user(database: &mut Database<'_>, address: &str) -> Result<usize> {
+    wiping::wiping(database, |database| {
+        archive::forget(database, address)?;
+        database.run(Sql::RemoveUser, [address])
+    })
 }
 
 /// A message waits for a device, or does not any more.
@@ -162,7 +166,9 @@ fn of_nothing(database: &mut Database<'_>, change: &Change) -> std::result::Resu
         }
         Change::QueuePush(queued) => needs_tenant(database, &queued.tenant),
         Change::SettlePush(settled) => needs_tenant(database, &settled.tenant),
-        Change::PutTenant(_)
+        Change::PutPushApp(_)
+        | Change::RemovePushApp(_)
+        | Change::PutTenant(_)
         | Change::RemoveTenant(_)
         | Change::PutUser(_)
         | Change::RemoveUser(_)

@@ -246,6 +246,9 @@ statements! {
     PutTenantApp = "INSERT INTO tenant_apps VALUES (?1, ?2, ?3)";
     RemoveTenantApps = "DELETE FROM tenant_apps WHERE tenant = ?1";
     TenantApps = "SELECT app FROM tenant_apps WHERE tenant = ?1 ORDER BY place";
+    PutPushApp = "INSERT INTO push_apps VALUES (?1, ?2, ?3) ON CONFLICT (app) DO UPDATE SET sealed = ?2, made_at = ?3";
+    RemovePushApp = "DELETE FROM push_apps WHERE app = ?1";
+    PushApps = "SELECT app, sealed, made_at FROM push_apps ORDER BY app";
     QueuePush = concat!("INSERT INTO push_queue (", queued_columns!(), ")
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
         ON CONFLICT (tenant, id) DO UPDATE SET app = ?3, token = ?4, channel = ?5, purpose = ?6, about = ?7, register_at = ?8,
@@ -294,6 +297,7 @@ mod tests {
         "Sessions SCAN sessions",
         "RemoveInvitations SCAN invitations",
         "Tenants SCAN tenants",
+        "PushApps SCAN push_apps",
         "Devices SCAN devices",
         "Doors SCAN doors",
         "Owed SCAN owed USING INDEX owed_device",

@@ -27,6 +27,7 @@ mod invitations;
 mod messages;
 mod overflow;
 mod people;
+mod push_apps;
 mod pushes;
 mod records;
 mod rosters;

@@ -123,6 +123,8 @@ impl Store {
             | Change::Redeem(_)
             | Change::PutTenant(_)
             | Change::RemoveTenant(_)
+            | Change::PutPushApp(_)
+            | Change::RemovePushApp(_)
             | Change::QueuePush(_)
             | Change::SettlePush(_) => return Err(Missing),
             Change::PutCard { user, card } => {

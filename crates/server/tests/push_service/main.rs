@@ -1,0 +1,8 @@
+//! The push service as its publisher runs it: a process of its own, a configuration in a file, the command line, and simulated
+//! clouds.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
+
+mod apps;
+mod killed;
+mod world;
