@@ -1,5 +1,5 @@
 //! Reveille against real peers. Each helper here drives one real process over loopback sockets: the server
-//! itself, Linphone, PJSUA2, sipp, slixmpp, go-sendxmpp, Profanity, Gajim, Chromium, sipvicious, sipsak; [`SipClient`] and [`XmppClient`] are small clients of
+//! itself, Prosody, ejabberd, Synapse, Linphone, PJSUA2, sipp, slixmpp, go-sendxmpp, Profanity, Gajim, Chromium, sipvicious, sipsak; [`SipClient`] and [`XmppClient`] are small clients of
 //! our own for what no peer can be made to say. The tests are in `tests/`, one subject a file, and are built only with `--features peers`.
 //!
 //! Nothing here imports the server: it is driven as its users drive it.
@@ -30,10 +30,12 @@ mod sip_client;
 mod sipp;
 mod slixmpp;
 mod strangers;
+mod synapse;
 mod tls;
 pub mod websocket;
 pub mod xml;
 mod xmpp_client;
+mod xmpp_servers;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,8 +59,10 @@ pub use sip_client::{Incoming, Response, SipClient, Transport};
 pub use sipp::{Load, Sipp, SippReport};
 pub use slixmpp::{Login, Slixmpp};
 pub use strangers::{Relay, STRANGER, documented, fail2ban_regex};
+pub use synapse::{MatrixUser, Synapse};
 pub use tls::Tls;
 pub use xmpp_client::{HEADER, Heard, STARTTLS, XmppClient};
+pub use xmpp_servers::{Make, XmppServer};
 
 /// Long enough for any peer to do what it does at once, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);

@@ -9,7 +9,7 @@ use crate::{
     expiry::Expiry,
     files, lock,
     metrics::Metrics,
-    pushd::Running,
+    pushd::{Others, Running},
     setup,
     store_watch::watch_store,
     upkeep::CertificateFiles,
@@ -48,6 +48,7 @@ impl Alone {
         let certificate = CertificateFiles::of(&config, options.tls.as_ref()).map(Arc::new);
         let expiry = Arc::new(Expiry::new(certificate.clone()));
         expiry.take(&config, &apps);
+        let through_us = Others::read(&config, &apps)?;
         let pusher = push::Pusher::new(apps, options.route, limits, metrics.clone())?;
         let secret = setup::token_key(&config)?;
         let service = Running::start(
@@ -55,6 +56,7 @@ impl Alone {
             pusher.clone(),
             (&secret, &metrics),
             options.tenants,
+            through_us,
         );
         let service = service.await?;
         let room = files::room(files::raise(), &config.limits);

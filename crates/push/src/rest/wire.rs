@@ -2,7 +2,9 @@
 //! the clear is a field of [`Submitted`], and nothing else is taken.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::{AppId, Channel, Notification, NotificationId, Outcome, Purpose, PushEnd, Timestamp};
+use domain::{
+    AppId, Channel, EventPush, Notification, NotificationId, Outcome, Purpose, PushEnd, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -12,6 +14,10 @@ pub const NAME_BYTES: usize = 64;
 pub const TEXT_BYTES: usize = 512;
 /// Most conversations that one push takes away.
 pub const CONVERSATIONS: usize = 32;
+/// Longest id of an event and of a room elsewhere, in bytes (Matrix, appendices, "Common Identifier Format").
+pub const ID_BYTES: usize = 255;
+/// Most keys of an app's own.
+pub const KEYS: usize = 4;
 /// Longest token, in bytes: a Web Push subscription with its keys.
 pub const TOKEN_BYTES: usize = 2048;
 /// Longest sealed content, in bytes before base64url. More fits no platform.
@@ -39,6 +45,8 @@ pub enum Kind {
     Read,
     /// The registration is about to expire.
     Refresh,
+    /// Something happened that the app asks a server of its own about.
+    Event,
 }
 
 /// A notification as it is handed in.
@@ -79,6 +87,9 @@ pub struct Submitted {
     /// For the device's eyes only (RFC 8291 `aes128gcm`), base64url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<String>,
+    /// What happened, by ids alone; for [`Kind::Event`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventPush>,
 }
 
 impl From<&Notification> for Submitted {
@@ -90,13 +101,17 @@ impl From<&Notification> for Submitted {
             Purpose::Refresh => (Kind::Refresh, None, None),
             Purpose::Message { .. } => (Kind::Message, None, None),
             Purpose::Read { .. } => (Kind::Read, None, None),
+            Purpose::Event(_) => (Kind::Event, None, None),
         };
         // What a conversation is called, and how many are unread, is what collapses and what stands on the icon.
         let (collapse, badge) = match &push.purpose {
             Purpose::Message {
                 conversation,
                 unread,
-            } => (Some(conversation), Some(*unread)),
+            } => (
+                Some(conversation).filter(|it| !it.is_empty()),
+                Some(*unread),
+            ),
             Purpose::Read { unread, .. } => (push.collapse.as_ref(), Some(*unread)),
             _ => (push.collapse.as_ref(), push.badge),
         };
@@ -118,6 +133,10 @@ impl From<&Notification> for Submitted {
             tracking: Some(push.tracking.to_string()),
             register_at: register_at.cloned(),
             sealed: push.sealed.as_ref().map(|it| URL_SAFE_NO_PAD.encode(it)),
+            event: match &push.purpose {
+                Purpose::Event(event) => Some(event.clone()),
+                _ => None,
+            },
         }
     }
 }
@@ -150,6 +169,10 @@ impl Submitted {
         for name in read {
             visible("conversations", name, NAME_BYTES)?;
         }
+        if self.event.is_some() != (self.kind == Kind::Event) {
+            return Err("event is for the kind event, which needs it".to_owned());
+        }
+        self.event.as_ref().map_or(Ok(()), event)?;
         let purpose = match self.kind {
             Kind::Call => Purpose::Call {
                 call: needed("call", self.call)?,
@@ -170,6 +193,7 @@ impl Submitted {
                 conversations: self.conversations,
                 unread: self.badge.unwrap_or(0),
             },
+            Kind::Event => Purpose::Event(self.event.unwrap_or_default()),
         };
         let tracking = self.tracking.unwrap_or_else(|| self.id.clone());
         Ok(Notification {
@@ -296,12 +320,47 @@ fn whole_seconds(wait: Duration) -> u64 {
 }
 
 /// Names go into headers, logs and payloads.
-fn visible(name: &str, value: &str, most: usize) -> Result<(), String> {
-    let is_visible = value.bytes().all(|byte| byte.is_ascii_graphic());
-    if value.is_empty() || value.len() > most || !is_visible {
+///
+/// # Errors
+/// What is wrong with this one, for people.
+pub fn visible(name: &str, value: &str, most: usize) -> Result<(), String> {
+    if !is_visible(value, most) {
         return Err(format!("{name} has 1 to {most} visible ASCII characters"));
     }
     Ok(())
+}
+
+/// An event is ids, and no more.
+fn event(event: &EventPush) -> Result<(), String> {
+    for (name, id) in [("event.id", &event.id), ("event.room", &event.room)] {
+        id.as_deref()
+            .map_or(Ok(()), |it| visible(name, it, ID_BYTES))?;
+    }
+    if event.keys.len() > KEYS {
+        return Err(format!("event.keys are at most {KEYS}"));
+    }
+    for (name, id) in &event.keys {
+        if !is_key(name) {
+            return Err(format!(
+                "{name:?} in event.keys is none: a name has 1 to {NAME_BYTES} letters, digits and underscores, and is none of ours"
+            ));
+        }
+        visible("event.keys", id, NAME_BYTES)?;
+    }
+    Ok(())
+}
+
+/// Whether a key of an app's own may have this name: none that means something in a payload already.
+pub fn is_key(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let is_name = (1..=NAME_BYTES).contains(&name.len()) && name.bytes().all(plain);
+    let is_reserved = name.starts_with("google") || name.starts_with("gcm");
+    is_name && !is_reserved && !crate::payload::NAMES.contains(&name)
+}
+
+pub(crate) fn is_visible(value: &str, most: usize) -> bool {
+    let fits = (1..=most).contains(&value.len());
+    fits && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Nothing that anybody could read passes for something that only the device can.
@@ -359,11 +418,38 @@ mod tests {
                 conversations: vec!["c".to_owned(), "d".to_owned()],
                 unread: 2,
             },
+            Purpose::Event(EventPush {
+                id: Some("$event".to_owned()),
+                room: Some("!room:example.org".to_owned()),
+                is_urgent: true,
+                keys: [("cs".to_owned(), "a1".to_owned())].into(),
+            }),
         ] {
             let push = notification(purpose);
             let json = serde_json::to_string(&Submitted::from(&push)).unwrap();
             let read: Submitted = serde_json::from_str(&json).unwrap();
             assert_eq!(read.notification(), Ok(push), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_ids_and_no_more() {
+        let text = |it: &str| it.to_owned();
+        let with = |id: &str, name: &str, value: &str| EventPush {
+            id: Some(text(id)),
+            keys: [(text(name), text(value))].into(),
+            ..EventPush::default()
+        };
+        assert_eq!(event(&with("$1", "cs", "a1")), Ok(()));
+        for wrong in [
+            with("see you at eight", "cs", "a1"),
+            with(&"a".repeat(ID_BYTES + 1), "cs", "a1"),
+            with("$1", "aps", "a1"),
+            with("$1", "sealed", "a1"),
+            with("$1", "a b", "a1"),
+            with("$1", "cs", "see you at eight"),
+        ] {
+            assert!(event(&wrong).is_err(), "{wrong:?}");
         }
     }
 
@@ -422,6 +508,7 @@ mod tests {
             ("message", vec!["c"], "conversations"),
             ("read", vec!["a text"], "conversations"),
             ("read", vec!["c"; CONVERSATIONS + 1], "conversations"),
+            ("event", vec![], "event"),
         ] {
             let mut bad = good.clone();
             bad["kind"] = kind.into();

@@ -13,7 +13,9 @@ use axum::{
     response::Response,
     routing::{MethodRouter, get, post},
 };
-use push::rest::wire::{CONVERSATIONS, NAME_BYTES, SEALED_BYTES, TEXT_BYTES, TOKEN_BYTES};
+use push::rest::wire::{
+    CONVERSATIONS, ID_BYTES, KEYS, NAME_BYTES, SEALED_BYTES, TEXT_BYTES, TOKEN_BYTES,
+};
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
@@ -95,6 +97,17 @@ const ROUTES: &[Route] = &[
         parameters: id,
         answers: &[("200", "Its outcome, or that it is in the queue", "Known")],
         problems: &["401", "404", "503"],
+    },
+    Route {
+        path: "/v1/nodes",
+        method: "post",
+        summary: "The node and the secret that a client enables at an XMPP server that pushes through this service (XEP-0357 §5)",
+        router: || post(rest::enable).layer(DefaultBodyLimit::max(ONE)),
+        by_tenant: true,
+        body: Some(("application/json", device)),
+        parameters: none,
+        answers: &[("200", "The same for a device each time", "Node")],
+        problems: &["400", "401", "403", "404", "413", "422"],
     },
     Route {
         path: "/v1/feedback",
@@ -196,6 +209,15 @@ fn grant() -> Value {
     })
 }
 
+fn device() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["app", "token"],
+        "properties": { "app": text(TEXT_BYTES), "token": text(TOKEN_BYTES) },
+    })
+}
+
 fn many() -> Value {
     json!({ "type": "array", "maxItems": BATCH, "items": reference("Notification") })
 }
@@ -294,6 +316,15 @@ fn schemas() -> Value {
             "properties": { "error": { "type": "string" }, "error_description": { "type": "string" }, "detail": { "type": "string" } },
         },
         "Notification": notification(),
+        "Node": {
+            "type": "object",
+            "required": ["node", "secret", "services"],
+            "properties": {
+                "node": { "type": "string" },
+                "secret": { "type": "string", "description": "The field `secret` of the form in <enable/>" },
+                "services": { "type": "array", "items": { "type": "string" }, "description": "The services that it may be enabled at: the jid in <enable/>" },
+            },
+        },
         "Verdict": { "type": "object", "required": ["outcome"], "properties": verdict() },
         "Known": with(verdict(), json!({ "id": { "type": "string" } }), &["id", "outcome"]),
         "Verdicts": { "type": "array", "items": with(verdict(), json!({ "id": { "type": "string" } }), &["outcome"]) },
@@ -329,7 +360,7 @@ fn notification() -> Value {
             "app": text(TEXT_BYTES),
             "token": text(TOKEN_BYTES),
             "channel": { "type": "string", "enum": ["voip", "message"] },
-            "kind": { "type": "string", "enum": ["call", "cancelled", "answered_elsewhere", "missed", "message", "read", "refresh"] },
+            "kind": { "type": "string", "enum": ["call", "cancelled", "answered_elsewhere", "missed", "message", "read", "refresh", "event"] },
             "ttl": count(u64::MAX),
             "collapse": text(NAME_BYTES),
             "badge": count(u64::from(u32::MAX)),
@@ -340,6 +371,17 @@ fn notification() -> Value {
             "sealed": {
                 "type": "string",
                 "description": format!("aes128gcm for the device's key (RFC 8291), base64url, at most {SEALED_BYTES} bytes"),
+            },
+            "event": {
+                "type": "object",
+                "description": "What happened at a server of the app's own, by ids alone; needed for the kind event",
+                "additionalProperties": false,
+                "properties": {
+                    "id": text(ID_BYTES),
+                    "room": text(ID_BYTES),
+                    "is_urgent": { "type": "boolean" },
+                    "keys": { "type": "object", "maxProperties": KEYS, "additionalProperties": text(NAME_BYTES) },
+                },
             },
         },
     })
@@ -390,6 +432,7 @@ mod tests {
             tracking: text(),
             register_at: text(),
             sealed: text(),
+            event: Some(domain::EventPush::default()),
         };
         let described = notification()["properties"].clone();
         assert_eq!(
