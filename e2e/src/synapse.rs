@@ -83,11 +83,8 @@ impl Synapse {
         let nonce = nonce.as_str().expect("a nonce");
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, SECRET.as_bytes());
         let signed = [nonce, name, PASSWORD, "notadmin"].join("\0");
-        let mac: String = hmac::sign(&key, signed.as_bytes())
-            .as_ref()
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
+        let signed = hmac::sign(&key, signed.as_bytes());
+        let mac = in_digits("", signed.as_ref());
         let body = json!({"nonce": nonce, "username": name, "password": PASSWORD, "admin": false, "mac": mac});
         let made = self.ask("POST", path, "", Some(&body));
         MatrixUser {
@@ -163,7 +160,16 @@ impl MatrixUser {
 }
 
 fn quoted(id: &str) -> String {
-    id.bytes().map(|octet| format!("%{octet:02X}")).collect()
+    in_digits("%", id.as_bytes())
+}
+
+/// Two digits an octet, with this before each.
+fn in_digits(before: &str, octets: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).expect("half an octet");
+    let each = octets.iter().map(|it| [digit(it >> 4), digit(it & 15)]);
+    each.fold(String::new(), |text, digits| {
+        text + before + &String::from_iter(digits)
+    })
 }
 
 fn ask(at: SocketAddr, method: &str, path: &str, token: &str, body: Option<&Value>) -> Value {

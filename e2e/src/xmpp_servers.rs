@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::{PASSWORD, Process, free_port, http, poll};
 
 /// Far more than either takes.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// A server of somebody else's.
 pub struct XmppServer {
@@ -49,7 +49,8 @@ impl XmppServer {
         match make {
             Make::Prosody => prepare_prosody(folder.path(), &fill(PROSODY)),
             Make::Ejabberd => {
-                fs::write(folder.path().join("ejabberd.yml"), fill(EJABBERD)).expect("ours")
+                let file = folder.path().join("ejabberd.yml");
+                fs::write(file, fill(EJABBERD)).expect("ours");
             }
         }
         let process = up(make, folder.path(), [client, port]);

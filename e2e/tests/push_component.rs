@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use reveille_e2e::{
     Login, Make, Reveille, SOON, Slixmpp, XmppServer, free_port, http_as, new_token, poll,
+    push_token,
 };
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
@@ -45,21 +46,9 @@ fn world(make: Make) -> World {
 impl World {
     /// What the app's own backend gives its client: the node and the secret of its device.
     fn node(&self, token: &str) -> Value {
-        let grant = std::process::Command::new("curl")
-            .args([
-                "-s",
-                "-u",
-                "dev:wakeup",
-                "-d",
-                "grant_type=client_credentials",
-            ])
-            .arg(format!("http://{}/oauth/token", self.rest))
-            .output()
-            .expect("curl");
-        let grant: Value = serde_json::from_slice(&grant.stdout).expect("a grant");
-        let bearer = grant["access_token"].as_str().expect("a token");
+        let bearer = push_token(self.rest);
         let body = json!({"app": APP, "token": token});
-        let answer = http_as(self.rest, "POST", "/v1/nodes", bearer, Some(&body));
+        let answer = http_as(self.rest, "POST", "/v1/nodes", &bearer, Some(&body));
         let answer = answer.expect("the service answers");
         assert_eq!(answer.status, 200, "{}", answer.body);
         serde_json::from_str(&answer.body).expect("JSON")

@@ -44,7 +44,7 @@ const PROGRAMS: [(&str, &str); 24] = [
 
 /// What Python must be able to do, and the package that lets it. Seen working; the package named `pjsua2` is another one,
 /// and does not build.
-const MODULES: [(&str, &str); 3] = [
+const MODULES: [(&str, &str); 6] = [
     ("import pjsua2", "pjsua2-python"),
     (
         "import slixmpp; assert slixmpp.__version__ == '1.17.0'",
@@ -54,6 +54,9 @@ const MODULES: [(&str, &str); 3] = [
         "import synapse; assert synapse.__version__ == '1.163.2'",
         "matrix-synapse==1.163.2",
     ),
+    ("import schemathesis", "schemathesis==4.32.5"),
+    ("import aioapns", "aioapns==4.0"),
+    ("import firebase_admin", "firebase-admin==7.7.0"),
 ];
 
 /// Installs what is missing. A peer that cannot be had is a failure, never a skipped test.

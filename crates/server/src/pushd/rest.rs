@@ -257,11 +257,7 @@ pub(super) async fn batch(
     let all: Vec<Value> = json(&whole(body)?)?;
     if all.len() > BATCH {
         let detail = format!("at most {BATCH} notifications at once");
-        return Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
-            detail,
-        ));
+        return Err(Problem::refused(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     let mode = mode(&headers);
     let mut under_way = Vec::with_capacity(all.len());
@@ -375,7 +371,11 @@ pub(super) async fn feedback(
 ) -> Result<Response, Problem> {
     let Query(Behind { after, limit }) =
         behind.map_err(|wrong| Problem::refused(StatusCode::BAD_REQUEST, wrong.body_text()))?;
-    let limit = limit.unwrap_or(100).clamp(1, ENDS);
+    let limit = limit.unwrap_or(100);
+    if !(1..=ENDS).contains(&limit) {
+        let detail = format!("limit is 1 to {ENDS}");
+        return Err(Problem::refused(StatusCode::BAD_REQUEST, detail));
+    }
     let ends = rest.store.push_ends(&tenant.id, after, limit).await;
     let ends = ends.map_err(|_| Problem::stopping())?;
     let next = ends.last().map_or(after, |it| it.number);
