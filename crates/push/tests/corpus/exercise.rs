@@ -2,7 +2,7 @@
 //! `push_answers`.
 
 use domain::{Channel, Generation, Notification, Outcome, Provider, Purpose};
-use push::{
+use reveille_push::{
     matrix,
     outcome::{Answer, Verdict, classify},
     payload,
@@ -28,7 +28,7 @@ const NAMES: [&str; 13] = [
 ];
 
 /// The body of a request, as a notification of the REST and as one of a homeserver. Says whether it was either.
-pub fn body(octets: &[u8]) -> bool {
+pub(crate) fn body(octets: &[u8]) -> bool {
     let submitted = serde_json::from_slice::<Submitted>(octets);
     let pushed = submitted.ok().and_then(|it| it.notification().ok());
     if let Some(push) = &pushed {
@@ -98,7 +98,7 @@ fn homeserver(notify: &matrix::Notify, device: &matrix::Device) {
 
 /// A provider's answer: its status in two octets, then the seconds of `retry-after` up to a line's end, then its body. Says how many
 /// providers' words it was.
-pub fn answer(octets: &[u8]) -> usize {
+pub(crate) fn answer(octets: &[u8]) -> usize {
     let Some((status, rest)) = octets.split_first_chunk::<2>() else {
         return 0;
     };

@@ -2,7 +2,7 @@
 
 use super::{
     super::{desk::Desk, nodes::Nodes},
-    Dialled,
+    dialled::Dialled,
     publication::{self, CONVERSATION, Publication, Wanted},
 };
 use crate::entropy::{fresh, random};
