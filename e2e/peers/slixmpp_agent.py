@@ -203,6 +203,13 @@ class Agent(slixmpp.ClientXMPP):
         await iq.send(timeout=PATIENCE)
         tell("done", of="ask")
 
+    async def do_tell(self, to, xml):
+        """The same, to be done."""
+        iq = self.make_iq_set(ito=to)
+        iq.append(ElementTree.fromstring(xml))
+        await iq.send(timeout=PATIENCE)
+        tell("done", of="tell")
+
     async def do_enable_push(self, jid, node=None, **fields):
         iq = self.make_iq_set()
         enable = ElementTree.SubElement(iq.xml, "{urn:xmpp:push:0}enable", {"jid": jid})

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::http_within;
-use crate::{PASSWORD, Process, SOON, free_port, poll};
+use crate::{PASSWORD, Process, SOON, free_port, node_modules, poll};
 
 /// A browser starts slowly on a busy machine.
 const START: Duration = Duration::from_mins(1);
@@ -210,14 +210,6 @@ fn ask(address: SocketAddr, method: &str, path: &str, body: Option<&Value>) -> V
     answer["value"].take()
 }
 
-/// The folder into which `cargo xtask test` has put the libraries, or `REVEILLE_E2E_NPM`.
-fn libraries() -> PathBuf {
-    std::env::var_os("REVEILLE_E2E_NPM").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers/npm")),
-        PathBuf::from,
-    )
-}
-
 /// Serves the page and what it needs, on a thread of its own, for as long as the test runs.
 fn pages() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -239,7 +231,7 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
     while reader.read_line(&mut line)? > 2 {
         line.clear();
     }
-    let modules = libraries().join("node_modules");
+    let modules = node_modules().join("node_modules");
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/web/page.html");
     let (path, kind) = match request.split(' ').nth(1) {
         Some("/") => (PathBuf::from(page), "text/html"),

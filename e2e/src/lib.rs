@@ -1,5 +1,5 @@
 //! Reveille against real peers. Each helper here drives one real process over loopback sockets: the server
-//! itself, Linphone, PJSUA2, sipp, slixmpp, go-sendxmpp, Profanity, Gajim, Chromium, sipvicious, sipsak; [`SipClient`] and [`XmppClient`] are small clients of
+//! itself, Prosody, ejabberd, Synapse, Linphone, PJSUA2, sipp, slixmpp, go-sendxmpp, Profanity, Gajim, Chromium, sipvicious, sipsak; [`SipClient`] and [`XmppClient`] are small clients of
 //! our own for what no peer can be made to say. The tests are in `tests/`, one subject a file, and are built only with `--features peers`.
 //!
 //! Nothing here imports the server: it is driven as its users drive it.
@@ -24,16 +24,19 @@ mod ports;
 mod process;
 mod profanity;
 mod prometheus;
+mod push;
 mod python;
 mod reveille;
 mod sip_client;
 mod sipp;
 mod slixmpp;
 mod strangers;
+mod synapse;
 mod tls;
 pub mod websocket;
 pub mod xml;
 mod xmpp_client;
+mod xmpp_servers;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,13 +55,17 @@ pub use ports::{free_port, media_port};
 pub use process::Process;
 pub use profanity::Profanity;
 pub use prometheus::{Prometheus, contrib, promtool_check_rules, rules};
+pub use push::push_token;
+pub use python::{node_modules, python};
 pub use reveille::{Reveille, reveille_binary};
 pub use sip_client::{Incoming, Response, SipClient, Transport};
 pub use sipp::{Load, Sipp, SippReport};
 pub use slixmpp::{Login, Slixmpp};
 pub use strangers::{Relay, STRANGER, documented, fail2ban_regex};
+pub use synapse::{MatrixUser, Synapse};
 pub use tls::Tls;
 pub use xmpp_client::{HEADER, Heard, STARTTLS, XmppClient};
+pub use xmpp_servers::{Make, XmppServer};
 
 /// Long enough for any peer to do what it does at once, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);

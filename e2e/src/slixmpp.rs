@@ -2,6 +2,7 @@
 //! `peers/slixmpp_app_server.py`.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -78,6 +79,11 @@ impl Slixmpp {
 
     /// A client that trusts this CA instead.
     pub fn start_trusting(server: &Reveille, login: &Login, ca: &Path) -> Self {
+        Self::start_at(server.xmpp(login.tls), login, ca)
+    }
+
+    /// A client of somebody else's server there.
+    pub fn start_at(address: SocketAddr, login: &Login, ca: &Path) -> Self {
         let Login {
             user,
             resource,
@@ -86,7 +92,6 @@ impl Slixmpp {
             mechanism,
             resumes,
         } = login;
-        let address = server.xmpp(*tls);
         let mut command = Command::new(python());
         command
             .arg(concat!(

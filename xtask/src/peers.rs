@@ -11,8 +11,11 @@ use crate::command::{exists, output, run};
 use crate::workspace::Workspace;
 use crate::{deb, debian};
 
+/// What makes Prosody push: no program, but a file of its package that is there when it is.
+const MOD_CLOUD_NOTIFY: &str = "/usr/lib/prosody/modules/mod_cloud_notify/mod_cloud_notify.lua";
+
 /// A program, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 19] = [
+const PROGRAMS: [(&str, &str); 24] = [
     ("linphonec", "linphone-cli"),
     ("sipp", "sip-tester"),
     ("go-sendxmpp", "go-sendxmpp"),
@@ -32,16 +35,28 @@ const PROGRAMS: [(&str, &str); 19] = [
     ("systemd-analyze", "systemd"),
     ("debootstrap", "debootstrap"),
     ("ip", "iproute2"),
+    ("prosodyctl", "prosody"),
+    (MOD_CLOUD_NOTIFY, "prosody-modules"),
+    ("ejabberdctl", "ejabberd"),
+    ("openssl", "openssl"),
+    ("curl", "curl"),
 ];
 
 /// What Python must be able to do, and the package that lets it. Seen working; the package named `pjsua2` is another one,
 /// and does not build.
-const MODULES: [(&str, &str); 2] = [
+const MODULES: [(&str, &str); 6] = [
     ("import pjsua2", "pjsua2-python"),
     (
         "import slixmpp; assert slixmpp.__version__ == '1.17.0'",
         "slixmpp==1.17.0",
     ),
+    (
+        "import synapse; assert synapse.__version__ == '1.163.2'",
+        "matrix-synapse==1.163.2",
+    ),
+    ("import schemathesis", "schemathesis==4.32.5"),
+    ("import aioapns", "aioapns==4.0"),
+    ("import firebase_admin", "firebase-admin==7.7.0"),
 ];
 
 /// Installs what is missing. A peer that cannot be had is a failure, never a skipped test.

@@ -57,7 +57,7 @@ pub use id_map::IdMap;
 pub use invitation::Invitation;
 pub use message::{About, Class, Message, MessageId, Unread};
 pub use name::Namer;
-pub use push::{Notification, NotificationId, Outcome, Purpose};
+pub use push::{EventPush, Notification, NotificationId, Outcome, Purpose};
 pub use refusal::Refusal;
 pub use sealed_app::SealedApp;
 pub use session::KeptSession;

@@ -2,7 +2,7 @@
 
 use crate::{AppId, Channel, DeviceId, MessageId, Timestamp, TrackingId};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 crate::name::names! {
     /// Names one push. The same id again is the same push: whoever carries it may drop the second.
@@ -53,6 +53,25 @@ pub enum Purpose {
         /// How many messages still wait on this device.
         unread: u32,
     },
+    /// Something happened that the app asks a server of its own about, by ids alone.
+    Event(EventPush),
+}
+
+/// What an app hears of an event at a server that is not ours: nothing but ids. How many are unread is the push's badge.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventPush {
+    /// The event's id there; none: only the number on the icon is another, and nothing is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The id of the room that it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
+    /// Whether the phone is to wake for it at once.
+    pub is_urgent: bool,
+    /// Ids by which the app tells whose it is, by the names that it gave them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, String>,
 }
 
 impl Purpose {
@@ -65,6 +84,7 @@ impl Purpose {
             Self::Refresh => "refresh",
             Self::Message { .. } => "message",
             Self::Read { .. } => "read",
+            Self::Event(_) => "event",
         }
     }
 }

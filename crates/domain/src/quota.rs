@@ -89,9 +89,7 @@ impl<K: Eq + Hash> Quota<K> {
             told_until: now,
         };
         let one = self.uses.entry(key).or_insert(fresh);
-        let step = MINUTE / self.allowance.a_minute.max(1);
-        let full_at = one.full_at.max(now) + step;
-        let over = (full_at - now).saturating_sub(MINUTE);
+        let (full_at, over) = one.with_one_more(now, self.allowance);
         if one.at_once < self.allowance.at_once && over.is_zero() {
             one.at_once += 1;
             one.full_at = full_at;
@@ -107,6 +105,14 @@ impl<K: Eq + Hash> Quota<K> {
         })
     }
 
+    /// How long this one would have to wait for another; none: not at all. Nothing is taken.
+    pub fn wait(&self, now: Instant, key: &K) -> Option<Duration> {
+        let one = self.uses.get(key)?;
+        let (_, over) = one.with_one_more(now, self.allowance);
+        let has_all = one.at_once >= self.allowance.at_once;
+        (has_all || !over.is_zero()).then(|| over.max(Duration::from_secs(1)))
+    }
+
     /// Gives back one that was taken: what counts at once. That it was begun still counts.
     pub fn give_back(&mut self, key: &K) {
         if let Some(one) = self.uses.get_mut(key) {
@@ -116,6 +122,12 @@ impl<K: Eq + Hash> Quota<K> {
 }
 
 impl Use {
+    /// When it would be full again, and how much later than it may be.
+    fn with_one_more(&self, now: Instant, allowance: Allowance) -> (Instant, Duration) {
+        let full_at = self.full_at.max(now) + MINUTE / allowance.a_minute.max(1);
+        (full_at, (full_at - now).saturating_sub(MINUTE))
+    }
+
     fn is_idle(&self, now: Instant) -> bool {
         self.at_once == 0 && self.full_at <= now && self.told_until <= now
     }
@@ -170,6 +182,8 @@ mod tests {
         }
         let wait = quota.take(now, ()).unwrap_err().wait;
         assert_eq!(wait, Duration::from_secs(10));
+        assert_eq!(quota.wait(now, &()), Some(wait));
+        assert_eq!(quota.wait(now + wait, &()), None);
         assert_eq!(quota.take(now + wait, ()), Ok(()));
         assert!(quota.take(now + wait, ()).is_err());
         assert!(!quota.is_idle(now + wait));

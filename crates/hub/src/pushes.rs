@@ -103,6 +103,7 @@ fn owed(
         Purpose::MissedCall { .. }
         | Purpose::Message { .. }
         | Purpose::Read { .. }
+        | Purpose::Event(_)
         | Purpose::Refresh => Incoming::Message,
     };
     // What is taken away says nothing of anybody.

@@ -50,5 +50,6 @@ pub use resolve::resolve;
 pub use shards::Steer;
 pub use stats::{OpenBy, Stats};
 pub use tls::{TlsError, TlsSource, client_config};
+pub use websocket::client as behind_proxy;
 pub use websocket::handshake::Document;
 pub use websocket::{Origins, OriginsError};

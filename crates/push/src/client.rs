@@ -129,6 +129,9 @@ impl Apns {
             (Channel::Message, Purpose::Refresh | Purpose::Read { .. }) => {
                 (&self.topic, "background", "5")
             }
+            (Channel::Message, Purpose::Event(event)) if !event.is_urgent => {
+                (&self.topic, "alert", "5")
+            }
             (Channel::Message, _) => (&self.topic, "alert", "10"),
         };
         let expiration = match payload::seconds_to_live(push) {

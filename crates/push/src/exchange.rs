@@ -18,6 +18,7 @@ pub(crate) fn urgency(push: &Notification) -> Urgency {
         Purpose::MissedCall { .. }
         | Purpose::Message { .. }
         | Purpose::Read { .. }
+        | Purpose::Event(_)
         | Purpose::Refresh => Urgency::Rest,
     }
 }

@@ -14,6 +14,7 @@ mod environment;
 mod exchange;
 pub mod hops;
 mod limits;
+pub mod matrix;
 mod observe;
 pub mod outcome;
 pub mod payload;

@@ -3,11 +3,13 @@
 //!
 //! The keys of both platforms are the same: `kind`, `tracking`, and by kind `call`, `register_at`, `conversation`,
 //! `unread`; of what was read elsewhere `read`, the conversations with spaces between them; `sealed` is unpadded base64url. On APNs they stand beside `aps`, on FCM they are the data message.
+//! What is about an event elsewhere has the names that apps of Matrix read: `event_id`, `room_id`, and `unread_count` or `unread`.
 
 use crate::seal;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::{Channel, Generation, Notification, Outcome, Purpose};
+use domain::{Channel, EventPush, Generation, Notification, Outcome, Purpose};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Most bytes of an APNs payload.
 const APNS_BYTES: usize = 4096;
@@ -17,6 +19,26 @@ const APNS_VOIP_BYTES: usize = 5120;
 const FCM_BYTES: usize = 4096;
 /// The longest that FCM keeps a message: 28 days.
 const FCM_LONGEST_TTL: u64 = 28 * 24 * 3600;
+
+/// What stands in a payload under a name of ours or of the platforms'.
+pub(crate) const NAMES: [&str; 15] = [
+    "aps",
+    "kind",
+    "tracking",
+    "call",
+    "register_at",
+    "conversation",
+    "read",
+    "unread",
+    "badge",
+    "sealed",
+    "event_id",
+    "room_id",
+    "unread_count",
+    // Reserved by FCM, as is what begins with `google` and `gcm`.
+    "from",
+    "message_type",
+];
 
 /// What the app reads, whatever the platform.
 #[derive(Default, Serialize)]
@@ -37,6 +59,15 @@ struct Data<'a> {
     badge: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sealed: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room_id: Option<&'a str>,
+    /// Of an event, on APNs; on FCM it is `unread`, since all values there are strings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread_count: Option<u32>,
+    #[serde(flatten)]
+    keys: Option<&'a BTreeMap<String, String>>,
 }
 
 impl<'a> Data<'a> {
@@ -61,6 +92,13 @@ impl<'a> Data<'a> {
                 ..data
             },
             Purpose::Refresh => data,
+            Purpose::Event(event) => Self {
+                event_id: event.id.as_deref(),
+                room_id: event.room.as_deref(),
+                unread: push.badge.map(|unread| unread.to_string()),
+                keys: Some(&event.keys),
+                ..data
+            },
             Purpose::Message {
                 conversation,
                 unread,
@@ -77,6 +115,21 @@ impl<'a> Data<'a> {
                 unread: Some(unread.to_string()),
                 ..data
             },
+        }
+    }
+}
+
+impl<'a> Data<'a> {
+    /// What apps of Matrix read is a number there.
+    fn on_apns(push: &'a Notification) -> Self {
+        let data = Self::of(push);
+        match push.purpose {
+            Purpose::Event(_) => Self {
+                unread: None,
+                unread_count: push.badge,
+                ..data
+            },
+            _ => data,
         }
     }
 }
@@ -125,7 +178,7 @@ pub fn apns(push: &Notification, generation: Generation) -> Result<Vec<u8>, Outc
         } else {
             Aps::shown(push)
         },
-        data: Data::of(push),
+        data: Data::on_apns(push),
     };
     let limit = match push.channel {
         Channel::Voip => APNS_VOIP_BYTES,
@@ -148,6 +201,13 @@ impl<'a> Aps<'a> {
             // Its end is not shown; it only ends what is shown.
             Purpose::CallCancelled { .. } => return Self::default(),
             Purpose::Refresh | Purpose::Read { .. } => return Self::silent(),
+            Purpose::Event(EventPush { id: None, .. }) => {
+                return Self {
+                    badge: push.badge,
+                    ..Self::default()
+                };
+            }
+            Purpose::Event(event) => ("New message", None, event.room.as_deref()),
             Purpose::Call { .. } => ("Incoming call", None, None),
             Purpose::MissedCall { .. } => ("Missed call", None, None),
             Purpose::Message {
@@ -204,6 +264,7 @@ pub fn fcm(push: &Notification) -> Result<Vec<u8>, Outcome> {
                 // something away can wait until the phone is awake.
                 priority: match push.purpose {
                     Purpose::Read { .. } => "NORMAL",
+                    Purpose::Event(ref event) if !event.is_urgent => "NORMAL",
                     _ => "HIGH",
                 },
                 ttl: format!("{}s", seconds_to_live(push).min(FCM_LONGEST_TTL)),
@@ -230,6 +291,7 @@ pub(crate) fn seconds_to_live(push: &Notification) -> u64 {
         Purpose::MissedCall { .. }
         | Purpose::Message { .. }
         | Purpose::Read { .. }
+        | Purpose::Event(_)
         | Purpose::Refresh => push.ttl.as_secs(),
     }
 }

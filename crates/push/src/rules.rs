@@ -1,7 +1,9 @@
 //! Which push may go which way, and what a token looks like: what can be refused before anything is sent.
 
 use crate::webpush::Subscription;
-use domain::{AppProfile, Channel, Generation, Notification, Outcome, Platform, Provider, Purpose};
+use domain::{
+    AppProfile, Channel, EventPush, Generation, Notification, Outcome, Platform, Provider, Purpose,
+};
 
 /// Longest token that is taken. No provider fixes a length; theirs today have 64 to about 200 characters.
 const TOKEN_BYTES: usize = 2048;
@@ -20,6 +22,9 @@ fn forbidden(profile: &AppProfile, channel: Channel, purpose: &Purpose) -> Optio
     match (profile.platform, profile.generation, channel, purpose) {
         (Web, _, _, Purpose::Read { .. }) => {
             Some("a browser must show something for each push, and there is nothing to show")
+        }
+        (Web, _, _, Purpose::Event(EventPush { id: None, .. })) => {
+            Some("a browser must show something for each push, and a number is nothing to show")
         }
         (Ios, _, _, Purpose::CallCancelled { .. }) => {
             Some("iOS takes no push for a cancelled call")

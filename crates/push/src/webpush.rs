@@ -236,6 +236,7 @@ fn urgency_word(push: &Notification) -> &'static str {
         Purpose::MissedCall { .. }
         | Purpose::Message { .. }
         | Purpose::Read { .. }
+        | Purpose::Event(_)
         | Purpose::Refresh => "normal",
     }
 }

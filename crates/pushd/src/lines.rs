@@ -33,7 +33,8 @@ impl Urgency {
             Purpose::MissedCall { .. }
             | Purpose::Refresh
             | Purpose::Message { .. }
-            | Purpose::Read { .. } => Self::Waiting,
+            | Purpose::Read { .. }
+            | Purpose::Event(_) => Self::Waiting,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     expiry::Expiry,
     files, keeping_apps, lock,
     metrics::Metrics,
-    pushd::Running,
+    pushd::{Others, Running},
     reload::{self, Reload},
     reloaded::Reloaded,
     setup,
@@ -56,9 +56,15 @@ impl Alone {
         let certificate = CertificateFiles::of(&config, options.tls.as_ref()).map(Arc::new);
         let expiry = Arc::new(Expiry::new(certificate.clone()));
         expiry.take(&config, &apps);
+        let through_us = Others::read(&config, &apps)?;
         let secret = setup::token_key(&config)?;
-        let with = (&secret[..], &metrics);
-        let service = Running::start(store.clone(), pusher.clone(), with, options.tenants);
+        let service = Running::start(
+            store.clone(),
+            pusher.clone(),
+            (&secret, &metrics),
+            options.tenants,
+            through_us,
+        );
         let service = service.await?;
         let parts = reload::Parts {
             origin: options.origin,

@@ -164,7 +164,7 @@ impl Server {
         let started = shards::start(parts, || until(stopped.clone())).await?;
         let (accounts, shards) = (started.accounts, started.shards);
         let known = Apps::of(&apps);
-        let with = (&store, &pusher, &secret[..]);
+        let with = (&store, &pusher, &secret[..], &apps[..]);
         let push_service = push_service(&config, with, options.tenants, &metrics).await?;
         let expiry = Arc::new(Expiry::new(certificate.clone()));
         expiry.take(&config, &apps);
@@ -432,14 +432,16 @@ fn watches(
 /// The push service, if this process has that role.
 async fn push_service(
     config: &Config,
-    (store, pusher, secret): (&Arc<dyn Store>, &push::Pusher, &[u8]),
+    (store, pusher, secret, apps): (&Arc<dyn Store>, &push::Pusher, &[u8], &[push::App]),
     tenants: Vec<domain::Tenant>,
     metrics: &Arc<Metrics>,
 ) -> Result<Option<pushd::Running>> {
     if !config.has_role("push") {
         return Ok(None);
     }
-    let service = pushd::Running::start(store.clone(), pusher.clone(), (secret, metrics), tenants);
+    let others = pushd::Others::read(config, apps)?;
+    let with = (secret, metrics);
+    let service = pushd::Running::start(store.clone(), pusher.clone(), with, tenants, others);
     service.await.map(Some)
 }
 

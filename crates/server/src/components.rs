@@ -36,8 +36,7 @@ pub(crate) fn read(config: &Config) -> Result<Vec<Known>> {
 }
 
 fn one(config: &Config, component: &config::Component) -> Result<Known> {
-    let domain = Jid::new(None, &component.domain, None).context("domain")?;
-    let domain = domain.as_str().to_owned();
+    let domain = named(&component.domain)?.as_str().to_owned();
     let ours = config.server.domains.0.iter().map(|it| it.to_lowercase());
     for ours in ours {
         ensure!(
@@ -45,11 +44,17 @@ fn one(config: &Config, component: &config::Component) -> Result<Known> {
             "domain is one of our own: a component has another one"
         );
     }
-    Ok((domain, secret(component)?))
+    let (file, variable) = (&component.secret_file, &component.secret_variable);
+    Ok((domain, secret(file, variable)?))
 }
 
-fn secret(component: &config::Component) -> Result<String> {
-    let (file, variable) = (&component.secret_file, &component.secret_variable);
+/// The domain of a component.
+pub(crate) fn named(domain: &str) -> Result<Jid> {
+    Jid::new(None, domain, None).context("domain")
+}
+
+/// What a component shows, from its file or its variable.
+pub(crate) fn secret(file: &Path, variable: &str) -> Result<String> {
     let secret = match (file.as_os_str().is_empty(), variable.is_empty()) {
         (false, true) => of_file(file)?,
         (true, false) => std::env::var(variable).with_context(|| {

@@ -3,23 +3,27 @@
 
 pub(crate) mod admin;
 mod answer;
+pub(crate) mod component;
 mod desk;
+pub(crate) mod matrix;
+mod nodes;
 mod rest;
 mod routes;
 pub(crate) mod tenants;
 
 pub use tenants::{Credentials, TenantChange, TenantView};
 
-use crate::{api::Gate, clock, entropy::random, metrics::Metrics};
+use crate::{api::Gate, clock, config::Config, entropy::random, metrics::Metrics};
 use anyhow::{Context, Result};
 use axum::Router;
 use desk::Desk;
 use domain::Tenant;
+use nodes::Nodes;
 use pushd::{Input, Limits, Service};
 use std::sync::Arc;
 use store::Store;
 use tenants::Tenants;
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 
 /// Rows of the queue, and of what became of it, that are read at once when the service starts.
 const PAGE: usize = 1_000;
@@ -36,7 +40,28 @@ pub(crate) struct Running {
     store: Arc<dyn Store>,
     secret: Vec<u8>,
     metrics: Arc<Metrics>,
+    gateway: Option<Arc<matrix::Gateway>>,
+    enabling: Option<Arc<rest::Enabling>>,
+    stop: watch::Sender<bool>,
+    links: Vec<JoinHandle<()>>,
     task: JoinHandle<()>,
+}
+
+/// By what others push through us, beside the REST.
+#[derive(Default)]
+pub(crate) struct Others {
+    pub(crate) gateway: Option<matrix::Gateway>,
+    pub(crate) components: Vec<component::Dialled>,
+}
+
+impl Others {
+    /// As the configuration has it.
+    pub(crate) fn read(config: &Config, apps: &[push::App]) -> Result<Self> {
+        Ok(Self {
+            gateway: matrix::read(config, apps)?,
+            components: component::read(config)?,
+        })
+    }
 }
 
 impl Running {
@@ -46,6 +71,7 @@ impl Running {
         pusher: push::Pusher,
         (secret, metrics): (&[u8], &Arc<Metrics>),
         known: Vec<Tenant>,
+        others: Others,
     ) -> Result<Self> {
         for tenant in known {
             let put = domain::Change::PutTenant(Box::new(tenant));
@@ -56,25 +82,43 @@ impl Running {
         load(store.as_ref(), &tenants, &mut service)
             .await
             .context("the push service's queue")?;
+        let gateway = others.gateway.map(Arc::new);
+        if let Some(gateway) = &gateway {
+            gateway_is_let(gateway, &tenants);
+        }
         let (desk, task) = desk::start(service, pusher, store.clone(), metrics.clone());
+        let nodes = Arc::new(Nodes::new(secret));
+        let (stop, stopped) = watch::channel(false);
+        let links = component::start(&others.components, &desk, &nodes, &stopped);
+        let services = others.components.iter().map(|it| it.domain.to_string());
+        let enabling = rest::Enabling::new(nodes, services.collect());
         Ok(Self {
             tenants: Tenants::new(tenants, store.clone(), desk.clone()),
             desk,
             store,
             secret: secret.to_vec(),
             metrics: metrics.clone(),
+            gateway,
+            enabling: enabling.map(Arc::new),
+            stop,
+            links,
             task,
         })
     }
 
     /// What senders see.
     pub(crate) fn rest(&self) -> Router {
-        routes::router(rest::Rest::new(
+        let rest = routes::router(rest::Rest::new(
             self.desk.clone(),
             self.tenants.clone(),
             self.store.clone(),
             (&self.secret, self.metrics.clone()),
-        ))
+            self.enabling.clone(),
+        ));
+        match &self.gateway {
+            Some(gateway) => rest.merge(matrix::router(gateway.clone(), self.desk.clone())),
+            None => rest,
+        }
     }
 
     /// What operators do; without a word for what is not there.
@@ -89,9 +133,32 @@ impl Running {
 
     /// Takes nothing more, and ends when what is under way has its answer.
     pub(crate) async fn shutdown(self) {
+        // Nobody may listen: there may be no links.
+        let _ = self.stop.send(true);
+        for link in self.links {
+            // What it has begun is pushed by the task below.
+            let _ = link.await;
+        }
         self.desk.stop().await;
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the push service ended badly");
+        }
+    }
+}
+
+/// Says where a tenant is missing: it may be made while we run.
+fn gateway_is_let(gateway: &matrix::Gateway, tenants: &[Tenant]) {
+    for (name, app) in gateway.tenants() {
+        let is_let = tenants
+            .iter()
+            .any(|it| it.id == *name && it.may_push_to(app));
+        if !is_let {
+            let (tenant, app) = (name.as_str(), app.as_str());
+            tracing::warn!(
+                tenant,
+                app,
+                "the push gateway's tenant may not push to its app: homeservers are told to try again"
+            );
         }
     }
 }

@@ -17,7 +17,7 @@ use serde::{
     de::{DeserializeOwned, IntoDeserializer},
 };
 use serde_json::{Value, json};
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
 
 /// Longest body taken.
@@ -46,6 +46,7 @@ pub(super) async fn run(listener: TcpListener, clouds: CloudHandle, addresses: A
 fn router(lab: Lab) -> Router {
     Router::new()
         .route("/", get(help))
+        .route("/about", get(about))
         .route("/ca.pem", get(ca))
         .route("/credentials/apns.p8", get(apns_key))
         .route("/credentials/apns-certificate.pem", get(apns_certificate))
@@ -259,6 +260,29 @@ async fn no_such_method() -> Refused {
     )
 }
 
+/// What a push client is set up with, for scripts.
+async fn about(State(lab): State<Lab>) -> axum::Json<Value> {
+    let config = &lab.clouds.state.config;
+    let at = |address: SocketAddr| format!("localhost:{}", address.port());
+    let team = config.apns_teams.first();
+    let key = team.and_then(|team| team.keys.first());
+    let projects = config.fcm_projects.iter().map(|it| &it.project);
+    let web = config.webpush_apps.first();
+    axum::Json(json!({
+        "apns": {
+            "address": at(lab.addresses.apns),
+            "team_id": team.map(|team| &team.team),
+            "key_id": key.map(|key| &key.key_id),
+        },
+        "fcm": { "address": at(lab.addresses.fcm), "projects": projects.collect::<Vec<_>>() },
+        "webpush": {
+            "address": at(lab.addresses.webpush),
+            "key": web.map(|app| URL_SAFE_NO_PAD.encode(&app.public_key)),
+        },
+        "control": at(lab.addresses.control),
+    }))
+}
+
 async fn help(State(lab): State<Lab>) -> String {
     let Addresses {
         apns,
@@ -299,7 +323,8 @@ async fn help(State(lab): State<Lab>) -> String {
 }
 
 /// The calls, for `GET /`.
-const CALLS: &str = r#"GET    /ca.pem                      trust this to talk to them
+const CALLS: &str = r#"GET    /about                       addresses, team, key and projects, in JSON
+GET    /ca.pem                      trust this to talk to them
 GET    /credentials/apns.p8         the APNs key
 GET    /credentials/apns-certificate.pem
                                     certificate and key of an app, instead of the APNs key

@@ -1,6 +1,9 @@
 //! Reads signed tokens (RFC 7515 compact form) as strictly as the platforms do: three parts, base64url without padding,
 //! the signature in its raw form.
 
+#[cfg(test)]
+mod exercise;
+
 use super::locked;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::signature::{UnparsedPublicKey, VerificationAlgorithm};

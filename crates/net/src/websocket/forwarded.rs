@@ -4,11 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Whose connection a proxy passes on, by the `X-Forwarded-For` of its request, which each proxy adds to at the end: the last
 /// one that is no proxy of ours. Without any, it is whoever has connected.
-pub(crate) fn client(
-    connected: IpAddr,
-    forwarded: &[&str],
-    is_proxy: impl Fn(IpAddr) -> bool,
-) -> IpAddr {
+pub fn client(connected: IpAddr, forwarded: &[&str], is_proxy: impl Fn(IpAddr) -> bool) -> IpAddr {
     let mut known = connected;
     let named = forwarded.iter().rev().flat_map(|list| list.rsplit(','));
     for name in named {

@@ -10,7 +10,7 @@ pub(crate) mod handshake;
 mod origin;
 mod written;
 
-pub(crate) use forwarded::client;
+pub use forwarded::client;
 pub(crate) use frames::{Frame, Frames, Kind};
 pub use origin::{Origins, OriginsError};
 pub(crate) use written::{close, ping, pong, text};

@@ -2,8 +2,10 @@
 //! the clear is a field of [`Submitted`], and nothing else is taken.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::{AppId, Channel, Notification, NotificationId, Outcome, Purpose, PushEnd, Timestamp};
-use serde::{Deserialize, Serialize};
+use domain::{
+    AppId, Channel, EventPush, Notification, NotificationId, Outcome, Purpose, PushEnd, Timestamp,
+};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::time::Duration;
 
 /// Longest id, tracking id and collapse key, in bytes.
@@ -12,6 +14,12 @@ pub const NAME_BYTES: usize = 64;
 pub const TEXT_BYTES: usize = 512;
 /// Most conversations that one push takes away.
 pub const CONVERSATIONS: usize = 32;
+/// Longest id of an event and of a room elsewhere, in bytes (Matrix, appendices, "Common Identifier Format").
+pub const ID_BYTES: usize = 255;
+/// Most keys of an app's own.
+pub const KEYS: usize = 4;
+/// The largest number: what everybody reads alike in JSON (RFC 8259).
+pub const LARGEST: u64 = (1 << 53) - 1;
 /// Longest token, in bytes: a Web Push subscription with its keys.
 pub const TOKEN_BYTES: usize = 2048;
 /// Longest sealed content, in bytes before base64url. More fits no platform.
@@ -39,6 +47,8 @@ pub enum Kind {
     Read,
     /// The registration is about to expire.
     Refresh,
+    /// Something happened that the app asks a server of its own about.
+    Event,
 }
 
 /// A notification as it is handed in.
@@ -56,13 +66,17 @@ pub struct Submitted {
     /// What about.
     pub kind: Kind,
     /// Seconds that it may be kept for a device that is off; 0: now or never.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number")]
     pub ttl: u64,
     /// Later ones with the same key replace earlier ones that are not shown yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collapse: Option<String>,
     /// The number on the app's icon.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "maybe_number"
+    )]
     pub badge: Option<u32>,
     /// The conversations that were read, by the names that their messages were collapsed by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -79,6 +93,9 @@ pub struct Submitted {
     /// For the device's eyes only (RFC 8291 `aes128gcm`), base64url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<String>,
+    /// What happened, by ids alone; for [`Kind::Event`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventPush>,
 }
 
 impl From<&Notification> for Submitted {
@@ -90,13 +107,17 @@ impl From<&Notification> for Submitted {
             Purpose::Refresh => (Kind::Refresh, None, None),
             Purpose::Message { .. } => (Kind::Message, None, None),
             Purpose::Read { .. } => (Kind::Read, None, None),
+            Purpose::Event(_) => (Kind::Event, None, None),
         };
         // What a conversation is called, and how many are unread, is what collapses and what stands on the icon.
         let (collapse, badge) = match &push.purpose {
             Purpose::Message {
                 conversation,
                 unread,
-            } => (Some(conversation), Some(*unread)),
+            } => (
+                Some(conversation).filter(|it| !it.is_empty()),
+                Some(*unread),
+            ),
             Purpose::Read { unread, .. } => (push.collapse.as_ref(), Some(*unread)),
             _ => (push.collapse.as_ref(), push.badge),
         };
@@ -118,6 +139,10 @@ impl From<&Notification> for Submitted {
             tracking: Some(push.tracking.to_string()),
             register_at: register_at.cloned(),
             sealed: push.sealed.as_ref().map(|it| URL_SAFE_NO_PAD.encode(it)),
+            event: match &push.purpose {
+                Purpose::Event(event) => Some(event.clone()),
+                _ => None,
+            },
         }
     }
 }
@@ -150,6 +175,10 @@ impl Submitted {
         for name in read {
             visible("conversations", name, NAME_BYTES)?;
         }
+        if self.event.is_some() != (self.kind == Kind::Event) {
+            return Err("event is for the kind event, which needs it".to_owned());
+        }
+        self.event.as_ref().map_or(Ok(()), event)?;
         let purpose = match self.kind {
             Kind::Call => Purpose::Call {
                 call: needed("call", self.call)?,
@@ -170,6 +199,7 @@ impl Submitted {
                 conversations: self.conversations,
                 unread: self.badge.unwrap_or(0),
             },
+            Kind::Event => Purpose::Event(self.event.unwrap_or_default()),
         };
         let tracking = self.tracking.unwrap_or_else(|| self.id.clone());
         Ok(Notification {
@@ -295,13 +325,91 @@ fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + more).max(1)
 }
 
+/// A whole number, which JSON may also write as `3.0` or `3e2`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Plain(u64),
+    Float(f64),
+}
+
+impl Number {
+    fn whole<E: serde::de::Error>(self) -> Result<u64, E> {
+        match self {
+            Self::Plain(number) if number <= LARGEST => Ok(number),
+            Self::Plain(number) => Err(E::custom(format!("{number} is more than {LARGEST}"))),
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "up to the largest, each is itself as a float"
+            )]
+            Self::Float(number)
+                if number.fract() == 0.0 && (0.0..=LARGEST as f64).contains(&number) =>
+            {
+                Ok(number as u64)
+            }
+            Self::Float(number) => Err(E::custom(format!(
+                "{number} is no whole number from 0 to {LARGEST}"
+            ))),
+        }
+    }
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Number::deserialize(deserializer)?.whole()
+}
+
+fn maybe_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let number = u32::try_from(number.whole::<D::Error>()?);
+    number.map(Some).map_err(serde::de::Error::custom)
+}
+
 /// Names go into headers, logs and payloads.
-fn visible(name: &str, value: &str, most: usize) -> Result<(), String> {
-    let is_visible = value.bytes().all(|byte| byte.is_ascii_graphic());
-    if value.is_empty() || value.len() > most || !is_visible {
+///
+/// # Errors
+/// What is wrong with this one, for people.
+pub fn visible(name: &str, value: &str, most: usize) -> Result<(), String> {
+    if !is_visible(value, most) {
         return Err(format!("{name} has 1 to {most} visible ASCII characters"));
     }
     Ok(())
+}
+
+/// An event is ids, and no more.
+fn event(event: &EventPush) -> Result<(), String> {
+    for (name, id) in [("event.id", &event.id), ("event.room", &event.room)] {
+        id.as_deref()
+            .map_or(Ok(()), |it| visible(name, it, ID_BYTES))?;
+    }
+    if event.keys.len() > KEYS {
+        return Err(format!("event.keys are at most {KEYS}"));
+    }
+    for (name, id) in &event.keys {
+        if !is_key(name) {
+            return Err(format!(
+                "{name:?} in event.keys is none: a name has 1 to {NAME_BYTES} letters, digits and underscores, and is none of ours"
+            ));
+        }
+        visible("event.keys", id, NAME_BYTES)?;
+    }
+    Ok(())
+}
+
+/// Whether a key of an app's own may have this name: none that means something in a payload already.
+pub fn is_key(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let is_name = (1..=NAME_BYTES).contains(&name.len()) && name.bytes().all(plain);
+    let is_reserved = name.starts_with("google") || name.starts_with("gcm");
+    is_name && !is_reserved && !crate::payload::NAMES.contains(&name)
+}
+
+pub(crate) fn is_visible(value: &str, most: usize) -> bool {
+    let fits = (1..=most).contains(&value.len());
+    fits && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Nothing that anybody could read passes for something that only the device can.
@@ -359,11 +467,62 @@ mod tests {
                 conversations: vec!["c".to_owned(), "d".to_owned()],
                 unread: 2,
             },
+            Purpose::Event(EventPush {
+                id: Some("$event".to_owned()),
+                room: Some("!room:example.org".to_owned()),
+                is_urgent: true,
+                keys: [("cs".to_owned(), "a1".to_owned())].into(),
+            }),
         ] {
             let push = notification(purpose);
             let json = serde_json::to_string(&Submitted::from(&push)).unwrap();
             let read: Submitted = serde_json::from_str(&json).unwrap();
             assert_eq!(read.notification(), Ok(push), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_float() {
+        let read = |ttl: &str, badge: &str| {
+            let json = format!(
+                r#"{{"id": "i", "app": "a", "token": "t", "channel": "message", "kind": "message", "ttl": {ttl}, "badge": {badge}}}"#
+            );
+            let read = serde_json::from_str::<Submitted>(&json);
+            read.ok().map(|it| (it.ttl, it.badge))
+        };
+        assert_eq!(read("60", "null"), Some((60, None)));
+        assert_eq!(read("6e1", "2.0"), Some((60, Some(2))));
+        assert_eq!(read("9007199254740991", "0"), Some((LARGEST, Some(0))));
+        for (ttl, badge) in [
+            ("9007199254740992", "1"),
+            ("0.5", "1"),
+            ("-1", "1"),
+            ("1", "4294967296"),
+            ("1e300", "1"),
+            ("\"1\"", "1"),
+        ] {
+            assert_eq!(read(ttl, badge), None, "{ttl} {badge}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_ids_and_no_more() {
+        let text = |it: &str| it.to_owned();
+        let with = |id: &str, name: &str, value: &str| EventPush {
+            id: Some(text(id)),
+            keys: [(text(name), text(value))].into(),
+            ..EventPush::default()
+        };
+        assert_eq!(event(&with("$1", "cs", "a1")), Ok(()));
+        for wrong in [
+            with("see you at eight", "cs", "a1"),
+            with(&"a".repeat(ID_BYTES + 1), "cs", "a1"),
+            with("$1", "aps", "a1"),
+            with("$1", "sealed", "a1"),
+            with("$1", "a b", "a1"),
+            with("$1", "cs", "see you at eight"),
+        ] {
+            assert!(event(&wrong).is_err(), "{wrong:?}");
         }
     }
 
@@ -422,6 +581,7 @@ mod tests {
             ("message", vec!["c"], "conversations"),
             ("read", vec!["a text"], "conversations"),
             ("read", vec!["c"; CONVERSATIONS + 1], "conversations"),
+            ("event", vec![], "event"),
         ] {
             let mut bad = good.clone();
             bad["kind"] = kind.into();

@@ -243,6 +243,14 @@ pub const EVENTS: &[Event] = &[
         "it heals when its app registers with a new token",
     ),
     warn(
+        "an XMPP server cannot be pushed for: it is dialled again",
+        "`error` says why: [[push.component]] names the server, its domain there and the secret",
+    ),
+    warn(
+        "the push gateway's tenant may not push to its app: homeservers are told to try again",
+        "`reveille tenant add` or `reveille tenant allow`, as [[push.matrix]] names them",
+    ),
+    warn(
         "the push service stops while pushes are under way: those of the queue go again",
         "",
     ),
@@ -265,6 +273,7 @@ pub const EVENTS: &[Event] = &[
     info("a component is connected"),
     info("a component is sent away"),
     info("a tenant of the push service is changed"),
+    info("an XMPP server is pushed for"),
     info("a tenant of the push service is removed"),
     info("alarm is over"),
     info("an account is made by invitation"),

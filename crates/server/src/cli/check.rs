@@ -4,8 +4,8 @@ use super::{
     options::{config_file, load_config},
     output,
 };
-use crate::{apps, config::Config, kept_apps::All, outside, setup, web};
-use anyhow::{Result, anyhow, bail};
+use crate::{apps, config::Config, kept_apps::All, outside, pushd, setup, web};
+use anyhow::{Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -34,6 +34,7 @@ pub(super) async fn run(Args { config, json }: &Args) -> Result<ExitCode> {
     report.say("tls", check_tls(&config));
     report.say("push apps", check_apps(&config).await);
     report.say("components", check_components(&config));
+    report.say("pushed through us", check_others(&config).await);
     report.say("store", check_store(&config));
     let settings = crate::settings::check(&config).map_err(Into::into);
     report.say("settings", settings.map(|()| "call".to_owned()));
@@ -99,6 +100,23 @@ fn web_clients(config: &Config) -> String {
 fn check_components(config: &Config) -> Result<String> {
     let components = crate::components::read(config)?;
     let names: Vec<_> = components.into_iter().map(|(domain, _)| domain).collect();
+    Ok(if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    })
+}
+
+async fn check_others(config: &Config) -> Result<String> {
+    let apps = All::glance(config).await?.apps;
+    let others = pushd::Others::read(config, &apps)?;
+    let apps = others.gateway.iter().flat_map(|it| it.names());
+    let domains = others.components.iter().map(|it| it.domain.as_str());
+    let names: Vec<_> = apps.chain(domains).collect();
+    ensure!(
+        names.is_empty() || config.has_role("push"),
+        "there is a [[push.matrix]] or a [[push.component]], and server.roles has no \"push\": add it"
+    );
     Ok(if names.is_empty() {
         "none".to_owned()
     } else {

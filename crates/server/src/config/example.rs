@@ -1,6 +1,7 @@
 //! The commented example configuration, generated from the tables.
 
-use super::{App, Component, Config, Key, SECTIONS};
+use super::{App, Component, Config, Key, Matrix, PushComponent, SECTIONS};
+use serde::Serialize;
 use std::fmt::Write;
 
 /// A whole `reveille.toml`: every key with its meaning and, commented out by `#! `, its default.
@@ -13,25 +14,44 @@ pub fn example() -> String {
     for (section, doc, keys) in SECTIONS {
         let _ = write!(text, "\n{}[{section}]\n", comment(doc));
         write_keys(&mut text, keys, defaults.get(*section), "#! ");
-        let (name, doc, keys, list) = match *section {
-            "push" => {
-                let app = toml::Value::try_from(App::default()).ok();
-                ("app", App::DOC, App::KEYS, app)
-            }
-            "im" => {
-                let component = toml::Value::try_from(Component::default()).ok();
-                ("component", Component::DOC, Component::KEYS, component)
-            }
+        let lists: &[(&str, &str, &[Key], Option<toml::Value>)] = match *section {
+            "push" => &[
+                ("app", App::DOC, App::KEYS, value(&App::default())),
+                (
+                    "matrix",
+                    Matrix::DOC,
+                    Matrix::KEYS,
+                    value(&Matrix::default()),
+                ),
+                (
+                    "component",
+                    PushComponent::DOC,
+                    PushComponent::KEYS,
+                    value(&PushComponent::default()),
+                ),
+            ],
+            "im" => &[(
+                "component",
+                Component::DOC,
+                Component::KEYS,
+                value(&Component::default()),
+            )],
             _ => continue,
         };
-        let _ = write!(text, "\n{}# [[{section}.{name}]]\n", comment(doc));
-        write_keys(&mut text, keys, list.as_ref(), "# ");
+        for (name, doc, keys, defaults) in lists {
+            let _ = write!(text, "\n{}# [[{section}.{name}]]\n", comment(doc));
+            write_keys(&mut text, keys, defaults.as_ref(), "# ");
+        }
     }
     text
 }
 
+fn value(of: &impl Serialize) -> Option<toml::Value> {
+    toml::Value::try_from(of).ok()
+}
+
 /// Keys whose values are lists of tables, which are shown behind their section.
-const LISTS: [&str; 2] = ["app", "component"];
+const LISTS: [&str; 3] = ["app", "component", "matrix"];
 
 fn write_keys(text: &mut String, keys: &[Key], defaults: Option<&toml::Value>, prefix: &str) {
     for key in keys {

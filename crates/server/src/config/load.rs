@@ -117,7 +117,11 @@ fn hint(message: &str) -> String {
     let names = SECTIONS.iter().flat_map(|(section, _, keys)| {
         std::iter::once(*section).chain(keys.iter().map(|key| key.name))
     });
-    let listed = super::App::KEYS.iter().chain(super::Component::KEYS);
+    let listed = super::App::KEYS
+        .iter()
+        .chain(super::Component::KEYS)
+        .chain(super::Matrix::KEYS)
+        .chain(super::PushComponent::KEYS);
     let names = names.chain(listed.map(|key| key.name));
     let nearest = names.min_by_key(|name| distance(unknown, name));
     match nearest.filter(|name| distance(unknown, name) <= unknown.len().max(3) / 2) {

@@ -210,6 +210,40 @@ section! {
         credentials_key_file: PathBuf = PathBuf::new(),
         /// The apps.
         app: Vec<App> = Vec::new(),
+        /// Apps to which homeservers of Matrix push.
+        matrix: Vec<Matrix> = Vec::new(),
+        /// XMPP servers that push through us.
+        component: Vec<PushComponent> = Vec::new(),
+    }
+}
+
+section! {
+    /// An XMPP server that pushes through us, with the role push: we dial it as a component (XEP-0114), the push service (XEP-0357) of its users' apps.
+    PushComponent {
+        /// Our domain there, as "push.example.org".
+        domain: String = String::new(),
+        /// Host and port of its components, as "127.0.0.1:5347". What goes there is in the clear: let it be this host, or a network that you trust.
+        server: String = String::new(),
+        /// A file with the secret that it wants.
+        secret_file: PathBuf = PathBuf::new(),
+        /// Instead of the file, the environment variable that has the secret.
+        secret_variable: String = String::new(),
+    }
+}
+
+section! {
+    /// An app to which homeservers of Matrix push through us, with the role push: at /_matrix/push/v1/notify of `listen.push` and `listen.push_tls`.
+    Matrix {
+        /// What the app calls itself when it registers a pusher, as "com.example.phone.ios".
+        app_id: String = String::new(),
+        /// The [[push.app]] that it is; empty: the one of the same name.
+        app: String = String::new(),
+        /// The tenant whose notifications these are; let it be none that a server has.
+        tenant: String = String::new(),
+        /// Addresses or networks (10.1.0.0/16) of the homeservers that may push; "*": any, which is for apps whose users are at servers that you do not know.
+        homeservers: Words = Words::of(&[]),
+        /// Keys of the pusher's `default_payload` that the app must see, as "cs": ids, and no texts.
+        payload_keys: Words = Words::of(&[]),
     }
 }
 
@@ -292,6 +326,10 @@ section! {
         calls_per_callee_minute: u32 = 100,
         /// Pushes on their way to the clouds; one more fails at once.
         pushes_in_flight: usize = 10_000,
+        /// Requests of one homeserver, or of one source that says so, to the push gateway of Matrix a minute; one more is answered 429.
+        gateway_requests_minute: u32 = 6_000,
+        /// Pushkeys a minute that such a source names and that are none any more; then it is answered 429 for a while. Clouds shut out who pushes to many of those.
+        gateway_dead_minute: u32 = 120,
         /// Accepted SIP and XMPP connections; one more is closed at once. A quarter of them is for sources from which somebody has signed in.
         connections: usize = 100_000,
         /// The same from one source, an IPv4 address or the /64 of an IPv6 address.

@@ -75,6 +75,11 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
     }
 
+    pub(super) fn not_let() -> Self {
+        let detail = "this tenant may not push to this app: `reveille tenant allow` lets it";
+        Self::new(StatusCode::FORBIDDEN, "unauthorized", detail)
+    }
+
     pub(super) fn stopping() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -118,10 +123,7 @@ pub(super) fn verdict(reply: Reply) -> Result<Verdict, Problem> {
         Reply::Told(outcome) => Verdict::from(&outcome),
         Reply::Ended(end) => Verdict::from(&end),
         Reply::Queued => Verdict::bare("queued"),
-        Reply::NotLet => {
-            let detail = "this tenant may not push to this app: `reveille tenant allow` lets it";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "unauthorized", detail));
-        }
+        Reply::NotLet => return Err(Problem::not_let()),
         Reply::Busy { wait, of } => {
             let busy = Outcome::Throttled {
                 retry_after: wait,

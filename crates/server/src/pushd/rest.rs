@@ -3,6 +3,7 @@
 use super::{
     answer::{self, Problem, ended, verdict},
     desk::Desk,
+    nodes::{Node, Nodes},
     tenants::{ACCESS, Tenants, Tokens},
 };
 use crate::{
@@ -17,8 +18,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use domain::{NotificationId, Tenant, TenantId, Timestamp};
-use push::rest::wire::{NAME_BYTES, Submitted, Verdict};
+use domain::{AppId, NotificationId, Tenant, TenantId, Timestamp};
+use push::rest::wire::{NAME_BYTES, Submitted, TEXT_BYTES, TOKEN_BYTES, Verdict, visible};
 use pushd::{Mode, Submission};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -38,6 +39,20 @@ pub(super) struct Rest {
     tokens: Tokens,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
+    enabling: Option<Arc<Enabling>>,
+}
+
+/// What clients enable at XMPP servers that push through us.
+pub(super) struct Enabling {
+    nodes: Arc<Nodes>,
+    services: Vec<String>,
+}
+
+impl Enabling {
+    /// At these services; `None`: there are none.
+    pub(super) fn new(nodes: Arc<Nodes>, services: Vec<String>) -> Option<Self> {
+        (!services.is_empty()).then_some(Self { nodes, services })
+    }
 }
 
 impl Rest {
@@ -46,6 +61,7 @@ impl Rest {
         tenants: Tenants,
         store: Arc<dyn Store>,
         (secret, metrics): (&[u8], Arc<Metrics>),
+        enabling: Option<Arc<Enabling>>,
     ) -> Self {
         let tokens = Tokens::new(secret);
         Self {
@@ -54,6 +70,7 @@ impl Rest {
             tokens,
             store,
             metrics,
+            enabling,
         }
     }
 
@@ -240,11 +257,7 @@ pub(super) async fn batch(
     let all: Vec<Value> = json(&whole(body)?)?;
     if all.len() > BATCH {
         let detail = format!("at most {BATCH} notifications at once");
-        return Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
-            detail,
-        ));
+        return Err(Problem::refused(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     let mode = mode(&headers);
     let mut under_way = Vec::with_capacity(all.len());
@@ -269,6 +282,43 @@ pub(super) async fn batch(
         verdicts.push(One { id, verdict });
     }
     Ok(Json(verdicts).into_response())
+}
+
+/// A device whose pushes come over XMPP.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Enabled {
+    app: String,
+    token: String,
+}
+
+/// What a client enables (XEP-0357 §5): the node that stands for its device, and its secret.
+pub(super) async fn enable(
+    State(rest): State<Rest>,
+    By(tenant): By,
+    body: Body,
+) -> Result<Response, Problem> {
+    let Enabled { app, token } = json(&whole(body)?)?;
+    for (name, value, most) in [("app", &app, TEXT_BYTES), ("token", &token, TOKEN_BYTES)] {
+        visible(name, value, most)
+            .map_err(|wrong| Problem::refused(StatusCode::UNPROCESSABLE_ENTITY, wrong))?;
+    }
+    let Some(Enabling { nodes, services }) = rest.enabling.as_deref() else {
+        let detail = "no XMPP server pushes through this service: it has no [[push.component]]";
+        return Err(Problem::new(StatusCode::NOT_FOUND, "unknown", detail));
+    };
+    let app = AppId::from(app);
+    if !tenant.may_push_to(&app) {
+        return Err(Problem::not_let());
+    }
+    let node = nodes.seal(&Node {
+        tenant: tenant.id.clone(),
+        app,
+        token,
+    });
+    let secret = nodes.secret(&node);
+    let made = json!({ "node": node, "secret": secret, "services": services });
+    Ok(([("cache-control", "no-store")], Json(made)).into_response())
 }
 
 /// What is known of a push.
@@ -321,7 +371,11 @@ pub(super) async fn feedback(
 ) -> Result<Response, Problem> {
     let Query(Behind { after, limit }) =
         behind.map_err(|wrong| Problem::refused(StatusCode::BAD_REQUEST, wrong.body_text()))?;
-    let limit = limit.unwrap_or(100).clamp(1, ENDS);
+    let limit = limit.unwrap_or(100);
+    if !(1..=ENDS).contains(&limit) {
+        let detail = format!("limit is 1 to {ENDS}");
+        return Err(Problem::refused(StatusCode::BAD_REQUEST, detail));
+    }
     let ends = rest.store.push_ends(&tenant.id, after, limit).await;
     let ends = ends.map_err(|_| Problem::stopping())?;
     let next = ends.last().map_or(after, |it| it.number);

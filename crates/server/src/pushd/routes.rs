@@ -13,7 +13,9 @@ use axum::{
     response::Response,
     routing::{MethodRouter, get, post},
 };
-use push::rest::wire::{CONVERSATIONS, NAME_BYTES, SEALED_BYTES, TEXT_BYTES, TOKEN_BYTES};
+use push::rest::wire::{
+    CONVERSATIONS, ID_BYTES, KEYS, LARGEST, NAME_BYTES, SEALED_BYTES, TEXT_BYTES, TOKEN_BYTES,
+};
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
@@ -95,6 +97,17 @@ const ROUTES: &[Route] = &[
         parameters: id,
         answers: &[("200", "Its outcome, or that it is in the queue", "Known")],
         problems: &["401", "404", "503"],
+    },
+    Route {
+        path: "/v1/nodes",
+        method: "post",
+        summary: "The node and the secret that a client enables at an XMPP server that pushes through this service (XEP-0357 §5)",
+        router: || post(rest::enable).layer(DefaultBodyLimit::max(ONE)),
+        by_tenant: true,
+        body: Some(("application/json", device)),
+        parameters: none,
+        answers: &[("200", "The same for a device each time", "Node")],
+        problems: &["400", "401", "403", "404", "413", "422"],
     },
     Route {
         path: "/v1/feedback",
@@ -196,8 +209,18 @@ fn grant() -> Value {
     })
 }
 
+fn device() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["app", "token"],
+        "properties": { "app": text(TEXT_BYTES), "token": text(TOKEN_BYTES) },
+    })
+}
+
 fn many() -> Value {
-    json!({ "type": "array", "maxItems": BATCH, "items": reference("Notification") })
+    let what = "Each is a Notification; one that is none is refused, and the others are not";
+    json!({ "type": "array", "maxItems": BATCH, "items": {}, "description": what })
 }
 
 fn prefer() -> Value {
@@ -294,6 +317,15 @@ fn schemas() -> Value {
             "properties": { "error": { "type": "string" }, "error_description": { "type": "string" }, "detail": { "type": "string" } },
         },
         "Notification": notification(),
+        "Node": {
+            "type": "object",
+            "required": ["node", "secret", "services"],
+            "properties": {
+                "node": { "type": "string" },
+                "secret": { "type": "string", "description": "The field `secret` of the form in <enable/>" },
+                "services": { "type": "array", "items": { "type": "string" }, "description": "The services that it may be enabled at: the jid in <enable/>" },
+            },
+        },
         "Verdict": { "type": "object", "required": ["outcome"], "properties": verdict() },
         "Known": with(verdict(), json!({ "id": { "type": "string" } }), &["id", "outcome"]),
         "Verdicts": { "type": "array", "items": with(verdict(), json!({ "id": { "type": "string" } }), &["outcome"]) },
@@ -317,6 +349,13 @@ fn schemas() -> Value {
     })
 }
 
+/// A text that may be left out, or be null.
+fn maybe(most: usize) -> Value {
+    let mut maybe = text(most);
+    maybe["type"] = json!(["string", "null"]);
+    maybe
+}
+
 fn notification() -> Value {
     let count = |most: u64| json!({ "type": "integer", "minimum": 0, "maximum": most });
     json!({
@@ -324,22 +363,85 @@ fn notification() -> Value {
         "description": "What may be said in the clear; any other field is refused",
         "additionalProperties": false,
         "required": ["id", "app", "token", "channel", "kind"],
+        "anyOf": kinds(),
         "properties": {
             "id": text(NAME_BYTES),
             "app": text(TEXT_BYTES),
             "token": text(TOKEN_BYTES),
             "channel": { "type": "string", "enum": ["voip", "message"] },
-            "kind": { "type": "string", "enum": ["call", "cancelled", "answered_elsewhere", "missed", "message", "read", "refresh"] },
-            "ttl": count(u64::MAX),
-            "collapse": text(NAME_BYTES),
-            "badge": count(u64::from(u32::MAX)),
+            "kind": { "type": "string", "enum": ["call", "cancelled", "answered_elsewhere", "missed", "message", "read", "refresh", "event"] },
+            "ttl": count(LARGEST),
+            "collapse": maybe(NAME_BYTES),
+            "badge": { "type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX },
             "conversations": { "type": "array", "maxItems": CONVERSATIONS, "items": text(NAME_BYTES) },
-            "call": text(TEXT_BYTES),
-            "tracking": text(NAME_BYTES),
-            "register_at": text(TEXT_BYTES),
-            "sealed": {
-                "type": "string",
-                "description": format!("aes128gcm for the device's key (RFC 8291), base64url, at most {SEALED_BYTES} bytes"),
+            "call": maybe(TEXT_BYTES),
+            "tracking": maybe(NAME_BYTES),
+            "register_at": maybe(TEXT_BYTES),
+            "sealed": sealed(),
+            "event": event(),
+        },
+    })
+}
+
+/// What each kind needs beside what all do.
+fn kinds() -> Value {
+    let needs = |kinds: &[&str], texts: &[&str]| {
+        let texts = texts
+            .iter()
+            .map(|name| (*name, json!({ "type": "string" })));
+        let mut properties: Map<String, Value> = texts
+            .clone()
+            .map(|(name, it)| (name.to_owned(), it))
+            .collect();
+        properties.insert("kind".to_owned(), json!({ "enum": kinds }));
+        properties.insert("conversations".to_owned(), json!({ "maxItems": 0 }));
+        properties.insert("event".to_owned(), json!({ "type": "null" }));
+        let required: Vec<_> = texts.map(|(name, _)| name).collect();
+        json!({ "required": required, "properties": properties })
+    };
+    json!([
+        needs(&["call"], &["call", "register_at"]),
+        needs(&["cancelled", "answered_elsewhere", "missed"], &["call"]),
+        needs(&["message", "refresh"], &[]),
+        {
+            "required": ["conversations"],
+            "properties": { "kind": { "enum": ["read"] }, "conversations": { "minItems": 1 }, "event": { "type": "null" } },
+        },
+        {
+            "required": ["event"],
+            "properties": { "kind": { "enum": ["event"] }, "conversations": { "maxItems": 0 }, "event": { "type": "object" } },
+        },
+    ])
+}
+
+/// One record with the sender's key in it: base64url, whose 21st octet is 65 (RFC 8188 §2.1, RFC 8291 §4).
+fn sealed() -> Value {
+    const ANY: &str = "[A-Za-z0-9_-]";
+    let pattern = format!(
+        "^{ANY}{{26}}[BFJNRVZdhlptx159]B(?:{ANY}{{4}}){{28,{}}}(?:{ANY}[AQgw]|{ANY}{{2}}[AEIMQUYcgkosw048])?$",
+        (SEALED_BYTES - 21) / 3 - 1,
+    );
+    json!({
+        "type": ["string", "null"],
+        "pattern": pattern,
+        "description": format!("aes128gcm for the device's key (RFC 8291), base64url without padding, at most {SEALED_BYTES} bytes"),
+    })
+}
+
+fn event() -> Value {
+    json!({
+        "type": ["object", "null"],
+        "description": "What happened at a server of the app's own, by ids alone; needed for the kind event",
+        "additionalProperties": false,
+        "properties": {
+            "id": maybe(ID_BYTES),
+            "room": maybe(ID_BYTES),
+            "is_urgent": { "type": "boolean" },
+            "keys": {
+                "type": "object",
+                "maxProperties": KEYS,
+                "propertyNames": { "pattern": format!("^[A-Za-z0-9_]{{1,{NAME_BYTES}}}$") },
+                "additionalProperties": text(NAME_BYTES),
             },
         },
     })
@@ -390,6 +492,7 @@ mod tests {
             tracking: text(),
             register_at: text(),
             sealed: text(),
+            event: Some(domain::EventPush::default()),
         };
         let described = notification()["properties"].clone();
         assert_eq!(

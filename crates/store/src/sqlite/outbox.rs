@@ -56,6 +56,12 @@ pub(super) fn purpose(row: &Row<'_>, first: usize) -> Result<Purpose> {
                 .collect(),
             unread: row.get(first + 3)?,
         },
+        "event" => {
+            let event = serde_json::from_str(text(row, first + 1)?);
+            let wrong =
+                |error| Error::FromSqlConversionFailure(first + 1, Type::Text, Box::new(error));
+            Purpose::Event(event.map_err(wrong)?)
+        }
         unknown => {
             let error = format!("no purpose is called {unknown:?}").into();
             return Err(Error::FromSqlConversionFailure(first, Type::Text, error));
@@ -83,6 +89,10 @@ pub(super) fn purpose_columns(
             conversations,
             unread,
         } => (Some(conversations.join(" ").into()), None, Some(*unread)),
+        Purpose::Event(event) => {
+            let event = serde_json::to_string(event).expect("strings are JSON");
+            (Some(event.into()), None, None)
+        }
     }
 }
 

@@ -74,9 +74,13 @@ impl Framing {
             Self::Tcp => header.declare("", ns::CLIENT),
             Self::Component => header.declare("", ns::COMPONENT),
         }
+        Self::open_tag(&header)
+    }
+
+    /// A header as a tag that stays open.
+    pub(super) fn open_tag(header: &Element) -> Vec<u8> {
         let mut octets = b"<?xml version='1.0'?>".to_vec();
         header.write(&mut octets, Context::DOCUMENT);
-        // A tag that stays open.
         octets.truncate(octets.len() - b"/>".len());
         octets.push(b'>');
         octets

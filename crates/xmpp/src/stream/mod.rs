@@ -5,6 +5,7 @@
 mod answer;
 mod binder;
 mod component;
+mod dialer;
 mod framing;
 mod greeter;
 mod offer;
@@ -13,6 +14,7 @@ mod opening;
 pub use answer::Answer;
 pub use binder::{BindRequest, Binder, BinderThen, ConflictPolicy, Settled};
 pub use component::{ComponentGreeter, Components, handshake};
+pub use dialer::{ComponentDialer, Dialed, NotLetIn};
 pub use framing::Framing;
 pub use greeter::{Greeted, Greeter, Then};
 pub use offer::{BoundOffer, Offer, Sasl2Offer};
