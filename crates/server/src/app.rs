@@ -11,6 +11,7 @@ use crate::{
     config::{self, Config},
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
+    edge::{self, Within},
     expiry::Expiry,
     files::{self, Room},
     live::Live,
@@ -99,6 +100,7 @@ pub struct Server {
     ready: health::Ready,
     stop: watch::Sender<bool>,
     net: net::Net,
+    edges: Within,
     push_service: Option<pushd::Running>,
     /// Of the start: a reload may have made another one.
     pusher: push::Pusher,
@@ -159,6 +161,7 @@ impl Server {
         };
         let started = shards::start(parts, || until(stopped.clone())).await?;
         let (accounts, shards) = (started.accounts, started.shards);
+        let edges = Within::dial(&config, &net)?;
         let known = Apps::of(&apps);
         let with = (&store, &pusher, &secret[..]);
         let push_service = push_service(&config, with, options.tenants, &metrics).await?;
@@ -177,11 +180,17 @@ impl Server {
         let api = api(&config, &secret, options.admin_token, parts, reloading);
         let ready = health::Ready::default();
         let watched = health::router(metrics.clone(), ready.clone());
-        let (behind, room) = (behind(api, watched, service), (room.http, &keeper));
+        let behind = behind(api, watched, service, edges.links());
+        let room = (room.http, &keeper);
         let (mut others, admin_socket) = doors.serve(behind, server_tls.as_ref(), room, &stopped);
         others.extend(chores(&config, &store, accounts, shards, &stopped));
         others.push(tokio::spawn(watch_store(
             store.clone(),
+            metrics.clone(),
+            stopped.clone(),
+        )));
+        others.push(tokio::spawn(edge::watch(
+            edges.links(),
             metrics.clone(),
             stopped.clone(),
         )));
@@ -199,6 +208,7 @@ impl Server {
             ready,
             stop,
             net,
+            edges,
             push_service,
             pusher,
             reload,
@@ -255,6 +265,7 @@ impl Server {
                 tracing::error!(%error, "a shard ended badly");
             }
         }
+        self.edges.shutdown().await;
         self.net.shutdown().await;
         let (file, guards) = &self.bans;
         if let Err(error) = file.keep(guards) {
@@ -472,9 +483,15 @@ async fn push_service(
 }
 
 /// What is served over HTTP.
-fn behind(api: Api, health: Router, push_service: Option<&pushd::Running>) -> Behind {
+fn behind(
+    api: Api,
+    health: Router,
+    push_service: Option<&pushd::Running>,
+    edges: edge::Links,
+) -> Behind {
+    let tunnels = edge::router(edges, api.gate.clone());
     let mut behind = Behind {
-        admin: api::admin(api.clone()),
+        admin: api::admin(api.clone()).merge(tunnels),
         device: api::device(api.clone()),
         health,
         push: Router::new(),
@@ -543,7 +560,7 @@ fn api(
     }
 }
 
-fn net_config(
+pub(crate) fn net_config(
     config: &Config,
     (room, keeper): (Room, &Doorkeeper),
     server_tls: Option<net::TlsSource>,

@@ -6,6 +6,7 @@ use crate::{
     app::{Bound, Options, Server},
     config::{Config, Words},
     dev::{self, Dev},
+    edge::EdgeRole,
     log, notify, outside,
     reload::Origin,
     setup,
@@ -23,7 +24,7 @@ pub(super) struct Args {
     /// To try it out: known users, loopback only, simulated clouds, no configuration
     #[arg(long)]
     dev: bool,
-    /// What this process does: call, push
+    /// What this process does: call, push, edge
     #[arg(long, value_delimiter = ',')]
     roles: Option<Vec<String>>,
 }
@@ -77,6 +78,9 @@ async fn serve(config: Config, origin: Origin) -> Result<()> {
         tenants: Vec::new(),
         config,
     };
+    if options.config.has_role("edge") {
+        return serve_edge(options).await;
+    }
     if options.apps.is_empty() {
         tracing::warn!("no [[push.app]] is configured: sleeping phones cannot be woken");
     }
@@ -96,6 +100,15 @@ async fn serve(config: Config, origin: Origin) -> Result<()> {
     notify::tell("READY=1");
     until_told_to_stop(&mut server).await?;
     server.shutdown().await;
+    Ok(())
+}
+
+async fn serve_edge(options: Options) -> Result<()> {
+    let edge = EdgeRole::start(options).await?;
+    say!("{} tunnel udp {}", ready_line(edge.bound()), edge.tunnel());
+    notify::tell("READY=1");
+    until_alone_is_told_to_stop().await?;
+    edge.shutdown().await;
     Ok(())
 }
 
