@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     config::{self, Config},
-    edge::{View, identity},
+    edge::{View, identity, inside},
     setup,
 };
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use http::Method;
 use std::path::{Path, PathBuf};
 
@@ -68,6 +68,10 @@ pub(super) async fn run(command: Command) -> Result<()> {
 }
 
 fn init(args: &Init) -> Result<()> {
+    for key in &args.inside {
+        // Before anything is written.
+        inside(key).map_err(|error| anyhow!("--inside: {error}"))?;
+    }
     let dir = made(&args.dir, 0o755)?;
     let file = dir.join("reveille.toml");
     ensure!(
@@ -87,8 +91,10 @@ fn init(args: &Init) -> Result<()> {
     let line = edges_line(&args.name, PORT, &data)?;
     let name = &args.name;
     let (file, dir) = (file.display(), dir.display());
-    let inside = if args.inside.is_empty() {
-        format!("\n     and the line that `reveille edge pair` prints there into [edge] of {file}")
+    let missing = if args.inside.is_empty() {
+        format!(
+            "\n     and here, into [edge] of {file}, the line that `reveille edge pair` prints there"
+        )
     } else {
         String::new()
     };
@@ -106,8 +112,8 @@ Firewall:
 
 Next:
   1. Put a certificate of a public CA into [tls] of {file}
-  2. Put this line into [edge] of the inside's configuration, and start it again:{inside}
-       {line}
+  2. Put this line into [edge] of the inside's configuration, and start it again:
+       {line}{missing}
   3. reveille serve --config {file}
   4. reveille edge status --config {file}"
     );
@@ -136,7 +142,7 @@ fn configuration(args: &Init, dir: &Path) -> Result<String> {
     ]);
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), &text)?;
-    // What it is told is wrong before anything is written.
+    // A name that is none is said before anything is written.
     config::load(&Config::default(), Some(file.path()), std::iter::empty())?;
     Ok(text)
 }
@@ -157,7 +163,12 @@ fn pair(args: &Pair) -> Result<()> {
         say!("insides = [\"{key}\"]");
         return Ok(());
     }
-    let port = config.listen.tunnel.0.first().map_or(PORT, |at| at.port());
+    let port = config
+        .listen
+        .tunnel
+        .0
+        .first()
+        .map_or(PORT, std::net::SocketAddr::port);
     eprintln!("# for [edge] of the inside's configuration; other edges stand in the same list:");
     say!("{}", edges_line(config.node(), port, data)?);
     Ok(())

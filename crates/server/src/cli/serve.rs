@@ -79,7 +79,7 @@ async fn serve(config: Config, origin: Origin) -> Result<()> {
         config,
     };
     if options.config.has_role("edge") {
-        return serve_edge(options).await;
+        return Box::pin(serve_edge(options)).await;
     }
     if options.apps.is_empty() {
         tracing::warn!("no [[push.app]] is configured: sleeping phones cannot be woken");

@@ -41,7 +41,7 @@ pub(super) enum Refused {
 
 impl Gate {
     /// Whether a message of the client goes on; with `passwords`, who has none of our tokens may sign in by one.
-    pub(super) fn from_client(&mut self, message: &Message, passwords: bool) -> Verdict {
+    pub(super) fn client_says(&mut self, message: &Message, passwords: bool) -> Verdict {
         if self.signed_in {
             return Verdict::Pass;
         }
@@ -58,7 +58,7 @@ impl Gate {
     }
 
     /// Takes note of what the inside says. True if the client has signed in by it.
-    pub(super) fn from_inside(&mut self, message: &Message) -> bool {
+    pub(super) fn inside_says(&mut self, message: &Message) -> bool {
         let is_register = message
             .cseq()
             .is_ok_and(|cseq| cseq.method == Method::Register);
@@ -134,20 +134,20 @@ mod tests {
         let register = request(Method::Register);
         let refused = Verdict::Refuse(Refused::NotSignedIn);
         for method in [Method::Invite, Method::Message, Method::Options] {
-            assert_eq!(gate.from_client(&request(method), true), refused);
+            assert_eq!(gate.client_says(&request(method), true), refused);
         }
-        assert_eq!(gate.from_client(&request(Method::Ack), true), Verdict::Drop);
+        assert_eq!(gate.client_says(&request(Method::Ack), true), Verdict::Drop);
         let response = answer(&request(Method::Invite), 200);
-        assert_eq!(gate.from_client(&response, true), Verdict::Drop);
-        assert_eq!(gate.from_client(&register, false), refused);
-        assert_eq!(gate.from_client(&register, true), Verdict::Pass);
-        assert!(!gate.from_inside(&answer(&register, 401)));
+        assert_eq!(gate.client_says(&response, true), Verdict::Drop);
+        assert_eq!(gate.client_says(&register, false), refused);
+        assert_eq!(gate.client_says(&register, true), Verdict::Pass);
+        assert!(!gate.inside_says(&answer(&register, 401)));
         // What was not asked for opens nothing.
-        assert!(!gate.from_inside(&answer(&request(Method::Options), 200)));
-        assert_eq!(gate.from_client(&request(Method::Invite), true), refused);
-        assert!(gate.from_inside(&answer(&register, 200)));
+        assert!(!gate.inside_says(&answer(&request(Method::Options), 200)));
+        assert_eq!(gate.client_says(&request(Method::Invite), true), refused);
+        assert!(gate.inside_says(&answer(&register, 200)));
         for method in [Method::Invite, Method::Ack, Method::Message] {
-            assert_eq!(gate.from_client(&request(method), true), Verdict::Pass);
+            assert_eq!(gate.client_says(&request(method), true), Verdict::Pass);
         }
     }
 
@@ -156,10 +156,10 @@ mod tests {
         let mut gate = Gate::default();
         let register = request(Method::Register);
         for _ in 0..TRIES {
-            assert_eq!(gate.from_client(&register, true), Verdict::Pass);
+            assert_eq!(gate.client_says(&register, true), Verdict::Pass);
         }
         let refused = Refused::TooManyTries;
-        assert_eq!(gate.from_client(&register, true), Verdict::Refuse(refused));
+        assert_eq!(gate.client_says(&register, true), Verdict::Refuse(refused));
         assert!(refused.ends());
         assert_eq!(refused.response(&register).status(), Some(403));
     }

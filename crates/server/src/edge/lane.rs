@@ -152,7 +152,7 @@ impl Task {
             return false;
         };
         let message = Message::parse(octets.clone(), &self.shared.limits);
-        let signs_in = message.is_ok_and(|message| lock(&self.gate).from_inside(&message));
+        let signs_in = message.is_ok_and(|message| lock(&self.gate).inside_says(&message));
         if signs_in {
             // From there somebody known comes.
             let whose = String::from_utf8_lossy(&self.whose);

@@ -155,7 +155,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut events: Events) {
 fn taken(shared: &Arc<Shared>, lanes: &mut HashMap<u64, Lane>, flow: Flow, message: &Message) {
     let Some(lane) = lanes.get(&flow.id) else {
         let mut gate = Gate::default();
-        match gate.from_client(message, shared.passwords) {
+        match gate.client_says(message, shared.passwords) {
             Verdict::Pass => match shared.place(flow.remote.ip()) {
                 Some(place) => {
                     lanes.insert(flow.id, Lane::open(shared, flow, (gate, message), place));
@@ -167,7 +167,7 @@ fn taken(shared: &Arc<Shared>, lanes: &mut HashMap<u64, Lane>, flow: Flow, messa
         }
         return;
     };
-    let verdict = lane.gate().from_client(message, shared.passwords);
+    let verdict = lane.gate().client_says(message, shared.passwords);
     match verdict {
         Verdict::Pass if lane.pass(message) => {}
         // The inside does not take what it says: better it comes anew than that something is missing.

@@ -62,7 +62,7 @@ async fn serve(net: net::Net, mut arrivals: mpsc::Receiver<Arrival>) {
             stream,
         } = arrival;
         let transport = match header.spoken {
-            Spoken::SipTls => sip::Transport::Tls,
+            Spoken::SipTls => sip::Transport::Edge,
         };
         // Where it came in is the edge's, which clients find by our name.
         let local = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), header.port);
