@@ -222,6 +222,10 @@ fn demo(workspace: &Workspace) -> Result<()> {
         }
         println!("`demo --json` with {shards} shards printed {rows} JSON value(s)");
     }
+    let mut split = Command::new(&binary);
+    let said = output(split.args(["demo", "--json", "--split"]));
+    said.context("with the push service as a process of its own")?;
+    println!("`demo --split` passes");
     Ok(())
 }
 

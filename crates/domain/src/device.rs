@@ -92,6 +92,16 @@ pub enum Generation {
     DualChannel,
 }
 
+impl Generation {
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SingleChannel => "single-channel",
+            Self::DualChannel => "dual-channel",
+        }
+    }
+}
+
 /// The way that a push takes.
 #[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

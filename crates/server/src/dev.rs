@@ -3,14 +3,16 @@
 
 use crate::{
     app::{Options, Server},
+    beside::Beside,
     config::{Addresses, Config, Words},
     lab_keys,
     pushd::tenants::client_secret,
+    setup,
 };
 use anyhow::{Context, Result, ensure};
 use domain::{AppId, AppProfile, Behaviour, Generation, Platform, Provider, Tenant};
 use lab::cloud::{Ca, CloudConfig, Clouds, DevCredentials};
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 /// The users of the contract.
 pub const USERS: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
@@ -25,7 +27,7 @@ pub const ADMIN_TOKEN: &str = "wakeup";
 pub fn defaults() -> Config {
     let mut config = Config::default();
     config.server.domains = Words::of(&["localhost"]);
-    config.server.data_dir = std::path::PathBuf::new();
+    config.server.data_dir = PathBuf::new();
     // Whoever tries it out wants to see what happens.
     "info,stories=debug".clone_into(&mut config.observe.log);
     config.listen.sip_udp = Addresses::of(&["127.0.0.1:5060", "[::1]:5060"]);
@@ -72,7 +74,9 @@ pub struct Dev {
     pub clouds: Clouds,
     /// Who vouches for its certificates.
     pub ca: Ca,
-    data_dir: std::path::PathBuf,
+    /// The push service, if it is a process of its own.
+    pub beside: Option<Beside>,
+    data_dir: PathBuf,
     /// Its data, if they go with it.
     _data: Option<tempfile::TempDir>,
 }
@@ -91,51 +95,31 @@ impl Dev {
             ca,
             credentials,
             USERS.map(str::to_owned).to_vec(),
+            None,
         )
         .await
     }
 
-    /// Starts with these users.
+    /// Starts with these users; with the push service as a process of its own, if this binary of ours is to be it.
     pub async fn start_with(
         mut config: Config,
         behaviour: Behaviour,
         ca: Ca,
         credentials: DevCredentials,
         users: Vec<String>,
+        beside: Option<PathBuf>,
     ) -> Result<Self> {
         only_loopback(&config)?;
-        let data = if config.server.data_dir.as_os_str().is_empty() {
-            let data = tempfile::Builder::new()
-                .prefix("reveille-dev-")
-                .tempdir()
-                .context("a temporary directory")?;
-            data.path().clone_into(&mut config.server.data_dir);
-            Some(data)
-        } else {
-            std::fs::create_dir_all(&config.server.data_dir).with_context(|| {
-                format!(
-                    "server.data_dir: cannot create {}",
-                    config.server.data_dir.display()
-                )
-            })?;
-            None
-        };
+        let data = data_folder(&mut config)?;
         let data_dir = config.server.data_dir.clone();
-        let mut cloud = CloudConfig::dev(&ca, &credentials);
-        for (address, configured) in [
-            (&mut cloud.apns, &config.listen.apns),
-            (&mut cloud.fcm, &config.listen.fcm),
-            (&mut cloud.webpush, &config.listen.webpush),
-            (&mut cloud.control, &config.listen.lab),
-        ] {
-            *address = *configured
-                .0
-                .first()
-                .context("--dev needs listen.apns, listen.fcm, listen.webpush and listen.lab")?;
+        let (clouds, mut apps) = clouds(&config, &ca, &credentials).await?;
+        let mut started = None;
+        if let Some(binary) = beside {
+            let folder = data_dir.join("push-service");
+            let (service, through) = Beside::start(&binary, &folder, &apps, &ca).await?;
+            apps = setup::apps(&through)?;
+            (started, config.push) = (Some(service), through);
         }
-        let profiles = cloud.clone();
-        let clouds = Clouds::start(cloud).await?;
-        let apps = apps(&profiles, &clouds, &credentials)?;
         let domains: Vec<&str> = config.server.domains.0.iter().map(String::as_str).collect();
         let certificate = ca.issue(&domains)?;
         let tls = net::TlsSource::from_pem(
@@ -163,24 +147,70 @@ impl Dev {
             server,
             clouds,
             ca,
+            beside: started,
             data_dir,
             _data: data,
         })
     }
 
     /// The certificate of the development CA in a file, for clients that want one.
-    pub fn ca_file(&self) -> Result<std::path::PathBuf> {
+    pub fn ca_file(&self) -> Result<PathBuf> {
         let path = self.data_dir.join("ca.pem");
         std::fs::write(&path, self.ca.ca_pem())
             .with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
 
-    /// Stops the server, then the clouds.
+    /// Stops the server, then what it pushes by, then the clouds.
     pub async fn shutdown(self) {
         self.server.shutdown().await;
+        if let Some(service) = self.beside
+            && let Err(error) = service.shutdown().await
+        {
+            tracing::error!(%error, "the push service beside us ended badly");
+        }
         self.clouds.shutdown().await;
     }
+}
+
+/// Where the data go; made if it is not there, and for us alone if nobody names one.
+fn data_folder(config: &mut Config) -> Result<Option<tempfile::TempDir>> {
+    let folder = &mut config.server.data_dir;
+    if folder.as_os_str().is_empty() {
+        let data = tempfile::Builder::new()
+            .prefix("reveille-dev-")
+            .tempdir()
+            .context("a temporary directory")?;
+        data.path().clone_into(folder);
+        return Ok(Some(data));
+    }
+    std::fs::create_dir_all(&*folder)
+        .with_context(|| format!("server.data_dir: cannot create {}", folder.display()))?;
+    Ok(None)
+}
+
+/// The simulated clouds, and the apps that they know.
+async fn clouds(
+    config: &Config,
+    ca: &Ca,
+    credentials: &DevCredentials,
+) -> Result<(Clouds, Vec<push::App>)> {
+    let mut cloud = CloudConfig::dev(ca, credentials);
+    for (address, configured) in [
+        (&mut cloud.apns, &config.listen.apns),
+        (&mut cloud.fcm, &config.listen.fcm),
+        (&mut cloud.webpush, &config.listen.webpush),
+        (&mut cloud.control, &config.listen.lab),
+    ] {
+        *address = *configured
+            .0
+            .first()
+            .context("--dev needs listen.apns, listen.fcm, listen.webpush and listen.lab")?;
+    }
+    let profiles = cloud.clone();
+    let clouds = Clouds::start(cloud).await?;
+    let apps = apps(&profiles, &clouds, credentials)?;
+    Ok((clouds, apps))
 }
 
 /// The push service's tenant of the contract, which may push to all apps.

@@ -16,6 +16,7 @@ pub mod api;
 pub mod app;
 pub mod apps;
 pub mod bans;
+pub mod beside;
 pub mod catalogue;
 pub mod cli;
 mod clock;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
 
 use domain::{Behaviour, Mode, behaviour::Incoming};
+use lab::cloud::Filter;
 use reveille::{
     config::{Config, Span},
     demo::{Demo, Pace, Report},
@@ -12,8 +13,10 @@ use reveille::{
 use std::{
     collections::BTreeSet,
     io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::Path,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
 
@@ -68,17 +71,22 @@ fn config() -> Config {
     config
 }
 
+const PACE: Pace = Pace {
+    at_once: 8,
+    patience: Duration::from_secs(6),
+};
+
 async fn played_by(behaviour: Behaviour) -> Report {
-    let pace = Pace {
-        at_once: 8,
-        patience: Duration::from_secs(6),
-    };
-    let demo = Demo::start(config(), behaviour, pace).await.unwrap();
-    // Nobody listens: the report says it all. (The listener's end must be gone by now, or the plays wait for it.)
-    let (told, _) = mpsc::channel(1);
-    let report = demo.play(told).await;
+    let demo = Demo::start(config(), behaviour, PACE, None).await.unwrap();
+    let report = played(&demo).await;
     demo.shutdown().await;
     report
+}
+
+async fn played(demo: &Demo) -> Report {
+    // Nobody listens: the report says it all. (The listener's end must be gone by now, or the plays wait for it.)
+    let (told, _) = mpsc::channel(1);
+    demo.play(told).await
 }
 
 fn failed(report: &Report) -> BTreeSet<String> {
@@ -110,9 +118,93 @@ async fn every_row_is_ok() {
     let report = played_by(Behaviour::default()).await;
     assert_eq!(failed(&report), BTreeSet::new(), "{}", story(&report));
     assert!(report.ok);
-    let played: BTreeSet<_> = report.rows.iter().map(|row| row.name.to_string()).collect();
-    let all = &(&rows_of(&SITUATIONS) | &rules(&RULES_OF_WAKING)) | &rules(&OTHER_RULES);
-    assert_eq!(played, all);
+    assert_eq!(rows(&report), all_rows());
+}
+
+fn rows(report: &Report) -> BTreeSet<String> {
+    report.rows.iter().map(|row| row.name.to_string()).collect()
+}
+
+fn all_rows() -> BTreeSet<String> {
+    &(&rows_of(&SITUATIONS) | &rules(&RULES_OF_WAKING)) | &rules(&OTHER_RULES)
+}
+
+/// Pushes that a process has made, by its metrics.
+async fn pushes(health: SocketAddr) -> f64 {
+    let url = format!("http://{health}/metrics");
+    let (_, page) = net::http::request(http::Method::GET, &url, None, None)
+        .await
+        .unwrap();
+    let page = String::from_utf8(page.to_vec()).unwrap();
+    let counters = page
+        .lines()
+        .filter(|line| line.starts_with("reveille_push_requests_total{"));
+    let counts = counters.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap());
+    counts.sum()
+}
+
+fn runs(process: u32) -> bool {
+    Path::new(&format!("/proc/{process}")).exists()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_is_ok_with_the_push_service_as_a_process_of_its_own() {
+    let binary = Some(env!("CARGO_BIN_EXE_reveille").into());
+    let demo = Demo::start(config(), Behaviour::default(), PACE, binary);
+    let demo = demo.await.unwrap();
+    let report = played(&demo).await;
+    let beside = demo.dev().beside.as_ref().unwrap();
+    let (process, made) = (beside.process().unwrap(), pushes(beside.health).await);
+    let at_clouds = demo.dev().clouds.notifications(&Filter::default()).len();
+    demo.shutdown().await;
+    assert!(!runs(process));
+    assert_eq!(failed(&report), BTreeSet::new(), "{}", story(&report));
+    assert_eq!(rows(&report), all_rows());
+    assert!(at_clouds > 0);
+    let at_clouds = u32::try_from(at_clouds).unwrap();
+    assert!(
+        made >= f64::from(at_clouds),
+        "{made} went through it, and {at_clouds} reached the clouds"
+    );
+}
+
+/// The process whose command line names something in `folder`.
+fn process_of(folder: &Path) -> Option<u32> {
+    let folder = folder.to_str().unwrap();
+    let processes = Path::new("/proc").read_dir().unwrap().flatten();
+    let mut numbers = processes.filter_map(|it| it.file_name().to_str()?.parse().ok());
+    numbers.find(|number: &u32| {
+        let line = std::fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(folder)
+    })
+}
+
+#[test]
+fn the_process_of_the_push_service_ends_with_the_demo_also_if_that_is_killed() {
+    for signal in ["-INT", "-KILL"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut demo = Command::new(env!("CARGO_BIN_EXE_reveille"))
+            .args(["demo", "--split"])
+            .env("TMPDIR", folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(demo.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(line.starts_with("reveille demo"), "{line}");
+        let beside = process_of(folder.path()).expect("a push service");
+        let process = demo.id().to_string();
+        let asked = Command::new("kill").args([signal, &process]).status();
+        assert!(asked.unwrap().success());
+        demo.wait().unwrap();
+        let began = Instant::now();
+        while runs(beside) {
+            assert!(began.elapsed() < Duration::from_secs(30), "{signal}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

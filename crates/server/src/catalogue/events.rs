@@ -107,6 +107,10 @@ pub const EVENTS: &[Event] = &[
         "see that server.data_dir can be written",
     ),
     error(
+        "the push service beside us ended badly",
+        "`error` says how; only `reveille demo --split` has one",
+    ),
+    error(
         "the push service ended badly",
         "please report this, with the log above it",
     ),
@@ -138,6 +142,22 @@ pub const EVENTS: &[Event] = &[
     error(
         "what is unread could not be counted: all that waits is taken for it",
         "see the alarms `store_failed` and `store_damaged`",
+    ),
+    warn(
+        "a tunnel is down: its clients connect again",
+        "see the alarm `tunnel_down`",
+    ),
+    warn(
+        "edge.insides is empty: nobody can be reached from here; take the line that `reveille edge pair` prints inside",
+        "docs/operations/edge.md",
+    ),
+    warn(
+        "no tunnel to the edge: it is dialled again and again",
+        "see the alarm `tunnel_down`",
+    ),
+    warn(
+        "what an edge says of a client makes no sense",
+        "the two sides run different releases: bring them to the same one",
     ),
     warn(
         "a component sends more than it may",
@@ -266,6 +286,9 @@ pub const EVENTS: &[Event] = &[
         "{fault}",
         "what `reveille check` says of the configuration: it names the key and what to do",
     ),
+    info("a tunnel is up"),
+    info("a tunnel to an edge is up"),
+    info("edge.insides was read again; what else has changed needs a restart"),
     info("a component is connected"),
     info("a component is sent away"),
     info("a tenant of the push service is changed"),

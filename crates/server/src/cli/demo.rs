@@ -41,13 +41,17 @@ pub(super) struct Args {
     /// Leave it running and print the addresses
     #[arg(long)]
     keep: bool,
+    /// Run the push service as a process of its own
+    #[arg(long)]
+    split: bool,
 }
 
-pub(super) async fn run(Args { json, keep }: Args) -> Result<ExitCode> {
+pub(super) async fn run(Args { json, keep, split }: Args) -> Result<ExitCode> {
     start_log();
     let config = super::options::load_config(&dev::on_free_ports(), None)?;
+    let beside = split.then(std::env::current_exe).transpose()?;
     let demo = tokio::select! {
-        demo = Demo::start(config, Behaviour::default(), PACE) => demo?,
+        demo = Demo::start(config, Behaviour::default(), PACE, beside) => demo?,
         stopped = stopped() => return stopped.map(|()| STOPPED.into()),
     };
     let played = tokio::select! {
@@ -182,6 +186,12 @@ fn print_addresses(dev: &Dev) -> Result<()> {
     eprintln!("\nStill running, until Ctrl-C:");
     for (what, at) in lines {
         eprintln!("  {what:<18} {at}");
+    }
+    if let Some(beside) = &dev.beside {
+        let process = beside.process().unwrap_or_default();
+        let (rest, health) = (beside.rest, beside.health);
+        let at = format!("process {process}, https://{rest}, health http://{health}");
+        eprintln!("  {:<18} {at}", "push service");
     }
     Ok(())
 }

@@ -14,7 +14,10 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use domain::Behaviour;
 use std::{fmt::Write, net::SocketAddr, path::PathBuf};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -27,9 +30,19 @@ pub(super) struct Args {
     /// What this process does: call, push, edge
     #[arg(long, value_delimiter = ',')]
     roles: Option<Vec<String>>,
+    /// End when standard input does, which whoever starts us as a part of itself holds open
+    #[arg(long, hide = true)]
+    while_stdin: bool,
 }
 
-pub(super) async fn run(Args { config, dev, roles }: Args) -> Result<()> {
+pub(super) async fn run(args: Args) -> Result<()> {
+    let Args {
+        config,
+        dev,
+        roles,
+        while_stdin,
+    } = args;
+    let ended = while_stdin.then(stdin_ends);
     let roles = |config: &mut Config| {
         if let Some(roles) = &roles {
             config.server.roles = Words(roles.clone());
@@ -40,7 +53,7 @@ pub(super) async fn run(Args { config, dev, roles }: Args) -> Result<()> {
         roles(&mut defaults);
         let config = load_config(&defaults, config.as_ref())?;
         log::start(&config);
-        return serve_dev(config).await;
+        return serve_dev(config, ended).await;
     }
     let Some(file) = config_file(config.as_ref()) else {
         bail!(
@@ -51,10 +64,24 @@ pub(super) async fn run(Args { config, dev, roles }: Args) -> Result<()> {
     roles(&mut defaults);
     let config = load_config(&defaults, Some(&file))?;
     let set_log = log::start(&config);
-    serve(config, Origin { file, set_log }).await
+    serve(config, Origin { file, set_log }, ended).await
 }
 
-async fn serve(config: Config, origin: Origin) -> Result<()> {
+/// Whoever started us has gone, or wants us no longer.
+type Ended = Option<oneshot::Receiver<()>>;
+
+/// In a thread of its own, which nothing waits for.
+fn stdin_ends() -> oneshot::Receiver<()> {
+    let (ends, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        // An error is an end as well.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        drop(ends);
+    });
+    ended
+}
+
+async fn serve(config: Config, origin: Origin, ended: Ended) -> Result<()> {
     std::fs::create_dir_all(&config.server.data_dir).with_context(|| {
         format!(
             "server.data_dir: cannot create {}",
@@ -79,7 +106,7 @@ async fn serve(config: Config, origin: Origin) -> Result<()> {
         config,
     };
     if options.config.has_role("edge") {
-        return Box::pin(serve_edge(options)).await;
+        return Box::pin(serve_edge(options, ended)).await;
     }
     if options.apps.is_empty() {
         tracing::warn!("no [[push.app]] is configured: sleeping phones cannot be woken");
@@ -91,28 +118,37 @@ async fn serve(config: Config, origin: Origin) -> Result<()> {
         let service = Alone::start(options).await?;
         say!("{}", ready_line(service.bound()));
         notify::tell("READY=1");
-        until_alone_is_told_to_stop().await?;
+        until_alone_is_told_to_stop(ended).await?;
         service.shutdown().await;
         return Ok(());
     }
     let mut server = Server::start(options).await?;
     say!("{}", ready_line(server.bound()));
     notify::tell("READY=1");
-    until_told_to_stop(&mut server).await?;
+    until_told_to_stop(&mut server, ended).await?;
     server.shutdown().await;
     Ok(())
 }
 
-async fn serve_edge(options: Options) -> Result<()> {
+async fn serve_edge(options: Options, ended: Ended) -> Result<()> {
     let edge = EdgeRole::start(options).await?;
     say!("{} tunnel udp {}", ready_line(edge.bound()), edge.tunnel());
     notify::tell("READY=1");
-    until_alone_is_told_to_stop().await?;
+    let mut orders = Orders::heard(ended)?;
+    while let Order::Reload = orders.next().await? {
+        match edge.reload() {
+            Ok(insides) => tracing::info!(
+                insides,
+                "edge.insides was read again; what else has changed needs a restart"
+            ),
+            Err(error) => tracing::error!("reload: nothing has changed: {error:#}"),
+        }
+    }
     edge.shutdown().await;
     Ok(())
 }
 
-async fn serve_dev(config: Config) -> Result<()> {
+async fn serve_dev(config: Config, ended: Ended) -> Result<()> {
     let mut dev = Dev::start(config, Behaviour::default()).await?;
     let clouds = dev.clouds.addresses();
     say!("{}", ready_line(dev.server.bound()));
@@ -132,7 +168,7 @@ async fn serve_dev(config: Config) -> Result<()> {
         clouds.control,
         dev.ca_file()?.display()
     );
-    until_told_to_stop(&mut dev.server).await?;
+    until_told_to_stop(&mut dev.server, ended).await?;
     dev.shutdown().await;
     Ok(())
 }
@@ -176,6 +212,7 @@ fn ready_line(bound: &Bound) -> String {
 struct Orders {
     terminate: Signal,
     hang_up: Signal,
+    ended: Ended,
 }
 
 /// One of them.
@@ -185,10 +222,11 @@ enum Order {
 }
 
 impl Orders {
-    fn heard() -> Result<Self> {
+    fn heard(ended: Ended) -> Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
+            ended,
         })
     }
 
@@ -197,6 +235,7 @@ impl Orders {
             interrupted = tokio::signal::ctrl_c() => interrupted?,
             _ = self.terminate.recv() => {}
             _ = self.hang_up.recv() => return Ok(Order::Reload),
+            () = gone(&mut self.ended) => {}
         }
         tracing::info!("stopping");
         notify::tell("STOPPING=1");
@@ -204,9 +243,18 @@ impl Orders {
     }
 }
 
+/// Resolves when who started us has gone; never, if nobody looks at that.
+async fn gone(ended: &mut Ended) {
+    match ended {
+        // It says nothing: it ends.
+        Some(ended) => drop(ended.await),
+        None => std::future::pending().await,
+    }
+}
+
 /// Resolves when the operator wants us to stop, with an error if we cannot go on.
-async fn until_told_to_stop(server: &mut Server) -> Result<()> {
-    let mut orders = Orders::heard()?;
+async fn until_told_to_stop(server: &mut Server, ended: Ended) -> Result<()> {
+    let mut orders = Orders::heard(ended)?;
     loop {
         tokio::select! {
             order = orders.next() => match order? {
@@ -219,8 +267,8 @@ async fn until_told_to_stop(server: &mut Server) -> Result<()> {
 }
 
 /// The same for a push service that is nothing else.
-async fn until_alone_is_told_to_stop() -> Result<()> {
-    let mut orders = Orders::heard()?;
+async fn until_alone_is_told_to_stop(ended: Ended) -> Result<()> {
+    let mut orders = Orders::heard(ended)?;
     while let Order::Reload = orders.next().await? {
         tracing::warn!(
             "SIGHUP: tenants and certificates are taken by themselves; with the role push alone everything else needs a restart"

@@ -26,7 +26,7 @@ use lab::cloud::{Ca, DevCredentials};
 use programme::{PLAYS, Play};
 use scene::Scene;
 use stage::Stage;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
@@ -49,13 +49,19 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Starts server and clouds. `config` should say free ports (`dev::on_free_ports`); the server goes by `behaviour`,
-    /// the plays expect what the behaviour table of the product says.
-    pub async fn start(config: Config, behaviour: Behaviour, pace: Pace) -> Result<Self> {
+    /// Starts server and clouds, and this binary of ours as the push service between them, if one is named. `config` should say
+    /// free ports (`dev::on_free_ports`); the server goes by `behaviour`, the plays expect what the behaviour table of the
+    /// product says.
+    pub async fn start(
+        config: Config,
+        behaviour: Behaviour,
+        pace: Pace,
+        beside: Option<PathBuf>,
+    ) -> Result<Self> {
         let timers = stage::Timers::of(&config.call);
         let users = programme::users();
-        let dev =
-            Dev::start_with(config, behaviour, Ca::new()?, DevCredentials::new(), users).await?;
+        let (ca, keys) = (Ca::new()?, DevCredentials::new());
+        let dev = Dev::start_with(config, behaviour, ca, keys, users, beside).await?;
         let stage = Arc::new(Stage::new(&dev, timers, pace.patience)?);
         Ok(Self { dev, stage, pace })
     }

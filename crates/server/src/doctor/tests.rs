@@ -76,6 +76,7 @@ impl World {
             ca.clone(),
             keys.clone(),
             users,
+            None,
         );
         let dev = Box::pin(dev).await.unwrap();
         let config = configuration(folder.path(), &dev, &keys);

@@ -10,11 +10,13 @@ use crate::{
     admin_socket::AdminSocket,
     api::{self, Gate, health},
     app::{Bound, Options, net_config},
+    config::{self, Config},
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
     expiry::Expiry,
     files, lock,
     metrics::Metrics,
+    reload::Origin,
     upkeep::CertificateFiles,
 };
 use anyhow::{Context, Result, anyhow};
@@ -22,7 +24,7 @@ use axum::Router;
 use hub::Guards;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
-use tunnel::{Edge, Limits};
+use tunnel::{Edge, Fingerprint, Limits};
 
 /// How long whoever listens may take to end.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -33,6 +35,7 @@ pub struct EdgeRole {
     tunnel: SocketAddr,
     ready: health::Ready,
     stop: watch::Sender<bool>,
+    origin: Option<Origin>,
     shared: Arc<Shared>,
     others: Vec<JoinHandle<()>>,
     _locks: Vec<lock::Lock>,
@@ -42,7 +45,12 @@ pub struct EdgeRole {
 impl EdgeRole {
     /// Starts everything, or nothing. When it returns, clients are let in as soon as an inside has dialled.
     pub async fn start(options: Options) -> Result<Self> {
-        let Options { config, tls, .. } = options;
+        let Options {
+            config,
+            tls,
+            origin,
+            ..
+        } = options;
         let locks = lock::all(&config.server.data_dir, "memory:")?;
         let metrics = Arc::new(Metrics::default());
         let guards = Guards::default();
@@ -101,6 +109,7 @@ impl EdgeRole {
             tunnel: tunnel_at,
             ready,
             stop,
+            origin,
             shared,
             others,
             _locks: locks,
@@ -116,6 +125,22 @@ impl EdgeRole {
     /// Where insides dial.
     pub fn tunnel(&self) -> SocketAddr {
         self.tunnel
+    }
+
+    /// Reads again which insides may dial; whoever is not among them any more is sent away. Gives their number.
+    ///
+    /// # Errors
+    /// The configuration is wrong, or there is none to be read. Nothing has changed.
+    pub fn reload(&self) -> Result<usize> {
+        let origin = self.origin.as_ref();
+        let file = &origin
+            .context("there is no configuration to read again")?
+            .file;
+        let written = config::load(&Config::default(), Some(file), std::env::vars())?;
+        let insides = insides(&written)?;
+        let count = insides.len();
+        self.shared.tunnel.know(insides);
+        Ok(count)
     }
 
     /// Stops: clients are sent away, each after what it has been told, and come back by another edge.
@@ -136,10 +161,14 @@ impl EdgeRole {
     }
 }
 
-fn listen(config: &crate::config::Config) -> Result<Edge> {
+fn insides(config: &Config) -> Result<Vec<Fingerprint>> {
     let insides = config.edge.insides.0.iter().map(|key| pairs::inside(key));
     let insides = insides.collect::<Result<Vec<_>, _>>();
-    let insides = insides.map_err(|error| anyhow!("edge.insides: {error}"))?;
+    insides.map_err(|error| anyhow!("edge.insides: {error}"))
+}
+
+fn listen(config: &Config) -> Result<Edge> {
+    let insides = insides(config)?;
     if insides.is_empty() {
         tracing::warn!(
             "edge.insides is empty: nobody can be reached from here; take the line that `reveille edge pair` prints inside"
