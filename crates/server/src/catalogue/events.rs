@@ -144,22 +144,6 @@ pub const EVENTS: &[Event] = &[
         "see the alarms `store_failed` and `store_damaged`",
     ),
     warn(
-        "a tunnel is down: its clients connect again",
-        "see the alarm `tunnel_down`",
-    ),
-    warn(
-        "edge.insides is empty: nobody can be reached from here; take the line that `reveille edge pair` prints inside",
-        "docs/operations/edge.md",
-    ),
-    warn(
-        "no tunnel to the edge: it is dialled again and again",
-        "see the alarm `tunnel_down`",
-    ),
-    warn(
-        "what an edge says of a client makes no sense",
-        "the two sides run different releases: bring them to the same one",
-    ),
-    warn(
         "a component sends more than it may",
         "see limits.component_stanzas_minute",
     ),
@@ -174,6 +158,10 @@ pub const EVENTS: &[Event] = &[
     warn(
         "a session is not kept: a restart would end it",
         "see the alarm `store_failed`",
+    ),
+    warn(
+        "a tunnel is down: its clients connect again",
+        "see the alarm `tunnel_down`",
     ),
     warn(
         "a user has as many unanswered requests as may be: one more is dropped",
@@ -207,6 +195,10 @@ pub const EVENTS: &[Event] = &[
         "connecting refused: limit of outgoing connections reached",
         "raise the hard limit on open files (LimitNOFILE= in the unit)",
     ),
+    warn(
+        "edge.insides is empty: nobody can be reached from here; take the line that `reveille edge pair` prints inside",
+        "docs/operations/edge.md",
+    ),
     warn("finished a restore that was cut short", ""),
     warn(
         "limits.connections is more than there are files: raise the hard limit (LimitNOFILE= in the unit, or ulimit -Hn)",
@@ -219,6 +211,10 @@ pub const EVENTS: &[Event] = &[
     warn(
         "no [[push.app]] is configured: sleeping phones cannot be woken",
         "add one: docs/operations/clients.md",
+    ),
+    warn(
+        "no tunnel to the edge: it is dialled again and again",
+        "see the alarm `tunnel_down`",
     ),
     warn("not forwarded", "`error` says why a request went nowhere"),
     warn(
@@ -275,6 +271,10 @@ pub const EVENTS: &[Event] = &[
         "it is tried again; if it goes on, another process reads the database for very long",
     ),
     warn(
+        "what an edge says of a client makes no sense",
+        "the two sides run different releases: bring them to the same one",
+    ),
+    warn(
         "what was under way was not done in time: the store, or another shard, did not answer",
         "what was answered is kept; callers and senders whose requests had no answer try again",
     ),
@@ -286,18 +286,18 @@ pub const EVENTS: &[Event] = &[
         "{fault}",
         "what `reveille check` says of the configuration: it names the key and what to do",
     ),
-    info("a tunnel is up"),
-    info("a tunnel to an edge is up"),
-    info("edge.insides was read again; what else has changed needs a restart"),
     info("a component is connected"),
     info("a component is sent away"),
     info("a tenant of the push service is changed"),
     info("a tenant of the push service is removed"),
+    info("a tunnel is up"),
+    info("a tunnel to an edge is up"),
     info("alarm is over"),
     info("an account is made by invitation"),
     info("an account is removed"),
     info("another process changed the store: accounts are taken over"),
     info("banned by an operator"),
+    info("edge.insides was read again; what else has changed needs a restart"),
     info("forgotten: its user has too many devices"),
     info("forgotten: out of reach for too long"),
     info("new certificate"),
