@@ -66,6 +66,12 @@ impl Linphone {
         linphone
     }
 
+    /// From its next start it finds its server there: the name that it knows leads elsewhere.
+    pub fn moves(&mut self, server: SocketAddr) {
+        self.account.server = server;
+        fs::write(self.rc(), self.configuration()).expect("a file in our own home");
+    }
+
     /// Installs and starts it, and waits until it is registered.
     pub fn registered(account: Account) -> Self {
         let mut linphone = Self::installed(account);

@@ -72,6 +72,10 @@ const LAYERS: &[Layer] = &[
         may_use: &["reveille-sip", "reveille-xmpp"],
     },
     Layer {
+        name: "reveille-tunnel",
+        may_use: &[],
+    },
+    Layer {
         name: "reveille-lab",
         may_use: &[
             "reveille-sip",
@@ -99,6 +103,7 @@ const LAYERS: &[Layer] = &[
             "reveille-pushd",
             "reveille-store",
             "reveille-net",
+            "reveille-tunnel",
             "reveille-lab",
         ],
     },

@@ -58,7 +58,7 @@ impl Bound {
         {
             return None;
         }
-        Way::to_peer(binding.contact(), self.flow.remote.ip(), settings)
+        Way::to_peer(binding.contact(), self.flow, settings)
     }
 
     /// The flows that it will have left when it is reached over this one.

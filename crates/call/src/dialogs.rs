@@ -232,7 +232,7 @@ impl Dialogs {
         if self.is_up(&far.flow) {
             return Across::Flow(far.flow);
         }
-        let target = Way::to_peer(request.request_uri(), heard.remote.ip(), &self.settings);
+        let target = Way::to_peer(request.request_uri(), heard, &self.settings);
         target.map_or(Across::Nowhere, |way| {
             Across::Reach(way, Box::new(Across::Nowhere))
         })

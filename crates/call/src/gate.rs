@@ -112,7 +112,7 @@ impl Gate {
 
     /// Whether whoever sends over this flow may say who somebody is (RFC 3325 §5).
     pub(crate) fn trusts(&self, flow: Flow) -> bool {
-        is_spiral(flow) || self.settings.trusts(flow.remote.ip())
+        is_spiral(flow) || self.settings.trusts(flow)
     }
 
     /// Lets a request in, or says how to answer it. `salt` makes the challenge unlike any other.

@@ -54,7 +54,7 @@ impl<'a> Line<'a> {
             record_route: Some(self.dialogs.record_route(self.now, from, end)),
             route: bound.binding.path().map(str::to_owned).collect(),
             headers: headers_off(&self.settings.domains, trusted),
-            off_responses: off_responses(self.settings.trusts(flow.remote.ip())),
+            off_responses: off_responses(self.settings.trusts(flow)),
             ..Target::new(bound.binding.contact(), flow)
         })
     }

@@ -69,13 +69,13 @@ impl Way {
 
     /// The way to a peer by its own URI (RFC 3261 §16.6 item 7), if that names a place at the host that the peer was heard
     /// from last. What it names elsewhere is out of our reach, as behind a NAT, or somebody else's: nobody makes us
-    /// connect to another host.
-    pub(crate) fn to_peer(uri: &str, heard_from: IpAddr, settings: &Settings) -> Option<Self> {
+    /// connect to another host. Who came by an edge is reached by one only.
+    pub(crate) fn to_peer(uri: &str, heard: Flow, settings: &Settings) -> Option<Self> {
         let uri = Uri::parse(uri).filter(Uri::is_sip)?;
-        if settings.is_ours(uri.host, uri.port) {
+        if settings.is_ours(uri.host, uri.port) || heard.transport == Transport::Edge {
             return None;
         }
-        let heard_from = heard_from.to_canonical();
+        let heard_from = heard.remote.ip().to_canonical();
         match Self::of(&uri) {
             Self::Host {
                 transport,

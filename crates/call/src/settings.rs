@@ -180,6 +180,10 @@ impl Settings {
 
     /// Our URI for a device that registers over this transport.
     pub fn register_at(&self, transport: Transport) -> String {
+        if transport == Transport::Edge {
+            // Any edge: they have our name.
+            return format!("sip:{}{}", self.node, transport.uri_suffix());
+        }
         let over = |wanted: Transport| {
             let mut bound = self.bound.iter();
             bound.find(|(transport, _)| *transport == wanted)
@@ -197,9 +201,12 @@ impl Settings {
         ["sip:", user, at, &self.sent_by(flow.local), suffix].concat()
     }
 
-    /// Whether a source is one of the operator's servers.
-    pub fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted.iter().any(|network| network.contains(address))
+    /// Whether the other end of a flow is one of the operator's servers.
+    pub fn trusts(&self, flow: Flow) -> bool {
+        let address = flow.remote.ip();
+        // Whoever comes by an edge is outside, and may have any address there.
+        flow.transport != Transport::Edge
+            && self.trusted.iter().any(|network| network.contains(address))
     }
 
     /// The flow by which a request of ours to another user of ours comes to their shard (a spiral, RFC 3261 §6): no

@@ -7,6 +7,7 @@
 mod batch;
 mod bind;
 mod binding;
+mod carried;
 mod certificate;
 mod config;
 mod connect;

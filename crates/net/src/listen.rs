@@ -99,19 +99,28 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, service: &impl Serve) {
         remote,
         id: shared.connection_id(),
     };
-    let from = (shared.doorman)(remote.ip());
+    let Some(link) = place(shared, flow) else {
+        return;
+    };
+    let serve = service.clone().serve(shared.clone(), link, stream);
+    shared.tasks.spawn(serve);
+}
+
+/// The place of a connection that was accepted, if there is one for whoever is there.
+pub(crate) fn place(shared: &Shared, flow: Flow) -> Option<Link> {
+    let from = (shared.doorman)(flow.remote.ip());
     if from.standing == Standing::Banned {
         // Not so much as a handshake: whatever would be spoken over it, nobody answers.
         shared.counters.banned.add(1);
-        return;
+        return None;
     }
-    let Some(link) = shared.table().accept(flow, from, &shared.limits) else {
+    let link = shared.table().accept(flow, from, &shared.limits);
+    if link.is_none() {
         shared.counters.refused.add(1);
         // Counted, not warned of: whoever floods us should not fill the log as well.
-        tracing::debug!(%remote, "connection refused: limit reached");
-        return;
-    };
+        tracing::debug!(remote = %flow.remote, "connection refused: limit reached");
+        return None;
+    }
     shared.counters.accepted.add(1);
-    let serve = service.clone().serve(shared.clone(), link, stream);
-    shared.tasks.spawn(serve);
+    link
 }

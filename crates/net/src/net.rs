@@ -23,7 +23,7 @@ use crate::{
 /// open until [`Net::shutdown`], or until [`Events`] is dropped.
 #[derive(Clone)]
 pub struct Net {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     addresses: Arc<Addresses>,
     routes: Arc<Routes>,
     /// Whose UDP sockets datagrams leave from.

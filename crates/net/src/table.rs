@@ -258,7 +258,7 @@ fn most(standing: Standing, limits: &Limits) -> usize {
 
 impl Connection {
     fn spoken(&self) -> Spoken {
-        let is_tls = self.transport == Transport::Tls;
+        let is_tls = self.transport.is_secure();
         match (self.wire, self.progress.is_some(), is_tls) {
             (Wire::WebSocket, _, false) => Spoken::XmppWs,
             (Wire::WebSocket, _, true) => Spoken::XmppWss,

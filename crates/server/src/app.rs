@@ -11,6 +11,7 @@ use crate::{
     config::{self, Config},
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
+    edge::{self, Within},
     expiry::Expiry,
     files::{self, Room},
     keeping_apps,
@@ -100,6 +101,7 @@ pub struct Server {
     ready: health::Ready,
     stop: watch::Sender<bool>,
     net: net::Net,
+    edges: Within,
     push_service: Option<pushd::Running>,
     /// Of the start: the reload may have made another one.
     pusher: push::Pusher,
@@ -163,6 +165,7 @@ impl Server {
         };
         let started = shards::start(parts, || until(stopped.clone())).await?;
         let (accounts, shards) = (started.accounts, started.shards);
+        let edges = Within::dial(&config, &net)?;
         let known = Apps::of(&apps);
         let with = (&store, &pusher, &secret[..], &apps[..]);
         let push_service = push_service(&config, with, options.tenants, &metrics).await?;
@@ -184,13 +187,18 @@ impl Server {
         let api = api(&config, &secret, options.admin_token, parts, reloading);
         let ready = health::Ready::default();
         let watched = health::router(metrics.clone(), ready.clone());
-        let keeping = keeping_apps::routes(&store, &reload, api.gate.clone());
-        let behind = behind(api, watched, service, keeping);
+        let beside = (
+            keeping_apps::routes(&store, &reload, api.gate.clone()),
+            edge::router(edges.links(), api.gate.clone()),
+        );
+        let behind = behind(api, watched, service, beside);
         let room = (room.http, &keeper);
         let (mut others, admin_socket) = doors.serve(behind, server_tls.as_ref(), room, &stopped);
         others.extend(chores(&config, &store, accounts, shards, &stopped));
         let watching = watch_store(store.clone(), metrics.clone(), stopped.clone());
         others.push(tokio::spawn(watching));
+        let looking = edge::watch(edges.links(), metrics.clone(), stopped.clone());
+        others.push(tokio::spawn(looking));
         others.extend(watches(
             metrics,
             &net,
@@ -205,6 +213,7 @@ impl Server {
             ready,
             stop,
             net,
+            edges,
             push_service,
             pusher,
             reload,
@@ -260,6 +269,7 @@ impl Server {
                 tracing::error!(%error, "a shard ended badly");
             }
         }
+        self.edges.shutdown().await;
         self.net.shutdown().await;
         let (file, guards) = &self.bans;
         if let Err(error) = file.keep(guards) {
@@ -450,10 +460,10 @@ fn behind(
     api: Api,
     health: Router,
     push_service: Option<&pushd::Running>,
-    keeping: Router,
+    (keeping, tunnels): (Router, Router),
 ) -> Behind {
     let mut behind = Behind {
-        admin: api::admin(api.clone()).merge(keeping),
+        admin: api::admin(api.clone()).merge(keeping).merge(tunnels),
         device: api::device(api.clone()),
         health,
         push: Router::new(),
@@ -522,7 +532,7 @@ fn api(
     }
 }
 
-fn net_config(
+pub(crate) fn net_config(
     config: &Config,
     (room, keeper): (Room, &Doorkeeper),
     server_tls: Option<net::TlsSource>,

@@ -28,6 +28,7 @@ pub mod dev;
 mod doctor;
 mod doorkeeper;
 mod doors;
+pub mod edge;
 mod entropy;
 mod expiry;
 mod export;

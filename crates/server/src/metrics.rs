@@ -13,8 +13,8 @@ use crate::{alarms::Alarms, refusals::Refusals};
 use ::store::Stats;
 use domain::{AppId, Channel, Outcome, Provider, Refusal, wake};
 use labels::{
-    ByLabels, CertificateLabels, ConnectionLabels, DoorLabels, OutcomeLabels, PushLabels,
-    ReachLabels, RequestLabels, StageLabels,
+    ByLabels, CertificateLabels, ConnectionLabels, DoorLabels, EdgeLabels, OutcomeLabels,
+    PushLabels, ReachLabels, ReasonLabels, RequestLabels, StageLabels,
 };
 use prometheus_client::{
     encoding::text::encode,
@@ -92,6 +92,10 @@ pub struct Metrics {
     auth_failures: Family<DoorLabels, Counter>,
     bans: Family<ByLabels, Gauge>,
     certificates: Family<CertificateLabels, Fraction>,
+    edge_clients: Family<EdgeLabels, Gauge>,
+    edge_refused: Family<ReasonLabels, Counter>,
+    edge_up: Family<EdgeLabels, Gauge>,
+    edge_round_trip: Family<EdgeLabels, Fraction>,
     tokens_dead: Counter,
     malformed: Counter,
     registrations: Gauge,
@@ -127,6 +131,10 @@ impl Default for Metrics {
             auth_failures: Family::default(),
             bans: Family::default(),
             certificates: Family::default(),
+            edge_clients: Family::default(),
+            edge_refused: Family::default(),
+            edge_up: Family::default(),
+            edge_round_trip: Family::default(),
             tokens_dead: Counter::default(),
             malformed: Counter::default(),
             registrations: Gauge::default(),
@@ -170,6 +178,11 @@ impl Metrics {
         register(it, table::AUTH_FAILURES, self.auth_failures.clone());
         register(it, table::BANS, self.bans.clone());
         register(it, table::REFUSED, self.refusals.counters());
+        register(it, table::EDGE_CONNECTIONS, self.edge_clients.clone());
+        register(it, table::EDGE_REFUSED, self.edge_refused.clone());
+        register(it, table::EDGE_TUNNEL_UP, self.edge_up.clone());
+        let round_trip = self.edge_round_trip.clone();
+        register(it, table::EDGE_TUNNEL_RTT_SECONDS, round_trip);
         register(it, table::CERTIFICATE_DAYS, self.certificates.clone());
         register(it, table::ALARM_ACTIVE, self.alarms.active());
         it.register_collector(Box::new(self.store.clone()));
@@ -247,6 +260,37 @@ impl Metrics {
         match days {
             Some(days) => drop(self.certificates.get_or_create(&labels).set(days)),
             None => drop(self.certificates.remove(&labels)),
+        }
+    }
+
+    /// An edge did not let so many requests through.
+    pub(crate) fn edge_refused(&self, reason: &'static str, count: u64) {
+        let labels = ReasonLabels { reason };
+        self.edge_refused.get_or_create(&labels).inc_by(count);
+    }
+
+    /// How the tunnels are. One that is no more is forgotten.
+    pub(crate) fn tunnels_are(&self, links: &[tunnel::Link]) {
+        self.edge_up.clear();
+        self.edge_clients.clear();
+        self.edge_round_trip.clear();
+        for link in links {
+            let labels = EdgeLabels {
+                edge: link.name.to_string(),
+            };
+            let (up, clients, round_trip) = match link.state {
+                tunnel::State::Up {
+                    clients,
+                    round_trip,
+                    ..
+                } => (1, clients, round_trip),
+                tunnel::State::Down { .. } => (0, 0, Duration::ZERO),
+            };
+            self.edge_up.get_or_create(&labels).set(up);
+            let clients = i64::try_from(clients).unwrap_or(i64::MAX);
+            self.edge_clients.get_or_create(&labels).set(clients);
+            let gauge = self.edge_round_trip.get_or_create(&labels);
+            gauge.set(round_trip.as_secs_f64());
         }
     }
 

@@ -17,6 +17,8 @@ pub enum Transport {
     Tcp,
     /// A TLS connection.
     Tls,
+    /// A TLS connection to an edge of ours, which brings what comes over it. Only that edge reaches its peer.
+    Edge,
 }
 
 /// Where a message came from or goes to: one connection, or one UDP peer of one listener.
@@ -61,7 +63,7 @@ struct Row {
 }
 
 /// Rows stand in the order of the variants. Flows are stored by the number of the row: new ones come last.
-const TABLE: [Row; 3] = [
+const TABLE: [Row; 4] = [
     Row {
         transport: Transport::Udp,
         name: "udp",
@@ -91,6 +93,17 @@ const TABLE: [Row; 3] = [
         port: 5061,
         reliable: true,
         secured: Transport::Tls,
+    },
+    // In everything that others see it is TLS.
+    Row {
+        transport: Transport::Edge,
+        name: "edge",
+        via: "TLS",
+        param: "tls",
+        suffix: ";transport=tls",
+        port: 5061,
+        reliable: true,
+        secured: Transport::Edge,
     },
 ];
 
@@ -188,9 +201,15 @@ mod tests {
             );
             assert_eq!(Transport::named(transport.name()), Some(transport));
             let via = transport.as_str().to_ascii_lowercase();
-            assert_eq!(Transport::from_via(&via), Some(transport));
             let param = transport.param().to_ascii_uppercase();
-            assert_eq!(Transport::from_param(&param), Some(transport));
+            // Others know of no edge.
+            let known = if transport == Transport::Edge {
+                Transport::Tls
+            } else {
+                transport
+            };
+            assert_eq!(Transport::from_via(&via), Some(known));
+            assert_eq!(Transport::from_param(&param), Some(known));
             assert!(row.secured.is_secure());
         }
         assert_eq!(Transport::from_via("SCTP"), None);

@@ -99,7 +99,7 @@ impl Calls {
             record_route: Some(line.dialogs.record_route(line.now, &call.caller, end)),
             headers,
             off_responses: off_responses(
-                flow == line.settings.spiral() || line.settings.trusts(flow.remote.ip()),
+                flow == line.settings.spiral() || line.settings.trusts(flow),
             ),
             ..Target::new(uri, flow)
         };

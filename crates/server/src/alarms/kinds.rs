@@ -88,6 +88,9 @@ alarms! {
     /// Our certificate expires within 30 days, or has expired; a warning within 7 days, critical within one.
     CertificateExpires = "certificate_expires", Notice,
         "renew it in the place of tls.certificate and tls.key: it is taken by itself within 30 s";
+    /// A tunnel between an edge and the inside is down: clients outside are not let in by it.
+    TunnelDown = "tunnel_down", Critical,
+        "see that the edge runs, that its listen.tunnel (UDP) is reached from inside, and that each side has the other's line of `reveille edge pair`";
     /// Very many requests come from nobody in particular.
     StrangersFlood = "strangers_flood", Warning,
         "they are challenged and cost no memory; unless all your phones register at once, keep the sources out before they reach this host (docs/operations/strangers.md)";

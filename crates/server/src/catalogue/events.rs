@@ -160,6 +160,10 @@ pub const EVENTS: &[Event] = &[
         "see the alarm `store_failed`",
     ),
     warn(
+        "a tunnel is down: its clients connect again",
+        "see the alarm `tunnel_down`",
+    ),
+    warn(
         "a user has as many unanswered requests as may be: one more is dropped",
         "they answer or refuse the requests that they have",
     ),
@@ -174,6 +178,10 @@ pub const EVENTS: &[Event] = &[
     warn(
         "an archive could not be read",
         "see the alarms `store_failed` and `store_damaged`; as a warning: the store has more to do than it can take",
+    ),
+    warn(
+        "an XMPP server cannot be pushed for: it is dialled again",
+        "`error` says why: [[push.component]] names the server, its domain there and the secret",
     ),
     warn(
         "as many subscriptions as may be: one more is refused",
@@ -191,6 +199,10 @@ pub const EVENTS: &[Event] = &[
         "connecting refused: limit of outgoing connections reached",
         "raise the hard limit on open files (LimitNOFILE= in the unit)",
     ),
+    warn(
+        "edge.insides is empty: nobody can be reached from here; take the line that `reveille edge pair` prints inside",
+        "docs/operations/edge.md",
+    ),
     warn("finished a restore that was cut short", ""),
     warn(
         "limits.connections is more than there are files: raise the hard limit (LimitNOFILE= in the unit, or ulimit -Hn)",
@@ -203,6 +215,10 @@ pub const EVENTS: &[Event] = &[
     warn(
         "no [[push.app]] is configured: sleeping phones cannot be woken",
         "add one: docs/operations/clients.md",
+    ),
+    warn(
+        "no tunnel to the edge: it is dialled again and again",
+        "see the alarm `tunnel_down`",
     ),
     warn("not forwarded", "`error` says why a request went nowhere"),
     warn(
@@ -243,10 +259,6 @@ pub const EVENTS: &[Event] = &[
         "it heals when its app registers with a new token",
     ),
     warn(
-        "an XMPP server cannot be pushed for: it is dialled again",
-        "`error` says why: [[push.component]] names the server, its domain there and the secret",
-    ),
-    warn(
         "the push gateway's tenant may not push to its app: homeservers are told to try again",
         "`reveille tenant add` or `reveille tenant allow`, as [[push.matrix]] names them",
     ),
@@ -257,6 +269,10 @@ pub const EVENTS: &[Event] = &[
     warn(
         "the write-ahead log stays as long as it is",
         "it is tried again; if it goes on, another process reads the database for very long",
+    ),
+    warn(
+        "what an edge says of a client makes no sense",
+        "the two sides run different releases: bring them to the same one",
     ),
     warn(
         "what was under way was not done in time: the store, or another shard, did not answer",
@@ -273,15 +289,18 @@ pub const EVENTS: &[Event] = &[
     info("a component is connected"),
     info("a component is sent away"),
     info("a tenant of the push service is changed"),
-    info("an XMPP server is pushed for"),
     info("a tenant of the push service is removed"),
+    info("a tunnel is up"),
+    info("a tunnel to an edge is up"),
     info("alarm is over"),
     info("an account is made by invitation"),
     info("an account is removed"),
+    info("an XMPP server is pushed for"),
     info("another process changed the store: accounts are taken over"),
     info("banned by an operator"),
     info("credentials of an app are in the store"),
     info("credentials of an app are removed"),
+    info("edge.insides was read again; what else has changed needs a restart"),
     info("forgotten: its user has too many devices"),
     info("forgotten: out of reach for too long"),
     info("new certificate"),

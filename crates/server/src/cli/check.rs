@@ -32,13 +32,17 @@ pub(super) async fn run(Args { config, json }: &Args) -> Result<ExitCode> {
     let config = load_config(&Config::default(), Some(&file))?;
     report.say("configuration", Ok(file.display().to_string()));
     report.say("tls", check_tls(&config));
-    report.say("push apps", check_apps(&config).await);
-    report.say("components", check_components(&config));
-    report.say("pushed through us", check_others(&config).await);
-    report.say("store", check_store(&config));
-    let settings = crate::settings::check(&config).map_err(Into::into);
-    report.say("settings", settings.map(|()| "call".to_owned()));
-    report.say("web clients", Ok(web_clients(&config)));
+    report.say("tunnels", Ok(tunnels(&config)));
+    // An edge has nothing of all that.
+    if !config.has_role("edge") {
+        report.say("push apps", check_apps(&config).await);
+        report.say("components", check_components(&config));
+        report.say("pushed through us", check_others(&config).await);
+        report.say("store", check_store(&config));
+        let settings = crate::settings::check(&config).map_err(Into::into);
+        report.say("settings", settings.map(|()| "call".to_owned()));
+        report.say("web clients", Ok(web_clients(&config)));
+    }
     for fault in outside::faults(&config) {
         report.say("outside", Err(anyhow!(fault)));
     }
@@ -80,6 +84,20 @@ fn check_tls(config: &Config) -> Result<String> {
     }
     setup::certificate(&config.tls)?;
     Ok(config.tls.certificate.display().to_string())
+}
+
+/// With whom there are tunnels; how they are written down was looked at with the configuration.
+fn tunnels(config: &Config) -> String {
+    let (edges, insides) = (config.edge.edges.0.len(), config.edge.insides.0.len());
+    match (config.has_role("edge"), edges, insides) {
+        (true, _, 0) => {
+            "no inside may dial: put the line that `reveille edge pair` prints there into [edge]"
+                .to_owned()
+        }
+        (true, _, insides) => format!("{insides} inside(s) may dial"),
+        (false, 0, _) => "none".to_owned(),
+        (false, edges, _) => format!("{edges} edge(s) are dialled"),
+    }
 }
 
 /// What web pages are told, and where it must be found.

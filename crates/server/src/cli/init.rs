@@ -136,7 +136,7 @@ fn service(args: &Args, start: Start) -> Result<Option<User>> {
     Ok(Some(user))
 }
 
-fn made(dir: &Path, mode: u32) -> Result<PathBuf> {
+pub(super) fn made(dir: &Path, mode: u32) -> Result<PathBuf> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = std::fs::DirBuilder::new();
     let built = builder.recursive(true).mode(mode).create(dir);
@@ -202,18 +202,7 @@ fn configuration(plan: &Plan<'_>) -> String {
         ),
         ("key", quoted(&dir.join("key.pem").display())),
     ];
-    let mut text = String::new();
-    for line in config::example().lines() {
-        let known = line
-            .strip_prefix("#! ")
-            .and_then(|line| line.split_once(" = "))
-            .map(|(key, _)| key);
-        match set.iter().find(|(key, _)| Some(*key) == known) {
-            Some((key, value)) => text.extend([*key, " = ", value, "\n"]),
-            None => text.extend([line, "\n"]),
-        }
-    }
-    text
+    config::example_with(&set)
 }
 
 fn next_steps(plan: &Plan<'_>, address: &Address, password: &str) -> String {
@@ -262,7 +251,7 @@ Next:
     )
 }
 
-fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
+pub(super) fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create_new(true).mode(mode).open(path);

@@ -10,6 +10,7 @@ mod completions;
 mod demo;
 mod device;
 mod doctor;
+mod edge;
 mod init;
 mod invite;
 mod lab;
@@ -72,6 +73,9 @@ enum Command {
     /// The database: check
     #[command(subcommand)]
     Store(store::Command),
+    /// Clients outside, through a process in the DMZ: init, pair, status
+    #[command(subcommand)]
+    Edge(edge::Command),
     /// Who may push through our push service: add, list, rotate, allow, remove
     #[command(subcommand)]
     Tenant(tenant::Command),
@@ -143,6 +147,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Backup(args) => backup::backup(&args).map(done),
         Command::Restore(args) => backup::restore(&args).map(done),
         Command::Store(command) => store::run(&command),
+        Command::Edge(command) => edge::run(command).await.map(done),
         Command::Tenant(command) => tenant::run(command).await.map(done),
         Command::Openapi => {
             say!("{:#}", crate::pushd::openapi());

@@ -6,6 +6,7 @@ use crate::{
     app::{Bound, Options, Server},
     config::{Config, Words},
     dev::{self, Dev},
+    edge::EdgeRole,
     log, notify, outside,
     reload::Origin,
     reloaded::Reloaded,
@@ -27,7 +28,7 @@ pub(super) struct Args {
     /// To try it out: known users, loopback only, simulated clouds, no configuration
     #[arg(long)]
     dev: bool,
-    /// What this process does: call, push
+    /// What this process does: call, push, edge
     #[arg(long, value_delimiter = ',')]
     roles: Option<Vec<String>>,
     /// End when standard input does, which whoever starts us as a part of itself holds open
@@ -105,6 +106,9 @@ async fn serve(config: Config, origin: Origin, ended: Ended) -> Result<()> {
         tenants: Vec::new(),
         config,
     };
+    if options.config.has_role("edge") {
+        return Box::pin(serve_edge(options, ended)).await;
+    }
     if options.apps.is_empty() {
         tracing::warn!("no [[push.app]] is configured: sleeping phones cannot be woken");
     }
@@ -124,6 +128,24 @@ async fn serve(config: Config, origin: Origin, ended: Ended) -> Result<()> {
     notify::tell("READY=1");
     until_told_to_stop(&mut server, ended).await?;
     server.shutdown().await;
+    Ok(())
+}
+
+async fn serve_edge(options: Options, ended: Ended) -> Result<()> {
+    let edge = EdgeRole::start(options).await?;
+    say!("{} tunnel udp {}", ready_line(edge.bound()), edge.tunnel());
+    notify::tell("READY=1");
+    let mut orders = Orders::heard(ended)?;
+    while let Order::Reload = orders.next().await? {
+        match edge.reload() {
+            Ok(insides) => tracing::info!(
+                insides,
+                "edge.insides was read again; what else has changed needs a restart"
+            ),
+            Err(error) => tracing::error!("reload: nothing has changed: {error:#}"),
+        }
+    }
+    edge.shutdown().await;
     Ok(())
 }
 

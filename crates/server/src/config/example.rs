@@ -50,6 +50,22 @@ fn value(of: &impl Serialize) -> Option<toml::Value> {
     toml::Value::try_from(of).ok()
 }
 
+/// The same with these keys set; each name must stand in one section only.
+pub fn example_with(set: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for line in example().lines() {
+        let known = line
+            .strip_prefix("#! ")
+            .and_then(|line| line.split_once(" = "))
+            .map(|(key, _)| key);
+        match set.iter().find(|(key, _)| Some(*key) == known) {
+            Some((key, value)) => text.extend([*key, " = ", value, "\n"]),
+            None => text.extend([line, "\n"]),
+        }
+    }
+    text
+}
+
 /// Keys whose values are lists of tables, which are shown behind their section.
 const LISTS: [&str; 3] = ["app", "component", "matrix"];
 

@@ -8,7 +8,7 @@ mod sound;
 mod values;
 
 pub use error::ConfigError;
-pub use example::example;
+pub use example::{example, example_with};
 pub use load::load;
 pub use sound::log_filter;
 pub use values::{Addresses, LogFormat, Span, Words};
@@ -60,7 +60,7 @@ section! {
         domains: Words = Words::of(&["localhost"]),
         /// Tasks that users are split over; 0: one a core.
         shards: usize = 0,
-        /// What this process does: call (SIP and XMPP), push (the push service, for other servers).
+        /// What this process does: call (SIP and XMPP), push (the push service, for other servers), edge (lets clients outside in, and has nothing else).
         roles: Words = Words::of(&["call"]),
         /// Where the database, generated keys and the admin token live.
         data_dir: PathBuf = PathBuf::from("/var/lib/reveille"),
@@ -102,6 +102,8 @@ section! {
         push: Addresses = Addresses::of(&["127.0.0.1:8088"]),
         /// The push service over TLS, with the role push; needs [tls].
         push_tls: Addresses = Addresses::of(&[]),
+        /// Where the inside dials this edge (QUIC, UDP), with the role edge; one address.
+        tunnel: Addresses = Addresses::of(&["0.0.0.0:4433"]),
         /// Simulated APNs, with --dev only.
         apns: Addresses = Addresses::of(&["127.0.0.1:2197"]),
         /// Simulated FCM, with --dev only.
@@ -282,6 +284,18 @@ section! {
 }
 
 section! {
+    /// The edge: clients outside reach us by a process in the DMZ, which the inside dials.
+    Edge {
+        /// Inside: the edges that are dialled, as "edge.example.org:4433#KEY"; `reveille edge pair` at the edge prints it.
+        edges: Words = Words::of(&[]),
+        /// At an edge: the keys of the insides that may dial it; `reveille edge pair` inside prints it.
+        insides: Words = Words::of(&[]),
+        /// At an edge: whether clients may sign in by password. What they try goes on to the inside, a few at a time from each source; nothing else does before they have signed in.
+        passwords: bool = true,
+    }
+}
+
+section! {
     /// What we tell the operator.
     Observe {
         /// Log filter, as "info", "info,stories=debug" (each step of each call and message) or "info,reveille=debug"; the environment variable `RUST_LOG` goes first.
@@ -357,6 +371,7 @@ config! {
     call: Call,
     im: Im,
     push: Push,
+    edge: Edge,
     observe: Observe,
     limits: Limits,
 }

@@ -2,16 +2,18 @@
 //! outside the configuration (files, certificates, the store) is looked at by `reveille check` and when the server starts.
 
 use super::{Addresses, Config, ConfigError, Limits, MOST_SHARDS, Span, error::wrong};
+use crate::edge;
 use std::{collections::HashSet, net::IpAddr};
 use tracing_subscriber::filter::LevelFilter;
 
 /// What a process may do.
-const ROLES: [&str; 2] = ["call", "push"];
+const ROLES: [&str; 3] = ["call", "push", "edge"];
 
 /// Everything that is wrong.
 pub(super) fn check(config: &Config) -> Vec<ConfigError> {
     let mut found = Vec::new();
     names(config, &mut found);
+    tunnels(config, &mut found);
     listeners(config, &mut found);
     times(config, &mut found);
     limits(&config.limits, &mut found);
@@ -104,6 +106,12 @@ fn names(config: &Config, found: &mut Vec<ConfigError>) {
     if roles.is_empty() {
         found.push(wrong("server.roles", "name at least one role"));
     }
+    if config.has_role("edge") && roles.len() > 1 {
+        found.push(wrong(
+            "server.roles",
+            "an edge has no other role: it stands where nothing else should be",
+        ));
+    }
 }
 
 /// Whether this is an address, or a host name in letters of any script.
@@ -121,6 +129,19 @@ fn is_host(text: &str) -> bool {
             && !label.ends_with('-')
     };
     text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// Who is at the other end of a tunnel.
+fn tunnels(config: &Config, found: &mut Vec<ConfigError>) {
+    let edges = config.edge.edges.0.iter().map(|it| edge::edge(it).err());
+    let insides = config
+        .edge
+        .insides
+        .0
+        .iter()
+        .map(|it| edge::inside(it).err());
+    found.extend(edges.flatten().map(|why| wrong("edge.edges", why)));
+    found.extend(insides.flatten().map(|why| wrong("edge.insides", why)));
 }
 
 /// Two listeners of connections at one address: the second could not be opened.

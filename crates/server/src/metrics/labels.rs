@@ -27,6 +27,10 @@ labels! {
     DoorLabels { door: &'static str }
     /// Of who banned a source.
     ByLabels { by: &'static str }
+    /// Of a tunnel.
+    EdgeLabels { edge: String }
+    /// Of why something was refused.
+    ReasonLabels { reason: &'static str }
     /// Of a certificate.
     CertificateLabels { certificate: String }
 }

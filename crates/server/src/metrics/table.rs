@@ -147,6 +147,18 @@ rows! {
     STORE_NOTES_DROPPED = "reveille_store_notes_dropped_total", Counter, None, [],
         "steps of stories and entries of history that were not written, since too many waited or the store failed",
         "stories have gaps";
+    EDGE_CONNECTIONS = "reveille_edge_connections", Gauge, None, ["edge"],
+        "clients over each tunnel: inside by the edge's name, at an edge by the inside's",
+        "falls to 0 with its tunnel; the clients come back by another edge";
+    EDGE_REFUSED = "reveille_edge_refused_total", Counter, None, ["reason"],
+        "requests that an edge did not let through: `not_signed_in`, `too_many_tries`, `crowded` (too many of one source were signing in) or `no_inside`",
+        "`no_inside`: see the alarm `tunnel_down`; the others are strangers";
+    EDGE_TUNNEL_UP = "reveille_edge_tunnel_up", Gauge, None, ["edge"],
+        "1 while a tunnel is up",
+        "see the alarm `tunnel_down`";
+    EDGE_TUNNEL_RTT_SECONDS = "reveille_edge_tunnel_rtt_seconds", Gauge, SECONDS, ["edge"],
+        "how long a packet takes through a tunnel and back",
+        "each message of a client outside takes half of it longer";
     CERTIFICATE_DAYS = "reveille_certificate_days", Gauge, DAYS, ["certificate"],
         "days until a certificate expires, below nought since it has: `tls`, `push.ca`, or the app whose it is",
         "see the alarms `certificate_expires` and `push_credentials_expire`";

@@ -1,0 +1,215 @@
+//! `reveille edge`: a directory for an edge, the line by which it and the inside know each other, and how the tunnels are.
+
+use super::{
+    admin::Which,
+    init::{made, write},
+    options::{config_file, load_config},
+    output::{heading, plain, table},
+};
+use crate::{
+    config::{self, Config},
+    edge::{View, identity, inside},
+    setup,
+};
+use anyhow::{Result, anyhow, ensure};
+use http::Method;
+use std::path::{Path, PathBuf};
+
+/// The port at which tunnels are dialled, unless the configuration says otherwise.
+const PORT: u16 = 4433;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Write a configuration, keys and certificates for an edge; say what to do next
+    Init(Init),
+    /// Print the line that the other side needs, to be pasted there
+    Pair(Pair),
+    /// Show the tunnels: at an edge to its insides, inside to the edges
+    Status(Status),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Init {
+    /// Where to write; created if it is not there
+    dir: PathBuf,
+    /// The host name by which clients outside, and the inside, reach this edge
+    #[arg(long)]
+    name: String,
+    /// The line that `reveille edge pair` printed inside; may be given more than once
+    #[arg(long, value_name = "KEY")]
+    inside: Vec<String>,
+    /// Where its key goes; else DIR
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Pair {
+    /// Configuration; else ./reveille.toml or /etc/reveille/reveille.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Status {
+    /// For machines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Init(args) => init(&args),
+        Command::Pair(args) => pair(&args),
+        Command::Status(args) => status(args).await,
+    }
+}
+
+fn init(args: &Init) -> Result<()> {
+    for key in &args.inside {
+        // Before anything is written.
+        inside(key).map_err(|error| anyhow!("--inside: {error}"))?;
+    }
+    let dir = made(&args.dir, 0o755)?;
+    let file = dir.join("reveille.toml");
+    ensure!(
+        !file.exists(),
+        "{} is there already: remove it, or name another directory",
+        file.display()
+    );
+    let text = configuration(args, &dir)?;
+    let data = made(args.data_dir.as_ref().unwrap_or(&dir), 0o700)?;
+    let ca = lab::cloud::Ca::new()?;
+    let certificate = ca.issue(&[&args.name])?;
+    write(&dir.join("ca.pem"), ca.ca_pem(), 0o644)?;
+    write(&dir.join("certificate.pem"), &certificate.chain_pem, 0o644)?;
+    write(&dir.join("key.pem"), &certificate.key_pem, 0o600)?;
+    write(&file, &text, 0o640)?;
+    setup::secret_file(&data.join("admin.token"))?;
+    let line = edges_line(&args.name, PORT, &data)?;
+    let name = &args.name;
+    let (file, dir) = (file.display(), dir.display());
+    let missing = if args.inside.is_empty() {
+        format!(
+            "\n     and here, into [edge] of {file}, the line that `reveille edge pair` prints there"
+        )
+    } else {
+        String::new()
+    };
+    say!(
+        "Written to {dir}: reveille.toml, certificate.pem, key.pem, ca.pem, tunnel.key
+
+DNS records outside, with the domain of your users for example.org:
+  {name}.  A / AAAA  the address of this host
+  _sips._tcp.example.org.  SRV 0 0 5061 {name}.
+  example.org.  NAPTR 10 0 \"s\" \"SIPS+D2T\" \"\" _sips._tcp.example.org.
+Inside, the same names lead to the inside's own addresses (split DNS): its server.node is the name that phones know.
+
+Firewall:
+  from outside to this host: TCP 5061; from inside to this host: UDP {PORT}; nothing from here inwards
+
+Next:
+  1. Put a certificate of a public CA into [tls] of {file}
+  2. Put this line into [edge] of the inside's configuration, and start it again:
+       {line}{missing}
+  3. reveille serve --config {file}
+  4. reveille edge status --config {file}"
+    );
+    Ok(())
+}
+
+/// The example with what is known of this edge filled in.
+fn configuration(args: &Init, dir: &Path) -> Result<String> {
+    let quoted = |text: &dyn std::fmt::Display| toml::Value::String(text.to_string()).to_string();
+    let data = args.data_dir.as_deref().unwrap_or(dir);
+    let insides: Vec<_> = args.inside.iter().map(|key| quoted(key)).collect();
+    let text = config::example_with(&[
+        ("roles", "[\"edge\"]".to_owned()),
+        ("node", quoted(&args.name)),
+        ("data_dir", quoted(&data.display())),
+        ("sip_udp", "[]".to_owned()),
+        ("sip_tcp", "[]".to_owned()),
+        ("sip_tls", "[\"0.0.0.0:5061\", \"[::]:5061\"]".to_owned()),
+        ("tunnel", format!("[\"0.0.0.0:{PORT}\"]")),
+        (
+            "certificate",
+            quoted(&dir.join("certificate.pem").display()),
+        ),
+        ("key", quoted(&dir.join("key.pem").display())),
+        ("insides", format!("[{}]", insides.join(", "))),
+    ]);
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), &text)?;
+    // A name that is none is said before anything is written.
+    config::load(&Config::default(), Some(file.path()), std::iter::empty())?;
+    Ok(text)
+}
+
+/// What the inside needs to know of an edge.
+fn edges_line(name: &str, port: u16, data: &Path) -> Result<String> {
+    let key = identity(data)?.fingerprint();
+    Ok(format!("edges = [\"{name}:{port}#{key}\"]"))
+}
+
+fn pair(args: &Pair) -> Result<()> {
+    let file = config_file(args.config.as_ref());
+    let config = load_config(&Config::default(), file.as_ref())?;
+    let data = &config.server.data_dir;
+    if !config.has_role("edge") {
+        let key = identity(data)?.fingerprint();
+        eprintln!("# for [edge] of each edge's configuration:");
+        say!("insides = [\"{key}\"]");
+        return Ok(());
+    }
+    let port = config
+        .listen
+        .tunnel
+        .0
+        .first()
+        .map_or(PORT, std::net::SocketAddr::port);
+    eprintln!("# for [edge] of the inside's configuration; other edges stand in the same list:");
+    say!("{}", edges_line(config.node(), port, data)?);
+    Ok(())
+}
+
+async fn status(Status { json, which }: Status) -> Result<()> {
+    let server = which.server()?;
+    let told = server
+        .must_ask(Method::GET, "/api/v1/tunnels", None)
+        .await?;
+    if json {
+        say!("{told:#}");
+        return Ok(());
+    }
+    let tunnels: Vec<View> = serde_json::from_value(told)?;
+    if tunnels.is_empty() {
+        say!(
+            "no tunnel: `reveille edge pair` on the other side prints the line that is missing here"
+        );
+        return Ok(());
+    }
+    let mut rows = vec![heading(&[
+        "tunnel", "state", "for", "at", "ms", "clients", "key",
+    ])];
+    rows.extend(tunnels.into_iter().map(|it| {
+        let state = match it.why {
+            _ if it.up => "up".to_owned(),
+            Some(why) => format!("down: {}", plain(&why)),
+            None => "down".to_owned(),
+        };
+        let round_trip = it.round_trip_ms.map(|ms| format!("{ms:.1}"));
+        vec![
+            it.name,
+            state,
+            format!("{} s", it.seconds),
+            it.at.unwrap_or_default(),
+            round_trip.unwrap_or_default(),
+            it.clients.to_string(),
+            it.key,
+        ]
+    }));
+    table(&rows);
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! How the tunnels are: for alarms, metrics and the admin API, at an edge and inside.
+
+use crate::{
+    alarms::{Alarm, Notice},
+    api::Gate,
+    metrics::Metrics,
+    upkeep::until,
+};
+use axum::{Json, Router, routing::get};
+use serde::{Deserialize, Serialize};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::{
+    sync::watch::Receiver,
+    time::{Instant, interval},
+};
+use tunnel::{Link, State};
+
+/// How often they are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A tunnel that is down for so long is an alarm: one that is dialled again at once, as after a restart, is none.
+const DOWN: Duration = Duration::from_secs(5);
+
+/// Says how all tunnels are.
+pub(crate) type Links = Arc<dyn Fn() -> Vec<Link> + Send + Sync>;
+
+/// A tunnel, as the admin API shows it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct View {
+    /// What the other side calls itself.
+    pub(crate) name: String,
+    /// Its key.
+    pub(crate) key: String,
+    /// Whether it is there.
+    pub(crate) up: bool,
+    /// For so many seconds.
+    pub(crate) seconds: u64,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<String>,
+    /// How long a packet takes there and back, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) round_trip_ms: Option<f64>,
+    /// Clients over it.
+    pub(crate) clients: usize,
+    /// Why it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) why: Option<String>,
+}
+
+impl View {
+    fn of(link: &Link) -> Self {
+        let view = Self {
+            name: link.name.to_string(),
+            key: link.who.to_string(),
+            up: false,
+            seconds: 0,
+            at: None,
+            round_trip_ms: None,
+            clients: 0,
+            why: None,
+        };
+        match &link.state {
+            State::Up {
+                since,
+                at,
+                round_trip,
+                clients,
+            } => Self {
+                up: true,
+                seconds: since.elapsed().as_secs(),
+                at: Some(at.to_string()),
+                round_trip_ms: Some(round_trip.as_secs_f64() * 1_000.0),
+                clients: *clients,
+                ..view
+            },
+            State::Down { since, why } => Self {
+                seconds: since.elapsed().as_secs(),
+                why: Some(why.to_string()),
+                ..view
+            },
+        }
+    }
+}
+
+/// All that there are, those that are down first.
+fn views(links: &Links) -> Vec<View> {
+    let mut views: Vec<_> = links().iter().map(View::of).collect();
+    views.sort_by_key(|view| view.up);
+    views
+}
+
+/// `GET /api/v1/tunnels`.
+pub(crate) fn router(all: Links, gate: Gate) -> Router {
+    let show = move || {
+        let all = all.clone();
+        async move { Json(views(&all)) }
+    };
+    gate.before(Router::new().route("/api/v1/tunnels", get(show)))
+}
+
+/// Keeps metrics and the alarm as the tunnels are, until we stop.
+pub(crate) async fn watch(all: Links, metrics: Arc<Metrics>, stopped: Receiver<bool>) {
+    let mut looks = interval(LOOK);
+    let mut down = HashMap::new();
+    loop {
+        tokio::select! {
+            () = until(stopped.clone()) => return,
+            _ = looks.tick() => {}
+        }
+        let links = all();
+        metrics.tunnels_are(&links);
+        down.retain(|key, _| links.iter().any(|link| link.who.to_string() == *key));
+        for link in &links {
+            looked(link, &mut down, &metrics);
+        }
+    }
+}
+
+fn looked(link: &Link, down: &mut HashMap<String, Instant>, metrics: &Metrics) {
+    let key = link.who.to_string();
+    let notice = match &link.state {
+        State::Up { .. } => {
+            down.remove(&key);
+            None
+        }
+        State::Down { why, .. } => {
+            let since = down.entry(key).or_insert_with(Instant::now);
+            (since.elapsed() >= DOWN).then(|| Notice::of(Alarm::TunnelDown, &**why))
+        }
+    };
+    metrics
+        .alarms()
+        .about(Alarm::TunnelDown, &link.name, notice.as_ref());
+}

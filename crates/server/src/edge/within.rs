@@ -1,0 +1,73 @@
+//! The inside's end: edges are dialled, and clients that come by one are connections like those that come here.
+
+use super::{look::Links, pairs};
+use crate::config::Config;
+use anyhow::{Context, Result, anyhow};
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+use tunnel::{Arrival, Inside, Limits, Spoken};
+
+/// The tunnels to our edges, if there are any.
+pub(crate) struct Within(Option<Dialled>);
+
+struct Dialled {
+    inside: Inside,
+    task: JoinHandle<()>,
+}
+
+impl Within {
+    /// Dials the edges of the configuration.
+    pub(crate) fn dial(config: &Config, net: &net::Net) -> Result<Self> {
+        let edges = config.edge.edges.0.iter().map(|edge| pairs::edge(edge));
+        let edges = edges.collect::<Result<Vec<_>, _>>();
+        let edges = edges.map_err(|error| anyhow!("edge.edges: {error}"))?;
+        if edges.is_empty() {
+            return Ok(Self(None));
+        }
+        let identity = pairs::identity(&config.server.data_dir)?;
+        let limits = Limits {
+            streams: u32::try_from(config.limits.connections).unwrap_or(u32::MAX),
+            ..Limits::default()
+        };
+        let (inside, arrivals) = Inside::dial(config.node(), &identity, &edges, limits)
+            .context("the tunnels of edge.edges")?;
+        let task = tokio::spawn(serve(net.clone(), arrivals));
+        Ok(Self(Some(Dialled { inside, task })))
+    }
+
+    /// How they are.
+    pub(crate) fn links(&self) -> Links {
+        let inside = self.0.as_ref().map(|dialled| dialled.inside.clone());
+        Arc::new(move || inside.as_ref().map(Inside::status).unwrap_or_default())
+    }
+
+    /// Ends them.
+    pub(crate) async fn shutdown(self) {
+        if let Some(Dialled { inside, task }) = self.0 {
+            inside.shutdown().await;
+            task.abort();
+        }
+    }
+}
+
+/// Takes what comes by the tunnels.
+async fn serve(net: net::Net, mut arrivals: mpsc::Receiver<Arrival>) {
+    while let Some(arrival) = arrivals.recv().await {
+        let Arrival {
+            edge,
+            header,
+            stream,
+        } = arrival;
+        let transport = match header.spoken {
+            Spoken::SipTls => sip::Transport::Edge,
+        };
+        // Where it came in is the edge's, which clients find by our name.
+        let local = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), header.port);
+        tracing::debug!(%edge, client = %header.client, "a client comes by an edge");
+        // Dropped, its stream ends, and the edge closes its connection.
+        net.carry(transport, (local, header.client), stream);
+    }
+}

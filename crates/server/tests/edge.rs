@@ -1,0 +1,319 @@
+//! Phones outside: they register, sleep, are pushed and come back by one edge or another, and nothing of a stranger gets in.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
+
+use domain::Behaviour;
+use lab::{
+    cloud::{Ca, DevCredentials},
+    phone::{Phone, PhoneConfig, PhoneEvent, PushService},
+};
+use net::http::request;
+use reveille::{
+    app::Options,
+    config::{Addresses, Config, Words},
+    dev::{self, Dev},
+    edge::EdgeRole,
+};
+use serde_json::Value;
+use sip::Transport;
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::timeout,
+};
+use tunnel::Identity;
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A directory with a key in it, by which the other side knows us.
+fn keyed() -> (TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let pem = Identity::generate().unwrap();
+    fs::write(directory.path().join("tunnel.key"), &pem).unwrap();
+    let key = Identity::from_pem(&pem).unwrap().fingerprint();
+    (directory, key.to_string())
+}
+
+struct World {
+    dev: Dev,
+    edges: Vec<(EdgeRole, TempDir)>,
+    inside: TempDir,
+}
+
+async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), inside: &str) -> EdgeRole {
+    let nowhere = Addresses::of(&[]);
+    let mut config = Config::default();
+    config.server.roles = Words::of(&["edge"]);
+    config.server.data_dir = at.to_owned();
+    config.listen.sip_udp = nowhere.clone();
+    config.listen.sip_tcp = nowhere;
+    config.listen.sip_tls = Addresses::of(&["127.0.0.1:0"]);
+    config.listen.admin = Addresses::of(&["127.0.0.1:0"]);
+    config.listen.health = Addresses::of(&["127.0.0.1:0"]);
+    config.listen.tunnel = Addresses::of(&[tunnel]);
+    config.edge.insides = Words::of(&[inside]);
+    let certificate = ca.issue(&["localhost"]).unwrap();
+    let (chain, key) = (certificate.chain_pem, certificate.key_pem);
+    let tls = net::TlsSource::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+    let options = Options {
+        config,
+        behaviour: Behaviour::default(),
+        apps: Vec::new(),
+        route: ca.root_store().into(),
+        tls: Some(tls),
+        client_tls: None,
+        admin_token: dev::ADMIN_TOKEN.to_owned(),
+        origin: None,
+        users: Vec::new(),
+        tenants: Vec::new(),
+    };
+    EdgeRole::start(options).await.unwrap()
+}
+
+impl World {
+    /// An inside and so many edges, all tunnels up.
+    async fn start(edges: usize) -> Self {
+        let ca = Ca::new().unwrap();
+        let (inside, key) = keyed();
+        let (mut known, mut running) = (Vec::new(), Vec::new());
+        for _ in 0..edges {
+            let (at, of_edge) = keyed();
+            let edge = edge(&ca, (at.path(), "127.0.0.1:0"), &key).await;
+            known.push(format!("{}#{of_edge}", edge.tunnel()));
+            running.push((edge, at));
+        }
+        let mut config = dev::on_free_ports();
+        inside.path().clone_into(&mut config.server.data_dir);
+        let known: Vec<_> = known.iter().map(String::as_str).collect();
+        config.edge.edges = Words::of(&known);
+        let users = dev::USERS.map(str::to_owned).to_vec();
+        let credentials = DevCredentials::new();
+        let dev = Dev::start_with(config, Behaviour::default(), ca, credentials, users);
+        let world = Self {
+            dev: dev.await.unwrap(),
+            edges: running,
+            inside,
+        };
+        world.tunnels(|up| up.iter().all(|up| *up)).await;
+        world
+    }
+
+    /// Waits until the inside says so of its tunnels.
+    async fn tunnels(&self, wanted: impl Fn(&[bool]) -> bool) {
+        let url = self.admin("/api/v1/tunnels");
+        let is_so = async {
+            loop {
+                let told = request(http::Method::GET, &url, Some(dev::ADMIN_TOKEN), None);
+                let told: Value = serde_json::from_slice(&told.await.unwrap().1).unwrap();
+                let told = told.as_array().unwrap();
+                let up: Vec<_> = told.iter().map(|it| it["up"] == true).collect();
+                if wanted(&up) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, is_so).await.unwrap();
+    }
+
+    fn admin(&self, path: &str) -> String {
+        format!("http://{}{path}", self.dev.server.bound().admin[0])
+    }
+
+    fn edge(&self, number: usize) -> SocketAddr {
+        self.edges[number].0.bound().sip.tls[0]
+    }
+
+    async fn phone(&self, user: &str, server: (Transport, SocketAddr)) -> Phone {
+        let service = PushService::Apns {
+            team: "TEAM123456".to_owned(),
+            bundle: "com.example.webex".to_owned(),
+        };
+        let mut config = PhoneConfig::new(user, dev::PASSWORD, "localhost", server, service);
+        let bound = self.dev.server.bound();
+        config.ca = Some(self.dev.ca.ca_pem().to_owned());
+        config.lab = Some(format!("http://{}", self.dev.clouds.addresses().control));
+        config.device_api = Some(format!("http://{}", bound.admin[0]));
+        Phone::start(config).await.unwrap()
+    }
+
+    async fn shutdown(self) {
+        self.dev.shutdown().await;
+        for (edge, _) in self.edges {
+            edge.shutdown().await;
+        }
+    }
+}
+
+/// What the name of our edges leads to: one of them, and then another.
+async fn name_of(first: SocketAddr) -> (SocketAddr, watch::Sender<SocketAddr>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let (leads_to, where_to) = watch::channel(first);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let where_to = where_to.clone();
+            tokio::spawn(async move {
+                let edge = *where_to.borrow();
+                let mut edge = TcpStream::connect(edge).await?;
+                copy_bidirectional(&mut client, &mut edge).await
+            });
+        }
+    });
+    (at, leads_to)
+}
+
+async fn sees(phone: &Phone, wanted: impl FnMut(&PhoneEvent) -> bool) {
+    phone.wait_for(wanted, PATIENCE).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_outside_is_woken_and_comes_back_by_another_edge() {
+    let world = World::start(2).await;
+    let (at, leads_to) = name_of(world.edge(0)).await;
+    let outside = world.phone("bob", (Transport::Tls, at)).await;
+    outside.register().await.unwrap();
+    outside.suspend().await.unwrap();
+    leads_to.send_replace(world.edge(1));
+
+    let udp = world.dev.server.bound().sip.udp[0];
+    let inside = world.phone("alice", (Transport::Udp, udp)).await;
+    inside.register().await.unwrap();
+    let call = inside.call("sip:bob@localhost").await.unwrap();
+    sees(
+        &outside,
+        |event| matches!(event, PhoneEvent::Pushed { kind, .. } if kind == "call"),
+    )
+    .await;
+    sees(&outside, |event| {
+        matches!(event, PhoneEvent::Ringing { .. })
+    })
+    .await;
+    sees(&inside, |event| {
+        matches!(event, PhoneEvent::Progress { status: 180, .. })
+    })
+    .await;
+    let rings = outside
+        .events()
+        .into_iter()
+        .find_map(|entry| match entry.event {
+            PhoneEvent::Ringing { call } => Some(call),
+            _ => None,
+        });
+    outside.answer(&rings.unwrap()).await.unwrap();
+    sees(&outside, |event| {
+        matches!(event, PhoneEvent::Connected { .. })
+    })
+    .await;
+    // Both ways within the call, and a text.
+    inside.hangup(&call).await.unwrap();
+    sees(&outside, |event| matches!(event, PhoneEvent::Ended { .. })).await;
+    assert_eq!(
+        outside
+            .send_message("sip:alice@localhost", "back")
+            .await
+            .unwrap(),
+        202
+    );
+    sees(
+        &inside,
+        |event| matches!(event, PhoneEvent::MessageReceived { text, .. } if text == "back"),
+    )
+    .await;
+
+    outside.shutdown().await;
+    inside.shutdown().await;
+    world.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_is_gone_is_dialled_until_it_is_there_again() {
+    let mut world = World::start(1).await;
+    let (gone, at) = world.edges.remove(0);
+    let tunnel = gone.tunnel().to_string();
+    gone.shutdown().await;
+    world.tunnels(|up| up == [false]).await;
+    let inside = fs::read_to_string(world.inside.path().join("tunnel.key")).unwrap();
+    let inside = Identity::from_pem(&inside)
+        .unwrap()
+        .fingerprint()
+        .to_string();
+    let again = edge(&world.dev.ca, (at.path(), &tunnel), &inside).await;
+    world.tunnels(|up| up == [true]).await;
+    world.edges.push((again, at));
+    world.shutdown().await;
+}
+
+/// A client that says what it likes.
+struct Stranger(tokio_rustls::client::TlsStream<TcpStream>);
+
+impl Stranger {
+    async fn comes(world: &World, to: SocketAddr) -> Self {
+        let config = net::client_config(world.dev.ca.ca_pem().as_bytes()).unwrap();
+        let stream = TcpStream::connect(to).await.unwrap();
+        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&config));
+        Self(connector.connect(name, stream).await.unwrap())
+    }
+
+    async fn says(&mut self, method: &str, headers: &str) -> String {
+        let text = format!(
+            "{method} sip:localhost SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bK{method}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:mallory@localhost>;tag=1\r\nTo: <sip:mallory@localhost>\r\n\
+             Call-ID: {method}\r\nCSeq: 1 {method}\r\n{headers}Content-Length: 0\r\n\r\n"
+        );
+        self.0.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4_096];
+        let read = timeout(PATIENCE, self.0.read(&mut answer)).await;
+        String::from_utf8_lossy(&answer[..read.unwrap().unwrap()]).into_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_stranger_gets_in_but_an_attempt_to_sign_in() {
+    let world = World::start(1).await;
+    let mut stranger = Stranger::comes(&world, world.edge(0)).await;
+    for method in ["INVITE", "MESSAGE", "OPTIONS", "SUBSCRIBE"] {
+        let answer = stranger.says(method, "").await;
+        assert!(answer.starts_with("SIP/2.0 403 Register first"), "{answer}");
+    }
+    // The tunnel carries nobody yet.
+    let url = world.admin("/api/v1/tunnels");
+    let told = request(http::Method::GET, &url, Some(dev::ADMIN_TOKEN), None).await;
+    let told: Value = serde_json::from_slice(&told.unwrap().1).unwrap();
+    assert_eq!(told[0]["clients"], 0);
+    let answer = stranger.says("REGISTER", "").await;
+    assert!(answer.starts_with("SIP/2.0 401"), "{answer}");
+    // Which lets nothing else through.
+    let answer = stranger.says("INVITE", "").await;
+    assert!(answer.starts_with("SIP/2.0 403 Register first"), "{answer}");
+    world.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_inside_a_client_is_told_to_come_again() {
+    let world = World::start(1).await;
+    let edge = world.edge(0);
+    let ca = world.dev.ca.ca_pem().to_owned();
+    let World {
+        dev,
+        edges,
+        inside: _inside,
+    } = world;
+    dev.shutdown().await;
+    let config = net::client_config(ca.as_bytes()).unwrap();
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let stream = TcpStream::connect(edge).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(config);
+    let mut stranger = Stranger(connector.connect(name, stream).await.unwrap());
+    let answer = stranger.says("REGISTER", "").await;
+    assert!(answer.starts_with("SIP/2.0 503"), "{answer}");
+    assert!(answer.contains("Retry-After: 5"), "{answer}");
+    for (edge, _) in edges {
+        edge.shutdown().await;
+    }
+}

@@ -1,0 +1,267 @@
+//! The side in the DMZ: it is dialled by the insides that it knows, and opens streams to them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Endpoint, Incoming, ServerConfig, VarInt};
+use rustls::pki_types::CertificateDer;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::limits::{HANDSHAKE, HANDSHAKES};
+use crate::pinned::{self, Known};
+use crate::status::Live;
+use crate::{Fingerprint, Header, Identity, Limits, Link, Stream, TunnelError, frame, hello};
+
+/// Why a tunnel ends, for whoever is at the other end: an error code of the application (RFC 9000 §20.2).
+const STOPPING: VarInt = VarInt::from_u32(0);
+/// Another connection of the same inside has come.
+const REPLACED: VarInt = VarInt::from_u32(1);
+/// The other side is known no more.
+const REVOKED: VarInt = VarInt::from_u32(2);
+/// The other side did not say hello as it should.
+const NO_HELLO: VarInt = VarInt::from_u32(3);
+
+/// An edge's listener for tunnels. Clones are the same.
+#[derive(Clone)]
+pub struct Edge(Arc<Shared>);
+
+struct Shared {
+    endpoint: Endpoint,
+    name: Box<str>,
+    known: Known,
+    limits: Limits,
+    insides: Mutex<Vec<Inside>>,
+}
+
+/// An inside that is there.
+#[derive(Clone)]
+struct Inside {
+    who: Fingerprint,
+    name: Box<str>,
+    live: Live,
+}
+
+/// Nobody takes the client.
+#[derive(Debug, thiserror::Error)]
+#[error("no inside takes the client: {0}")]
+pub struct NoInside(String);
+
+impl Edge {
+    /// Listens for the insides that are known.
+    ///
+    /// # Errors
+    /// The address cannot be listened at, or the key cannot be used.
+    pub fn listen(
+        at: SocketAddr,
+        name: &str,
+        identity: &Identity,
+        insides: impl IntoIterator<Item = Fingerprint>,
+        limits: Limits,
+    ) -> Result<Self, TunnelError> {
+        let known = Known::new(insides);
+        let tls = pinned::server(identity, &known)?;
+        let tls = QuicServerConfig::try_from(tls).map_err(io::Error::other)?;
+        let mut config = ServerConfig::with_crypto(Arc::new(tls));
+        config
+            .transport_config(limits.transport(false))
+            .max_incoming(HANDSHAKES)
+            // Both sides stand still; an inside that has moved dials anew.
+            .migration(false);
+        let edge = Self(Arc::new(Shared {
+            endpoint: Endpoint::server(config, at)?,
+            name: name.into(),
+            known,
+            limits,
+            insides: Mutex::default(),
+        }));
+        tokio::spawn(edge.clone().accept());
+        Ok(edge)
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.0.endpoint.local_addr()
+    }
+
+    /// Knows these insides from now on; whoever is not among them is sent away.
+    pub fn know(&self, insides: impl IntoIterator<Item = Fingerprint>) {
+        self.0.known.replace(insides);
+        for inside in &*self.0.insides() {
+            if !self.0.known.contains(&inside.who) {
+                inside.live.connection.close(REVOKED, b"revoked");
+            }
+        }
+    }
+
+    /// Opens a stream for a client, to the inside that has such as `whose`, or to the next one if that is not there: the same one
+    /// at every edge.
+    ///
+    /// # Errors
+    /// No inside is there, or none has room.
+    pub async fn open(&self, whose: &[u8], header: &Header) -> Result<Stream, NoInside> {
+        let mut insides = self.0.insides().clone();
+        insides.sort_by_cached_key(|inside| rank(&inside.who, whose));
+        let mut why = "none is connected".to_owned();
+        for inside in insides {
+            let opened = timeout(self.0.limits.opening, inside.opened(header)).await;
+            match opened {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => why = error.to_string(),
+                Err(_) => "there is no room for another client".clone_into(&mut why),
+            }
+        }
+        Err(NoInside(why))
+    }
+
+    /// The insides that are there.
+    pub fn status(&self) -> Vec<Link> {
+        let insides = self.0.insides();
+        let link = |inside: &Inside| Link {
+            who: inside.who,
+            name: inside.name.clone(),
+            state: inside.live.state(),
+        };
+        insides.iter().map(link).collect()
+    }
+
+    /// Ends all tunnels and listens no more.
+    pub async fn shutdown(&self) {
+        self.0.endpoint.close(STOPPING, b"stopping");
+        // The other sides hear of it, or do not answer: QUIC waits no longer than that takes.
+        let _ = timeout(HANDSHAKE, self.0.endpoint.wait_idle()).await;
+    }
+
+    async fn accept(self) {
+        let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+        while let Some(incoming) = self.0.endpoint.accept().await {
+            // Who has not shown that packets reach it costs nothing but one (RFC 9000 §8.1.2).
+            if !incoming.remote_address_validated() && incoming.may_retry() {
+                // It may retry, as was just asked.
+                let _ = incoming.retry();
+                continue;
+            }
+            match handshakes.clone().try_acquire_owned() {
+                Ok(place) => {
+                    tokio::spawn(self.clone().admit(incoming, place));
+                }
+                Err(_) => incoming.ignore(),
+            }
+        }
+    }
+
+    async fn admit(self, incoming: Incoming, place: OwnedSemaphorePermit) {
+        let from = incoming.remote_address();
+        let connected = timeout(HANDSHAKE, self.connected(incoming)).await;
+        drop(place);
+        let inside = match connected {
+            Ok(Ok(inside)) => inside,
+            Ok(Err(error)) => {
+                tracing::debug!(%from, %error, "no tunnel");
+                return;
+            }
+            Err(_) => {
+                tracing::debug!(%from, "no tunnel: the handshake took too long");
+                return;
+            }
+        };
+        tracing::info!(%from, inside = %inside.name, key = %inside.who, "a tunnel is up");
+        let why = inside.live.connection.closed().await;
+        self.0
+            .insides()
+            .retain(|it| it.live.connection.stable_id() != inside.live.connection.stable_id());
+        tracing::warn!(%from, inside = %inside.name, %why, "a tunnel is down: its clients connect again");
+    }
+
+    async fn connected(&self, incoming: Incoming) -> io::Result<Inside> {
+        let connection = incoming.accept()?.await?;
+        let who = peer(&connection)?;
+        let Ok(name) = hello::exchanged(&connection, &self.0.name).await else {
+            connection.close(NO_HELLO, b"no hello");
+            return Err(io::Error::other("it said no hello"));
+        };
+        let live = Live::new(connection);
+        let inside = Inside { who, name, live };
+        let mut insides = self.0.insides();
+        // It may be known no more since it came.
+        if !self.0.known.contains(&who) {
+            inside.live.connection.close(REVOKED, b"revoked");
+            return Err(io::Error::other("it is known no more"));
+        }
+        // Whoever has the key is the same inside, started again before we saw that it was gone.
+        insides.retain(|former| {
+            let stays = former.who != who;
+            if !stays {
+                former.live.connection.close(REPLACED, b"replaced");
+            }
+            stays
+        });
+        insides.push(inside.clone());
+        Ok(inside)
+    }
+}
+
+impl Shared {
+    /// Held for a look-up only, never across an await.
+    fn insides(&self) -> MutexGuard<'_, Vec<Inside>> {
+        self.insides.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inside {
+    async fn opened(&self, header: &Header) -> io::Result<Stream> {
+        let (mut send, receive) = self.live.connection.open_bi().await?;
+        frame::write(&mut send, &header.octets()).await?;
+        Ok(self.live.stream((send, receive)))
+    }
+}
+
+/// The lowest has the client (rendezvous hashing): so all edges agree, and when an inside goes only its clients move.
+fn rank(inside: &Fingerprint, whose: &[u8]) -> [u8; 8] {
+    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+    hash.update(inside.octets());
+    hash.update(whose);
+    let mut rank = [0; 8];
+    rank.copy_from_slice(&hash.finish().as_ref()[..8]);
+    rank
+}
+
+/// The key of who is at the other end; TLS has verified that it has it.
+fn peer(connection: &quinn::Connection) -> io::Result<Fingerprint> {
+    let identity = connection.peer_identity();
+    let chain = identity.and_then(|it| it.downcast::<Vec<CertificateDer<'static>>>().ok());
+    let chain = chain.ok_or_else(|| io::Error::other("it showed no certificate"))?;
+    let certificate = chain.first().ok_or(io::ErrorKind::InvalidData)?;
+    Fingerprint::of(certificate).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_shared_out_and_only_those_of_who_goes_move() {
+        let key = || Identity::from_pem(&Identity::generate().unwrap()).unwrap();
+        let insides: Vec<_> = (0..3).map(|_| key().fingerprint()).collect();
+        let of = |insides: &[Fingerprint], user: u32| {
+            let whose = user.to_be_bytes();
+            *insides.iter().min_by_key(|it| rank(it, &whose)).unwrap()
+        };
+        let mut counts = [0; 3];
+        for user in 0..3_000 {
+            let first = of(&insides, user);
+            counts[insides.iter().position(|it| *it == first).unwrap()] += 1;
+            let without_last = of(&insides[..2], user);
+            assert!(first == without_last || first == insides[2]);
+        }
+        assert!(
+            counts.iter().all(|count| (800..1_200).contains(count)),
+            "{counts:?}"
+        );
+    }
+}

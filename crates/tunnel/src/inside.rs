@@ -1,0 +1,289 @@
+//! The side within: it dials the edges, again and again, and takes the streams that they open.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, VarInt};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::identity::NAME;
+use crate::limits::HANDSHAKE;
+use crate::status::Live;
+use crate::{
+    Fingerprint, Header, Identity, Limits, Link, State, Stream, TunnelError, frame, header, hello,
+    pinned,
+};
+
+/// The first wait before an edge is dialled again; each one is twice the one before…
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// …up to this one. They are drawn between a half and the whole, so that insides do not come all at once.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// A tunnel that was up for so long was one: dialling begins anew with the first wait.
+const GOOD: Duration = Duration::from_secs(30);
+
+/// Clients that have come and are not taken yet; more wait in their streams.
+const ARRIVALS: usize = 64;
+
+/// Where an edge is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeAddress {
+    /// Its host and port, looked up each time it is dialled.
+    pub at: Box<str>,
+    /// Its key.
+    pub key: Fingerprint,
+}
+
+/// A client that came in by an edge.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The edge's key.
+    pub edge: Fingerprint,
+    /// Who the client is.
+    pub header: Header,
+    /// What it says, and is told.
+    pub stream: Stream,
+}
+
+/// The tunnels to all edges. Clones are the same.
+#[derive(Clone)]
+pub struct Inside(Arc<Shared>);
+
+struct Shared {
+    name: Box<str>,
+    limits: Limits,
+    arrivals: mpsc::Sender<Arrival>,
+    edges: Mutex<Vec<Link>>,
+    live: Mutex<Vec<Option<Live>>>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// One edge.
+struct Dialled {
+    place: usize,
+    address: EdgeAddress,
+    config: ClientConfig,
+    shared: Arc<Shared>,
+}
+
+impl Inside {
+    /// Dials these edges until [`Inside::shutdown`], and gives what comes by them.
+    ///
+    /// # Errors
+    /// The key cannot be used.
+    pub fn dial(
+        name: &str,
+        identity: &Identity,
+        edges: &[EdgeAddress],
+        limits: Limits,
+    ) -> Result<(Self, mpsc::Receiver<Arrival>), TunnelError> {
+        let (arrivals, receiver) = mpsc::channel(ARRIVALS);
+        let since = Instant::now();
+        let down = |edge: &EdgeAddress| Link {
+            who: edge.key,
+            name: edge.at.clone(),
+            state: State::Down {
+                since,
+                why: "not dialled yet".into(),
+            },
+        };
+        let shared = Arc::new(Shared {
+            name: name.into(),
+            limits,
+            arrivals,
+            edges: Mutex::new(edges.iter().map(down).collect()),
+            live: Mutex::new(vec![None; edges.len()]),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        });
+        for (place, address) in edges.iter().enumerate() {
+            let tls = pinned::client(identity, address.key)?;
+            let tls = QuicClientConfig::try_from(tls).map_err(io::Error::other)?;
+            let mut config = ClientConfig::new(Arc::new(tls));
+            config.transport_config(limits.transport(true));
+            let dialled = Dialled {
+                place,
+                address: address.clone(),
+                config,
+                shared: shared.clone(),
+            };
+            shared.tasks.spawn(dialled.run());
+        }
+        Ok((Self(shared), receiver))
+    }
+
+    /// How the edges are, in the order in which they were given.
+    pub fn status(&self) -> Vec<Link> {
+        let mut links = self.0.edges().clone();
+        for (link, live) in links.iter_mut().zip(&*self.0.live()) {
+            if let Some(live) = live {
+                link.state = live.state();
+            }
+        }
+        links
+    }
+
+    /// Ends all tunnels; returns when no task is left.
+    pub async fn shutdown(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+}
+
+impl Shared {
+    /// Held for a look-up only, never across an await.
+    fn edges(&self) -> MutexGuard<'_, Vec<Link>> {
+        self.edges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same.
+    fn live(&self) -> MutexGuard<'_, Vec<Option<Live>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Dialled {
+    async fn run(self) {
+        let stop = self.shared.stop.clone();
+        let mut wait = FIRST_WAIT;
+        let mut told = false;
+        while !stop.is_cancelled() {
+            let begun = Instant::now();
+            let why = tokio::select! {
+                why = self.once() => why,
+                () = stop.cancelled() => return,
+            };
+            if begun.elapsed() >= GOOD {
+                (wait, told) = (FIRST_WAIT, false);
+            }
+            // One line until it was there again.
+            if !told {
+                let edge = &*self.address.at;
+                tracing::warn!(edge, %why, "no tunnel to the edge: it is dialled again and again");
+                told = true;
+            }
+            self.is_down(&why);
+            tokio::select! {
+                () = tokio::time::sleep(jittered(wait)) => {}
+                () = stop.cancelled() => return,
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Dials, and serves the tunnel until it is gone; says why it is.
+    async fn once(&self) -> io::Error {
+        let (endpoint, connection, name) = match timeout(HANDSHAKE, self.connected()).await {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(error)) => return error,
+            Err(_) => return io::Error::new(io::ErrorKind::TimedOut, "it does not answer"),
+        };
+        tracing::info!(edge = %name, at = &*self.address.at, "a tunnel to an edge is up");
+        let live = Live::new(connection.clone());
+        self.shared.edges()[self.place].name = name;
+        self.shared.live()[self.place] = Some(live.clone());
+        let why = tokio::select! {
+            why = self.serve(&live) => why,
+            () = self.shared.stop.cancelled() => {
+                connection.close(VarInt::from_u32(0), b"stopping");
+                endpoint.wait_idle().await;
+                io::ErrorKind::Interrupted.into()
+            }
+        };
+        self.shared.live()[self.place] = None;
+        why
+    }
+
+    async fn connected(&self) -> io::Result<(Endpoint, Connection, Box<str>)> {
+        let mut found = tokio::net::lookup_host(&*self.address.at).await?;
+        let at = found.next().ok_or(io::ErrorKind::NotFound)?;
+        let local: SocketAddr = if at.is_ipv4() {
+            (Ipv4Addr::UNSPECIFIED, 0).into()
+        } else {
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        };
+        // A socket of its own for each attempt: what stands between may have forgotten the one before.
+        let endpoint = Endpoint::client(local)?;
+        let connecting = endpoint.connect_with(self.config.clone(), at, NAME);
+        let connection = connecting.map_err(io::Error::other)?.await?;
+        let name = hello::exchanged(&connection, &self.shared.name).await?;
+        Ok((endpoint, connection, name))
+    }
+
+    async fn serve(&self, live: &Live) -> io::Error {
+        loop {
+            match live.connection.accept_bi().await {
+                Ok(stream) => {
+                    let (live, shared) = (live.clone(), self.shared.clone());
+                    let edge = self.address.key;
+                    // As many at once as there may be streams.
+                    self.shared.tasks.spawn(async move {
+                        shared
+                            .stop
+                            .run_until_cancelled(arrives(&shared, edge, &live, stream))
+                            .await;
+                    });
+                }
+                Err(error) => return error.into(),
+            }
+        }
+    }
+
+    fn is_down(&self, why: &io::Error) {
+        let mut edges = self.shared.edges();
+        let link = &mut edges[self.place];
+        let since = match link.state {
+            State::Down { since, .. } => since,
+            State::Up { .. } => Instant::now(),
+        };
+        link.state = State::Down {
+            since,
+            why: why.to_string().into(),
+        };
+    }
+}
+
+/// Reads whose a stream is, and hands it over.
+async fn arrives(
+    shared: &Shared,
+    edge: Fingerprint,
+    live: &Live,
+    (send, mut receive): (SendStream, RecvStream),
+) {
+    let read = async {
+        let octets = frame::read(&mut receive, header::LONGEST).await?;
+        Header::read(&octets).map_err(io::Error::other)
+    };
+    let header = match timeout(shared.limits.opening, read).await {
+        Ok(Ok(header)) => header,
+        Ok(Err(error)) => {
+            tracing::warn!(%edge, %error, "what an edge says of a client makes no sense");
+            return;
+        }
+        Err(_) => return,
+    };
+    let arrival = Arrival {
+        edge,
+        header,
+        stream: live.stream((send, receive)),
+    };
+    // Nobody takes it: we are stopping.
+    let _ = shared.arrivals.send(arrival).await;
+}
+
+/// Between a half and the whole of it.
+fn jittered(wait: Duration) -> Duration {
+    let mut octet = [0];
+    // Without randomness it is the half, which is as good for one.
+    let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut octet);
+    wait / 2 + wait / 2 * u32::from(octet[0]) / 255
+}

@@ -1,0 +1,61 @@
+//! Everything that is bounded in a tunnel, and what happens at the bound.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{TransportConfig, VarInt};
+
+/// How long a QUIC handshake may take, which is longer than a lost packet is waited for three times.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Handshakes under way at once at an edge; what comes beyond them is not answered.
+pub(crate) const HANDSHAKES: usize = 32;
+
+/// Who says nothing for so long is gone…
+const SILENT: Duration = Duration::from_secs(12);
+
+/// …and so is asked before.
+const ASK_AFTER: Duration = Duration::from_secs(4);
+
+/// Limits of one tunnel.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Clients at once over one tunnel. One more is refused at the edge.
+    pub streams: u32,
+    /// Octets of one client that are on their way and not read, in each direction; more are not sent.
+    pub stream_octets: u32,
+    /// The same for all clients of a tunnel together.
+    pub octets: u32,
+    /// A stream must say whose it is within this time, and an edge that opens one waits no longer for its turn.
+    pub opening: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            streams: 20_000,
+            stream_octets: 1 << 17,
+            octets: 1 << 25,
+            opening: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Limits {
+    /// What QUIC is told of them. Streams are opened by one side only.
+    pub(crate) fn transport(&self, takes_streams: bool) -> Arc<TransportConfig> {
+        let mut transport = TransportConfig::default();
+        let streams = if takes_streams { self.streams } else { 0 };
+        transport
+            .max_concurrent_bidi_streams(VarInt::from_u32(streams))
+            // Each side says hello over one.
+            .max_concurrent_uni_streams(VarInt::from_u32(1))
+            .stream_receive_window(VarInt::from_u32(self.stream_octets))
+            .receive_window(VarInt::from_u32(self.octets))
+            .send_window(u64::from(self.octets))
+            .datagram_receive_buffer_size(None)
+            .keep_alive_interval(Some(ASK_AFTER))
+            .max_idle_timeout(SILENT.try_into().ok());
+        Arc::new(transport)
+    }
+}

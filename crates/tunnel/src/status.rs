@@ -1,0 +1,125 @@
+//! How tunnels are, for people who look and for alarms.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use quinn::{Connection, RecvStream, SendStream};
+use tokio::io::{AsyncRead, AsyncWrite, Join, ReadBuf};
+
+use crate::Fingerprint;
+
+/// One tunnel, as one side sees it.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// The other side's key.
+    pub who: Fingerprint,
+    /// What the other side calls itself, or where it is dialled before it has said so.
+    pub name: Box<str>,
+    /// Whether it is there.
+    pub state: State,
+}
+
+/// Whether the other side is there.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// It is.
+    Up {
+        /// Since when.
+        since: Instant,
+        /// Where it is.
+        at: SocketAddr,
+        /// How long a packet takes there and back.
+        round_trip: Duration,
+        /// Clients over it.
+        clients: usize,
+    },
+    /// It is not.
+    Down {
+        /// Since when.
+        since: Instant,
+        /// What came of the last attempt.
+        why: Box<str>,
+    },
+}
+
+/// A tunnel that is up.
+#[derive(Clone)]
+pub(crate) struct Live {
+    pub(crate) connection: Connection,
+    pub(crate) since: Instant,
+    clients: Arc<AtomicUsize>,
+}
+
+impl Live {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            since: Instant::now(),
+            clients: Arc::default(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        State::Up {
+            since: self.since,
+            at: self.connection.remote_address(),
+            round_trip: self.connection.rtt(),
+            clients: self.clients.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A client's stream, counted for as long as it is there.
+    pub(crate) fn stream(&self, (send, receive): (SendStream, RecvStream)) -> Stream {
+        self.clients.fetch_add(1, Ordering::Relaxed);
+        Stream {
+            both: tokio::io::join(receive, send),
+            clients: self.clients.clone(),
+        }
+    }
+}
+
+/// One client's stream, in both directions. Dropped, it ends after what was written.
+#[derive(Debug)]
+pub struct Stream {
+    both: Join<RecvStream, SendStream>,
+    clients: Arc<AtomicUsize>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.both).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.both).poll_write(context, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.both).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.both).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,215 @@
+//! An edge and its insides, over loopback.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tunnel::{
+    Arrival, Edge, EdgeAddress, Fingerprint, Header, Identity, Inside, Limits, Spoken, State,
+};
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn identity() -> Identity {
+    Identity::from_pem(&Identity::generate().unwrap()).unwrap()
+}
+
+fn listen(identity: &Identity, insides: &[Fingerprint]) -> Edge {
+    let at = "127.0.0.1:0".parse().unwrap();
+    let known = insides.iter().copied();
+    Edge::listen(at, "edge", identity, known, Limits::default()).unwrap()
+}
+
+fn dial(identity: &Identity, edge: &Edge, key: Fingerprint) -> (Inside, mpsc::Receiver<Arrival>) {
+    let at = edge.address().unwrap().to_string().into();
+    let edges = [EdgeAddress { at, key }];
+    Inside::dial("inside", identity, &edges, Limits::default()).unwrap()
+}
+
+fn header(client: u16) -> Header {
+    Header {
+        spoken: Spoken::SipTls,
+        client: SocketAddr::from(([192, 0, 2, 1], client)),
+        port: 5061,
+        name: None,
+    }
+}
+
+fn is_up(inside: &Inside) -> bool {
+    matches!(inside.status()[0].state, State::Up { .. })
+}
+
+async fn wait(what: &str, is_so: impl Fn() -> bool) {
+    let waited = timeout(PATIENCE, async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{what}");
+}
+
+async fn taken(arrivals: &mut mpsc::Receiver<Arrival>) -> Arrival {
+    timeout(PATIENCE, arrivals.recv()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn what_a_client_says_comes_whole_with_who_it_is_and_so_do_answers() {
+    let (ours, theirs) = (identity(), identity());
+    let edge = listen(&ours, &[theirs.fingerprint()]);
+    let (inside, mut arrivals) = dial(&theirs, &edge, ours.fingerprint());
+    wait("up", || is_up(&inside) && !edge.status().is_empty()).await;
+    assert_eq!(&*inside.status()[0].name, "edge");
+    assert_eq!(&*edge.status()[0].name, "inside");
+
+    let mut outer = edge.open(b"alice", &header(1)).await.unwrap();
+    let said: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_be_bytes).collect();
+    let expected = said.clone();
+    let speaks = tokio::spawn(async move {
+        outer.write_all(&said).await.unwrap();
+        outer.shutdown().await.unwrap();
+        let mut answer = String::new();
+        outer.read_to_string(&mut answer).await.unwrap();
+        answer
+    });
+    let mut arrival = taken(&mut arrivals).await;
+    assert_eq!(arrival.header, header(1));
+    let mut heard = Vec::new();
+    arrival.stream.read_to_end(&mut heard).await.unwrap();
+    assert!(heard == expected, "{} octets", heard.len());
+    arrival.stream.write_all(b"well").await.unwrap();
+    drop(arrival);
+    assert_eq!(timeout(PATIENCE, speaks).await.unwrap().unwrap(), "well");
+    inside.shutdown().await;
+    edge.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_does_not_read_holds_up_nobody_else() {
+    let (ours, theirs) = (identity(), identity());
+    let edge = listen(&ours, &[theirs.fingerprint()]);
+    let (inside, mut arrivals) = dial(&theirs, &edge, ours.fingerprint());
+    wait("up", || !edge.status().is_empty()).await;
+    let mut slow = edge.open(b"slow", &header(1)).await.unwrap();
+    let nobody_reads = taken(&mut arrivals).await;
+    let full = async {
+        let chunk = vec![0; 1 << 16];
+        while slow.write_all(&chunk).await.is_ok() {}
+    };
+    // Its own window is full, and it waits.
+    assert!(timeout(Duration::from_millis(500), full).await.is_err());
+    let mut quick = edge.open(b"quick", &header(2)).await.unwrap();
+    quick.write_all(b"hello").await.unwrap();
+    let mut arrival = taken(&mut arrivals).await;
+    let mut heard = [0; 5];
+    let read = timeout(PATIENCE, arrival.stream.read_exact(&mut heard)).await;
+    read.unwrap().unwrap();
+    assert_eq!(&heard, b"hello");
+    drop(nobody_reads);
+    inside.shutdown().await;
+    edge.shutdown().await;
+}
+
+#[tokio::test]
+async fn nobody_comes_in_whose_key_is_not_known_on_the_other_side() {
+    let (ours, theirs, stranger) = (identity(), identity(), identity());
+    let edge = listen(&ours, &[theirs.fingerprint()]);
+    // One that the edge does not know, and one that takes the edge for another.
+    let (unknown, _arrivals) = dial(&stranger, &edge, ours.fingerprint());
+    let (mistaken, _arrivals) = dial(&theirs, &edge, stranger.fingerprint());
+    for inside in [&unknown, &mistaken] {
+        wait("told why", || {
+            let State::Down { why, .. } = &inside.status()[0].state else {
+                return false;
+            };
+            &**why != "not dialled yet"
+        })
+        .await;
+    }
+    assert!(edge.status().is_empty());
+    let error = edge.open(b"alice", &header(1)).await.unwrap_err();
+    assert!(error.to_string().contains("none is connected"), "{error}");
+    unknown.shutdown().await;
+    mistaken.shutdown().await;
+    edge.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_inside_that_is_revoked_goes_at_once_and_its_clients_with_it() {
+    let (ours, theirs) = (identity(), identity());
+    let edge = listen(&ours, &[theirs.fingerprint()]);
+    let (inside, mut arrivals) = dial(&theirs, &edge, ours.fingerprint());
+    wait("up", || !edge.status().is_empty()).await;
+    let mut outer = edge.open(b"alice", &header(1)).await.unwrap();
+    let arrival = taken(&mut arrivals).await;
+    edge.know([]);
+    let mut octets = Vec::new();
+    let ended = timeout(PATIENCE, outer.read_to_end(&mut octets)).await;
+    assert!(ended.unwrap().is_err());
+    wait("down", || !is_up(&inside)).await;
+    wait("forgotten", || edge.status().is_empty()).await;
+    drop(arrival);
+    inside.shutdown().await;
+    edge.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_client_goes_to_the_same_inside_and_to_the_other_when_that_is_gone() {
+    let (ours, one, two) = (identity(), identity(), identity());
+    let edge = listen(&ours, &[one.fingerprint(), two.fingerprint()]);
+    let (first, mut to_first) = dial(&one, &edge, ours.fingerprint());
+    let (second, mut to_second) = dial(&two, &edge, ours.fingerprint());
+    wait("both", || edge.status().len() == 2).await;
+    let (mut opened, mut at_first) = (Vec::new(), 0_u16);
+    for client in 0..40_u16 {
+        let whose = (client % 20).to_be_bytes();
+        opened.push(edge.open(&whose, &header(client)).await.unwrap());
+        let (arrival, is_first) = tokio::select! {
+            Some(arrival) = to_first.recv() => (arrival, true),
+            Some(arrival) = to_second.recv() => (arrival, false),
+        };
+        assert_eq!(arrival.header.client.port(), client);
+        at_first += u16::from(is_first);
+    }
+    // Each of the twenty came twice to the same one.
+    assert!(
+        (2..=38).contains(&at_first) && at_first % 2 == 0,
+        "{at_first}"
+    );
+    first.shutdown().await;
+    wait("one", || edge.status().len() == 1).await;
+    for client in 0..20_u16 {
+        opened.push(
+            edge.open(&client.to_be_bytes(), &header(client))
+                .await
+                .unwrap(),
+        );
+        taken(&mut to_second).await;
+    }
+    second.shutdown().await;
+    edge.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_inside_that_starts_again_takes_its_own_place() {
+    let (ours, pem) = (identity(), Identity::generate().unwrap());
+    let theirs = Identity::from_pem(&pem).unwrap();
+    let edge = listen(&ours, &[theirs.fingerprint()]);
+    let (before, _arrivals) = dial(&theirs, &edge, ours.fingerprint());
+    wait("up", || is_up(&before) && !edge.status().is_empty()).await;
+    // The first one is still there, as far as the edge knows.
+    let again = Identity::from_pem(&pem).unwrap();
+    let (after, mut arrivals) = dial(&again, &edge, ours.fingerprint());
+    wait("up again", || is_up(&after)).await;
+    assert_eq!(edge.status().len(), 1);
+    before.shutdown().await;
+    wait("the new one", || is_up(&after) && edge.status().len() == 1).await;
+    let _stream = edge.open(b"alice", &header(1)).await.unwrap();
+    taken(&mut arrivals).await;
+    after.shutdown().await;
+    edge.shutdown().await;
+}

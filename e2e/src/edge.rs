@@ -1,0 +1,118 @@
+//! An edge as an operator makes it: `reveille edge init`, paired with an inside, started.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::{Process, Reveille, SOON, free_port, http, poll, reveille_binary};
+
+/// The listeners of an edge, by the name of their key under `[listen]`.
+const LISTENERS: [&str; 4] = ["sip_tls", "tunnel", "admin", "health"];
+
+/// An edge, running or not.
+pub struct Edge {
+    ports: [u16; LISTENERS.len()],
+    // Ended before its directory goes.
+    process: Option<Process>,
+    directory: TempDir,
+}
+
+impl Edge {
+    /// Makes one that this inside may dial; nothing runs yet.
+    pub fn of(inside: &Reveille) -> Self {
+        let line = inside.ask(&["edge", "pair"]);
+        let key = line.trim().trim_start_matches("insides = [\"");
+        let key = key.trim_end_matches("\"]");
+        let edge = Self {
+            ports: std::array::from_fn(|_| free_port()),
+            directory: TempDir::with_prefix("reveille-edge-").expect("a temporary directory"),
+            process: None,
+        };
+        let directory = edge.directory.path().to_string_lossy().into_owned();
+        edge.ask(&[
+            "edge",
+            "init",
+            &directory,
+            "--name",
+            "localhost",
+            "--inside",
+            key,
+        ]);
+        edge
+    }
+
+    /// What the inside's configuration says of it: `localhost:4433#KEY`.
+    pub fn line(&self) -> String {
+        let config = self.config();
+        let line = self.ask(&["edge", "pair", "--config", &config]);
+        let line = line.trim().trim_start_matches("edges = [\"");
+        line.trim_end_matches("\"]").to_owned()
+    }
+
+    /// Starts it and waits until it says that it is ready.
+    pub fn start(&mut self) {
+        let mut command = self.command();
+        command.args(["serve", "--config", &self.config()]);
+        let mut process = Process::spawn("reveille serve, an edge", &mut command);
+        let ready = poll(SOON, || {
+            match http(self.address("health"), "GET", "/readyz", None) {
+                Ok(answer) if answer.status == 200 => Some(true),
+                _ => (!process.is_running()).then_some(false),
+            }
+        });
+        assert_eq!(ready, Some(true), "no edge:\n{}", process.tail());
+        self.process = Some(process);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process.as_mut().expect("started").kill();
+    }
+
+    /// Where clients outside find it.
+    pub fn sip_tls(&self) -> SocketAddr {
+        self.address("sip_tls")
+    }
+
+    /// Who vouches for its certificate, PEM.
+    pub fn ca(&self) -> String {
+        fs::read_to_string(self.directory.path().join("ca.pem")).expect("init writes it")
+    }
+
+    /// Its tunnels as `edge status` prints them.
+    pub fn status(&self) -> String {
+        self.ask(&["edge", "status", "--config", &self.config()])
+    }
+
+    fn config(&self) -> String {
+        let file: PathBuf = self.directory.path().join("reveille.toml");
+        file.to_string_lossy().into_owned()
+    }
+
+    fn address(&self, listener: &str) -> SocketAddr {
+        let index = LISTENERS.iter().position(|name| *name == listener);
+        let port = self.ports[index.expect("a listener's name")];
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(reveille_binary());
+        for name in LISTENERS {
+            let key = format!("REVEILLE_LISTEN__{}", name.to_uppercase());
+            command.env(key, self.address(name).to_string());
+        }
+        command
+    }
+
+    fn ask(&self, arguments: &[&str]) -> String {
+        let output = self.command().args(arguments).output();
+        let output = output.expect("the reveille binary");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}:\n{said}{errors}");
+        said
+    }
+}
