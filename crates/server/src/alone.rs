@@ -58,13 +58,8 @@ impl Alone {
         expiry.take(&config, &apps);
         let through_us = Others::read(&config, &apps)?;
         let secret = setup::token_key(&config)?;
-        let service = Running::start(
-            store.clone(),
-            pusher.clone(),
-            (&secret, &metrics),
-            options.tenants,
-            through_us,
-        );
+        let (with, tenants) = ((&secret[..], &metrics), options.tenants);
+        let service = Running::start(store.clone(), pusher.clone(), with, tenants, through_us);
         let service = service.await?;
         let parts = reload::Parts {
             origin: options.origin,

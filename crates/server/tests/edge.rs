@@ -12,7 +12,7 @@ use reveille::{
     app::Options,
     config::{Addresses, Config, Words},
     dev::{self, Dev},
-    edge::EdgeRole,
+    edge_role::EdgeRole,
 };
 use serde_json::Value;
 use sip::Transport;

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     config::{self, Config},
-    edge::{View, identity, inside},
+    edge::View,
+    pairs::{identity, inside},
     setup,
 };
 use anyhow::{Result, anyhow, ensure};

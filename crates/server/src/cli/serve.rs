@@ -6,7 +6,7 @@ use crate::{
     app::{Bound, Options, Server},
     config::{Config, Words},
     dev::{self, Dev},
-    edge::EdgeRole,
+    edge_role::EdgeRole,
     log, notify, outside,
     reload::Origin,
     reloaded::Reloaded,

@@ -2,7 +2,7 @@
 //! outside the configuration (files, certificates, the store) is looked at by `reveille check` and when the server starts.
 
 use super::{Addresses, Config, ConfigError, Limits, MOST_SHARDS, Span, error::wrong};
-use crate::edge;
+use crate::pairs;
 use std::{collections::HashSet, net::IpAddr};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -133,13 +133,13 @@ fn is_host(text: &str) -> bool {
 
 /// Who is at the other end of a tunnel.
 fn tunnels(config: &Config, found: &mut Vec<ConfigError>) {
-    let edges = config.edge.edges.0.iter().map(|it| edge::edge(it).err());
+    let edges = config.edge.edges.0.iter().map(|it| pairs::edge(it).err());
     let insides = config
         .edge
         .insides
         .0
         .iter()
-        .map(|it| edge::inside(it).err());
+        .map(|it| pairs::inside(it).err());
     found.extend(edges.flatten().map(|why| wrong("edge.edges", why)));
     found.extend(insides.flatten().map(|why| wrong("edge.insides", why)));
 }

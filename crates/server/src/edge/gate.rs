@@ -28,7 +28,7 @@ pub(super) enum Verdict {
 
 /// Why a request does not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// Its sender has not signed in.
     NotSignedIn,
     /// Its sender has tried to often enough.
@@ -70,7 +70,7 @@ impl Gate {
 
 impl Refused {
     /// Each reason, as metrics have it.
-    pub(super) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 4] = [
         Self::NotSignedIn,
         Self::TooManyTries,
         Self::Crowded,
@@ -78,7 +78,7 @@ impl Refused {
     ];
 
     /// The name in metrics.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::NotSignedIn => "not_signed_in",
             Self::TooManyTries => "too_many_tries",

@@ -1,6 +1,9 @@
 //! One client of an edge: a stream to the inside once something of it may go there, and what comes back.
 
-use super::{Place, Refused, Shared, gate::Gate};
+use super::{
+    gate::{Gate, Refused},
+    shared::{Place, Shared},
+};
 use bytes::Bytes;
 use sip::{Flow, Frame, Framer, Message, endpoint::Transmit};
 use std::{

@@ -6,15 +6,12 @@
 mod gate;
 mod lane;
 mod look;
-mod pairs;
 mod relay;
-mod role;
+mod shared;
 mod within;
 
+pub(crate) use gate::Refused;
 pub(crate) use look::{Links, View, router, watch};
-pub(crate) use pairs::{edge, identity, inside};
-pub use role::EdgeRole;
+pub(crate) use relay::run;
+pub(crate) use shared::Shared;
 pub(crate) use within::Within;
-
-use gate::Refused;
-use relay::{Place, Shared};

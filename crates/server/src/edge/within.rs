@@ -1,7 +1,7 @@
 //! The inside's end: edges are dialled, and clients that come by one are connections like those that come here.
 
-use super::{look::Links, pairs};
-use crate::config::Config;
+use super::look::Links;
+use crate::{config::Config, pairs};
 use anyhow::{Context, Result, anyhow};
 use std::{
     net::{Ipv6Addr, SocketAddr},

@@ -1,11 +1,5 @@
 //! An edge as a process: `reveille serve --roles edge`. No users, no store; a key, listeners, and what looks after them.
 
-use super::{
-    Refused,
-    look::{self, Links},
-    pairs,
-    relay::{self, Shared},
-};
 use crate::{
     admin_socket::AdminSocket,
     api::{self, Gate, health},
@@ -13,9 +7,11 @@ use crate::{
     config::{self, Config},
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
+    edge::{self, Links, Refused, Shared},
     expiry::Expiry,
     files, lock,
     metrics::Metrics,
+    pairs,
     reload::Origin,
     upkeep::CertificateFiles,
 };
@@ -84,7 +80,7 @@ impl EdgeRole {
             Arc::new(move || shared.tunnel.status())
         };
         let behind = Behind {
-            admin: look::router(links.clone(), gate.clone())
+            admin: edge::router(links.clone(), gate.clone())
                 .merge(api::alarms(metrics.clone(), gate)),
             device: Router::new(),
             health: health::router(metrics.clone(), ready.clone()),
@@ -97,12 +93,12 @@ impl EdgeRole {
             others.push(tokio::spawn(certificate.follow(stopped.clone())));
         }
         others.push(tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())));
-        others.push(tokio::spawn(look::watch(
+        others.push(tokio::spawn(edge::watch(
             links,
             metrics.clone(),
             stopped.clone(),
         )));
-        others.push(tokio::spawn(relay::run(shared.clone(), events)));
+        others.push(tokio::spawn(edge::run(shared.clone(), events)));
         ready.set(true);
         Ok(Self {
             bound,
