@@ -14,7 +14,7 @@ use crate::{
     metrics::Metrics,
 };
 use anyhow::{Context, Result};
-use domain::{TenantId, tenant::Webhook};
+use domain::{TenantId, Timestamp, tenant::Webhook};
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -50,8 +50,12 @@ pub(super) struct Parts {
 /// Where a tenant's webhook stands.
 #[derive(Default)]
 struct State {
+    /// Since when it is the one that it is.
+    since: Option<Timestamp>,
     is_under_way: bool,
-    /// Since when it takes nothing, and how long the pause is.
+    /// It has all that there was when it was looked at last.
+    is_quiet: bool,
+    /// Since when it takes nothing, and how long the next pause is.
     failing: Option<(Instant, Duration)>,
     not_before: Option<Instant>,
 }
@@ -68,21 +72,19 @@ pub(super) async fn run(parts: Parts, mut stop: watch::Receiver<bool>) {
     let parts = Arc::new(parts);
     let mut states: HashMap<TenantId, State> = HashMap::new();
     let mut calls: JoinSet<Done> = JoinSet::new();
-    let mut has_news = true;
     loop {
-        let next = if has_news {
-            begin(&parts, &mut states, &mut calls)
-        } else {
-            None
-        };
-        has_news = true;
+        let next = begin(&parts, &mut states, &mut calls);
         tokio::select! {
             _ = stop.changed() => return,
-            () = parts.news.notified() => {}
+            () = parts.news.notified() => {
+                for state in states.values_mut() {
+                    state.is_quiet = false;
+                }
+            }
             () = until(next) => {}
             Some(done) = calls.join_next() => {
                 if let Ok(done) = done {
-                    has_news = settle(&parts, &mut states, done) || calls.len() + 1 >= AT_ONCE;
+                    settle(&parts, &mut states, done);
                 }
             }
         }
@@ -103,12 +105,13 @@ fn begin(
     calls: &mut JoinSet<Done>,
 ) -> Option<Instant> {
     let hooks = parts.tenants.webhooks();
-    states.retain(|tenant, _| hooks.iter().any(|(it, _)| it == tenant));
+    forget(parts, states, &hooks);
     let now = Instant::now();
     let mut next: Option<Instant> = None;
     for (tenant, webhook) in hooks {
         let state = states.entry(tenant.clone()).or_default();
-        if state.is_under_way {
+        state.since = Some(webhook.since);
+        if state.is_under_way || state.is_quiet {
             continue;
         }
         if let Some(at) = state.not_before.filter(|at| *at > now) {
@@ -119,6 +122,8 @@ fn begin(
             break;
         }
         state.is_under_way = true;
+        // What ends from here on is news.
+        state.is_quiet = true;
         let parts = parts.clone();
         calls.spawn(async move {
             let result = bring(&parts, &tenant, &webhook).await;
@@ -128,21 +133,34 @@ fn begin(
     next
 }
 
-/// Takes up what came of a call; says whether another one may begin.
-fn settle(parts: &Parts, states: &mut HashMap<TenantId, State>, done: Done) -> bool {
+/// Webhooks that are none any more, or at another address, have failed nobody.
+fn forget(parts: &Parts, states: &mut HashMap<TenantId, State>, hooks: &[(TenantId, Webhook)]) {
+    let known: HashMap<_, _> = hooks.iter().map(|(id, it)| (id, it.since)).collect();
+    states.retain(|tenant, state| {
+        let is_same = state.since == known.get(tenant).copied();
+        if !is_same && state.failing.is_some() {
+            let alarms = parts.metrics.alarms();
+            alarms.about(Alarm::WebhookFails, tenant.as_str(), None);
+        }
+        is_same
+    });
+}
+
+/// Takes up what came of a call.
+fn settle(parts: &Parts, states: &mut HashMap<TenantId, State>, done: Done) {
     let Some(state) = states.get_mut(&done.tenant) else {
-        return true;
+        return;
     };
     state.is_under_way = false;
     let now = Instant::now();
-    let alarms = parts.metrics.alarms();
+    let (alarms, tenant) = (parts.metrics.alarms(), done.tenant.as_str());
     match done.result {
         Ok(has_more) => {
-            if state.failing.take().is_some() {
-                alarms.about(Alarm::WebhookFails, done.tenant.as_str(), None);
-            }
+            state.is_quiet &= !has_more;
             state.not_before = None;
-            has_more
+            if state.failing.take().is_some() {
+                alarms.about(Alarm::WebhookFails, tenant, None);
+            }
         }
         Err(error) => {
             let (since, pause) = state.failing.unwrap_or((now, PAUSES.0));
@@ -150,16 +168,13 @@ fn settle(parts: &Parts, states: &mut HashMap<TenantId, State>, done: Done) -> b
             // Webhooks that ended together are not called together.
             let spread = pause * u32::from(random::<1>()[0]) / 512;
             state.not_before = Some(now + pause + spread);
-            tracing::debug!(
-                tenant = done.tenant.as_str(),
-                error = format!("{error:#}"),
-                "webhook"
-            );
+            state.is_quiet = false;
+            let error = format!("{error:#}");
+            tracing::debug!(tenant, error, "webhook");
             if now - since >= PATIENCE {
-                let notice = Notice::of(Alarm::WebhookFails, format!("{error:#}"));
-                alarms.about(Alarm::WebhookFails, done.tenant.as_str(), Some(&notice));
+                let notice = Notice::of(Alarm::WebhookFails, error);
+                alarms.about(Alarm::WebhookFails, tenant, Some(&notice));
             }
-            true
         }
     }
 }

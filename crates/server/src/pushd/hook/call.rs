@@ -116,9 +116,8 @@ impl Target {
         let found = lookup_host((&*self.host, self.port)).await;
         let found = found.with_context(|| format!("there is no address of {}", self.host))?;
         let may = |it: &SocketAddr| is_public(it.ip()) || (!self.is_tls && it.ip().is_loopback());
-        let (mut last, mut any) = (None, false);
+        let mut last = None;
         for address in found.filter(may) {
-            any = true;
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = Some(error),
@@ -126,7 +125,6 @@ impl Target {
         }
         match last {
             Some(error) => Err(error).with_context(|| format!("cannot connect to {self}")),
-            None if any => bail!("cannot connect to {self}"),
             None => bail!("{} has no public address", self.host),
         }
     }
