@@ -139,6 +139,7 @@ modules_disabled = { "s2s" }
 authentication = "internal_hashed"
 storage = "internal"
 default_archive_policy = true
+push_max_errors = 1
 interfaces = { "127.0.0.1" }
 c2s_ports = { @PORT@ }
 component_ports = { @COMPONENTS@ }

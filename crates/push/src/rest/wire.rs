@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
     AppId, Channel, EventPush, Notification, NotificationId, Outcome, Purpose, PushEnd, Timestamp,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::time::Duration;
 
 /// Longest id, tracking id and collapse key, in bytes.
@@ -18,6 +18,8 @@ pub const CONVERSATIONS: usize = 32;
 pub const ID_BYTES: usize = 255;
 /// Most keys of an app's own.
 pub const KEYS: usize = 4;
+/// The largest number: what everybody reads alike in JSON (RFC 8259 §6).
+pub const LARGEST: u64 = (1 << 53) - 1;
 /// Longest token, in bytes: a Web Push subscription with its keys.
 pub const TOKEN_BYTES: usize = 2048;
 /// Longest sealed content, in bytes before base64url. More fits no platform.
@@ -64,13 +66,17 @@ pub struct Submitted {
     /// What about.
     pub kind: Kind,
     /// Seconds that it may be kept for a device that is off; 0: now or never.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number")]
     pub ttl: u64,
     /// Later ones with the same key replace earlier ones that are not shown yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collapse: Option<String>,
     /// The number on the app's icon.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "maybe_number"
+    )]
     pub badge: Option<u32>,
     /// The conversations that were read, by the names that their messages were collapsed by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -319,6 +325,49 @@ fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + more).max(1)
 }
 
+/// A whole number, which JSON may also write as `3.0` or `3e2`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Plain(u64),
+    Float(f64),
+}
+
+impl Number {
+    fn whole<E: serde::de::Error>(self) -> Result<u64, E> {
+        match self {
+            Self::Plain(number) if number <= LARGEST => Ok(number),
+            Self::Plain(number) => Err(E::custom(format!("{number} is more than {LARGEST}"))),
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "up to the largest, each is itself as a float"
+            )]
+            Self::Float(number)
+                if number.fract() == 0.0 && (0.0..=LARGEST as f64).contains(&number) =>
+            {
+                Ok(number as u64)
+            }
+            Self::Float(number) => Err(E::custom(format!(
+                "{number} is no whole number from 0 to {LARGEST}"
+            ))),
+        }
+    }
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Number::deserialize(deserializer)?.whole()
+}
+
+fn maybe_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let number = u32::try_from(number.whole::<D::Error>()?);
+    number.map(Some).map_err(serde::de::Error::custom)
+}
+
 /// Names go into headers, logs and payloads.
 ///
 /// # Errors
@@ -429,6 +478,30 @@ mod tests {
             let json = serde_json::to_string(&Submitted::from(&push)).unwrap();
             let read: Submitted = serde_json::from_str(&json).unwrap();
             assert_eq!(read.notification(), Ok(push), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_float() {
+        let read = |ttl: &str, badge: &str| {
+            let json = format!(
+                r#"{{"id": "i", "app": "a", "token": "t", "channel": "message", "kind": "message", "ttl": {ttl}, "badge": {badge}}}"#
+            );
+            let read = serde_json::from_str::<Submitted>(&json);
+            read.ok().map(|it| (it.ttl, it.badge))
+        };
+        assert_eq!(read("60", "null"), Some((60, None)));
+        assert_eq!(read("6e1", "2.0"), Some((60, Some(2))));
+        assert_eq!(read("9007199254740991", "0"), Some((LARGEST, Some(0))));
+        for (ttl, badge) in [
+            ("9007199254740992", "1"),
+            ("0.5", "1"),
+            ("-1", "1"),
+            ("1", "4294967296"),
+            ("1e300", "1"),
+            ("\"1\"", "1"),
+        ] {
+            assert_eq!(read(ttl, badge), None, "{ttl} {badge}");
         }
     }
 

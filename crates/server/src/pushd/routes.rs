@@ -14,7 +14,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use push::rest::wire::{
-    CONVERSATIONS, ID_BYTES, KEYS, NAME_BYTES, SEALED_BYTES, TEXT_BYTES, TOKEN_BYTES,
+    CONVERSATIONS, ID_BYTES, KEYS, LARGEST, NAME_BYTES, SEALED_BYTES, TEXT_BYTES, TOKEN_BYTES,
 };
 use serde_json::{Map, Value, json};
 use std::time::Instant;
@@ -370,7 +370,7 @@ fn notification() -> Value {
             "token": text(TOKEN_BYTES),
             "channel": { "type": "string", "enum": ["voip", "message"] },
             "kind": { "type": "string", "enum": ["call", "cancelled", "answered_elsewhere", "missed", "message", "read", "refresh", "event"] },
-            "ttl": count(u64::MAX),
+            "ttl": count(LARGEST),
             "collapse": maybe(NAME_BYTES),
             "badge": { "type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX },
             "conversations": { "type": "array", "maxItems": CONVERSATIONS, "items": text(NAME_BYTES) },
