@@ -18,7 +18,7 @@ pub const CONVERSATIONS: usize = 32;
 pub const ID_BYTES: usize = 255;
 /// Most keys of an app's own.
 pub const KEYS: usize = 4;
-/// The largest number: what everybody reads alike in JSON (RFC 8259 §6).
+/// The largest number: what everybody reads alike in JSON (RFC 8259).
 pub const LARGEST: u64 = (1 << 53) - 1;
 /// Longest token, in bytes: a Web Push subscription with its keys.
 pub const TOKEN_BYTES: usize = 2048;

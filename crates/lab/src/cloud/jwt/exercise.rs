@@ -18,7 +18,7 @@ pub(crate) fn token(octets: &[u8]) -> bool {
     point[0] = 4;
     assert!(!read.is_signed_by(&ECDSA_P256_SHA256_FIXED, &point));
     assert!(!read.is_signed_by(&RSA_PKCS1_2048_8192_SHA256, &point));
-    // Three parts without padding, the first two of which are JSON (RFC 7515 §7.1).
+    // Three parts without padding, the first two of which are JSON (RFC 7515).
     let parts: Vec<_> = text.split('.').collect();
     assert!(parts.len() == 3 && !text.contains('='), "{text}");
     let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).expect("base64url");

@@ -110,7 +110,7 @@ fn publication(pubsub: &Element) -> Option<Publication> {
     })
 }
 
-/// The value of a field (XEP-0004 §3.2).
+/// The value of a field (XEP-0004).
 fn field(form: &Element, name: &str) -> Option<String> {
     let mut fields = form.children().filter(|it| it.is(ns::DATA, "field"));
     let field = fields.find(|it| it.attr("var") == Some(name))?;
