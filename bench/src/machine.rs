@@ -44,7 +44,7 @@ impl Machine {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
         let load = fs::read_to_string("/proc/loadavg")?;
         let commit = said("git", &["rev-parse", "--short", "HEAD"]);
-        let typed: Vec<_> = std::env::args().skip(1).collect();
+        let typed = without_binary(std::env::args().skip(1));
         Ok(Self {
             date: said("date", &["-u", "+%F"]),
             processor: format!(
@@ -80,6 +80,20 @@ impl Machine {
             )
         })
     }
+}
+
+/// What was typed, but for where the server lay on this machine: its version stands beside it.
+fn without_binary(typed: impl Iterator<Item = String>) -> Vec<String> {
+    let mut left = Vec::new();
+    let mut typed = typed;
+    while let Some(argument) = typed.next() {
+        if argument == "--binary" {
+            typed.next();
+        } else if !argument.starts_with("--binary=") {
+            left.push(argument);
+        }
+    }
+    left
 }
 
 fn file_system(folder: &Path) -> String {

@@ -80,9 +80,11 @@ pub(crate) fn markdown(row: &Row, machine: &Machine) -> String {
         .iter()
         .map(|measure| measure.values.len())
         .max();
+    // A row without peers has no versions of them.
+    let separator = if peers.is_empty() { "" } else { ", " };
     let _ = writeln!(
         text,
-        "\n{date}, {} rounds, `{command}`: {reveille}, {peers}; {processor}; {system}; databases on {disk}; load \
+        "\n{date}, {} rounds, `{command}`: {reveille}{separator}{peers}; {processor}; {system}; databases on {disk}; load \
          before it {load:.2}.",
         rounds.unwrap_or_default()
     );

@@ -99,7 +99,8 @@ pub(crate) const STEPS: &[Step] = &[
         run: |workspace| {
             let sim = [
                 "run",
-                "--release",
+                "--profile",
+                "sim",
                 "--locked",
                 "-p",
                 "reveille-lab",

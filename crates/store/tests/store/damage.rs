@@ -17,7 +17,7 @@ fn directory() -> (TempDir, PathBuf) {
 
 /// The error of a database that must not open. Its text names the file.
 fn refused(path: &Path) -> OpenError {
-    let url = format!("sqlite:{}", path.display());
+    let url = url(path);
     let error = store::open(&url).err().expect("a database that is refused");
     let text = error.to_string();
     assert!(text.contains(&path.display().to_string()), "{text}");
@@ -154,10 +154,6 @@ async fn a_value_that_we_cannot_have_written_is_reported_and_nothing_else_suffer
 }
 
 /// What `url` says of the store at this path.
-fn url(path: &Path) -> String {
-    format!("sqlite:{}", path.display())
-}
-
 #[tokio::test]
 async fn what_is_missing_or_empty_is_no_first_start() {
     let (_directory, path) = directory();

@@ -9,6 +9,7 @@ mod contract;
 mod crash;
 mod damage;
 mod faulty;
+mod killed;
 mod leftovers;
 mod migration;
 mod random;

@@ -21,7 +21,19 @@ use store::{Store, StoreError};
 pub(crate) type TheStore = Arc<dyn Store>;
 
 pub(crate) fn sqlite(path: &Path) -> TheStore {
-    store::open(&format!("sqlite:{}", path.display())).expect("a database that opens")
+    store::open(&url(path)).expect("a database that opens")
+}
+
+pub(crate) fn url(path: &Path) -> String {
+    format!("sqlite:{}", path.display())
+}
+
+/// How many accounts there are in the database in this file.
+pub(crate) async fn users(path: &Path) -> u32 {
+    let store = sqlite(path);
+    let users = store.users().await.unwrap().len();
+    store.close().await.unwrap();
+    u32::try_from(users).unwrap()
 }
 
 /// Saves a step that must succeed.
