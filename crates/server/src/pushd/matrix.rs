@@ -412,6 +412,8 @@ fn now() -> Instant {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut config::Matrix);
+
     fn config(change: impl FnOnce(&mut config::Matrix)) -> Config {
         let mut entry = config::Matrix {
             app_id: "com.example.ios".to_owned(),
@@ -449,7 +451,6 @@ mod tests {
         let gateway = read(&config(|_| ()), &apps()).unwrap().unwrap();
         assert_eq!(gateway.names(), ["com.example.ios"]);
         assert!(read(&Config::default(), &apps()).unwrap().is_none());
-        type Change = fn(&mut config::Matrix);
         let wrong: [(Change, &str); 6] = [
             (|it| it.app_id.clear(), "app_id is needed"),
             (|it| it.app.clear(), "no [[push.app]]"),

@@ -55,6 +55,8 @@ fn one(component: &config::PushComponent) -> Result<Dialled> {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut config::PushComponent);
+
     #[test]
     fn nonsense_is_found_and_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -75,7 +77,6 @@ mod tests {
             (one.domain.as_str(), &*one.secret),
             ("push.example.org", "secret")
         );
-        type Change = fn(&mut config::PushComponent);
         let wrong: [(Change, &str); 4] = [
             (|it| it.domain = "a@b".to_owned(), "domain"),
             (

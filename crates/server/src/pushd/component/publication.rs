@@ -184,7 +184,7 @@ mod tests {
         document(xml.as_bytes(), &Limits::default()).expect("a good stanza")
     }
 
-    /// As Prosody's mod_cloud_notify writes it; without a text, as for a marker.
+    /// As Prosody's `mod_cloud_notify` writes it; without a text, as for a marker.
     fn published(text: &str) -> Element {
         element(&format!(
             "<iq xmlns='jabber:client' type='set' id='1' from='example.org' to='push.example.org'>\
