@@ -26,6 +26,19 @@ pub struct Tenant {
     pub apps: Vec<AppId>,
     /// Notifications that it may hand in a minute.
     pub per_minute: u32,
+    /// Where it is told what became of what it had queued.
+    pub webhook: Option<Webhook>,
+}
+
+/// Where feedback is brought.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Webhook {
+    /// The address.
+    pub url: String,
+    /// Since when it is this one.
+    pub since: Timestamp,
+    /// The number of the last end that was taken there.
+    pub heard: u64,
 }
 
 /// What is kept of a secret of a tenant. Secrets are 192 random bits of our own making, so a plain hash says nothing of them.
@@ -138,6 +151,7 @@ mod tests {
             secrets: Vec::new(),
             apps: Vec::new(),
             per_minute: 1,
+            webhook: None,
         };
         for (n, digest) in ["a", "b", "c"].into_iter().enumerate() {
             tenant.rotate(ClientSecret {

@@ -220,6 +220,7 @@ fn tenant(apps: &[AppId]) -> Tenant {
         secrets: vec![client_secret(PASSWORD)],
         apps: apps.to_vec(),
         per_minute: 60_000,
+        webhook: None,
     }
 }
 

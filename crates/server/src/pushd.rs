@@ -5,15 +5,17 @@ pub(crate) mod admin;
 mod answer;
 pub(crate) mod component;
 mod desk;
+mod hook;
 pub(crate) mod matrix;
 mod nodes;
 mod rest;
 mod routes;
 pub(crate) mod tenants;
+mod webhook;
 
 pub use tenants::{Credentials, TenantChange, TenantView};
 
-use crate::{api::Gate, clock, config::Config, entropy::random, metrics::Metrics};
+use crate::{api::Gate, clock, config::Config, entropy::random, metrics::Metrics, setup};
 use anyhow::{Context, Result};
 use axum::Router;
 use desk::Desk;
@@ -23,7 +25,10 @@ use pushd::{Input, Limits, Service};
 use std::sync::Arc;
 use store::Store;
 use tenants::Tenants;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
 /// Rows of the queue, and of what became of it, that are read at once when the service starts.
 const PAGE: usize = 1_000;
@@ -48,10 +53,11 @@ pub(crate) struct Running {
 }
 
 /// By what others push through us, beside the REST.
-#[derive(Default)]
 pub(crate) struct Others {
     pub(crate) gateway: Option<matrix::Gateway>,
     pub(crate) components: Vec<component::Dialled>,
+    /// Who vouches for webhooks.
+    pub(crate) roots: Arc<rustls::RootCertStore>,
 }
 
 impl Others {
@@ -60,6 +66,7 @@ impl Others {
         Ok(Self {
             gateway: matrix::read(config, apps)?,
             components: component::read(config)?,
+            roots: Arc::new(setup::route(&config.push)?.roots),
         })
     }
 }
@@ -73,7 +80,11 @@ impl Running {
         known: Vec<Tenant>,
         others: Others,
     ) -> Result<Self> {
-        for tenant in known {
+        let before = store.tenants().await.context("the tenants")?;
+        for mut tenant in known {
+            // It is said anew what it may, and not where it is told of that.
+            let same = before.iter().find(|it| it.id == tenant.id);
+            tenant.webhook = same.and_then(|it| it.webhook.clone());
             let put = domain::Change::PutTenant(Box::new(tenant));
             crate::accounts::write(store.as_ref(), put).await?;
         }
@@ -86,14 +97,30 @@ impl Running {
         if let Some(gateway) = &gateway {
             gateway_is_let(gateway, &tenants);
         }
-        let (desk, task) = desk::start(service, pusher, store.clone(), metrics.clone());
+        let news = Arc::new(Notify::new());
+        let seen = (metrics.clone(), news.clone());
+        let (desk, task) = desk::start(service, pusher, store.clone(), seen);
         let nodes = Arc::new(Nodes::new(secret));
         let (stop, stopped) = watch::channel(false);
-        let links = component::start(&others.components, &desk, &nodes, &stopped);
+        let mut links = component::start(&others.components, &desk, &nodes, &stopped);
         let services = others.components.iter().map(|it| it.domain.to_string());
         let enabling = rest::Enabling::new(nodes, services.collect());
+        let tenants = Tenants::new(tenants, store.clone(), desk.clone());
+        let tenants = tenants.with_webhooks(secret, news.clone());
+        let webhooks = webhook::run(
+            webhook::Parts {
+                tenants: tenants.clone(),
+                store: store.clone(),
+                metrics: metrics.clone(),
+                roots: others.roots,
+                secret: secret.to_vec(),
+                news,
+            },
+            stopped,
+        );
+        links.push(tokio::spawn(webhooks));
         Ok(Self {
-            tenants: Tenants::new(tenants, store.clone(), desk.clone()),
+            tenants,
             desk,
             store,
             secret: secret.to_vec(),

@@ -25,6 +25,7 @@ pub(crate) fn tenant(name: &str, apps: &[&str]) -> Tenant {
         secrets: Vec::new(),
         apps: apps.iter().map(|app| (*app).into()).collect(),
         per_minute: 60_000,
+        webhook: None,
     }
 }
 

@@ -76,6 +76,9 @@ alarms! {
     /// Devices cannot be woken because their tokens are dead.
     TokensDead = "tokens_dead", Notice,
         "`reveille device list` names them; each heals when its app registers with a new token";
+    /// A tenant's webhook has taken nothing for ten minutes. Nothing is lost that `GET /v1/feedback` still has.
+    WebhookFails = "webhook_fails", Warning,
+        "the detail says what it answers: tell the tenant, whose address it is, or set another with `reveille tenant webhook`";
     /// The store cannot be written: nothing new is taken. It stands until a write of ordinary size has succeeded.
     StoreFailed = "store_failed", Critical,
         "the detail says what the database said: check the disk (`dmesg`), and the permissions of server.data_dir";

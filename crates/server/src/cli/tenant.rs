@@ -8,7 +8,7 @@ use crate::{
     accounts,
     pushd::{TenantChange, TenantView, admin::document, tenants::change},
 };
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use domain::{Change, date};
 use http::Method;
 use serde_json::Value;
@@ -26,6 +26,8 @@ pub(super) enum Command {
     Rotate(One),
     /// Let a tenant push to an app
     Allow(Allow),
+    /// Tell a tenant what became of what it had queued, at an address of its own; print the secret that it is signed with
+    Webhook(Hook),
     /// Remove a tenant and all that it has queued
     Remove(One),
 }
@@ -66,6 +68,15 @@ pub(super) struct Allow {
     /// Forbid it
     #[arg(long)]
     not: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Hook {
+    name: String,
+    /// An https address; without one, it is told nowhere
+    url: Option<String>,
     #[command(flatten)]
     which: Which,
 }
@@ -118,6 +129,14 @@ pub(super) async fn run(command: Command) -> Result<()> {
             let name = known(&which, &name).await?;
             put(&which, &name, &wanted).await
         }
+        Command::Webhook(Hook { name, url, which }) => {
+            let wanted = TenantChange {
+                webhook: Some(url.unwrap_or_default()),
+                ..TenantChange::default()
+            };
+            let name = known(&which, &name).await?;
+            put(&which, &name, &wanted).await
+        }
         Command::Remove(One { name, which }) => remove(&which, &name).await,
     }
 }
@@ -146,6 +165,10 @@ async fn put(which: &Which, name: &str, wanted: &TenantChange) -> Result<()> {
     let changed = if let Some(changed) = asked {
         changed
     } else {
+        ensure!(
+            wanted.webhook.is_none(),
+            "no service is running here, which makes the secret of a webhook: start it, and set it then"
+        );
         let store = server.store()?;
         let mut known = store.tenants().await?.into_iter();
         let known = known.find(|it| it.id.as_str() == name);
@@ -160,6 +183,11 @@ async fn put(which: &Which, name: &str, wanted: &TenantChange) -> Result<()> {
 
 /// Credentials are shown once.
 fn told(name: &str, changed: &Value) -> String {
+    if let Some(secret) = changed["webhook_secret"].as_str() {
+        return format!(
+            "webhook_secret {secret}\nThe secret is not shown again; an address that is set again has another one."
+        );
+    }
     let text = |key: &str| changed["credentials"][key].as_str();
     match text("client_id").zip(text("client_secret")) {
         Some((id, secret)) => format!(

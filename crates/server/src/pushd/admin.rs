@@ -29,7 +29,11 @@ async fn change(
     let changed = tenants.change(&name, &wanted).await;
     let (tenant, credentials) = changed
         .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}")))?;
-    Ok(Json(document(&tenant, credentials.as_ref())))
+    let mut document = document(&tenant, credentials.as_ref());
+    if wanted.webhook.is_some() {
+        document["webhook_secret"] = tenants.webhook_secret(&name).into();
+    }
+    Ok(Json(document))
 }
 
 /// A tenant, and its credentials if it got some.

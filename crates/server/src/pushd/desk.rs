@@ -11,7 +11,7 @@ use std::{
 };
 use store::Store;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
 };
 
@@ -89,7 +89,7 @@ pub(super) fn start(
     service: Service,
     pusher: push::Pusher,
     store: Arc<dyn Store>,
-    metrics: Arc<Metrics>,
+    (metrics, news): (Arc<Metrics>, Arc<Notify>),
 ) -> (Desk, JoinHandle<()>) {
     let (desk, inbox) = mpsc::channel(INBOX);
     let (back, backs) = mpsc::unbounded_channel();
@@ -98,6 +98,7 @@ pub(super) fn start(
         pusher,
         store,
         metrics,
+        news,
         clock: Clock::default(),
         asking: HashMap::new(),
         tickets: 0,
@@ -133,6 +134,8 @@ struct Task {
     pusher: push::Pusher,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
+    /// Told whenever something may have ended.
+    news: Arc<Notify>,
     clock: Clock,
     asking: HashMap<Ticket, oneshot::Sender<Reply>>,
     tickets: u64,
@@ -219,6 +222,7 @@ impl Task {
             Back::Answered(id, outcome) => self.service.handle(now, Input::Answered(id, outcome)),
             Back::Saved(verdicts) => {
                 self.saving -= 1;
+                self.news.notify_one();
                 for (id, is_saved) in verdicts {
                     self.service.handle(now, Input::Saved(id, is_saved));
                 }

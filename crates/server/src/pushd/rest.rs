@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use domain::{AppId, NotificationId, Tenant, TenantId, Timestamp};
+use domain::{AppId, Feedback, NotificationId, Tenant, TenantId, Timestamp};
 use push::rest::wire::{NAME_BYTES, Submitted, TEXT_BYTES, TOKEN_BYTES, Verdict, visible};
 use pushd::{Mode, Submission};
 use serde::{Deserialize, Serialize};
@@ -378,6 +378,11 @@ pub(super) async fn feedback(
     }
     let ends = rest.store.push_ends(&tenant.id, after, limit).await;
     let ends = ends.map_err(|_| Problem::stopping())?;
+    Ok(Json(feedback_document(ends, after)).into_response())
+}
+
+/// What became of pushes, and behind which number there may be more.
+pub(super) fn feedback_document(ends: Vec<Feedback>, after: u64) -> Value {
     let next = ends.last().map_or(after, |it| it.number);
     let ends: Vec<_> = ends
         .into_iter()
@@ -388,5 +393,5 @@ pub(super) async fn feedback(
             verdict: ended(&it.settled.end),
         })
         .collect();
-    Ok(Json(json!({ "ends": ends, "next": next })).into_response())
+    json!({ "ends": ends, "next": next })
 }

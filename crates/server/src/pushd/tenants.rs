@@ -1,9 +1,12 @@
 //! Tenants as the running service knows them: their secrets, their access tokens, and what an operator changes of them.
 
-use super::desk::Desk;
+use super::{desk::Desk, hook::Target};
 use crate::{clock, entropy::random, hex, secret};
 use anyhow::{Context, Result, ensure};
-use domain::{AppId, Change, Tenant, TenantId, Timestamp, tenant};
+use domain::{
+    AppId, Change, Tenant, TenantId, Timestamp,
+    tenant::{self, Webhook},
+};
 use ring::{digest, hmac};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -12,6 +15,7 @@ use std::{
     time::Duration,
 };
 use store::Store;
+use tokio::sync::Notify;
 
 /// Life of an access token.
 pub(super) const ACCESS: Duration = Duration::from_hours(1);
@@ -35,6 +39,9 @@ pub struct TenantChange {
     pub per_minute: Option<u32>,
     /// Whether it gets a new secret; the one before stays good until the next.
     pub rotate: bool,
+    /// Where it is told from now on what became of what it had queued; empty: nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
 }
 
 /// A tenant as an operator sees it.
@@ -48,6 +55,8 @@ pub struct TenantView {
     pub per_minute: u32,
     /// Since when its secrets are good, the newest last.
     pub secrets: Vec<Timestamp>,
+    /// Where it is told what became of what it had queued.
+    pub webhook: Option<String>,
 }
 
 /// What a tenant shows. Nobody sees the secret again.
@@ -66,6 +75,7 @@ impl From<Tenant> for TenantView {
             apps: tenant.apps.iter().map(ToString::to_string).collect(),
             per_minute: tenant.per_minute,
             secrets: tenant.secrets.iter().map(|it| it.made_at).collect(),
+            webhook: tenant.webhook.map(|it| it.url),
         }
     }
 }
@@ -99,6 +109,7 @@ pub(crate) fn change(
         secrets: Vec::new(),
         apps: Vec::new(),
         per_minute: PER_MINUTE,
+        webhook: None,
     });
     if let Some(per_minute) = change.per_minute {
         ensure!(
@@ -106,6 +117,9 @@ pub(crate) fn change(
             "per_minute: at least 1; to shut a tenant out, remove it"
         );
         tenant.per_minute = per_minute;
+    }
+    if let Some(url) = &change.webhook {
+        tenant.webhook = webhook(url, tenant.webhook)?;
     }
     for app in &change.allow {
         let app = AppId::from(app.as_str());
@@ -132,6 +146,19 @@ pub(crate) fn change(
     Ok((tenant, credentials))
 }
 
+/// A webhook at this address, which is told what comes behind what the one before was told.
+fn webhook(url: &str, before: Option<Webhook>) -> Result<Option<Webhook>> {
+    if url.is_empty() {
+        return Ok(None);
+    }
+    let _: Target = url.parse().context("webhook")?;
+    Ok(Some(Webhook {
+        url: url.to_owned(),
+        since: clock::now(),
+        heard: before.map_or(0, |it| it.heard),
+    }))
+}
+
 /// See the module.
 #[derive(Clone)]
 pub(crate) struct Tenants {
@@ -140,6 +167,8 @@ pub(crate) struct Tenants {
     changing: Arc<tokio::sync::Mutex<()>>,
     store: Arc<dyn Store>,
     desk: Desk,
+    /// With what the secrets of webhooks are made, and who is told of changes.
+    webhooks: (Arc<[u8]>, Arc<Notify>),
 }
 
 impl Tenants {
@@ -150,7 +179,47 @@ impl Tenants {
             changing: Arc::default(),
             store,
             desk,
+            webhooks: (Arc::default(), Arc::default()),
         }
+    }
+
+    /// With what webhooks need.
+    pub(super) fn with_webhooks(self, secret: &[u8], news: Arc<Notify>) -> Self {
+        Self {
+            webhooks: (secret.into(), news),
+            ..self
+        }
+    }
+
+    /// Whose webhooks there are, and where.
+    pub(super) fn webhooks(&self) -> Vec<(TenantId, Webhook)> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let all = known.values();
+        all.filter_map(|it| Some((it.id.clone(), it.webhook.clone()?)))
+            .collect()
+    }
+
+    /// By what the webhook of this tenant knows us.
+    pub(super) fn webhook_secret(&self, name: &str) -> Option<String> {
+        let tenant = self.get(name)?;
+        let webhook = tenant.webhook.as_ref()?;
+        Some(super::hook::secret(&self.webhooks.0, &tenant.id, webhook))
+    }
+
+    /// A webhook has taken all up to this number, unless it is another one by now.
+    pub(super) async fn heard(&self, name: &TenantId, by: &Webhook, heard: u64) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        let Some(mut tenant) = self.get(name.as_str()).map(|it| (*it).clone()) else {
+            return Ok(());
+        };
+        let Some(webhook) = tenant.webhook.as_mut().filter(|it| it.since == by.since) else {
+            return Ok(());
+        };
+        webhook.heard = heard;
+        self.save(Change::PutTenant(Box::new(tenant.clone())))
+            .await?;
+        self.write().insert(name.clone(), Arc::new(tenant));
+        Ok(())
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Arc<Tenant>> {
@@ -187,6 +256,7 @@ impl Tenants {
         self.write()
             .insert(tenant.id.clone(), Arc::new(tenant.clone()));
         self.desk.tenant(tenant.clone()).await;
+        self.webhooks.1.notify_one();
         tracing::info!(tenant = name, "a tenant of the push service is changed");
         Ok((tenant.into(), credentials))
     }
@@ -200,6 +270,7 @@ impl Tenants {
         self.save(Change::RemoveTenant(tenant.id.clone())).await?;
         self.write().remove(&tenant.id);
         self.desk.tenant_gone(tenant.id.clone()).await;
+        self.webhooks.1.notify_one();
         tracing::info!(tenant = name, "a tenant of the push service is removed");
         Ok(true)
     }

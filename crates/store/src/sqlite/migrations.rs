@@ -9,7 +9,7 @@ use rusqlite::{Connection, Result, TransactionBehavior, params};
 
 /// Schema `n + 1` is made from schema `n` by the one at place `n`. Released ones never change.
 const MIGRATIONS: &[fn(&Connection) -> Result<()>] = &[
-    first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth,
+    first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh,
 ];
 
 fn first(connection: &Connection) -> Result<()> {
@@ -76,6 +76,10 @@ fn ninth(connection: &Connection) -> Result<()> {
 
 fn tenth(connection: &Connection) -> Result<()> {
     connection.execute_batch(include_str!("migrations/0010.sql"))
+}
+
+fn eleventh(connection: &Connection) -> Result<()> {
+    connection.execute_batch(include_str!("migrations/0011.sql"))
 }
 
 /// The newest schema that is known.

@@ -11,7 +11,8 @@ use super::{
 use crate::{Answer, Pushes, limits};
 use domain::{
     Channel, Feedback, Notification, NotificationId, QueuedPush, SettledPush, Tenant, TenantId,
-    Timestamp, tenant::ClientSecret,
+    Timestamp,
+    tenant::{ClientSecret, Webhook},
 };
 use rusqlite::{Error, Result, Row, params, types::Type};
 use std::time::Duration;
@@ -66,6 +67,7 @@ fn tenants(database: &mut Database<'_>) -> Result<Vec<Tenant>> {
             secrets: Vec::new(),
             apps: Vec::new(),
             per_minute: row.get(1)?,
+            webhook: None,
         })
     })?;
     for tenant in &mut tenants {
@@ -74,6 +76,13 @@ fn tenants(database: &mut Database<'_>) -> Result<Vec<Tenant>> {
             Ok(ClientSecret {
                 digest: name(row, 0)?,
                 made_at: timestamp(row, 1)?,
+            })
+        })?;
+        tenant.webhook = database.one(Sql::Webhook, [id], |row| {
+            Ok(Webhook {
+                url: name(row, 0)?,
+                since: timestamp(row, 1)?,
+                heard: count(row, 2)?,
             })
         })?;
         tenant.apps = database.all(Sql::TenantApps, [id], |row| name(row, 0))?;
@@ -123,11 +132,18 @@ pub(super) fn put_tenant(database: &mut Database<'_>, tenant: &Tenant) -> Result
         secrets,
         apps,
         per_minute,
+        webhook,
     } = tenant;
     let id = id.as_str();
     let written = database.run(Sql::PutTenant, params![id, per_minute])?;
     database.run(Sql::RemoveTenantSecrets, [id])?;
     database.run(Sql::RemoveTenantApps, [id])?;
+    database.run(Sql::RemoveWebhook, [id])?;
+    if let Some(Webhook { url, since, heard }) = webhook {
+        let heard = i64::try_from(*heard).unwrap_or(i64::MAX);
+        let params = params![id, url, time(*since), heard];
+        database.run(Sql::PutWebhook, params)?;
+    }
     for (place, secret) in secrets.iter().enumerate() {
         let params = params![id, number(place), secret.digest, time(secret.made_at)];
         database.run(Sql::PutTenantSecret, params)?;

@@ -243,6 +243,9 @@ statements! {
     PutTenantSecret = "INSERT INTO tenant_secrets VALUES (?1, ?2, ?3, ?4)";
     RemoveTenantSecrets = "DELETE FROM tenant_secrets WHERE tenant = ?1";
     TenantSecrets = "SELECT digest, made_at FROM tenant_secrets WHERE tenant = ?1 ORDER BY place";
+    PutWebhook = "INSERT INTO webhooks VALUES (?1, ?2, ?3, ?4)";
+    RemoveWebhook = "DELETE FROM webhooks WHERE tenant = ?1";
+    Webhook = "SELECT url, since, heard FROM webhooks WHERE tenant = ?1";
     PutTenantApp = "INSERT INTO tenant_apps VALUES (?1, ?2, ?3)";
     RemoveTenantApps = "DELETE FROM tenant_apps WHERE tenant = ?1";
     TenantApps = "SELECT app FROM tenant_apps WHERE tenant = ?1 ORDER BY place";

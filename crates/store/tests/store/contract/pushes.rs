@@ -3,7 +3,8 @@
 use crate::world::*;
 use domain::{
     Change, Channel, Notification, NotificationId, Outcome, Purpose, PushEnd, QueuedPush,
-    SettledPush, Tenant, TenantId, Timestamp, tenant::ClientSecret,
+    SettledPush, Tenant, TenantId, Timestamp,
+    tenant::{ClientSecret, Webhook},
 };
 use std::time::Duration;
 use store::StoreError;
@@ -27,6 +28,11 @@ fn tenant(name: &str) -> Tenant {
         }],
         apps: vec!["z".into(), "a".into()],
         per_minute: 600,
+        webhook: Some(Webhook {
+            url: "https://pbx.example/hook".to_owned(),
+            since: Timestamp(6),
+            heard: 7,
+        }),
     }
 }
 
