@@ -32,6 +32,7 @@ mod export;
 mod files;
 mod hex;
 mod http;
+mod kernel_drops;
 mod lab_keys;
 mod live;
 mod lock;

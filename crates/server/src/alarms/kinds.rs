@@ -88,6 +88,9 @@ alarms! {
     /// Our certificate expires within 30 days, or has expired; a warning within 7 days, critical within one.
     CertificateExpires = "certificate_expires", Notice,
         "renew it in the place of tls.certificate and tls.key: it is taken by itself within 30 s";
+    /// What was put in the place of our certificate cannot be used: the one before is shown until it expires.
+    CertificateRefused = "certificate_refused", Warning,
+        "put a chain and its key there that fit together and are good now (`reveille check` says what is wrong): they are taken by themselves within 30 s";
     /// Very many requests come from nobody in particular.
     StrangersFlood = "strangers_flood", Warning,
         "they are challenged and cost no memory; unless all your phones register at once, keep the sources out before they reach this host (docs/operations/strangers.md)";
