@@ -19,15 +19,18 @@ fn package() -> PathBuf {
 /// The page that says how to install: what is tried is what is written there.
 const PAGE: &str = include_str!("../../docs/operations/install.md");
 
+/// The page that has the hook for renewals.
+const RENEWAL: &str = include_str!("../../docs/operations/reload.md");
+
 /// A line of it.
 fn documented(line: &str) -> &str {
     assert!(PAGE.contains(line), "install.md does not have: {line}");
     line
 }
 
-/// The lines of it from this one to the end of their block.
-fn documented_block(first: &str) -> String {
-    let (_, rest) = PAGE.split_once(first).expect(first);
+/// The lines of a page from this one to the end of their block.
+fn documented_block(page: &str, first: &str) -> String {
+    let (_, rest) = page.split_once(first).expect(first);
     let lines = rest.lines().take_while(|line| !line.is_empty());
     let lines: Vec<_> = lines.map(|line| line.trim_start_matches("    ")).collect();
     first.to_owned() + &lines.join("\n") + "\n"
@@ -76,6 +79,46 @@ fn phone(clean: &Clean, user: &str) -> Process {
     phone
 }
 
+/// A certificate is renewed, and the hook of the page is called as the client of ACME would: what is served is the new one.
+fn renewed(clean: &Clean, server: &Process) {
+    let lineage = "/etc/letsencrypt/live/example.org";
+    let init = "reveille init /root/renewed --data-dir /root/renewed --domain example.org --node sip.example.org";
+    clean.run(init);
+    clean.run(&format!(
+        "mkdir -p {lineage} /etc/letsencrypt/renewal-hooks/deploy"
+    ));
+    for (made, renewed) in [("key", "privkey"), ("certificate", "fullchain")] {
+        clean.run(&format!(
+            "cp /root/renewed/{made}.pem {lineage}/{renewed}.pem"
+        ));
+    }
+    let hook = "/etc/letsencrypt/renewal-hooks/deploy/reveille";
+    // Here is no systemd: this does what the unit says of a reload.
+    let (id, stand_in) = (server.id(), "/usr/local/bin/systemctl");
+    let reload = format!("#!/bin/sh -e\ntest \"$*\" = 'reload reveille'\nkill -HUP {id}\n");
+    for (file, text) in [
+        (hook, documented_block(RENEWAL, "#!/bin/sh -e")),
+        (stand_in, reload),
+    ] {
+        fs::write(clean.path(file), text).expect("ours");
+        clean.run(&format!("chmod 755 {file}"));
+    }
+    clean.run(&format!("RENEWED_LINEAGE={lineage} {hook}"));
+    server.expect_anywhere("reload: nothing has changed", SOON);
+    for (file, is) in [("key", "reveille 600\n"), ("certificate", "reveille 644\n")] {
+        let file = format!("/etc/reveille/{file}.pem");
+        assert_eq!(clean.run(&format!("stat -c '%U %a' {file}")), is, "{file}");
+    }
+    // It finds no DNS here, and so ends with 1.
+    let said = clean.output("reveille doctor").stdout;
+    let said = String::from_utf8_lossy(&said);
+    assert!(
+        said.contains("listen.sip_tls: 127.0.0.1:5061 shows it"),
+        "{said}"
+    );
+    clean.run(&format!("rm -r /etc/letsencrypt {stand_in}"));
+}
+
 /// From the page to a phone that rings, as the service user, over TLS.
 fn used(clean: &Clean) {
     let init = "reveille init /etc/reveille --domain example.org --node sip.example.org";
@@ -89,7 +132,7 @@ fn used(clean: &Clean) {
     documented(&format!("runuser -u reveille -- {lab}"));
     let clouds = clean.spawn(&as_user("reveille", lab));
     clouds.expect_anywhere("control http", SOON);
-    clean.run(&documented_block("sed -i 's|^#! ca = "));
+    clean.run(&documented_block(PAGE, "sed -i 's|^#! ca = "));
     for line in [
         "reveille check",
         "reveille reload",
@@ -108,6 +151,7 @@ fn used(clean: &Clean) {
     alice.expect("answered", SOON);
     let calls = clean.run(documented("reveille trace"));
     assert!(calls.contains("bob@example.org"), "{calls}");
+    renewed(clean, &server);
     assert!(server.terminate(SOON).success());
 }
 

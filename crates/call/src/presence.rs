@@ -87,7 +87,7 @@ impl Presence {
     }
 
     /// A user's phone wants to see somebody (RFC 6665 §4.2.1.1): what the hub is to be told, by this ticket and this name of the
-    /// watcher, unless it is refused.
+    /// watcher; or with which status it was refused.
     pub(crate) fn subscribe(
         &mut self,
         now: Now,
@@ -95,14 +95,9 @@ impl Presence {
         request: &Request<'_>,
         peer: Address,
         (ticket, client): (Ticket, Box<str>),
-    ) -> Option<Input> {
-        match self.subscribes(now, endpoint, request, peer, (ticket, client)) {
-            Ok(told) => Some(told),
-            Err(refused) => {
-                refuse(endpoint, now, request.txn, refused);
-                None
-            }
-        }
+    ) -> Result<Input, u16> {
+        let wanted = self.subscribes(now, endpoint, request, peer, (ticket, client));
+        wanted.map_err(|refused| refuse(endpoint, now, request.txn, refused))
     }
 
     fn subscribes(
@@ -215,7 +210,9 @@ impl Presence {
         };
         match refreshed {
             Ok(seconds) => accept(endpoint, now, txn, seconds, &contact),
-            Err(refused) => refuse(endpoint, now, txn, refused),
+            Err(refused) => {
+                refuse(endpoint, now, txn, refused);
+            }
         }
     }
 
@@ -269,23 +266,17 @@ impl Presence {
         request: &Request<'_>,
         callee: &Address,
         tag: &str,
-    ) -> Option<Input> {
+    ) -> Result<Input, u16> {
         let txn = request.txn;
         let published = self.publishes(now, request.message, callee, (request.sender, tag));
-        let seconds = match published {
-            Ok(seconds) => seconds,
-            Err(refused) => {
-                refuse(endpoint, now, txn, refused);
-                return None;
-            }
-        };
+        let seconds = published.map_err(|refused| refuse(endpoint, now, txn, refused))?;
         if let Some(response) = endpoint.response_to(txn, 200, "") {
             let response = response
                 .header(HeaderName::SipEtag, tag)
                 .header(HeaderName::Expires, seconds.to_string());
             endpoint.respond(now.instant, txn, &response.build());
         }
-        Some(self.states(callee))
+        Ok(self.states(callee))
     }
 
     fn publishes(
@@ -344,13 +335,20 @@ pub(crate) fn refuse_event(endpoint: &mut Endpoint, now: Now, txn: ServerTxn) {
     refuse(endpoint, now, txn, (489, "", Some(allowed)));
 }
 
-fn refuse(endpoint: &mut Endpoint, now: Now, txn: ServerTxn, (status, reason, header): Refusal) {
+/// Says with which status.
+fn refuse(
+    endpoint: &mut Endpoint,
+    now: Now,
+    txn: ServerTxn,
+    (status, reason, header): Refusal,
+) -> u16 {
     if let Some(mut response) = endpoint.response_to(txn, status, reason) {
         if let Some((name, value)) = header {
             response = response.header(name, value);
         }
         endpoint.respond(now.instant, txn, &response.build());
     }
+    status
 }
 
 fn accept(endpoint: &mut Endpoint, now: Now, txn: ServerTxn, seconds: u32, contact: &str) {

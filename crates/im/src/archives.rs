@@ -2,7 +2,7 @@
 
 use crate::{
     ext::{self, Looked, Shape, Wanted},
-    line::{Line, condition},
+    line::Line,
     session::Query,
 };
 use domain::{ArchivePage, ArchiveQuery, DoorId, Message, Now};
@@ -32,7 +32,10 @@ impl Line {
                         self.refuse(now, &door, &head, &condition.into());
                     }
                 },
-                Err(why) => self.refuse(now, &door, &head, &condition(&why).into()),
+                Err(why) => {
+                    let condition = self.not_done(&why);
+                    self.refuse(now, &door, &head, &condition.into());
+                }
             }
             self.reads_next(&door);
         }

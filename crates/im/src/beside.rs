@@ -96,7 +96,7 @@ impl Line {
             Some(Type::Iq(IqType::Result | IqType::Error))
         );
         if !answers && self.is_too_much(now, domain) {
-            self.refuses_component(domain, &element, StanzaCondition::ResourceConstraint);
+            self.refuse_more_of_component(domain, &element);
             return Ok(());
         }
         self.of_component(now, domain, element, &from, &to);
@@ -194,8 +194,7 @@ impl Line {
             return self.post(user, Post::Revoked(Box::new(revoked)));
         }
         if !self.components.asks(domain) {
-            let condition = StanzaCondition::ResourceConstraint;
-            return self.refuses_component(domain, &element, condition);
+            return self.refuse_more_of_component(domain, &element);
         }
         let class = classify::class(kind, &element);
         // RFC 6121 §8.5.2.2.1.

@@ -45,7 +45,11 @@ impl Line {
             // That one may not be kept.
             Some(_) => {}
             None => {
-                self.calls.admits(now.instant, callee, caller)?;
+                let admitted = self.calls.admits(now.instant, callee, caller);
+                if let Err((why, condition)) = admitted {
+                    self.counts(why);
+                    return Err(condition);
+                }
                 self.insert_call(now, &proposal);
             }
         }
@@ -85,7 +89,8 @@ impl Line {
             (Kept::Says(word), Ok(())) => self.caller_says(now, &word),
             (Kept::Says(_), Err(_)) => {}
         }
-        self.answers_writer(writer, ticket, result.map_err(|why| condition(&why)));
+        let result = result.map_err(|why| self.not_done(&why));
+        self.answers_writer(writer, ticket, result);
     }
 
     fn begins(&mut self, now: Now, proposal: Proposal) {

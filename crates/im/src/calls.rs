@@ -3,7 +3,7 @@
 //! A call is known at its callee's role alone, from its proposal until some time after its end: so long it is told from the next
 //! one, and so long a device that comes late hears who took it.
 
-use domain::{Address, IdMap, TrackingId};
+use domain::{Address, IdMap, Refusal, TrackingId};
 use hub::CallId;
 use std::{
     collections::BTreeMap,
@@ -132,13 +132,16 @@ impl Calls {
         now: Instant,
         callee: &Address,
         caller: &Address,
-    ) -> Result<(), StanzaCondition> {
+    ) -> Result<(), (Refusal, StanzaCondition)> {
         let counts = |call: &Call| call.caller == *caller && call.at + COUNTED > now;
         if self.of(callee).filter(|(_, call)| counts(call)).count() >= OF_CALLER {
-            return Err(StanzaCondition::PolicyViolation);
+            return Err((Refusal::Caller, StanzaCondition::PolicyViolation));
         }
-        if self.of(callee).count() >= OF_CALLEE || self.all.len() >= MOST {
-            return Err(StanzaCondition::ResourceConstraint);
+        if self.of(callee).count() >= OF_CALLEE {
+            return Err((Refusal::Callee, StanzaCondition::ResourceConstraint));
+        }
+        if self.all.len() >= MOST {
+            return Err((Refusal::Calls, StanzaCondition::ResourceConstraint));
         }
         Ok(())
     }

@@ -1,10 +1,6 @@
 //! Cards, as clients read them (XEP-0054).
 
-use crate::{
-    ext,
-    line::{Line, condition},
-    session::Query,
-};
+use crate::{ext, line::Line, session::Query};
 use domain::{Card, Now};
 use hub::{NotDone, Ticket};
 use xmpp::stanza::{Stanza, StanzaCondition};
@@ -28,7 +24,7 @@ impl Line {
             Ok(Some(card)) => Ok(card),
             Ok(None) if is_own => Err(StanzaCondition::ItemNotFound),
             Ok(None) => Err(StanzaCondition::ServiceUnavailable),
-            Err(why) => Err(condition(&why)),
+            Err(why) => Err(self.not_done(&why)),
         };
         match answer {
             Ok(card) => {

@@ -193,6 +193,7 @@ impl Line {
             return;
         };
         session.way = Way::Closed;
+        self.not_done(why);
         let (condition, text) = match why {
             NotDone::Missing => (StreamCondition::NotAuthorized, "the account is gone"),
             NotDone::Failed(_) => (StreamCondition::InternalServerError, "not saved"),

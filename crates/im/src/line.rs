@@ -14,7 +14,7 @@ use crate::{
     vocabulary::{Output, Post},
 };
 use bytes::Bytes;
-use domain::{Address, DoorId, IdMap, Message, Namer, Now};
+use domain::{Address, DoorId, IdMap, Message, Namer, Now, Refusal};
 use hub::{Accounts, NotDone, Said, Ticket};
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -205,12 +205,7 @@ impl Line {
         | Waiting::Roster(_, head, _)
         | Waiting::Push(_, head) = waiting
         {
-            self.refuse(
-                now,
-                door,
-                &head,
-                &StanzaCondition::ResourceConstraint.into(),
-            );
+            self.refuse_more(now, door, &head);
         }
         None
     }
@@ -327,6 +322,32 @@ impl Line {
             let (octets, kind) = (session.octets(element), Kind::of(element, &session.jid));
             self.give(now, door, octets, kind);
         }
+    }
+
+    /// Somebody is refused for this reason: it is counted.
+    pub(crate) fn counts(&mut self, why: Refusal) {
+        self.out.push_back(Output::Refused(why));
+    }
+
+    /// Why something was not done, as a client hears it; that there was too much to do is counted.
+    pub(crate) fn not_done(&mut self, why: &NotDone) -> StanzaCondition {
+        if matches!(why, NotDone::Overloaded) {
+            self.counts(Refusal::Overloaded);
+        }
+        condition(why)
+    }
+
+    /// A client has as much under way as it may, and hears so.
+    pub(crate) fn refuse_more(&mut self, now: Now, door: &DoorId, element: &Element) {
+        self.counts(Refusal::Requests);
+        let condition = StanzaCondition::ResourceConstraint;
+        self.refuse(now, door, element, &condition.into());
+    }
+
+    /// The same of a component.
+    pub(crate) fn refuse_more_of_component(&mut self, domain: &str, element: &Element) {
+        self.counts(Refusal::Requests);
+        self.refuses_component(domain, element, StanzaCondition::ResourceConstraint);
     }
 
     /// Answers a client's stanza with an error, if it is one that is answered.

@@ -79,12 +79,7 @@ impl Line {
             session.directed.retain(|it| *it != to);
         } else if !session.directed.contains(&to) {
             if session.directed.len() >= DIRECTED {
-                return self.refuse(
-                    now,
-                    door,
-                    &element,
-                    &StanzaCondition::ResourceConstraint.into(),
-                );
+                return self.refuse_more(now, door, &element);
             }
             session.directed.push(to);
         }

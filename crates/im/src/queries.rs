@@ -7,7 +7,7 @@ use crate::{
 };
 use domain::{DoorId, Now};
 use hub::Ticket;
-use xmpp::{stanza::StanzaCondition, xml::Element};
+use xmpp::xml::Element;
 
 /// Queries of one client for its archive that wait, the one that is being answered included: their pages have room in what waits to
 /// be written to a stream, should its client not read meanwhile.
@@ -31,8 +31,7 @@ impl Line {
             return;
         };
         if !session.queries.has_room(&query) {
-            let condition = StanzaCondition::ResourceConstraint;
-            return self.refuse(now, door, &head, &condition.into());
+            return self.refuse_more(now, door, &head);
         }
         session.queries.waiting.push_back((head, query));
         self.reads_next(door);

@@ -2,7 +2,7 @@
 
 use crate::{
     ext,
-    line::{Line, Waiting, condition},
+    line::{Line, Waiting},
     management::head,
     registering,
     route::Route,
@@ -189,7 +189,10 @@ impl Line {
             _ => return,
         };
         match roster {
-            Err(why) => self.refuse(now, &door, &head, &condition(&why).into()),
+            Err(why) => {
+                let condition = self.not_done(&why);
+                self.refuse(now, &door, &head, &condition.into());
+            }
             Ok(roster) => {
                 let Some(mut reply) = Stanza::of(&head).map(Stanza::reply) else {
                     return;
@@ -287,7 +290,10 @@ impl Line {
         let answer = match (known, Stanza::of(&question)) {
             (Ok(Some(query)), Some(stanza)) => stanza.reply().with_child(query),
             (Ok(_), _) => return self.bounce(&question, StanzaCondition::ItemNotFound),
-            (Err(why), _) => return self.bounce(&question, condition(&why)),
+            (Err(why), _) => {
+                let condition = self.not_done(&why);
+                return self.bounce(&question, condition);
+            }
         };
         let to = Stanza::of(&answer).and_then(|it| it.to().ok().flatten());
         if let Some(asker) = to.and_then(|to| self.settings.account(&to)) {

@@ -6,7 +6,7 @@ use crate::{
     vocabulary::{AccountOrder, Link},
 };
 use bytes::Bytes;
-use domain::{Address, IdMap};
+use domain::{Address, IdMap, Refusal};
 use hub::NotDone;
 use xmpp::{
     StreamId,
@@ -34,6 +34,8 @@ pub(crate) enum Step {
     End,
     /// Do this, and say what became of it.
     Do(Box<AccountOrder>),
+    /// Count that it was refused.
+    Count(Refusal),
 }
 
 /// A client.
@@ -89,7 +91,9 @@ impl Registering {
         };
         if self.guests.len() >= MOST {
             let text = "too many make accounts at once";
-            return guest.ends(StreamCondition::ResourceConstraint, text);
+            let mut steps = guest.ends(StreamCondition::ResourceConstraint, text);
+            steps.push(Step::Count(Refusal::NoRoom));
+            return steps;
         }
         let steps = guest.asks(greeted.element.clone(), settings);
         self.guests.insert(stream, guest);
@@ -120,7 +124,11 @@ impl Registering {
             return Vec::new();
         };
         if let Err(why) = result {
-            return guest.refuses(&question, condition(why));
+            let mut steps = guest.refuses(&question, condition(why));
+            if matches!(why, NotDone::Overloaded) {
+                steps.push(Step::Count(Refusal::Overloaded));
+            }
+            return steps;
         }
         // One that was used is none any more.
         guest.invitation = shown;
@@ -142,7 +150,9 @@ impl Guest {
             return Vec::new();
         };
         if self.waits.is_some() {
-            return self.refuses(&element, StanzaCondition::ResourceConstraint);
+            let mut steps = self.refuses(&element, StanzaCondition::ResourceConstraint);
+            steps.push(Step::Count(Refusal::Requests));
+            return steps;
         }
         let is_register = payload.is(ns::REGISTER, "query");
         match kind {

@@ -12,7 +12,7 @@ use crate::{
     presence,
     session::{Sleep, Way},
 };
-use domain::{DoorId, DoorState, MessageId, Now};
+use domain::{DoorId, DoorState, MessageId, Now, Refusal};
 use hub::Said;
 use std::time::{Duration, Instant};
 use xmpp::{
@@ -140,6 +140,7 @@ impl Line {
             }
             Kind::Question(head) => self.bounce(&head, StanzaCondition::RecipientUnavailable),
             Kind::Needed => {
+                self.counts(Refusal::Requests);
                 let text = "too much is on its way, and none of it acknowledged";
                 self.end(now, door, Some(StreamCondition::ResourceConstraint), text);
             }

@@ -3,7 +3,7 @@
 use crate::{
     comings::register_at,
     ext,
-    line::{Line, Waiting, condition},
+    line::{Line, Waiting},
     registering::{self, Registering, is_question},
     session::Session,
     settings::Settings,
@@ -235,6 +235,7 @@ impl Role {
             match step {
                 registering::Step::Write(octets) => self.line.put(stream, octets),
                 registering::Step::End => self.line.hang_up(stream),
+                registering::Step::Count(why) => self.line.counts(why),
                 registering::Step::Do(order) => {
                     let ticket = self.line.ticket(Waiting::Guest(stream));
                     self.line.out.push_back(Output::Account(ticket, order));
@@ -251,7 +252,7 @@ impl Role {
             let steps = self.registering.done(stream, &result);
             return self.registers(stream, steps);
         }
-        let result = result.map_err(|why| condition(&why));
+        let result = result.map_err(|why| self.line.not_done(&why));
         self.line.settled(now, ticket, result);
     }
 
@@ -261,7 +262,7 @@ impl Role {
             match step {
                 Step::Write(octets) => self.line.put(stream, octets),
                 Step::End => self.line.hang_up(stream),
-                Step::Count(why) => self.line.out.push_back(Output::Refused(why)),
+                Step::Count(why) => self.line.counts(why),
                 Step::Tell(refused) => self.line.refuses_sign_in(now, &refused),
                 Step::SignedIn { anew } => self.line.out.push_back(Output::SignedIn(stream, anew)),
                 Step::Resume(user, resume) => self.resumes(now, stream, &user, &resume),
@@ -433,8 +434,8 @@ impl Role {
                 if let Some(of) = self.line.signing_in(ticket) {
                     return self.tokens_kept(now, of, result.is_ok());
                 }
-                self.line
-                    .settled(now, ticket, result.map_err(|why| condition(&why)));
+                let result = result.map_err(|why| self.line.not_done(&why));
+                self.line.settled(now, ticket, result);
             }
             hub::Output::Roster(ticket, roster) => self.line.roster(now, ticket, roster),
             hub::Output::LastSeen(ticket, last) => self.line.last_seen(now, ticket, last),

@@ -5,7 +5,7 @@ use crate::{
     line::{Line, Place},
     route::Route,
 };
-use domain::{DoorId, Now};
+use domain::{DoorId, Now, Refusal};
 use xmpp::{
     jid::Jid,
     management::Seq,
@@ -22,6 +22,7 @@ impl Line {
             if session.early.len() < most {
                 return session.early.push(item);
             }
+            self.counts(Refusal::Requests);
             let text = "too much at once";
             return self.breaks(now, door, StreamCondition::ResourceConstraint, text);
         }
@@ -47,6 +48,7 @@ impl Line {
         };
         let number = session.number;
         let Ok(seq) = session.management.arrived() else {
+            self.counts(Refusal::Requests);
             let text = "too many stanzas are under way";
             return self.breaks(now, door, StreamCondition::ResourceConstraint, text);
         };

@@ -4,7 +4,7 @@
 use crate::{
     enabled::Enabled,
     ext,
-    line::{Line, Waiting, condition},
+    line::{Line, Waiting},
     management::head,
     session::{Session, Sleep, Way, device_of},
     settings::CALLS,
@@ -109,7 +109,7 @@ impl Line {
             NotDone::TooManyDevices => "too many devices: switch off pushes for one that is gone",
             _ => "not now: try again later",
         };
-        let error = StanzaError::new(condition(&why)).with_text(text);
+        let error = StanzaError::new(self.not_done(&why)).with_text(text);
         self.refuse(now, &door, &head, &error);
     }
 

@@ -20,6 +20,7 @@ mod events;
 mod fair;
 mod framing;
 mod gate;
+mod handshakes;
 pub mod http;
 mod listen;
 mod local;
@@ -45,6 +46,7 @@ pub use config::{
 pub use doorman::{Doorman, Standing, Visitor};
 pub use event::{Event, StreamLink, XmppEvent};
 pub use events::Events;
+pub use handshakes::Handshakes;
 pub use local::LocalIps;
 pub use net::{Addresses, Net};
 pub use resolve::resolve;

@@ -16,7 +16,8 @@ use crate::shards::{Shards, Steer};
 use crate::shared::Shared;
 use crate::udp::Udp;
 use crate::{
-    BindError, Config, Document, Events, Stats, TlsSource, XmppConfig, bind, connect, datagrams,
+    BindError, Config, Document, Events, Handshakes, Stats, TlsSource, XmppConfig, bind, connect,
+    datagrams,
 };
 
 /// The sockets of one process, or of one simulated phone. A cheap handle: clones speak of the same sockets, which stay
@@ -142,6 +143,11 @@ impl Net {
             shard: shard % self.shared.udp.len(),
             ..self.clone()
         }
+    }
+
+    /// The places for the work of TLS handshakes, for whoever listens beside us.
+    pub fn handshakes(&self) -> Handshakes {
+        self.shared.handshakes.clone()
     }
 
     /// Where we listen.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::doorman::anybody;
-use crate::gate::Gate;
+use crate::handshakes::Handshakes;
 use crate::local::LocalIps;
 use crate::shards::{Gone, Shards};
 use crate::stats::Counters;
@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
     /// Handshakes of TLS for which we work at once.
-    pub(crate) handshakes: Gate,
+    pub(crate) handshakes: Handshakes,
     table: Mutex<Table>,
     pub(crate) shards: Shards,
     next_connection: AtomicU64,
@@ -47,7 +47,7 @@ impl Shared {
         shards: Shards,
     ) -> Self {
         Self {
-            handshakes: Gate::new(limits.handshakes),
+            handshakes: Handshakes::new(limits.handshakes),
             limits,
             doorman: doorman.unwrap_or_else(anybody),
             client_tls,

@@ -91,10 +91,13 @@ impl Alone {
             health: health::router(metrics.clone(), ready.clone()),
             push: service.rest(),
         };
-        let tls = options.tls.as_ref();
-        let (mut others, admin_socket) = doors.serve(behind, tls, (room.http, &keeper), &stopped);
+        let tls = options.tls.map(|tls| (tls, net::Handshakes::default()));
+        let (mut others, admin_socket) =
+            doors.serve(behind, tls.as_ref(), (room.http, &keeper), &stopped);
         if let Some(certificate) = certificate {
-            others.push(tokio::spawn(certificate.follow(stopped.clone())));
+            others.push(tokio::spawn(
+                certificate.follow(metrics.clone(), stopped.clone()),
+            ));
         }
         others.extend([
             tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())),

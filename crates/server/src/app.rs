@@ -136,6 +136,7 @@ impl Server {
         let server_tls = options.tls.clone();
         let tls = (options.tls, options.client_tls);
         let (net, events, room) = sockets(&config, &keeper, tls, &steer).await?;
+        let server_tls = server_tls.map(|tls| (tls, net.handshakes()));
         web::publish(&config, &net);
         let secret = setup::token_key(&config)?;
         let (call, im, hub) = roles(Source {
@@ -427,14 +428,16 @@ fn watches(
 ) -> Vec<JoinHandle<()>> {
     let refusals = upkeep::watch_refusals(metrics.clone(), net.clone(), stopped.clone());
     let kept = upkeep::keep_bans(bans.clone(), metrics.clone(), stopped.clone());
-    let expires = expiry.watch(metrics, stopped.clone());
+    let expires = expiry.watch(metrics.clone(), stopped.clone());
     let mut tasks = vec![
         tokio::spawn(refusals),
         tokio::spawn(kept),
         tokio::spawn(expires),
     ];
     if let Some(certificate) = certificate {
-        tasks.push(tokio::spawn(certificate.follow(stopped.clone())));
+        tasks.push(tokio::spawn(
+            certificate.follow(metrics.clone(), stopped.clone()),
+        ));
     }
     tasks
 }

@@ -83,7 +83,7 @@ impl Doors {
     pub(crate) fn serve(
         self,
         behind: Behind,
-        tls: Option<&net::TlsSource>,
+        tls: Option<&http::Tls>,
         (room, keeper): (usize, &Doorkeeper),
         stopped: &watch::Receiver<bool>,
     ) -> (Vec<JoinHandle<()>>, Option<AdminSocket>) {

@@ -76,7 +76,7 @@ impl Expiring {
 
 /// How bad it is that something ends then. What is made for a week is not looked at 30 days ahead, since it would be so all
 /// its life: no longer ahead than two thirds of that.
-fn severity((begin, end): (Duration, Duration), now: Duration) -> Option<Severity> {
+pub(crate) fn severity((begin, end): (Duration, Duration), now: Duration) -> Option<Severity> {
     let left = end.saturating_sub(now);
     if left.is_zero() {
         return Some(Severity::Critical);

@@ -27,7 +27,6 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
 
 /// The head of a request must be whole within this time; a connection without a request is closed after it.
 const HEAD: Duration = Duration::from_secs(10);
@@ -52,9 +51,12 @@ const PREFACE: &[u8] = b"PRI ";
 /// Pause when the system gives no more files.
 const NO_FILES: Duration = Duration::from_millis(100);
 
+/// Our certificate, and where the work of handshakes is done.
+pub(crate) type Tls = (net::TlsSource, net::Handshakes);
+
 /// Serves until `stop`, over TLS where there is a certificate: at most `room` connections, some of which are not for strangers; one more is closed at once.
 pub(crate) async fn serve(
-    (listener, tls): (TcpListener, Option<net::TlsSource>),
+    (listener, tls): (TcpListener, Option<Tls>),
     router: Router,
     (room, keeper): (usize, Doorkeeper),
     stop: impl Future<Output = ()>,
@@ -143,14 +145,14 @@ pub(crate) async fn serve_local(
 async fn accepted_from(
     from: SocketAddr,
     stream: TcpStream,
-    tls: Option<net::TlsSource>,
+    tls: Option<Tls>,
     router: Router,
     keeper: &Doorkeeper,
 ) {
     let _opened = keeper.opened(if tls.is_some() { "tls" } else { "tcp" });
     // Answers are written at once: what is small must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else {
+    let Some((tls, handshakes)) = tls else {
         match timeout(HEAD, begins_with_http2(&stream)).await {
             Ok(is_http2) => {
                 connection((stream, is_http2), ConnectInfo(from), router, keeper).await;
@@ -161,13 +163,18 @@ async fn accepted_from(
     };
     let mut config = (*tls.current()).clone();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let accepted = TlsAcceptor::from(Arc::new(config)).accept(stream);
+    let who = || keeper.visitor(from.ip());
+    // In a place of its own, which is given back after it.
+    let accepted = Box::pin(handshakes.accept(who, Arc::new(config), stream));
     match timeout(HEAD, accepted).await {
         Ok(Ok(stream)) => {
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             connection((stream, is_http2), ConnectInfo(from), router, keeper).await;
         }
-        Ok(Err(error)) => tracing::debug!(%from, %error, "no TLS with an API"),
+        Ok(Err(error)) => {
+            keeper.refused(Refusal::Silent);
+            tracing::debug!(%from, %error, "no TLS with an API");
+        }
         Err(_) => keeper.refused(Refusal::Silent),
     }
 }

@@ -38,6 +38,7 @@ mod hex;
 mod http;
 mod keeping_apps;
 pub mod kept_apps;
+mod kernel_drops;
 mod lab_keys;
 mod live;
 mod lock;

@@ -3,7 +3,7 @@
 use domain::Outcome;
 
 /// By the outcome, and by a word of the provider's where that tells more; the first row that fits counts.
-const REMEDIES: [(&str, &str, &str); 16] = [
+const REMEDIES: [(&str, &str, &str); 17] = [
     (
         "unauthorized",
         "InvalidProviderToken",
@@ -73,6 +73,11 @@ const REMEDIES: [(&str, &str, &str); 16] = [
         "throttled",
         "",
         "the provider wants us to wait: try again later, and see whether this device is pushed to in a loop",
+    ),
+    (
+        "unavailable",
+        "the push service",
+        "the push service at push.url cannot be reached, or is not well: let this host connect to it (a firewall, push.proxy, push.ca, DNS), and ask whoever runs it",
     ),
     (
         "unavailable",

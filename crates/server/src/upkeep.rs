@@ -2,9 +2,11 @@
 //! certificate.
 
 use crate::{
+    alarms::Alarm,
     bans::BanFile,
     clock,
     config::{self, Config},
+    kernel_drops,
     metrics::Metrics,
     refusals::{self, Judge},
     shards::Shards,
@@ -85,14 +87,17 @@ pub(crate) async fn watch_refusals(
     stopped: watch::Receiver<bool>,
 ) {
     let mut ticks = Ticks::every(refusals::LOOK, stopped);
-    let (mut judge, mut before) = (Judge::default(), net::Stats::default());
+    let (mut judge, mut before, mut unseen) = (Judge::default(), net::Stats::default(), 0);
     while ticks.next().await {
         let (stats, refusals) = (net.stats(), metrics.refusals());
+        let dropped = kernel_drops::dropped(&net.addresses().udp);
+        let shed = stats.shed - before.shed + dropped.saturating_sub(unseen);
+        unseen = dropped;
         for (why, times) in [
             (Refusal::Connections, stats.refused - before.refused),
             (Refusal::Banned, stats.banned - before.banned),
             (Refusal::Silent, stats.silent - before.silent),
-            (Refusal::Shed, stats.shed - before.shed),
+            (Refusal::Shed, shed),
         ] {
             refusals.count(why, times);
         }
@@ -189,13 +194,23 @@ impl CertificateFiles {
     }
 
     /// Takes up a new certificate once both files are good; until then the old one stays. What is wrong is said once.
-    pub(crate) async fn follow(self: Arc<Self>, stopped: watch::Receiver<bool>) {
+    pub(crate) async fn follow(
+        self: Arc<Self>,
+        metrics: Arc<Metrics>,
+        stopped: watch::Receiver<bool>,
+    ) {
+        let is_refused = |why: &str| {
+            let alarms = metrics.alarms();
+            alarms.set(Alarm::CertificateRefused, !why.is_empty(), why);
+        };
         let mut known = self.changed_at();
         let mut complaint = String::new();
         let mut ticks = Ticks::every(CERTIFICATE_LOOK, stopped);
         while ticks.next().await {
             let now = self.changed_at();
             if now == known {
+                // The one before is there again.
+                is_refused("");
                 continue;
             }
             let files = self.files();
@@ -204,12 +219,14 @@ impl CertificateFiles {
                 Ok(()) => {
                     tracing::info!(%certificate, "new certificate");
                     complaint.clear();
+                    is_refused("");
                     known = now;
                 }
                 // Not yet, perhaps: the key comes after the chain, and what is good from tomorrow on is good tomorrow.
                 Err(error) if error.to_string() != complaint => {
                     tracing::error!(%error, %certificate, "the changed certificate cannot be used: the old one stays");
                     complaint = error.to_string();
+                    is_refused(&complaint);
                 }
                 Err(_) => {}
             }
@@ -297,19 +314,27 @@ mod tests {
         let files = CertificateFiles::of(&config, Some(&source)).unwrap();
         let (stop, stopped) = watch::channel(false);
         let certificate = Arc::new(files);
-        let following = tokio::spawn(certificate.clone().follow(stopped));
+        let metrics: Arc<Metrics> = Arc::default();
+        let following = certificate.clone().follow(metrics.clone(), stopped);
+        let following = tokio::spawn(following);
+        let is_refused = || !metrics.alarms().standing().is_empty();
         tokio::time::sleep(CERTIFICATE_LOOK * 2).await;
         let shown = || Arc::as_ptr(&source.current());
         let before = shown();
         write(&expired);
         tokio::time::sleep(CERTIFICATE_LOOK * 2).await;
         assert_eq!(shown(), before, "an expired one");
+        let standing = metrics.alarms().standing();
+        assert_eq!(standing[0].name, "certificate_refused");
+        assert!(standing[0].detail.contains("chain.pem: it has expired"));
         write(&(renewed.0.clone(), first.1.clone()));
         tokio::time::sleep(CERTIFICATE_LOOK * 2).await;
         assert_eq!(shown(), before, "with the key of another");
+        assert!(is_refused());
         write(&renewed);
         tokio::time::sleep(CERTIFICATE_LOOK * 2).await;
         assert_ne!(shown(), before, "the new one");
+        assert!(!is_refused());
         let (_, until) = certificate.good().unwrap();
         // 2091-01-01.
         assert_eq!(until, Duration::from_hours(24 * 44_195));

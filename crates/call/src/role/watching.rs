@@ -5,8 +5,9 @@ use crate::{
     dialogs::Whereabouts,
     gate::{Realm, Sender},
     presence,
+    vocabulary::Output,
 };
-use domain::{Address, Now, roster::Direction};
+use domain::{Address, Now, Refusal, roster::Direction};
 use hub::{Directory, NotDone, Ticket};
 use sip::{Flow, Message, endpoint::ServerTxn, steer::is_for_presence};
 
@@ -33,7 +34,16 @@ impl Role {
         let told = self
             .presence
             .subscribe(now, endpoint, &request, peer, names);
-        self.tell(told);
+        self.tell_or_count(told);
+    }
+
+    /// That somebody was refused since they have as many as one may is counted.
+    fn tell_or_count(&mut self, told: Result<hub::Input, u16>) {
+        match told {
+            Ok(told) => self.tell([told]),
+            Err(503) => self.out.push_back(Output::Refused(Refusal::Requests)),
+            Err(_) => {}
+        }
     }
 
     pub(super) fn resubscribe(&mut self, now: Now, txn: ServerTxn, flow: Flow, message: &Message) {
@@ -80,7 +90,7 @@ impl Role {
         };
         let endpoint = &mut self.endpoint;
         let told = self.presence.publish(now, endpoint, &request, user, &tag);
-        self.tell(told);
+        self.tell_or_count(told);
     }
 
     /// Watchers are told what is due. Says whether anything was.

@@ -94,6 +94,9 @@ alarms! {
     /// A tunnel between an edge and the inside is down: clients outside are not let in by it.
     TunnelDown = "tunnel_down", Critical,
         "see that the edge runs, that its listen.tunnel (UDP) is reached from inside, and that each side has the other's line of `reveille edge pair`";
+    /// What was put in the place of our certificate cannot be used: the one before is shown until it expires.
+    CertificateRefused = "certificate_refused", Warning,
+        "put a chain and its key there that fit together and are good now (`reveille check` says what is wrong): they are taken by themselves within 30 s";
     /// Very many requests come from nobody in particular.
     StrangersFlood = "strangers_flood", Warning,
         "they are challenged and cost no memory; unless all your phones register at once, keep the sources out before they reach this host (docs/operations/strangers.md)";

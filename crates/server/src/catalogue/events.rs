@@ -209,6 +209,10 @@ pub const EVENTS: &[Event] = &[
         "as it says",
     ),
     warn(
+        "it goes on: refused in the last minute",
+        "a line a minute while an alarm about refusals stands, with their reasons; see its remedy",
+    ),
+    warn(
         "limits.messages_per_device is reached on every device: a message is refused",
         "forget devices that nobody uses (`reveille device list`), or raise the limit",
     ),

@@ -220,6 +220,11 @@ impl Admin {
         &self.config
     }
 
+    /// Whether it is one of `serve --dev`.
+    pub(super) fn is_dev(&self) -> bool {
+        self.dev
+    }
+
     fn not_running(&self) -> String {
         let how = if self.dev {
             "start one with `reveille serve --dev`, or name a configuration with --config"

@@ -4,7 +4,7 @@ use super::{
     admin::Which,
     output::{self, plain},
 };
-use crate::doctor::{Finding, Report, Resolver, State, examine};
+use crate::doctor::{Finding, Known, Report, Resolver, State, examine};
 use anyhow::Result;
 use http::Method;
 use std::process::ExitCode;
@@ -24,7 +24,11 @@ pub(super) async fn run(Args { json, which }: Args) -> Result<ExitCode> {
     let answered = server.ask(Method::GET, "/api/v1/alarms", None).await;
     let runs = !matches!(answered, Ok(None));
     let resolver = Resolver::of_system();
-    let report = examine(server.config(), runs, &resolver).await;
+    let known = Known {
+        runs,
+        is_dev: server.is_dev(),
+    };
+    let report = examine(server.config(), known, &resolver).await;
     if json {
         output::json(&serde_json::to_value(report.findings())?);
     } else {

@@ -1,10 +1,11 @@
 //! Our certificate: what is in its file, and what the listeners show, which may be another until a reload.
 
-use super::{ports::near, report::Report};
+use super::{Known, ports::near, report::Report};
 use crate::{
+    alarms::Severity,
     clock,
     config::{Addresses, Config},
-    outside, setup,
+    expiry, outside, setup,
 };
 use anyhow::Result;
 use domain::{Timestamp, date};
@@ -24,14 +25,10 @@ use std::{
 };
 use tokio::{net::TcpStream, time::timeout};
 
-/// Renewed by then, as a rule.
-const SOON: u64 = 30;
-/// Somebody must see to it now.
-const NOW: u64 = 7;
 /// A listener on this host needs less.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) async fn look(config: &Config, runs: bool, report: &mut Report) {
+pub(super) async fn look(config: &Config, Known { runs, is_dev }: Known, report: &mut Report) {
     if !config.listen.needs_tls() {
         return report.warn(
             "certificates",
@@ -39,7 +36,14 @@ pub(super) async fn look(config: &Config, runs: bool, report: &mut Report) {
             "set listen.sip_tls (and xmpp_tls), and [tls]",
         );
     }
-    in_file(config, report);
+    if is_dev {
+        report.ok(
+            "certificates",
+            "a development server makes one of its own at each start",
+        );
+    } else {
+        in_file(config, report);
+    }
     if !runs {
         return;
     }
@@ -53,12 +57,12 @@ pub(super) async fn look(config: &Config, runs: bool, report: &mut Report) {
     for (key, addresses, alpn) in all {
         let is_served = key != "listen.push_tls" || config.has_role("push");
         if let Some(address) = addresses.0.first().filter(|it| is_served && it.port() != 0) {
-            served(config, key, *address, alpn, report).await;
+            served((config, is_dev), key, (*address, alpn), report).await;
         }
     }
 }
 
-fn in_file(config: &Config, report: &mut Report) {
+pub(super) fn in_file(config: &Config, report: &mut Report) {
     let certificate = match outside::certificate(config) {
         Ok(certificate) => certificate,
         Err(error) => return report.broken("certificates", &error),
@@ -72,21 +76,19 @@ fn in_file(config: &Config, report: &mut Report) {
         date::iso8601(until)
     );
     let remedy = "let the ACME client renew it, or take a new one; it is taken by itself";
-    if days < NOW {
-        report.fail("certificates", what, remedy);
-    } else if days < SOON {
-        report.warn("certificates", what, remedy);
-    } else {
-        report.ok("certificates", what);
+    // As bad as the alarm about it.
+    match expiry::severity((certificate.not_before, certificate.not_after), now) {
+        Some(Severity::Critical) => report.fail("certificates", what, remedy),
+        Some(Severity::Warning | Severity::Notice) => report.warn("certificates", what, remedy),
+        None => report.ok("certificates", what),
     }
 }
 
 /// What a listener shows, to a client that asks for our host as a phone would.
 async fn served(
-    config: &Config,
+    (config, is_dev): (&Config, bool),
     key: &'static str,
-    address: SocketAddr,
-    alpn: &[u8],
+    (address, alpn): (SocketAddr, &[u8]),
     report: &mut Report,
 ) {
     let near = near(address);
@@ -99,7 +101,8 @@ async fn served(
     };
     let file = setup::certificate_chain(&config.tls).unwrap_or_default();
     let first = CertificateDer::pem_slice_iter(&file).next();
-    if first.and_then(Result::ok).as_ref() != seen.chain.first() {
+    let is_another = first.and_then(Result::ok).as_ref() != seen.chain.first();
+    if is_another && !is_dev {
         let what = format!(
             "{key}: {near} shows another certificate than {}",
             config.tls.certificate.display()
@@ -110,15 +113,44 @@ async fn served(
     let length = seen.chain.len();
     match seen.judged {
         Ok(()) => report.ok("certificates", format!("{key}: {near} shows it, and the public CAs vouch for it")),
+        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) if is_dev => {
+            let what = format!("{key}: {near} shows it ({length} in its chain), of the CA that its start names");
+            report.ok("certificates", what);
+        }
         Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => report.warn(
             "certificates",
             format!("{key}: {near} shows it ({length} in its chain), and no public CA vouches for that"),
             "phones must be given its CA; else take one of a public CA, and put its whole chain (fullchain.pem) into tls.certificate",
         ),
-        Err(error) => report.fail(
-            "certificates",
-            format!("{key}: {near}: clients refuse it: {error}"),
+        Err(error) => {
+            let (why, remedy) = refused(&error);
+            let what = format!("{key}: {near}: clients refuse it: {why}");
+            report.fail("certificates", what, remedy);
+        }
+    }
+}
+
+/// Why clients refuse a certificate, and what helps.
+fn refused(error: &Error) -> (String, &'static str) {
+    use CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+        NotValidYetContext,
+    };
+    const RENEW: &str = "renew it in the place of tls.certificate and tls.key: it is taken by itself within 30 s; is the clock of this host right?";
+    match error {
+        Error::InvalidCertificate(Expired | ExpiredContext { .. }) => {
+            ("it has expired".to_owned(), RENEW)
+        }
+        Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }) => {
+            ("it is not good yet".to_owned(), RENEW)
+        }
+        Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => (
+            "it is for other names".to_owned(),
             "take a certificate that names server.node and, with XMPP, each of server.domains",
+        ),
+        error => (
+            error.to_string(),
+            "take a certificate of a public CA, with its whole chain (fullchain.pem)",
         ),
     }
 }

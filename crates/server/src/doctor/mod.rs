@@ -15,8 +15,18 @@ use crate::{config::Config, outside, settings};
 pub(crate) use dns::Resolver;
 pub(crate) use report::{Finding, Report, State};
 
-/// Looks at everything. `runs`: a server with this configuration answers; `resolver`: who is asked for DNS records.
-pub(crate) async fn examine(config: &Config, runs: bool, resolver: &Resolver) -> Report {
+/// What is known of the server before anything is looked at.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Known {
+    /// One with this configuration answers.
+    pub(crate) runs: bool,
+    /// It is one of `serve --dev`, which makes its certificate itself.
+    pub(crate) is_dev: bool,
+}
+
+/// Looks at everything. `resolver`: who is asked for DNS records.
+pub(crate) async fn examine(config: &Config, known: Known, resolver: &Resolver) -> Report {
+    let runs = known.runs;
     let mut report = Report::default();
     match settings::check(config) {
         Ok(()) => report.ok("configuration", "it can be read, and fits together"),
@@ -40,7 +50,7 @@ pub(crate) async fn examine(config: &Config, runs: bool, resolver: &Resolver) ->
     process::look(config, runs, &mut report);
     store::look(config, &mut report);
     records::look(config, resolver, &mut report).await;
-    certificates::look(config, runs, &mut report).await;
+    certificates::look(config, known, &mut report).await;
     if runs {
         ports::look(config, &mut report).await;
     }

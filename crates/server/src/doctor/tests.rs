@@ -7,6 +7,7 @@ use lab::cloud::{Ca, DevCredentials, TokenMode};
 use std::{
     net::{SocketAddr, UdpSocket},
     path::Path,
+    time::Duration,
 };
 
 /// A resolver that knows these services, each as its name, and the port and host that it leads to; it ends with the test.
@@ -56,6 +57,11 @@ fn answer(asked: &[u8], known: &[(&str, u16, &str)]) -> Vec<u8> {
     octets
 }
 
+const STOPPED: Known = Known {
+    runs: false,
+    is_dev: false,
+};
+
 /// A server that runs, and its configuration as a file would have it.
 struct World {
     folder: tempfile::TempDir,
@@ -88,7 +94,15 @@ impl World {
     }
 
     async fn look(&self, runs: bool, resolver: &Resolver) -> Report {
-        Box::pin(examine(&self.config, runs, resolver)).await
+        Box::pin(examine(
+            &self.config,
+            Known {
+                runs,
+                is_dev: false,
+            },
+            resolver,
+        ))
+        .await
     }
 
     async fn end(self) {
@@ -244,7 +258,7 @@ async fn without_a_server_the_rest_is_looked_at_and_damage_is_found() {
         config,
     } = world;
     dev.shutdown().await;
-    let report = Box::pin(examine(&config, false, &resolver(&[]))).await;
+    let report = Box::pin(examine(&config, STOPPED, &resolver(&[]))).await;
     assert_eq!(lines(&report, "ports", State::Ok), [""; 0]);
     one_says(&lines(&report, "server", State::Warn), "no server answers");
     one_says(&lines(&report, "store", State::Ok), "1 users");
@@ -252,7 +266,7 @@ async fn without_a_server_the_rest_is_looked_at_and_damage_is_found() {
     assert_eq!(lines(&report, "providers", State::Fail).len(), 2);
     let database = folder.path().join("data/reveille.db");
     std::fs::write(&database, "this is no database, whatever its name says").unwrap();
-    let report = Box::pin(examine(&config, false, &resolver(&[]))).await;
+    let report = Box::pin(examine(&config, STOPPED, &resolver(&[]))).await;
     one_says(&lines(&report, "store", State::Fail), "reveille.db");
 }
 
@@ -285,4 +299,56 @@ async fn records_lead_here_or_are_missed() {
         .filter_map(|it| it.remedy.clone())
         .collect();
     one_says(&remedies, "_sips._tcp.example.org. SRV 0 0 5061 localhost.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_development_server_is_not_missed_the_certificate_that_it_makes_itself() {
+    let mut config = on_free_ports();
+    let dev = Dev::start(config.clone(), Behaviour::default());
+    let dev = Box::pin(dev).await.unwrap();
+    let bound = dev.server.bound();
+    config.listen.sip_tls = config::Addresses(bound.sip.tls.clone());
+    let known = Known {
+        runs: true,
+        is_dev: true,
+    };
+    let mut report = Report::default();
+    certificates::look(&config, known, &mut report).await;
+    assert!(!report.has_failed(), "{:#?}", report.findings());
+    let found = lines(&report, "certificates", State::Ok);
+    one_says(&found, "makes one of its own");
+    one_says(&found, "listen.sip_tls");
+    dev.shutdown().await;
+}
+
+#[test]
+fn a_certificate_is_as_bad_as_the_alarm_about_it_says() {
+    const DAY: Duration = Duration::from_hours(24);
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::default();
+    config.server.node = "localhost".to_owned();
+    config.listen.sip_tls = config::Addresses::of(&["127.0.0.1:5061"]);
+    config.tls.certificate = folder.path().join("chain.pem");
+    config.tls.key = folder.path().join("key.pem");
+    let now = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis(crate::clock::now().0);
+    // What is made for six days is well with five of them left, and not with less than one.
+    for (life, left, state) in [
+        (90, 31, State::Ok),
+        (90, 29, State::Warn),
+        (90, 6, State::Warn),
+        (6, 5, State::Ok),
+        (6, 1, State::Fail),
+        (90, 1, State::Fail),
+    ] {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = now + DAY * left - DAY / 2;
+        params.not_before = params.not_after - DAY * life;
+        let key = rcgen::KeyPair::generate().unwrap();
+        let chain = params.self_signed(&key).unwrap().pem();
+        std::fs::write(&config.tls.certificate, chain).unwrap();
+        std::fs::write(&config.tls.key, key.serialize_pem()).unwrap();
+        let mut report = Report::default();
+        certificates::in_file(&config, &mut report);
+        assert_eq!(report.findings()[0].state, state, "{left} of {life}");
+    }
 }

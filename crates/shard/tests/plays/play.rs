@@ -79,6 +79,12 @@ impl World {
     fn act(&mut self, act: &Act) -> Result<(), String> {
         match act {
             Act::Scene => Ok(()),
+            Act::IsCounted(wanted) => {
+                let refused = std::mem::take(&mut self.refused);
+                let words = refused.iter().map(|(why, times)| format!("{why} {times}"));
+                let words = words.collect::<Vec<_>>().join(", ");
+                (words == *wanted).then_some(()).ok_or(words)
+            }
             Act::Friends(one, other) => {
                 for (user, peer) in [(one, other), (other, one)] {
                     let contact = contact(user, peer, true, true);

@@ -38,6 +38,7 @@
 //! bob-token is pushed: 2 unread                 a push goes to one of bob's tokens; each is named, in order; `call *`
 //! no push is sent
 //! the provider says that bob-token is dead      to whatever is pushed there from now on
+//! it is counted: requests 1                     what was refused since this was asked last, by reason
 //! the store is slow                             it keeps its answers to itself
 //! the store answers                             and now it gives them
 //! the store hangs                               nothing is saved any more
@@ -75,6 +76,7 @@ pub(crate) struct Step {
 #[derive(Debug)]
 pub(crate) enum Act {
     Scene,
+    IsCounted(String),
     Friends(String, String),
     Arrives(String),
     Opens(String),
@@ -162,6 +164,9 @@ fn act(text: &str) -> Option<Act> {
     }
     if let Some((number, user)) = text.split_once(" messages wait for ") {
         return Some(Act::Wait(number.parse().ok()?, user.to_owned()));
+    }
+    if let Some(counted) = text.strip_prefix("it is counted: ") {
+        return Some(Act::IsCounted(counted.to_owned()));
     }
     match text {
         "no push is sent" => return Some(Act::NoPush),

@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) streams: u64,
     /// What stories tell.
     pub(crate) story: Vec<TraceEvent>,
+    /// What was refused, by the name of the reason.
+    pub(crate) refused: BTreeMap<&'static str, u32>,
     /// How they are framed.
     pub(crate) framing: Framing,
     pub(crate) numbers: u32,
@@ -117,6 +119,7 @@ impl World {
             archive: Vec::new(),
             streams: 0,
             story: Vec::new(),
+            refused: BTreeMap::new(),
             framing,
             numbers: 0,
             runs: 0,
@@ -200,9 +203,12 @@ impl World {
                     self.account_answered(ticket, answer);
                     continue;
                 }
+                Output::Refused(_, why) => {
+                    *self.refused.entry(why.name()).or_default() += 1;
+                    continue;
+                }
                 Output::Close(_)
                 | Output::Measured(_)
-                | Output::Refused(..)
                 | Output::Request(..)
                 | Output::RegisterToInvite(_) => continue,
             };
