@@ -58,7 +58,7 @@ impl State {
         let waiting = self.waiting.entry(tenant.clone()).or_default();
         if *waiting >= self.limits.waiting_per_tenant {
             let of = "notifications that wait";
-            return self.reply(ticket, Reply::Busy { wait: BUSY, of });
+            return self.refuse(ticket, &tenant, BUSY, of);
         }
         *waiting += 1;
         let id = PushId(self.next_id());

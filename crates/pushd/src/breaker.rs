@@ -69,6 +69,13 @@ impl Breakers {
         }
     }
 
+    /// Apps that are left alone.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &AppId> {
+        let of = self.of.iter();
+        let open = of.filter(|(_, state)| !matches!(state, State::Closed(_)));
+        open.map(|(app, _)| app)
+    }
+
     /// When the next one admits again. One that does already waits for room, and not for time.
     pub(crate) fn next_timeout(&self, now: Timestamp) -> Option<Timestamp> {
         let open = self.of.values().filter_map(|state| match state {

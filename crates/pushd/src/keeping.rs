@@ -39,7 +39,7 @@ impl State {
         let promised = self.promised.get(&tenant).copied().unwrap_or(0);
         if self.queue.len_of(&tenant) + promised >= self.limits.queued_per_tenant {
             let of = "notifications in the queue";
-            return self.reply(ticket, Reply::Busy { wait: BUSY, of });
+            return self.refuse(ticket, &tenant, BUSY, of);
         }
         push.ttl = push.ttl.min(self.limits.queued_for);
         self.ids.begin(&tenant, &push.id, Known::Queued);

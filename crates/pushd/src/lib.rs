@@ -12,6 +12,7 @@ mod ids;
 mod keeping;
 mod limits;
 mod lines;
+mod look;
 mod queue;
 mod quota;
 mod service;
@@ -19,5 +20,6 @@ mod state;
 mod words;
 
 pub use limits::Limits;
+pub use look::Look;
 pub use service::Service;
 pub use words::{Input, Mode, Output, PushId, Reply, SaveId, Submission, Ticket};

@@ -35,6 +35,8 @@ pub(crate) struct Entry {
 pub(crate) struct Queue {
     of: HashMap<QueueKey, Entry>,
     due: BTreeSet<(Timestamp, QueueKey)>,
+    /// By when they came.
+    ages: BTreeSet<(Timestamp, QueueKey)>,
     per_tenant: HashMap<TenantId, usize>,
 }
 
@@ -60,12 +62,14 @@ impl Queue {
         if state.waits() {
             self.due.insert((queued.due, key.clone()));
         }
+        self.ages.insert((queued.at, key.clone()));
         self.of.insert(key, Entry { queued, state });
     }
 
     pub(crate) fn remove(&mut self, key: &QueueKey) -> Option<Entry> {
         let entry = self.of.remove(key)?;
         self.due.remove(&(entry.queued.due, key.clone()));
+        self.ages.remove(&(entry.queued.at, key.clone()));
         if let Some(count) = self.per_tenant.get_mut(&key.0) {
             *count -= 1;
             if *count == 0 {
@@ -73,6 +77,18 @@ impl Queue {
             }
         }
         Some(entry)
+    }
+
+    /// Since when the oldest is here.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.ages.first().map(|(at, _)| *at)
+    }
+
+    /// How many each tenant has, of those that have any.
+    pub(crate) fn per_tenant(&self) -> impl Iterator<Item = (&TenantId, usize)> {
+        self.per_tenant
+            .iter()
+            .map(|(tenant, count)| (tenant, *count))
     }
 
     /// It stands elsewhere now.

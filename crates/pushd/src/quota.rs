@@ -3,6 +3,9 @@
 use domain::{TenantId, Timestamp};
 use std::{collections::HashMap, time::Duration};
 
+/// What a tenant may hand in is for so long.
+pub(crate) const PERIOD: Duration = Duration::from_mins(1);
+/// The same in microseconds.
 const MINUTE: u64 = 60_000_000;
 
 /// When each tenant has all of its minute's worth again, in microseconds. As many rows as tenants.

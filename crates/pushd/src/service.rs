@@ -26,6 +26,10 @@ impl Service {
         }
     }
 
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
     /// Takes in a word. `now` never goes back.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         self.state.now = now;
@@ -91,6 +95,7 @@ impl Service {
     fn tenant_gone(&mut self, tenant: &TenantId) {
         self.state.tenants.remove(tenant);
         self.state.quotas.forget(tenant);
+        self.state.refused_at.remove(tenant);
         self.state.windows.forget_tenant(tenant);
         self.state.queue.forget_tenant(tenant);
         self.state.ids.forget_tenant(tenant);
@@ -110,7 +115,7 @@ impl Service {
         }
         if let Err(wait) = self.state.quotas.take(now, &tenant, per_minute) {
             let of = "notifications a minute";
-            return self.state.reply(ticket, Reply::Busy { wait, of });
+            return self.state.refuse(ticket, &tenant, wait, of);
         }
         let is_call = matches!(push.purpose, Purpose::Call { .. });
         if mode == Mode::Queue && !is_call && !push.ttl.is_zero() {

@@ -12,7 +12,10 @@ use crate::{
 use domain::{
     AppId, Change, Namer, Notification, PushEnd, QueuedPush, Tenant, TenantId, Timestamp,
 };
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 /// See the module.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub(crate) struct State {
     pub(crate) saves: HashMap<SaveId, Save>,
     /// Promises that are being saved.
     pub(crate) promised: HashMap<TenantId, usize>,
+    /// When a tenant was last refused something since it has too much. As many rows as tenants.
+    pub(crate) refused_at: HashMap<TenantId, Timestamp>,
     pub(crate) last_id: u64,
     pub(crate) now: Timestamp,
     pub(crate) sweep_at: Timestamp,
@@ -91,6 +96,7 @@ impl State {
             per_app: HashMap::new(),
             saves: HashMap::new(),
             promised: HashMap::new(),
+            refused_at: HashMap::new(),
             last_id: 0,
             now: Timestamp(0),
             sweep_at: Timestamp(0),
@@ -105,6 +111,18 @@ impl State {
 
     pub(crate) fn reply(&mut self, ticket: Ticket, reply: Reply) {
         self.out.push_back(Output::Reply(ticket, reply));
+    }
+
+    /// The tenant has too many of something.
+    pub(crate) fn refuse(
+        &mut self,
+        ticket: Ticket,
+        tenant: &TenantId,
+        wait: Duration,
+        of: &'static str,
+    ) {
+        self.refused_at.insert(tenant.clone(), self.now);
+        self.reply(ticket, Reply::Busy { wait, of });
     }
 
     pub(crate) fn save(&mut self, change: Change, save: Save) {

@@ -3,6 +3,7 @@
 
 mod labels;
 mod process;
+mod push_service;
 mod store;
 mod table;
 
@@ -104,6 +105,7 @@ pub struct Metrics {
     owed: Gauge,
     push_queue: Gauge,
     pushes_under_way: Gauge,
+    push_service: push_service::PushService,
     store: Arc<store::StoreView>,
     alarms: Alarms,
     refusals: Refusals,
@@ -143,6 +145,7 @@ impl Default for Metrics {
             owed: Gauge::default(),
             push_queue: Gauge::default(),
             pushes_under_way: Gauge::default(),
+            push_service: push_service::PushService::default(),
             store: Arc::default(),
             alarms: Alarms::default(),
             refusals: Refusals::default(),
@@ -168,6 +171,11 @@ impl Metrics {
         register(it, table::PUSHES_OWED, self.owed.clone());
         register(it, table::PUSH_QUEUE, self.push_queue.clone());
         register(it, table::PUSHES_UNDER_WAY, self.pushes_under_way.clone());
+        let service = &self.push_service;
+        register(it, table::PUSH_QUEUE_AGE, service.age.clone());
+        register(it, table::PUSH_ANSWERS, service.answers.clone());
+        register(it, table::PUSH_ENDS, service.ends.clone());
+        register(it, table::PUSH_LEFT_ALONE, service.left_alone.clone());
         register(it, table::REGISTRATIONS, self.registrations.clone());
         register(it, table::CALLS, self.calls.clone());
         register(it, table::SIP_REQUESTS, self.requests.clone());
@@ -299,6 +307,11 @@ impl Metrics {
         for (gauge, count) in [(&self.push_queue, queued), (&self.pushes_under_way, flying)] {
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+    }
+
+    /// What the push service does, in more detail.
+    pub(crate) fn push_service(&self) -> &push_service::PushService {
+        &self.push_service
     }
 
     /// Only these apps are pushed to.

@@ -22,6 +22,16 @@ fn the_page_in_the_docs_is_what_the_code_says() {
     );
 }
 
+#[test]
+fn the_description_of_the_push_service_in_the_docs_is_that_of_the_code() {
+    let page = fs::read_to_string(root().join("docs/operations/openapi.json")).unwrap_or_default();
+    let page: serde_json::Value = serde_json::from_str(&page).unwrap_or_default();
+    assert!(
+        page == reveille::pushd::openapi(),
+        "docs/operations/openapi.json is out of date: `cargo run -- openapi > docs/operations/openapi.json`"
+    );
+}
+
 /// What the server is made of; the simulated clouds and phones have logs of their own.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();

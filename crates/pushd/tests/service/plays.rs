@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use domain::{Change, Notification, Outcome, PushEnd, QueuedPush};
-use pushd::{Input, Limits, Mode, Reply};
+use pushd::{Input, Limits, Look, Mode, Reply};
 use std::time::Duration;
 
 fn world() -> World {
@@ -35,6 +35,47 @@ fn what_a_provider_could_not_take_may_be_tried_again_under_the_same_id() {
     assert_eq!(world.replies[&first], Reply::Told(unavailable()));
     world.submit("a", message("1"), Mode::Wait);
     assert_eq!(world.under_way(), ["1"]);
+}
+
+#[test]
+fn who_watches_sees_what_waits_who_is_left_alone_and_who_has_too_much() {
+    let mut world = World::new(Limits {
+        queued_per_tenant: 8,
+        failures: 1,
+        window: Duration::ZERO,
+        ..Limits::default()
+    });
+    let look = |world: &World| world.service.look(world.now);
+    assert_eq!(look(&world), Look::default());
+    let began = world.now;
+    for n in 0..7 {
+        let push = Notification {
+            token: n.to_string(),
+            ..message(&n.to_string())
+        };
+        world.submit("a", push, Mode::Queue);
+        world.wait(Duration::from_secs(1));
+    }
+    let seen = look(&world);
+    assert_eq!(seen.oldest, Some(began));
+    assert_eq!(seen.nearly_full, [("a".into(), 7)]);
+    assert!(seen.left_alone.is_empty() && seen.refused.is_empty());
+    world.answer(accepted());
+    let seen = look(&world);
+    assert_eq!(seen.oldest, Some(began.plus(Duration::from_secs(1))));
+    assert!(seen.nearly_full.is_empty(), "{seen:?}");
+    world.answer(unavailable());
+    assert_eq!(look(&world).left_alone, ["app".into()]);
+    for n in 7..10 {
+        let push = Notification {
+            token: n.to_string(),
+            ..message(&n.to_string())
+        };
+        world.submit("a", push, Mode::Queue);
+    }
+    assert_eq!(look(&world).refused, ["a".into()]);
+    let later = world.now.plus(Duration::from_mins(2));
+    assert!(world.service.look(later).refused.is_empty());
 }
 
 #[test]

@@ -73,6 +73,12 @@ alarms! {
     /// One token after another of an app is declared dead: our settings are wrong rather than all its phones.
     PushSettings = "push_settings_suspect", Critical,
         "check environment, bundle or project and credentials of this app in [[push.app]]; when they are right, each phone gets one new chance with its next registration";
+    /// The queue of a tenant of the push service is nearly full: what comes when it is full is refused.
+    PushQueueNearlyFull = "push_queue_nearly_full", Warning,
+        "see whether a cloud of its apps cannot be reached (`reveille alarms`, reveille_push_left_alone); else it sends more than the clouds take: speak to whoever runs that server";
+    /// A tenant of the push service was refused pushes within the last minute, since it hands in more than it may, or more waits than may.
+    PushTenantRefused = "push_tenant_refused", Notice,
+        "speak to whoever runs that server; give it more by `per_minute` of PUT /api/v1/tenants/{id} if it needs it (docs/operations/push-service.md)";
     /// Devices cannot be woken because their tokens are dead.
     TokensDead = "tokens_dead", Notice,
         "`reveille device list` names them; each heals when its app registers with a new token";

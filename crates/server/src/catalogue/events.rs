@@ -315,5 +315,6 @@ pub const EVENTS: &[Event] = &[
     info("stopping"),
     info("the device does not answer: it is suspended"),
     info("the device does not answer: its connection is closed"),
+    info("the push service has stopped: what is queued goes at the next start"),
     info("this host has no IPv6"),
 ];

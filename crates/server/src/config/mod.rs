@@ -298,7 +298,7 @@ section! {
 section! {
     /// What we tell the operator.
     Observe {
-        /// Log filter, as "info", "info,stories=debug" (each step of each call and message) or "info,reveille=debug"; the environment variable `RUST_LOG` goes first.
+        /// Log filter, as "info", "info,stories=debug" (each step of each call and message), "info,access=debug" (each request to the push service) or "info,reveille=debug"; the environment variable `RUST_LOG` goes first.
         log: String = "info".to_owned(),
         /// How each line is written: "text", "json", "journald" (the priority in front, no time), or "auto": "journald" where systemd's journal reads it, else "text", with colours at a terminal.
         log_format: LogFormat = LogFormat::Auto,

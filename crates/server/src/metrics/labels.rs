@@ -17,6 +17,12 @@ labels! {
     ReachLabels { provider: &'static str, environment: &'static str, app: String }
     /// Of anything that ends one way or another.
     OutcomeLabels { outcome: &'static str }
+    /// Of what a tenant is told.
+    AnswerLabels { answer: &'static str }
+    /// Of how a push of the queue ended.
+    EndLabels { end: &'static str }
+    /// Of an app.
+    AppLabels { app: String }
     /// Of a stage of a wake.
     StageLabels { stage: &'static str }
     /// Of a SIP request.

@@ -99,6 +99,18 @@ rows! {
     PUSH_QUEUE = "reveille_push_queue", Gauge, None, [],
         "pushes in the queue of the push service",
         "grows while a cloud cannot be reached, or a tenant sends more than its apps' clouds take";
+    PUSH_QUEUE_AGE = "reveille_push_queue_age_seconds", Gauge, SECONDS, [],
+        "how long the oldest push of that queue waits",
+        "more than minutes: a cloud does not answer, or a tenant's quota or an app's room is used up; see `reveille_push_left_alone` and the alarms";
+    PUSH_ANSWERS = "reveille_push_service_answers_total", Counter, None, ["answer"],
+        "what tenants of the push service were told: an outcome, `queued`, `replaced` or `expired`; or why nothing was done: `not_let` (no such app of theirs), `busy` (more than they may have), `not_saved`",
+        "`busy`: see the alarm `push_tenant_refused`; `not_saved`: see `store_failed`";
+    PUSH_ENDS = "reveille_push_queue_ends_total", Counter, None, ["end"],
+        "how pushes of the queue ended: an outcome, `replaced` by a newer one, or `expired`",
+        "`expired` was dropped: its time was over before its cloud took it";
+    PUSH_LEFT_ALONE = "reveille_push_left_alone", Gauge, None, ["app"],
+        "1 while an app is left alone by the push service, since its cloud fails or refuses its credentials",
+        "see the alarms `push_unreachable` and `push_credentials_refused`";
     PUSHES_UNDER_WAY = "reveille_pushes_under_way", Gauge, None, [],
         "pushes of the push service that wait for their cloud's answer",
         "";

@@ -1,11 +1,15 @@
 //! Drives the machine: one task takes in what is handed in, performs what the machine says, and brings back what became of
 //! it.
 
-use crate::{clock, metrics::Metrics};
+use crate::{
+    alarms::{Alarm, Notice},
+    clock,
+    metrics::Metrics,
+};
 use domain::{Change, NotificationId, Outcome, Tenant, TenantId, Timestamp};
 use pushd::{Input, Output, PushId, Reply, SaveId, Service, Submission, Ticket};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,12 +17,15 @@ use store::Store;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
+    time::MissedTickBehavior,
 };
 
 /// Words that may wait for the task; more make their sender wait.
 const INBOX: usize = 4_096;
 /// Words that are taken in at once.
 const AT_ONCE: usize = 256;
+/// How often it is looked at how the service is doing.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long what is under way may take at shutdown: longer than any push.
 const FAREWELL: Duration = Duration::from_secs(8);
 
@@ -103,6 +110,7 @@ pub(super) fn start(
         asking: HashMap::new(),
         tickets: 0,
         saving: 0,
+        told_of: BTreeSet::new(),
         back,
     };
     (Desk(desk), tokio::spawn(task.run(inbox, backs)))
@@ -141,6 +149,8 @@ struct Task {
     tickets: u64,
     /// Commits that are not answered.
     saving: usize,
+    /// Alarms that stand for tenants.
+    told_of: BTreeSet<(Alarm, String)>,
     back: mpsc::UnboundedSender<Back>,
 }
 
@@ -152,13 +162,15 @@ impl Task {
     ) {
         let (mut words, mut came) = (Vec::new(), Vec::new());
         let mut stops_at = None;
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // What was loaded may be due.
         self.service.handle(self.clock.now(), Input::Timeout);
         loop {
             self.perform();
             self.metrics.push_service_has(self.service.load());
             if stops_at.is_some() && self.service.load().1 == 0 && self.saving == 0 {
-                return;
+                return self.farewell();
             }
             let wait = self
                 .service
@@ -184,11 +196,54 @@ impl Task {
                 () = sleep(wait), if stops_at.is_none() => {
                     self.service.handle(self.clock.now(), Input::Timeout);
                 }
-                () = until(stops_at) => {
-                    tracing::warn!("the push service stops while pushes are under way: those of the queue go again");
-                    return;
-                }
+                _ = looks.tick() => self.look(),
+                () = until(stops_at) => return self.farewell(),
             }
+        }
+    }
+
+    /// Says what is left: nothing that was promised is lost.
+    fn farewell(&self) {
+        let (queued, cut_short) = self.service.load();
+        if cut_short > 0 {
+            tracing::warn!(
+                queued,
+                cut_short,
+                "the push service stops while pushes are under way: those of the queue go again"
+            );
+        } else {
+            tracing::info!(
+                queued,
+                "the push service has stopped: what is queued goes at the next start"
+            );
+        }
+    }
+
+    /// How the service is doing, for whoever watches.
+    fn look(&mut self) {
+        let now = self.clock.now();
+        let look = self.service.look(now);
+        let metrics = self.metrics.push_service();
+        metrics.oldest(look.oldest, now);
+        metrics.left_alone(&look.left_alone);
+        let full = look.nearly_full.iter().map(|(tenant, count)| {
+            let detail = format!("{count} pushes wait");
+            (Alarm::PushQueueNearlyFull, tenant, detail)
+        });
+        let refused = look.refused.iter().map(|tenant| {
+            let detail = "it hands in more than it may".to_owned();
+            (Alarm::PushTenantRefused, tenant, detail)
+        });
+        let mut before = std::mem::take(&mut self.told_of);
+        for (alarm, tenant, detail) in full.chain(refused) {
+            let key = (alarm, tenant.to_string());
+            let notice = Notice::of(alarm, detail);
+            self.metrics.alarms().about(alarm, &key.1, Some(&notice));
+            before.remove(&key);
+            self.told_of.insert(key);
+        }
+        for (alarm, tenant) in before {
+            self.metrics.alarms().about(alarm, &tenant, None);
         }
     }
 
@@ -244,10 +299,14 @@ impl Task {
                     });
                 }
                 Output::Save(id, change) => {
+                    if let Change::SettlePush(settled) = &*change {
+                        self.metrics.push_service().ended(settled.end.name());
+                    }
                     ids.push(id);
                     steps.push(vec![*change]);
                 }
                 Output::Reply(ticket, reply) => {
+                    self.metrics.push_service().told(name(&reply));
                     if let Some(asking) = self.asking.remove(&ticket) {
                         // Whoever asked may have gone.
                         let _ = asking.send(reply);
@@ -277,6 +336,18 @@ impl Task {
             // The task may have ended.
             let _ = back.send(Back::Saved(verdicts));
         });
+    }
+}
+
+/// An answer in the metrics.
+fn name(reply: &Reply) -> &'static str {
+    match reply {
+        Reply::Told(outcome) => outcome.name(),
+        Reply::Queued => "queued",
+        Reply::Ended(end) => end.name(),
+        Reply::NotLet => "not_let",
+        Reply::Busy { .. } => "busy",
+        Reply::NotSaved => "not_saved",
     }
 }
 

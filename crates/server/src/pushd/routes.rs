@@ -163,7 +163,7 @@ async fn accessed(request: Request, next: Next) -> Response {
         began.elapsed(),
         trace.as_ref().and_then(|it| it.to_str().ok()),
     );
-    tracing::debug!(%method, route, status, ?took, trace = trace_text, "push service");
+    tracing::debug!(target: "access", %method, route, status, ?took, trace = trace_text, "push service");
     if let Some(trace) = trace {
         response.headers_mut().insert("traceparent", trace);
     }
