@@ -49,9 +49,12 @@ impl Dialer {
     /// Opens one. Whoever calls sets the time that it may take.
     pub(super) async fn dial(&self) -> io::Result<(SendRequest<Bytes>, Driven)> {
         let proxy = self.proxy.as_deref();
-        let Endpoint { host, port } = proxy.map_or(&self.endpoint, Proxy::endpoint);
-        let found = lookup_host((host.as_str(), *port)).await?;
-        let tcp = first_of(by_turns(found)).await?;
+        let to = proxy.map_or(&self.endpoint, Proxy::endpoint);
+        let tcp = connected(to).await.map_err(|error| match proxy {
+            // Or the cloud would be looked at, which has nothing to do with it.
+            Some(_) => io::Error::new(error.kind(), format!("the proxy {to}: {error}")),
+            None => error,
+        })?;
         // Nagle's algorithm would hold back each push for the acknowledgement of the one before.
         tcp.set_nodelay(true)?;
         let tcp = match proxy {
@@ -72,6 +75,12 @@ impl Dialer {
             .await
             .map_err(io::Error::other)
     }
+}
+
+/// A connection to whoever is first there.
+async fn connected(Endpoint { host, port }: &Endpoint) -> io::Result<TcpStream> {
+    let found = lookup_host((host.as_str(), *port)).await?;
+    first_of(by_turns(found)).await
 }
 
 /// The families by turns, so that a network on which one of them goes nowhere costs one head start (RFC 8305 §4).

@@ -4,5 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
 
 mod apps;
+mod faults;
 mod killed;
 mod world;
