@@ -54,18 +54,17 @@ impl World {
         serde_json::from_str(&answer.body).expect("JSON")
     }
 
-    fn client(&self, user: &str, login: Login) -> Slixmpp {
+    fn client(&self, login: &Login) -> Slixmpp {
         let at = (self.theirs.client(), self.theirs.ca_file());
-        let mut client = Slixmpp::start_at(at.0, &login, &at.1);
+        let mut client = Slixmpp::start_at(at.0, login, &at.1);
         client.expect("signed_in", &json!({}));
-        assert_eq!(login.user, user);
         client.tell(&json!({"do": "presence"}));
         client
     }
 
     /// Bob's phone, which has enabled pushes and sleeps.
     fn asleep(&self, node: &Value) -> Slixmpp {
-        let mut phone = self.client("bob", Login::new("bob", "phone").resuming());
+        let mut phone = self.client(&Login::new("bob", "phone").resuming());
         let service = &node["services"][0];
         assert_eq!(*service, DOMAIN);
         phone.tell(&json!({"do": "disco", "to": DOMAIN}));
@@ -84,7 +83,7 @@ fn pushes(make: Make, words: &str) {
     let token = new_token();
     let node = world.node(&token);
     let mut phone = world.asleep(&node);
-    let mut alice = world.client("alice", Login::new("alice", "desk"));
+    let mut alice = world.client(&Login::new("alice", "desk"));
     alice.message("bob@localhost", "planted-text");
     let push = world.ours.lab().wait_for_push(&token, "message", SOON);
     assert_eq!(push.violations(), Vec::<String>::new());
@@ -127,7 +126,7 @@ fn ejabberd_pushes_through_us() {
 #[test]
 fn a_server_that_starts_again_is_dialled_again_and_a_wrong_node_is_refused() {
     let mut world = world(Make::Prosody);
-    let mut phone = world.client("bob", Login::new("bob", "phone"));
+    let mut phone = world.client(&Login::new("bob", "phone"));
     let publish = |node: &str, secret: &str| {
         format!(
             "<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='{node}'><item><notification xmlns='urn:xmpp:push:0'/>\

@@ -188,25 +188,15 @@ impl Server {
         let api = api(&config, &secret, options.admin_token, parts, reloading);
         let ready = health::Ready::default();
         let watched = health::router(metrics.clone(), ready.clone());
-        let beside = (
-            keeping_apps::routes(&store, &reload, api.gate.clone()),
-            edge::router(edges.links(), api.gate.clone()),
-        );
+        let beside = keeping_apps::routes(&store, &reload, api.gate.clone());
+        let beside = beside.merge(edge::router(edges.links(), api.gate.clone()));
         let behind = behind(api, watched, service, beside);
         let room = (room.http, &keeper);
         let (mut others, admin_socket) = doors.serve(behind, server_tls.as_ref(), room, &stopped);
         others.extend(chores(&config, &store, accounts, shards, &stopped));
-        let watching = watch_store(store.clone(), metrics.clone(), stopped.clone());
-        others.push(tokio::spawn(watching));
-        let looking = edge::watch(edges.links(), metrics.clone(), stopped.clone());
-        others.push(tokio::spawn(looking));
-        others.extend(watches(
-            metrics,
-            &net,
-            &bans,
-            (certificate, expiry),
-            &stopped,
-        ));
+        let looked_at = (&net, &store, &edges, &bans);
+        let expires = (certificate, expiry);
+        others.extend(watches(&metrics, looked_at, expires, &stopped));
         others.push(tokio::spawn(warmed(pusher.clone())));
         ready.set(true);
         Ok(Self {
@@ -420,16 +410,19 @@ fn pushers(reload: Arc<Reload>) -> Pushing {
 
 /// What is looked at all the time.
 fn watches(
-    metrics: Arc<Metrics>,
-    net: &net::Net,
-    bans: &Bans,
+    metrics: &Arc<Metrics>,
+    (net, store, edges, bans): (&net::Net, &Arc<dyn Store>, &Within, &Bans),
     (certificate, expiry): (Option<Arc<CertificateFiles>>, Arc<Expiry>),
     stopped: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
     let refusals = upkeep::watch_refusals(metrics.clone(), net.clone(), stopped.clone());
     let kept = upkeep::keep_bans(bans.clone(), metrics.clone(), stopped.clone());
     let expires = expiry.watch(metrics.clone(), stopped.clone());
+    let stored = watch_store(store.clone(), metrics.clone(), stopped.clone());
+    let tunnels = edge::watch(edges.links(), metrics.clone(), stopped.clone());
     let mut tasks = vec![
+        tokio::spawn(stored),
+        tokio::spawn(tunnels),
         tokio::spawn(refusals),
         tokio::spawn(kept),
         tokio::spawn(expires),
@@ -463,10 +456,10 @@ fn behind(
     api: Api,
     health: Router,
     push_service: Option<&pushd::Running>,
-    (keeping, tunnels): (Router, Router),
+    beside: Router,
 ) -> Behind {
     let mut behind = Behind {
-        admin: api::admin(api.clone()).merge(keeping).merge(tunnels),
+        admin: api::admin(api.clone()).merge(beside),
         device: api::device(api.clone()),
         health,
         push: Router::new(),

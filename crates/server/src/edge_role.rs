@@ -90,7 +90,9 @@ impl EdgeRole {
         let certificate = CertificateFiles::of(&config, tls.as_ref()).map(Arc::new);
         let expiry = Arc::new(Expiry::new(certificate.clone()));
         if let Some(certificate) = certificate {
-            others.push(tokio::spawn(certificate.follow(stopped.clone())));
+            others.push(tokio::spawn(
+                certificate.follow(metrics.clone(), stopped.clone()),
+            ));
         }
         others.push(tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())));
         others.push(tokio::spawn(edge::watch(

@@ -92,7 +92,8 @@ impl World {
         config.edge.edges = Words::of(&known);
         let users = dev::USERS.map(str::to_owned).to_vec();
         let credentials = DevCredentials::new();
-        let dev = Dev::start_with(config, Behaviour::default(), ca, credentials, users);
+        let table = Behaviour::default();
+        let dev = Dev::start_with(config, table, ca, credentials, users, None);
         let world = Self {
             dev: dev.await.unwrap(),
             edges: running,

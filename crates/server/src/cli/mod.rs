@@ -135,7 +135,7 @@ async fn run(command: Command) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match command {
         Command::Demo(args) => demo::run(args).await,
-        Command::Serve(args) => serve::run(args).await.map(done),
+        Command::Serve(args) => Box::pin(serve::run(args)).await.map(done),
         Command::Init(args) => init::run(&args).await.map(done),
         Command::Check(args) => check::run(&args).await,
         Command::Doctor(args) => doctor::run(args).await,

@@ -28,7 +28,7 @@ impl Clouds {
                 conversations,
                 unread,
             } => format!("{} read, {unread} unread", conversations.len()),
-            refresh @ Purpose::Refresh => refresh.name().to_owned(),
+            other @ (Purpose::Refresh | Purpose::Event(_)) => other.name().to_owned(),
         };
         self.got.push_back((token.clone(), about));
         let outcome = if self.dead.contains(&token) {

@@ -79,12 +79,7 @@ impl World {
     fn act(&mut self, act: &Act) -> Result<(), String> {
         match act {
             Act::Scene => Ok(()),
-            Act::IsCounted(wanted) => {
-                let refused = std::mem::take(&mut self.refused);
-                let words = refused.iter().map(|(why, times)| format!("{why} {times}"));
-                let words = words.collect::<Vec<_>>().join(", ");
-                (words == *wanted).then_some(()).ok_or(words)
-            }
+            Act::IsCounted(wanted) => self.is_counted(wanted),
             Act::Friends(one, other) => {
                 for (user, peer) in [(one, other), (other, one)] {
                     let contact = contact(user, peer, true, true);
@@ -182,6 +177,14 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    /// So much was refused since it was looked at, and by these reasons.
+    fn is_counted(&mut self, wanted: &str) -> Result<(), String> {
+        let refused = std::mem::take(&mut self.refused);
+        let words = refused.iter().map(|(why, times)| format!("{why} {times}"));
+        let words = words.collect::<Vec<_>>().join(", ");
+        (words == wanted).then_some(()).ok_or(words)
     }
 
     /// An operator finds this step with these words in the story of something.
