@@ -94,11 +94,8 @@ impl Alone {
         let tls = options.tls.map(|tls| (tls, net::Handshakes::default()));
         let (mut others, admin_socket) =
             doors.serve(behind, tls.as_ref(), (room.http, &keeper), &stopped);
-        if let Some(certificate) = certificate {
-            others.push(tokio::spawn(
-                certificate.follow(metrics.clone(), stopped.clone()),
-            ));
-        }
+        let renewals = certificate.map(|it| it.follow(metrics.clone(), stopped.clone()));
+        others.extend(renewals.map(tokio::spawn));
         others.extend([
             tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())),
             tokio::spawn(watch_store(store.clone(), metrics, stopped)),

@@ -89,18 +89,13 @@ impl EdgeRole {
         let (mut others, admin_socket) = doors.serve(behind, None, (http, &keeper), &stopped);
         let certificate = CertificateFiles::of(&config, tls.as_ref()).map(Arc::new);
         let expiry = Arc::new(Expiry::new(certificate.clone()));
-        if let Some(certificate) = certificate {
-            others.push(tokio::spawn(
-                certificate.follow(metrics.clone(), stopped.clone()),
-            ));
-        }
-        others.push(tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())));
-        others.push(tokio::spawn(edge::watch(
-            links,
-            metrics.clone(),
-            stopped.clone(),
-        )));
-        others.push(tokio::spawn(edge::run(shared.clone(), events)));
+        let renewals = certificate.map(|it| it.follow(metrics.clone(), stopped.clone()));
+        others.extend(renewals.map(tokio::spawn));
+        others.extend([
+            tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())),
+            tokio::spawn(edge::watch(links, metrics, stopped)),
+            tokio::spawn(edge::run(shared.clone(), events)),
+        ]);
         ready.set(true);
         Ok(Self {
             bound,

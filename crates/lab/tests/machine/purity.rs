@@ -33,6 +33,8 @@ fn machines_know_no_clock_no_runtime_no_entropy_and_no_sockets() {
     assert!(files.len() > 20, "only {files:?}");
     for file in files {
         let source = fs::read_to_string(&file).unwrap();
+        // Tests begin somewhere; nothing that runs does.
+        let source = source.split("#[cfg(test)]").next().unwrap_or_default();
         for word in FORBIDDEN {
             assert!(!source.contains(word), "{word} in {}", file.display());
         }

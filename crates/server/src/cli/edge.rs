@@ -33,10 +33,10 @@ pub(super) enum Command {
 pub(super) struct Init {
     /// Where to write; created if it is not there
     dir: PathBuf,
-    /// The host name by which clients outside, and the inside, reach this edge
+    /// The host name by which clients outside and the inside reach it
     #[arg(long)]
     name: String,
-    /// The line that `reveille edge pair` printed inside; may be given more than once
+    /// The key that `reveille edge pair` prints inside; may be repeated
     #[arg(long, value_name = "KEY")]
     inside: Vec<String>,
     /// Where its key goes; else DIR

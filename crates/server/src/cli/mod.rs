@@ -188,7 +188,7 @@ mod tests {
     }
 
     /// What does something and prints no list. Whatever is not here can be read by machines.
-    const LISTS_NOTHING: [&str; 27] = [
+    const LISTS_NOTHING: [&str; 30] = [
         "serve",
         "init",
         "user add",
@@ -203,9 +203,12 @@ mod tests {
         "ban lift",
         "backup",
         "restore",
+        "edge init",
+        "edge pair",
         "tenant add",
         "tenant rotate",
         "tenant allow",
+        "tenant webhook",
         "tenant remove",
         "push app add",
         "push app rotate",

@@ -17,6 +17,13 @@ fn touched() -> Metrics {
     metrics.bans_are(1, 2);
     metrics.certificate_days("tls", Some(6.5));
     metrics.push_service_has((3, 1));
+    metrics.push_service().told("accepted");
+    metrics.push_service().ended("accepted");
+    metrics
+        .push_service()
+        .left_alone(&[AppId::from("com.example.phone")]);
+    metrics.edge_refused("no_inside", 1);
+    metrics.tunnels_are(&[tunnel()]);
     let served = push::Served {
         app,
         provider: Provider::Apns,
@@ -31,6 +38,19 @@ fn touched() -> Metrics {
         ..Stats::default()
     });
     metrics
+}
+
+/// To an edge that is not there.
+fn tunnel() -> tunnel::Link {
+    let key = "A".repeat(43);
+    tunnel::Link {
+        who: key.parse().unwrap(),
+        name: "edge.example.org".into(),
+        state: tunnel::State::Down {
+            since: std::time::Instant::now(),
+            why: "timed out".into(),
+        },
+    }
 }
 
 #[test]
