@@ -158,10 +158,10 @@ impl Dialled {
         let mut told = false;
         while !stop.is_cancelled() {
             let begun = Instant::now();
-            let why = tokio::select! {
-                why = self.once() => why,
-                () = stop.cancelled() => return,
-            };
+            let why = self.once().await;
+            if stop.is_cancelled() {
+                return;
+            }
             if begun.elapsed() >= GOOD {
                 (wait, told) = (FIRST_WAIT, false);
             }
@@ -182,10 +182,13 @@ impl Dialled {
 
     /// Dials, and serves the tunnel until it is gone; says why it is.
     async fn once(&self) -> io::Error {
-        let (endpoint, connection, name) = match timeout(HANDSHAKE, self.connected()).await {
-            Ok(Ok(connected)) => connected,
-            Ok(Err(error)) => return error,
-            Err(_) => return io::Error::new(io::ErrorKind::TimedOut, "it does not answer"),
+        let connected = timeout(HANDSHAKE, self.connected());
+        let stop = &self.shared.stop;
+        let (endpoint, connection, name) = match stop.run_until_cancelled(connected).await {
+            Some(Ok(Ok(connected))) => connected,
+            Some(Ok(Err(error))) => return error,
+            Some(Err(_)) => return io::Error::new(io::ErrorKind::TimedOut, "it does not answer"),
+            None => return io::ErrorKind::Interrupted.into(),
         };
         tracing::info!(edge = %name, at = &*self.address.at, "a tunnel to an edge is up");
         let live = Live::new(connection.clone());
@@ -193,7 +196,8 @@ impl Dialled {
         self.shared.live()[self.place] = Some(live.clone());
         let why = tokio::select! {
             why = self.serve(&live) => why,
-            () = self.shared.stop.cancelled() => {
+            () = stop.cancelled() => {
+                // Said, and not only dropped: the edge would go on sending clients here until it misses us.
                 connection.close(VarInt::from_u32(0), b"stopping");
                 endpoint.wait_idle().await;
                 io::ErrorKind::Interrupted.into()
