@@ -1,6 +1,7 @@
 //! The steps of `cargo xtask test`, in order, and their running: a heading and the time of each, and a table at
 //! the end. A step that fails does not keep the others from being run.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -99,8 +100,7 @@ pub(crate) const STEPS: &[Step] = &[
         run: |workspace| {
             let sim = [
                 "run",
-                "--profile",
-                "sim",
+                "--release",
                 "--locked",
                 "-p",
                 "reveille-lab",
@@ -182,11 +182,7 @@ pub(crate) fn run(only: &[String]) -> ExitCode {
 }
 
 /// Tests by nextest, or by cargo itself on a machine without it.
-fn cargo_test(
-    workspace: &Workspace,
-    chosen: &[&str],
-    settings: &[(&str, std::path::PathBuf)],
-) -> Result<()> {
+fn cargo_test(workspace: &Workspace, chosen: &[&str], settings: &[(&str, PathBuf)]) -> Result<()> {
     let mut command = cargo(&workspace.root);
     if exists("cargo-nextest") {
         command.args(["nextest", "run", "--locked", "--no-fail-fast"]);
@@ -229,8 +225,20 @@ fn demo(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Tests of what knows no shards: they are run once.
+const ONCE: [&str; 7] = [
+    "deb",
+    "install",
+    "lab_clients",
+    "prometheus",
+    "push_component",
+    "push_matrix",
+    "push_openapi",
+];
+
 /// The real peers, with each number of shards.
 fn e2e(workspace: &Workspace) -> Result<()> {
+    let tests = e2e_tests(workspace)?;
     for shards in SHARDS {
         println!("with {shards} shards");
         let settings = [
@@ -242,10 +250,31 @@ fn e2e(workspace: &Workspace) -> Result<()> {
             ("REVEILLE_DEB", deb::file(workspace)?),
             (SHARDS_KEY, shards.into()),
         ];
-        let chosen = ["-p", "reveille-e2e", "--features", "peers", "--test", "*"];
+        let mut chosen = vec!["-p", "reveille-e2e", "--features", "peers"];
+        for test in &tests {
+            if shards == SHARDS[0] || !ONCE.contains(&test.as_str()) {
+                chosen.extend(["--test", test]);
+            }
+        }
         cargo_test(workspace, &chosen, &settings)?;
     }
     Ok(())
+}
+
+/// The names of all of its tests, which are files.
+fn e2e_tests(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(workspace.root.join("e2e/tests"))? {
+        let file = PathBuf::from(file?.file_name());
+        if file.extension().is_some_and(|it| it == "rs") {
+            names.extend(file.file_stem().map(|it| it.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort_unstable();
+    if let Some(gone) = ONCE.iter().find(|it| !names.iter().any(|name| name == *it)) {
+        bail!("there is no test {gone} in e2e/tests");
+    }
+    Ok(names)
 }
 
 /// How many JSON values one behind the other make up the text.

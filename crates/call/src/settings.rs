@@ -173,9 +173,10 @@ impl Settings {
             .bound
             .iter()
             .filter(|(_, local)| local.ip().is_unspecified());
-        wildcards
-            .map(|(transport, local)| (*transport, self.sent_by(*local)))
-            .collect()
+        let wildcards = wildcards.map(|(transport, local)| (*transport, self.sent_by(*local)));
+        // Where a client came in at an edge is none of our addresses.
+        let edge = (Transport::Edge, self.node.clone());
+        wildcards.chain([edge]).collect()
     }
 
     /// Our URI for a device that registers over this transport.

@@ -34,7 +34,7 @@ impl Net {
             return false;
         };
         shared.clone().tasks.spawn(async move {
-            let mut framing = Sip::accepted(flow, &shared.limits);
+            let mut framing = Sip::carried(flow, &shared.limits);
             let mut halves = tokio::io::split(stream);
             connection::run(&shared, &mut link, &mut halves, &mut framing).await;
             shared.table().remove(flow.id);

@@ -166,7 +166,7 @@ impl Server {
         };
         let started = shards::start(parts, || until(stopped.clone())).await?;
         let (accounts, shards) = (started.accounts, started.shards);
-        let edges = Within::dial(&config, &net)?;
+        let edges = Within::dial(&config, &net, &metrics)?;
         let known = Apps::of(&apps);
         let with = (&store, &pusher, &secret[..], &apps[..]);
         let push_service = push_service(&config, with, options.tenants, &metrics).await?;

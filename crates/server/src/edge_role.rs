@@ -52,13 +52,13 @@ impl EdgeRole {
         let guards = Guards::default();
         let keeper = Doorkeeper::new(&guards, &config, metrics.clone())?;
         let room = files::room(files::raise(), &config.limits);
-        let tunnel = listen(&config)?;
-        let tunnel_at = tunnel.address()?;
         let http = room.http;
         let listening = net_config(&config, (room, &keeper), tls.clone(), None)?;
         let limits = listening.limits.message;
         let (net, events) = net::Net::bind(listening).await?;
         let doors = Doors::open(&config).await?;
+        let tunnel = listen(&config)?;
+        let tunnel_at = tunnel.address()?;
         let bound = Bound::of(net.addresses().clone(), &doors);
         let passwords = config.edge.passwords;
         let seen = (metrics.clone(), guards.clone(), keeper.clone());

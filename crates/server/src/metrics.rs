@@ -284,7 +284,7 @@ impl Metrics {
         self.edge_round_trip.clear();
         for link in links {
             let labels = EdgeLabels {
-                edge: link.name.to_string(),
+                edge: link.at.to_string(),
             };
             let (up, clients, round_trip) = match link.state {
                 tunnel::State::Up {

@@ -50,6 +50,7 @@ fn made(file: &Path) -> Result<String> {
         });
     written
         .with_context(|| format!("cannot write {}: check that this user may", file.display()))?;
+    store::give_to_owner_of_directory(file);
     Ok(pem)
 }
 

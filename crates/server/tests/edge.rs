@@ -277,8 +277,8 @@ impl Stranger {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_stranger_gets_in_but_an_attempt_to_sign_in() {
     let world = World::start(1).await;
-    let mut stranger = Stranger::comes(&world, world.edge(0)).await;
     for method in ["INVITE", "MESSAGE", "OPTIONS", "SUBSCRIBE"] {
+        let mut stranger = Stranger::comes(&world, world.edge(0)).await;
         let answer = stranger.says(method, "").await;
         assert!(answer.starts_with("SIP/2.0 403 Register first"), "{answer}");
     }
@@ -287,6 +287,7 @@ async fn nothing_of_a_stranger_gets_in_but_an_attempt_to_sign_in() {
     let told = request(http::Method::GET, &url, Some(dev::ADMIN_TOKEN), None).await;
     let told: Value = serde_json::from_slice(&told.unwrap().1).unwrap();
     assert_eq!(told[0]["clients"], 0);
+    let mut stranger = Stranger::comes(&world, world.edge(0)).await;
     let answer = stranger.says("REGISTER", "").await;
     assert!(answer.starts_with("SIP/2.0 401"), "{answer}");
     // Which lets nothing else through.

@@ -124,6 +124,7 @@ impl Edge {
         let insides = self.0.insides();
         let link = |inside: &Inside| Link {
             who: inside.who,
+            at: inside.who.to_string().into(),
             name: inside.name.clone(),
             state: inside.live.state(),
         };
@@ -175,7 +176,7 @@ impl Edge {
         self.0
             .insides()
             .retain(|it| it.live.connection.stable_id() != inside.live.connection.stable_id());
-        tracing::warn!(%from, inside = %inside.name, %why, "a tunnel is down: its clients connect again");
+        tracing::warn!(%from, inside = %inside.name, ?why, "a tunnel is down: its clients connect again");
     }
 
     async fn connected(&self, incoming: Incoming) -> io::Result<Inside> {

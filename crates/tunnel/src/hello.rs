@@ -22,9 +22,10 @@ pub(crate) async fn exchanged(connection: &Connection, ours: &str) -> io::Result
     };
     let ((), theirs) = tokio::try_join!(say, hear)?;
     let theirs = String::from_utf8(theirs).map_err(io::Error::other)?;
-    // It is shown to people.
-    if theirs.chars().any(char::is_control) {
-        return Err(io::Error::other("a name with control characters"));
+    // It is written into logs and shown to people.
+    let is_name = |letter: char| letter.is_alphanumeric() || "-._:[]".contains(letter);
+    if !theirs.chars().all(is_name) {
+        return Err(io::Error::other("a name that is none"));
     }
     Ok(theirs.into_boxed_str())
 }

@@ -89,6 +89,7 @@ impl Inside {
         let since = Instant::now();
         let down = |edge: &EdgeAddress| Link {
             who: edge.key,
+            at: edge.at.clone(),
             name: edge.at.clone(),
             state: State::Down {
                 since,
@@ -168,7 +169,11 @@ impl Dialled {
             // One line until it was there again.
             if !told {
                 let edge = &*self.address.at;
-                tracing::warn!(edge, %why, "no tunnel to the edge: it is dialled again and again");
+                tracing::warn!(
+                    edge,
+                    ?why,
+                    "no tunnel to the edge: it is dialled again and again"
+                );
                 told = true;
             }
             self.is_down(&why);
@@ -199,7 +204,8 @@ impl Dialled {
             () = stop.cancelled() => {
                 // Said, and not only dropped: the edge would go on sending clients here until it misses us.
                 connection.close(VarInt::from_u32(0), b"stopping");
-                endpoint.wait_idle().await;
+                // The edge hears of it, or does not answer: no longer is waited for.
+                let _ = timeout(HANDSHAKE, endpoint.wait_idle()).await;
                 io::ErrorKind::Interrupted.into()
             }
         };
@@ -270,7 +276,7 @@ async fn arrives(
     let header = match timeout(shared.limits.opening, read).await {
         Ok(Ok(header)) => header,
         Ok(Err(error)) => {
-            tracing::warn!(%edge, %error, "what an edge says of a client makes no sense");
+            tracing::debug!(%edge, ?error, "what an edge says of a client makes no sense");
             return;
         }
         Err(_) => return,

@@ -35,7 +35,8 @@ impl Default for Limits {
         Self {
             streams: 20_000,
             stream_octets: 1 << 17,
-            octets: 1 << 25,
+            // Strangers who are signing in take up half of it at most.
+            octets: 1 << 26,
             opening: Duration::from_secs(5),
         }
     }

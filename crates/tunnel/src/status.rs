@@ -18,7 +18,9 @@ use crate::Fingerprint;
 pub struct Link {
     /// The other side's key.
     pub who: Fingerprint,
-    /// What the other side calls itself, or where it is dialled before it has said so.
+    /// What it is known by here, whatever it says: where an edge is dialled, an inside's key.
+    pub at: Box<str>,
+    /// What it calls itself; before it has said so, as above.
     pub name: Box<str>,
     /// Whether it is there.
     pub state: State,

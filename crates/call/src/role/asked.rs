@@ -25,16 +25,17 @@ impl Role {
         };
         self.out
             .push_back(Output::Counted(method.as_str().to_owned(), flow));
+        // Whatever its To says: no dialog has a REGISTER in it (RFC 3261 §10.2).
+        if method == Method::Register {
+            let to = request.to().ok();
+            let user = to.and_then(|to| self.settings.local_address(&to.uri));
+            return self.register(now, directory, txn, flow, request, user);
+        }
         if request.to_tag().is_some() {
             if method == Method::Subscribe && self.presence.has(&request) {
                 return self.resubscribe(now, txn, flow, &request);
             }
             return self.in_dialog(now, directory, txn, flow, request, route);
-        }
-        if method == Method::Register {
-            let to = request.to().ok();
-            let user = to.and_then(|to| self.settings.local_address(&to.uri));
-            return self.register(now, directory, txn, flow, request, user);
         }
         let Some(uri) = Uri::parse(request.request_uri()) else {
             return self.turn_away(now, txn, 400, "Bad Request-URI");

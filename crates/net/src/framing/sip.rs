@@ -34,6 +34,13 @@ impl Sip {
         Self::new(flow, framer, Some(limits.first_message), limits)
     }
 
+    /// For one that was accepted elsewhere, where it is seen whether its peer is still there.
+    pub(crate) fn carried(flow: Flow, limits: &Limits) -> Self {
+        let mut framing = Self::accepted(flow, limits);
+        framing.patience.idle = None;
+        framing
+    }
+
     /// For a connection that was opened.
     pub(crate) fn opened(flow: Flow, limits: &Limits) -> Self {
         let framer = Framer::client(limits.message);

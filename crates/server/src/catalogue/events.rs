@@ -275,10 +275,6 @@ pub const EVENTS: &[Event] = &[
         "it is tried again; if it goes on, another process reads the database for very long",
     ),
     warn(
-        "what an edge says of a client makes no sense",
-        "the two sides run different releases: bring them to the same one",
-    ),
-    warn(
         "what was under way was not done in time: the store, or another shard, did not answer",
         "what was answered is kept; callers and senders whose requests had no answer try again",
     ),

@@ -26,7 +26,7 @@ pub(super) enum Command {
     Rotate(One),
     /// Let a tenant push to an app
     Allow(Allow),
-    /// Tell a tenant what became of what it had queued, at an address of its own; print the secret that it is signed with
+    /// Bring a tenant what became of its queue, to an address of its own; print the signing secret
     Webhook(Hook),
     /// Remove a tenant and all that it has queued
     Remove(One),

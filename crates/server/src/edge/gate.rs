@@ -8,11 +8,18 @@ use sip::{HeaderName, Message, Method, ResponseBuilder};
 /// where its nonce is stale.
 const TRIES: u32 = 6;
 
+/// REGISTERs of one connection that are not answered: it may have two accounts.
+const UNANSWERED: u32 = 2;
+
+/// The longest REGISTER of who has not signed in, octets. Phones' have one or two thousand.
+const LONGEST: usize = 8 * 1024;
+
 /// One connection.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     signed_in: bool,
     tries: u32,
+    unanswered: u32,
 }
 
 /// What becomes of a message.
@@ -20,9 +27,7 @@ pub(super) struct Gate {
 pub(super) enum Verdict {
     /// It goes on.
     Pass,
-    /// It does not, and nobody is told.
-    Drop,
-    /// It is answered so.
+    /// It does not: it is answered so, if it is a request, and its sender is sent away.
     Refuse(Refused),
 }
 
@@ -31,12 +36,17 @@ pub(super) enum Verdict {
 pub(crate) enum Refused {
     /// Its sender has not signed in.
     NotSignedIn,
-    /// Its sender has tried to often enough.
+    /// It is longer than what signs somebody in.
+    TooLong,
+    /// Its sender has tried to often enough, or too often at once.
     TooManyTries,
     /// Too many of its sender's address try at the moment.
     Crowded,
     /// No inside is there, or none has room.
     NoInside,
+    /// The inside does not take its sender: it has no room, or the address is banned, or one of `call.trusted`, which nobody
+    /// outside can have.
+    NotTaken,
 }
 
 impl Gate {
@@ -45,16 +55,20 @@ impl Gate {
         if self.signed_in {
             return Verdict::Pass;
         }
-        match message.method() {
-            // Nothing was asked, and an ACK is answered by nobody (RFC 3261 §17.1.1.3).
-            None | Some(Method::Ack) => Verdict::Drop,
-            Some(Method::Register) if passwords && self.tries < TRIES => {
-                self.tries += 1;
-                Verdict::Pass
-            }
-            Some(Method::Register) if passwords => Verdict::Refuse(Refused::TooManyTries),
-            Some(_) => Verdict::Refuse(Refused::NotSignedIn),
+        // A REGISTER within a dialog is none (RFC 3261 §10.2).
+        let signs_in = message.method() == Some(Method::Register) && message.to_tag().is_none();
+        if !signs_in || !passwords {
+            return Verdict::Refuse(Refused::NotSignedIn);
         }
+        if message.bytes().len() > LONGEST {
+            return Verdict::Refuse(Refused::TooLong);
+        }
+        if self.tries >= TRIES || self.unanswered >= UNANSWERED {
+            return Verdict::Refuse(Refused::TooManyTries);
+        }
+        self.tries += 1;
+        self.unanswered += 1;
+        Verdict::Pass
     }
 
     /// Takes note of what the inside says. True if the client has signed in by it.
@@ -62,6 +76,10 @@ impl Gate {
         let is_register = message
             .cseq()
             .is_ok_and(|cseq| cseq.method == Method::Register);
+        let is_final = message.status().is_some_and(|status| status >= 200);
+        self.unanswered = self
+            .unanswered
+            .saturating_sub(u32::from(is_final && is_register));
         let signs_in = !self.signed_in && message.status() == Some(200) && is_register;
         self.signed_in |= signs_in;
         signs_in
@@ -70,20 +88,24 @@ impl Gate {
 
 impl Refused {
     /// Each reason, as metrics have it.
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::NotSignedIn,
+        Self::TooLong,
         Self::TooManyTries,
         Self::Crowded,
         Self::NoInside,
+        Self::NotTaken,
     ];
 
     /// The name in metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::NotSignedIn => "not_signed_in",
+            Self::TooLong => "too_long",
             Self::TooManyTries => "too_many_tries",
             Self::Crowded => "crowded",
             Self::NoInside => "no_inside",
+            Self::NotTaken => "not_taken",
         }
     }
 
@@ -91,9 +113,10 @@ impl Refused {
     pub(super) fn response(self, request: &Message) -> Message {
         let (status, reason) = match self {
             Self::NotSignedIn => (403, "Register first"),
+            Self::TooLong => (513, "Message Too Large"),
             Self::TooManyTries => (403, "Too many attempts"),
             Self::Crowded => (503, "Too many at once"),
-            Self::NoInside => (503, "Service Unavailable"),
+            Self::NoInside | Self::NotTaken => (503, "Service Unavailable"),
         };
         let response = ResponseBuilder::to(request, status, reason).to_tag("edge");
         if status == 503 {
@@ -101,11 +124,6 @@ impl Refused {
             return response.header(HeaderName::RetryAfter, "5").build();
         }
         response.build()
-    }
-
-    /// Whether the connection ends behind the answer.
-    pub(super) fn ends(self) -> bool {
-        matches!(self, Self::TooManyTries)
     }
 }
 
@@ -133,12 +151,22 @@ mod tests {
         let mut gate = Gate::default();
         let register = request(Method::Register);
         let refused = Verdict::Refuse(Refused::NotSignedIn);
-        for method in [Method::Invite, Method::Message, Method::Options] {
+        for method in [
+            Method::Invite,
+            Method::Message,
+            Method::Options,
+            Method::Ack,
+        ] {
             assert_eq!(gate.client_says(&request(method), true), refused);
         }
-        assert_eq!(gate.client_says(&request(Method::Ack), true), Verdict::Drop);
         let response = answer(&request(Method::Invite), 200);
-        assert_eq!(gate.client_says(&response, true), Verdict::Drop);
+        assert_eq!(gate.client_says(&response, true), refused);
+        let within_a_dialog = ResponseBuilder::to(&register, 200, "").to_tag("2").build();
+        let text = String::from_utf8_lossy(within_a_dialog.bytes()).into_owned();
+        let text = text.replace("SIP/2.0 200 ", "REGISTER sip:example.org SIP/2.0");
+        let within_a_dialog = Message::parse(text.into(), &sip::Limits::default()).unwrap();
+        assert!(within_a_dialog.to_tag().is_some());
+        assert_eq!(gate.client_says(&within_a_dialog, true), refused);
         assert_eq!(gate.client_says(&register, false), refused);
         assert_eq!(gate.client_says(&register, true), Verdict::Pass);
         assert!(!gate.inside_says(&answer(&register, 401)));
@@ -157,10 +185,29 @@ mod tests {
         let register = request(Method::Register);
         for _ in 0..TRIES {
             assert_eq!(gate.client_says(&register, true), Verdict::Pass);
+            gate.inside_says(&answer(&register, 401));
         }
         let refused = Refused::TooManyTries;
         assert_eq!(gate.client_says(&register, true), Verdict::Refuse(refused));
-        assert!(refused.ends());
         assert_eq!(refused.response(&register).status(), Some(403));
+    }
+
+    #[test]
+    fn nobody_tries_very_often_at_once_or_at_length() {
+        let mut gate = Gate::default();
+        let register = request(Method::Register);
+        for _ in 0..UNANSWERED {
+            assert_eq!(gate.client_says(&register, true), Verdict::Pass);
+        }
+        gate.inside_says(&answer(&register, 100));
+        let too_many = Verdict::Refuse(Refused::TooManyTries);
+        assert_eq!(gate.client_says(&register, true), too_many);
+        gate.inside_says(&answer(&register, 401));
+        let long = RequestBuilder::new(Method::Register, "sip:example.org")
+            .body("text/plain", &[b'x'; LONGEST])
+            .build();
+        let too_long = Verdict::Refuse(Refused::TooLong);
+        assert_eq!(gate.client_says(&long, true), too_long);
+        assert_eq!(gate.client_says(&register, true), Verdict::Pass);
     }
 }

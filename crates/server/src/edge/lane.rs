@@ -7,24 +7,29 @@ use super::{
 use bytes::Bytes;
 use sip::{Flow, Frame, Framer, Message, endpoint::Transmit};
 use std::{
+    future::poll_fn,
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::ready,
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf},
     sync::mpsc,
     time::{Instant, sleep_until},
 };
 use tunnel::{Header, Spoken, Stream};
 
 /// Messages of a client that wait for the tunnel. One more ends its connection: the inside does not take them.
-const WAITING: usize = 128;
+const WAITING: usize = 32;
 
 /// Who has not signed in by then is sent away.
 const SIGN_IN: Duration = Duration::from_secs(30);
 
 /// Octets that are read from the tunnel at once.
-const CHUNK: usize = 16 * 1024;
+const CHUNK: usize = 4 * 1024;
 
 /// What the loop knows of a client.
 pub(super) struct Lane {
@@ -119,7 +124,6 @@ impl Task {
         let mut place = Some(place);
         let by = Instant::now() + SIGN_IN;
         let mut framer = Framer::client(self.shared.limits);
-        let mut chunk = vec![0; CHUNK];
         loop {
             let late = async {
                 match place {
@@ -128,25 +132,22 @@ impl Task {
                 }
             };
             let read = tokio::select! {
-                read = from.read(&mut chunk) => read,
+                read = read_some(&mut from) => read,
                 () = late => return,
             };
-            let read = match read {
-                Ok(0) | Err(_) => return,
-                Ok(read) => &chunk[..read],
+            let Ok(bytes) = read else {
+                return;
             };
             if place.is_some() {
-                framer.push(read);
+                framer.push(&bytes);
                 while let Ok(Some(frame)) = framer.next() {
                     if self.signs_in(&frame) {
                         place = None;
                     }
                 }
             }
-            self.shared.net.send(Transmit {
-                flow: self.flow,
-                bytes: Bytes::copy_from_slice(read),
-            });
+            let flow = self.flow;
+            self.shared.net.send(Transmit { flow, bytes });
         }
     }
 
@@ -163,6 +164,20 @@ impl Task {
         }
         signs_in
     }
+}
+
+/// Waits for octets; an error at the end. They are read into the stack: a client that is silent has no buffer.
+async fn read_some(from: &mut ReadHalf<Stream>) -> io::Result<Bytes> {
+    poll_fn(|context| {
+        let mut chunk = [MaybeUninit::uninit(); CHUNK];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
+        ready!(Pin::new(&mut *from).poll_read(context, &mut chunk))?;
+        if chunk.filled().is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into()).into();
+        }
+        Ok(Bytes::copy_from_slice(chunk.filled())).into()
+    })
+    .await
 }
 
 /// What the client says, to the inside; ends when the client is gone.

@@ -131,5 +131,5 @@ fn looked(link: &Link, down: &mut HashMap<String, Instant>, metrics: &Metrics) {
     };
     metrics
         .alarms()
-        .about(Alarm::TunnelDown, &link.name, notice.as_ref());
+        .about(Alarm::TunnelDown, &link.at, notice.as_ref());
 }

@@ -37,7 +37,6 @@ fn taken(shared: &Arc<Shared>, lanes: &mut HashMap<u64, Lane>, flow: Flow, messa
                 }
                 None => shared.refuse(flow, message, Refused::Crowded),
             },
-            Verdict::Drop => {}
             Verdict::Refuse(why) => shared.refuse(flow, message, why),
         }
         return;
@@ -47,7 +46,6 @@ fn taken(shared: &Arc<Shared>, lanes: &mut HashMap<u64, Lane>, flow: Flow, messa
         Verdict::Pass if lane.pass(message) => {}
         // The inside does not take what it says: better it comes anew than that something is missing.
         Verdict::Pass => shared.net.close(flow),
-        Verdict::Drop => {}
         Verdict::Refuse(why) => shared.refuse(flow, message, why),
     }
 }

@@ -71,20 +71,17 @@ impl Shared {
         }
     }
 
-    /// Answers a request that does not go on.
-    pub(super) fn refuse(&self, flow: Flow, request: &Message, why: Refused) {
+    /// A message does not go on: it is answered, if it is a request, and its sender is sent away.
+    pub(super) fn refuse(&self, flow: Flow, message: &Message, why: Refused) {
         self.metrics.edge_refused(why.name(), 1);
         // A response and an ACK are answered by nobody.
-        if !request.is_request() || request.method() == Some(sip::Method::Ack) {
-            return;
+        if message.is_request() && message.method() != Some(sip::Method::Ack) {
+            self.net.send(Transmit {
+                flow,
+                bytes: why.response(message).bytes().clone(),
+            });
         }
-        self.net.send(Transmit {
-            flow,
-            bytes: why.response(request).bytes().clone(),
-        });
-        if why.ends() {
-            self.net.close(flow);
-        }
+        self.net.close(flow);
     }
 
     /// A place for who signs in from there, if there is one.

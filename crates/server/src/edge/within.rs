@@ -1,8 +1,9 @@
 //! The inside's end: edges are dialled, and clients that come by one are connections like those that come here.
 
-use super::look::Links;
-use crate::{config::Config, pairs};
+use super::{gate::Refused, look::Links};
+use crate::{config::Config, metrics::Metrics, pairs, settings};
 use anyhow::{Context, Result, anyhow};
+use call::Network;
 use std::{
     net::{Ipv6Addr, SocketAddr},
     sync::Arc,
@@ -20,7 +21,7 @@ struct Dialled {
 
 impl Within {
     /// Dials the edges of the configuration.
-    pub(crate) fn dial(config: &Config, net: &net::Net) -> Result<Self> {
+    pub(crate) fn dial(config: &Config, net: &net::Net, metrics: &Arc<Metrics>) -> Result<Self> {
         let edges = config.edge.edges.0.iter().map(|edge| pairs::edge(edge));
         let edges = edges.collect::<Result<Vec<_>, _>>();
         let edges = edges.map_err(|error| anyhow!("edge.edges: {error}"))?;
@@ -34,7 +35,12 @@ impl Within {
         };
         let (inside, arrivals) = Inside::dial(config.node(), &identity, &edges, limits)
             .context("the tunnels of edge.edges")?;
-        let task = tokio::spawn(serve(net.clone(), arrivals));
+        let taking = Taking {
+            net: net.clone(),
+            metrics: metrics.clone(),
+            trusted: settings::trusted(config)?,
+        };
+        let task = tokio::spawn(taking.run(arrivals));
         Ok(Self(Some(Dialled { inside, task })))
     }
 
@@ -54,20 +60,36 @@ impl Within {
 }
 
 /// Takes what comes by the tunnels.
-async fn serve(net: net::Net, mut arrivals: mpsc::Receiver<Arrival>) {
-    while let Some(arrival) = arrivals.recv().await {
-        let Arrival {
-            edge,
-            header,
-            stream,
-        } = arrival;
+struct Taking {
+    net: net::Net,
+    metrics: Arc<Metrics>,
+    /// Where the operator's servers are: no client outside is there, whatever an edge says.
+    trusted: Vec<Network>,
+}
+
+impl Taking {
+    async fn run(self, mut arrivals: mpsc::Receiver<Arrival>) {
+        while let Some(arrival) = arrivals.recv().await {
+            let client = arrival.header.client;
+            // Dropped, its stream ends, and the edge closes its connection.
+            if !self.takes(arrival) {
+                tracing::debug!(%client, "a client that comes by an edge is not taken");
+                self.metrics.edge_refused(Refused::NotTaken.name(), 1);
+            }
+        }
+    }
+
+    fn takes(&self, arrival: Arrival) -> bool {
+        let Arrival { header, stream, .. } = arrival;
         let transport = match header.spoken {
             Spoken::SipTls => sip::Transport::Edge,
         };
+        let from = header.client.ip();
+        if self.trusted.iter().any(|network| network.contains(from)) {
+            return false;
+        }
         // Where it came in is the edge's, which clients find by our name.
         let local = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), header.port);
-        tracing::debug!(%edge, client = %header.client, "a client comes by an edge");
-        // Dropped, its stream ends, and the edge closes its connection.
-        net.carry(transport, (local, header.client), stream);
+        self.net.carry(transport, (local, header.client), stream)
     }
 }

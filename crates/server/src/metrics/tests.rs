@@ -45,7 +45,8 @@ fn tunnel() -> tunnel::Link {
     let key = "A".repeat(43);
     tunnel::Link {
         who: key.parse().unwrap(),
-        name: "edge.example.org".into(),
+        at: "edge.example.org:4433".into(),
+        name: "edge".into(),
         state: tunnel::State::Down {
             since: std::time::Instant::now(),
             why: "timed out".into(),
