@@ -26,7 +26,7 @@ pub(super) enum Command {
     Rotate(One),
     /// Let a tenant push to an app
     Allow(Allow),
-    /// Bring a tenant what became of its queue, to an address of its own; print the signing secret
+    /// Bring a tenant what became of its queue; print the secret that signs it
     Webhook(Hook),
     /// Remove a tenant and all that it has queued
     Remove(One),
