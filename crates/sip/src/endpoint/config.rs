@@ -54,7 +54,14 @@ impl Config {
             .iter()
             .find(|(transport, _)| *transport == flow.transport);
         match named {
-            Some((_, host)) => text.push_str(host),
+            Some((_, host)) => {
+                text.push_str(host);
+                if flow.transport == Transport::Edge {
+                    // Each edge has a port of its own: a client may look for us there.
+                    text.push(':');
+                    text.push_str(&flow.local.port().to_string());
+                }
+            }
             None => push_address(text, flow.local),
         }
     }
