@@ -27,6 +27,16 @@ pub(super) struct Which {
     config: Option<PathBuf>,
 }
 
+// What every listing takes. No doc comment: it would stand in place of each command's own.
+#[derive(Debug, clap::Args)]
+pub(super) struct Listing {
+    /// For machines
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) which: Which,
+}
+
 /// A server that can be asked.
 pub(super) struct Admin {
     /// Where the admin API is reached: by its socket, if it has one.

@@ -1,7 +1,7 @@
 //! `reveille ban`: sources that are kept out for a while.
 
 use super::{
-    admin::{Which, one, path},
+    admin::{Listing, Which, one, path},
     output,
 };
 use crate::{api::BanOrder, bans::BanView, config::Span};
@@ -13,20 +13,11 @@ use std::net::IpAddr;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// List who is banned, until when and by whom
-    List(List),
+    List(Listing),
     /// Keep an address out: an IPv6 address stands for its /64
     Add(Add),
     /// Let an address in again
     Lift(Lift),
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct List {
-    /// For machines
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    which: Which,
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,7 +41,7 @@ pub(super) struct Lift {
 pub(super) async fn run(command: Command) -> Result<()> {
     let at = |address: &str| path("/api/v1/bans/", address);
     match command {
-        Command::List(List { json, which }) => {
+        Command::List(Listing { json, which }) => {
             let server = which.server()?;
             let bans = server.must_ask(Method::GET, "/api/v1/bans", None).await?;
             if json {

@@ -1,7 +1,7 @@
 //! `reveille doctor`: what is wrong with the live installation, and what to do.
 
 use super::{
-    admin::Which,
+    admin::Listing,
     output::{self, plain},
 };
 use crate::doctor::{Finding, Known, Report, Resolver, State, examine};
@@ -9,16 +9,7 @@ use anyhow::Result;
 use http::Method;
 use std::process::ExitCode;
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// For machines
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    which: Which,
-}
-
-pub(super) async fn run(Args { json, which }: Args) -> Result<ExitCode> {
+pub(super) async fn run(Listing { json, which }: Listing) -> Result<ExitCode> {
     let server = which.server()?;
     // Whoever may not ask finds that a server is there all the same.
     let answered = server.ask(Method::GET, "/api/v1/alarms", None).await;

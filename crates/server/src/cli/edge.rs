@@ -1,7 +1,7 @@
 //! `reveille edge`: a directory for an edge, the line by which it and the inside know each other, and how the tunnels are.
 
 use super::{
-    admin::Which,
+    admin::Listing,
     init::{made, write},
     options::{config_file, load_config},
     output::{heading, plain, table},
@@ -26,7 +26,7 @@ pub(super) enum Command {
     /// Print the line that the other side needs, to be pasted there
     Pair(Pair),
     /// Show the tunnels: at an edge to its insides, inside to the edges
-    Status(Status),
+    Status(Listing),
 }
 
 #[derive(Debug, clap::Args)]
@@ -49,15 +49,6 @@ pub(super) struct Pair {
     /// Configuration; else ./reveille.toml or /etc/reveille/reveille.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Status {
-    /// For machines
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    which: Which,
 }
 
 pub(super) async fn run(command: Command) -> Result<()> {
@@ -175,7 +166,7 @@ fn pair(args: &Pair) -> Result<()> {
     Ok(())
 }
 
-async fn status(Status { json, which }: Status) -> Result<()> {
+async fn status(Listing { json, which }: Listing) -> Result<()> {
     let server = which.server()?;
     let told = server
         .must_ask(Method::GET, "/api/v1/tunnels", None)

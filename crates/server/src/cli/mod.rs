@@ -52,9 +52,9 @@ enum Command {
     /// Check a configuration and what it names
     Check(check::Args),
     /// Look at the live installation: DNS, certificates, ports, providers, store, clock
-    Doctor(doctor::Args),
+    Doctor(admin::Listing),
     /// Let the running server read its configuration again
-    Reload(reload::Args),
+    Reload(admin::Listing),
     /// Accounts: add, invite, list, passwd, forward, export, remove
     #[command(subcommand)]
     User(user::Command),

@@ -1,7 +1,7 @@
 //! `reveille push app`: by what the apps' providers know us, in the store instead of in files.
 
 use super::{
-    admin::{Admin, Which, one, path},
+    admin::{Admin, Listing, Which, one, path},
     output,
 };
 use crate::{
@@ -22,7 +22,7 @@ pub(super) enum Command {
     /// Put an app with its credentials into the store, sealed; nobody is shown them again
     Add(Box<Put>),
     /// List the apps that are pushed to, of the store and of the configuration
-    List(List),
+    List(Listing),
     /// Put other credentials in the place of an app's; what is not named stays
     Rotate(Box<Put>),
     /// Remove an app and its credentials from the store
@@ -74,15 +74,6 @@ pub(super) struct Put {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct List {
-    /// For machines
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    which: Which,
-}
-
-#[derive(Debug, clap::Args)]
 pub(super) struct One {
     app: String,
     #[command(flatten)]
@@ -101,7 +92,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
             }
             put(&server, &wanted.app, &wanted).await
         }
-        Command::List(List { json, which }) => list(&which.server()?, json).await,
+        Command::List(Listing { json, which }) => list(&which.server()?, json).await,
         Command::Rotate(wanted) => {
             let server = wanted.which.server()?;
             let name = known(&server, &wanted.app).await?;

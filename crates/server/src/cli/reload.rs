@@ -1,20 +1,11 @@
 //! `reveille reload`: the running server reads its configuration again.
 
-use super::{admin::Which, output};
+use super::{admin::Listing, output};
 use crate::reloaded::Reloaded;
 use anyhow::Result;
 use http::Method;
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// For machines
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    which: Which,
-}
-
-pub(super) async fn run(Args { json, which }: Args) -> Result<()> {
+pub(super) async fn run(Listing { json, which }: Listing) -> Result<()> {
     let server = which.server()?;
     let told = server
         .must_ask(Method::POST, "/api/v1/reload", None)

@@ -1,7 +1,7 @@
 //! `reveille tenant`: who may push through our push service, and to what.
 
 use super::{
-    admin::{Which, one, path},
+    admin::{Listing, Which, one, path},
     output,
 };
 use crate::{
@@ -21,7 +21,7 @@ pub(super) enum Command {
     /// Make a tenant, and print its credentials
     Add(Add),
     /// List tenants, their apps, and since when their secrets are good
-    List(List),
+    List(Listing),
     /// Make a new secret and print it; the one before stays good until the next
     Rotate(One),
     /// Let a tenant push to an app
@@ -41,15 +41,6 @@ pub(super) struct Add {
     /// Notifications that it may hand in a minute
     #[arg(long, value_name = "N")]
     per_minute: Option<u32>,
-    #[command(flatten)]
-    which: Which,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct List {
-    /// For machines
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     which: Which,
 }
@@ -101,7 +92,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
             };
             put(&which, &name, &wanted).await
         }
-        Command::List(List { json, which }) => list(&which, json).await,
+        Command::List(Listing { json, which }) => list(&which, json).await,
         Command::Rotate(One { name, which }) => {
             let wanted = TenantChange {
                 rotate: true,

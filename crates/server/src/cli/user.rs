@@ -1,7 +1,7 @@
 //! `reveille user`: accounts.
 
 use super::{
-    admin::{Admin, Which, path},
+    admin::{Admin, Listing, Which, path},
     invite, output,
 };
 use crate::{
@@ -27,7 +27,7 @@ pub(super) enum Command {
     /// Invite somebody to make an account: prints a link, and a code for a phone's camera
     Invite(invite::Invite),
     /// List the accounts
-    List(List),
+    List(Listing),
     /// Set a password; without --password one is made up and printed
     Passwd(Passwd),
     /// Say where calls go that nobody answers: sip:voicemail@example.org; empty: nowhere
@@ -56,15 +56,6 @@ pub(super) struct Password {
     /// The password; "-" reads it from standard input
     #[arg(long, env = "REVEILLE_PASSWORD", hide_env_values = true)]
     password: Option<String>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct List {
-    /// For machines
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    which: Which,
 }
 
 #[derive(Debug, clap::Args)]
@@ -173,8 +164,8 @@ async fn run_forward(command: Forward) -> Result<()> {
     Ok(())
 }
 
-async fn run_list(command: List) -> Result<()> {
-    let List { json, which } = command;
+async fn run_list(command: Listing) -> Result<()> {
+    let Listing { json, which } = command;
     let users = list(&which.server()?).await?;
     if json {
         output::json(&serde_json::to_value(&users)?);
