@@ -56,8 +56,8 @@ pub(crate) struct Running {
 pub(crate) struct Others {
     pub(crate) gateway: Option<matrix::Gateway>,
     pub(crate) components: Vec<component::Dialled>,
-    /// Who vouches for webhooks.
-    pub(crate) roots: Arc<rustls::RootCertStore>,
+    /// How webhooks are called.
+    pub(crate) tls: Arc<rustls::ClientConfig>,
 }
 
 impl Others {
@@ -66,7 +66,7 @@ impl Others {
         Ok(Self {
             gateway: matrix::read(config, apps)?,
             components: component::read(config)?,
-            roots: Arc::new(setup::route(&config.push)?.roots),
+            tls: setup::tls_trusting(setup::route(&config.push)?.roots)?,
         })
     }
 }
@@ -112,7 +112,7 @@ impl Running {
                 tenants: tenants.clone(),
                 store: store.clone(),
                 metrics: metrics.clone(),
-                roots: others.roots,
+                tls: others.tls,
                 secret: secret.to_vec(),
                 news,
             },

@@ -107,10 +107,15 @@ pub(crate) fn public_roots() -> rustls::RootCertStore {
 
 /// Whom we trust when we connect out to other servers over TLS: the public CAs.
 pub fn public_tls() -> Result<Arc<rustls::ClientConfig>> {
+    tls_trusting(public_roots())
+}
+
+/// How we connect out over TLS to whom these authorities vouch for.
+pub(crate) fn tls_trusting(roots: rustls::RootCertStore) -> Result<Arc<rustls::ClientConfig>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(public_roots())
+        .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
 }

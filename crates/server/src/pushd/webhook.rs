@@ -41,7 +41,7 @@ pub(super) struct Parts {
     pub(super) tenants: Tenants,
     pub(super) store: Arc<dyn Store>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) roots: Arc<rustls::RootCertStore>,
+    pub(super) tls: Arc<rustls::ClientConfig>,
     pub(super) secret: Vec<u8>,
     /// Something has ended, or a tenant is another one.
     pub(super) news: Arc<Notify>,
@@ -191,7 +191,7 @@ async fn bring(parts: &Parts, tenant: &TenantId, webhook: &Webhook) -> Result<bo
     let key = secret(&parts.secret, tenant, webhook);
     let signature = header(&key, now, body.as_bytes());
     let target: Target = webhook.url.parse()?;
-    let status = target.post(&parts.roots, &signature, body).await?;
+    let status = target.post(&parts.tls, &signature, body).await?;
     anyhow::ensure!(
         (200..300).contains(&status),
         "{} answers {status}",

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use http::{Method, Request, Uri, header};
+use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -82,17 +83,17 @@ impl Target {
     /// Brings this; the status of the answer.
     pub(crate) async fn post(
         &self,
-        roots: &Arc<rustls::RootCertStore>,
+        tls: &Arc<rustls::ClientConfig>,
         signature: &str,
         body: String,
     ) -> Result<u16> {
-        let called = timeout(PATIENCE, self.called(roots, signature, body));
+        let called = timeout(PATIENCE, self.called(tls, signature, body));
         called.await.context("it does not answer in time")?
     }
 
     async fn called(
         &self,
-        roots: &Arc<rustls::RootCertStore>,
+        tls: &Arc<rustls::ClientConfig>,
         signature: &str,
         body: String,
     ) -> Result<u16> {
@@ -100,13 +101,8 @@ impl Target {
         if !self.is_tls {
             return self.ask(stream, signature, body).await;
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots.clone())
-            .with_no_client_auth();
         let name = ServerName::try_from(self.host.clone())?;
-        let secured = TlsConnector::from(Arc::new(config)).connect(name, stream);
+        let secured = TlsConnector::from(tls.clone()).connect(name, stream);
         let secured = secured.await.with_context(|| format!("TLS with {self}"))?;
         self.ask(secured, signature, body).await
     }
@@ -144,35 +140,11 @@ impl Target {
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::CONNECTION, "close")
             .header(SIGNATURE, signature)
-            .body(Whole(Some(Bytes::from(body))))?;
+            .body(Full::new(Bytes::from(body)))?;
         let answer: http::Response<Incoming> = sender.send_request(request).await?;
         // What else it says is of no interest.
         connection.abort();
         Ok(answer.status().as_u16())
-    }
-}
-
-/// A body that is there.
-struct Whole(Option<Bytes>);
-
-impl hyper::body::Body for Whole {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
-        std::task::Poll::Ready(self.0.take().map(|it| Ok(hyper::body::Frame::data(it))))
-    }
-
-    fn size_hint(&self) -> hyper::body::SizeHint {
-        let length = self.0.as_ref().map_or(0, Bytes::len);
-        hyper::body::SizeHint::with_exact(length as u64)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_none()
     }
 }
 
@@ -213,6 +185,7 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setup::tls_trusting;
 
     #[test]
     fn nobody_makes_us_call_into_a_network() {
@@ -273,8 +246,8 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_leads_into_a_network_is_not_called() {
         let target: Target = "https://localhost/hook".parse().unwrap();
-        let roots = Arc::new(rustls::RootCertStore::empty());
-        let error = target.post(&roots, "s", String::new()).await.unwrap_err();
+        let tls = tls_trusting(rustls::RootCertStore::empty()).unwrap();
+        let error = target.post(&tls, "s", String::new()).await.unwrap_err();
         assert!(
             format!("{error:#}").contains("no public address"),
             "{error:#}"
