@@ -22,16 +22,7 @@ pub(super) struct Gate {
     unanswered: u32,
 }
 
-/// What becomes of a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It goes on.
-    Pass,
-    /// It does not: it is answered so, if it is a request, and its sender is sent away.
-    Refuse(Refused),
-}
-
-/// Why a request does not go on.
+/// Why a message does not go on: it is answered so, if it is a request, and its sender is sent away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// Its sender has not signed in.
@@ -51,24 +42,31 @@ pub(crate) enum Refused {
 
 impl Gate {
     /// Whether a message of the client goes on; with `passwords`, who has none of our tokens may sign in by one.
-    pub(super) fn client_says(&mut self, message: &Message, passwords: bool) -> Verdict {
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(super) fn client_says(
+        &mut self,
+        message: &Message,
+        passwords: bool,
+    ) -> Result<(), Refused> {
         if self.signed_in {
-            return Verdict::Pass;
+            return Ok(());
         }
         // A REGISTER within a dialog is none (RFC 3261 §10.2).
         let signs_in = message.method() == Some(Method::Register) && message.to_tag().is_none();
         if !signs_in || !passwords {
-            return Verdict::Refuse(Refused::NotSignedIn);
+            return Err(Refused::NotSignedIn);
         }
         if message.bytes().len() > LONGEST {
-            return Verdict::Refuse(Refused::TooLong);
+            return Err(Refused::TooLong);
         }
         if self.tries >= TRIES || self.unanswered >= UNANSWERED {
-            return Verdict::Refuse(Refused::TooManyTries);
+            return Err(Refused::TooManyTries);
         }
         self.tries += 1;
         self.unanswered += 1;
-        Verdict::Pass
+        Ok(())
     }
 
     /// Takes note of what the inside says. True if the client has signed in by it.
@@ -150,7 +148,7 @@ mod tests {
     fn who_has_not_signed_in_may_only_do_that() {
         let mut gate = Gate::default();
         let register = request(Method::Register);
-        let refused = Verdict::Refuse(Refused::NotSignedIn);
+        let refused = Err(Refused::NotSignedIn);
         for method in [
             Method::Invite,
             Method::Message,
@@ -168,14 +166,14 @@ mod tests {
         assert!(within_a_dialog.to_tag().is_some());
         assert_eq!(gate.client_says(&within_a_dialog, true), refused);
         assert_eq!(gate.client_says(&register, false), refused);
-        assert_eq!(gate.client_says(&register, true), Verdict::Pass);
+        assert_eq!(gate.client_says(&register, true), Ok(()));
         assert!(!gate.inside_says(&answer(&register, 401)));
         // What was not asked for opens nothing.
         assert!(!gate.inside_says(&answer(&request(Method::Options), 200)));
         assert_eq!(gate.client_says(&request(Method::Invite), true), refused);
         assert!(gate.inside_says(&answer(&register, 200)));
         for method in [Method::Invite, Method::Ack, Method::Message] {
-            assert_eq!(gate.client_says(&request(method), true), Verdict::Pass);
+            assert_eq!(gate.client_says(&request(method), true), Ok(()));
         }
     }
 
@@ -184,11 +182,11 @@ mod tests {
         let mut gate = Gate::default();
         let register = request(Method::Register);
         for _ in 0..TRIES {
-            assert_eq!(gate.client_says(&register, true), Verdict::Pass);
+            assert_eq!(gate.client_says(&register, true), Ok(()));
             gate.inside_says(&answer(&register, 401));
         }
         let refused = Refused::TooManyTries;
-        assert_eq!(gate.client_says(&register, true), Verdict::Refuse(refused));
+        assert_eq!(gate.client_says(&register, true), Err(refused));
         assert_eq!(refused.response(&register).status(), Some(403));
     }
 
@@ -197,17 +195,17 @@ mod tests {
         let mut gate = Gate::default();
         let register = request(Method::Register);
         for _ in 0..UNANSWERED {
-            assert_eq!(gate.client_says(&register, true), Verdict::Pass);
+            assert_eq!(gate.client_says(&register, true), Ok(()));
         }
         gate.inside_says(&answer(&register, 100));
-        let too_many = Verdict::Refuse(Refused::TooManyTries);
+        let too_many = Err(Refused::TooManyTries);
         assert_eq!(gate.client_says(&register, true), too_many);
         gate.inside_says(&answer(&register, 401));
         let long = RequestBuilder::new(Method::Register, "sip:example.org")
             .body("text/plain", &[b'x'; LONGEST])
             .build();
-        let too_long = Verdict::Refuse(Refused::TooLong);
+        let too_long = Err(Refused::TooLong);
         assert_eq!(gate.client_says(&long, true), too_long);
-        assert_eq!(gate.client_says(&register, true), Verdict::Pass);
+        assert_eq!(gate.client_says(&register, true), Ok(()));
     }
 }

@@ -1,7 +1,7 @@
 //! The loop of an edge: what clients say is looked at, and goes on or does not.
 
 use super::{
-    gate::{Gate, Refused, Verdict},
+    gate::{Gate, Refused},
     lane::Lane,
     shared::Shared,
 };
@@ -28,24 +28,24 @@ pub(crate) async fn run(shared: Arc<Shared>, mut events: Events) {
 }
 
 fn taken(shared: &Arc<Shared>, lanes: &mut HashMap<u64, Lane>, flow: Flow, message: &Message) {
-    let Some(lane) = lanes.get(&flow.id) else {
-        let mut gate = Gate::default();
-        match gate.client_says(message, shared.passwords) {
-            Verdict::Pass => match shared.place(flow.remote.ip()) {
-                Some(place) => {
-                    lanes.insert(flow.id, Lane::open(shared, flow, (gate, message), place));
-                }
-                None => shared.refuse(flow, message, Refused::Crowded),
-            },
-            Verdict::Refuse(why) => shared.refuse(flow, message, why),
-        }
-        return;
+    let lane = lanes.get(&flow.id);
+    let mut new = Gate::default();
+    let said = match lane {
+        Some(lane) => lane.gate().client_says(message, shared.passwords),
+        None => new.client_says(message, shared.passwords),
     };
-    let verdict = lane.gate().client_says(message, shared.passwords);
-    match verdict {
-        Verdict::Pass if lane.pass(message) => {}
+    if let Err(why) = said {
+        return shared.refuse(flow, message, why);
+    }
+    match lane {
+        Some(lane) if lane.pass(message) => {}
         // The inside does not take what it says: better it comes anew than that something is missing.
-        Verdict::Pass => shared.net.close(flow),
-        Verdict::Refuse(why) => shared.refuse(flow, message, why),
+        Some(_) => shared.net.close(flow),
+        None => match shared.place(flow.remote.ip()) {
+            Some(place) => {
+                lanes.insert(flow.id, Lane::open(shared, flow, (new, message), place));
+            }
+            None => shared.refuse(flow, message, Refused::Crowded),
+        },
     }
 }
