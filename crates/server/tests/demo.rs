@@ -15,7 +15,7 @@ use std::{
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
@@ -179,21 +179,27 @@ fn process_of(folder: &Path) -> Option<u32> {
     })
 }
 
+/// A demo of its own process, which has said its first line; what it leaves behind is in `folder`.
+fn begun(arguments: &[&str], folder: &Path) -> Child {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_reveille"))
+        .args(arguments)
+        .env("TMPDIR", folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(demo.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(line.starts_with("reveille demo"), "{line}");
+    demo
+}
+
 #[test]
 fn the_process_of_the_push_service_ends_with_the_demo_also_if_that_is_killed() {
     for signal in ["-INT", "-KILL"] {
         let folder = tempfile::tempdir().unwrap();
-        let mut demo = Command::new(env!("CARGO_BIN_EXE_reveille"))
-            .args(["demo", "--split"])
-            .env("TMPDIR", folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(demo.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        assert!(line.starts_with("reveille demo"), "{line}");
+        let mut demo = begun(&["demo", "--split"], folder.path());
         let beside = process_of(folder.path()).expect("a push service");
         let process = demo.id().to_string();
         let asked = Command::new("kill").args([signal, &process]).status();
@@ -245,17 +251,7 @@ async fn without_the_late_fork_phones_are_woken_for_nothing() {
 #[test]
 fn who_is_stopped_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_reveille"))
-        .arg("demo")
-        .env("TMPDIR", folder.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(demo.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    assert!(line.starts_with("reveille demo"), "{line}");
+    let mut demo = begun(&["demo"], folder.path());
     assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     let process = demo.id().to_string();
     let asked = Command::new("kill").args(["-INT", &process]).status();
