@@ -277,29 +277,34 @@ impl Metrics {
         self.edge_refused.get_or_create(&labels).inc_by(count);
     }
 
-    /// How the tunnels are. One that is no more is forgotten.
-    pub(crate) fn tunnels_are(&self, links: &[tunnel::Link]) {
-        self.edge_up.clear();
-        self.edge_clients.clear();
-        self.edge_round_trip.clear();
-        for link in links {
-            let labels = EdgeLabels {
-                edge: link.at.to_string(),
-            };
-            let (up, clients, round_trip) = match link.state {
-                tunnel::State::Up {
-                    clients,
-                    round_trip,
-                    ..
-                } => (1, clients, round_trip),
-                tunnel::State::Down { .. } => (0, 0, Duration::ZERO),
-            };
-            self.edge_up.get_or_create(&labels).set(up);
-            let clients = i64::try_from(clients).unwrap_or(i64::MAX);
-            self.edge_clients.get_or_create(&labels).set(clients);
-            let gauge = self.edge_round_trip.get_or_create(&labels);
-            gauge.set(round_trip.as_secs_f64());
-        }
+    /// How a tunnel is.
+    pub(crate) fn tunnel_is(&self, link: &tunnel::Link) {
+        let labels = EdgeLabels {
+            edge: link.at.to_string(),
+        };
+        let (up, clients, round_trip) = match link.state {
+            tunnel::State::Up {
+                clients,
+                round_trip,
+                ..
+            } => (1, clients, round_trip),
+            tunnel::State::Down { .. } => (0, 0, Duration::ZERO),
+        };
+        self.edge_up.get_or_create(&labels).set(up);
+        let clients = i64::try_from(clients).unwrap_or(i64::MAX);
+        self.edge_clients.get_or_create(&labels).set(clients);
+        let gauge = self.edge_round_trip.get_or_create(&labels);
+        gauge.set(round_trip.as_secs_f64());
+    }
+
+    /// There is no such tunnel any more.
+    pub(crate) fn tunnel_is_gone(&self, at: &str) {
+        let labels = EdgeLabels {
+            edge: at.to_owned(),
+        };
+        self.edge_up.remove(&labels);
+        self.edge_clients.remove(&labels);
+        self.edge_round_trip.remove(&labels);
     }
 
     /// So many pushes are in the queue of the push service, and on their way.

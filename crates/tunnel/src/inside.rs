@@ -60,10 +60,23 @@ struct Shared {
     name: Box<str>,
     limits: Limits,
     arrivals: mpsc::Sender<Arrival>,
-    edges: Mutex<Vec<Link>>,
-    live: Mutex<Vec<Option<Live>>>,
+    edges: Mutex<Vec<Seen>>,
     stop: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// An edge, and how it is.
+struct Seen {
+    at: Box<str>,
+    who: Fingerprint,
+    name: Box<str>,
+    state: Result<Live, Down>,
+}
+
+/// It is not there, since then, and why.
+struct Down {
+    since: Instant,
+    why: Box<str>,
 }
 
 /// One edge.
@@ -87,21 +100,20 @@ impl Inside {
     ) -> Result<(Self, mpsc::Receiver<Arrival>), TunnelError> {
         let (arrivals, receiver) = mpsc::channel(ARRIVALS);
         let since = Instant::now();
-        let down = |edge: &EdgeAddress| Link {
-            who: edge.key,
+        let down = |edge: &EdgeAddress| Seen {
             at: edge.at.clone(),
+            who: edge.key,
             name: edge.at.clone(),
-            state: State::Down {
+            state: Err(Down {
                 since,
                 why: "not dialled yet".into(),
-            },
+            }),
         };
         let shared = Arc::new(Shared {
             name: name.into(),
             limits,
             arrivals,
             edges: Mutex::new(edges.iter().map(down).collect()),
-            live: Mutex::new(vec![None; edges.len()]),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -123,13 +135,7 @@ impl Inside {
 
     /// How the edges are, in the order in which they were given.
     pub fn status(&self) -> Vec<Link> {
-        let mut links = self.0.edges().clone();
-        for (link, live) in links.iter_mut().zip(&*self.0.live()) {
-            if let Some(live) = live {
-                link.state = live.state();
-            }
-        }
-        links
+        self.0.edges().iter().map(Seen::link).collect()
     }
 
     /// Ends all tunnels; returns when no task is left.
@@ -142,13 +148,26 @@ impl Inside {
 
 impl Shared {
     /// Held for a look-up only, never across an await.
-    fn edges(&self) -> MutexGuard<'_, Vec<Link>> {
+    fn edges(&self) -> MutexGuard<'_, Vec<Seen>> {
         self.edges.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// The same.
-    fn live(&self) -> MutexGuard<'_, Vec<Option<Live>>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+impl Seen {
+    fn link(&self) -> Link {
+        let state = match &self.state {
+            Ok(live) => live.state(),
+            Err(Down { since, why }) => State::Down {
+                since: *since,
+                why: why.clone(),
+            },
+        };
+        Link {
+            who: self.who,
+            at: self.at.clone(),
+            name: self.name.clone(),
+            state,
+        }
     }
 }
 
@@ -160,6 +179,7 @@ impl Dialled {
         while !stop.is_cancelled() {
             let begun = Instant::now();
             let why = self.once().await;
+            self.is_down(&why);
             if stop.is_cancelled() {
                 return;
             }
@@ -176,7 +196,6 @@ impl Dialled {
                 );
                 told = true;
             }
-            self.is_down(&why);
             tokio::select! {
                 () = tokio::time::sleep(jittered(wait)) => {}
                 () = stop.cancelled() => return,
@@ -197,9 +216,11 @@ impl Dialled {
         };
         tracing::info!(edge = %name, at = &*self.address.at, "a tunnel to an edge is up");
         let live = Live::new(connection.clone());
-        self.shared.edges()[self.place].name = name;
-        self.shared.live()[self.place] = Some(live.clone());
-        let why = tokio::select! {
+        {
+            let seen = &mut self.shared.edges()[self.place];
+            (seen.name, seen.state) = (name, Ok(live.clone()));
+        }
+        tokio::select! {
             why = self.serve(&live) => why,
             () = stop.cancelled() => {
                 // Said, and not only dropped: the edge would go on sending clients here until it misses us.
@@ -208,9 +229,7 @@ impl Dialled {
                 let _ = timeout(HANDSHAKE, endpoint.wait_idle()).await;
                 io::ErrorKind::Interrupted.into()
             }
-        };
-        self.shared.live()[self.place] = None;
-        why
+        }
     }
 
     async fn connected(&self) -> io::Result<(Endpoint, Connection, Box<str>)> {
@@ -249,16 +268,14 @@ impl Dialled {
     }
 
     fn is_down(&self, why: &io::Error) {
-        let mut edges = self.shared.edges();
-        let link = &mut edges[self.place];
-        let since = match link.state {
-            State::Down { since, .. } => since,
-            State::Up { .. } => Instant::now(),
+        let seen = &mut self.shared.edges()[self.place];
+        // One that was there is not since now; one that was not, since before.
+        let since = match &seen.state {
+            Ok(_) => Instant::now(),
+            Err(down) => down.since,
         };
-        link.state = State::Down {
-            since,
-            why: why.to_string().into(),
-        };
+        let why = why.to_string().into();
+        seen.state = Err(Down { since, why });
     }
 }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -146,11 +146,16 @@ async fn an_inside_that_is_revoked_goes_at_once_and_its_clients_with_it() {
     wait("up", || !edge.status().is_empty()).await;
     let mut outer = edge.open(b"alice", &header(1)).await.unwrap();
     let arrival = taken(&mut arrivals).await;
+    let was_up = Instant::now();
     edge.know([]);
     let mut octets = Vec::new();
     let ended = timeout(PATIENCE, outer.read_to_end(&mut octets)).await;
     assert!(ended.unwrap().is_err());
     wait("down", || !is_up(&inside)).await;
+    let State::Down { since, .. } = inside.status()[0].state else {
+        panic!("{:?}", inside.status());
+    };
+    assert!(since >= was_up, "it is down since it went");
     wait("forgotten", || edge.status().is_empty()).await;
     drop(arrival);
     inside.shutdown().await;

@@ -8,11 +8,8 @@ use crate::{
 };
 use axum::{Json, Router, routing::get};
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, sync::Arc, time::Duration};
-use tokio::{
-    sync::watch::Receiver,
-    time::{Instant, interval},
-};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::watch::Receiver, time::interval};
 use tunnel::{Link, State};
 
 /// How often they are looked at.
@@ -102,34 +99,30 @@ pub(crate) fn router(all: Links, gate: Gate) -> Router {
 /// Keeps metrics and the alarm as the tunnels are, until we stop.
 pub(crate) async fn watch(all: Links, metrics: Arc<Metrics>, stopped: Receiver<bool>) {
     let mut looks = interval(LOOK);
-    let mut down = HashMap::new();
+    let mut before: Vec<Box<str>> = Vec::new();
     loop {
         tokio::select! {
             () = until(stopped.clone()) => return,
             _ = looks.tick() => {}
         }
         let links = all();
-        metrics.tunnels_are(&links);
-        down.retain(|key, _| links.iter().any(|link| link.who.to_string() == *key));
+        for at in before
+            .iter()
+            .filter(|at| !links.iter().any(|link| link.at == **at))
+        {
+            metrics.tunnel_is_gone(at);
+        }
+        before = links.iter().map(|link| link.at.clone()).collect();
         for link in &links {
-            looked(link, &mut down, &metrics);
+            metrics.tunnel_is(link);
+            let notice = match &link.state {
+                State::Down { since, why } if since.elapsed() >= DOWN => {
+                    Some(Notice::of(Alarm::TunnelDown, &**why))
+                }
+                State::Down { .. } | State::Up { .. } => None,
+            };
+            let alarms = metrics.alarms();
+            alarms.about(Alarm::TunnelDown, &link.at, notice.as_ref());
         }
     }
-}
-
-fn looked(link: &Link, down: &mut HashMap<String, Instant>, metrics: &Metrics) {
-    let key = link.who.to_string();
-    let notice = match &link.state {
-        State::Up { .. } => {
-            down.remove(&key);
-            None
-        }
-        State::Down { why, .. } => {
-            let since = down.entry(key).or_insert_with(Instant::now);
-            (since.elapsed() >= DOWN).then(|| Notice::of(Alarm::TunnelDown, &**why))
-        }
-    };
-    metrics
-        .alarms()
-        .about(Alarm::TunnelDown, &link.at, notice.as_ref());
 }

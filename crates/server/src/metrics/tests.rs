@@ -23,7 +23,7 @@ fn touched() -> Metrics {
         .push_service()
         .left_alone(&[AppId::from("com.example.phone")]);
     metrics.edge_refused("no_inside", 1);
-    metrics.tunnels_are(&[tunnel()]);
+    metrics.tunnel_is(&tunnel());
     let served = push::Served {
         app,
         provider: Provider::Apns,
