@@ -30,10 +30,10 @@ fn documented(line: &str) -> &str {
 
 /// The lines of a page from this one to the end of their block.
 fn documented_block(page: &str, first: &str) -> String {
-    let (_, rest) = page.split_once(first).expect(first);
-    let lines = rest.lines().take_while(|line| !line.is_empty());
-    let lines: Vec<_> = lines.map(|line| line.trim_start_matches("    ")).collect();
-    first.to_owned() + &lines.join("\n") + "\n"
+    let begins = page.find(first).expect(first);
+    let lines = page[begins..].lines().take_while(|line| !line.is_empty());
+    let lines = lines.map(|line| line.trim_start_matches("    "));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// A line of it, after which somebody says yes.

@@ -149,6 +149,8 @@ impl Line {
         }
         let expires_at = session.stands;
         let (user, jid) = (session.user.clone(), session.jid.clone());
+        let ticket = self.ticket(Waiting::Door(door.clone()));
+        self.reads_behind(door, ticket);
         let opening = Opening {
             door: door.clone(),
             fresh: true,
@@ -165,7 +167,7 @@ impl Line {
             history: Some(format!("signed in as {jid}")),
         };
         let doors = Doors {
-            ticket: self.ticket(Waiting::Door(door.clone())),
+            ticket,
             user,
             opened: vec![opening],
             closed: Vec::new(),
@@ -178,6 +180,7 @@ impl Line {
         let Some(Waiting::Door(door)) = self.heard(ticket) else {
             return;
         };
+        self.reads_now(&door, ticket);
         let session = self.sessions.get_mut(&door);
         let Some(session) = session.filter(|it| it.is_door_open()) else {
             return;

@@ -62,6 +62,22 @@ impl Line {
         }
     }
 
+    /// A client that has said that it is there reads when its door is open: what is kept until then it finds, what comes later it
+    /// is sent, and nothing falls between.
+    pub(crate) fn reads_behind(&mut self, door: &DoorId, opening: Ticket) {
+        if let Some(session) = self.sessions.get_mut(door) {
+            session.queries.ticket.get_or_insert(opening);
+        }
+    }
+
+    /// Its door is open, or will not be.
+    pub(crate) fn reads_now(&mut self, door: &DoorId, opening: Ticket) {
+        if let Some(session) = self.sessions.get_mut(door) {
+            session.queries.ticket.take_if(|it| *it == opening);
+            self.reads_next(door);
+        }
+    }
+
     /// What a client wanted was read: whose it is, and what it was.
     pub(crate) fn was_read(&mut self, ticket: Ticket) -> Option<(DoorId, Box<Element>, Query)> {
         let Some(Waiting::Query(door)) = self.waiting.remove(&ticket) else {

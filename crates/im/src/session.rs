@@ -50,7 +50,7 @@ pub(crate) enum Query {
 pub(crate) struct Queries {
     /// By the question's head.
     pub(crate) waiting: VecDeque<(Box<Element>, Query)>,
-    /// Whose answer the first waits for.
+    /// Whose answer the first waits for: that to itself, or to whether the client's door is open.
     pub(crate) ticket: Option<Ticket>,
 }
 

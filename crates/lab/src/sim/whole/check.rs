@@ -14,7 +14,8 @@ mod streams;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use domain::{Address, Device, Timestamp};
+use domain::trace::Step;
+use domain::{Address, Device, Timestamp, TraceEvent};
 use hub::PushOrder;
 use sip::endpoint::Flow;
 use sip::{HeaderName, Message, Method};
@@ -31,7 +32,7 @@ use dialogs::Dialogs;
 use doors::Doors;
 use messages::Texts;
 use offers::Offers;
-use places::{Places, phone_at};
+use places::{Places, device_of, phone_at};
 use readers::Readers;
 use sleepers::Sleepers;
 pub(super) use streams::Streams;
@@ -198,6 +199,17 @@ impl Check {
         self.chats.reinstalled(who);
     }
 
+    /// The server tells the story of something.
+    pub(super) fn is_told(&mut self, scene: &Scene<'_>, event: &TraceEvent) {
+        if event.step == Step::MessageUnacknowledged {
+            let is_its = |phone| event.device.is_some() && device_of(phone) == event.device;
+            let given_up = scene.phones.iter().position(is_its);
+            if let Some(who) = given_up {
+                self.doors.gave_up(who);
+            }
+        }
+    }
+
     /// The server sends to a phone.
     pub(super) fn sent(&mut self, scene: &Scene<'_>, to: usize, message: &Message) -> Verdict {
         let Ok(call) = message.call_id() else {
@@ -252,6 +264,7 @@ impl Check {
             }
             Method::Register if status < 300 => {
                 let key = (call.to_owned(), cseq.number);
+                self.doors.broke(to);
                 self.may_come_in(scene, to, &key)?;
                 let kept = self.places.registered(scene, to, message)?;
                 // Over a connection that has ended meanwhile nobody comes, and nobody can be sent anything.

@@ -400,13 +400,14 @@ impl<W: Watcher> World<W> {
             Effect::Push(shard, order) => self.push(shard, *order),
             Effect::Note(note) => {
                 self.see(Seen::Note(&note));
-                if let Note::Story(TraceEvent {
-                    step,
-                    device,
-                    detail,
-                    ..
-                }) = &note
-                {
+                if let Note::Story(event) = &note {
+                    self.checked(|check, scene| check.is_told(scene, event));
+                    let TraceEvent {
+                        step,
+                        device,
+                        detail,
+                        ..
+                    } = event;
                     let who = device.as_ref().map_or("-", DeviceId::as_str);
                     self.note(|| format!("told: {} {who} {detail}", step.name()));
                 }

@@ -102,15 +102,21 @@ impl Doors {
             .retain(|(of, name), sent| sent.stream.is_some() || !is_it(*of, name));
     }
 
-    /// A client says something, or its connection is gone: what it was sent over that is not under way any more.
-    pub(in crate::sim::whole) fn is_over(&mut self, flow: Flow) {
-        self.sent.retain(|_, sent| sent.stream != Some(flow.id));
-    }
-
-    /// A connection of a phone over SIP is gone.
+    /// A connection of a phone over SIP is gone, or the phone hears that it is registered: then what came under way by SIP while
+    /// that was being saved is not any more.
     pub(in crate::sim::whole) fn broke(&mut self, who: usize) {
         self.sent
             .retain(|(of, _), sent| sent.stream.is_some() || *of != who);
+    }
+
+    /// The server has given a phone up that acknowledges nothing.
+    pub(in crate::sim::whole) fn gave_up(&mut self, who: usize) {
+        self.sent.retain(|(of, _), _| *of != who);
+    }
+
+    /// A client says something, or its connection is gone: what it was sent over that is not under way any more.
+    pub(in crate::sim::whole) fn is_over(&mut self, flow: Flow) {
+        self.sent.retain(|_, sent| sent.stream != Some(flow.id));
     }
 }
 
