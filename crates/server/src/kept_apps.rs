@@ -97,7 +97,10 @@ impl All {
         let found = store::glance(&url).ok().flatten();
         let is_known = found.is_some_and(|it| it.schema == it.newest && it.damaged.is_empty());
         let store = store::open(if is_known { &url } else { "memory:" })?;
-        Self::of(&base, &config.push, store.as_ref()).await
+        let all = Self::of(&base, &config.push, store.as_ref()).await;
+        // What a database has beside it while it is open is to be gone when this returns.
+        store.close().await?;
+        all
     }
 
     /// For an operator, by name.
