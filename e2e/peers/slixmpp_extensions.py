@@ -107,7 +107,7 @@ class Extensions:
         self.heard("forwarded", message, writer=str(inner["from"]), text=inner["body"])
 
     async def on_registration(self, _):
-        """XEP-0077 §3.1, behind the word of an invitation (XEP-0445 §4)."""
+        """XEP-0077 §3.1, behind the word of an invitation (XEP-0445)."""
         if "mechanisms" in self.features or self.word is None:
             return False
         word, self.word = self.word, None

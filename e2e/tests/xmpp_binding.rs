@@ -25,7 +25,7 @@ fn channel(client: &XmppClient, kind: &str) -> Vec<u8> {
     if kind == EXPORTER {
         return client.exporter();
     }
-    // RFC 5929 §4.1: the certificate of `--dev` is signed with SHA-256.
+    // RFC 5929: the certificate of `--dev` is signed with SHA-256.
     digest(&SHA256, &client.certificate()).as_ref().to_vec()
 }
 

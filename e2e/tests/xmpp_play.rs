@@ -4,7 +4,7 @@
 use reveille_e2e::{Login, Reveille, SOON, Slixmpp, new_token, poll};
 use serde_json::{Value, json};
 
-/// An image, and how it is known (XEP-0153 §3.1): the SHA-1 of "abc" (RFC 3174 §7.3).
+/// An image, and how it is known (XEP-0153 §3.1): the SHA-1 of "abc".
 const PHOTO: &str = "YWJj";
 const PHOTO_HASH: &str = "a9993e364706816aba3e25717850c26c9cd0d89d";
 
@@ -465,7 +465,7 @@ impl Stage {
         assert!(hers.iter().any(|it| it["body"] == "he says:"));
     }
 
-    /// XEP-0012 §4.
+    /// XEP-0012, of who is gone.
     fn carol_goes(&mut self) {
         self.carol.does("sign_out", &json!({}));
         self.alice
