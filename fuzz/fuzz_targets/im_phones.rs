@@ -3,7 +3,7 @@
 #![no_main]
 
 #[path = "../../crates/im/tests/questions/exercise/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "this target has a part of it alone")]
+#[allow(dead_code, unused_imports, reason = "this target has a part of it alone")]
 mod exercise;
 
 libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
