@@ -47,14 +47,13 @@ pub(crate) fn draw() -> Result<()> {
 
 /// The demo of the release build; of the one that `REVEILLE_BIN` names, if it is there already.
 fn demo() -> Command {
-    let mut demo = match std::env::var_os("REVEILLE_BIN") {
-        Some(binary) => Command::new(binary),
-        None => {
-            let mut cargo = Command::new("cargo");
-            cargo.args(["run", "--quiet", "--release", "--"]);
-            cargo
-        }
+    let built = || {
+        let mut cargo = Command::new("cargo");
+        cargo.args(["run", "--quiet", "--release", "--"]);
+        cargo
     };
+    let binary = std::env::var_os("REVEILLE_BIN");
+    let mut demo = binary.map_or_else(built, Command::new);
     demo.arg("demo");
     demo
 }
