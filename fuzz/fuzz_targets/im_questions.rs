@@ -2,9 +2,10 @@
 
 #![no_main]
 
-#[path = "../../crates/im/tests/questions/exercise.rs"]
+#[path = "../../crates/im/tests/questions/exercise/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "this target has a part of it alone")]
 mod exercise;
 
 libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
-    exercise::questions(octets);
+    let _ = exercise::questions(octets);
 });

@@ -32,11 +32,10 @@ const COLOURS: [(&str, &str); 8] = [
 
 /// Plays the demo and draws it.
 pub(crate) fn draw() -> Result<()> {
-    let output = Command::new("cargo")
-        .args(["run", "--quiet", "--release", "--", "demo"])
+    let output = demo()
         .env("CLICOLOR_FORCE", "1")
         .output()
-        .context("cargo did not start")?;
+        .context("the demo did not start")?;
     ensure!(output.status.success(), "the demo failed: run it by hand");
     let printed = String::from_utf8(output.stdout)?;
     let lines = chosen(&printed)?;
@@ -44,6 +43,19 @@ pub(crate) fn draw() -> Result<()> {
     std::fs::write(FILE, svg(&lines))?;
     println!("{FILE}: {} lines", lines.len());
     Ok(())
+}
+
+/// The demo of the release build; of the one that `REVEILLE_BIN` names, if it is there already.
+fn demo() -> Command {
+    let built = || {
+        let mut cargo = Command::new("cargo");
+        cargo.args(["run", "--quiet", "--release", "--"]);
+        cargo
+    };
+    let binary = std::env::var_os("REVEILLE_BIN");
+    let mut demo = binary.map_or_else(built, Command::new);
+    demo.arg("demo");
+    demo
 }
 
 /// The steps of one play, and everything from the table on.

@@ -61,6 +61,21 @@ pub(crate) const STEPS: &[Step] = &[
         run: corpora::check,
     },
     Step {
+        name: "fuzz",
+        about: "the fuzz targets compile, as those who run them have them",
+        remedy: "run `cargo check` in fuzz/",
+        run: |workspace| {
+            let mut check = cargo(&workspace.root);
+            check.args(["check", "--manifest-path", "fuzz/Cargo.toml", "--locked"]);
+            // Nothing is linked: libFuzzer, which takes half a minute, need not be there. Any file does for it.
+            check.env(
+                "CUSTOM_LIBFUZZER_PATH",
+                workspace.root.join("fuzz/Cargo.toml"),
+            );
+            execute(check.env("CARGO_TARGET_DIR", workspace.target()))
+        },
+    },
+    Step {
         name: "clippy",
         about: "no lint is broken, in any target",
         remedy: "run `cargo clippy --workspace --all-targets --all-features`",

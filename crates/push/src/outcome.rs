@@ -209,7 +209,18 @@ fn spread(base: Duration, entropy: u64) -> Duration {
 /// `retry-after` in seconds (RFC 9110 §10.2.3). The providers do not use its other form, a date.
 fn asked_wait(answer: &Answer<'_>) -> Option<Duration> {
     let seconds: u64 = answer.retry_after?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
+    Some(wait(seconds))
+}
+
+/// As long as whoever pushes for us asks us to wait, within reason.
+pub(crate) fn wait(seconds: u64) -> Duration {
+    Duration::from_secs(seconds.min(LONGEST_WAIT))
+}
+
+/// Somebody else's word, as it may stand in a log.
+pub(crate) fn word(said: &str) -> String {
+    let visible = said.chars().filter(|c| !c.is_control());
+    visible.take(REASON_CHARS).collect()
 }
 
 /// What an answer says, in the same form for every provider.
@@ -294,12 +305,7 @@ impl Said {
 
     /// For people: the provider's word, else the status.
     fn text(&self, status: u16) -> String {
-        let word: String = self
-            .reason
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(REASON_CHARS)
-            .collect();
+        let word = word(&self.reason);
         match word.as_str() {
             "" => format!("HTTP {status}"),
             FOREIGN => format!("HTTP {status}: {FOREIGN}"),

@@ -7,15 +7,15 @@ pub mod wire;
 use crate::{
     chance::entropy,
     exchange::urgency,
-    outcome::unavailable,
-    pool::{Fault, Pool, Reply, Urgency},
+    outcome::{unavailable, wait, word},
+    pool::{Fault, Pool, Urgency},
     token::access::{AccessToken, Granted, Kept},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{Notification, Outcome};
 use http::{HeaderValue, Request, StatusCode, Uri, header, uri::Authority};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 use tokio::time::Instant;
 use wire::{Submitted, Verdict};
 
@@ -92,7 +92,9 @@ impl Service {
                 renewed = true;
                 continue;
             }
-            return outcome(&reply);
+            let asked = reply.headers.get(header::RETRY_AFTER);
+            let asked = asked.and_then(|asked| asked.to_str().ok());
+            return said(reply.status.as_u16(), asked, &reply.body);
         }
     }
 
@@ -123,7 +125,7 @@ impl Service {
         let reply = self.pool.exchange(Urgency::Call, head, body.clone()).await;
         let reply = reply.map_err(|fault| unreachable(&fault))?;
         if reply.status != StatusCode::OK {
-            return Err(match outcome(&reply) {
+            return Err(match said(reply.status.as_u16(), None, &reply.body) {
                 // An operator must act: the service does not know these credentials (RFC 6749 §5.2).
                 Outcome::Refused { reason } => Outcome::Unauthorized { reason },
                 outcome => outcome,
@@ -145,25 +147,23 @@ fn unreachable(fault: &Fault) -> Outcome {
     unavailable(format!("the push service: {fault}"), entropy())
 }
 
-/// What an answer of a service says; else what its status does.
-fn outcome(reply: &Reply) -> Outcome {
-    let said: Verdict = serde_json::from_slice(&reply.body).unwrap_or_default();
+/// What an answer of a service says, with its `retry-after`; else what its status does.
+pub fn said(status: u16, retry_after: Option<&str>, body: &[u8]) -> Outcome {
+    let said: Verdict = serde_json::from_slice(body).unwrap_or_default();
     if let Some(outcome) = said.outcome() {
         return outcome;
     }
-    let status = reply.status;
     let reason = match said.detail {
-        Some(detail) => format!("the push service: {detail}"),
-        None => format!("the push service: HTTP {}", status.as_u16()),
+        Some(detail) => format!("the push service: {}", word(&detail)),
+        None => format!("the push service: HTTP {status}"),
     };
-    match status.as_u16() {
+    match status {
         401 | 403 => Outcome::Unauthorized { reason },
         413 => Outcome::TooLarge,
         429 => {
-            let asked = reply.headers.get(header::RETRY_AFTER);
-            let asked = asked.and_then(|asked| asked.to_str().ok()?.parse().ok());
+            let asked = retry_after.and_then(|asked| asked.trim().parse().ok());
             Outcome::Throttled {
-                retry_after: Duration::from_secs(asked.unwrap_or(10)),
+                retry_after: wait(asked.unwrap_or(10)),
                 reason,
             }
         }
@@ -175,29 +175,43 @@ fn outcome(reply: &Reply) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
+    use std::time::Duration;
 
-    fn said(status: u16, body: &str) -> Outcome {
-        outcome(&Reply {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: HeaderMap::new(),
-            body: Bytes::copy_from_slice(body.as_bytes()),
-        })
+    fn says(status: u16, body: &str) -> Outcome {
+        said(status, None, body.as_bytes())
+    }
+
+    #[test]
+    fn nobody_is_kept_waiting_for_ever_and_no_log_is_filled() {
+        let most = u64::MAX.to_string();
+        let body = format!(r#"{{"outcome":"throttled","retry_after":{most}}}"#);
+        let long = format!(r#"{{"detail":"{}"}}"#, "x".repeat(10_000));
+        for outcome in [says(429, &body), said(429, Some(&most), long.as_bytes())] {
+            let Outcome::Throttled {
+                retry_after,
+                reason,
+            } = outcome
+            else {
+                panic!("{outcome:?}");
+            };
+            assert_eq!(retry_after, Duration::from_hours(24));
+            assert!(reason.len() < 300, "{reason}");
+        }
     }
 
     #[test]
     fn an_answer_means_what_it_says_and_else_what_its_status_does() {
-        let dead = said(
+        let dead = says(
             410,
             r#"{"status":410,"outcome":"token_dead","since":7,"reason":"Unregistered"}"#,
         );
         assert!(matches!(dead, Outcome::TokenDead { since: Some(_), .. }));
         // A page of some proxy kills no token.
-        assert!(matches!(said(410, "gone"), Outcome::Refused { .. }));
-        assert!(matches!(said(502, "<html>"), Outcome::Unavailable { .. }));
-        assert!(matches!(said(403, "{}"), Outcome::Unauthorized { .. }));
-        let throttled = said(429, r#"{"detail":"too many"}"#);
+        assert!(matches!(says(410, "gone"), Outcome::Refused { .. }));
+        assert!(matches!(says(502, "<html>"), Outcome::Unavailable { .. }));
+        assert!(matches!(says(403, "{}"), Outcome::Unauthorized { .. }));
+        let throttled = says(429, r#"{"detail":"too many"}"#);
         assert!(throttled.reason().contains("too many"), "{throttled:?}");
-        assert!(matches!(said(200, "{}"), Outcome::Unavailable { .. }));
+        assert!(matches!(says(200, "{}"), Outcome::Unavailable { .. }));
     }
 }

@@ -12,8 +12,9 @@ use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use serde::Serialize;
 use thiserror::Error;
 
+pub use access::Granted;
 pub use apns::ApnsSigner;
-pub use fcm::FcmSigner;
+pub use fcm::{FcmSigner, Refused, granted};
 pub use vapid::VapidSigner;
 
 /// A private key cannot be used. The text says what to do.

@@ -1,6 +1,9 @@
 //! Presence between the words that the XMPP role keeps and the documents of phones (RFC 3863, with what people do from RFC 4480).
 //! What is not understood of a document is passed over (RFC 3863 §4.2.3).
 
+#[cfg(test)]
+mod exercise;
+
 use call::Documents;
 use domain::{
     Address, date,

@@ -1,6 +1,7 @@
 //! What a sender and the push service say to each other, in JSON (`contract.md`, "The push service"). What may be said in
 //! the clear is a field of [`Submitted`], and nothing else is taken.
 
+use crate::outcome::{wait, word};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
     AppId, Channel, EventPush, Notification, NotificationId, Outcome, Purpose, PushEnd, Timestamp,
@@ -293,8 +294,8 @@ impl Verdict {
 
     /// What it means to whoever waits for the provider's word; `None`: it says none.
     pub fn outcome(&self) -> Option<Outcome> {
-        let reason = self.reason.clone().unwrap_or_default();
-        let retry_after = Duration::from_secs(self.retry_after.unwrap_or(10));
+        let reason = word(self.reason.as_deref().unwrap_or_default());
+        let retry_after = wait(self.retry_after.unwrap_or(10));
         Some(match self.outcome.as_str() {
             "accepted" => Outcome::Accepted {
                 provider_id: self.provider_id.clone().unwrap_or_default(),

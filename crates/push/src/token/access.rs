@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 /// A token is not used in the last minute of its life.
 const MARGIN: Duration = Duration::from_mins(1);
+/// No token is believed to be good for longer.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// The one token, while it is good.
 #[derive(Debug, Default)]
@@ -37,7 +39,7 @@ struct Failure {
 
 /// What grants one (RFC 6749 §5.1).
 #[derive(Deserialize)]
-pub(crate) struct Granted {
+pub struct Granted {
     pub(crate) access_token: String,
     #[serde(default)]
     expires_in: u64,
@@ -46,7 +48,13 @@ pub(crate) struct Granted {
 impl Granted {
     /// Until when it is used, if it was asked for then.
     pub(crate) fn until(&self, asked: Instant) -> Instant {
-        asked + Duration::from_secs(self.expires_in).saturating_sub(MARGIN)
+        asked + self.lasts()
+    }
+
+    /// For how long it is used.
+    pub fn lasts(&self) -> Duration {
+        let lasts = Duration::from_secs(self.expires_in);
+        lasts.saturating_sub(MARGIN).min(LONGEST)
     }
 }
 

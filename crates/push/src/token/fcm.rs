@@ -7,8 +7,8 @@ use super::{
     bearer, pkcs8, signing_input,
 };
 use crate::{
-    outcome::unavailable,
-    pool::{Fault, Pool, Reply, Urgency},
+    outcome::{unavailable, word},
+    pool::{Fault, Pool, Urgency},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -158,10 +158,11 @@ impl FcmToken {
             .await;
         let failed = |reason: String| unavailable(format!("no access token: {reason}"), entropy);
         let reply = reply.map_err(|fault: Fault| failed(fault.to_string()))?;
-        let granted = granted(&reply).map_err(|refused| match refused {
-            Refused::Credentials(reason) => Outcome::Unauthorized { reason },
-            Refused::Trouble(reason) => failed(reason),
-        })?;
+        let granted =
+            granted(reply.status.as_u16(), &reply.body).map_err(|refused| match refused {
+                Refused::Credentials(reason) => Outcome::Unauthorized { reason },
+                Refused::Trouble(reason) => failed(reason),
+            })?;
         let value = bearer(&granted.access_token)
             .ok_or_else(|| failed("it has characters that it cannot have".into()))?;
         Ok(Kept {
@@ -171,7 +172,9 @@ impl FcmToken {
     }
 }
 
-enum Refused {
+/// Why there is no token.
+#[derive(Debug)]
+pub enum Refused {
     /// An operator must act.
     Credentials(String),
     /// Try later.
@@ -179,24 +182,23 @@ enum Refused {
 }
 
 /// RFC 6749 §5: 400 and 401 refuse the credentials; anything else but 200 is trouble.
-fn granted(reply: &Reply) -> Result<Granted, Refused> {
-    match reply.status.as_u16() {
-        200 => {
-            serde_json::from_slice(&reply.body).map_err(|error| Refused::Trouble(error.to_string()))
-        }
-        status @ (400 | 401 | 403) => {
-            let said: Refusal = serde_json::from_slice(&reply.body).unwrap_or_default();
-            let Refusal {
-                error,
-                error_description,
-            } = said;
+///
+/// # Errors
+/// Why there is none.
+pub fn granted(status: u16, body: &[u8]) -> Result<Granted, Refused> {
+    match status {
+        200 => serde_json::from_slice(body).map_err(|error| Refused::Trouble(error.to_string())),
+        400 | 401 | 403 => {
+            let said: Refusal = serde_json::from_slice(body).unwrap_or_default();
+            let [error, error_description] =
+                [said.error, said.error_description].map(|it| word(&it));
             Err(Refused::Credentials(
                 format!("no access token: HTTP {status} {error} {error_description}")
                     .trim_end()
                     .to_owned(),
             ))
         }
-        status => Err(Refused::Trouble(format!("HTTP {status}"))),
+        _ => Err(Refused::Trouble(format!("HTTP {status}"))),
     }
 }
 

@@ -6,7 +6,8 @@ use reveille_push::{
     matrix,
     outcome::{Answer, Verdict, classify},
     payload,
-    rest::wire::Submitted,
+    rest::{self, wire::Submitted},
+    token::{self, Refused},
 };
 use std::time::Duration;
 
@@ -105,6 +106,7 @@ pub(crate) fn answer(octets: &[u8]) -> usize {
     let mut parts = rest.splitn(2, |octet| *octet == b'\n');
     let retry_after = parts.next().and_then(|it| std::str::from_utf8(it).ok());
     let body = parts.next().unwrap_or_default();
+    service(u16::from_be_bytes(*status), retry_after, body);
     let providers = [Provider::Apns, Provider::Fcm, Provider::WebPush];
     let said = providers.map(|provider| {
         let answer = Answer {
@@ -119,6 +121,17 @@ pub(crate) fn answer(octets: &[u8]) -> usize {
         is_meant(&verdict)
     });
     said.into_iter().filter(|it| *it).count()
+}
+
+/// The same as the answer of a push service to a push, and of whoever grants tokens to a request for one.
+fn service(status: u16, retry_after: Option<&str>, body: &[u8]) {
+    is_meant(&Verdict::Final(rest::said(status, retry_after, body)));
+    match token::granted(status, body) {
+        Ok(granted) => assert!(granted.lasts() <= Duration::from_hours(24)),
+        Err(Refused::Credentials(reason) | Refused::Trouble(reason)) => {
+            assert!(reason.len() <= 2_000, "{reason}");
+        }
+    }
 }
 
 /// Nobody is kept waiting for longer than a day, and a reason is none to fill a log with.
