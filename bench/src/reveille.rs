@@ -167,7 +167,7 @@ impl Reveille {
              [store]\nurl = \"{url}\"\n\
              [call]\ntrusted = [\"127.0.0.0/8\"]\n\
              [limits]\nconnections_per_peer = {CONNECTIONS}\ncalls_per_callee = 1000000\ncalls_per_callee_minute = 100000000\n\
-             calls_per_trusted = 1000000\ncalls_per_trusted_minute = 100000000\n\
+             calls_per_trusted = 1000000\ncalls_per_trusted_minute = 100000000\nstanzas_per_user_minute = 100000000\n\
              [observe]\nlog = \"warn\"\n",
             shards.map_or_else(String::new, |shards| format!("shards = {shards}\n")),
             self.sip,

@@ -11,6 +11,7 @@
 mod archives;
 mod arrivals;
 mod asked;
+mod begun;
 mod beside;
 mod calling;
 mod calls;

@@ -1,6 +1,7 @@
 //! What all parts of the role speak with: who is there, who waits for what, and the words that go out.
 
 use crate::{
+    begun::Begun,
     calls::{Calls, Kept},
     components::{Components, Writer},
     former::Former,
@@ -107,6 +108,8 @@ pub(crate) struct Line {
     pub(crate) components: Components,
     /// What they have not answered.
     pub(crate) publications: Publications,
+    /// What our users begin with others.
+    pub(crate) begun: Begun,
     /// When something is due of whom.
     pub(crate) alarms: BTreeSet<(Instant, DoorId)>,
     /// Sessions of which something has changed, so that something may be due.
@@ -135,6 +138,7 @@ impl Line {
             told: Told::default(),
             components: Components::default(),
             publications: Publications::default(),
+            begun: Begun::new(settings.user_stanzas),
             alarms: BTreeSet::new(),
             touched: Vec::new(),
             lost: Vec::new(),

@@ -72,6 +72,8 @@ pub struct Settings {
     pub components: Arc<[Box<str>]>,
     /// How many stanzas a component may begin a minute; one more is answered `resource-constraint`.
     pub component_stanzas: u32,
+    /// How many stanzas for others a user's clients may begin a minute; one more is answered `resource-constraint`.
+    pub user_stanzas: u32,
     /// By whom tokens of OAuth are known; nobody: they are not offered.
     pub bearers: Option<Bearers>,
     /// What survives a restart; for made-up salts and what only we can have made.
@@ -118,6 +120,7 @@ impl Settings {
             tokens: fast::Settings::default(),
             components: Arc::default(),
             component_stanzas: 6_000,
+            user_stanzas: 6_000,
             bearers: None,
             secret,
         })

@@ -116,6 +116,12 @@ impl Line {
             );
             return self.refuse(now, door, &element, &ext::blocked());
         }
+        if let Err(first) = self.begun.begins(now, &session.user, stanza, &route) {
+            if first {
+                tracing::warn!(user = %session.user, "a user sends more than they may");
+            }
+            return self.refuse_more(now, door, &element);
+        }
         match stanza.stanza_type() {
             Some(Type::Message(kind)) => self.message(now, door, element, kind, route),
             Some(Type::Presence(kind)) => self.presence(now, door, element, kind, route),

@@ -145,6 +145,7 @@ fn xmpp(config: &Config, secret: &[u8]) -> Result<im::Settings, ConfigError> {
     Ok(im::Settings {
         sessions_per_user: config.limits.devices_per_user,
         hibernation: config.im.hibernation.0,
+        user_stanzas: config.limits.stanzas_per_user_minute,
         hibernation_with_push: config.im.hibernation_with_push.0,
         check_key: |key| push::seal::check_key(key).map_err(|error| error.to_string()),
         // Those of the device API (`behaviour.md` 7).

@@ -118,7 +118,7 @@ alarms! {
         "the log names the sources; `reveille ban add ADDRESS` keeps one out, fail2ban does so by itself (docs/operations/strangers.md)";
     /// One user calls, is called, or asks more than anybody may.
     UserFloods = "user_floods", Warning,
-        "the log names who it is; give a machine that calls much an address in call.trusted, or change limits.calls_* and limits.requests_per_source";
+        "the log names who it is; give a machine that calls much an address in call.trusted, or change limits.calls_*, limits.requests_per_source and limits.stanzas_per_user_minute";
     /// Connections are opened, and nothing comes over them.
     SilentConnections = "silent_connections", Warning,
         "each is closed after ten seconds; `ss -tn` shows where they come from, and `reveille ban add ADDRESS` keeps a source out";

@@ -168,6 +168,10 @@ pub const EVENTS: &[Event] = &[
         "they answer or refuse the requests that they have",
     ),
     warn(
+        "a user sends more than they may",
+        "one of their clients floods others: see limits.stanzas_per_user_minute",
+    ),
+    warn(
         "a watcher was not told",
         "presence shown there is out of date until the next change",
     ),

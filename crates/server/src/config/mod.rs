@@ -318,6 +318,8 @@ section! {
         contacts_per_user: usize = 1000,
         /// Rosters that a shard keeps in memory; for one more the one that was used longest ago is read again when it is needed.
         rosters: usize = 10_000,
+        /// Stanzas for others that the XMPP clients of one user may begin a minute; one more is answered resource-constraint. Answers do not count.
+        stanzas_per_user_minute: u32 = 6_000,
         /// Stanzas that a component may begin a minute; one more is answered resource-constraint. Answers do not count.
         component_stanzas_minute: u32 = 6_000,
         /// SIP message, bytes; a longer one is answered 513.

@@ -84,6 +84,7 @@ fn start(shards: usize, run: u8, accounts: &Accounts) -> Vec<Shard> {
             bearers: Some(bearers()),
             components: COMPONENTS.map(Box::from).into(),
             component_stanzas: 20,
+            user_stanzas: 1_500,
             ..im
         };
         let im = im::Role::new(im, accounts.clone(), seed);
