@@ -287,6 +287,13 @@ impl Hub {
         self.owners.rosters.make_room(|user| turns.has(user));
     }
 
+    /// We stop: what the store has refused and is tried again later is tried now, since there is no later.
+    pub fn stop(&mut self, now: Now) {
+        let refused = std::mem::take(&mut self.refused).into_iter();
+        self.deeds.extend(refused.map(|(_, step)| Deed::Save(step)));
+        self.settle(now);
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some((_, step)) = self.refused.pop_front_if(|(at, _)| *at <= now.instant) {
@@ -382,6 +389,7 @@ impl Hub {
             Some(Pending::Turn(user, step, changes)) => {
                 match result {
                     Ok(()) => {
+                        self.forget_landed(&user, &step);
                         let deeds = self.owners.carry_out(now, step);
                         self.deeds.extend(deeds);
                     }
@@ -403,6 +411,18 @@ impl Hub {
                 Err(NotDone::Missing) => self.forget_pushes_of(&step),
                 Err(_) => self.try_again(now, Step { changes, ..step }),
             },
+        }
+    }
+
+    /// Of devices that are no more nothing is to leave a queue.
+    fn forget_landed(&mut self, user: &Address, step: &Step) {
+        for then in &step.then {
+            if let Then::Forgotten(device) = then {
+                self.turns.forget_landed(user, device);
+                let is_of_it = |then: &Then| matches!(then, Then::Landed(of, _) if of == device);
+                self.refused
+                    .retain(|(_, step)| !step.then.iter().any(is_of_it));
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use crate::{
     Said,
     step::{Asker, Work},
 };
-use domain::{Address, IdMap};
+use domain::{Address, DeviceId, IdMap};
 use std::collections::VecDeque;
 
 /// Questions of one kind that wait for one user's turn; one more is turned away. What nobody asked for is bounded by its own
@@ -97,6 +97,13 @@ impl Turns {
             self.0.remove(user);
         }
         next
+    }
+
+    /// A device is no more, and its queue with it: nothing leaves that any more, whoever has its name next.
+    pub(crate) fn forget_landed(&mut self, user: &Address, device: &DeviceId) {
+        if let Some(waiting) = self.0.get_mut(user) {
+            waiting.retain(|work| !matches!(work, Work::Landed(of, _) if of == device));
+        }
     }
 
     /// Whether a user has a step under way.

@@ -347,13 +347,16 @@ impl Line {
 
     /// A message that is kept nowhere goes to a client.
     pub(crate) fn relay(&mut self, now: Now, door: &DoorId, message: &Message) {
+        let Some(session) = self.sessions.get_mut(door) else {
+            return;
+        };
+        if session.management.takes_over(&message.id) {
+            // It was written before its door was gone.
+            return self.is_otherwise(door);
+        }
         let Some(session) = self.sessions.get(door) else {
             return;
         };
-        if session.management.has(&message.id) {
-            // It was written before its door was gone.
-            return;
-        }
         let Some(octets) = self.for_client(now, session, message) else {
             return;
         };

@@ -8,7 +8,7 @@
 
 use crate::{
     line::Line,
-    management::{Kind, Say, failed, too_high},
+    management::{Had, Kind, Say, failed, too_high},
     presence,
     session::{Sleep, Way},
 };
@@ -104,13 +104,17 @@ impl Line {
     }
 
     /// A client has got these messages of the hub's.
-    pub(crate) fn has_got(&mut self, door: &DoorId, messages: Vec<MessageId>) {
-        for message in messages {
+    pub(crate) fn has_got(&mut self, door: &DoorId, messages: Vec<Had>) {
+        for Had { id, elsewhere } in messages {
             if let Some(session) = self.sessions.get_mut(door) {
-                session.gets(&message);
+                session.gets(&id);
             }
             let device = door.device.clone();
-            self.tell(hub::Input::Acknowledged(device, message, false));
+            self.tell(if elsewhere {
+                hub::Input::HadElsewhere(device, id)
+            } else {
+                hub::Input::Acknowledged(device, id, false)
+            });
         }
         let session = self.sessions.get(door);
         if session.is_some_and(|it| it.way == Way::Closing && !it.management.has_any()) {
@@ -123,6 +127,14 @@ impl Line {
     pub(crate) fn withdraw(&mut self, door: &DoorId, message: &MessageId) {
         if let Some(session) = self.sessions.get_mut(door)
             && session.management.withdraw(message)
+        {
+            self.is_otherwise(door);
+        }
+    }
+
+    /// What is on its way to a client is not what it was: if its session is kept, it is kept anew.
+    pub(crate) fn is_otherwise(&mut self, door: &DoorId) {
+        if let Some(session) = self.sessions.get_mut(door)
             && session.sleep.is_some()
         {
             session.keeping.is_stale = true;

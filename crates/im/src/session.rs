@@ -170,6 +170,13 @@ pub(crate) struct Keeping {
     pub(crate) waits: Option<(Ticket, bool)>,
 }
 
+impl Keeping {
+    /// The store has been told that it is not to be kept any more, and has not answered.
+    pub(crate) fn is_going(&self) -> bool {
+        matches!(self.waits, Some((_, false)))
+    }
+}
+
 /// A client that is back for its session.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Comeback {

@@ -90,6 +90,12 @@ impl Owners {
                 deeds.extend(self.deliver(now, effects));
                 deeds
             }
+            Input::HadElsewhere(device, id) if !self.delivery.is_under_way(&device, &id) => {
+                Vec::new()
+            }
+            Input::HadElsewhere(device, id) => {
+                self.handle(now, Input::Acknowledged(device, id, false))
+            }
             Input::Refused(door, id, why) => {
                 let effects = self.delivery.refused(now, &door, &id, &why);
                 let mut deeds = vec![messages::count("refused")];
