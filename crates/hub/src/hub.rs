@@ -328,9 +328,13 @@ impl Hub {
                 return self.out.push_back(Output::FetchRoster(user));
             }
             let asker = work.asker();
+            let is_session = matches!(work, Work::Session(..));
             match self.owners.plan(now, work) {
                 Ok(mut step) if !step.changes.is_empty() => {
-                    let changes = std::mem::take(&mut step.changes);
+                    let mut changes = std::mem::take(&mut step.changes);
+                    if is_session {
+                        changes.extend(self.still_to_leave(&user));
+                    }
                     let again = if is_tried_again(&step, &changes) {
                         changes.clone()
                     } else {
@@ -346,6 +350,21 @@ impl Hub {
             }
             next = self.turns.leave(&user);
         }
+    }
+
+    /// What is to leave a user's queues and the store has refused so far. A session is not kept without that: its record says what its
+    /// client has.
+    fn still_to_leave(&self, user: &Address) -> Vec<domain::Change> {
+        let directory = &self.owners.directory;
+        let refused = self.refused.iter().flat_map(|(_, step)| &step.changes);
+        let is_theirs = |change: &&domain::Change| {
+            let domain::Change::Delivered { device, .. } = change else {
+                return false;
+            };
+            let entry = directory.get(device);
+            entry.is_some_and(|it| it.device.user == *user)
+        };
+        refused.filter(is_theirs).cloned().collect()
     }
 
     /// A roster is there, and with it what waited for it, or it is not.

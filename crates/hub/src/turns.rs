@@ -5,7 +5,7 @@ use crate::{
     Said,
     step::{Asker, Work},
 };
-use domain::{Address, DeviceId, IdMap};
+use domain::{Address, DeviceId, DoorId, IdMap};
 use std::collections::VecDeque;
 
 /// Questions of one kind that wait for one user's turn; one more is turned away. What nobody asked for is bounded by its own
@@ -79,6 +79,11 @@ impl Turns {
         };
         if Origin::of(&work).is_full(waiting) {
             return Entered::Full(work);
+        }
+        if let Work::Doors(doors) = &work {
+            // Whose client is back before it was forgotten is not forgotten.
+            let is_back = |door: &DoorId| doors.opened.iter().any(|it| it.door == *door);
+            waiting.retain(|work| !matches!(work, Work::Left(door) if is_back(door)));
         }
         match (waiting.back_mut(), work) {
             // What leaves one queue leaves it together.

@@ -21,7 +21,13 @@ const BEFORE: u8 = 1;
 const NONE: StreamId = StreamId(u64::MAX);
 
 const FRAMINGS: [Framing; 2] = [Framing::Tcp, Framing::WebSocket];
-const WAYS: [Way; 4] = [Way::Closed, Way::Open, Way::Doubted, Way::Closing];
+const WAYS: [Way; 5] = [
+    Way::Closed,
+    Way::Open,
+    Way::Doubted,
+    Way::Closing,
+    Way::Inherited,
+];
 const SHOWS: [Show; 5] = [
     Show::Chat,
     Show::Available,

@@ -221,6 +221,7 @@ impl Line {
 
     /// Says what is due to be said to a client, and files when something is due next.
     pub(crate) fn polls(&mut self, now: Now, door: &DoorId) {
+        self.claims_no_more(now, door);
         while let Some(session) = self.sessions.get_mut(door) {
             if session.sleep.is_some_and(|it| it.until <= now.instant) {
                 return self.leave(now, door);
@@ -248,7 +249,7 @@ impl Line {
             return;
         };
         let until = session.sleep.map(|it| it.until);
-        let times = [session.management.next_timeout(), until];
+        let times = [session.management.next_timeout(), until, session.claims_by];
         let next = times.into_iter().flatten().min();
         let before = std::mem::replace(&mut session.filed, next);
         if before != next {

@@ -174,6 +174,28 @@ fn nor_does_what_was_on_its_way_to_it_when_the_next_one_has_it() {
 }
 
 #[test]
+fn a_session_is_kept_with_what_its_client_has_though_the_store_refused_to_hear_of_that_before() {
+    let mut world = on_its_way();
+    world.mood = StoreMood::Refuses;
+    world.handle(Input::Acknowledged("a".into(), "m1".into(), false));
+    world.mood = StoreMood::Saves;
+    let ticket = world.ticket();
+    let session = domain::KeptSession {
+        user: bob(),
+        name: "a".to_owned(),
+        until: domain::Timestamp(9),
+        data: bytes::Bytes::from_static(b"x"),
+    };
+    world.handle(Input::Session(ticket, Box::new(session)));
+    let has_left = |change: &Change| matches!(change, Change::Delivered { .. });
+    assert!(world.kept.iter().any(has_left));
+    // It is counted once.
+    world.writes("m2");
+    world.pass(5_000);
+    assert_eq!(queued(&world), 1);
+}
+
+#[test]
 fn what_the_store_has_refused_is_tried_once_more_before_we_stop() {
     let mut world = on_its_way();
     world.mood = StoreMood::Refuses;
@@ -183,7 +205,6 @@ fn what_the_store_has_refused_is_tried_once_more_before_we_stop() {
     world.stop();
     assert_eq!(queued(&world), 0);
 }
-
 
 fn archived(world: &World, name: &str) -> Arc<domain::Message> {
     let found = world.kept.iter().find_map(|kept| match kept {

@@ -416,7 +416,8 @@ fn wherever_a_connection_breaks_and_whenever_its_client_is_back_all_arrives_once
 }
 
 #[test]
-fn what_a_client_has_said_that_it_has_does_not_come_again_when_it_leaves_while_its_resumption_is_being_kept() {
+fn what_a_client_has_said_that_it_has_does_not_come_again_when_it_leaves_while_its_resumption_is_being_kept()
+ {
     for shards in 1..3 {
         let mut pair = Pair::new(shards);
         let acts = [
