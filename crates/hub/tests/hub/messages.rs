@@ -176,6 +176,17 @@ fn nor_does_what_was_on_its_way_to_it_when_the_next_one_has_it() {
 #[test]
 fn a_session_is_kept_with_what_its_client_has_though_the_store_refused_to_hear_of_that_before() {
     let mut world = on_its_way();
+    let user = domain::User {
+        address: bob(),
+        display_name: String::new(),
+        secrets: domain::user::Secrets {
+            md5: String::new(),
+            sha256: String::new(),
+            scram: None,
+        },
+        forward: None,
+    };
+    world.hub.accounts().put(user);
     world.mood = StoreMood::Refuses;
     world.handle(Input::Acknowledged("a".into(), "m1".into(), false));
     world.mood = StoreMood::Saves;

@@ -428,7 +428,9 @@ fn what_a_client_has_said_that_it_has_does_not_come_again_when_it_leaves_while_i
             Act::Resumes(0),
             Act::Leaves(0),
         ];
-        acts.into_iter().for_each(|act| pair.does(act));
+        for act in acts {
+            pair.does(act);
+        }
         pair.ends();
         assert_eq!(pair.phones[0].got, [1]);
     }
