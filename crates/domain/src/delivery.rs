@@ -87,6 +87,12 @@ impl Delivery {
         self.lanes.values().map(Lane::in_flight).sum()
     }
 
+    /// Whether a message is on its way to a device.
+    pub fn is_under_way(&self, device: &DeviceId, message: &MessageId) -> bool {
+        let lane = self.lanes.get(device);
+        lane.is_some_and(|it| it.is_under_way(message))
+    }
+
     /// A message for a user came in: what is to be saved, and what follows then. A transient one is kept nowhere.
     pub fn arrived(&self, now: Now, message: Arc<Message>, recipients: Vec<Recipient>) -> Arrival {
         let mut changes = Vec::new();
@@ -405,9 +411,13 @@ impl Delivery {
         }
     }
 
-    /// The device is no more.
+    /// The device is no more. What was on its way leaves no queue when somebody has it who has the device's name next.
     pub fn forget(&mut self, device: &DeviceId) {
-        self.lanes.remove(device);
+        if let Some(lane) = self.lanes.remove(device)
+            && let Some(left) = lane.left()
+        {
+            self.lanes.insert(device.clone(), left);
+        }
     }
 
     fn lane(&mut self, device: &DeviceId) -> &mut Lane {

@@ -287,6 +287,13 @@ impl Hub {
         self.owners.rosters.make_room(|user| turns.has(user));
     }
 
+    /// We stop: what the store has refused and is tried again later is tried now, since there is no later.
+    pub fn stop(&mut self, now: Now) {
+        let refused = std::mem::take(&mut self.refused).into_iter();
+        self.deeds.extend(refused.map(|(_, step)| Deed::Save(step)));
+        self.settle(now);
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some((_, step)) = self.refused.pop_front_if(|(at, _)| *at <= now.instant) {
@@ -321,9 +328,13 @@ impl Hub {
                 return self.out.push_back(Output::FetchRoster(user));
             }
             let asker = work.asker();
+            let is_session = matches!(work, Work::Session(..));
             match self.owners.plan(now, work) {
                 Ok(mut step) if !step.changes.is_empty() => {
-                    let changes = std::mem::take(&mut step.changes);
+                    let mut changes = std::mem::take(&mut step.changes);
+                    if is_session {
+                        changes.extend(self.still_to_leave(&user));
+                    }
                     let again = if is_tried_again(&step, &changes) {
                         changes.clone()
                     } else {
@@ -339,6 +350,21 @@ impl Hub {
             }
             next = self.turns.leave(&user);
         }
+    }
+
+    /// What is to leave a user's queues and the store has refused so far. A session is not kept without that: its record says what its
+    /// client has.
+    fn still_to_leave(&self, user: &Address) -> Vec<domain::Change> {
+        let directory = &self.owners.directory;
+        let refused = self.refused.iter().flat_map(|(_, step)| &step.changes);
+        let is_theirs = |change: &&domain::Change| {
+            let domain::Change::Delivered { device, .. } = change else {
+                return false;
+            };
+            let entry = directory.get(device);
+            entry.is_some_and(|it| it.device.user == *user)
+        };
+        refused.filter(is_theirs).cloned().collect()
     }
 
     /// A roster is there, and with it what waited for it, or it is not.
@@ -382,6 +408,7 @@ impl Hub {
             Some(Pending::Turn(user, step, changes)) => {
                 match result {
                     Ok(()) => {
+                        self.forget_landed(&user, &step);
                         let deeds = self.owners.carry_out(now, step);
                         self.deeds.extend(deeds);
                     }
@@ -403,6 +430,18 @@ impl Hub {
                 Err(NotDone::Missing) => self.forget_pushes_of(&step),
                 Err(_) => self.try_again(now, Step { changes, ..step }),
             },
+        }
+    }
+
+    /// Of devices that are no more nothing is to leave a queue.
+    fn forget_landed(&mut self, user: &Address, step: &Step) {
+        for then in &step.then {
+            if let Then::Forgotten(device) = then {
+                self.turns.forget_landed(user, device);
+                let is_of_it = |then: &Then| matches!(then, Then::Landed(of, _) if of == device);
+                self.refused
+                    .retain(|(_, step)| !step.then.iter().any(is_of_it));
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use crate::{
     Said,
     step::{Asker, Work},
 };
-use domain::{Address, IdMap};
+use domain::{Address, DeviceId, DoorId, IdMap};
 use std::collections::VecDeque;
 
 /// Questions of one kind that wait for one user's turn; one more is turned away. What nobody asked for is bounded by its own
@@ -80,6 +80,11 @@ impl Turns {
         if Origin::of(&work).is_full(waiting) {
             return Entered::Full(work);
         }
+        if let Work::Doors(doors) = &work {
+            // Whose client is back before it was forgotten is not forgotten.
+            let is_back = |door: &DoorId| doors.opened.iter().any(|it| it.door == *door);
+            waiting.retain(|work| !matches!(work, Work::Left(door) if is_back(door)));
+        }
         match (waiting.back_mut(), work) {
             // What leaves one queue leaves it together.
             (Some(Work::Landed(device, landed)), Work::Landed(other, more)) if *device == other => {
@@ -97,6 +102,13 @@ impl Turns {
             self.0.remove(user);
         }
         next
+    }
+
+    /// A device is no more, and its queue with it: nothing leaves that any more, whoever has its name next.
+    pub(crate) fn forget_landed(&mut self, user: &Address, device: &DeviceId) {
+        if let Some(waiting) = self.0.get_mut(user) {
+            waiting.retain(|work| !matches!(work, Work::Landed(of, _) if of == device));
+        }
     }
 
     /// Whether a user has a step under way.

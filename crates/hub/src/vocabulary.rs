@@ -104,6 +104,8 @@ pub enum Input {
     Arrived(Ticket, Arc<Message>),
     /// A device has a message; the last word: and all that were sent before it.
     Acknowledged(DeviceId, MessageId, bool),
+    /// A client of a device has a message that went by another door of it meanwhile: if it is under way there still, it need not be.
+    HadElsewhere(DeviceId, MessageId),
     /// A message did not get through a door, and why.
     Unacknowledged(DoorId, MessageId, String),
     /// Whoever is behind a door refuses a message for good, and why.

@@ -135,13 +135,39 @@ impl Line {
         }
     }
 
+    /// A client takes the place of the one that has this door: what waits there waits for it.
+    pub(crate) fn hands_on(&mut self, door: &DoorId) -> Way {
+        let session = self.sessions.get_mut(door);
+        let Some(session) = session.filter(|it| it.is_door_open()) else {
+            return Way::Closed;
+        };
+        session.way = Way::Closed;
+        if session.is_alone() {
+            self.tell(hub::Input::Alone(door.device.clone()));
+        }
+        self.tell(hub::Input::DoorLost(door.clone(), DoorState::Down));
+        Way::Inherited
+    }
+
+    /// A client that took the place of another one has not said that it is there: what waits waits for the user's others.
+    pub(crate) fn claims_no_more(&mut self, now: Now, door: &DoorId) {
+        let session = self.sessions.get_mut(door);
+        let is_over = session.is_some_and(|it| {
+            let by = it.claims_by.take_if(|by| *by <= now.instant);
+            by.is_some() && it.way == Way::Inherited
+        });
+        if is_over {
+            self.close(door);
+        }
+    }
+
     /// The hub's messages go to a client from now on, and again what is on its way.
     pub(crate) fn open(&mut self, now: Now, door: &DoorId) {
         let Some(session) = self.sessions.get_mut(door) else {
             return;
         };
         let is_known = matches!(session.way, Way::Open | Way::Doubted);
-        session.way = Way::Open;
+        (session.way, session.claims_by) = (Way::Open, None);
         let stands = now.wall.plus(STANDS);
         let unchanged = is_known && session.stands.plus(WRITTEN) > stands;
         if !unchanged {
@@ -188,13 +214,18 @@ impl Line {
         let Err(why) = result else {
             session.push.is_unknown = true;
             // What went while that was being saved went from a door that the hub did not know yet.
-            let is_asleep = !session.management.is_up() || session.way == Way::Doubted;
+            let is_doubted = matches!(session.way, Way::Doubted | Way::Inherited);
+            let is_asleep = !session.management.is_up() || is_doubted;
             self.touched.push(door.clone());
             if is_asleep {
                 self.tell(hub::Input::DoorLost(door, DoorState::Down));
             }
             return;
         };
+        if session.way == Way::Inherited {
+            // It was the one before that wanted it.
+            return;
+        }
         session.way = Way::Closed;
         self.not_done(why);
         let (condition, text) = match why {

@@ -29,7 +29,9 @@ impl Line {
         let Some(sleep) = session.sleep else {
             return self.takes_over(door);
         };
-        let is_due = session.keeping.is_stale && session.awaits.is_none();
+        // What is being read for it would be lost with us: it is kept with the answer.
+        let reads = !session.queries.waiting.is_empty();
+        let is_due = session.keeping.is_stale && session.awaits.is_none() && !reads;
         if !is_due || !session.management.is_settled() {
             return;
         }
@@ -46,11 +48,12 @@ impl Line {
         }
     }
 
-    /// A session whose client goes on is not kept any more.
+    /// A session whose client goes on is not kept any more. That is said at once, also while the store is still at it to keep it: what
+    /// the client says that it has must not leave its queue before the record is gone in which it waits.
     pub(crate) fn takes_over(&mut self, door: &DoorId) {
         let session = self.sessions.get(door);
         let has_record =
-            |it: &Session| it.keeping.is_stored && it.keeping.waits.is_none() && it.sleep.is_none();
+            |it: &Session| it.keeping.is_stored && !it.keeping.is_going() && it.sleep.is_none();
         if session.is_some_and(has_record) {
             self.says_to_store(door, Timestamp::default(), Bytes::new());
         }
@@ -90,7 +93,12 @@ impl Line {
             return None;
         };
         let session = self.sessions.get_mut(&door);
-        let session = session.filter(|it| it.number == number)?;
+        // Something else was said of it since: that decides.
+        let is_last = |it: &&mut Session| {
+            let waits = it.keeping.waits;
+            it.number == number && waits.is_some_and(|(last, _)| last == ticket)
+        };
+        let session = session.filter(is_last)?;
         let (_, is_kept) = session.keeping.waits.take()?;
         let is_back = session.sleep.is_none();
         match (result, is_kept) {

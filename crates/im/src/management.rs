@@ -59,11 +59,19 @@ pub(crate) struct Given {
 #[derive(Debug, Default)]
 pub(crate) struct Got {
     /// Messages of the hub's, in order.
-    pub(crate) messages: Vec<MessageId>,
+    pub(crate) messages: Vec<Had>,
     /// It has got something, whatever it was.
     pub(crate) any: bool,
     /// What waited for that.
     pub(crate) given: Given,
+}
+
+/// A message of the hub's that a client has got.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Had {
+    pub(crate) id: MessageId,
+    /// It went by another door of its device since: whether it waits still is that one's to say.
+    pub(crate) elsewhere: bool,
 }
 
 /// A session goes on over another connection.
@@ -72,7 +80,7 @@ pub(crate) struct GoesOn {
     /// So much of what the client sent was handled.
     pub(crate) handled: u32,
     /// What the client has got.
-    pub(crate) messages: Vec<MessageId>,
+    pub(crate) messages: Vec<Had>,
     /// What it gets now: again, and what waited.
     pub(crate) given: Given,
 }
@@ -192,11 +200,21 @@ impl Management {
 
     /// A message of the hub's goes by another door: a client that goes on is not sent it again. Says whether that is news.
     pub(crate) fn withdraw(&mut self, message: &MessageId) -> bool {
+        self.turns(message, Kind::Withdrawn(message.clone()))
+    }
+
+    /// A message of the hub's is off its hands though the client has not said that it has it: it is ours alone now. Says whether it was
+    /// given to the client.
+    pub(crate) fn takes_over(&mut self, message: &MessageId) -> bool {
+        self.turns(message, Kind::Needed)
+    }
+
+    /// A message that was given to the client as one of the hub's is of this kind from now on. Says whether there is one.
+    fn turns(&mut self, message: &MessageId, kind: Kind) -> bool {
         let counters = self.counters.iter_mut();
         let mut sent = counters.flat_map(|it| it.both.outbound.unacknowledged_mut());
         let kept = sent.find(|it| matches!(&it.kind, Kind::Kept(id) if id == message));
-        let found = kept.map(|it| it.kind = Kind::Withdrawn(message.clone()));
-        found.is_some()
+        kept.map(|it| it.kind = kind).is_some()
     }
 
     /// `<a/>`
@@ -339,7 +357,14 @@ fn unacknowledged(counters: &Counters) -> impl ExactSizeIterator<Item = &Written
     counters.both.outbound.unacknowledged()
 }
 
-fn messages(written: Vec<Written>) -> Vec<MessageId> {
-    let id = |it: Written| it.kind.message().cloned();
-    written.into_iter().filter_map(id).collect()
+fn messages(written: Vec<Written>) -> Vec<Had> {
+    let had = |it: Written| {
+        let (id, elsewhere) = match it.kind {
+            Kind::Kept(id) => (id, false),
+            Kind::Withdrawn(id) => (id, true),
+            _ => return None,
+        };
+        Some(Had { id, elsewhere })
+    };
+    written.into_iter().filter_map(had).collect()
 }

@@ -9,7 +9,7 @@ use crate::{
     management::{Kind, head},
     markers::Marker,
     route::Route,
-    session::Session,
+    session::{Session, Way},
     vocabulary::{Letter, Post},
 };
 use bytes::Bytes;
@@ -248,7 +248,8 @@ impl Line {
         if let Some(session) = door.and_then(|door| self.sessions.get_mut(&door)) {
             let got = place == Place::Both;
             // Of one that is not there nobody knows whether it comes back.
-            if (got || session.is_door_open()) && session.management.is_up() {
+            let is_its = session.is_door_open() && session.way != Way::Inherited;
+            if (got || is_its) && session.management.is_up() {
                 session.expects(message.id.clone(), got);
             }
             if place == Place::Both {
@@ -347,13 +348,16 @@ impl Line {
 
     /// A message that is kept nowhere goes to a client.
     pub(crate) fn relay(&mut self, now: Now, door: &DoorId, message: &Message) {
+        let Some(session) = self.sessions.get_mut(door) else {
+            return;
+        };
+        if session.management.takes_over(&message.id) {
+            // It was written before its door was gone.
+            return self.is_otherwise(door);
+        }
         let Some(session) = self.sessions.get(door) else {
             return;
         };
-        if session.management.has(&message.id) {
-            // It was written before its door was gone.
-            return;
-        }
         let Some(octets) = self.for_client(now, session, message) else {
             return;
         };

@@ -8,7 +8,7 @@
 
 use crate::{
     line::Line,
-    management::{Kind, Say, failed, too_high},
+    management::{Had, Kind, Say, failed, too_high},
     presence,
     session::{Sleep, Way},
 };
@@ -104,13 +104,17 @@ impl Line {
     }
 
     /// A client has got these messages of the hub's.
-    pub(crate) fn has_got(&mut self, door: &DoorId, messages: Vec<MessageId>) {
-        for message in messages {
+    pub(crate) fn has_got(&mut self, door: &DoorId, messages: Vec<Had>) {
+        for Had { id, elsewhere } in messages {
             if let Some(session) = self.sessions.get_mut(door) {
-                session.gets(&message);
+                session.gets(&id);
             }
             let device = door.device.clone();
-            self.tell(hub::Input::Acknowledged(device, message, false));
+            self.tell(if elsewhere {
+                hub::Input::HadElsewhere(device, id)
+            } else {
+                hub::Input::Acknowledged(device, id, false)
+            });
         }
         let session = self.sessions.get(door);
         if session.is_some_and(|it| it.way == Way::Closing && !it.management.has_any()) {
@@ -123,6 +127,14 @@ impl Line {
     pub(crate) fn withdraw(&mut self, door: &DoorId, message: &MessageId) {
         if let Some(session) = self.sessions.get_mut(door)
             && session.management.withdraw(message)
+        {
+            self.is_otherwise(door);
+        }
+    }
+
+    /// What is on its way to a client is not what it was: if its session is kept, it is kept anew.
+    pub(crate) fn is_otherwise(&mut self, door: &DoorId) {
+        if let Some(session) = self.sessions.get_mut(door)
             && session.sleep.is_some()
         {
             session.keeping.is_stale = true;
@@ -209,6 +221,7 @@ impl Line {
 
     /// Says what is due to be said to a client, and files when something is due next.
     pub(crate) fn polls(&mut self, now: Now, door: &DoorId) {
+        self.claims_no_more(now, door);
         while let Some(session) = self.sessions.get_mut(door) {
             if session.sleep.is_some_and(|it| it.until <= now.instant) {
                 return self.leave(now, door);
@@ -236,7 +249,7 @@ impl Line {
             return;
         };
         let until = session.sleep.map(|it| it.until);
-        let times = [session.management.next_timeout(), until];
+        let times = [session.management.next_timeout(), until, session.claims_by];
         let next = times.into_iter().flatten().min();
         let before = std::mem::replace(&mut session.filed, next);
         if before != next {

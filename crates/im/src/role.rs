@@ -5,7 +5,7 @@ use crate::{
     ext,
     line::{Line, Waiting},
     registering::{self, Registering, is_question},
-    session::Session,
+    session::{Session, Way},
     settings::Settings,
     sign_in::{Bound, Entry, Of, SignIn, Step},
     vocabulary::{Input, Output, Post, Seen},
@@ -369,6 +369,10 @@ impl Role {
         self.line.numbers += 1;
         session.number = self.line.numbers;
         let door = session.door.clone();
+        session.way = self.line.hands_on(&door);
+        if session.way == Way::Inherited {
+            session.claims_by = Some(now.instant + self.line.settings.hibernation);
+        }
         // RFC 6120 §7.7.2.2: who comes back takes its place; the one from before is gone, though it may not know.
         self.line.end(
             now,

@@ -111,6 +111,8 @@ pub(crate) struct Session {
     pub(crate) management: Management,
     /// It has no connection, and waits for its client.
     pub(crate) sleep: Option<Sleep>,
+    /// By when it is to say that it is there, if what waited for the one before it is to be its own.
+    pub(crate) claims_by: Option<Instant>,
     /// What it is pushed to by.
     pub(crate) push: Push,
     /// When it wants to be looked at next, as it is filed.
@@ -134,6 +136,8 @@ pub(crate) enum Way {
     Open,
     /// There was one; the client has not acknowledged a message in time, and counts as asleep until it does.
     Doubted,
+    /// There was one to the client whose place this one took: what waits there is for it, if it says in time that it is there.
+    Inherited,
     /// The client takes no messages any more, but may have got some that it has not acknowledged yet: until then they are not
     /// anybody else's.
     Closing,
@@ -168,6 +172,13 @@ pub(crate) struct Keeping {
     pub(crate) is_stale: bool,
     /// By which its word is waited for, and whether that it is kept.
     pub(crate) waits: Option<(Ticket, bool)>,
+}
+
+impl Keeping {
+    /// The store has been told that it is not to be kept any more, and has not answered.
+    pub(crate) fn is_going(&self) -> bool {
+        matches!(self.waits, Some((_, false)))
+    }
 }
 
 /// A client that is back for its session.
@@ -232,6 +243,7 @@ impl Session {
             number: 0,
             management: Management::default(),
             sleep: None,
+            claims_by: None,
             push: Push::default(),
             filed: None,
             awaits: None,

@@ -18,7 +18,9 @@ impl Line {
     /// What a client that is there says.
     pub(crate) fn read(&mut self, now: Now, door: &DoorId, item: Item) {
         let most = self.settings.answering.max_open;
-        if let Some(session) = self.sessions.get_mut(door).filter(|it| !it.is_ours()) {
+        let waits = !says_what_it_has(&item);
+        let session = self.sessions.get_mut(door).filter(|_| waits);
+        if let Some(session) = session.filter(|it| !it.is_ours()) {
             if session.early.len() < most {
                 return session.early.push(item);
             }
@@ -129,4 +131,10 @@ impl Line {
             None => {}
         }
     }
+}
+
+/// Whether a client says how much of what it was sent it has (XEP-0198 §4). What we know of its own stanzas is the same with and
+/// without that, so it is heard also while the store has its session still.
+fn says_what_it_has(item: &Item) -> bool {
+    matches!(item, Item::Element(element) if element.is(ns::SM, "a"))
 }

@@ -299,6 +299,7 @@ impl Shard {
     pub fn stop(&mut self, now: Now) {
         self.call.stop(now, self.hub.directory());
         self.im.stop(now, self.hub.directory());
+        self.hub.stop(now);
         self.route(now);
     }
 
@@ -313,9 +314,7 @@ impl Shard {
             while let Some(output) = self.call.poll() {
                 self.call_says(now, output);
             }
-            while let Some(output) = self.im.poll() {
-                self.im_says(now, output);
-            }
+            self.hear_im(now);
             let Some(output) = self.hub.poll() else {
                 break;
             };
@@ -350,6 +349,12 @@ impl Shard {
             let sent = im::Post::Sent(message.clone());
             let post = im::Output::Post(sender, sent);
             self.out.push_back(Output::Im(post));
+        }
+    }
+
+    fn hear_im(&mut self, now: Now) {
+        while let Some(output) = self.im.poll() {
+            self.im_says(now, output);
         }
     }
 
@@ -425,6 +430,8 @@ impl Shard {
                 let said = for_door(&door, &message);
                 self.tells_other_door(now, &door, &message, said.is_some());
                 let Some(said) = said else {
+                    // What the client keeps of it is said to the store first.
+                    self.hear_im(now);
                     let had = hub::Input::Acknowledged(door.device, message.id.clone(), false);
                     return self.hub.handle(now, had);
                 };

@@ -49,8 +49,23 @@ pub(super) struct Lane {
 }
 
 impl Lane {
+    /// What is left of it for the next device of this name, if anything: it may be told that what is on its way has arrived.
+    pub(super) fn left(self) -> Option<Self> {
+        let flights = self.flights.into_iter();
+        let done: VecDeque<_> = flights.map(|it| it.message.id.clone()).collect();
+        (!done.is_empty()).then(|| Self {
+            done,
+            ..Self::default()
+        })
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.flights.len()
+    }
+
+    /// Whether a message is on its way.
+    pub(super) fn is_under_way(&self, id: &MessageId) -> bool {
+        self.flights.iter().any(|it| it.message.id == *id)
     }
 
     /// The message was put at the end of the device's queue.
@@ -66,7 +81,7 @@ impl Lane {
     fn knows(&self, id: &MessageId) -> bool {
         self.done.contains(id)
             || self.ready.iter().any(|message| message.id == *id)
-            || self.flights.iter().any(|flight| flight.message.id == *id)
+            || self.is_under_way(id)
     }
 
     /// The next message to send, and by which door, if that has room for it.
@@ -193,7 +208,7 @@ impl Lane {
 
     /// Whether a message is on its way by another door than this one.
     pub(super) fn goes_elsewhere(&self, door: u32, id: &MessageId) -> bool {
-        self.by != door && self.flights.iter().any(|it| it.message.id == *id)
+        self.by != door && self.is_under_way(id)
     }
 
     /// Takes back all that are on their way, and says by which door they were.

@@ -499,6 +499,17 @@ fn a_queue_that_could_not_be_read_is_read_again_though_nothing_else_happens() {
 }
 
 #[test]
+fn a_message_is_under_way_until_its_device_has_it() {
+    let mut world = World::new();
+    let is_under_way = |world: &World| world.delivery.is_under_way(&id("a"), &"m1".into());
+    assert!(!is_under_way(&world));
+    world.arrives(0, "m1", &[recipient("a", Mode::Foreground)]);
+    assert!(is_under_way(&world));
+    world.acknowledges(10, "a", "m1");
+    assert!(!is_under_way(&world));
+}
+
+#[test]
 fn a_second_acknowledgement_changes_nothing() {
     let mut world = World::new();
     world

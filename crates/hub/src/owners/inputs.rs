@@ -5,7 +5,7 @@ use crate::{
     Doors, Input, PushRef, Pushed, messages, pushes,
     step::{Asker, Deed, Read, Work},
 };
-use domain::{DoorId, DoorState, Now, Outcome, wake};
+use domain::{DeviceId, DoorId, DoorState, MessageId, Now, Outcome, wake};
 
 impl Owners {
     /// Takes in what happened.
@@ -90,6 +90,7 @@ impl Owners {
                 deeds.extend(self.deliver(now, effects));
                 deeds
             }
+            Input::HadElsewhere(device, id) => self.had_elsewhere(now, device, id),
             Input::Refused(door, id, why) => {
                 let effects = self.delivery.refused(now, &door, &id, &why);
                 let mut deeds = vec![messages::count("refused")];
@@ -107,6 +108,14 @@ impl Owners {
             }
             call => self.call(now, call),
         }
+    }
+
+    /// A client has a message that went by another door of its device.
+    fn had_elsewhere(&mut self, now: Now, device: DeviceId, id: MessageId) -> Vec<Deed> {
+        if !self.delivery.is_under_way(&device, &id) {
+            return Vec::new();
+        }
+        self.handle(now, Input::Acknowledged(device, id, false))
     }
 
     /// What happened to a call.

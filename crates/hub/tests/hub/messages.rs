@@ -2,7 +2,7 @@
 
 use crate::world::{StoreMood, World, bob, door, opening};
 use domain::{Change, DoorState, Mode, delivery::BATCH};
-use hub::{Input, NotDone, Opening, Output, PushOffer};
+use hub::{Input, NotDone, Opening, Output, PushOffer, Question};
 use std::sync::Arc;
 
 #[test]
@@ -123,6 +123,98 @@ fn what_leaves_one_queue_while_the_store_is_busy_leaves_it_together() {
     assert_eq!(world.waiting.len(), 1, "the other nine in one step");
     world.answers();
     assert_eq!(world.hub.directory().counts().queued, 0);
+}
+
+/// A device to which a message is on its way, and a store that takes its time from then on.
+fn on_its_way() -> World {
+    let mut world = World::new();
+    world.opens(opening("a", 600));
+    world.writes("m1");
+    let message = archived(&world, "m1");
+    world.handle(Input::Fetched("a".into(), Some(vec![message])));
+    assert_eq!(world.sent(), ["m1"]);
+    world.mood = StoreMood::Waits;
+    world
+}
+
+fn queued(world: &World) -> u64 {
+    world.hub.directory().counts().queued
+}
+
+#[test]
+fn what_left_the_queue_of_a_device_that_is_no_more_does_not_count_against_the_next_of_its_name() {
+    let mut world = on_its_way();
+    let ticket = world.ticket();
+    world.handle(Input::Asked(
+        ticket,
+        Question::ForgetDevice(None, "a".into()),
+    ));
+    world.opens(opening("a", 600));
+    world.writes("m2");
+    // Whoever has the name next says so before the store has answered.
+    world.handle(Input::Acknowledged("a".into(), "m1".into(), false));
+    while !world.waiting.is_empty() {
+        world.answers();
+    }
+    assert_eq!(queued(&world), 1);
+}
+
+#[test]
+fn nor_does_what_was_on_its_way_to_it_when_the_next_one_has_it() {
+    let mut world = on_its_way();
+    world.mood = StoreMood::Saves;
+    let forgets = Question::ForgetDevice(None, "a".into());
+    world.asks(forgets).unwrap();
+    world.opens(opening("a", 600));
+    world.writes("m2");
+    world.handle(Input::Acknowledged("a".into(), "m1".into(), false));
+    assert_eq!(queued(&world), 1);
+    world.handle(Input::Acknowledged("a".into(), "m2".into(), false));
+    assert_eq!(queued(&world), 0);
+}
+
+#[test]
+fn a_session_is_kept_with_what_its_client_has_though_the_store_refused_to_hear_of_that_before() {
+    let mut world = on_its_way();
+    let user = domain::User {
+        address: bob(),
+        display_name: String::new(),
+        secrets: domain::user::Secrets {
+            md5: String::new(),
+            sha256: String::new(),
+            scram: None,
+        },
+        forward: None,
+    };
+    world.hub.accounts().put(user);
+    world.mood = StoreMood::Refuses;
+    world.handle(Input::Acknowledged("a".into(), "m1".into(), false));
+    world.mood = StoreMood::Saves;
+    let ticket = world.ticket();
+    let session = domain::KeptSession {
+        user: bob(),
+        name: "a".to_owned(),
+        until: domain::Timestamp(9),
+        data: bytes::Bytes::from_static(b"x"),
+    };
+    world.handle(Input::Session(ticket, Box::new(session)));
+    let has_left = |change: &Change| matches!(change, Change::Delivered { .. });
+    assert!(world.kept.iter().any(has_left));
+    // It is counted once.
+    world.writes("m2");
+    world.pass(5_000);
+    assert_eq!(queued(&world), 1);
+}
+
+#[test]
+fn what_the_store_has_refused_is_tried_once_more_before_we_stop() {
+    let mut world = on_its_way();
+    world.mood = StoreMood::Refuses;
+    world.handle(Input::Acknowledged("a".into(), "m1".into(), false));
+    assert_eq!(queued(&world), 1);
+    world.mood = StoreMood::Saves;
+    world.stop();
+    assert_eq!(queued(&world), 0);
 }
 
 fn archived(world: &World, name: &str) -> Arc<domain::Message> {

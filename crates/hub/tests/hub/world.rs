@@ -135,6 +135,11 @@ impl World {
         self.run();
     }
 
+    pub fn stop(&mut self) {
+        self.hub.stop(self.now());
+        self.run();
+    }
+
     /// Lets time pass, taking every timeout on the way.
     pub fn pass(&mut self, millis: u64) {
         let end = self.start + Duration::from_millis(millis);

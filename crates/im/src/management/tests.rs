@@ -35,6 +35,13 @@ fn kept(id: &str) -> Written {
     written(id, Kind::Kept(id.into()))
 }
 
+fn had(id: &str) -> Had {
+    Had {
+        id: id.into(),
+        elsewhere: false,
+    }
+}
+
 fn presence(from: &str, text: &str) -> Written {
     written(text, Kind::Presence(from.into()))
 }
@@ -68,7 +75,7 @@ fn messages_are_the_clients_when_it_says_so_and_in_order() {
     assert_eq!(it.poll(now), Some(Say::Ask));
     assert_eq!(it.poll(now), None);
     let got = it.acknowledged(now, 2).unwrap();
-    assert_eq!(got.messages, ["m1".into(), "m2".into()]);
+    assert_eq!(got.messages, ["m1", "m2"].map(had));
     assert!(!it.has(&"m1".into()) && it.has(&"m3".into()));
     let error = it.acknowledged(now, 4).unwrap_err();
     assert_eq!((error.handled, error.sent), (4, 3));
@@ -100,13 +107,36 @@ fn all_that_is_not_acknowledged_is_written_again_wherever_the_connection_broke()
         let goes_on = it.resume(now, handled).unwrap();
         let handled = usize::try_from(handled).unwrap();
         assert_eq!(texts(&goes_on.given), all[handled..]);
-        let acknowledged: Vec<MessageId> = all[..handled]
+        let acknowledged: Vec<_> = all[..handled]
             .iter()
             .filter(|it| **it != "p")
-            .map(|it| (*it).into())
+            .map(|it| had(it))
             .collect();
         assert_eq!(goes_on.messages, acknowledged);
     }
+}
+
+#[test]
+fn of_what_went_elsewhere_the_client_says_less_than_that_it_is_done() {
+    let now = base();
+    let mut it = managed(now);
+    for id in ["m1", "m2", "m3"] {
+        it.give(now, kept(id));
+    }
+    it.suspend();
+    assert!(it.withdraw(&"m1".into()) && !it.withdraw(&"m1".into()));
+    assert!(it.takes_over(&"m2".into()) && !it.takes_over(&"m1".into()));
+    assert!(it.has(&"m1".into()) && !it.has(&"m2".into()));
+    let goes_on = it.resume(now, 1).unwrap();
+    // The hub has no hand in the second any more, but the client gets it.
+    assert_eq!(texts(&goes_on.given), ["m2", "m3"]);
+    let went = Had {
+        elsewhere: true,
+        ..had("m1")
+    };
+    assert_eq!(goes_on.messages, [went]);
+    let got = it.acknowledged(now, 3).unwrap();
+    assert_eq!(got.messages, [had("m3")]);
 }
 
 #[test]

@@ -248,11 +248,6 @@ impl Pair {
         if phone.is_broken || phone.is_silent || self.is_deaf(who) {
             return;
         }
-        // Who leaves while its resumption is still being kept, and signs in anew at once, may get again what it has just
-        // acknowledged (docs/behaviour.md 14.10): not what is asked here.
-        if self.world.store.holds {
-            return;
-        }
         self.acknowledges(who);
         self.says(who, "</stream:stream>");
         self.begins(who);
@@ -418,6 +413,44 @@ fn wherever_a_connection_breaks_and_whenever_its_client_is_back_all_arrives_once
             }
         }
     }
+}
+
+#[test]
+fn what_a_client_has_said_that_it_has_does_not_come_again_when_it_leaves_while_its_resumption_is_being_kept()
+ {
+    for shards in 1..3 {
+        let mut pair = Pair::new(shards);
+        let acts = [
+            Act::Deafens(0),
+            Act::Writes(1),
+            Act::StoreWaits,
+            Act::Breaks(0),
+            Act::Resumes(0),
+            Act::Leaves(0),
+        ];
+        for act in acts {
+            pair.does(act);
+        }
+        pair.ends();
+        assert_eq!(pair.phones[0].got, [1]);
+    }
+}
+
+#[test]
+fn what_a_client_has_is_not_given_again_though_the_store_refused_to_hear_of_it_before_it_stopped() {
+    let mut pair = Pair::new(1);
+    pair.does(Act::FallsSilent(1));
+    pair.does(Act::Writes(0));
+    pair.phones[1].is_silent = false;
+    pair.world.store.refuses = Some(hub::NotDone::Failed("busy".to_owned()));
+    pair.acknowledges(1);
+    pair.world.settle();
+    assert_eq!(pair.world.store.queued(), 1);
+    pair.world.store.refuses = None;
+    pair.does(Act::Restarts(1));
+    assert_eq!(pair.world.store.queued(), 0);
+    pair.ends();
+    assert_eq!(pair.phones[1].got, [1]);
 }
 
 /// More than as many as may wait for one device (`users::hub_config`), several times over.

@@ -77,8 +77,10 @@ impl<W: Watcher> World<W> {
     /// The process is asked to stop: it says so to who waits, and is gone when its last words have left.
     fn stop(&mut self) -> Verdict {
         let now = self.now();
-        for effect in self.server.stop(now, &mut self.network) {
-            self.effect(effect)?;
+        let mut effects = Some(self.server.stop(now, &mut self.network));
+        while let Some(said) = effects {
+            said.into_iter().try_for_each(|it| self.effect(it))?;
+            effects = self.server.wind_down(now, &mut self.network);
         }
         self.kill();
         Ok(())

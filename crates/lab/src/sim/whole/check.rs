@@ -228,8 +228,7 @@ impl Check {
             }
             return Ok(());
         };
-        // A refusal keeps no state (RFC 3261 §26.3.2.4): the request that comes again is judged anew.
-        if status < 200 || matches!(status, 401 | 403 | 407) {
+        if status < 200 || is_turned_away(message) {
             return Ok(());
         }
         let key = (to, call.to_owned(), cseq.number);
@@ -388,6 +387,15 @@ impl Check {
     }
 }
 
+/// Whether somebody is not let in: that keeps no state (RFC 3261 §26.3.2.4), and the request that comes again is judged anew.
+fn is_turned_away(answer: &Message) -> bool {
+    match answer.status() {
+        Some(401 | 403 | 407) => true,
+        Some(503) => answer.reason() == b"Too Many Wrong Passwords",
+        _ => false,
+    }
+}
+
 /// Nothing is under way in the server, and what it knows is what is kept.
 pub(super) fn idle(server: &Server) -> Verdict {
     for (number, shard) in server.shards.iter().enumerate() {
@@ -496,4 +504,22 @@ fn same_device(server: &Server, device: &Device) -> Verdict {
         return Err(format!("{}: other tokens than those kept", device.id));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seed 1143 of 29 November 2026: its user was let in again before the request came once more.
+    #[test]
+    fn who_is_turned_away_for_wrong_passwords_may_be_let_in_when_the_request_comes_again() {
+        let answer = |start: &'static str| {
+            let bytes = format!("SIP/2.0 {start}\r\nContent-Length: 0\r\n\r\n");
+            Message::parse(bytes.into(), &sip::Limits::default()).unwrap()
+        };
+        assert!(is_turned_away(&answer("403 Wrong User Or Password")));
+        assert!(is_turned_away(&answer("503 Too Many Wrong Passwords")));
+        assert!(!is_turned_away(&answer("503 Service Unavailable")));
+        assert!(!is_turned_away(&answer("202 Accepted")));
+    }
 }

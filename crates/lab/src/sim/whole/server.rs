@@ -157,7 +157,7 @@ impl Server {
             };
             let role = Role::new(call, nonces.clone(), accounts.clone(), self.rng.bytes());
             let own = self.rng.bytes();
-            let im = setting::im(accounts.clone(), seed, own, self.switch);
+            let im = setting::im(accounts.clone(), own, self.switch);
             let hub = Hub::new(hub, accounts.clone());
             self.shards.push(Shard::new(hub, role, im));
         }
@@ -186,8 +186,7 @@ impl Server {
         self.asked.is_empty() && self.answers.is_empty() && !self.shards.iter().any(waits)
     }
 
-    /// Asked to stop: what it still says. Nothing is read of the network any more; what shards and the store say to shards is
-    /// heard until all is said, unless the process dies of it.
+    /// Asked to stop: what it says at once. Nothing is read of the network any more.
     pub(super) fn stop(&mut self, now: Now, network: &mut Network) -> Vec<Effect> {
         let mut effects = Vec::new();
         for shard in 0..self.shards.len() {
@@ -196,19 +195,24 @@ impl Server {
             }
             effects.extend(self.outputs(now, shard, network));
         }
-        while !self.dies {
-            if let Some(asked) = self.asked.take() {
-                self.ask_store(now, asked);
-            } else if let Some((shard, input)) = self.answers.take() {
-                if let Some(it) = self.shards.get_mut(shard).filter(|_| !is_read(&input)) {
-                    it.handle(now, input);
-                }
-                effects.extend(self.outputs(now, shard, network));
-            } else {
-                break;
-            }
-        }
         effects
+    }
+
+    /// One thing more that it does before it ends, and what it says to that: what shards and the store say to shards is heard until all
+    /// is said (`None`), unless the process dies of it.
+    pub(super) fn wind_down(&mut self, now: Now, network: &mut Network) -> Option<Vec<Effect>> {
+        if self.dies {
+            return None;
+        }
+        if let Some(asked) = self.asked.take() {
+            self.ask_store(now, asked);
+            return Some(Vec::new());
+        }
+        let (shard, input) = self.answers.take()?;
+        if let Some(it) = self.shards.get_mut(shard).filter(|_| !is_read(&input)) {
+            it.handle(now, input);
+        }
+        Some(self.outputs(now, shard, network))
     }
 
     /// All that a shard says.

@@ -322,9 +322,12 @@ fn behaviour(switch: Switch) -> Behaviour {
 /// So long that it never comes.
 const NEVER: Duration = Duration::from_hours(24);
 
+/// The server's secret for XMPP: the same in each of its lives, or no session would go on after one.
+const SECRET: [u8; 32] = [7; 32];
+
 /// An XMPP role. The secret is the same at all of them, the seed is not.
-pub(super) fn im(accounts: Accounts, secret: [u8; 32], seed: [u8; 32], switch: Switch) -> im::Role {
-    let settings = im::Settings::new(&[DOMAIN.to_owned()], secret);
+pub(super) fn im(accounts: Accounts, seed: [u8; 32], switch: Switch) -> im::Role {
+    let settings = im::Settings::new(&[DOMAIN.to_owned()], SECRET);
     let mut settings = settings.expect("a domain");
     if switch == Switch::DeadConnection {
         settings.policy.dead_after = NEVER;

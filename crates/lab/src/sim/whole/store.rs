@@ -313,6 +313,11 @@ impl Store {
         self.late.contains(&(device.clone(), number))
     }
 
+    /// Whether a message waits or waited for a device: what its client reads in the archive beside that comes when that is read.
+    pub(super) fn is_for(&self, device: &DeviceId, number: usize) -> bool {
+        self.meant(number).any(|it| it == device)
+    }
+
     /// Whether a device was given a message again, which another one that is gone had not got.
     pub(super) fn is_given_again(&self, device: &DeviceId, message: &str) -> bool {
         let number = self.numbers.get(&MessageId::from(message));
@@ -482,26 +487,28 @@ impl Store {
 mod tests {
     use super::*;
 
+    fn message(id: &str, to: &Address) -> Arc<Message> {
+        Arc::new(Message {
+            id: id.into(),
+            tracking: id.into(),
+            from: "alice@sim.example".to_owned(),
+            from_name: String::new(),
+            to: to.clone(),
+            at: domain::Timestamp(0),
+            class: domain::Class::Chat,
+            content_type: "text/plain".to_owned(),
+            body: bytes::Bytes::from_static(b"x"),
+            about: None,
+        })
+    }
+
     /// Seed 2866 of 29 November 2026: a session that ended left a text to a device that had had later ones.
     #[test]
     fn what_a_device_is_left_behind_later_messages_is_late_there() {
         let bob: Address = "bob@sim.example".parse().unwrap();
         let mut store = Store::default();
         let user = crate::sim::whole::setting::user("bob").unwrap();
-        let message = |id: &str| {
-            Arc::new(Message {
-                id: id.into(),
-                tracking: id.into(),
-                from: "alice@sim.example".to_owned(),
-                from_name: String::new(),
-                to: bob.clone(),
-                at: domain::Timestamp(0),
-                class: domain::Class::Chat,
-                content_type: "text/plain".to_owned(),
-                body: bytes::Bytes::from_static(b"x"),
-                about: None,
-            })
-        };
+        let message = |id: &str| message(id, &bob);
         let device = |id: &str| {
             let device = Device::new(id.into(), bob.clone(), domain::Timestamp(0));
             Change::PutDevice(Box::new(device))
@@ -533,5 +540,34 @@ mod tests {
         let here = "here".into();
         assert!(store.is_late(&here, 0));
         assert!(!store.is_late(&here, 1) && !store.is_late(&here, 2));
+    }
+
+    /// Seed 1759 of 29 November 2026: a client read in the archive what had come to another device before it was one.
+    #[test]
+    fn what_another_device_alone_was_given_is_for_that_one() {
+        let bob: Address = "bob@sim.example".parse().unwrap();
+        let mut store = Store::default();
+        let user = crate::sim::whole::setting::user("bob").unwrap();
+        let device = |id: &str| {
+            let device = Device::new(id.into(), bob.clone(), domain::Timestamp(0));
+            Change::PutDevice(Box::new(device))
+        };
+        let message = message("m1", &bob);
+        let steps = vec![
+            Change::PutUser(Box::new(user)),
+            device("first"),
+            Change::Archive(message),
+            Change::Enqueue {
+                device: "first".into(),
+                message: "m1".into(),
+            },
+            device("second"),
+            Change::Delivered {
+                device: "first".into(),
+                message: "m1".into(),
+            },
+        ];
+        store.step(steps).unwrap();
+        assert!(store.is_for(&"first".into(), 0) && !store.is_for(&"second".into(), 0));
     }
 }

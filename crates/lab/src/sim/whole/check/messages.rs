@@ -143,7 +143,10 @@ impl Texts {
                 return Err(format!("phone {who} was shown {text:?}, which is not kept"));
             };
             let is_late = |device| store.is_late(device, number);
-            if devices.iter().flatten().any(is_late) {
+            // What never was in a queue of its own a client has read in its user's archive.
+            let is_for = |device| store.is_for(device, number);
+            let is_read = devices[1].is_some() && !devices.iter().flatten().any(is_for);
+            if is_read || devices.iter().flatten().any(is_late) {
                 continue;
             }
             if last.insert(from, number).is_some_and(|last| last > number) {
