@@ -3,7 +3,9 @@ standard output, each in a line of JSON. The harness (src/slixmpp.rs) is its onl
 
     slixmpp_agent.py JID PASSWORD HOST PORT starttls|direct CA_FILE MECHANISM|any
 
-With SLIXMPP_AGENT_RESUMES in the environment it enables stream management, and resumes its session when it signs in again.
+With SLIXMPP_AGENT_RESUMES in the environment it enables stream management, and resumes its session when it signs in again. With
+SLIXMPP_AGENT_EXTENSIONS it has all that stands in slixmpp_extensions.py, and with SLIXMPP_AGENT_REGISTERS it makes its account first, by
+that word of an invitation.
 """
 
 import asyncio
@@ -19,6 +21,9 @@ from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
+from slixmpp_extensions import Extensions
+from slixmpp_words import PATIENCE, tell
+
 JID, PASSWORD, HOST, PORT, TLS, CA, MECHANISM = sys.argv[1:]
 
 PLUGINS = (
@@ -31,14 +36,6 @@ PLUGINS = (
     "xep_0353",  # Jingle Message Initiation
 ) + (("xep_0198",) if "SLIXMPP_AGENT_RESUMES" in os.environ else ())
 
-# Longer than any answer takes on a busy machine.
-PATIENCE = 20
-
-
-def tell(event, **fields):
-    sys.stdout.write(json.dumps({"event": event, **fields}, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
-
 
 def of_message(message):
     told = {key: str(message[key]) for key in ("from", "to", "type", "id", "body")}
@@ -50,11 +47,14 @@ def of_message(message):
     return told
 
 
-class Agent(slixmpp.ClientXMPP):
+class Agent(Extensions, slixmpp.ClientXMPP):
     def __init__(self):
         super().__init__(JID, PASSWORD, sasl_mech=None if MECHANISM == "any" else MECHANISM)
         for name in PLUGINS:
             self.register_plugin(name)
+        self.extended = "SLIXMPP_AGENT_EXTENSIONS" in os.environ
+        if self.extended:
+            self.begin_extensions(os.environ.get("SLIXMPP_AGENT_REGISTERS"))
         self.ca_certs = CA
         self.enable_direct_tls = TLS == "direct"
         self.enable_starttls = TLS == "starttls"
@@ -85,7 +85,10 @@ class Agent(slixmpp.ClientXMPP):
         }.items():
             self.add_event_handler(event, handler)
 
-    def on_session(self, _):
+    async def on_session(self, _):
+        if self.extended:
+            # From here on the client's presence says what it can do (XEP-0115 §5).
+            await self.plugin["xep_0115"].update_caps(broadcast=False)
         tls = self.socket.version() if hasattr(self.socket, "version") else "none"
         tell("signed_in", jid=str(self.boundjid), mechanism=self.plugin["feature_mechanisms"].mech.name, tls=tls)
 

@@ -18,15 +18,12 @@ from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXMLMask
 
+from slixmpp_words import tell
+
 DOMAIN, SECRET, HOST, PORT, NODES = sys.argv[1:]
 
 PUBSUB = "{http://jabber.org/protocol/pubsub}"
 DATA = "{jabber:x:data}"
-
-
-def tell(event, **fields):
-    sys.stdout.write(json.dumps({"event": event, **fields}, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
 
 
 def fields(element):

@@ -28,6 +28,7 @@ mod prometheus;
 mod push;
 mod python;
 mod reveille;
+pub mod scram;
 mod sip_client;
 mod sipp;
 mod slixmpp;

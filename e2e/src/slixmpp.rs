@@ -26,6 +26,10 @@ pub struct Login {
     pub mechanism: String,
     /// Whether its session goes on when it signs in again.
     pub resumes: bool,
+    /// Whether it has all that stands in `peers/slixmpp_extensions.py`.
+    pub extended: bool,
+    /// The word of the invitation by which it makes its account first; empty if it tries without one.
+    pub invitation: Option<String>,
 }
 
 impl Login {
@@ -38,7 +42,23 @@ impl Login {
             tls: Tls::Starttls,
             mechanism: "any".to_owned(),
             resumes: false,
+            extended: false,
+            invitation: None,
         }
+    }
+
+    /// With each extension that slixmpp has and that means something here.
+    #[must_use]
+    pub fn extended(mut self) -> Self {
+        self.extended = true;
+        self
+    }
+
+    /// For a user who has no account yet, and makes one by this word (XEP-0077, XEP-0445).
+    #[must_use]
+    pub fn invited(mut self, word: &str) -> Self {
+        self.invitation = Some(word.to_owned());
+        self.extended()
     }
 
     /// With stream management (XEP-0198).
@@ -91,13 +111,11 @@ impl Slixmpp {
             tls,
             mechanism,
             resumes,
+            extended,
+            invitation,
         } = login;
-        let mut command = Command::new(python());
+        let mut command = script("slixmpp_agent.py");
         command
-            .arg(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/peers/slixmpp_agent.py"
-            ))
             .arg(format!("{user}@localhost/{resource}").trim_end_matches('/'))
             .args([password, &address.ip().to_string()])
             .args([address.port().to_string(), tls.to_string()])
@@ -105,6 +123,12 @@ impl Slixmpp {
             .arg(mechanism);
         if *resumes {
             command.env("SLIXMPP_AGENT_RESUMES", "1");
+        }
+        if *extended {
+            command.env("SLIXMPP_AGENT_EXTENSIONS", "1");
+        }
+        if let Some(word) = invitation {
+            command.env("SLIXMPP_AGENT_REGISTERS", word);
         }
         Self {
             process: Process::spawn(format!("slixmpp of {user} {resource}"), &mut command),
@@ -116,12 +140,8 @@ impl Slixmpp {
     /// of each.
     pub fn app_server(server: &Reveille, domain: &str, secret: &str, nodes: &Value) -> Self {
         let address = server.address("component");
-        let mut command = Command::new(python());
+        let mut command = script("slixmpp_app_server.py");
         command
-            .arg(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/peers/slixmpp_app_server.py"
-            ))
             .args([domain, secret, &address.ip().to_string()])
             .args([address.port().to_string(), nodes.to_string()]);
         Self {
@@ -162,6 +182,28 @@ impl Slixmpp {
         self.tell(&json!({"do": "message", "to": to, "body": body}));
     }
 
+    /// One asks to see the other, who agrees; both see that in their rosters (RFC 6121 §3.1). `to` and `from` are what stands there then.
+    pub fn subscribe(
+        one: &mut Self,
+        other: &mut Self,
+        name: &str,
+        peer: &str,
+        to: &str,
+        from: &str,
+    ) {
+        let (jid, of_peer) = (format!("{name}@localhost"), format!("{peer}@localhost"));
+        one.tell(&json!({"do": "presence", "to": of_peer, "type": "subscribe"}));
+        one.expect("roster_push", &json!({"jid": of_peer, "ask": "subscribe"}));
+        other.expect("presence", &json!({"from": jid, "type": "subscribe"}));
+        other.tell(&json!({"do": "presence", "to": jid, "type": "subscribed"}));
+        one.expect("presence", &json!({"from": of_peer, "type": "subscribed"}));
+        one.expect(
+            "roster_push",
+            &json!({"jid": of_peer, "subscription": to, "ask": ""}),
+        );
+        other.expect("roster_push", &json!({"jid": jid, "subscription": from}));
+    }
+
     /// Waits for an event that has not been expected before, with these fields among its own.
     pub fn expect(&mut self, event: &str, fields: &Value) -> Value {
         let wanted = |index: usize, line: &str| {
@@ -179,16 +221,54 @@ impl Slixmpp {
 
     /// How many such events there were so far, expected or not.
     pub fn count(&self, event: &str, fields: &Value) -> usize {
+        self.all(event, fields).len()
+    }
+
+    /// All such events so far, expected or not, in their order.
+    pub fn all(&self, event: &str, fields: &Value) -> Vec<Value> {
         let said = self.process.output();
         said.lines()
-            .filter(|line| is_like(line, event, fields).is_some())
-            .count()
+            .filter_map(|line| is_like(line, event, fields))
+            .collect()
+    }
+
+    /// Tells it something that is done when the server has answered, and waits for that.
+    pub fn does(&mut self, what: &str, command: &Value) -> Value {
+        self.orders(what, command);
+        self.expect("done", &json!({"of": what}))
+    }
+
+    /// The same, which the server refuses so.
+    pub fn is_refused(&mut self, what: &str, command: &Value, condition: &str) {
+        self.orders(what, command);
+        self.expect("failed", &json!({"of": what, "condition": condition}));
+    }
+
+    fn orders(&mut self, what: &str, command: &Value) {
+        let mut command = command.clone();
+        command["do"] = what.into();
+        self.tell(&command);
+    }
+
+    /// Waits until the server has taken in all that was told it so far.
+    pub fn settle(&mut self) {
+        self.does("ping", &json!({"to": "localhost"}));
     }
 
     /// Its process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+}
+
+/// One of the scripts beside this crate, which leaves nothing of its own there.
+fn script(name: &str) -> Command {
+    let mut command = Command::new(python());
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+    command
+        .arg(scripts.join(name))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
 }
 
 /// The event in a line, if it is this one and has these fields.

@@ -80,6 +80,11 @@ impl XmppClient {
 
     /// A stream in TLS, by a client that has not signed in.
     pub fn in_tls(server: &Reveille, start: Tls) -> Self {
+        Self::offered(server, start).0
+    }
+
+    /// The same, with what it is offered.
+    pub fn offered(server: &Reveille, start: Tls) -> (Self, String) {
         let mut client = Self::connect(server.xmpp(start)).expect("a connection");
         if start == Tls::Starttls {
             client.open();
@@ -90,8 +95,8 @@ impl XmppClient {
         if start == Tls::WebSocket {
             client.begin_websocket();
         }
-        client.open();
-        client
+        let features = client.open();
+        (client, features)
     }
 
     /// A client of a `--dev` user that has signed in, and has said nothing else yet.
@@ -201,11 +206,16 @@ impl XmppClient {
 
     /// The certificate that the server has shown, as DER.
     pub fn certificate(&self) -> Vec<u8> {
+        let shown = self.tls().peer_certificates().and_then(<[_]>::first);
+        shown.expect("a certificate").to_vec()
+    }
+
+    /// Its end of TLS.
+    pub(crate) fn tls(&self) -> &ClientConnection {
         let Socket::Tls(tls) = &self.socket else {
             panic!("there is no TLS");
         };
-        let shown = tls.conn.peer_certificates().and_then(<[_]>::first);
-        shown.expect("a certificate").to_vec()
+        &tls.conn
     }
 
     /// Opens a stream, and returns what the server offers.

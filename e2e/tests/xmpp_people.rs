@@ -60,12 +60,12 @@ fn who_is_allowed_to_sees_who_is_there() {
         client.tell(&json!({"do": "roster"}));
         client.expect("roster", &json!({}));
     }
-    subscribe(&mut alice, &mut bob, "alice", "bob", "to", "from");
+    Slixmpp::subscribe(&mut alice, &mut bob, "alice", "bob", "to", "from");
     alice.expect(
         "presence",
         &json!({"from": "bob@localhost/phone", "type": ""}),
     );
-    subscribe(&mut bob, &mut alice, "bob", "alice", "both", "both");
+    Slixmpp::subscribe(&mut bob, &mut alice, "bob", "alice", "both", "both");
     bob.expect(
         "presence",
         &json!({"from": "alice@localhost/desk", "type": ""}),
@@ -121,21 +121,6 @@ fn who_is_allowed_to_sees_who_is_there() {
     }
 }
 
-/// One asks to see the other, who agrees; both see that in their rosters (RFC 6121 §3.1).
-fn subscribe(one: &mut Slixmpp, other: &mut Slixmpp, name: &str, peer: &str, to: &str, from: &str) {
-    let (jid, of_peer) = (format!("{name}@localhost"), format!("{peer}@localhost"));
-    one.tell(&json!({"do": "presence", "to": of_peer, "type": "subscribe"}));
-    one.expect("roster_push", &json!({"jid": of_peer, "ask": "subscribe"}));
-    other.expect("presence", &json!({"from": jid, "type": "subscribe"}));
-    other.tell(&json!({"do": "presence", "to": jid, "type": "subscribed"}));
-    one.expect("presence", &json!({"from": of_peer, "type": "subscribed"}));
-    one.expect(
-        "roster_push",
-        &json!({"jid": of_peer, "subscription": to, "ask": ""}),
-    );
-    other.expect("roster_push", &json!({"jid": jid, "subscription": from}));
-}
-
 #[test]
 fn a_subscription_that_is_refused_or_ended_shows_nothing() {
     let server = Reveille::started();
@@ -161,7 +146,7 @@ fn a_subscription_that_is_refused_or_ended_shows_nothing() {
         0
     );
 
-    subscribe(&mut alice, &mut bob, "alice", "bob", "to", "from");
+    Slixmpp::subscribe(&mut alice, &mut bob, "alice", "bob", "to", "from");
     alice.expect(
         "presence",
         &json!({"from": "bob@localhost/phone", "type": ""}),

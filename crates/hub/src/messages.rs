@@ -34,7 +34,7 @@ pub(crate) fn arrived(
         Some(Recipient {
             is_full: room == Room::Archive,
             device: entry.device.id.clone(),
-            mode: mode(entry, push.is_ok()),
+            mode: mode(entry, push.is_ok() && message.class != Class::Transient),
             way: entry.best_door().map(way),
             quiet_until: directory.quiet_until(entry, idle_after),
             push,
@@ -44,11 +44,11 @@ pub(crate) fn arrived(
     Some(delivery.arrived(now, message, recipients))
 }
 
-/// What a device does, as far as messages are concerned: who sleeps with the connection up and cannot be woken has no other
-/// way to hear of one (`behaviour.md` 14.11).
-fn mode(entry: &Entry, can_be_woken: bool) -> Mode {
+/// What a device does, as far as a message is concerned: who sleeps with the connection up and is not woken for it has no
+/// other way to hear of it (`behaviour.md` 14.11).
+fn mode(entry: &Entry, is_woken: bool) -> Mode {
     match entry.mode() {
-        Mode::Silent if !can_be_woken => Mode::Foreground,
+        Mode::Silent if !is_woken => Mode::Foreground,
         mode => mode,
     }
 }

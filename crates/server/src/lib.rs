@@ -50,6 +50,7 @@ mod notify;
 mod output;
 mod outside;
 mod pairs;
+mod pauses;
 pub mod push_test;
 pub mod pushd;
 mod refusals;

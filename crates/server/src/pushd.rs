@@ -102,7 +102,7 @@ impl Running {
         let (desk, task) = desk::start(service, pusher, store.clone(), seen);
         let nodes = Arc::new(Nodes::new(secret));
         let (stop, stopped) = watch::channel(false);
-        let mut links = component::start(&others.components, &desk, &nodes, &stopped);
+        let mut links = component::start(&others.components, &desk, (&nodes, metrics), &stopped);
         let services = others.components.iter().map(|it| it.domain.to_string());
         let enabling = rest::Enabling::new(nodes, services.collect());
         let tenants = Tenants::new(tenants, store.clone(), desk.clone());

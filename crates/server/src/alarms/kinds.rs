@@ -82,6 +82,10 @@ alarms! {
     /// Devices cannot be woken because their tokens are dead.
     TokensDead = "tokens_dead", Notice,
         "`reveille device list` names them; each heals when its app registers with a new token";
+    /// An XMPP server whose component the push service is ([[push.component]]) cannot be reached, or does not let it in: what that server
+    /// publishes is not pushed.
+    ComponentRefused = "push_component_refused", Warning,
+        "the detail says what it answers: see that it runs, that its component port is the one in `server`, and that `domain` and the secret are those of its configuration";
     /// A tenant's webhook has taken nothing for ten minutes. Nothing is lost that `GET /v1/feedback` still has.
     WebhookFails = "webhook_fails", Warning,
         "the detail says what it answers: tell the tenant, whose address it is, or set another with `reveille tenant webhook`";

@@ -16,7 +16,7 @@ use http::{Method, StatusCode};
 use hub::DeviceView;
 use net::http::{HttpError, Lines, Opened};
 use serde_json::Value;
-use std::{fmt::Write, path::PathBuf, sync::Arc};
+use std::{fmt::Write, path::PathBuf};
 use store::Store;
 
 /// Which server.
@@ -162,18 +162,28 @@ impl Admin {
             .with_context(|| self.not_running())
     }
 
-    /// The store of a server that does not run.
-    pub(super) fn store(&self) -> Result<Arc<dyn Store>> {
+    /// Does this with the store of a server that does not run.
+    pub(super) async fn in_store<T>(
+        &self,
+        work: impl AsyncFnOnce(&dyn Store) -> Result<T>,
+    ) -> Result<T> {
         if self.dev {
             bail!(self.not_running());
         }
-        Ok(store::open(&self.known_store()?)?)
+        self.beside_server(work).await
     }
 
-    /// The store of a server, which may run on it.
-    pub(super) fn open_store(&self) -> Result<Arc<dyn Store>> {
+    /// The same with the store of one that may run on it. What a database has beside it while it is open is gone when this
+    /// returns: whoever runs this may be root, and the server is not.
+    pub(super) async fn beside_server<T>(
+        &self,
+        work: impl AsyncFnOnce(&dyn Store) -> Result<T>,
+    ) -> Result<T> {
         self.store_url()?;
-        Ok(store::open(&self.known_store()?)?)
+        let store = store::open(&self.known_store()?)?;
+        let done = work(store.as_ref()).await;
+        store.close().await?;
+        done
     }
 
     /// The URL of a store that others than its server find.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use domain::{Address, Change, Invitation, invitation::digest};
 use qrcodegen::{QrCode, QrCodeEcc};
 use std::time::Duration;
+use store::Store;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Invite {
@@ -40,25 +41,12 @@ pub(super) async fn run(command: Invite) -> Result<()> {
         Some(guest) => guest.domain(),
         None => server.config().domain(),
     };
-    let store = server.open_store()?;
-    if let Some(guest) = &guest {
-        let taken = store.user(guest).await?.is_some();
-        ensure!(
-            !taken,
-            "there is an account {guest} already: invite somebody to another name"
-        );
+    if guest.is_some() {
         let domains = &server.config().server.domains.0;
         let ours = domains.iter().any(|it| it.eq_ignore_ascii_case(domain));
         ensure!(
             ours,
             "{domain} is no domain of this server: see server.domains"
-        );
-    }
-    if let Some(inviter) = &inviter {
-        let known = store.user(inviter).await?.is_some();
-        ensure!(
-            known,
-            "there is no user {inviter}: `reveille user list` shows all"
         );
     }
     let word = fresh();
@@ -69,12 +57,30 @@ pub(super) async fn run(command: Invite) -> Result<()> {
         address: guest,
         expires_at: clock::now().plus(Duration::from_hours(24 * days)),
     };
-    accounts::write(store.as_ref(), Change::Invite(Box::new(invitation))).await?;
-    store.close().await?;
+    let invite = async |store: &dyn Store| keep(store, invitation).await;
+    server.beside_server(invite).await?;
     let code = QrCode::encode_text(&link, QrCodeEcc::Medium);
     let code = code.ok().context("the link is too long for a code")?;
     say!("{}\n{link}\n\nGood once, for {days} days.", drawn(&code));
     Ok(())
+}
+
+async fn keep(store: &dyn Store, invitation: Invitation) -> Result<()> {
+    if let Some(guest) = &invitation.address {
+        let taken = store.user(guest).await?.is_some();
+        ensure!(
+            !taken,
+            "there is an account {guest} already: invite somebody to another name"
+        );
+    }
+    if let Some(inviter) = &invitation.inviter {
+        let known = store.user(inviter).await?.is_some();
+        ensure!(
+            known,
+            "there is no user {inviter}: `reveille user list` shows all"
+        );
+    }
+    Ok(accounts::write(store, Change::Invite(Box::new(invitation))).await?)
 }
 
 /// What a client opens (XEP-0401): with the name that the account is to have, if there is one.

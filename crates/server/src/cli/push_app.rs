@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use domain::{Change, date};
 use http::Method;
 use std::path::PathBuf;
+use store::Store;
 
 /// The apps of the admin API.
 const APPS: &str = "/api/v1/push/apps";
@@ -151,11 +152,13 @@ async fn put(server: &Admin, name: &str, wanted: &Put) -> Result<()> {
     let order = change.clone().into();
     let asked = server.ask(Method::PUT, &at, Some(&order)).await?;
     if asked.is_none() {
-        let (store, push) = (server.store()?, &server.config().push);
-        let (base, rows) = (setup::apps(push)?, store.push_apps().await?);
-        let row = changed(&base, &rows, (name, &change), push)?;
-        let put = Change::PutPushApp(Box::new(row));
-        accounts::write(store.as_ref(), put).await?;
+        let push = &server.config().push;
+        let put = async |store: &dyn Store| {
+            let (base, rows) = (setup::apps(push)?, store.push_apps().await?);
+            let row = changed(&base, &rows, (name, &change), push)?;
+            Ok(accounts::write(store, Change::PutPushApp(Box::new(row))).await?)
+        };
+        server.in_store(put).await?;
     }
     say!(
         "{name} is in the store, sealed; its files are not needed any more. `reveille push app list` shows it"
@@ -169,9 +172,9 @@ async fn views(server: &Admin) -> Result<Vec<AppView>> {
         return Ok(serde_json::from_value(all)?);
     }
     let push = &server.config().push;
-    let (base, store) = (setup::apps(push)?, server.store()?);
-    let all = All::of(&base, push, store.as_ref()).await?;
-    Ok(all.views())
+    let base = setup::apps(push)?;
+    let read = async |store: &dyn Store| All::of(&base, push, store).await;
+    Ok(server.in_store(read).await?.views())
 }
 
 /// The names of those in the store, for which no key is needed while nothing runs.
@@ -181,7 +184,8 @@ async fn kept(server: &Admin) -> Result<Vec<String>> {
         let kept = all.into_iter().filter(|it| it.since.is_some());
         return Ok(kept.map(|it| it.app).collect());
     }
-    let rows = server.store()?.push_apps().await?;
+    let read = async |store: &dyn Store| Ok(store.push_apps().await?);
+    let rows = server.in_store(read).await?;
     Ok(rows.iter().map(|row| row.app.to_string()).collect())
 }
 
@@ -217,7 +221,8 @@ async fn remove(server: &Admin, given: &str) -> Result<()> {
     let at = path(&format!("{APPS}/"), name);
     if server.ask(Method::DELETE, &at, None).await?.is_none() {
         let gone = Change::RemovePushApp(name.as_str().into());
-        accounts::write(server.store()?.as_ref(), gone).await?;
+        let remove = async |store: &dyn Store| Ok(accounts::write(store, gone).await?);
+        server.in_store(remove).await?;
     }
     say!("{name} is removed from the store, and its credentials are overwritten");
     Ok(())

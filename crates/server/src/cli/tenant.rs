@@ -12,6 +12,7 @@ use anyhow::{Result, bail, ensure};
 use domain::{Change, date};
 use http::Method;
 use serde_json::Value;
+use store::Store;
 
 /// The tenants of the admin API.
 const TENANTS: &str = "/api/v1/tenants";
@@ -138,7 +139,8 @@ async fn views(which: &Which) -> Result<Vec<TenantView>> {
     if let Some(all) = server.ask(Method::GET, TENANTS, None).await? {
         return Ok(serde_json::from_value(all)?);
     }
-    let tenants = server.store()?.tenants().await?;
+    let read = async |store: &dyn Store| Ok(store.tenants().await?);
+    let tenants = server.in_store(read).await?;
     Ok(tenants.into_iter().map(TenantView::from).collect())
 }
 
@@ -160,13 +162,15 @@ async fn put(which: &Which, name: &str, wanted: &TenantChange) -> Result<()> {
             wanted.webhook.is_none(),
             "no service is running here, which makes the secret of a webhook: start it, and set it then"
         );
-        let store = server.store()?;
-        let mut known = store.tenants().await?.into_iter();
-        let known = known.find(|it| it.id.as_str() == name);
-        let (tenant, credentials) = change(name, known, wanted)?;
-        let put = Change::PutTenant(Box::new(tenant.clone()));
-        accounts::write(store.as_ref(), put).await?;
-        document(&tenant.into(), credentials.as_ref())
+        let put = async |store: &dyn Store| {
+            let mut known = store.tenants().await?.into_iter();
+            let known = known.find(|it| it.id.as_str() == name);
+            let (tenant, credentials) = change(name, known, wanted)?;
+            let put = Change::PutTenant(Box::new(tenant.clone()));
+            accounts::write(store, put).await?;
+            Ok(document(&tenant.into(), credentials.as_ref()))
+        };
+        server.in_store(put).await?
     };
     say!("{}", told(name, &changed));
     Ok(())
@@ -212,8 +216,9 @@ async fn remove(which: &Which, name: &str) -> Result<()> {
     let server = which.server()?;
     let at = path(&format!("{TENANTS}/"), name);
     if server.ask(Method::DELETE, &at, None).await?.is_none() {
-        let store = server.store()?;
-        accounts::write(store.as_ref(), Change::RemoveTenant(name.as_str().into())).await?;
+        let gone = Change::RemoveTenant(name.as_str().into());
+        let remove = async |store: &dyn Store| Ok(accounts::write(store, gone).await?);
+        server.in_store(remove).await?;
     }
     say!("{name} is removed, with all that it had queued");
     Ok(())

@@ -13,6 +13,7 @@ use anyhow::{Result, anyhow};
 use domain::TraceEvent;
 use http::Method;
 use serde_json::Value;
+use store::Store;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -53,8 +54,11 @@ async fn story(server: &Admin, id: &str) -> Result<Vec<TraceEvent>> {
     if let Some(events) = server.ask(Method::GET, &path, None).await? {
         return Ok(serde_json::from_value(events)?);
     }
-    let found = api::story(server.open_store()?.as_ref(), id).await;
-    found.map_err(|why| anyhow!(output::plain(why.detail())))
+    let read = async |store: &dyn Store| {
+        let found = api::story(store, id).await;
+        found.map_err(|why| anyhow!(output::plain(why.detail())))
+    };
+    server.beside_server(read).await
 }
 
 /// The latest stories: from the server, or from its store while it is down.
@@ -63,7 +67,8 @@ async fn latest(server: &Admin) -> Result<Value> {
     if let Some(stories) = server.ask(Method::GET, &path, None).await? {
         return Ok(stories);
     }
-    let stories = server.open_store()?.recent_traces(LATEST).await?;
+    let read = async |store: &dyn Store| Ok(store.recent_traces(LATEST).await?);
+    let stories = server.beside_server(read).await?;
     let views = stories.into_iter().map(StoryView::from);
     Ok(serde_json::to_value(views.collect::<Vec<_>>())?)
 }

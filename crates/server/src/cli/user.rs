@@ -19,6 +19,7 @@ use std::{
     io::BufWriter,
     path::{Path, PathBuf},
 };
+use store::Store;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -188,20 +189,19 @@ async fn run_export(command: Export) -> Result<()> {
     let Export { user, out, which } = command;
     let server = which.server()?;
     let address = server.address(&user)?;
-    let store = server.open_store()?;
     let now = clock::now();
     let Some(file) = out else {
         let mut out = std::io::stdout().lock();
-        match export::export(store.as_ref(), &address, now, &mut out).await {
+        let export = async |store: &dyn Store| export::export(store, &address, now, &mut out).await;
+        return match server.beside_server(export).await {
             // Whoever reads has enough.
-            Err(error) if is_broken_pipe(&error) => {}
-            done => drop(done?),
-        }
-        return Ok(store.close().await?);
+            Err(error) if is_broken_pipe(&error) => Ok(()),
+            done => done.map(drop),
+        };
     };
     let mut writer = BufWriter::new(private(&file)?);
-    let lines = export::export(store.as_ref(), &address, now, &mut writer).await?;
-    store.close().await?;
+    let export = async |store: &dyn Store| export::export(store, &address, now, &mut writer).await;
+    let lines = server.beside_server(export).await?;
     say!("{lines} records of {address} are in {}", file.display());
     Ok(())
 }
@@ -238,9 +238,8 @@ async fn run_remove(command: Remove) -> Result<()> {
         )
         .await?;
     if asked.is_none() {
-        let store = server.store()?;
-        accounts::remove(store.as_ref(), &address).await?;
-        store.close().await?;
+        let remove = async |store: &dyn Store| Ok(accounts::remove(store, &address).await?);
+        server.in_store(remove).await?;
     }
     say!("removed {address}");
     Ok(())
@@ -281,13 +280,9 @@ async fn list(server: &Admin) -> Result<Vec<UserView>> {
     if let Some(users) = server.ask(Method::GET, "/api/v1/users", None).await? {
         return Ok(serde_json::from_value(users)?);
     }
-    Ok(server
-        .store()?
-        .users()
-        .await?
-        .into_iter()
-        .map(UserView::from)
-        .collect())
+    let read = async |store: &dyn Store| Ok(store.users().await?);
+    let users = server.in_store(read).await?;
+    Ok(users.into_iter().map(UserView::from).collect())
 }
 
 async fn must_exist(which: &Which, user: &str) -> Result<()> {
@@ -318,15 +313,14 @@ async fn change_user(which: &Which, user: &str, change: &UserChange) -> Result<A
         )
         .await?;
     if asked.is_none() {
-        let store = server.store()?;
-        let known = store.user(&address).await?;
-        let changed = {
+        let put = async |store: &dyn Store| {
+            let known = store.user(&address).await?;
             let config = server.config();
             let made = (&config.server.domains.0[..], Ways::of(config));
-            accounts::change(&address, known, change, made)?
+            let changed = accounts::change(&address, known, change, made)?;
+            Ok(accounts::write(store, Change::PutUser(Box::new(changed))).await?)
         };
-        accounts::write(store.as_ref(), Change::PutUser(Box::new(changed))).await?;
-        store.close().await?;
+        server.in_store(put).await?;
     }
     Ok(address)
 }

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     alarms::{Alarm, Notice},
     clock,
-    entropy::random,
     metrics::Metrics,
+    pauses::Pauses,
 };
 use anyhow::{Context, Result};
 use domain::{TenantId, Timestamp, tenant::Webhook};
@@ -32,7 +32,7 @@ const ENDS: usize = 500;
 /// Webhooks that are called at once; the others wait for their turn.
 const AT_ONCE: usize = 256;
 /// The first pause after a call that was not taken, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+const PAUSES: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_mins(5));
 /// A webhook that takes nothing for so long is an alarm.
 const PATIENCE: Duration = Duration::from_mins(10);
 
@@ -55,8 +55,8 @@ struct State {
     is_under_way: bool,
     /// It has all that there was when it was looked at last.
     is_quiet: bool,
-    /// Since when it takes nothing, and how long the next pause is.
-    failing: Option<(Instant, Duration)>,
+    /// Since when it takes nothing, and how long it is left alone then.
+    failing: Option<(Instant, Pauses)>,
     not_before: Option<Instant>,
 }
 
@@ -163,11 +163,9 @@ fn settle(parts: &Parts, states: &mut HashMap<TenantId, State>, done: Done) {
             }
         }
         Err(error) => {
-            let (since, pause) = state.failing.unwrap_or((now, PAUSES.0));
-            state.failing = Some((since, (pause * 2).min(PAUSES.1)));
-            // Webhooks that ended together are not called together.
-            let spread = pause * u32::from(random::<1>()[0]) / 512;
-            state.not_before = Some(now + pause + spread);
+            let (since, pauses) = state.failing.get_or_insert((now, PAUSES));
+            let since = *since;
+            state.not_before = Some(now + pauses.next());
             state.is_quiet = false;
             let error = format!("{error:#}");
             tracing::debug!(tenant, error, "webhook");

@@ -107,6 +107,7 @@ pub(crate) fn hub_config() -> hub::Config {
         devices_per_user: 3,
         people: hub::People {
             domains: [DOMAIN.to_owned()].into(),
+            contacts: 5,
             ..hub::People::default()
         },
         ..settings::hub_config()

@@ -5,7 +5,12 @@ use super::{
     dialled::Dialled,
     publication::{self, CONVERSATION, Publication, Wanted},
 };
-use crate::entropy::{fresh, random};
+use crate::{
+    alarms::{Alarm, Notice},
+    entropy::fresh,
+    metrics::Metrics,
+    pauses::Pauses,
+};
 use anyhow::{Context as _, Result, bail};
 use domain::{
     Channel, Notification, NotificationId,
@@ -35,7 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// A server that says nothing for so long is asked whether it is there, and has as long again.
 const QUIET: Duration = Duration::from_mins(1);
 /// The first pause before a server is dialled again, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+const PAUSES: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_mins(1));
+/// A server that starts again is there by then; one that is not is an alarm.
+const RESTART: Duration = Duration::from_secs(30);
 /// A write that takes longer: the server does not read.
 const WRITE: Duration = Duration::from_secs(30);
 /// Publications of one server that are answered at once. More wait in the connection.
@@ -49,21 +56,34 @@ const A_DEVICE: Allowance = Allowance {
 const READ: usize = 16 * 1024;
 
 /// Keeps one connection until it is told to stop.
-pub(super) async fn keep(dialled: Dialled, by: Publisher, mut stop: watch::Receiver<bool>) {
+pub(super) async fn keep(
+    dialled: Dialled,
+    by: Publisher,
+    metrics: Arc<Metrics>,
+    mut stop: watch::Receiver<bool>,
+) {
     let by = Arc::new(by);
-    let mut pause = PAUSES.0;
-    let mut is_told = false;
+    let tell = |notice: Option<&Notice>| {
+        let alarms = metrics.alarms();
+        alarms.about(Alarm::ComponentRefused, dialled.domain.as_str(), notice);
+    };
+    let mut outage = Outage::NONE;
     while !*stop.borrow() {
-        let mut was_let_in = false;
+        let is_let_in = || {
+            outage = Outage::NONE;
+            tell(None);
+        };
         let ended = tokio::select! {
-            ended = session(&dialled, &by, &mut was_let_in) => ended,
+            ended = session(&dialled, &by, is_let_in) => ended,
             _ = stop.changed() => return,
         };
-        if was_let_in {
-            (pause, is_told) = (PAUSES.0, false);
-        }
         let Err(error) = ended;
-        if !is_told {
+        let (is_new, is_long) = outage.goes_on(Instant::now());
+        if is_long {
+            let detail = format!("{}: {error:#}", dialled.server);
+            tell(Some(&Notice::of(Alarm::ComponentRefused, detail)));
+        }
+        if is_new {
             // Once an outage.
             tracing::warn!(
                 domain = dialled.domain.as_str(),
@@ -71,29 +91,46 @@ pub(super) async fn keep(dialled: Dialled, by: Publisher, mut stop: watch::Recei
                 error = format!("{error:#}"),
                 "an XMPP server cannot be pushed for: it is dialled again"
             );
-            is_told = true;
         }
         tokio::select! {
-            () = sleep(spread(pause)) => {}
+            () = sleep(outage.pauses.next()) => {}
             _ = stop.changed() => return,
         }
-        pause = (pause * 2).min(PAUSES.1);
     }
 }
 
-/// Between a half of it and one and a half: servers that ended together are not dialled together.
-fn spread(pause: Duration) -> Duration {
-    pause / 2 + pause * u32::from(random::<1>()[0]) / 255
+/// A time in which a server is not pushed for.
+struct Outage {
+    since: Option<Instant>,
+    pauses: Pauses,
+}
+
+impl Outage {
+    const NONE: Self = Self {
+        since: None,
+        pauses: PAUSES,
+    };
+
+    /// The server is not there: whether that is new, and whether it is longer than one takes to start again.
+    fn goes_on(&mut self, now: Instant) -> (bool, bool) {
+        let is_new = self.since.is_none();
+        let since = *self.since.get_or_insert(now);
+        (is_new, now - since >= RESTART)
+    }
 }
 
 enum Never {}
 
 /// One connection, from its beginning to its end.
-async fn session(dialled: &Dialled, by: &Arc<Publisher>, was_let_in: &mut bool) -> Result<Never> {
+async fn session(
+    dialled: &Dialled,
+    by: &Arc<Publisher>,
+    is_let_in: impl FnOnce(),
+) -> Result<Never> {
     let mut link = timeout(PATIENCE, Link::dial(dialled))
         .await
         .context("it does not answer in time")??;
-    *was_let_in = true;
+    is_let_in();
     tracing::info!(
         domain = dialled.domain.as_str(),
         server = dialled.server,
@@ -287,11 +324,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_that_ended_together_are_not_dialled_together() {
-        let pause = Duration::from_secs(10);
-        for _ in 0..100 {
-            let spread = spread(pause);
-            assert!((pause / 2..=pause * 3 / 2).contains(&spread), "{spread:?}");
-        }
+    fn an_outage_is_told_of_once_and_is_an_alarm_when_it_lasts() {
+        let now = Instant::now();
+        let mut outage = Outage::NONE;
+        assert_eq!(outage.goes_on(now), (true, false));
+        assert_eq!(outage.goes_on(now + RESTART / 2), (false, false));
+        assert_eq!(outage.goes_on(now + RESTART), (false, true));
+        outage = Outage::NONE;
+        assert_eq!(outage.goes_on(now + RESTART), (true, false));
     }
 }

@@ -8,6 +8,7 @@ mod publication;
 pub(crate) use dialled::{Dialled, read};
 
 use super::{desk::Desk, nodes::Nodes};
+use crate::metrics::Metrics;
 use std::sync::Arc;
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -15,12 +16,17 @@ use tokio::{sync::watch, task::JoinHandle};
 pub(super) fn start(
     all: &[Dialled],
     desk: &Desk,
-    nodes: &Arc<Nodes>,
+    (nodes, metrics): (&Arc<Nodes>, &Arc<Metrics>),
     stop: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
     let start = |dialled: &Dialled| {
         let by = link::Publisher::new(desk.clone(), nodes.clone());
-        tokio::spawn(link::keep(dialled.clone(), by, stop.clone()))
+        tokio::spawn(link::keep(
+            dialled.clone(),
+            by,
+            metrics.clone(),
+            stop.clone(),
+        ))
     };
     all.iter().map(start).collect()
 }
