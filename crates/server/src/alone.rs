@@ -98,6 +98,7 @@ impl Alone {
         others.extend(renewals.map(tokio::spawn));
         others.extend([
             tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())),
+            tokio::spawn(lock::watch(&locks, metrics.clone(), stopped.clone())),
             tokio::spawn(watch_store(store.clone(), metrics, stopped)),
             tokio::spawn(app::warmed(pusher.clone())),
         ]);

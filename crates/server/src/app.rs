@@ -194,9 +194,9 @@ impl Server {
         let room = (room.http, &keeper);
         let (mut others, admin_socket) = doors.serve(behind, server_tls.as_ref(), room, &stopped);
         others.extend(chores(&config, &store, accounts, shards, &stopped));
-        let looked_at = (&net, &store, &edges, &bans);
+        let (looked_at, kept) = ((&net, &edges, &bans), (&store, &locks[..]));
         let expires = (certificate, expiry);
-        others.extend(watches(&metrics, looked_at, expires, &stopped));
+        others.extend(watches(&metrics, looked_at, kept, expires, &stopped));
         others.push(tokio::spawn(warmed(pusher.clone())));
         ready.set(true);
         Ok(Self {
@@ -411,7 +411,8 @@ fn pushers(reload: Arc<Reload>) -> Pushing {
 /// What is looked at all the time.
 fn watches(
     metrics: &Arc<Metrics>,
-    (net, store, edges, bans): (&net::Net, &Arc<dyn Store>, &Within, &Bans),
+    (net, edges, bans): (&net::Net, &Within, &Bans),
+    (store, locks): (&Arc<dyn Store>, &[lock::Lock]),
     (certificate, expiry): (Option<Arc<CertificateFiles>>, Arc<Expiry>),
     stopped: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
@@ -419,9 +420,11 @@ fn watches(
     let kept = upkeep::keep_bans(bans.clone(), metrics.clone(), stopped.clone());
     let expires = expiry.watch(metrics.clone(), stopped.clone());
     let stored = watch_store(store.clone(), metrics.clone(), stopped.clone());
+    let locked = lock::watch(locks, metrics.clone(), stopped.clone());
     let tunnels = edge::watch(edges.links(), metrics.clone(), stopped.clone());
     let mut tasks = vec![
         tokio::spawn(stored),
+        tokio::spawn(locked),
         tokio::spawn(tunnels),
         tokio::spawn(refusals),
         tokio::spawn(kept),

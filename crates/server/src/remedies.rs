@@ -7,7 +7,7 @@ const REMEDIES: [(&str, &str, &str); 17] = [
     (
         "unauthorized",
         "InvalidProviderToken",
-        "key_id, team_id and key_file of the app do not belong together, or the key was revoked: see developer.apple.com, Keys",
+        "key_id, team_id and key_file of the app do not belong together, or the key was revoked (developer.apple.com, Keys): put the right one there, and `reveille reload`",
     ),
     (
         "unauthorized",

@@ -79,7 +79,7 @@ pub enum OpenError {
     #[error("{}: a backup is being put in its place and that is not finished: `reveille serve` finishes it, and so does `reveille restore --finish`", .0.display())]
     RestorePending(PathBuf),
     /// The file is no SQLite database.
-    #[error("{}: is not a SQLite database: name another file, or move this one away", .0.display())]
+    #[error("{}: is not a SQLite database, or its first page is damaged: put a backup in its place with `reveille restore FILE`, or name another file", .0.display())]
     NotADatabase(PathBuf),
     /// The file is a SQLite database, but another program's.
     #[error("{}: is a database of another program: name another file", .0.display())]
@@ -108,6 +108,9 @@ pub enum OpenError {
     /// The file system cannot hold a write-ahead log (a network file system, as a rule).
     #[error("{}: its file system supports no write-ahead log: put it on a local disk", .0.display())]
     NoWal(PathBuf),
+    /// Nothing can be written where it lies.
+    #[error("{}: no space left where it lies: free some, then try again; the database itself is not damaged by that", .0.display())]
+    DiskFull(PathBuf),
     /// Any other failure, in SQLite's or the system's own words.
     #[error("{path}: cannot be opened: {detail}", path = path.display())]
     Failed {

@@ -86,6 +86,15 @@ pub fn check(url: &str) -> Result<Option<Checked>, OpenError> {
     sqlite::check(file(url)?)
 }
 
+/// Reads what a server reads when it starts, looks whether each page is sound, and changes nothing. `None` if there is no database
+/// yet. Takes some seconds a gigabyte.
+pub fn survey(url: &str) -> Result<Option<Checked>, OpenError> {
+    match place(url)? {
+        Place::Memory => Ok(None),
+        Place::Sqlite(path) => sqlite::survey(path),
+    }
+}
+
 /// Reads what a server reads when it starts, and changes nothing. `None` if there is no database yet.
 pub fn glance(url: &str) -> Result<Option<Checked>, OpenError> {
     match place(url)? {

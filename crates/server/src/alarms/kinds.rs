@@ -66,7 +66,7 @@ alarms! {
         "check the network to the push cloud, and its status page; of an app's own server, that it is connected";
     /// A push cloud refuses our credentials.
     PushCredentials = "push_credentials_refused", Critical,
-        "check the key or service account of this app in [[push.app]], or in the store (`reveille push app list`, `rotate`); it may have been revoked";
+        "check the key or service account of this app in [[push.app]] and `reveille reload`, or put another into the store (`reveille push app rotate`); it may have been revoked";
     /// A certificate by which a push cloud knows us, or we know it, expires within 30 days; a warning within 7, critical within one.
     PushCredentialsExpire = "push_credentials_expire", Notice,
         "make a new certificate for the app in Apple's developer account, put it in the place of certificate_file, and `reveille reload`; or `reveille push app rotate`, if the store has it";
@@ -92,9 +92,13 @@ alarms! {
     /// The store cannot be written: nothing new is taken. It stands until a write of ordinary size has succeeded.
     StoreFailed = "store_failed", Critical,
         "the detail says what the database said: check the disk (`dmesg`), and the permissions of server.data_dir";
+    /// The file that keeps a second server off the same data was removed while this one runs: another that is started finds nobody, and each
+    /// loses what the other promises.
+    LockLost = "lock_lost", Critical,
+        "end any other server with this server.data_dir (`pgrep -a reveille`), and start this one again, which makes the file anew; never remove it: no crash leaves it locked";
     /// Rows of the store cannot be read: those that were found when the server started were set aside.
     StoreDamaged = "store_damaged", Critical,
-        "the log names the rows; check the disk, put a backup in the store's place or go on without them, and start again (docs/operations/backup.md)";
+        "check the disk; `reveille store check` names the rows, or says that more is damaged: put a backup in the store's place (`reveille restore FILE`), or go on without those rows (docs/operations/backup.md)";
     /// The store has more to do than it can take, so requests are answered 503.
     StoreOverloaded = "store_overloaded", Warning,
         "the disk is too slow for what is asked: see reveille_store_commit_seconds, and what else uses the disk of server.data_dir";
@@ -137,7 +141,7 @@ pub struct StoreCause {
 pub const STORE_CAUSES: [StoreCause; 4] = [
     StoreCause {
         name: "full",
-        remedy: "free space on the disk of server.data_dir (`df -h`), or let observe.retention be shorter; it goes on by itself",
+        remedy: "free space on the disk of server.data_dir (`df -h`); it goes on by itself",
     },
     StoreCause {
         name: "busy",

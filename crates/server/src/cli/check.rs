@@ -175,13 +175,18 @@ fn describe(app: &push::App) -> String {
 /// Looks, and changes nothing: the database may be another user's, or not there yet.
 fn check_store(config: &Config) -> Result<String> {
     let url = config.store_url();
-    let Some(found) = store::glance(&url)? else {
+    let Some(found) = store::survey(&url)? else {
         return Ok(if url.starts_with("memory:") {
             format!("{url}: everything is gone when the server stops")
         } else {
             format!("{url}, which the first start makes")
         });
     };
+    if let Some(damage) = found.structure.first() {
+        bail!(
+            "{url}: it is damaged ({damage}): put a backup in its place with `reveille restore FILE`"
+        );
+    }
     if let Some(damage) = found.damaged.first() {
         bail!(
             "{url}: {} rows are damaged, the first in {} ({}): `reveille store check` names all; a start sets them aside",

@@ -14,7 +14,10 @@ use crate::{
 };
 use anyhow::{Result, anyhow, ensure};
 use http::Method;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 /// The port at which tunnels are dialled, unless the configuration says otherwise.
 const PORT: u16 = 4433;
@@ -74,7 +77,7 @@ fn init(args: &Init) -> Result<()> {
     let text = configuration(args, &dir)?;
     let data = made(args.data_dir.as_ref().unwrap_or(&dir), 0o700)?;
     let ca = lab::cloud::Ca::new()?;
-    let certificate = ca.issue(&[&args.name])?;
+    let certificate = ca.issue_now(&[&args.name], SystemTime::now())?;
     write(&dir.join("ca.pem"), ca.ca_pem(), 0o644)?;
     write(&dir.join("certificate.pem"), &certificate.chain_pem, 0o644)?;
     write(&dir.join("key.pem"), &certificate.key_pem, 0o600)?;

@@ -10,7 +10,10 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use domain::{Address, Change};
 use nix::unistd::User;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -153,7 +156,7 @@ impl Plan<'_> {
     async fn write(&self, address: &Address, password: &str) -> Result<()> {
         let (dir, data) = (self.dir, self.data);
         let ca = lab::cloud::Ca::new()?;
-        let certificate = ca.issue(&[self.domain, self.node])?;
+        let certificate = ca.issue_now(&[self.domain, self.node], SystemTime::now())?;
         write(&dir.join("ca.pem"), ca.ca_pem(), 0o644)?;
         write(&dir.join("certificate.pem"), &certificate.chain_pem, 0o644)?;
         write(&dir.join("key.pem"), &certificate.key_pem, 0o600)?;

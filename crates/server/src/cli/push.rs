@@ -89,7 +89,7 @@ fn tell(tested: &Tested) {
         Outcome::Accepted { provider_id } => {
             say!("taken by the provider: {}", plain(provider_id));
             say!(
-                "if the phone stays silent all the same, `reveille watch` tells whether it registers again"
+                "if the phone stays silent all the same, `reveille device list` tells whether it has registered again"
             );
         }
         other => say!("{}: {}", other.name(), plain(other.reason())),

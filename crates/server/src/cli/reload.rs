@@ -25,7 +25,9 @@ pub(super) async fn run(Listing { json, which }: Listing) -> Result<()> {
         say!("needs restart  {changed}");
     }
     if taken.is_empty() && needs_restart.is_empty() {
-        say!("nothing has changed; certificates and credentials were read again");
+        say!(
+            "no setting has changed; certificates, keys and credentials were read again, and count from now on"
+        );
     }
     Ok(())
 }

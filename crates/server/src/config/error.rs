@@ -6,12 +6,12 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}. Write one with `reveille init DIR`, or name another with --config", path.display())]
+    #[error("cannot read {}: {why}. {}", path.display(), way_out(why))]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// The file says something that cannot be.
     #[error("{}: {message}{hint}", path.display())]
@@ -61,4 +61,11 @@ fn several(errors: &[ConfigError]) -> String {
         .chain(lines)
         .collect::<Vec<_>>()
         .join("\n  ")
+}
+
+fn way_out(why: &io::Error) -> &'static str {
+    match why.kind() {
+        io::ErrorKind::PermissionDenied => "Run this as root, or as the user of the server",
+        _ => "Write one with `reveille init DIR`, or name another with --config",
+    }
 }

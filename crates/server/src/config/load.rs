@@ -17,9 +17,9 @@ pub fn load(
         message: error.to_string(),
     })?;
     if let Some(path) = file {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        let text = std::fs::read_to_string(path).map_err(|why| ConfigError::Unreadable {
             path: path.to_owned(),
-            source,
+            why,
         })?;
         let wrong = |error: &toml::de::Error| ConfigError::File {
             path: path.to_owned(),

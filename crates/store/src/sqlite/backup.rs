@@ -31,6 +31,9 @@ pub enum BackupError {
     /// There is no database to copy.
     #[error("{}: there is no database yet: the first start of the server makes it", .0.display())]
     Nothing(PathBuf),
+    /// The copy that is to be put in its place is not there.
+    #[error("{}: there is no such file: name a backup that `reveille backup` made", .0.display())]
+    NoBackup(PathBuf),
     /// It must not overwrite anything.
     #[error("{}: is there already, and nothing is overwritten: name another file, or remove it", .0.display())]
     Exists(PathBuf),
@@ -38,7 +41,7 @@ pub enum BackupError {
     #[error("{}: another backup is being written to it: wait for it, or name another file", .0.display())]
     UnderWay(PathBuf),
     /// What was copied is damaged, so a copy is worth nothing.
-    #[error("{path}: is damaged and was not copied ({detail}): `reveille store check` says where", path = path.display())]
+    #[error("{path}: is damaged and was not copied ({detail}): `reveille restore FILE` with a backup that is whole puts the server right", path = path.display())]
     Damaged {
         /// The database.
         path: PathBuf,

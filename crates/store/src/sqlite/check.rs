@@ -12,7 +12,7 @@ use crate::{
     damage::{Damage, Value},
 };
 use domain::DeviceId;
-use rusqlite::{Connection, Error, Result, Row};
+use rusqlite::{Connection, Error, ErrorCode, Result, Row};
 use std::path::Path;
 
 /// What a look at a whole database found.
@@ -170,17 +170,33 @@ fn nobody() -> DeviceId {
     DeviceId::from("")
 }
 
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Depth {
+    /// The rows that a server reads when it starts.
+    Start,
+    /// Those, and whether each page is sound.
+    Pages,
+    /// All rows, all pages, and what refers to what.
+    All,
+}
+
 /// Looks at everything and changes nothing. `None` if there is no database yet.
 pub(crate) fn check(path: &Path) -> std::result::Result<Option<Checked>, OpenError> {
-    look(path, true)
+    look(path, Depth::All)
+}
+
+/// The same for the rows that a server reads when it starts, and for every page.
+pub(crate) fn survey(path: &Path) -> std::result::Result<Option<Checked>, OpenError> {
+    look(path, Depth::Pages)
 }
 
 /// The same for what a server reads when it starts: costs little.
 pub(crate) fn glance(path: &Path) -> std::result::Result<Option<Checked>, OpenError> {
-    look(path, false)
+    look(path, Depth::Start)
 }
 
-fn look(path: &Path, thorough: bool) -> std::result::Result<Option<Checked>, OpenError> {
+fn look(path: &Path, depth: Depth) -> std::result::Result<Option<Checked>, OpenError> {
     let failed = |error| open_error(path, &error);
     let Some(connection) = open::for_looking(path)? else {
         return Ok(None);
@@ -190,13 +206,19 @@ fn look(path: &Path, thorough: bool) -> std::result::Result<Option<Checked>, Ope
         newest: migrations::newest(),
         ..Checked::default()
     };
-    if thorough {
-        checked.structure = structure(&connection).map_err(failed)?;
+    let looks_into = match depth {
+        Depth::Start => None,
+        Depth::Pages => Some("PRAGMA quick_check(100)"),
+        Depth::All => Some("PRAGMA integrity_check(100)"),
+    };
+    if let Some(looks_into) = looks_into {
+        checked.structure = structure(&connection, looks_into).map_err(failed)?;
     }
     if checked.schema != checked.newest || !checked.structure.is_empty() {
         return Ok(Some(checked));
     }
-    for table in TABLES.iter().filter(|table| thorough || table.at_start) {
+    let is_read = |table: &&Table| depth == Depth::All || table.at_start;
+    for table in TABLES.iter().filter(is_read) {
         let rows = read(&connection, table, &mut checked.damaged).map_err(failed)?;
         checked.rows += rows;
         match table.name {
@@ -228,15 +250,23 @@ pub(super) fn set_aside_unreadable(
 }
 
 /// What SQLite finds in the pages, the indexes, and what refers to what.
-fn structure(connection: &Connection) -> Result<Vec<String>> {
-    let lines = |sql: &str| -> Result<Vec<String>> {
-        let mut statement = connection.prepare(sql)?;
+fn structure(connection: &Connection, looks_into: &str) -> Result<Vec<String>> {
+    let lines = || -> Result<Vec<String>> {
+        let mut statement = connection.prepare(looks_into)?;
         let lines = statement.query_map([], |row| row.get(0))?;
         lines.collect()
     };
-    let mut found = lines("PRAGMA integrity_check(100)")?;
-    found.retain(|line| line != "ok");
-    Ok(found)
+    match lines() {
+        Ok(mut found) => {
+            found.retain(|line| line != "ok");
+            Ok(found)
+        }
+        // So much is damaged that it cannot even say where.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+            Ok(vec![error.to_string()])
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What is wrong, with the column in which it is.

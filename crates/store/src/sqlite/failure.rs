@@ -1,6 +1,7 @@
 //! What SQLite's errors mean to whoever must act on them.
 
 use crate::{OpenError, StoreError};
+use nix::sys::statvfs::statvfs;
 use rusqlite::ErrorCode;
 use std::path::Path;
 
@@ -44,8 +45,21 @@ pub(super) fn open_error(path: &Path, error: &rusqlite::Error) -> OpenError {
         Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
             OpenError::Denied(path)
         }
+        // The index of a log needs room, too, and SQLite says of that only that it failed.
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) if is_full(&path) => {
+            OpenError::DiskFull(path)
+        }
         _ => OpenError::Failed { path, detail },
     }
+}
+
+/// Less than this is no room for a database to be opened.
+const ROOM: u64 = 64 << 10;
+
+fn is_full(path: &Path) -> bool {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let found = statvfs(folder.unwrap_or(Path::new(".")));
+    found.is_ok_and(|it| it.blocks_available().saturating_mul(it.fragment_size()) < ROOM)
 }
 
 /// Whether a change was refused because it speaks of something that is not there.

@@ -26,7 +26,7 @@ pub(crate) fn restore(path: &Path, from: &Path) -> Result<Restored, BackupError>
     // One that was cut short comes first, so that what it was to put aside is.
     finish(path)?;
     if open::for_looking(from)?.is_none() {
-        return Err(BackupError::Nothing(from.to_owned()));
+        return Err(BackupError::NoBackup(from.to_owned()));
     }
     let part = beside(path, ".restoring");
     let wrong = |error| cannot(path, &error);
