@@ -105,6 +105,19 @@ impl<K: Eq + Hash> Quota<K> {
         })
     }
 
+    /// Takes one that is over at once: only how often is counted.
+    ///
+    /// # Errors
+    /// There is none left for this one; nothing is taken.
+    pub fn pass(&mut self, now: Instant, key: &K) -> Result<(), Exceeded>
+    where
+        K: Clone,
+    {
+        let taken = self.take(now, key.clone());
+        self.give_back(key);
+        taken
+    }
+
     /// How long this one would have to wait for another; none: not at all. Nothing is taken.
     pub fn wait(&self, now: Instant, key: &K) -> Option<Duration> {
         let one = self.uses.get(key)?;

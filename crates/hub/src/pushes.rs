@@ -11,7 +11,7 @@ use domain::{
     behaviour::Incoming,
     outbox::{Due, Next, Outbox},
     push::OwedPush,
-    quota::{Allowance, Exceeded, Quota},
+    quota::{Allowance, Quota},
     shown::Shown,
     trace::Step,
 };
@@ -216,7 +216,7 @@ pub(crate) fn send_due(
                 deeds.push(Deed::Save(step));
                 continue;
             }
-            Due::Send(push) if let Err(later) = may_be_sent(now, quota, &push.device) => {
+            Due::Send(push) if let Err(later) = quota.pass(now.instant, &push.device) => {
                 let busy = Outcome::Throttled {
                     retry_after: later.wait,
                     reason: String::new(),
@@ -298,13 +298,6 @@ fn skip(now: Now, push: &OwedPush, why: String) -> Vec<Deed> {
         Output::Note(note).into(),
         Deed::Save(settle(push.id.clone())),
     ]
-}
-
-/// Takes one of the pushes that a device may have.
-fn may_be_sent(now: Now, quota: &mut Quota<DeviceId>, device: &DeviceId) -> Result<(), Exceeded> {
-    quota.take(now.instant, device.clone())?;
-    quota.give_back(device);
-    Ok(())
 }
 
 /// What a device may have beside pushes for calls: with those fewer than FCM takes, which is 240.

@@ -55,9 +55,7 @@ impl Begun {
             Some(Begins::WithOne) => &mut self.with_one,
             Some(Begins::WithAll) => &mut self.with_all,
         };
-        let taken = quota.take(now.instant, user.clone());
-        // Only what is begun counts here, not what is under way.
-        quota.give_back(user);
+        let taken = quota.pass(now.instant, user);
         taken.map_err(|exceeded| exceeded.first)
     }
 }

@@ -92,8 +92,7 @@ impl Components {
     /// A component begins something. `Err`: it may not; for the first time in a minute, if so.
     pub(crate) fn begins(&mut self, now: Now, domain: &str) -> Result<(), bool> {
         let component = self.all.get_mut(domain).ok_or(false)?;
-        let taken = component.begun.take(now.instant, ());
-        component.begun.give_back(&());
+        let taken = component.begun.pass(now.instant, &());
         taken.map_err(|exceeded| exceeded.first)
     }
 

@@ -1,6 +1,6 @@
 //! Who is where, and that the store's word is the truth.
 
-use crate::world::{StoreMood, World, bob, door, opening};
+use crate::world::{StoreMood, World, account_of_bob, bob, door, opening};
 use domain::{
     Change, Channel, Device, Door, DoorState, Handed, Mode, Purpose, Timestamp, behaviour::Incoming,
 };
@@ -142,17 +142,11 @@ fn a_refresh_that_changes_nothing_but_its_time_is_not_written_each_time() {
 #[test]
 fn a_user_who_is_removed_takes_everything_along() {
     let mut world = World::new();
-    let user = domain::User {
-        address: bob(),
-        display_name: String::new(),
-        secrets: domain::user::Secrets {
-            md5: String::new(),
-            sha256: String::new(),
-            scram: None,
-        },
-        forward: None,
-    };
-    assert!(world.asks(Question::PutUser(Box::new(user))).is_ok());
+    assert!(
+        world
+            .asks(Question::PutUser(Box::new(account_of_bob())))
+            .is_ok()
+    );
     world.opens(opening("a", 600));
     assert!(world.asks(Question::RemoveUser(bob())).is_ok());
     assert!(!world.hub.accounts().has(&bob()));

@@ -1,6 +1,6 @@
 //! Messages: kept before they are acknowledged, and counted as the store has them.
 
-use crate::world::{StoreMood, World, bob, door, opening};
+use crate::world::{StoreMood, World, account_of_bob, bob, door, opening};
 use domain::{Change, DoorState, Mode, delivery::BATCH};
 use hub::{Input, NotDone, Opening, Output, PushOffer, Question};
 use std::sync::Arc;
@@ -176,17 +176,7 @@ fn nor_does_what_was_on_its_way_to_it_when_the_next_one_has_it() {
 #[test]
 fn a_session_is_kept_with_what_its_client_has_though_the_store_refused_to_hear_of_that_before() {
     let mut world = on_its_way();
-    let user = domain::User {
-        address: bob(),
-        display_name: String::new(),
-        secrets: domain::user::Secrets {
-            md5: String::new(),
-            sha256: String::new(),
-            scram: None,
-        },
-        forward: None,
-    };
-    world.hub.accounts().put(user);
+    world.hub.accounts().put(account_of_bob());
     world.mood = StoreMood::Refuses;
     world.handle(Input::Acknowledged("a".into(), "m1".into(), false));
     world.mood = StoreMood::Saves;

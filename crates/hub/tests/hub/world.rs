@@ -43,6 +43,20 @@ pub fn bob() -> Address {
     "bob@localhost".parse().unwrap()
 }
 
+/// Bob's account, by which nobody can sign in.
+pub fn account_of_bob() -> domain::User {
+    domain::User {
+        address: bob(),
+        display_name: String::new(),
+        secrets: domain::user::Secrets {
+            md5: String::new(),
+            sha256: String::new(),
+            scram: None,
+        },
+        forward: None,
+    }
+}
+
 pub fn door(device: &str) -> DoorId {
     DoorId {
         device: device.into(),
