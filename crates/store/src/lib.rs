@@ -52,6 +52,19 @@ pub fn give_to_owner_of_directory(path: &Path) {
     sqlite::give_to_owner_of_directory(path);
 }
 
+/// The directory in which a database lies.
+pub fn directory_of(path: &Path) -> &Path {
+    sqlite::directory_of(path)
+}
+
+/// How many octets are free for us where a directory lies.
+///
+/// # Errors
+/// There is no such directory, or it may not be looked at.
+pub fn free_space(directory: &Path) -> std::io::Result<u64> {
+    sqlite::free_space(directory)
+}
+
 /// Opens the store at `url`: `memory:` (gone when the process ends) or `sqlite:PATH` (created if there never was one,
 /// brought up to the newest schema if it is older). Reads and writes the disk before it returns; starts the store's
 /// threads.

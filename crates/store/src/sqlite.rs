@@ -53,7 +53,7 @@ pub(crate) use backup::backup;
 pub use backup::{BackupError, Copied};
 pub use check::Checked;
 pub(crate) use check::{check, glance, survey};
-pub(crate) use files::give_to_owner_of_directory;
+pub(crate) use files::{directory_of, free_space, give_to_owner_of_directory};
 pub use restore::Restored;
 pub(crate) use restore::{finish, restore};
 

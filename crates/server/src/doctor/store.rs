@@ -2,7 +2,6 @@
 
 use super::report::Report;
 use crate::config::Config;
-use nix::sys::statvfs::statvfs;
 use std::{io::Write, os::unix::fs::MetadataExt, path::Path};
 
 /// Less than this is a matter of days.
@@ -22,8 +21,7 @@ pub(super) fn look(config: &Config, report: &mut Report) {
             "set store.url to sqlite:PATH for anything but a trial",
         );
     };
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = store::directory_of(path);
     rows(&url, report);
     writable(folder, report);
     of_one(path, folder, report);
@@ -112,10 +110,8 @@ fn of_one(database: &Path, folder: &Path, report: &mut Report) {
 
 fn space(folder: &Path, report: &mut Report) {
     let shown = folder.display();
-    let free = match statvfs(folder) {
-        Ok(found) => found
-            .blocks_available()
-            .saturating_mul(found.fragment_size()),
+    let free = match store::free_space(folder) {
+        Ok(free) => free,
         Err(error) => {
             let remedy = "see `df`";
             return report.warn(

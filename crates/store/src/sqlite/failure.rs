@@ -1,7 +1,7 @@
 //! What SQLite's errors mean to whoever must act on them.
 
+use super::files::{directory_of, free_space};
 use crate::{OpenError, StoreError};
-use nix::sys::statvfs::statvfs;
 use rusqlite::ErrorCode;
 use std::path::Path;
 
@@ -57,9 +57,7 @@ pub(super) fn open_error(path: &Path, error: &rusqlite::Error) -> OpenError {
 const ROOM: u64 = 64 << 10;
 
 fn is_full(path: &Path) -> bool {
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    let found = statvfs(folder.unwrap_or(Path::new(".")));
-    found.is_ok_and(|it| it.blocks_available().saturating_mul(it.fragment_size()) < ROOM)
+    free_space(directory_of(path)).is_ok_and(|free| free < ROOM)
 }
 
 /// Whether a change was refused because it speaks of something that is not there.

@@ -1,5 +1,6 @@
 //! The files around a database: what they are called, whose they are, and how one comes to be whole or not at all.
 
+use nix::sys::statvfs::statvfs;
 use std::{
     ffi::OsString,
     fs::{self, File},
@@ -76,10 +77,23 @@ pub(super) fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// The directory in which a file lies.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
+    directory.unwrap_or(Path::new("."))
+}
+
+/// How many octets are free for us where a directory lies.
+pub(crate) fn free_space(directory: &Path) -> io::Result<u64> {
+    let found = statvfs(directory)?;
+    Ok(found
+        .blocks_available()
+        .saturating_mul(found.fragment_size()))
+}
+
 /// What was renamed and removed in the directory of this file is on the disk.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
-    sync(directory.unwrap_or(Path::new(".")))
+    sync(directory_of(path))
 }
 
 /// Gives a whole file its name, unless there is one of that name ([`io::ErrorKind::AlreadyExists`]).
