@@ -94,6 +94,7 @@ impl<'t> Row<'t> {
         let (attack, rounds) = (self.tried.attack, &self.tried.rounds);
         let is_counted = |reason: &&str| self.refused.contains_key(*reason);
         let all = |said: &dyn Fn(&super::Round) -> bool| rounds.iter().all(said);
+        let one_of = |stands: &dyn Fn(&str) -> bool| attack.alarms.iter().any(|it| stands(it));
         let [memory, peak, _] = self.memory;
         [
             (self.registers.within >= GOOD, "REGISTERs are slow"),
@@ -102,17 +103,14 @@ impl<'t> Row<'t> {
             (self.lines <= LINES, "the log is flooded"),
             (
                 all(&|round| {
-                    round
-                        .server
-                        .lines
-                        .iter()
-                        .any(|line| line.contains(attack.alarm))
+                    let lines = &round.server.lines;
+                    one_of(&|alarm| lines.iter().any(|line| line.contains(alarm)))
                 }),
                 "the log does not say it",
             ),
             (attack.reasons.iter().any(is_counted), "nothing is counted"),
             (
-                all(&|round| round.server.alarms.contains(attack.alarm)),
+                all(&|round| one_of(&|alarm| round.server.alarms.contains(alarm))),
                 "the alarm is missing",
             ),
             (

@@ -20,15 +20,34 @@ pub(crate) const BATCH: usize = 32;
 /// The longest datagram that IP can carry, and so the size of each receive buffer.
 const DATAGRAM: usize = 65_535;
 
+/// Whoever has no address that we could answer at.
+#[cfg(target_os = "linux")]
+const NOBODY: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
 /// A datagram and its other end: where it came from or where it goes.
 pub(crate) type Datagram = (SocketAddr, Bytes);
 
-/// Room for one batch. The pages are touched only as far as datagrams reach.
-pub(crate) struct Buffers(Box<[u8]>);
+/// Room for one batch, and what was received last. The pages are touched only as far as datagrams reach.
+pub(crate) struct Buffers {
+    room: Box<[u8]>,
+    /// Where each came from, and its length.
+    received: Vec<(SocketAddr, usize)>,
+}
 
 impl Buffers {
     pub(crate) fn new() -> Self {
-        Self(vec![0; BATCH * DATAGRAM].into_boxed_slice())
+        Self {
+            room: vec![0; BATCH * DATAGRAM].into_boxed_slice(),
+            received: Vec::with_capacity(BATCH),
+        }
+    }
+
+    /// What was received last, in order. What nobody wants is copied nowhere.
+    pub(crate) fn received(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+        let rooms = self.room.chunks_exact(DATAGRAM);
+        let each = self.received.iter().zip(rooms);
+        each.map(|((from, length), room)| (*from, &room[..*length]))
     }
 }
 
@@ -39,30 +58,28 @@ mod linux {
 
     use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 
-    use super::{BATCH, Buffers, Bytes, DATAGRAM, Datagram, SocketAddr, UdpSocket, io};
+    use super::{BATCH, Buffers, DATAGRAM, Datagram, NOBODY, SocketAddr, UdpSocket, io};
 
-    /// Appends what has arrived, in order, up to one batch.
-    pub(crate) fn receive(
-        socket: &UdpSocket,
-        buffers: &mut Buffers,
-        into: &mut Vec<Datagram>,
-    ) -> io::Result<()> {
-        let mut slices: Vec<_> = buffers
-            .0
-            .chunks_mut(DATAGRAM)
+    /// Takes what has arrived, in order, up to one batch; it is all that is there then, and nothing is after an error.
+    pub(crate) fn receive(socket: &UdpSocket, buffers: &mut Buffers) -> io::Result<()> {
+        let Buffers { room, received } = buffers;
+        received.clear();
+        let mut slices: Vec<_> = room
+            .chunks_exact_mut(DATAGRAM)
             .map(|chunk| [IoSliceMut::new(chunk)])
             .collect();
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
-        let received = recvmmsg(
+        let messages = recvmmsg(
             socket.as_raw_fd(),
             &mut headers,
             slices.iter_mut(),
             MsgFlags::MSG_DONTWAIT,
             None,
         )?;
-        into.extend(received.filter_map(|message| {
-            let bytes = Bytes::copy_from_slice(message.iovs().next().unwrap_or_default());
-            Some((message.address.as_ref().and_then(socket_addr)?, bytes))
+        // Each is where it is: what nobody can answer is as if it were empty.
+        received.extend(messages.map(|message| {
+            let from = message.address.as_ref().and_then(socket_addr);
+            from.map_or((NOBODY, 0), |from| (from, message.bytes))
         }));
         Ok(())
     }
@@ -107,19 +124,15 @@ mod linux {
 /// One call a datagram, for systems without batch calls. Compiled for tests everywhere, so that it stays right.
 #[cfg(any(test, not(target_os = "linux")))]
 mod portable {
-    use super::{BATCH, Buffers, Bytes, DATAGRAM, Datagram, UdpSocket, io};
+    use super::{BATCH, Buffers, DATAGRAM, Datagram, UdpSocket, io};
 
-    pub(crate) fn receive(
-        socket: &UdpSocket,
-        buffers: &mut Buffers,
-        into: &mut Vec<Datagram>,
-    ) -> io::Result<()> {
-        for received in 0..BATCH {
-            match socket.try_recv_from(&mut buffers.0[..DATAGRAM]) {
-                Ok((length, from)) => {
-                    into.push((from, Bytes::copy_from_slice(&buffers.0[..length])));
-                }
-                Err(error) if received == 0 => return Err(error),
+    pub(crate) fn receive(socket: &UdpSocket, buffers: &mut Buffers) -> io::Result<()> {
+        let Buffers { room, received } = buffers;
+        received.clear();
+        for room in room.chunks_exact_mut(DATAGRAM) {
+            match socket.try_recv_from(room) {
+                Ok((length, from)) => received.push((from, length)),
+                Err(error) if received.is_empty() => return Err(error),
                 Err(_) => break,
             }
         }
@@ -167,10 +180,13 @@ mod tests {
                 let mut received = Vec::new();
                 while received.len() < sent.len() {
                     to.async_io(Interest::READABLE, || {
-                        super::$module::receive(&to, &mut buffers, &mut received)
+                        super::$module::receive(&to, &mut buffers)
                     })
                     .await
                     .unwrap();
+                    let batch = buffers.received();
+                    received
+                        .extend(batch.map(|(from, octets)| (from, Bytes::copy_from_slice(octets))));
                 }
                 let from = from.local_addr().unwrap();
                 let expected: Vec<Datagram> =

@@ -126,6 +126,9 @@ pub struct Limits {
     /// Accepted TLS handshakes for which keys are made and signed at once; others wait for their turn, each source for its own. Fewer
     /// than there are processors leave room for other work.
     pub handshakes: usize,
+    /// Handshakes of strangers for which that is done in a second, for each processor. Until then a stranger costs next to nothing; the
+    /// known have no such limit.
+    pub handshakes_per_second: u32,
     /// An outgoing TCP connection that takes longer to open fails.
     pub connect: Duration,
     /// Messages waiting to be written to one connection. One more closes it: the peer does not read.
@@ -144,6 +147,8 @@ pub struct Limits {
     /// What strangers have brought that waits for all shards together, in datagrams or over connections: nobody known ever waits for
     /// more. Where there are shards, at least one for each.
     pub strangers: usize,
+    /// And so many of these are looked at in a second, for each processor: what strangers take of it is not theirs for being quick.
+    pub strangers_per_second: u32,
     /// Datagrams of strangers that wait for these places, at each socket. Beyond it, and beyond the share of its source, one is
     /// dropped, as the network would.
     pub strangers_waiting: usize,
@@ -157,7 +162,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             connections: 20_000,
             reserved: 0,
@@ -166,7 +170,8 @@ impl Default for Limits {
             idle: Duration::from_secs(4_000),
             first_message: Duration::from_secs(10),
             tls_handshake: Duration::from_secs(10),
-            handshakes: processors / 2,
+            handshakes: processors() / 2,
+            handshakes_per_second: 250,
             connect: Duration::from_secs(5),
             send_queue_messages: 1_024,
             send_queue_bytes: 1 << 20,
@@ -175,12 +180,18 @@ impl Default for Limits {
             malformed_per_connection: 16,
             events: 8_192,
             strangers: 4,
+            strangers_per_second: 8_000,
             strangers_waiting: 2_048,
             xmpp: XmppLimits::default(),
             websocket: WebSocketLimits::default(),
             shutdown: Duration::from_secs(2),
         }
     }
+}
+
+/// Those that we may use.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// How long the peer of a WebSocket may take. What a message may be made of follows from what goes over it.

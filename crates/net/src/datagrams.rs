@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
-use crate::batch::{BATCH, Buffers};
+use crate::batch::Buffers;
 use crate::delivery::Delivery;
 use crate::doorman::{Standing, Visitor};
 use crate::fair::Fair;
@@ -19,7 +19,6 @@ use ::sip::endpoint::{Transport, may_be_answered};
 /// Reads until we stop.
 pub(crate) async fn read(udp: &Udp, shared: &Shared) {
     let mut buffers = Buffers::new();
-    let mut batch = Vec::with_capacity(BATCH);
     let mut strangers = Strangers {
         udp,
         shared,
@@ -30,7 +29,7 @@ pub(crate) async fn read(udp: &Udp, shared: &Shared) {
         let received = tokio::select! {
             biased;
             () = shared.stop.cancelled() => break,
-            received = udp.receive(&mut buffers, &mut batch) => received,
+            received = udp.receive(&mut buffers) => received,
             room = udp.has_room() => {
                 if room.is_ok() {
                     udp.flush(&shared.rim());
@@ -49,14 +48,17 @@ pub(crate) async fn read(udp: &Udp, shared: &Shared) {
         }
         let mut delivery = Delivery::new(shared);
         let (mut replied, mut last) = (false, None);
-        for (from, octets) in batch.drain(..) {
-            if is_keep_alive(&octets) {
+        for (from, octets) in buffers.received() {
+            if is_keep_alive(octets) {
                 continue;
             }
             let visitor = visitor(shared, &mut last, from.ip());
             match visitor.standing {
-                Standing::Known => replied |= take(udp, shared, &mut delivery, from, &octets),
-                Standing::Stranger => strangers.wait(visitor.source, (from, octets)),
+                Standing::Known => {
+                    let octets = Bytes::copy_from_slice(octets);
+                    replied |= take(udp, shared, &mut delivery, from, &octets);
+                }
+                Standing::Stranger => strangers.wait(visitor.source, from, octets),
                 Standing::Banned => shared.counters.banned.add(1),
             }
         }
@@ -82,9 +84,10 @@ struct Strangers<'s> {
 }
 
 impl Strangers<'_> {
-    fn wait(&mut self, source: IpAddr, datagram: (SocketAddr, Bytes)) {
+    fn wait(&mut self, source: IpAddr, from: SocketAddr, octets: &[u8]) {
         let most = self.shared.limits.strangers_waiting;
-        if !self.waiting.offer(source, datagram, most) {
+        let datagram = || (from, Bytes::copy_from_slice(octets));
+        if !self.waiting.offer(source, most, datagram) {
             self.shared.counters.shed.add(1);
         }
     }

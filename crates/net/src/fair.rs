@@ -41,16 +41,16 @@ impl<K: Copy + Eq + Hash, T> Fair<K, T> {
         self.count += 1;
     }
 
-    /// Takes one in if there is room, of which there is so much for all together; `false`, and it is lost, if whoever brought it
-    /// has their share already, or there is none at all.
-    pub(crate) fn offer(&mut self, who: K, one: T, most: usize) -> bool {
+    /// Takes one in if there is room, of which there is so much for all together; `false`, and it is not so much as made, if whoever
+    /// brings it has their share already, or there is none at all.
+    pub(crate) fn offer(&mut self, who: K, most: usize, one: impl FnOnce() -> T) -> bool {
         let of_one = self.behind.get(&who).map_or(0, |behind| behind.len() + 1);
         let sources = self.turns.len() + usize::from(of_one == 0);
         // A share is what each would have if one more came: so there is always room for one who has nothing yet.
         if of_one > 0 && of_one >= most / (sources + 1) || self.count >= most {
             return false;
         }
-        self.push(who, one);
+        self.push(who, one());
         true
     }
 
@@ -89,12 +89,12 @@ mod tests {
     #[test]
     fn who_floods_leaves_room_for_whoever_comes_late() {
         let mut fair = Fair::default();
-        let taken = (0..1000).filter(|_| fair.offer(0, 0, 100)).count();
+        let taken = (0..1000).filter(|_| fair.offer(0, 100, || 0)).count();
         assert_eq!(taken, 50);
         for late in 1..=50 {
-            assert!(fair.offer(late, late, 100), "{late}");
+            assert!(fair.offer(late, 100, || late), "{late}");
         }
         assert_eq!(fair.count, 100);
-        assert!(!fair.offer(51, 51, 100), "there is an end");
+        assert!(!fair.offer(51, 100, || 51), "there is an end");
     }
 }

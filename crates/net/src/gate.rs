@@ -1,13 +1,22 @@
 //! A few places for work that is not to occupy what others need, given in turn: the known go first, and each source has its
-//! turn, however many it has that wait.
+//! turn, however many it has that wait. Strangers have a pace as well: what is left of a processor is not theirs alone, however
+//! quickly a place is free again.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
 
+use crate::config::processors;
 use crate::fair::Fair;
 use crate::{Standing, Visitor};
+
+/// As long as strangers wait, they are looked after so often. Timers are no finer.
+const TICK: Duration = Duration::from_millis(1);
+/// What strangers may do at once when nothing came from them for a while, as the part of a second of their pace.
+const BURST: u32 = 20;
 
 /// Clones have the same places.
 #[derive(Clone)]
@@ -23,44 +32,148 @@ struct State {
     free: usize,
     known: Fair<IpAddr, oneshot::Sender<Place>>,
     strangers: Fair<IpAddr, oneshot::Sender<Place>>,
+    pace: Pace,
+    /// Somebody looks after strangers who wait.
+    is_looked_after: bool,
+}
+
+/// So many a second, and some at once after a pause.
+struct Pace {
+    /// From one to the next.
+    every: Duration,
+    /// Those that there were would take until then.
+    used: Instant,
+    /// How far that may lie ahead.
+    burst: Duration,
+}
+
+impl Pace {
+    fn new(per_second: u32) -> Self {
+        Self {
+            every: Duration::from_secs(1) / per_second.max(1),
+            used: Instant::now(),
+            burst: Duration::from_secs(1) / BURST,
+        }
+    }
+
+    /// Takes one, if that may be now.
+    fn take(&mut self) -> bool {
+        let now = Instant::now();
+        let used = self.used.max(now);
+        let may_be = used - now <= self.burst;
+        if may_be {
+            self.used = used + self.every;
+        }
+        may_be
+    }
+
+    /// Gives it back.
+    fn give_back(&mut self) {
+        self.used -= self.every;
+    }
+}
+
+impl State {
+    /// Takes a place for such a one, if there is one now.
+    fn take(&mut self, standing: Standing) -> bool {
+        let is_theirs = self.free > 0 && (standing == Standing::Known || self.pace.take());
+        self.free -= usize::from(is_theirs);
+        is_theirs
+    }
+
+    fn give_back(&mut self, standing: Standing) {
+        self.free += 1;
+        if standing != Standing::Known {
+            self.pace.give_back();
+        }
+    }
+
+    /// Whose turn it is, for whom a place is taken.
+    fn next(&mut self) -> Option<(Standing, oneshot::Sender<Place>)> {
+        let standing = if self.known.is_empty() {
+            Standing::Stranger
+        } else {
+            Standing::Known
+        };
+        if self.line(standing).is_empty() || !self.take(standing) {
+            return None;
+        }
+        let (_, next) = self.line(standing).pop()?;
+        Some((standing, next))
+    }
+
+    fn line(&mut self, standing: Standing) -> &mut Fair<IpAddr, oneshot::Sender<Place>> {
+        match standing {
+            Standing::Known => &mut self.known,
+            Standing::Stranger | Standing::Banned => &mut self.strangers,
+        }
+    }
 }
 
 impl Gate {
-    pub(crate) fn new(places: usize) -> Self {
+    /// So many places, of which strangers have so many a second for each processor.
+    pub(crate) fn new(places: usize, per_second: u32) -> Self {
+        let processors = u32::try_from(processors()).unwrap_or(1);
+        Self::with_pace(places, Pace::new(per_second.saturating_mul(processors)))
+    }
+
+    fn with_pace(places: usize, pace: Pace) -> Self {
         Self(Arc::new(Mutex::new(State {
             free: places.max(1),
             known: Fair::default(),
             strangers: Fair::default(),
+            pace,
+            is_looked_after: false,
         })))
     }
 
-    /// A place, if there is one now and nobody waits for it.
+    /// A stranger's place, if there is one now and nobody waits for it.
     pub(crate) fn try_enter(&self) -> Option<Place> {
-        self.enter(&mut self.state())
+        let mut state = self.state();
+        let is_theirs = state.strangers.is_empty() && state.take(Standing::Stranger);
+        is_theirs.then(|| Place(Some(self.clone())))
     }
 
     /// The turn of such a visitor. Who asks has one turn at a time, so the connections and sockets that there are limit how
-    /// many wait.
+    /// many wait. Called in a runtime, which looks after strangers who wait.
     pub(crate) fn turn(&self, who: Visitor) -> Turn {
         let (sender, turn) = oneshot::channel();
+        self.state().line(who.standing).push(who.source, sender);
+        self.give();
         let mut state = self.state();
-        if let Some(place) = self.enter(&mut state) {
-            // The receiver is here.
-            let _ = sender.send(place);
-        } else {
-            let line = match who.standing {
-                Standing::Known => &mut state.known,
-                Standing::Stranger | Standing::Banned => &mut state.strangers,
-            };
-            line.push(who.source, sender);
+        if !state.strangers.is_empty() && !state.is_looked_after {
+            state.is_looked_after = true;
+            tokio::spawn(self.clone().look_after());
         }
         turn
     }
 
-    fn enter(&self, state: &mut State) -> Option<Place> {
-        // As long as somebody waits, none is free.
-        state.free = state.free.checked_sub(1)?;
-        Some(Place(Some(self.clone())))
+    /// Gives the strangers who wait their places when it is time, until none of them waits.
+    async fn look_after(self) {
+        loop {
+            sleep(TICK).await;
+            self.give();
+            let mut state = self.state();
+            if state.strangers.is_empty() {
+                state.is_looked_after = false;
+                return;
+            }
+        }
+    }
+
+    /// Gives the places that are free to those whose turn it is.
+    fn give(&self) {
+        let mut state = self.state();
+        while let Some((standing, next)) = state.next() {
+            drop(state);
+            let given = next.send(Place(Some(self.clone())));
+            state = self.state();
+            // Whoever waited does so no more.
+            if let Err(mut back) = given {
+                back.0 = None;
+                state.give_back(standing);
+            }
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -70,24 +183,9 @@ impl Gate {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Some(gate) = self.0.take() else {
-            return;
-        };
-        let mut place = Self(Some(gate.clone()));
-        loop {
-            let mut state = gate.state();
-            let next = state.known.pop().or_else(|| state.strangers.pop());
-            let Some((_, next)) = next else {
-                state.free += 1;
-                place.0 = None;
-                return;
-            };
-            drop(state);
-            match next.send(place) {
-                Ok(()) => return,
-                // Whoever waited does so no more.
-                Err(back) => place = back,
-            }
+        if let Some(gate) = self.0.take() {
+            gate.state().free += 1;
+            gate.give();
         }
     }
 }
@@ -96,6 +194,9 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    /// More than anybody waits for.
+    const AT_ONCE: u32 = 1_000_000;
+
     fn who(source: u32, standing: Standing) -> Visitor {
         Visitor {
             source: IpAddr::from(source.to_be_bytes()),
@@ -103,9 +204,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_known_go_first_and_each_source_has_its_turn() {
-        let gate = Gate::new(1);
+    #[tokio::test(start_paused = true)]
+    async fn the_known_go_first_and_each_source_has_its_turn() {
+        let gate = Gate::new(1, AT_ONCE);
         let inside = gate.try_enter().unwrap();
         let turn = |source, standing| gate.turn(who(source, standing));
         let mut turns = [
@@ -123,9 +224,9 @@ mod tests {
         assert!(gate.try_enter().is_some(), "it is free again");
     }
 
-    #[test]
-    fn who_waits_no_more_is_passed_over_and_no_place_is_lost() {
-        let gate = Gate::new(2);
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_no_more_is_passed_over_and_no_place_is_lost() {
+        let gate = Gate::new(2, AT_ONCE);
         let inside = [gate.try_enter().unwrap(), gate.try_enter().unwrap()];
         let gone: Vec<_> = (0..10_000)
             .map(|source| gate.turn(who(source, Standing::Stranger)))
@@ -145,5 +246,29 @@ mod tests {
                 .iter()
                 .all(Option::is_some)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn strangers_have_their_pace_and_the_known_have_not() {
+        let gate = Gate::with_pace(1, Pace::new(1_000));
+        let at_once = std::iter::from_fn(|| gate.try_enter().map(drop)).count();
+        assert_eq!(at_once, 51, "a twentieth of a second, and one");
+        let begun = Instant::now();
+        for source in 0..100 {
+            gate.turn(who(source, Standing::Known)).await.unwrap();
+        }
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        let turns: Vec<_> = (0..100)
+            .map(|source| gate.turn(who(source, Standing::Stranger)))
+            .collect();
+        assert!(gate.try_enter().is_none(), "others were there before");
+        for turn in turns {
+            turn.await.unwrap();
+        }
+        let took = begun.elapsed().as_millis();
+        assert!((98..=110).contains(&took), "{took} ms");
+        sleep(Duration::from_mins(1)).await;
+        let at_once = std::iter::from_fn(|| gate.try_enter().map(drop)).count();
+        assert_eq!(at_once, 51, "no more is saved up");
     }
 }

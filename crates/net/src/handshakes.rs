@@ -20,13 +20,13 @@ pub struct Handshakes(Gate);
 impl Default for Handshakes {
     /// As many as [`Limits`] say.
     fn default() -> Self {
-        Self::new(Limits::default().handshakes)
+        Self::new(&Limits::default())
     }
 }
 
 impl Handshakes {
-    pub(crate) fn new(places: usize) -> Self {
-        Self(Gate::new(places))
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self(Gate::new(limits.handshakes, limits.handshakes_per_second))
     }
 
     /// Begins TLS. Hears what the peer can do, which costs nothing, and waits for its turn to do the work.
@@ -91,7 +91,10 @@ mod tests {
                 .await
         });
         let (stream, from) = listener.accept().await.unwrap();
-        let handshakes = Handshakes::new(1);
+        let handshakes = Handshakes::new(&Limits {
+            handshakes: 1,
+            ..Limits::default()
+        });
         let taken = handshakes.0.try_enter().unwrap();
         let who = || Visitor {
             source: IpAddr::from([192, 0, 2, 1]),

@@ -73,7 +73,12 @@ async fn run(shared: Arc<Shared>, listener: TcpListener, service: impl Serve) {
             () = shared.stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, _)) => admit(&shared, stream, &service),
+            Ok((stream, remote)) => {
+                if !admit(&shared, stream, remote, &service) {
+                    // There may be thousands more, and what others wait for is not to wait behind them all.
+                    tokio::task::yield_now().await;
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 shared
@@ -84,14 +89,15 @@ async fn run(shared: Arc<Shared>, listener: TcpListener, service: impl Serve) {
     }
 }
 
-fn admit(shared: &Arc<Shared>, stream: TcpStream, service: &impl Serve) {
-    // A peer that is gone already has no addresses.
-    let (Ok(local), Ok(remote), Ok(())) = (
-        stream.local_addr(),
-        stream.peer_addr(),
-        connection::prepare(&stream),
-    ) else {
-        return;
+/// Serves a connection, if there is a place for it: nothing is done for one that there is none for.
+fn admit(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    remote: SocketAddr,
+    service: &impl Serve,
+) -> bool {
+    let Ok(local) = stream.local_addr() else {
+        return false;
     };
     let flow = Flow {
         transport: service.transport(),
@@ -100,10 +106,16 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, service: &impl Serve) {
         id: shared.connection_id(),
     };
     let Some(link) = place(shared, flow) else {
-        return;
+        return false;
     };
+    // A peer may be gone already.
+    if connection::prepare(&stream).is_err() {
+        shared.table().remove(flow.id);
+        return false;
+    }
     let serve = service.clone().serve(shared.clone(), link, stream);
     shared.tasks.spawn(serve);
+    true
 }
 
 /// The place of a connection that was accepted, if there is one for whoever is there.

@@ -94,7 +94,7 @@ impl Net {
         if let (Some(&address), None) = (tls.iter().chain(in_xmpp).next(), &server_tls) {
             return Err(BindError::NoCertificate { address });
         }
-        let (shards, receivers) = Shards::new(shards, (limits.events, limits.strangers), steer);
+        let (shards, receivers) = Shards::new(shards, &limits, steer);
         let udp = bind_udp(&udp, receivers.len())?;
         let tcp = Listeners::bind(&tcp, &Sip(None))?;
         let tls = Listeners::bind(&tls, &Sip(server_tls.clone()))?;

@@ -11,11 +11,11 @@ use sip::Message;
 use sip::endpoint::Flow;
 use tokio::sync::{AcquireError, Notify, Semaphore, oneshot};
 
-use crate::Visitor;
 use crate::doorman::Standing;
 use crate::event::Event;
 use crate::fair::Fair;
 use crate::gate::{Gate, Place};
+use crate::{Limits, Visitor};
 
 /// Says which shard a message is for; called in the task of the socket that it came over, so it must be quick. What is
 /// beyond the last shard wraps around.
@@ -80,13 +80,9 @@ impl From<AcquireError> for Gone {
 }
 
 impl Shards {
-    /// `count` queues of at most `most` events of connections and as many datagrams each, and so many more of `strangers` in all.
-    pub(crate) fn new(
-        count: usize,
-        (most, strangers): (usize, usize),
-        steer: Steer,
-    ) -> (Self, Vec<Receiver>) {
-        let most = most.clamp(1, Semaphore::MAX_PERMITS);
+    /// `count` queues, each with as much room as the limits say.
+    pub(crate) fn new(count: usize, limits: &Limits, steer: Steer) -> (Self, Vec<Receiver>) {
+        let most = limits.events.clamp(1, Semaphore::MAX_PERMITS);
         let queue = |_| {
             Arc::new(Queue {
                 waiting: Mutex::default(),
@@ -100,7 +96,7 @@ impl Shards {
         let shards = Self {
             steer,
             queues,
-            strangers: Gate::new(strangers.max(count)),
+            strangers: Gate::new(limits.strangers.max(count), limits.strangers_per_second),
         };
         (shards, receivers)
     }
@@ -253,7 +249,7 @@ impl Queue {
             _taken: None,
         };
         let (lane, most) = (lane(&handed.event), 2 * self.most);
-        let is_in = self.waiting().known.offer(lane, handed, most);
+        let is_in = self.waiting().known.offer(lane, most, || handed);
         if is_in {
             self.came.notify_one();
         }

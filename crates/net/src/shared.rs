@@ -47,7 +47,7 @@ impl Shared {
         shards: Shards,
     ) -> Self {
         Self {
-            handshakes: Handshakes::new(limits.handshakes),
+            handshakes: Handshakes::new(&limits),
             limits,
             doorman: doorman.unwrap_or_else(anybody),
             client_tls,

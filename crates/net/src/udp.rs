@@ -110,12 +110,8 @@ impl Udp {
     }
 
     /// Reads a batch.
-    pub(crate) async fn receive(
-        &self,
-        buffers: &mut Buffers,
-        batch: &mut Vec<Datagram>,
-    ) -> io::Result<()> {
-        let receive = || batch::receive(&self.socket, buffers, batch);
+    pub(crate) async fn receive(&self, buffers: &mut Buffers) -> io::Result<()> {
+        let receive = || batch::receive(&self.socket, buffers);
         self.socket.async_io(Interest::READABLE, receive).await
     }
 

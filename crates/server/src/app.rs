@@ -561,6 +561,8 @@ fn net_limits(limits: &config::Limits, room: Room) -> net::Limits {
         connections_per_peer: room.connections_per_peer,
         outgoing: room.outgoing,
         message,
+        strangers_per_second: limits.strangers_per_second,
+        handshakes_per_second: limits.handshakes_per_second,
         ..net::Limits::default()
     }
 }

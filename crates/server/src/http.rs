@@ -85,7 +85,7 @@ pub(crate) async fn serve(
             Standing::Known => (room, (room / PART_OF_ONE).max(1)),
             Standing::Stranger => (room - room / PART_OF_KNOWN, (room / PART_OF_ONE).max(1)),
             Standing::Banned => {
-                keeper.refused(Refusal::Banned);
+                refuse(&keeper, Refusal::Banned).await;
                 continue;
             }
         };
@@ -93,7 +93,7 @@ pub(crate) async fn serve(
         let free = connections.len() < all;
         let place = free.then(|| sources.take(visitor.source, of_one));
         let Some(place) = place.flatten() else {
-            keeper.refused(Refusal::Connections);
+            refuse(&keeper, Refusal::Connections).await;
             continue;
         };
         let (tls, router, keeper) = (tls.clone(), router.clone(), keeper.clone());
@@ -105,6 +105,12 @@ pub(crate) async fn serve(
     let ended = async { while connections.join_next().await.is_some() {} };
     // What is not over by then is cut off with the set.
     let _ = timeout(FAREWELL, ended).await;
+}
+
+/// One more was not taken. There may be thousands behind it, and what others wait for is not to wait behind them all.
+async fn refuse(keeper: &Doorkeeper, why: Refusal) {
+    keeper.refused(why);
+    tokio::task::yield_now().await;
 }
 
 /// The same at a Unix socket, whose file says who comes in.
