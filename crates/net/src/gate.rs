@@ -16,7 +16,7 @@ use crate::{Standing, Visitor};
 /// As long as strangers wait, they are looked after so often. Timers are no finer.
 const TICK: Duration = Duration::from_millis(1);
 /// What strangers may do at once when nothing came from them for a while, as the part of a second of their pace.
-const BURST: u32 = 20;
+const BURST: u32 = 50;
 
 /// Clones have the same places.
 #[derive(Clone)]
@@ -252,7 +252,7 @@ mod tests {
     async fn strangers_have_their_pace_and_the_known_have_not() {
         let gate = Gate::with_pace(1, Pace::new(1_000));
         let at_once = std::iter::from_fn(|| gate.try_enter().map(drop)).count();
-        assert_eq!(at_once, 51, "a twentieth of a second, and one");
+        assert_eq!(at_once, 21, "a fiftieth of a second, and one");
         let begun = Instant::now();
         for source in 0..100 {
             gate.turn(who(source, Standing::Known)).await.unwrap();
@@ -269,6 +269,6 @@ mod tests {
         assert!((98..=110).contains(&took), "{took} ms");
         sleep(Duration::from_mins(1)).await;
         let at_once = std::iter::from_fn(|| gate.try_enter().map(drop)).count();
-        assert_eq!(at_once, 51, "no more is saved up");
+        assert_eq!(at_once, 21, "no more is saved up");
     }
 }

@@ -28,11 +28,12 @@ impl Ready {
 
 /// What watches over us asks here.
 pub fn router(metrics: Arc<Metrics>, ready: Ready) -> Router {
+    let watched = metrics.clone();
     let readyz = async move || {
         if ready.get() {
-            (StatusCode::OK, "ready\n")
+            (StatusCode::OK, with_alarms(&watched))
         } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned())
         }
     };
     let render = async move || {
@@ -48,4 +49,32 @@ pub fn router(metrics: Arc<Metrics>, ready: Ready) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(render))
+}
+
+/// A server with alarms still takes work, as far as it goes: a balancer that sent nothing more would make less of it nothing. Whoever
+/// looks here at night is told that there is more to see.
+fn with_alarms(metrics: &Metrics) -> String {
+    let mut text = "ready\n".to_owned();
+    for alarm in metrics.alarms().standing() {
+        text += &format!("alarm {}: {}; {}\n", alarm.name, alarm.detail, alarm.remedy);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarms::Alarm;
+
+    #[test]
+    fn alarms_that_stand_are_named_beside_ready() {
+        let metrics = Metrics::default();
+        assert_eq!(with_alarms(&metrics), "ready\n");
+        metrics.alarms().set(Alarm::StrangersFlood, true, "shed 12");
+        let text = with_alarms(&metrics);
+        assert!(
+            text.starts_with("ready\nalarm strangers_flood: shed 12; "),
+            "{text}"
+        );
+    }
 }
