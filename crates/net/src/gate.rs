@@ -113,8 +113,12 @@ impl State {
 impl Gate {
     /// So many places, of which strangers have so many a second for each processor.
     pub(crate) fn new(places: usize, per_second: u32) -> Self {
-        let processors = u32::try_from(processors()).unwrap_or(1);
-        Self::with_pace(places, Pace::new(per_second.saturating_mul(processors)))
+        Self::with_pace(places, Pace::new(of_all(per_second)))
+    }
+
+    /// Strangers have so many a second for each processor from now on.
+    pub(crate) fn set_pace(&self, per_second: u32) {
+        self.state().pace = Pace::new(of_all(per_second));
     }
 
     fn with_pace(places: usize, pace: Pace) -> Self {
@@ -179,6 +183,11 @@ impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What there is a second, if there is so much for each processor.
+fn of_all(per_second: u32) -> u32 {
+    per_second.saturating_mul(u32::try_from(processors()).unwrap_or(1))
 }
 
 impl Drop for Place {
@@ -267,6 +276,10 @@ mod tests {
         }
         let took = begun.elapsed().as_millis();
         assert!((98..=110).contains(&took), "{took} ms");
+        gate.set_pace(1_000_000);
+        let at_once = std::iter::from_fn(|| gate.try_enter().map(drop)).take(1_000);
+        assert_eq!(at_once.count(), 1_000, "another pace");
+        gate.state().pace = Pace::new(1_000);
         sleep(Duration::from_mins(1)).await;
         let at_once = std::iter::from_fn(|| gate.try_enter().map(drop)).count();
         assert_eq!(at_once, 21, "no more is saved up");

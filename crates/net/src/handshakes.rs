@@ -29,6 +29,10 @@ impl Handshakes {
         Self(Gate::new(limits.handshakes, limits.handshakes_per_second))
     }
 
+    pub(crate) fn set_pace(&self, per_second: u32) {
+        self.0.set_pace(per_second);
+    }
+
     /// Begins TLS. Hears what the peer can do, which costs nothing, and waits for its turn to do the work.
     ///
     /// # Errors

@@ -62,6 +62,8 @@ pub(crate) const TAKEN: &[(&str, &[&str])] = &[
             "calls_per_caller_minute",
             "calls_per_callee",
             "calls_per_callee_minute",
+            "strangers_per_second",
+            "handshakes_per_second",
         ],
     ),
 ];
@@ -215,6 +217,9 @@ impl Reload {
             (origin.set_log)(&config.observe.log)?;
         }
         if let Some((call, decided)) = call.zip(decided) {
+            let limits = &config.limits;
+            let strangers = limits.strangers_per_second;
+            call.net.set_pace(strangers, limits.handshakes_per_second);
             call.shards.reconfigure(decided).await;
         }
         if let Some(service) = &self.parts.push_service {
