@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
-use crate::metrics::Metrics;
+use crate::{alarms::Standing, metrics::Metrics};
 use axum::{
     Router,
     http::{StatusCode, header::CONTENT_TYPE},
@@ -54,11 +54,17 @@ pub fn router(metrics: Arc<Metrics>, ready: Ready) -> Router {
 /// A server with alarms still takes work, as far as it goes: a balancer that sent nothing more would make less of it nothing. Whoever
 /// looks here at night is told that there is more to see.
 fn with_alarms(metrics: &Metrics) -> String {
-    let mut text = "ready\n".to_owned();
-    for alarm in metrics.alarms().standing() {
-        text += &format!("alarm {}: {}; {}\n", alarm.name, alarm.detail, alarm.remedy);
-    }
-    text
+    let line = |alarm: Standing| {
+        let Standing {
+            name,
+            detail,
+            remedy,
+            ..
+        } = alarm;
+        format!("alarm {name}: {detail}; {remedy}\n")
+    };
+    let alarms = metrics.alarms().standing();
+    "ready\n".to_owned() + &alarms.into_iter().map(line).collect::<String>()
 }
 
 #[cfg(test)]
