@@ -7,10 +7,12 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::{Process, Reveille, SOON, free_port, http, poll, reveille_binary};
+use crate::{Process, Reveille, SOON, Tls, free_port, http, poll, reveille_binary};
 
 /// The listeners of an edge, by the name of their key under `[listen]`.
-const LISTENERS: [&str; 4] = ["sip_tls", "tunnel", "admin", "health"];
+const LISTENERS: [&str; 7] = [
+    "sip_tls", "xmpp_tcp", "xmpp_tls", "xmpp_wss", "tunnel", "admin", "health",
+];
 
 /// An edge, running or not.
 pub struct Edge {
@@ -37,6 +39,8 @@ impl Edge {
             "init",
             &directory,
             "--name",
+            "localhost",
+            "--domain",
             "localhost",
             "--inside",
             key,
@@ -77,9 +81,23 @@ impl Edge {
         self.address("sip_tls")
     }
 
+    /// Where clients of XMPP find it.
+    pub fn xmpp(&self, start: Tls) -> SocketAddr {
+        self.address(match start {
+            Tls::Starttls => "xmpp_tcp",
+            Tls::Direct => "xmpp_tls",
+            Tls::WebSocket => "xmpp_wss",
+        })
+    }
+
+    /// The file with who vouches for its certificate.
+    pub fn ca_file(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
+    }
+
     /// Who vouches for its certificate, PEM.
     pub fn ca(&self) -> String {
-        fs::read_to_string(self.directory.path().join("ca.pem")).expect("init writes it")
+        fs::read_to_string(self.ca_file()).expect("init writes it")
     }
 
     /// Its tunnels as `edge status` prints them.

@@ -85,13 +85,18 @@ impl XmppClient {
 
     /// The same, with what it is offered.
     pub fn offered(server: &Reveille, start: Tls) -> (Self, String) {
-        let mut client = Self::connect(server.xmpp(start)).expect("a connection");
+        Self::offered_at(server.xmpp(start), start, &server.lab().ca())
+    }
+
+    /// The same at this address, whose certificate is by this CA.
+    pub fn offered_at(address: SocketAddr, start: Tls, ca: &str) -> (Self, String) {
+        let mut client = Self::connect(address).expect("a connection");
         if start == Tls::Starttls {
             client.open();
             client.send(STARTTLS);
             client.expect("<proceed");
         }
-        client.secure(&server.lab().ca());
+        client.secure(ca);
         if start == Tls::WebSocket {
             client.begin_websocket();
         }

@@ -60,6 +60,8 @@ pub enum XmppEvent {
 /// What a stream runs over.
 #[derive(Debug, Clone)]
 pub struct StreamLink {
+    /// Where it came in.
+    pub local: SocketAddr,
     /// Where the peer is, be it behind a proxy; its port is that of whoever has connected.
     pub remote: SocketAddr,
     /// How the stream is framed.

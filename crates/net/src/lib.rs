@@ -38,6 +38,7 @@ mod websocket;
 mod wire;
 
 pub use bind::BindError;
+pub use carried::Carried;
 pub use certificate::Certificate;
 pub use config::{
     ComponentConfig, Config, IsProxy, Limits, OfferTo, SteerComponent, SteerStream,

@@ -25,6 +25,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Net {
     pub(crate) shared: Arc<Shared>,
+    /// How streams are greeted, if any are served.
+    pub(crate) xmpp: Option<Arc<XmppConfig>>,
     addresses: Arc<Addresses>,
     routes: Arc<Routes>,
     /// Whose UDP sockets datagrams leave from.
@@ -98,8 +100,9 @@ impl Net {
         let udp = bind_udp(&udp, receivers.len())?;
         let tcp = Listeners::bind(&tcp, &Sip(None))?;
         let tls = Listeners::bind(&tls, &Sip(server_tls.clone()))?;
-        let xmpp = xmpp.map(|config| bind_xmpp(config, server_tls.as_ref()));
-        let [xmpp_tcp, xmpp_tls, xmpp_ws, xmpp_wss] = xmpp.transpose()?.unwrap_or_default();
+        let xmpp = xmpp.map(Arc::new);
+        let streams = xmpp.as_ref().map(|it| bind_xmpp(it, server_tls.as_ref()));
+        let [xmpp_tcp, xmpp_tls, xmpp_ws, xmpp_wss] = streams.transpose()?.unwrap_or_default();
         let component = components.map_or_else(
             || Ok(Listeners::default()),
             |config| Listeners::bind(&config.tcp.clone(), &Component::new(config)),
@@ -129,6 +132,7 @@ impl Net {
             .collect();
         let net = Self {
             shared,
+            xmpp,
             addresses: Arc::new(addresses),
             routes: Arc::default(),
             shard: 0,
@@ -229,6 +233,12 @@ impl Net {
         candidates.first().copied().unwrap_or(unspecified(remote))
     }
 
+    /// The name by which the peer of a connection has asked for us in TLS (RFC 6066 §3), if it did so; `None` if the connection of
+    /// this number is there no more.
+    pub fn asked_for(&self, connection: u64) -> Option<Option<Box<str>>> {
+        self.shared.table().name(connection)
+    }
+
     /// Closes a connection after what is queued for it. [`crate::Event::Closed`] follows. Nothing to do for UDP.
     pub fn close(&self, flow: Flow) {
         self.shared.table().end(flow.id, &self.shared.limits);
@@ -285,10 +295,9 @@ impl Net {
 
 /// Streams over TCP, over TLS from the start, over WebSocket, and over that in TLS.
 fn bind_xmpp(
-    config: XmppConfig,
+    config: &Arc<XmppConfig>,
     tls: Option<&TlsSource>,
 ) -> Result<[Listeners<Xmpp>; 4], BindError> {
-    let config = Arc::new(config);
     let websocket = &config.websocket;
     let bind = |addresses, begins: Option<Begins>| match begins {
         Some(begins) => Listeners::bind(addresses, &Xmpp::new(config.clone(), begins)),

@@ -41,6 +41,8 @@ struct Connection {
     /// How far the stream is, if it is one of XMPP.
     progress: Option<Arc<Progress>>,
     wire: Wire,
+    /// The name by which the peer asked for us in TLS (RFC 6066 §3).
+    name: Option<Box<str>>,
 }
 
 /// What a connection counts for.
@@ -112,6 +114,7 @@ impl Table {
             transport: flow.transport,
             progress: None,
             wire: Wire::default(),
+            name: None,
         };
         self.open_by.opens(connection.spoken());
         self.connections.insert(flow.id, connection);
@@ -126,6 +129,18 @@ impl Table {
     /// The connection carries a stream of XMPP from now on.
     pub(crate) fn attach(&mut self, id: u64, progress: Arc<Progress>) {
         self.becomes(id, |connection| connection.progress = Some(progress));
+    }
+
+    /// The peer has asked for us by this name.
+    pub(crate) fn asked_for(&mut self, id: u64, name: Option<&str>) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.name = name.map(Into::into);
+        }
+    }
+
+    /// By which name the peer has asked for us; `None` if there is no such connection.
+    pub(crate) fn name(&self, id: u64) -> Option<Option<Box<str>>> {
+        self.connections.get(&id).map(|it| it.name.clone())
     }
 
     /// What is written to the connection is a message of a WebSocket from now on.

@@ -283,7 +283,7 @@ impl Server {
 }
 
 /// The configuration without those IPv6 addresses for any host that this one does not have: they are in the defaults.
-fn on_this_host(mut config: Config) -> Config {
+pub(crate) fn on_this_host(mut config: Config) -> Config {
     let listen = &mut config.listen;
     for addresses in [
         &mut listen.sip_udp,
@@ -291,6 +291,8 @@ fn on_this_host(mut config: Config) -> Config {
         &mut listen.sip_tls,
         &mut listen.xmpp_tcp,
         &mut listen.xmpp_tls,
+        &mut listen.xmpp_ws,
+        &mut listen.xmpp_wss,
     ] {
         let there = |address: &SocketAddr| {
             let any =

@@ -3,7 +3,7 @@
 use crate::{
     admin_socket::AdminSocket,
     api::{self, Gate, health},
-    app::{Bound, Options, net_config},
+    app::{Bound, Options, net_config, on_this_host},
     config::{self, Config},
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
@@ -14,6 +14,7 @@ use crate::{
     pairs,
     reload::Origin,
     upkeep::CertificateFiles,
+    web,
 };
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
@@ -47,6 +48,7 @@ impl EdgeRole {
             origin,
             ..
         } = options;
+        let config = on_this_host(config);
         let locks = lock::all(&config.server.data_dir, "memory:")?;
         let metrics = Arc::new(Metrics::default());
         let guards = Guards::default();
@@ -56,6 +58,7 @@ impl EdgeRole {
         let listening = net_config(&config, (room, &keeper), tls.clone(), None)?;
         let limits = listening.limits.message;
         let (net, events) = net::Net::bind(listening).await?;
+        web::publish(&config, &net);
         let doors = Doors::open(&config).await?;
         let tunnel = listen(&config)?;
         let tunnel_at = tunnel.address()?;

@@ -5,7 +5,7 @@
 use domain::Behaviour;
 use lab::{
     cloud::{Ca, DevCredentials},
-    phone::{Phone, PhoneConfig, PhoneEvent, PushService},
+    phone::{Phone, PhoneConfig, PhoneEvent, PushService, XmppDoor},
 };
 use net::http::request;
 use reveille::{
@@ -52,6 +52,7 @@ async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), inside: &str) -> EdgeRole {
     config.listen.sip_udp = nowhere.clone();
     config.listen.sip_tcp = nowhere;
     config.listen.sip_tls = Addresses::of(&["127.0.0.1:0"]);
+    config.listen.xmpp_tls = Addresses::of(&["127.0.0.1:0"]);
     config.listen.admin = Addresses::of(&["127.0.0.1:0"]);
     config.listen.health = Addresses::of(&["127.0.0.1:0"]);
     config.listen.tunnel = Addresses::of(&[tunnel]);
@@ -129,7 +130,23 @@ impl World {
         self.edges[number].0.bound().sip.tls[0]
     }
 
+    /// A client of XMPP alone, which finds its server there.
+    async fn client(&self, user: &str, server: SocketAddr) -> Phone {
+        let mut config = self.config(user, (Transport::Tls, server));
+        config.sip = false;
+        config.device_api = None;
+        config.xmpp = Some(XmppDoor {
+            pushes: true,
+            ..XmppDoor::new(server)
+        });
+        Phone::start(config).await.unwrap()
+    }
+
     async fn phone(&self, user: &str, server: (Transport, SocketAddr)) -> Phone {
+        Phone::start(self.config(user, server)).await.unwrap()
+    }
+
+    fn config(&self, user: &str, server: (Transport, SocketAddr)) -> PhoneConfig {
         let service = PushService::Apns {
             team: "TEAM123456".to_owned(),
             bundle: "com.example.webex".to_owned(),
@@ -139,7 +156,7 @@ impl World {
         config.ca = Some(self.dev.ca.ca_pem().to_owned());
         config.lab = Some(format!("http://{}", self.dev.clouds.addresses().control));
         config.device_api = Some(format!("http://{}", bound.admin[0]));
-        Phone::start(config).await.unwrap()
+        config
     }
 
     async fn shutdown(self) {
@@ -225,6 +242,53 @@ async fn a_phone_outside_is_woken_and_comes_back_by_another_edge() {
         |event| matches!(event, PhoneEvent::MessageReceived { text, .. } if text == "back"),
     )
     .await;
+
+    outside.shutdown().await;
+    inside.shutdown().await;
+    world.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_outside_goes_on_by_another_edge_when_its_own_is_gone() {
+    let mut world = World::start(2).await;
+    let xmpp = |edge: &EdgeRole| edge.bound().sip.xmpp_tls[0];
+    let (at, leads_to) = name_of(xmpp(&world.edges[0].0)).await;
+    let outside = world.client("bob", at).await;
+    outside.register().await.unwrap();
+    sees(&outside, |event| {
+        matches!(event, PhoneEvent::SignedIn { resumed: false, .. })
+    })
+    .await;
+    let udp = world.dev.server.bound().sip.udp[0];
+    let inside = world.phone("alice", (Transport::Udp, udp)).await;
+    inside.register().await.unwrap();
+    let says = |text: &'static str| move |event: &PhoneEvent| matches!(event, PhoneEvent::MessageReceived { text: heard, .. } if heard == text);
+    inside
+        .send_message("sip:bob@localhost", "first")
+        .await
+        .unwrap();
+    sees(&outside, says("first")).await;
+    outside
+        .send_message("sip:alice@localhost", "and back")
+        .await
+        .unwrap();
+    sees(&inside, says("and back")).await;
+
+    leads_to.send_replace(xmpp(&world.edges[1].0));
+    let (gone, _at) = world.edges.remove(0);
+    gone.shutdown().await;
+    inside
+        .send_message("sip:bob@localhost", "meanwhile")
+        .await
+        .unwrap();
+    sees(&outside, |event| {
+        matches!(event, PhoneEvent::SignedIn { resumed: true, .. })
+    })
+    .await;
+    sees(&outside, says("meanwhile")).await;
+    let heard = outside.events().into_iter();
+    let heard = heard.filter(|entry| matches!(entry.event, PhoneEvent::MessageReceived { .. }));
+    assert_eq!(heard.count(), 2, "each once");
 
     outside.shutdown().await;
     inside.shutdown().await;

@@ -1,24 +1,28 @@
 //! The side in the DMZ: it is dialled by the insides that it knows, and opens streams to them.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Endpoint, Incoming, ServerConfig, VarInt};
+use quinn::{ConnectionError, Endpoint, Incoming, ServerConfig, VarInt};
 use rustls::pki_types::CertificateDer;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::handshakes::{Handshakes, Place};
 use crate::limits::{HANDSHAKE, HANDSHAKES};
 use crate::pinned::{self, Known};
 use crate::status::Live;
-use crate::{Fingerprint, Header, Identity, Limits, Link, Stream, TunnelError, frame, hello};
+use crate::{
+    Fingerprint, Header, Identity, Limits, Link, State, Stream, TunnelError, frame, hello,
+};
 
 /// Why a tunnel ends, for whoever is at the other end: an error code of the application (RFC 9000 §20.2).
 const STOPPING: VarInt = VarInt::from_u32(0);
 /// Another connection of the same inside has come.
-const REPLACED: VarInt = VarInt::from_u32(1);
+pub(crate) const REPLACED: VarInt = VarInt::from_u32(1);
 /// The other side is known no more.
 const REVOKED: VarInt = VarInt::from_u32(2);
 /// The other side did not say hello as it should.
@@ -34,6 +38,9 @@ struct Shared {
     known: Known,
     limits: Limits,
     insides: Mutex<Vec<Inside>>,
+    /// Those that were there and are not any more; no more than are known.
+    gone: Mutex<HashMap<Fingerprint, Down>>,
+    since: Instant,
 }
 
 /// An inside that is there.
@@ -76,6 +83,8 @@ impl Edge {
             known,
             limits,
             insides: Mutex::default(),
+            gone: Mutex::default(),
+            since: Instant::now(),
         }));
         tokio::spawn(edge.clone().accept());
         Ok(edge)
@@ -97,6 +106,7 @@ impl Edge {
                 inside.live.connection.close(REVOKED, b"revoked");
             }
         }
+        self.0.gone().retain(|who, _| self.0.known.contains(who));
     }
 
     /// Opens a stream for a client, to the inside that has such as `whose`, or to the next one if that is not there: the same one
@@ -119,16 +129,29 @@ impl Edge {
         Err(NoInside(why))
     }
 
-    /// The insides that are there.
+    /// The insides that are known, whether they are there or not.
     pub fn status(&self) -> Vec<Link> {
-        let insides = self.0.insides();
-        let link = |inside: &Inside| Link {
-            who: inside.who,
-            at: inside.who.to_string().into(),
-            name: inside.name.clone(),
-            state: inside.live.state(),
+        let (insides, gone) = (self.0.insides(), self.0.gone());
+        let known = self.0.known.all();
+        let link = |&who: &Fingerprint| {
+            let at: Box<str> = who.to_string().into();
+            let state = match (insides.iter().find(|it| it.who == who), gone.get(&who)) {
+                (Some(inside), _) => (inside.name.clone(), inside.live.state()),
+                (None, Some(down)) => (down.name.clone(), down.state.clone()),
+                (None, None) => {
+                    let (since, why) = (self.0.since, "it has not dialled yet".into());
+                    (at.clone(), State::Down { since, why })
+                }
+            };
+            let (name, state) = state;
+            Link {
+                who,
+                at,
+                name,
+                state,
+            }
         };
-        insides.iter().map(link).collect()
+        known.iter().map(link).collect()
     }
 
     /// Ends all tunnels and listens no more.
@@ -139,7 +162,7 @@ impl Edge {
     }
 
     async fn accept(self) {
-        let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+        let handshakes = Handshakes::default();
         while let Some(incoming) = self.0.endpoint.accept().await {
             // Who has not shown that packets reach it costs nothing but one (RFC 9000 §8.1.2).
             if !incoming.remote_address_validated() && incoming.may_retry() {
@@ -147,21 +170,23 @@ impl Edge {
                 let _ = incoming.retry();
                 continue;
             }
-            match handshakes.clone().try_acquire_owned() {
-                Ok(place) => {
+            match handshakes.place(incoming.remote_address().ip()) {
+                Some(place) => {
                     tokio::spawn(self.clone().admit(incoming, place));
                 }
-                Err(_) => incoming.ignore(),
+                None => incoming.ignore(),
             }
         }
     }
 
-    async fn admit(self, incoming: Incoming, place: OwnedSemaphorePermit) {
+    async fn admit(self, incoming: Incoming, place: Place) {
         let from = incoming.remote_address();
         let connected = timeout(HANDSHAKE, self.connected(incoming)).await;
-        drop(place);
         let inside = match connected {
-            Ok(Ok(inside)) => inside,
+            Ok(Ok(inside)) => {
+                place.is_good();
+                inside
+            }
             Ok(Err(error)) => {
                 tracing::debug!(%from, %error, "no tunnel");
                 return;
@@ -173,9 +198,7 @@ impl Edge {
         };
         tracing::info!(%from, inside = %inside.name, key = %inside.who, "a tunnel is up");
         let why = inside.live.connection.closed().await;
-        self.0
-            .insides()
-            .retain(|it| it.live.connection.stable_id() != inside.live.connection.stable_id());
+        self.0.is_gone(&inside, &why);
         tracing::warn!(%from, inside = %inside.name, ?why, "a tunnel is down: its clients connect again");
     }
 
@@ -203,11 +226,35 @@ impl Edge {
             stays
         });
         insides.push(inside.clone());
+        self.0.gone().remove(&who);
         Ok(inside)
     }
 }
 
+/// An inside that was there.
+struct Down {
+    name: Box<str>,
+    state: State,
+}
+
 impl Shared {
+    fn gone(&self) -> MutexGuard<'_, HashMap<Fingerprint, Down>> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_gone(&self, inside: &Inside, why: &ConnectionError) {
+        let id = inside.live.connection.stable_id();
+        let mut insides = self.insides();
+        let before = insides.len();
+        insides.retain(|it| it.live.connection.stable_id() != id);
+        // One that was replaced is there.
+        if insides.len() < before && self.known.contains(&inside.who) {
+            let (since, why) = (Instant::now(), why.to_string().into());
+            let (name, state) = (inside.name.clone(), State::Down { since, why });
+            self.gone().insert(inside.who, Down { name, state });
+        }
+    }
+
     /// Held for a look-up only, never across an await.
     fn insides(&self) -> MutexGuard<'_, Vec<Inside>> {
         self.insides.lock().unwrap_or_else(PoisonError::into_inner)

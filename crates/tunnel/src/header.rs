@@ -1,18 +1,26 @@
 //! What stands at the beginning of a stream: whose it is.
 //!
 //! One octet of version, one that says what is spoken, the client's address (family, octets, port), the port at which the
-//! edge listens, and the name by which the client asked for it. All numbers are big-endian.
+//! edge listens, and three strings with an octet of length before each: the name by which the client asked for the edge, and
+//! what a sign-in can be bound to. All numbers are big-endian.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// A header of another version is for somebody else.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The longest name of a host (RFC 1035 §2.3.4).
 const LONGEST_NAME: usize = 253;
 
+/// Octets of a `tls-exporter` (RFC 9266 §2).
+const EXPORTER: usize = 32;
+
+/// Octets of the longest hash that a `tls-server-end-point` can be (RFC 5929 §4.1).
+const LONGEST_END_POINT: usize = 64;
+
 /// The longest header there can be.
-pub(crate) const LONGEST: usize = 2 + 1 + 16 + 2 + 2 + 1 + LONGEST_NAME;
+pub(crate) const LONGEST: usize =
+    2 + 1 + 16 + 2 + 2 + 1 + LONGEST_NAME + 1 + EXPORTER + 1 + LONGEST_END_POINT;
 
 /// Who is at the other end of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +33,10 @@ pub struct Header {
     pub port: u16,
     /// The name by which it asked for the edge in TLS (RFC 6066), if it did.
     pub name: Option<Box<str>>,
+    /// The `tls-exporter` of the client's TLS (RFC 9266), if what it speaks can be bound to it.
+    pub exporter: Option<[u8; EXPORTER]>,
+    /// The `tls-server-end-point` of the certificate that the edge has shown it (RFC 5929), likewise.
+    pub end_point: Option<Box<[u8]>>,
 }
 
 /// What a client speaks. The edge has ended its TLS.
@@ -32,10 +44,12 @@ pub struct Header {
 pub enum Spoken {
     /// SIP over TLS.
     SipTls,
+    /// XMPP as over TCP (RFC 6120), whatever it was framed as at the edge.
+    Xmpp,
 }
 
 /// Each with its octet.
-const SPOKEN: &[(Spoken, u8)] = &[(Spoken::SipTls, 1)];
+const SPOKEN: &[(Spoken, u8)] = &[(Spoken::SipTls, 1), (Spoken::Xmpp, 2)];
 
 /// Why octets are no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +63,7 @@ pub enum Malformed {
     /// They are cut short, or something stands behind.
     #[error("it is cut short or too long")]
     Length,
-    /// The name is none, or the address of no family.
+    /// The name is none, the address of no family, or a binding of another length.
     #[error("it makes no sense")]
     Nonsense,
 }
@@ -73,9 +87,16 @@ impl Header {
         out.extend(self.client.port().to_be_bytes());
         out.extend(self.port.to_be_bytes());
         let name = self.name.as_deref().unwrap_or_default();
-        let length = u8::try_from(name.len()).unwrap_or_default();
-        out.push(length);
-        out.extend(&name.as_bytes()[..usize::from(length)]);
+        for octets in [
+            name.as_bytes(),
+            self.exporter.as_ref().map_or(&[], |it| &it[..]),
+            self.end_point.as_deref().unwrap_or_default(),
+        ] {
+            // What is longer than it can be is left out.
+            let length = u8::try_from(octets.len()).unwrap_or_default();
+            out.push(length);
+            out.extend(&octets[..usize::from(length)]);
+        }
         out
     }
 
@@ -98,26 +119,44 @@ impl Header {
         };
         let client = SocketAddr::new(ip, u16::from_be_bytes(take(&mut rest)?));
         let port = u16::from_be_bytes(take(&mut rest)?);
-        let length = usize::from(one(&mut rest)?);
-        if rest.len() != length {
+        let [name, exporter, end_point] =
+            [string(&mut rest)?, string(&mut rest)?, string(&mut rest)?];
+        if !rest.is_empty() {
             return Err(Malformed::Length);
         }
         let is_name = |octet: &u8| octet.is_ascii_alphanumeric() || b"-._".contains(octet);
-        if length > LONGEST_NAME || !rest.iter().all(is_name) {
+        if name.len() > LONGEST_NAME
+            || !name.iter().all(is_name)
+            || end_point.len() > LONGEST_END_POINT
+        {
             return Err(Malformed::Nonsense);
         }
-        let name = (length > 0).then(|| rest.iter().map(|&octet| char::from(octet)).collect());
+        let name: String = name.iter().map(|&octet| char::from(octet)).collect();
+        let exporter = match exporter {
+            [] => None,
+            octets => Some(octets.try_into().map_err(|_| Malformed::Nonsense)?),
+        };
         Ok(Self {
             spoken,
             client,
             port,
-            name: name.map(String::into_boxed_str),
+            name: (!name.is_empty()).then(|| name.into_boxed_str()),
+            exporter,
+            end_point: (!end_point.is_empty()).then(|| end_point.into()),
         })
     }
 }
 
 fn one(rest: &mut &[u8]) -> Result<u8, Malformed> {
     take::<1>(rest).map(|[octet]| octet)
+}
+
+/// So many octets as the first one says.
+fn string<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+    let length = usize::from(one(rest)?);
+    let (taken, left) = rest.split_at_checked(length).ok_or(Malformed::Length)?;
+    *rest = left;
+    Ok(taken)
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Malformed> {
@@ -133,12 +172,20 @@ mod tests {
 
     fn headers() -> impl Strategy<Value = Header> {
         let name = proptest::option::of("[a-z0-9._-]{1,253}");
-        (any::<SocketAddr>(), any::<u16>(), name).prop_map(|(client, port, name)| Header {
-            spoken: Spoken::SipTls,
-            client: SocketAddr::new(client.ip().to_canonical(), client.port()),
-            port,
-            name: name.map(String::into_boxed_str),
-        })
+        let spoken = prop_oneof![Just(Spoken::SipTls), Just(Spoken::Xmpp)];
+        let end_point = proptest::option::of(proptest::collection::vec(any::<u8>(), 1..=64));
+        let bindings = (any::<Option<[u8; EXPORTER]>>(), end_point);
+        let rest = (name, bindings);
+        (spoken, any::<SocketAddr>(), any::<u16>(), rest).prop_map(
+            |(spoken, client, port, (name, (exporter, end_point)))| Header {
+                spoken,
+                client: SocketAddr::new(client.ip().to_canonical(), client.port()),
+                port,
+                name: name.map(String::into_boxed_str),
+                exporter,
+                end_point: end_point.map(Vec::into_boxed_slice),
+            },
+        )
     }
 
     proptest! {
@@ -167,16 +214,29 @@ mod tests {
             client: "192.0.2.1:5061".parse().unwrap(),
             port: 5061,
             name: Some("edge.example.org".into()),
+            exporter: Some([7; EXPORTER]),
+            end_point: None,
         };
         let with = |at: usize, octet: u8| {
             let mut octets = header.octets();
             octets[at] = octet;
             Header::read(&octets)
         };
-        assert_eq!(with(0, 2), Err(Malformed::Version));
+        assert_eq!(with(0, 1), Err(Malformed::Version));
         assert_eq!(with(1, 77), Err(Malformed::Spoken));
         assert_eq!(with(2, 5), Err(Malformed::Nonsense));
         assert_eq!(with(12, b'\n'), Err(Malformed::Nonsense));
         assert_eq!(with(11, 3), Err(Malformed::Length));
+        let mut short = Header {
+            exporter: None,
+            ..header
+        }
+        .octets();
+        // An exporter of one octet in the place of none.
+        let bindings = short.len() - 2;
+        short.splice(bindings.., [1, 7, 0]);
+        assert_eq!(Header::read(&short), Err(Malformed::Nonsense));
+        short.push(0);
+        assert_eq!(Header::read(&short), Err(Malformed::Length));
     }
 }

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, VarInt};
+use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::edge::REPLACED;
 use crate::identity::NAME;
 use crate::limits::HANDSHAKE;
 use crate::status::Live;
@@ -25,6 +26,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// …up to this one. They are drawn between a half and the whole, so that insides do not come all at once.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// The wait when another process has dialled with our key, which an edge takes for us: the two would only push one another out.
+const REPLACED_WAIT: Duration = Duration::from_mins(5);
 
 /// A tunnel that was up for so long was one: dialling begins anew with the first wait.
 const GOOD: Duration = Duration::from_secs(30);
@@ -196,8 +200,13 @@ impl Dialled {
                 );
                 told = true;
             }
+            let now = if is_replaced(&why) {
+                REPLACED_WAIT
+            } else {
+                wait
+            };
             tokio::select! {
-                () = tokio::time::sleep(jittered(wait)) => {}
+                () = tokio::time::sleep(jittered(now)) => {}
                 () = stop.cancelled() => return,
             }
             wait = (wait * 2).min(LONGEST_WAIT);
@@ -262,6 +271,9 @@ impl Dialled {
                             .await;
                     });
                 }
+                Err(error) if is_another(&error) => {
+                    return io::Error::new(io::ErrorKind::AddrInUse, ANOTHER);
+                }
                 Err(error) => return error.into(),
             }
         }
@@ -305,6 +317,18 @@ async fn arrives(
     };
     // Nobody takes it: we are stopping.
     let _ = shared.arrivals.send(arrival).await;
+}
+
+/// Why there is no tunnel where another process has our key. Ours has one connection to each edge, so it cannot have been us.
+const ANOTHER: &str =
+    "another server has dialled with the same tunnel.key: each needs one of its own";
+
+fn is_another(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::ApplicationClosed(close) if close.error_code == REPLACED)
+}
+
+fn is_replaced(why: &io::Error) -> bool {
+    why.kind() == io::ErrorKind::AddrInUse
 }
 
 /// Between a half and the whole of it.

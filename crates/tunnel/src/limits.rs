@@ -8,8 +8,14 @@ use quinn::{TransportConfig, VarInt};
 /// How long a QUIC handshake may take, which is longer than a lost packet is waited for three times.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Handshakes under way at once at an edge; what comes beyond them is not answered.
+/// Handshakes under way at once at an edge; what comes beyond them is not answered…
 pub(crate) const HANDSHAKES: usize = 32;
+
+/// …of which one address has so many…
+pub(crate) const HANDSHAKES_OF_ONE: usize = 4;
+
+/// …and so many are for addresses from which an inside has come before.
+pub(crate) const HANDSHAKES_OF_KNOWN: usize = 8;
 
 /// Who says nothing for so long is gone…
 const SILENT: Duration = Duration::from_secs(12);

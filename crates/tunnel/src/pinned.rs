@@ -27,6 +27,11 @@ impl Known {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = known.into_iter().collect();
     }
 
+    pub(crate) fn all(&self) -> Box<[Fingerprint]> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.clone()
+    }
+
     pub(crate) fn contains(&self, whom: &Fingerprint) -> bool {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.contains(whom)

@@ -36,12 +36,22 @@ fn header(client: u16) -> Header {
         spoken: Spoken::SipTls,
         client: SocketAddr::from(([192, 0, 2, 1], client)),
         port: 5061,
-        name: None,
+        name: Some("edge.example.org".into()),
+        exporter: None,
+        end_point: None,
     }
 }
 
 fn is_up(inside: &Inside) -> bool {
     matches!(inside.status()[0].state, State::Up { .. })
+}
+
+/// How many insides are there.
+fn there(edge: &Edge) -> usize {
+    let all = edge.status();
+    all.iter()
+        .filter(|it| matches!(it.state, State::Up { .. }))
+        .count()
 }
 
 async fn wait(what: &str, is_so: impl Fn() -> bool) {
@@ -62,7 +72,7 @@ async fn what_a_client_says_comes_whole_with_who_it_is_and_so_do_answers() {
     let (ours, theirs) = (identity(), identity());
     let edge = listen(&ours, &[theirs.fingerprint()]);
     let (inside, mut arrivals) = dial(&theirs, &edge, ours.fingerprint());
-    wait("up", || is_up(&inside) && !edge.status().is_empty()).await;
+    wait("up", || is_up(&inside) && there(&edge) == 1).await;
     assert_eq!(&*inside.status()[0].name, "edge");
     assert_eq!(&*edge.status()[0].name, "inside");
 
@@ -93,7 +103,7 @@ async fn who_does_not_read_holds_up_nobody_else() {
     let (ours, theirs) = (identity(), identity());
     let edge = listen(&ours, &[theirs.fingerprint()]);
     let (inside, mut arrivals) = dial(&theirs, &edge, ours.fingerprint());
-    wait("up", || !edge.status().is_empty()).await;
+    wait("up", || there(&edge) == 1).await;
     let mut slow = edge.open(b"slow", &header(1)).await.unwrap();
     let nobody_reads = taken(&mut arrivals).await;
     let full = async {
@@ -130,7 +140,11 @@ async fn nobody_comes_in_whose_key_is_not_known_on_the_other_side() {
         })
         .await;
     }
-    assert!(edge.status().is_empty());
+    assert_eq!(there(&edge), 0);
+    let State::Down { why, .. } = &edge.status()[0].state else {
+        panic!("{:?}", edge.status());
+    };
+    assert_eq!(&**why, "it has not dialled yet");
     let error = edge.open(b"alice", &header(1)).await.unwrap_err();
     assert!(error.to_string().contains("none is connected"), "{error}");
     unknown.shutdown().await;
@@ -143,7 +157,7 @@ async fn an_inside_that_is_revoked_goes_at_once_and_its_clients_with_it() {
     let (ours, theirs) = (identity(), identity());
     let edge = listen(&ours, &[theirs.fingerprint()]);
     let (inside, mut arrivals) = dial(&theirs, &edge, ours.fingerprint());
-    wait("up", || !edge.status().is_empty()).await;
+    wait("up", || there(&edge) == 1).await;
     let mut outer = edge.open(b"alice", &header(1)).await.unwrap();
     let arrival = taken(&mut arrivals).await;
     let was_up = Instant::now();
@@ -168,7 +182,7 @@ async fn a_client_goes_to_the_same_inside_and_to_the_other_when_that_is_gone() {
     let edge = listen(&ours, &[one.fingerprint(), two.fingerprint()]);
     let (first, mut to_first) = dial(&one, &edge, ours.fingerprint());
     let (second, mut to_second) = dial(&two, &edge, ours.fingerprint());
-    wait("both", || edge.status().len() == 2).await;
+    wait("both", || there(&edge) == 2).await;
     let (mut opened, mut at_first) = (Vec::new(), 0_u16);
     for client in 0..40_u16 {
         let whose = (client % 20).to_be_bytes();
@@ -186,7 +200,11 @@ async fn a_client_goes_to_the_same_inside_and_to_the_other_when_that_is_gone() {
         "{at_first}"
     );
     first.shutdown().await;
-    wait("one", || edge.status().len() == 1).await;
+    wait("one", || there(&edge) == 1).await;
+    let State::Down { why, .. } = &edge.status()[0].state else {
+        panic!("{:?}", edge.status());
+    };
+    assert!(why.contains("stopping"), "{why}");
     for client in 0..20_u16 {
         opened.push(
             edge.open(&client.to_be_bytes(), &header(client))
@@ -205,14 +223,20 @@ async fn an_inside_that_starts_again_takes_its_own_place() {
     let theirs = Identity::from_pem(&pem).unwrap();
     let edge = listen(&ours, &[theirs.fingerprint()]);
     let (before, _arrivals) = dial(&theirs, &edge, ours.fingerprint());
-    wait("up", || is_up(&before) && !edge.status().is_empty()).await;
+    wait("up", || is_up(&before) && there(&edge) == 1).await;
     // The first one is still there, as far as the edge knows.
     let again = Identity::from_pem(&pem).unwrap();
     let (after, mut arrivals) = dial(&again, &edge, ours.fingerprint());
     wait("up again", || is_up(&after)).await;
-    assert_eq!(edge.status().len(), 1);
+    assert_eq!(there(&edge), 1);
+    // It does not push the other out in its turn, and says what is the matter.
+    wait("told why", || match &before.status()[0].state {
+        State::Down { why, .. } => why.contains("the same tunnel.key"),
+        State::Up { .. } => false,
+    })
+    .await;
     before.shutdown().await;
-    wait("the new one", || is_up(&after) && edge.status().len() == 1).await;
+    wait("the new one", || is_up(&after) && there(&edge) == 1).await;
     let _stream = edge.open(b"alice", &header(1)).await.unwrap();
     taken(&mut arrivals).await;
     after.shutdown().await;

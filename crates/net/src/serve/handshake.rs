@@ -21,7 +21,11 @@ pub(super) async fn handshake(
     // In a place of its own, which is given back after it: a task that waits is small.
     let handshake = Box::pin(shared.handshakes.accept(who, config, stream));
     match shared.within(limit, handshake).await {
-        Some(Ok(stream)) => return Some(stream),
+        Some(Ok(stream)) => {
+            let name = stream.get_ref().1.server_name();
+            shared.table().asked_for(flow.id, name);
+            return Some(stream);
+        }
         Some(Err(error)) => {
             shared.counters.silent.add(1);
             tracing::debug!(?flow, %error, "TLS handshake failed");

@@ -120,6 +120,7 @@ impl Talk<'_> {
 
     async fn ws(self, stream: TcpStream) {
         self.framing.secured(StreamLink {
+            local: self.link.flow.local,
             remote: self.link.flow.remote,
             framing: Frames::WebSocket,
             // Only proxies get here, and whoever is on this machine.
@@ -149,6 +150,7 @@ impl Talk<'_> {
         let flow = self.link.flow;
         let stream = handshake(self.shared, flow, config.clone(), stream, limit).await?;
         self.framing.secured(StreamLink {
+            local: flow.local,
             remote: flow.remote,
             framing: self.framing.framing(),
             secure: true,

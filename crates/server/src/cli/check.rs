@@ -33,8 +33,10 @@ pub(super) async fn run(Args { config, json }: &Args) -> Result<ExitCode> {
     report.say("configuration", Ok(file.display().to_string()));
     report.say("tls", check_tls(&config));
     report.say("tunnels", Ok(tunnels(&config)));
-    // An edge has nothing of all that.
-    if !config.has_role("edge") {
+    if config.has_role("edge") {
+        report.say("clients", clients(&config));
+        report.say("web clients", Ok(web_clients(&config)));
+    } else {
         report.say("push apps", check_apps(&config).await);
         report.say("components", check_components(&config));
         report.say("pushed through us", check_others(&config).await);
@@ -98,6 +100,25 @@ fn tunnels(config: &Config) -> String {
         (false, 0, _) => "none".to_owned(),
         (false, edges, _) => format!("{edges} edge(s) are dialled"),
     }
+}
+
+/// Who is let in by an edge.
+fn clients(config: &Config) -> Result<String> {
+    crate::settings::check(config)?;
+    let listen = &config.listen;
+    let doors = [
+        ("SIP", !listen.sip_tls.0.is_empty()),
+        ("XMPP", listen.serves_xmpp()),
+    ];
+    let doors = doors.iter().filter(|(_, is_open)| *is_open);
+    let doors: Vec<_> = doors.map(|(name, _)| *name).collect();
+    Ok(match (config.edge.passwords, doors.is_empty()) {
+        (false, _) => "nobody: edge.passwords is false, and there is no other way yet".to_owned(),
+        (true, true) => {
+            "nobody: open listen.sip_tls, or listen.xmpp_tls with its domains".to_owned()
+        }
+        (true, false) => format!("{}, by password", doors.join(" and ")),
+    })
 }
 
 /// What web pages are told, and where it must be found.

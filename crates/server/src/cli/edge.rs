@@ -39,6 +39,9 @@ pub(super) struct Init {
     /// The host name by which clients outside and the inside reach it
     #[arg(long)]
     name: String,
+    /// A domain of the users' addresses, for XMPP; may be repeated. Without it SIP alone is let in
+    #[arg(long)]
+    domain: Vec<String>,
     /// The key that `reveille edge pair` prints inside; may be repeated
     #[arg(long, value_name = "KEY")]
     inside: Vec<String>,
@@ -84,7 +87,19 @@ fn init(args: &Init) -> Result<()> {
     write(&file, &text, 0o640)?;
     setup::secret_file(&data.join("admin.token"))?;
     let line = edges_line(&args.name, PORT, &data)?;
-    let name = &args.name;
+    let (name, domain) = (&args.name, args.domain.first());
+    let of = domain.map_or("example.org", String::as_str);
+    let (records, ports) = match domain {
+        Some(_) => (
+            format!(
+                "
+  _xmpps-client._tcp.{of}.  SRV 0 0 5223 {name}.
+  _xmpp-client._tcp.{of}.   SRV 1 0 5222 {name}."
+            ),
+            "5061, 5222, 5223 and 5281",
+        ),
+        None => (String::new(), "5061"),
+    };
     let (file, dir) = (file.display(), dir.display());
     let missing = if args.inside.is_empty() {
         format!(
@@ -96,14 +111,14 @@ fn init(args: &Init) -> Result<()> {
     say!(
         "Written to {dir}: reveille.toml, certificate.pem, key.pem, ca.pem, tunnel.key
 
-DNS records outside, with the domain of your users for example.org:
+DNS records outside, with the domain of your users for {of}:
   {name}.  A / AAAA  the address of this host
-  _sips._tcp.example.org.  SRV 0 0 5061 {name}.
-  example.org.  NAPTR 10 0 \"s\" \"SIPS+D2T\" \"\" _sips._tcp.example.org.
+  _sips._tcp.{of}.  SRV 0 0 5061 {name}.
+  {of}.  NAPTR 10 0 \"s\" \"SIPS+D2T\" \"\" _sips._tcp.{of}.{records}
 Inside, the same names lead to the inside's own addresses (split DNS): its server.node is the name that phones know.
 
 Firewall:
-  from outside to this host: TCP 5061; from inside to this host: UDP {PORT}; nothing from here inwards
+  from outside to this host: TCP {ports}; from inside to this host: UDP {PORT}; nothing from here inwards
 
 Next:
   1. Put a certificate of a public CA into [tls] of {file}
@@ -119,8 +134,11 @@ Next:
 fn configuration(args: &Init, dir: &Path) -> Result<String> {
     let quoted = |text: &dyn std::fmt::Display| toml::Value::String(text.to_string()).to_string();
     let data = args.data_dir.as_deref().unwrap_or(dir);
-    let insides: Vec<_> = args.inside.iter().map(|key| quoted(key)).collect();
-    let text = config::example_with(&[
+    let all = |words: &[String]| {
+        let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+        format!("[{}]", words.join(", "))
+    };
+    let mut set = vec![
         ("roles", "[\"edge\"]".to_owned()),
         ("node", quoted(&args.name)),
         ("data_dir", quoted(&data.display())),
@@ -133,8 +151,18 @@ fn configuration(args: &Init, dir: &Path) -> Result<String> {
             quoted(&dir.join("certificate.pem").display()),
         ),
         ("key", quoted(&dir.join("key.pem").display())),
-        ("insides", format!("[{}]", insides.join(", "))),
-    ]);
+        ("insides", all(&args.inside)),
+    ];
+    if !args.domain.is_empty() {
+        let at = |port: u16| format!("[\"0.0.0.0:{port}\", \"[::]:{port}\"]");
+        set.extend([
+            ("domains", all(&args.domain)),
+            ("xmpp_tcp", at(5222)),
+            ("xmpp_tls", at(5223)),
+            ("xmpp_wss", at(5281)),
+        ]);
+    }
+    let text = config::example_with(&set);
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), &text)?;
     // A name that is none is said before anything is written.

@@ -142,6 +142,18 @@ fn tunnels(config: &Config, found: &mut Vec<ConfigError>) {
         .map(|it| pairs::inside(it).err());
     found.extend(edges.flatten().map(|why| wrong("edge.edges", why)));
     found.extend(insides.flatten().map(|why| wrong("edge.insides", why)));
+    let listen = &config.listen;
+    for (key, addresses) in [
+        ("listen.sip_udp", &listen.sip_udp),
+        ("listen.sip_tcp", &listen.sip_tcp),
+    ] {
+        if config.has_role("edge") && !addresses.0.is_empty() {
+            found.push(wrong(
+                key,
+                "an edge lets nobody in without TLS: write it as [], and open listen.sip_tls",
+            ));
+        }
+    }
 }
 
 /// Two listeners of connections at one address: the second could not be opened.
@@ -150,11 +162,13 @@ fn listeners(config: &Config, found: &mut Vec<ConfigError>) {
     let none = Addresses::of(&[]);
     let [push, push_tls] =
         [&listen.push, &listen.push_tls].map(|it| if config.has_role("push") { it } else { &none });
-    let all: [(&str, &Addresses); 9] = [
+    let all: [(&str, &Addresses); 11] = [
         ("listen.sip_tcp", &listen.sip_tcp),
         ("listen.sip_tls", &listen.sip_tls),
         ("listen.xmpp_tcp", &listen.xmpp_tcp),
         ("listen.xmpp_tls", &listen.xmpp_tls),
+        ("listen.xmpp_ws", &listen.xmpp_ws),
+        ("listen.xmpp_wss", &listen.xmpp_wss),
         ("listen.admin", &listen.admin),
         ("listen.device", &listen.device),
         ("listen.health", &listen.health),

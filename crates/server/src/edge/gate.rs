@@ -1,8 +1,10 @@
-//! What of a SIP client may go on to the inside, and when: decided from its messages and the answers to them. Pure.
+//! What of a SIP client may go on to the inside, and when: decided from its messages and the answers to them; and what whoever
+//! may not is told. Pure.
 //!
 //! Who has not signed in may only try to, and only as often as a phone needs to. Then all is open, until the connection ends.
 
 use sip::{HeaderName, Message, Method, ResponseBuilder};
+use xmpp::xml::{StreamCondition, StreamError};
 
 /// REGISTERs of one connection before one was answered 200. A phone needs two: one for the challenge, one for the answer; and two more
 /// where its nonce is stale.
@@ -122,6 +124,20 @@ impl Refused {
             return response.header(HeaderName::RetryAfter, "5").build();
         }
         response.build()
+    }
+
+    /// The same for a client of XMPP.
+    pub(super) fn stream_error(self) -> StreamError {
+        let (condition, text) = match self {
+            Self::NotSignedIn => (StreamCondition::NotAuthorized, "sign in first"),
+            Self::TooLong | Self::TooManyTries => (StreamCondition::PolicyViolation, "too much"),
+            Self::Crowded => (StreamCondition::ResourceConstraint, "too many at once"),
+            Self::NoInside | Self::NotTaken => (
+                StreamCondition::RemoteConnectionFailed,
+                "the server cannot be reached",
+            ),
+        };
+        StreamError::new(condition, text)
     }
 }
 

@@ -1,17 +1,17 @@
 //! One client of an edge: a stream to the inside once something of it may go there, and what comes back.
 
-use super::{
-    gate::{Gate, Refused},
-    shared::{Place, Shared},
-};
+use super::shared::{Place, Shared};
 use bytes::Bytes;
-use sip::{Flow, Frame, Framer, Message, endpoint::Transmit};
 use std::{
     future::poll_fn,
     io,
     mem::MaybeUninit,
+    net::IpAddr,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::ready,
     time::Duration,
 };
@@ -20,10 +20,10 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
 };
-use tunnel::{Header, Spoken, Stream};
+use tunnel::{Header, Stream};
 
-/// Messages of a client that wait for the tunnel. One more ends its connection: the inside does not take them.
-const WAITING: usize = 32;
+/// Messages of a client that wait for the tunnel, and octets of them. One more ends its connection: the inside does not take them.
+const WAITING: (usize, usize) = (512, 1 << 19);
 
 /// Who has not signed in by then is sent away.
 const SIGN_IN: Duration = Duration::from_secs(30);
@@ -31,99 +31,100 @@ const SIGN_IN: Duration = Duration::from_secs(30);
 /// Octets that are read from the tunnel at once.
 const CHUNK: usize = 4 * 1024;
 
-/// What the loop knows of a client.
+/// The way from a client to the inside.
 pub(super) struct Lane {
-    gate: Arc<Mutex<Gate>>,
     to_inside: mpsc::Sender<Bytes>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// What a client is told, in the protocol that it speaks.
+pub(super) trait Voice: Send + 'static {
+    /// Tells the client what the inside says, and whoever has signed in by it.
+    ///
+    /// # Errors
+    /// What it says makes no sense.
+    fn tell(&mut self, octets: Bytes) -> io::Result<Option<String>>;
+
+    /// Tells it that there is no inside.
+    fn no_inside(&self);
+
+    /// Ends its connection.
+    fn end(&self);
 }
 
 impl Lane {
-    /// Opens a stream with this message at its start, which may go on. `place` is held for as long as the client has not signed in.
+    /// Opens a stream to the inside of `whose`, with this at its start, which may go on. `place` is held for as long as the client has
+    /// not signed in.
     pub(super) fn open(
         shared: &Arc<Shared>,
-        flow: Flow,
-        (gate, first): (Gate, &Message),
+        (header, whose): (Header, String),
+        first: Bytes,
         place: Place,
+        voice: impl Voice,
     ) -> Self {
-        let (to_inside, queue) = mpsc::channel(WAITING);
-        let gate = Arc::new(Mutex::new(gate));
+        let (to_inside, queue) = mpsc::channel(WAITING.0);
+        let lane = Self {
+            to_inside,
+            waiting: Arc::default(),
+        };
         // It is empty.
-        let _ = to_inside.try_send(first.bytes().clone());
+        let _ = lane.pass(first);
         let task = Task {
             shared: shared.clone(),
-            flow,
-            gate: gate.clone(),
-            first: first.clone(),
-            whose: whose(first),
+            from: header.client.ip(),
+            waiting: lane.waiting.clone(),
+            voice,
         };
-        shared.tasks.spawn(task.run(queue, place));
-        Self { gate, to_inside }
+        shared
+            .tasks
+            .spawn(task.run((header, whose), (queue, place)));
+        lane
     }
 
-    /// What the client may do.
-    pub(super) fn gate(&self) -> MutexGuard<'_, Gate> {
-        lock(&self.gate)
-    }
-
-    /// Hands a message on. False if too many wait.
-    pub(super) fn pass(&self, message: &Message) -> bool {
-        self.to_inside.try_send(message.bytes().clone()).is_ok()
+    /// Hands a message on. False if too much waits.
+    pub(super) fn pass(&self, message: Bytes) -> bool {
+        let length = message.len();
+        let before = self.waiting.fetch_add(length, Ordering::Relaxed);
+        // One alone has its own limits.
+        (before == 0 || before + length <= WAITING.1) && self.to_inside.try_send(message).is_ok()
     }
 }
 
-fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
-    gate.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// By whom an inside is chosen: the address that registers.
-fn whose(register: &Message) -> Vec<u8> {
-    let to = register.to().ok().map(|to| to.uri);
-    let address = to.map(|uri| format!("{}@{}", uri.user_decoded().unwrap_or_default(), uri.host));
-    address
-        .unwrap_or_default()
-        .to_ascii_lowercase()
-        .into_bytes()
-}
-
-struct Task {
+struct Task<V> {
     shared: Arc<Shared>,
-    flow: Flow,
-    gate: Arc<Mutex<Gate>>,
-    first: Message,
-    whose: Vec<u8>,
+    from: IpAddr,
+    waiting: Arc<AtomicUsize>,
+    voice: V,
 }
 
-impl Task {
-    async fn run(self, queue: mpsc::Receiver<Bytes>, place: Place) {
-        let header = Header {
-            spoken: Spoken::SipTls,
-            client: self.flow.remote,
-            port: self.flow.local.port(),
-            name: None,
-        };
-        match self.shared.tunnel.open(&self.whose, &header).await {
+impl<V: Voice> Task<V> {
+    async fn run(
+        mut self,
+        (header, whose): (Header, String),
+        (queue, place): (mpsc::Receiver<Bytes>, Place),
+    ) {
+        match self.shared.tunnel.open(whose.as_bytes(), &header).await {
             Ok(stream) => {
                 let (from, to) = tokio::io::split(stream);
+                let waiting = self.waiting.clone();
                 // Either ends both: a client that is gone leaves nothing, nor does an inside.
                 tokio::select! {
-                    () = carry_in(queue, to) => {}
+                    () = carry_in(queue, &waiting, to) => {}
                     () = self.carry_out(from, place) => {}
                 }
             }
             Err(error) => {
-                tracing::debug!(client = %self.flow.remote, %error, "a client has no inside");
-                self.shared
-                    .refuse(self.flow, &self.first, Refused::NoInside);
+                tracing::debug!(client = %header.client, %error, "a client has no inside");
+                self.voice.no_inside();
             }
         }
-        self.shared.net.close(self.flow);
+        self.voice.end();
     }
 
-    /// What the inside says, to the client; until it has let the client in, that is read.
-    async fn carry_out(&self, mut from: ReadHalf<Stream>, place: Place) {
+    /// What the inside says, to the client.
+    async fn carry_out(&mut self, mut from: ReadHalf<Stream>, place: Place) {
         let mut place = Some(place);
         let by = Instant::now() + SIGN_IN;
-        let mut framer = Framer::client(self.shared.limits);
         loop {
             let late = async {
                 match place {
@@ -135,34 +136,17 @@ impl Task {
                 read = read_some(&mut from) => read,
                 () = late => return,
             };
-            let Ok(bytes) = read else {
-                return;
-            };
-            if place.is_some() {
-                framer.push(&bytes);
-                while let Ok(Some(frame)) = framer.next() {
-                    if self.signs_in(&frame) {
-                        place = None;
-                    }
+            let told = read.and_then(|octets| self.voice.tell(octets));
+            match told {
+                Ok(None) => {}
+                Ok(Some(whose)) => {
+                    place = None;
+                    // From there somebody known comes.
+                    self.shared.guards.right(self.from, &whose);
                 }
+                Err(_) => return,
             }
-            let flow = self.flow;
-            self.shared.net.send(Transmit { flow, bytes });
         }
-    }
-
-    fn signs_in(&self, frame: &Frame) -> bool {
-        let Frame::Message(octets) = frame else {
-            return false;
-        };
-        let message = Message::parse(octets.clone(), &self.shared.limits);
-        let signs_in = message.is_ok_and(|message| lock(&self.gate).inside_says(&message));
-        if signs_in {
-            // From there somebody known comes.
-            let whose = String::from_utf8_lossy(&self.whose);
-            self.shared.guards.right(self.flow.remote.ip(), &whose);
-        }
-        signs_in
     }
 }
 
@@ -181,11 +165,16 @@ async fn read_some(from: &mut ReadHalf<Stream>) -> io::Result<Bytes> {
 }
 
 /// What the client says, to the inside; ends when the client is gone.
-async fn carry_in(mut queue: mpsc::Receiver<Bytes>, mut to: WriteHalf<Stream>) {
+async fn carry_in(
+    mut queue: mpsc::Receiver<Bytes>,
+    waiting: &AtomicUsize,
+    mut to: WriteHalf<Stream>,
+) {
     while let Some(octets) = queue.recv().await {
         if to.write_all(&octets).await.is_err() {
             return;
         }
+        waiting.fetch_sub(octets.len(), Ordering::Relaxed);
     }
     // It ends either way.
     let _ = to.shutdown().await;

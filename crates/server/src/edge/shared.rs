@@ -1,22 +1,25 @@
 //! What the loop of an edge and the tasks of its clients share.
 
-use super::gate::Refused;
 use crate::{doorkeeper::Doorkeeper, metrics::Metrics};
+use domain::quota::{Allowance, Quota};
 use hub::Guards;
 use net::{Net, Standing, Visitor};
-use sip::{Flow, Message, endpoint::Transmit};
 use std::{
-    collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 use tokio_util::task::TaskTracker;
 
 /// Connections of one source that have something of theirs at the inside and have not signed in: as many as a household's phones that
 /// come back at the same moment, fewer than who guesses wants.
-const SIGNING_IN: usize = 16;
+const SIGNING_IN: u32 = 16;
 
-/// The same of all sources from which nobody has signed in yet: who has very many addresses leaves room for those that are known.
+/// Connections of one source that begin to sign in a minute, as long as nobody has signed in from there.
+const A_MINUTE: u32 = 120;
+
+/// Those that are signing in, of all sources from which nobody has signed in yet: who has very many addresses leaves room for those
+/// that are known.
 const STRANGERS: usize = 2_000;
 
 /// See above.
@@ -36,12 +39,11 @@ pub(crate) struct Shared {
 }
 
 /// Connections that are signing in.
-#[derive(Default)]
 struct SigningIn(Mutex<Counts>);
 
-#[derive(Default)]
 struct Counts {
-    by_source: HashMap<IpAddr, usize>,
+    of_known: Quota<IpAddr>,
+    of_strangers: Quota<IpAddr>,
     strangers: usize,
 }
 
@@ -71,37 +73,41 @@ impl Shared {
         }
     }
 
-    /// A message does not go on: it is answered, if it is a request, and its sender is sent away.
-    pub(super) fn refuse(&self, flow: Flow, message: &Message, why: Refused) {
-        self.metrics.edge_refused(why.name(), 1);
-        // A response and an ACK are answered by nobody.
-        if message.is_request() && message.method() != Some(sip::Method::Ack) {
-            self.net.send(Transmit {
-                flow,
-                bytes: why.response(message).bytes().clone(),
-            });
-        }
-        self.net.close(flow);
-    }
-
     /// A place for who signs in from there, if there is one.
     pub(super) fn place(&self, from: IpAddr) -> Option<Place> {
-        self.signing_in.place(self.keeper.visitor(from))
+        let visitor = self.keeper.visitor(from);
+        self.signing_in.place(visitor, Instant::now())
+    }
+}
+
+impl Default for SigningIn {
+    fn default() -> Self {
+        let quota = |a_minute| {
+            Quota::new(Allowance {
+                at_once: SIGNING_IN,
+                a_minute,
+            })
+        };
+        Self(Mutex::new(Counts {
+            of_known: quota(u32::MAX),
+            of_strangers: quota(A_MINUTE),
+            strangers: 0,
+        }))
     }
 }
 
 impl SigningIn {
-    fn place(self: &Arc<Self>, visitor: Visitor) -> Option<Place> {
+    fn place(self: &Arc<Self>, visitor: Visitor, now: Instant) -> Option<Place> {
         let mut counts = self.counts();
-        let counts = &mut *counts;
-        let is_stranger = visitor.standing != Standing::Known;
-        let of_source = counts.by_source.get(&visitor.source).copied();
-        let of_source = of_source.unwrap_or_default();
-        if of_source >= SIGNING_IN || is_stranger && counts.strangers >= STRANGERS {
-            return None;
+        if visitor.standing == Standing::Known {
+            counts.of_known.take(now, visitor.source).ok()?;
+        } else {
+            if counts.strangers >= STRANGERS {
+                return None;
+            }
+            counts.of_strangers.take(now, visitor.source).ok()?;
+            counts.strangers += 1;
         }
-        counts.by_source.insert(visitor.source, of_source + 1);
-        counts.strangers += usize::from(is_stranger);
         Some(Place {
             of: self.clone(),
             visitor,
@@ -117,14 +123,11 @@ impl SigningIn {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.of.counts();
-        if self.visitor.standing != Standing::Known {
+        if self.visitor.standing == Standing::Known {
+            counts.of_known.give_back(&self.visitor.source);
+        } else {
+            counts.of_strangers.give_back(&self.visitor.source);
             counts.strangers -= 1;
-        }
-        if let Some(count) = counts.by_source.get_mut(&self.visitor.source) {
-            *count -= 1;
-            if *count == 0 {
-                counts.by_source.remove(&self.visitor.source);
-            }
         }
     }
 }
@@ -132,6 +135,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn visitor(source: u32, standing: Standing) -> Visitor {
         Visitor {
@@ -142,18 +146,34 @@ mod tests {
 
     #[test]
     fn a_source_has_so_many_places_and_strangers_leave_room_for_the_known() {
-        let signing_in = Arc::new(SigningIn::default());
-        let place = |source, standing| signing_in.place(visitor(source, standing));
+        let (signing_in, now) = (Arc::new(SigningIn::default()), Instant::now());
+        let place = |source, standing| signing_in.place(visitor(source, standing), now);
         let mut taken: Vec<_> = (0..SIGNING_IN)
             .map(|_| place(1, Standing::Stranger).unwrap())
             .collect();
         assert!(place(1, Standing::Stranger).is_none());
-        let others = 0..u32::try_from(STRANGERS - SIGNING_IN).unwrap();
+        let others = 0..u32::try_from(STRANGERS).unwrap() - SIGNING_IN;
         taken.extend(others.map(|source| place(2 + source, Standing::Stranger).unwrap()));
         assert!(place(9_999, Standing::Stranger).is_none());
         assert!(place(9_999, Standing::Known).is_some());
         drop(taken);
-        assert!(signing_in.counts().by_source.is_empty());
-        assert_eq!(signing_in.counts().strangers, 0);
+        assert!(place(1, Standing::Stranger).is_some());
+        let later = now + Duration::from_mins(2);
+        let counts = signing_in.counts();
+        assert!(counts.of_strangers.is_idle(later) && counts.of_known.is_idle(later));
+        assert_eq!(counts.strangers, 0);
+    }
+
+    #[test]
+    fn a_source_of_nobody_s_begins_so_often_a_minute() {
+        let (signing_in, now) = (Arc::new(SigningIn::default()), Instant::now());
+        let begins = |standing, now| signing_in.place(visitor(1, standing), now).is_some();
+        for _ in 0..A_MINUTE {
+            assert!(begins(Standing::Stranger, now));
+            assert!(begins(Standing::Known, now));
+        }
+        assert!(!begins(Standing::Stranger, now));
+        assert!(begins(Standing::Known, now));
+        assert!(begins(Standing::Stranger, now + Duration::from_secs(1)));
     }
 }

@@ -4,6 +4,7 @@ use super::{gate::Refused, look::Links};
 use crate::{config::Config, metrics::Metrics, pairs, settings};
 use anyhow::{Context, Result, anyhow};
 use call::Network;
+use net::Carried;
 use std::{
     net::{Ipv6Addr, SocketAddr},
     sync::Arc,
@@ -80,16 +81,26 @@ impl Taking {
     }
 
     fn takes(&self, arrival: Arrival) -> bool {
-        let Arrival { header, stream, .. } = arrival;
-        let transport = match header.spoken {
-            Spoken::SipTls => sip::Transport::Edge,
-        };
+        let Arrival {
+            edge,
+            header,
+            stream,
+        } = arrival;
         let from = header.client.ip();
         if self.trusted.iter().any(|network| network.contains(from)) {
             return false;
         }
+        let what = match header.spoken {
+            Spoken::SipTls => Carried::Sip,
+            Spoken::Xmpp => Carried::Xmpp {
+                tls_exporter: header.exporter,
+                tls_server_end_point: header.end_point.map(Into::into),
+            },
+        };
+        tracing::debug!(%edge, client = %header.client, name = ?header.name, ?what, "a client comes by an edge");
         // Where it came in is the edge's, which clients find by our name.
         let local = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), header.port);
-        self.net.carry(transport, (local, header.client), stream)
+        let at = (local, header.client);
+        self.net.carry(what, sip::Transport::Edge, at, stream)
     }
 }

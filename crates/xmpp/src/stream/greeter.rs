@@ -55,6 +55,12 @@ pub struct Greeted {
     pub element: Element,
 }
 
+/// Whether somebody who was invited shows that (XEP-0445), or asks for an account.
+pub fn asks_for_account(element: &Element) -> bool {
+    let mut children = element.children();
+    element.is(ns::CLIENT, "iq") && children.any(|it| OF_GUESTS.contains(&it.namespace()))
+}
+
 impl Greeter {
     /// For a stream in the clear. Over WebSocket there is no way from there to TLS (RFC 7395 §3.9).
     pub fn new(framing: Framing, domains: Domains) -> Self {
@@ -130,11 +136,7 @@ impl Greeter {
         };
         let sasl = element.is(ns::SASL, "auth");
         let sasl2 = element.is(ns::SASL2, "authenticate");
-        // Whoever was invited shows that (XEP-0445), and asks for an account.
-        let asks = element.is(ns::CLIENT, "iq")
-            && element
-                .children()
-                .any(|it| OF_GUESTS.contains(&it.namespace()));
+        let asks = asks_for_account(&element);
         match &self.offer {
             _ if element.is(ns::TLS, "starttls") => self.starttls(answer),
             None if sasl || sasl2 => self.needs_tls(element.namespace(), id, answer),

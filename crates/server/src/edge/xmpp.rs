@@ -1,0 +1,184 @@
+//! Clients of an edge that speak XMPP. They are greeted here, by the code that greets them inside; from the moment when one begins
+//! to sign in, it and the inside speak with one another.
+
+use super::{
+    gate::Refused,
+    lane::{Lane, Voice},
+    shared::Shared,
+};
+use crate::api::AccessTokens;
+use bytes::Bytes;
+use domain::Address;
+use net::{StreamLink, XmppEvent};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tunnel::{Header, Spoken};
+use xmpp::{
+    StreamId, ns,
+    stream::{Framing, Greeted, Heard, Relay, asks_for_account, said},
+    xml::Element,
+};
+
+/// All of them. As many as there are connections, which have their limit.
+pub(super) struct Clients {
+    shared: Arc<Shared>,
+    lanes: HashMap<StreamId, (Lane, Arc<Known>)>,
+}
+
+/// What is known of one.
+struct Known {
+    framing: Framing,
+    /// Who it has said last that it is.
+    whose: Mutex<String>,
+    /// It has signed in.
+    is_in: AtomicBool,
+}
+
+impl Clients {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            lanes: HashMap::new(),
+        }
+    }
+
+    /// Something of a stream goes on, or it does not.
+    pub(super) fn says(&mut self, stream: StreamId, event: XmppEvent) {
+        match event {
+            XmppEvent::Greeted(greeted, link) => self.greeted(stream, &greeted, &link),
+            XmppEvent::Element(element) => self.element(stream, &element),
+            XmppEvent::Opened(header) => self.pass(stream, header.said()),
+            XmppEvent::Ended => self.pass(stream, Framing::Tcp.close().to_vec()),
+            XmppEvent::Gone => drop(self.lanes.remove(&stream)),
+            // No components are served here.
+            XmppEvent::Component(_) => {}
+        }
+    }
+
+    fn element(&self, stream: StreamId, element: &Element) {
+        match self.lanes.get(&stream) {
+            Some((_, known)) if !known.is_in.load(Ordering::Acquire) && !signs_in(element) => {
+                refuse(&self.shared, stream, known.framing, Refused::NotSignedIn);
+            }
+            _ => self.pass(stream, said(element)),
+        }
+    }
+
+    fn pass(&self, stream: StreamId, octets: Vec<u8>) {
+        let lane = self.lanes.get(&stream);
+        if lane.is_none_or(|(lane, _)| !lane.pass(octets.into())) {
+            // Better it comes anew than that something is missing.
+            self.shared.net.end(stream);
+        }
+    }
+
+    /// A client begins to sign in, for the first time or again.
+    fn greeted(&mut self, stream: StreamId, greeted: &Greeted, link: &StreamLink) {
+        let whose = im::steer(greeted, AccessTokens::claimed);
+        let whose = whose.as_ref().map_or("", Address::as_str).to_owned();
+        let element = said(&greeted.element);
+        if let Some((_, known)) = self.lanes.get(&stream) {
+            *known.whose() = whose;
+            return self.pass(stream, element);
+        }
+        let shared = &self.shared;
+        if !shared.passwords {
+            return refuse(shared, stream, link.framing, Refused::NotSignedIn);
+        }
+        // Gone while it waited: nobody would say so again.
+        let Some(name) = shared.net.asked_for(stream.0) else {
+            return;
+        };
+        let Some(place) = shared.place(link.remote.ip()) else {
+            return refuse(shared, stream, link.framing, Refused::Crowded);
+        };
+        let known = Arc::new(Known {
+            framing: link.framing,
+            whose: Mutex::new(whose.clone()),
+            is_in: AtomicBool::new(false),
+        });
+        let client = Client {
+            shared: shared.clone(),
+            stream,
+            relay: Relay::new(link.framing),
+            known: known.clone(),
+        };
+        let header = Header {
+            spoken: Spoken::Xmpp,
+            client: link.remote,
+            port: link.local.port(),
+            name,
+            exporter: link.tls_exporter,
+            end_point: link.tls_server_end_point.as_deref().map(Into::into),
+        };
+        let first = [greeted.opened.said(), element].concat();
+        let lane = Lane::open(shared, (header, whose), first.into(), place, client);
+        self.lanes.insert(stream, (lane, known));
+    }
+}
+
+/// A client does not go on: it is told why, and sent away.
+fn refuse(shared: &Shared, stream: StreamId, framing: Framing, why: Refused) {
+    shared.metrics.edge_refused(why.name(), 1);
+    let error = why.stream_error().element().to_octets(framing.context());
+    for octets in [error, framing.close().to_vec()] {
+        shared.net.write(stream, octets.into());
+    }
+    shared.net.end(stream);
+}
+
+/// What may be said before anything else.
+fn signs_in(element: &Element) -> bool {
+    [ns::SASL, ns::SASL2].contains(&element.namespace()) || asks_for_account(element)
+}
+
+impl Known {
+    /// Held for a look-up only.
+    fn whose(&self) -> MutexGuard<'_, String> {
+        self.whose.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of them, as its lane speaks to it.
+struct Client {
+    shared: Arc<Shared>,
+    stream: StreamId,
+    relay: Relay,
+    known: Arc<Known>,
+}
+
+impl Voice for Client {
+    fn tell(&mut self, octets: Bytes) -> io::Result<Option<String>> {
+        let mut who = None;
+        for heard in self.relay.heard(&octets).map_err(io::Error::other)? {
+            match heard {
+                Heard::Say(octets) => self.shared.net.write(self.stream, octets.into()),
+                Heard::SignedIn { restart } => {
+                    self.known.is_in.store(true, Ordering::Release);
+                    self.shared.net.signed_in(self.stream, restart);
+                    who = Some(self.known.whose().clone());
+                }
+            }
+        }
+        Ok(who)
+    }
+
+    fn no_inside(&self) {
+        refuse(
+            &self.shared,
+            self.stream,
+            self.known.framing,
+            Refused::NoInside,
+        );
+    }
+
+    fn end(&self) {
+        self.shared.net.end(self.stream);
+    }
+}
