@@ -233,10 +233,14 @@ impl Net {
         candidates.first().copied().unwrap_or(unspecified(remote))
     }
 
-    /// The name by which the peer of a connection has asked for us in TLS (RFC 6066 §3), if it did so; `None` if the connection of
-    /// this number is there no more.
-    pub fn asked_for(&self, connection: u64) -> Option<Option<Box<str>>> {
+    /// The name by which the peer of the connection of this number has asked for us in TLS (RFC 6066 §3), if it did so.
+    pub fn asked_for(&self, connection: u64) -> Option<Box<str>> {
         self.shared.table().name(connection)
+    }
+
+    /// Whether the connection of this number is there. If it is not, what says that it is gone may have been said before what it brought.
+    pub fn is_open(&self, connection: u64) -> bool {
+        self.shared.table().is_open(connection)
     }
 
     /// Closes a connection after what is queued for it. [`crate::Event::Closed`] follows. Nothing to do for UDP.

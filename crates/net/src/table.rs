@@ -138,9 +138,13 @@ impl Table {
         }
     }
 
-    /// By which name the peer has asked for us; `None` if there is no such connection.
-    pub(crate) fn name(&self, id: u64) -> Option<Option<Box<str>>> {
-        self.connections.get(&id).map(|it| it.name.clone())
+    /// By which name the peer has asked for us, if it has.
+    pub(crate) fn name(&self, id: u64) -> Option<Box<str>> {
+        self.connections.get(&id)?.name.clone()
+    }
+
+    pub(crate) fn is_open(&self, id: u64) -> bool {
+        self.connections.contains_key(&id)
     }
 
     /// What is written to the connection is a message of a WebSocket from now on.

@@ -70,6 +70,8 @@ pub struct Bound {
     pub admin: Vec<SocketAddr>,
     /// Device API.
     pub device: Vec<SocketAddr>,
+    /// The same in TLS.
+    pub device_tls: Vec<SocketAddr>,
     /// Health and metrics.
     pub health: Vec<SocketAddr>,
     /// The push service, plain.
@@ -85,6 +87,7 @@ impl Bound {
             sip,
             admin: at.admin,
             device: at.device,
+            device_tls: at.device_tls,
             health: at.health,
             push: at.push,
             push_tls: at.push_tls,
@@ -137,7 +140,6 @@ impl Server {
         let tls = (options.tls, options.client_tls);
         let (net, events, room) = sockets(&config, &keeper, tls, &steer).await?;
         let server_tls = server_tls.map(|tls| (tls, net.handshakes()));
-        web::publish(&config, &net);
         let secret = setup::token_key(&config)?;
         let (call, im, hub) = roles(Source {
             config: &config,
@@ -150,6 +152,7 @@ impl Server {
         let doors = Doors::open(&config).await?;
         let (stop, stopped) = watch::channel(false);
         let bound = Bound::of(net.addresses().clone(), &doors);
+        web::publish(&config, &net, &bound);
         let live = Live::new(stopped.clone());
         let parts = Parts {
             call,
@@ -166,7 +169,7 @@ impl Server {
         };
         let started = shards::start(parts, || until(stopped.clone())).await?;
         let (accounts, shards) = (started.accounts, started.shards);
-        let edges = Within::dial(&config, &net, &metrics)?;
+        let mut edges = Within::dial(&config)?;
         let known = Apps::of(&apps);
         let with = (&store, &pusher, &secret[..], &apps[..]);
         let push_service = push_service(&config, with, options.tenants, &metrics).await?;
@@ -190,8 +193,10 @@ impl Server {
         let watched = health::router(metrics.clone(), ready.clone());
         let beside = keeping_apps::routes(&store, &reload, api.gate.clone());
         let beside = beside.merge(edge::router(edges.links(), api.gate.clone()));
-        let behind = behind(api, watched, service, beside);
+        let pages = web::router(&config, &bound);
+        let behind = behind(api, watched, service, (beside, pages));
         let room = (room.http, &keeper);
+        edges.take((&config, &net, &metrics), behind.device.clone(), room)?;
         let (mut others, admin_socket) = doors.serve(behind, server_tls.as_ref(), room, &stopped);
         others.extend(chores(&config, &store, accounts, shards, &stopped));
         let (looked_at, kept) = ((&net, &edges, &bans), (&store, &locks[..]));
@@ -461,11 +466,11 @@ fn behind(
     api: Api,
     health: Router,
     push_service: Option<&pushd::Running>,
-    beside: Router,
+    (beside, pages): (Router, Router),
 ) -> Behind {
     let mut behind = Behind {
         admin: api::admin(api.clone()).merge(beside),
-        device: api::device(api.clone()),
+        device: api::device(api.clone()).merge(pages),
         health,
         push: Router::new(),
     };

@@ -238,6 +238,8 @@ fn only_loopback(config: &Config) -> Result<()> {
         ("component", &listen.component),
         ("admin", &listen.admin),
         ("health", &listen.health),
+        ("device", &listen.device),
+        ("device_tls", &listen.device_tls),
         ("push", &listen.push),
         ("push_tls", &listen.push_tls),
         ("apns", &listen.apns),

@@ -17,6 +17,7 @@ use tokio::{
 pub(crate) struct Doors {
     admin: Vec<TcpListener>,
     device: Vec<TcpListener>,
+    device_tls: Vec<TcpListener>,
     health: Vec<TcpListener>,
     push: Vec<TcpListener>,
     push_tls: Vec<TcpListener>,
@@ -27,6 +28,7 @@ pub(crate) struct Doors {
 pub(crate) struct Where {
     pub(crate) admin: Vec<SocketAddr>,
     pub(crate) device: Vec<SocketAddr>,
+    pub(crate) device_tls: Vec<SocketAddr>,
     pub(crate) health: Vec<SocketAddr>,
     pub(crate) push: Vec<SocketAddr>,
     pub(crate) push_tls: Vec<SocketAddr>,
@@ -53,11 +55,17 @@ impl Doors {
             addresses
         };
         let device = of_role("call", &listen.device.0);
+        let device_tls = if config.has_role("edge") {
+            listen.device_tls.0.clone()
+        } else {
+            of_role("call", &listen.device_tls.0)
+        };
         let push = of_role("push", &listen.push.0);
         let push_tls = of_role("push", &listen.push_tls.0);
         Ok(Self {
             admin: listeners(&listen.admin.0, "listen.admin").await?,
             device: listeners(&device, "listen.device").await?,
+            device_tls: listeners(&device_tls, "listen.device_tls").await?,
             health: listeners(&listen.health.0, "listen.health").await?,
             push: listeners(&push, "listen.push").await?,
             push_tls: listeners(&push_tls, "listen.push_tls").await?,
@@ -73,6 +81,7 @@ impl Doors {
         Where {
             admin: of(&self.admin),
             device: of(&self.device),
+            device_tls: of(&self.device_tls),
             health: of(&self.health),
             push: of(&self.push),
             push_tls: of(&self.push_tls),
@@ -96,14 +105,15 @@ impl Doors {
             tasks.push(tokio::spawn(serving));
             socket = Some(file);
         }
-        let admin = if self.device.is_empty() {
+        let admin = if self.device.is_empty() && self.device_tls.is_empty() {
             behind.admin.merge(behind.device.clone())
         } else {
             behind.admin
         };
         for (listeners, tls, router) in [
             (self.admin, None, admin.fallback(not_found)),
-            (self.device, None, behind.device.fallback(not_found)),
+            (self.device, None, behind.device.clone().fallback(not_found)),
+            (self.device_tls, tls, behind.device.fallback(not_found)),
             (self.health, None, behind.health),
             (self.push, None, behind.push.clone()),
             (self.push_tls, tls, behind.push),

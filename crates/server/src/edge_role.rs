@@ -58,19 +58,20 @@ impl EdgeRole {
         let listening = net_config(&config, (room, &keeper), tls.clone(), None)?;
         let limits = listening.limits.message;
         let (net, events) = net::Net::bind(listening).await?;
-        web::publish(&config, &net);
         let doors = Doors::open(&config).await?;
         let tunnel = listen(&config)?;
         let tunnel_at = tunnel.address()?;
         let bound = Bound::of(net.addresses().clone(), &doors);
-        let passwords = config.edge.passwords;
+        web::publish(&config, &net, &bound);
+        let let_in = (config.edge.passwords, config.domain());
         let seen = (metrics.clone(), guards.clone(), keeper.clone());
-        let shared = Shared::new((net, tunnel), limits, passwords, seen);
+        let shared = Shared::new((net, tunnel), limits, let_in, seen);
         let shared = Arc::new(shared);
         // All are there from the start.
         for why in Refused::ALL {
             metrics.edge_refused(why.name(), 0);
         }
+        let https = tls.clone().map(|tls| (tls, shared.net.handshakes()));
         let (stop, stopped) = watch::channel(false);
         let ready = health::Ready::default();
         let gate = Gate {
@@ -85,11 +86,12 @@ impl EdgeRole {
         let behind = Behind {
             admin: edge::router(links.clone(), gate.clone())
                 .merge(api::alarms(metrics.clone(), gate)),
-            device: Router::new(),
+            device: outside_api(&config, &bound, &shared),
             health: health::router(metrics.clone(), ready.clone()),
             push: Router::new(),
         };
-        let (mut others, admin_socket) = doors.serve(behind, None, (http, &keeper), &stopped);
+        let (mut others, admin_socket) =
+            doors.serve(behind, https.as_ref(), (http, &keeper), &stopped);
         let certificate = CertificateFiles::of(&config, tls.as_ref()).map(Arc::new);
         let expiry = Arc::new(Expiry::new(certificate.clone()));
         let renewals = certificate.map(|it| it.follow(metrics.clone(), stopped.clone()));
@@ -155,6 +157,14 @@ impl EdgeRole {
             }
         }
     }
+}
+
+/// What clients find in TLS, if they are let to it.
+fn outside_api(config: &Config, bound: &Bound, shared: &Arc<Shared>) -> Router {
+    if bound.device_tls.is_empty() {
+        return Router::new();
+    }
+    edge::device_api(shared.clone()).merge(web::router(config, bound))
 }
 
 fn insides(config: &Config) -> Result<Vec<Fingerprint>> {

@@ -45,7 +45,7 @@ pub(crate) struct Room {
 }
 
 /// What the limits come to with so many files. Three quarters are for connections that are accepted, an eighth for those
-/// that we make, and an eighth for the APIs, which have at most four listeners.
+/// that we make, and an eighth for the APIs, which have at most six listeners, seldom full.
 pub(crate) fn room(files: usize, limits: &config::Limits) -> Room {
     let free = files.saturating_sub(RESERVE);
     let connections = limits.connections.min(free / 4 * 3).max(1);

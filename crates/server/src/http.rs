@@ -147,6 +147,15 @@ pub(crate) async fn serve_local(
     let _ = timeout(FAREWELL, ended).await;
 }
 
+/// Serves HTTP/1.1 over a connection that was accepted elsewhere, from there.
+pub(crate) async fn carried<S>(stream: S, from: SocketAddr, router: Router, keeper: &Doorkeeper)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let _opened = keeper.opened("tls");
+    connection((stream, false), ConnectInfo(from), router, keeper).await;
+}
+
 /// Finds out what is spoken, and serves it.
 async fn accepted_from(
     from: SocketAddr,

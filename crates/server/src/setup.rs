@@ -27,7 +27,7 @@ pub fn certificate(tls: &config::Tls) -> Result<net::TlsSource> {
 pub(crate) fn certificate_chain(tls: &config::Tls) -> Result<Vec<u8>> {
     anyhow::ensure!(
         !tls.certificate.as_os_str().is_empty() && !tls.key.as_os_str().is_empty(),
-        "tls.certificate and tls.key are needed by listen.sip_tls, listen.xmpp_tcp, listen.xmpp_tls and listen.push_tls: name the PEM files, or let `reveille init DIR` make some"
+        "tls.certificate and tls.key are needed by listen.sip_tls, listen.xmpp_tcp, listen.xmpp_tls, listen.xmpp_wss, listen.device_tls and listen.push_tls: name the PEM files, or let `reveille init DIR` make some"
     );
     read_pem(&tls.certificate, "tls.certificate")
 }

@@ -1,10 +1,17 @@
-//! XMPP for web pages: who may connect over WebSocket, and what tells them where (RFC 7395 §4, XEP-0156).
+//! XMPP for web pages: who may connect over WebSocket; and what tells clients where all is (RFC 7395 §4, XEP-0156).
 
 use crate::{
+    app::Bound,
     config::{Config, ConfigError},
     networks::networks,
 };
+use axum::{
+    Router,
+    http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE},
+    routing::get,
+};
 use net::{Document, Origins, WebSocketConfig};
+use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc};
 
 /// Where a WebSocket begins.
@@ -55,16 +62,60 @@ pub(crate) fn url(config: &Config, wss: &[SocketAddr]) -> Option<String> {
     Some(format!("wss://{}:{port}{PATH}", config.node()))
 }
 
-/// Tells whoever asks where the WebSocket is.
-pub(crate) fn publish(config: &Config, net: &net::Net) {
-    if let Some(url) = url(config, &net.addresses().xmpp_wss) {
-        net.publish(documents(&url));
-    }
+/// Tells whoever asks at a WebSocket where we are.
+pub(crate) fn publish(config: &Config, net: &net::Net, bound: &Bound) {
+    net.publish(documents(config, bound));
+}
+
+/// The same for whoever asks in HTTP.
+pub(crate) fn router(config: &Config, bound: &Bound) -> Router {
+    let all = documents(config, bound).into_iter();
+    all.fold(Router::new(), |router, document| {
+        let Document {
+            path,
+            content_type,
+            body,
+        } = document;
+        let fields = [
+            (CONTENT_TYPE, content_type),
+            (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (CACHE_CONTROL, "max-age=300"),
+        ];
+        router.route(path, get(async move || (fields, body)))
+    })
+}
+
+/// What can be read by anybody.
+fn documents(config: &Config, bound: &Bound) -> Vec<Document> {
+    let url = url(config, &bound.sip.xmpp_wss);
+    let mut all = vec![Document {
+        path: "/.well-known/reveille.json",
+        content_type: "application/json",
+        body: addresses(config, bound, url.as_deref()).to_string(),
+    }];
+    all.extend(url.iter().flat_map(|url| host_meta(url)));
+    all
+}
+
+/// Where a client finds us, by the name that it knows: each protocol with its ports, in TLS alone.
+fn addresses(config: &Config, bound: &Bound, websocket: Option<&str>) -> Value {
+    let port = |all: &[SocketAddr]| all.first().map(SocketAddr::port);
+    let node = config.node();
+    let at = port(&bound.device_tls).map(|port| format!("https://{node}:{port}"));
+    json!({
+        "domains": config.server.domains.0,
+        "host": node,
+        "sip_tls": port(&bound.sip.tls),
+        "xmpp_starttls": port(&bound.sip.xmpp_tcp),
+        "xmpp_tls": port(&bound.sip.xmpp_tls),
+        "xmpp_websocket": websocket,
+        "device_api": at,
+    })
 }
 
 /// Host metadata (RFC 6415): as XML, and as JSON.
-fn documents(url: &str) -> Vec<Document> {
-    vec![
+fn host_meta(url: &str) -> [Document; 2] {
+    [
         Document {
             path: "/.well-known/host-meta",
             content_type: "application/xrd+xml",
@@ -76,7 +127,7 @@ fn documents(url: &str) -> Vec<Document> {
         Document {
             path: "/.well-known/host-meta.json",
             content_type: "application/json",
-            body: serde_json::json!({"links": [{"rel": RELATION, "href": url}]}).to_string(),
+            body: json!({"links": [{"rel": RELATION, "href": url}]}).to_string(),
         },
     ]
 }
@@ -100,9 +151,7 @@ mod tests {
             Some("wss://chat.example.org/ws")
         );
 
-        let [xml, json] = &documents(expected)[..] else {
-            panic!("two documents");
-        };
+        let [xml, json] = host_meta(expected);
         let link = format!("<Link rel='urn:xmpp:alt-connections:websocket' href='{expected}'/>");
         assert!(xml.body.contains(&link), "{}", xml.body);
         let read: serde_json::Value = serde_json::from_str(&json.body).unwrap();

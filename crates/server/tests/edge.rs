@@ -53,6 +53,7 @@ async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), inside: &str) -> EdgeRole {
     config.listen.sip_tcp = nowhere;
     config.listen.sip_tls = Addresses::of(&["127.0.0.1:0"]);
     config.listen.xmpp_tls = Addresses::of(&["127.0.0.1:0"]);
+    config.listen.device_tls = Addresses::of(&["127.0.0.1:0"]);
     config.listen.admin = Addresses::of(&["127.0.0.1:0"]);
     config.listen.health = Addresses::of(&["127.0.0.1:0"]);
     config.listen.tunnel = Addresses::of(&[tunnel]);
@@ -318,11 +319,36 @@ struct Stranger(tokio_rustls::client::TlsStream<TcpStream>);
 
 impl Stranger {
     async fn comes(world: &World, to: SocketAddr) -> Self {
-        let config = net::client_config(world.dev.ca.ca_pem().as_bytes()).unwrap();
+        Self::trusting(world.dev.ca.ca_pem(), to).await
+    }
+
+    async fn trusting(ca: &str, to: SocketAddr) -> Self {
+        let config = net::client_config(ca.as_bytes()).unwrap();
         let stream = TcpStream::connect(to).await.unwrap();
         let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&config));
         Self(connector.connect(name, stream).await.unwrap())
+    }
+
+    /// One request of HTTP, and its answer.
+    async fn asks(mut self, head: &str, token: Option<&str>, body: &str) -> (u16, String) {
+        let token = token.map(|it| format!("Authorization: Bearer {it}\r\n"));
+        let text = format!(
+            "{head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             {}Content-Length: {}\r\n\r\n{body}",
+            token.unwrap_or_default(),
+            body.len()
+        );
+        self.0.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // Without a goodbye of TLS it is an end as well.
+        let _ = timeout(PATIENCE, self.0.read_to_end(&mut answer))
+            .await
+            .unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        (status, body.to_owned())
     }
 
     async fn says(&mut self, method: &str, headers: &str) -> String {
@@ -371,14 +397,96 @@ async fn without_an_inside_a_client_is_told_to_come_again() {
         inside: _inside,
     } = world;
     dev.shutdown().await;
-    let config = net::client_config(ca.as_bytes()).unwrap();
-    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
-    let stream = TcpStream::connect(edge).await.unwrap();
-    let connector = tokio_rustls::TlsConnector::from(config);
-    let mut stranger = Stranger(connector.connect(name, stream).await.unwrap());
+    let mut stranger = Stranger::trusting(&ca, edge).await;
     let answer = stranger.says("REGISTER", "").await;
     assert!(answer.starts_with("SIP/2.0 503"), "{answer}");
     assert!(answer.contains("Retry-After: 5"), "{answer}");
+    for (edge, _) in edges {
+        edge.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_device_api_is_there_for_clients_outside_and_nothing_beside_it() {
+    let world = World::start(1).await;
+    let edge = world.edges[0].0.bound().device_tls[0];
+    let (head, body) = ("POST /oauth/token", |password: &str| {
+        format!(r#"{{"grant_type":"password","username":"alice","password":"{password}"}}"#)
+    });
+    let stranger = || Stranger::comes(&world, edge);
+    let told = stranger().await.asks(head, None, &body("wrong")).await;
+    assert_eq!(told.0, 400, "{}", told.1);
+    let told = stranger()
+        .await
+        .asks(head, None, &body(dev::PASSWORD))
+        .await;
+    assert_eq!(told.0, 200, "{}", told.1);
+    let tokens: Value = serde_json::from_str(&told.1).unwrap();
+    let token = tokens["access_token"].as_str();
+    let device = "/api/v1/me/devices/tablet";
+    let put = stranger()
+        .await
+        .asks(&format!("PUT {device}"), token, "{}")
+        .await;
+    assert_eq!(put.0, 204, "{}", put.1);
+    let shown = stranger()
+        .await
+        .asks(&format!("GET {device}"), token, "")
+        .await;
+    assert_eq!(shown.0, 200, "{}", shown.1);
+    let refresh = serde_json::json!({
+        "grant_type": "refresh_token",
+        "refresh_token": tokens["refresh_token"],
+    });
+    let again = stranger()
+        .await
+        .asks(head, None, &refresh.to_string())
+        .await;
+    assert_eq!(again.0, 200, "{}", again.1);
+
+    for (head, token, body, status) in [
+        (format!("GET {device}"), None, String::new(), 401),
+        (
+            format!("GET {device}"),
+            Some("nonsense"),
+            String::new(),
+            401,
+        ),
+        (format!("PUT {device}"), token, "x".repeat(20_000), 413),
+        (
+            "GET /api/v1/users".to_owned(),
+            Some(dev::ADMIN_TOKEN),
+            String::new(),
+            404,
+        ),
+        ("DELETE /oauth/token".to_owned(), token, String::new(), 405),
+        (head.to_owned(), None, "nonsense".to_owned(), 401),
+    ] {
+        let told = stranger().await.asks(&head, token, &body).await;
+        assert_eq!(told.0, status, "{head}: {}", told.1);
+    }
+    let told = stranger()
+        .await
+        .asks("GET /.well-known/reveille.json", None, "")
+        .await;
+    let told: Value = serde_json::from_str(&told.1).unwrap();
+    let bound = world.edges[0].0.bound();
+    assert_eq!(told["sip_tls"], bound.sip.tls[0].port());
+    assert_eq!(told["xmpp_tls"], bound.sip.xmpp_tls[0].port());
+    assert_eq!(
+        told["device_api"],
+        format!("https://localhost:{}", edge.port())
+    );
+    let World {
+        dev,
+        edges,
+        inside: _inside,
+    } = world;
+    let ca = dev.ca.ca_pem().to_owned();
+    dev.shutdown().await;
+    let late = Stranger::trusting(&ca, edge).await;
+    let told = late.asks(head, None, &body(dev::PASSWORD)).await;
+    assert_eq!(told.0, 503, "{}", told.1);
     for (edge, _) in edges {
         edge.shutdown().await;
     }

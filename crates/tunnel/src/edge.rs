@@ -184,7 +184,7 @@ impl Edge {
         let connected = timeout(HANDSHAKE, self.connected(incoming)).await;
         let inside = match connected {
             Ok(Ok(inside)) => {
-                place.is_good();
+                place.proves_good();
                 inside
             }
             Ok(Err(error)) => {

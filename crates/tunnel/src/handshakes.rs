@@ -55,7 +55,7 @@ impl Handshakes {
 
 impl Place {
     /// An inside has come by it.
-    pub(crate) fn is_good(self) {
+    pub(crate) fn proves_good(self) {
         let mut counts = self.of.counts();
         if counts.known.len() >= REMEMBERED {
             counts.known.clear();
@@ -85,7 +85,7 @@ mod tests {
     fn an_address_has_few_places_and_some_are_for_those_that_insides_had() {
         let handshakes = Handshakes::default();
         let place = |from: u32| handshakes.place(IpAddr::from(from.to_be_bytes()));
-        place(1).unwrap().is_good();
+        place(1).unwrap().proves_good();
         let mut taken: Vec<_> = (0..HANDSHAKES_OF_ONE).map(|_| place(2).unwrap()).collect();
         assert!(place(2).is_none());
         let mut others = 3..;

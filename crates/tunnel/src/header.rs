@@ -29,7 +29,7 @@ pub struct Header {
     pub spoken: Spoken,
     /// Where the client is.
     pub client: SocketAddr,
-    /// At which port of the edge it came in.
+    /// At which port of the edge it came in; 0 where nothing depends on that.
     pub port: u16,
     /// The name by which it asked for the edge in TLS (RFC 6066), if it did.
     pub name: Option<Box<str>>,
@@ -46,10 +46,12 @@ pub enum Spoken {
     SipTls,
     /// XMPP as over TCP (RFC 6120), whatever it was framed as at the edge.
     Xmpp,
+    /// HTTP/1.1: one request of the device API, and its answer.
+    Http,
 }
 
 /// Each with its octet.
-const SPOKEN: &[(Spoken, u8)] = &[(Spoken::SipTls, 1), (Spoken::Xmpp, 2)];
+const SPOKEN: &[(Spoken, u8)] = &[(Spoken::SipTls, 1), (Spoken::Xmpp, 2), (Spoken::Http, 3)];
 
 /// Why octets are no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -172,7 +174,7 @@ mod tests {
 
     fn headers() -> impl Strategy<Value = Header> {
         let name = proptest::option::of("[a-z0-9._-]{1,253}");
-        let spoken = prop_oneof![Just(Spoken::SipTls), Just(Spoken::Xmpp)];
+        let spoken = prop_oneof![Just(Spoken::SipTls), Just(Spoken::Xmpp), Just(Spoken::Http)];
         let end_point = proptest::option::of(proptest::collection::vec(any::<u8>(), 1..=64));
         let bindings = (any::<Option<[u8; EXPORTER]>>(), end_point);
         let rest = (name, bindings);

@@ -24,11 +24,18 @@ const ID_BYTES: usize = 128;
 /// Longest token that is taken, in bytes.
 const TOKEN_BYTES: usize = 4096;
 
+/// Where a client signs in.
+pub(crate) const TOKEN: &str = "/oauth/token";
+/// A device of the client's user.
+pub(crate) const DEVICE: &str = "/api/v1/me/devices/{id}";
+/// How it is looked at.
+pub(crate) const MODE: &str = "/api/v1/me/devices/{id}/mode";
+
 pub(super) fn routes() -> Router<Api> {
     Router::new()
-        .route("/oauth/token", post(token))
-        .route("/api/v1/me/devices/{id}", get(show).put(put).delete(forget))
-        .route("/api/v1/me/devices/{id}/mode", post(mode))
+        .route(TOKEN, post(token))
+        .route(DEVICE, get(show).put(put).delete(forget))
+        .route(MODE, post(mode))
 }
 
 /// A request for tokens (RFC 6749 §4.3, §6), as JSON.

@@ -3,7 +3,7 @@
 mod admin;
 mod alarms;
 mod bans;
-mod device;
+pub(crate) mod device;
 mod gate;
 mod guarded;
 pub mod health;
@@ -27,7 +27,7 @@ use crate::{
 };
 use axum::{Router, extract::FromRequestParts, http::request::Parts};
 use domain::Address;
-use gate::bearer;
+pub(crate) use gate::bearer;
 use hub::{Answer, DeviceView, Guards, Question};
 pub(crate) use problem::{Problem, not_found};
 use std::sync::Arc;

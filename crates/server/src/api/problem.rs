@@ -40,7 +40,7 @@ impl Problem {
     }
 
     /// Not now (RFC 6585 §4).
-    pub(super) fn try_again(detail: &str, wait: Duration) -> Self {
+    pub(crate) fn try_again(detail: &str, wait: Duration) -> Self {
         Self {
             retry_after: Some(wait.as_secs().max(1)),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail)

@@ -195,6 +195,7 @@ fn ready_line(bound: &Bound) -> String {
         ("components tcp", &bound.sip.components),
         ("admin http", &bound.admin),
         ("device http", &bound.device),
+        ("device https", &bound.device_tls),
         ("health http", &bound.health),
         ("push http", &bound.push),
         ("https", &bound.push_tls),

@@ -94,8 +94,10 @@ section! {
         admin_socket: PathBuf = PathBuf::new(),
         /// Who may open it: "0600" (its owner) or "0660" (its group, too).
         admin_socket_mode: String = "0600".to_owned(),
-        /// Device API alone, plain HTTP: then listen.admin has the admin API alone. Empty: both are at listen.admin.
+        /// Device API alone, plain HTTP: then listen.admin has the admin API alone. With neither this nor `device_tls` both are at listen.admin.
         device: Addresses = Addresses::of(&[]),
+        /// The same in TLS; needs [tls]. At an edge: the device API for clients outside.
+        device_tls: Addresses = Addresses::of(&[]),
         /// /healthz, /readyz and /metrics.
         health: Addresses = Addresses::of(&["127.0.0.1:9090"]),
         /// The push service, plain HTTP/1.1 and HTTP/2, with the role push: keep it on loopback, or behind a proxy that ends TLS.
@@ -395,7 +397,8 @@ impl Listen {
 
     /// Whether anything needs our certificate.
     pub fn needs_tls(&self) -> bool {
-        self.xmpp_needs_tls() || !self.sip_tls.0.is_empty() || !self.push_tls.0.is_empty()
+        let others = [&self.sip_tls, &self.device_tls, &self.push_tls];
+        self.xmpp_needs_tls() || others.into_iter().any(|it| !it.0.is_empty())
     }
 }
 

@@ -162,7 +162,7 @@ fn listeners(config: &Config, found: &mut Vec<ConfigError>) {
     let none = Addresses::of(&[]);
     let [push, push_tls] =
         [&listen.push, &listen.push_tls].map(|it| if config.has_role("push") { it } else { &none });
-    let all: [(&str, &Addresses); 11] = [
+    let all: [(&str, &Addresses); 12] = [
         ("listen.sip_tcp", &listen.sip_tcp),
         ("listen.sip_tls", &listen.sip_tls),
         ("listen.xmpp_tcp", &listen.xmpp_tcp),
@@ -171,6 +171,7 @@ fn listeners(config: &Config, found: &mut Vec<ConfigError>) {
         ("listen.xmpp_wss", &listen.xmpp_wss),
         ("listen.admin", &listen.admin),
         ("listen.device", &listen.device),
+        ("listen.device_tls", &listen.device_tls),
         ("listen.health", &listen.health),
         ("listen.push", push),
         ("listen.push_tls", push_tls),

@@ -48,10 +48,11 @@ pub(super) async fn look(config: &Config, Known { runs, is_dev }: Known, report:
         return;
     }
     let listen = &config.listen;
-    let all: [(&str, &Addresses, &[u8]); 4] = [
+    let all: [(&str, &Addresses, &[u8]); 5] = [
         ("listen.sip_tls", &listen.sip_tls, b"sip"),
         ("listen.xmpp_tls", &listen.xmpp_tls, b"xmpp-client"),
         ("listen.xmpp_wss", &listen.xmpp_wss, b"http/1.1"),
+        ("listen.device_tls", &listen.device_tls, b"http/1.1"),
         ("listen.push_tls", &listen.push_tls, b"h2"),
     ];
     for (key, addresses, alpn) in all {

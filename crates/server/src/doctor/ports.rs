@@ -35,6 +35,7 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
             ("listen.xmpp_tcp", &listen.xmpp_tcp, For::All),
             ("listen.xmpp_tls", &listen.xmpp_tls, For::All),
             ("listen.xmpp_wss", &listen.xmpp_wss, For::All),
+            ("listen.device_tls", &listen.device_tls, For::All),
             ("listen.xmpp_ws", &listen.xmpp_ws, For::Some),
         ]);
         for address in known(&listen.sip_udp) {

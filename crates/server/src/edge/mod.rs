@@ -1,9 +1,10 @@
 //! The edge, for clients outside: `reveille serve --roles edge` in the DMZ, and the end of its tunnels inside.
 //!
-//! An edge ends the clients' TLS and WebSockets, reads their messages within the limits, and lets through what may ([`gate`]), each client by a
+//! An edge ends the clients' TLS, reads their messages within the limits, and lets through what may ([`gate`]), each client by a
 //! stream of its own over a tunnel that the inside has dialled. It knows no user and keeps nothing but its key.
 
 mod gate;
+mod https;
 mod lane;
 mod look;
 mod relay;
@@ -13,6 +14,7 @@ mod within;
 mod xmpp;
 
 pub(crate) use gate::Refused;
+pub(crate) use https::device_api;
 pub(crate) use look::{Links, View, router, watch};
 pub(crate) use relay::run;
 pub(crate) use shared::Shared;

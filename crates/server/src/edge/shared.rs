@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     /// What a message may be made of.
     pub(super) limits: sip::Limits,
     pub(super) passwords: bool,
+    /// Of whoever names none.
+    pub(super) domain: Box<str>,
     pub(super) metrics: Arc<Metrics>,
     /// From where somebody has signed in.
     pub(super) guards: Guards,
@@ -57,7 +59,7 @@ impl Shared {
     pub(crate) fn new(
         (net, tunnel): (Net, tunnel::Edge),
         limits: sip::Limits,
-        passwords: bool,
+        (passwords, domain): (bool, &str),
         (metrics, guards, keeper): (Arc<Metrics>, Guards, Doorkeeper),
     ) -> Self {
         Self {
@@ -66,6 +68,7 @@ impl Shared {
             tasks: TaskTracker::new(),
             limits,
             passwords,
+            domain: domain.into(),
             metrics,
             guards,
             keeper,

@@ -37,9 +37,9 @@ impl Phones {
     pub(super) fn says(&mut self, flow: Flow, message: &Message) {
         let shared = &self.shared;
         // Gone while its message waited: nobody would say so again.
-        let Some(name) = shared.net.asked_for(flow.id) else {
+        if !shared.net.is_open(flow.id) {
             return;
-        };
+        }
         let lane = self.lanes.get(&flow.id);
         let mut new = Gate::default();
         let said = match lane {
@@ -64,7 +64,7 @@ impl Phones {
             spoken: Spoken::SipTls,
             client: flow.remote,
             port: flow.local.port(),
-            name,
+            name: shared.net.asked_for(flow.id),
             exporter: None,
             end_point: None,
         };

@@ -1,28 +1,36 @@
 //! The inside's end: edges are dialled, and clients that come by one are connections like those that come here.
 
 use super::{gate::Refused, look::Links};
-use crate::{config::Config, metrics::Metrics, pairs, settings};
+use crate::{
+    api::not_found, config::Config, doorkeeper::Doorkeeper, http, metrics::Metrics, pairs, settings,
+};
 use anyhow::{Context, Result, anyhow};
+use axum::Router;
 use call::Network;
-use net::Carried;
+use net::{Carried, Standing};
 use std::{
     net::{Ipv6Addr, SocketAddr},
     sync::Arc,
 };
-use tokio::{sync::mpsc, task::JoinHandle};
-use tunnel::{Arrival, Inside, Limits, Spoken};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
+use tunnel::{Arrival, Inside, Limits, Spoken, Stream};
 
 /// The tunnels to our edges, if there are any.
 pub(crate) struct Within(Option<Dialled>);
 
 struct Dialled {
     inside: Inside,
-    task: JoinHandle<()>,
+    /// Until somebody takes them.
+    arrivals: Option<mpsc::Receiver<Arrival>>,
+    task: Option<JoinHandle<()>>,
 }
 
 impl Within {
-    /// Dials the edges of the configuration.
-    pub(crate) fn dial(config: &Config, net: &net::Net, metrics: &Arc<Metrics>) -> Result<Self> {
+    /// Dials the edges of the configuration. What comes by them waits until it is taken.
+    pub(crate) fn dial(config: &Config) -> Result<Self> {
         let edges = config.edge.edges.0.iter().map(|edge| pairs::edge(edge));
         let edges = edges.collect::<Result<Vec<_>, _>>();
         let edges = edges.map_err(|error| anyhow!("edge.edges: {error}"))?;
@@ -36,13 +44,34 @@ impl Within {
         };
         let (inside, arrivals) = Inside::dial(config.node(), &identity, &edges, limits)
             .context("the tunnels of edge.edges")?;
+        Ok(Self(Some(Dialled {
+            inside,
+            arrivals: Some(arrivals),
+            task: None,
+        })))
+    }
+
+    /// Begins to take who comes by them: connections of `net`'s, and requests of the device API, of which so many at once have room.
+    pub(crate) fn take(
+        &mut self,
+        (config, net, metrics): (&Config, &net::Net, &Arc<Metrics>),
+        device: Router,
+        (room, keeper): (usize, &Doorkeeper),
+    ) -> Result<()> {
+        let Some(dialled) = &mut self.0 else {
+            return Ok(());
+        };
         let taking = Taking {
             net: net.clone(),
             metrics: metrics.clone(),
             trusted: settings::trusted(config)?,
+            device: device.fallback(not_found),
+            room: Arc::new(Semaphore::new(room)),
+            keeper: keeper.clone(),
         };
-        let task = tokio::spawn(taking.run(arrivals));
-        Ok(Self(Some(Dialled { inside, task })))
+        let arrivals = dialled.arrivals.take();
+        dialled.task = arrivals.map(|arrivals| tokio::spawn(taking.run(arrivals)));
+        Ok(())
     }
 
     /// How they are.
@@ -53,9 +82,11 @@ impl Within {
 
     /// Ends them.
     pub(crate) async fn shutdown(self) {
-        if let Some(Dialled { inside, task }) = self.0 {
+        if let Some(Dialled { inside, task, .. }) = self.0 {
             inside.shutdown().await;
-            task.abort();
+            if let Some(task) = task {
+                task.abort();
+            }
         }
     }
 }
@@ -66,6 +97,9 @@ struct Taking {
     metrics: Arc<Metrics>,
     /// Where the operator's servers are: no client outside is there, whatever an edge says.
     trusted: Vec<Network>,
+    device: Router,
+    room: Arc<Semaphore>,
+    keeper: Doorkeeper,
 }
 
 impl Taking {
@@ -96,11 +130,27 @@ impl Taking {
                 tls_exporter: header.exporter,
                 tls_server_end_point: header.end_point.map(Into::into),
             },
+            Spoken::Http => return self.asks(header.client, stream),
         };
         tracing::debug!(%edge, client = %header.client, name = ?header.name, ?what, "a client comes by an edge");
         // Where it came in is the edge's, which clients find by our name.
         let local = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), header.port);
         let at = (local, header.client);
         self.net.carry(what, sip::Transport::Edge, at, stream)
+    }
+
+    /// A request of the device API.
+    fn asks(&self, from: SocketAddr, stream: Stream) -> bool {
+        let is_banned = self.keeper.visitor(from.ip()).standing == Standing::Banned;
+        let place = self.room.clone().try_acquire_owned().ok();
+        let Some(place) = place.filter(|_| !is_banned) else {
+            return false;
+        };
+        let (device, keeper) = (self.device.clone(), self.keeper.clone());
+        tokio::spawn(async move {
+            http::carried(stream, from, device, &keeper).await;
+            drop(place);
+        });
+        true
     }
 }

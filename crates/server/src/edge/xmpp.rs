@@ -92,9 +92,9 @@ impl Clients {
             return refuse(shared, stream, link.framing, Refused::NotSignedIn);
         }
         // Gone while it waited: nobody would say so again.
-        let Some(name) = shared.net.asked_for(stream.0) else {
+        if !shared.net.is_open(stream.0) {
             return;
-        };
+        }
         let Some(place) = shared.place(link.remote.ip()) else {
             return refuse(shared, stream, link.framing, Refused::Crowded);
         };
@@ -113,7 +113,7 @@ impl Clients {
             spoken: Spoken::Xmpp,
             client: link.remote,
             port: link.local.port(),
-            name,
+            name: shared.net.asked_for(stream.0),
             exporter: link.tls_exporter,
             end_point: link.tls_server_end_point.as_deref().map(Into::into),
         };

@@ -1,0 +1,192 @@
+//! The device API for clients outside. What may go on goes on as a request of its own, each over a stream of the tunnel.
+
+use super::{gate::Refused, shared::Shared};
+use crate::api::{AccessTokens, Problem, bearer, device};
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::{ConnectInfo, Request, State},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{
+            AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER,
+            WWW_AUTHENTICATE,
+        },
+    },
+    response::Response,
+    routing::{get, post},
+};
+use domain::Address;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tunnel::{Header, Spoken, Stream};
+
+/// Octets of the longest request that goes on. One that names a device has a key and two tokens of 4 KiB.
+const LONGEST: usize = 16 * 1024;
+
+/// Octets of the longest answer that comes back.
+const LONGEST_ANSWER: usize = 256 * 1024;
+
+/// What of a request goes on, and what of its answer comes back, beside the body.
+const ASKED: [HeaderName; 2] = [AUTHORIZATION, CONTENT_TYPE];
+const ANSWERED: [HeaderName; 4] = [CONTENT_TYPE, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE];
+
+/// A few seconds, within which a tunnel is there again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The paths of the device API, and no others.
+pub(crate) fn device_api(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route(device::TOKEN, post(sign_in))
+        .route(
+            device::DEVICE,
+            get(signed_in).put(signed_in).delete(signed_in),
+        )
+        .route(device::MODE, post(signed_in))
+        .with_state(shared)
+}
+
+/// Who signs in says in the body who they are; by a password, if that may be.
+async fn sign_in(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Result<Response, Problem> {
+    if !shared.passwords {
+        return Err(refused(&shared, Refused::NotSignedIn));
+    }
+    let request = whole(&shared, request).await?;
+    let says = serde_json::from_slice(request.body()).unwrap_or_default();
+    let whose = match says {
+        Says {
+            username: Some(name),
+            ..
+        } if name.contains('@') => name.parse().ok(),
+        Says {
+            username: Some(name),
+            ..
+        } => Address::given(&name, &shared.domain).ok(),
+        Says { refresh_token, .. } => refresh_token.as_deref().and_then(AccessTokens::claimed),
+    };
+    let Some(whose) = whose else {
+        return Err(refused(&shared, Refused::NotSignedIn));
+    };
+    let answer = forward(&shared, from, &whose, request).await?;
+    if answer.status() == StatusCode::OK {
+        shared.guards.right(from.ip(), whose.as_str());
+    }
+    Ok(answer)
+}
+
+/// Whoever has signed in shows a token of ours. Whether it is good the inside says, and is asked no more often than by who signs in.
+async fn signed_in(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let whose = bearer(request.headers()).and_then(AccessTokens::claimed);
+    let Some(whose) = whose else {
+        return Err(refused(&shared, Refused::NotSignedIn));
+    };
+    let request = whole(&shared, request).await?;
+    forward(&shared, from, &whose, request).await
+}
+
+/// Who asks for tokens, by a password or by one of them.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Says {
+    username: Option<String>,
+    refresh_token: Option<String>,
+}
+
+/// A request with all of its body.
+async fn whole(shared: &Shared, request: Request) -> Result<http::Request<Bytes>, Problem> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, LONGEST).await;
+    let body = body.map_err(|_| refused(shared, Refused::TooLong))?;
+    Ok(http::Request::from_parts(parts, body))
+}
+
+/// A request does not go on.
+fn refused(shared: &Shared, why: Refused) -> Problem {
+    shared.metrics.edge_refused(why.name(), 1);
+    match why {
+        Refused::NotSignedIn => {
+            Problem::unauthorized("this needs an access token from POST /oauth/token")
+        }
+        Refused::TooLong => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long"),
+        Refused::TooManyTries | Refused::Crowded => {
+            Problem::try_again("too many at once from this address", AGAIN)
+        }
+        Refused::NoInside | Refused::NotTaken => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the server cannot be reached at the moment",
+        ),
+    }
+}
+
+/// Lets the inside answer.
+async fn forward(
+    shared: &Shared,
+    from: SocketAddr,
+    whose: &Address,
+    request: http::Request<Bytes>,
+) -> Result<Response, Problem> {
+    // Until it is answered.
+    let place = shared.place(from.ip());
+    let _place = place.ok_or_else(|| refused(shared, Refused::Crowded))?;
+    let header = Header {
+        spoken: Spoken::Http,
+        client: from,
+        port: 0,
+        name: None,
+        exporter: None,
+        end_point: None,
+    };
+    let whose = whose.as_str().as_bytes();
+    let stream = shared.tunnel.open(whose, &header).await.map_err(|error| {
+        tracing::debug!(client = %from, %error, "a client has no inside");
+        refused(shared, Refused::NoInside)
+    })?;
+    exchanged(stream, request).await.map_err(|error| {
+        tracing::debug!(client = %from, %error, "the inside does not answer a client");
+        refused(shared, Refused::NotTaken)
+    })
+}
+
+/// One request over this stream, and its answer, whole.
+async fn exchanged(stream: Stream, request: http::Request<Bytes>) -> anyhow::Result<Response> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let (parts, body) = request.into_parts();
+    let mut request = Request::builder()
+        .method(parts.method)
+        .uri(parts.uri.path())
+        .header(HOST, "inside")
+        .header(CONNECTION, "close");
+    for (name, value) in known(&parts.headers, &ASKED) {
+        request = request.header(name, value);
+    }
+    let request = request.body(Body::from(body))?;
+    let answer = async move {
+        let (parts, body) = sender.send_request(request).await?.into_parts();
+        let body = to_bytes(Body::new(body), LONGEST_ANSWER).await?;
+        let mut response = Response::builder().status(parts.status);
+        for (name, value) in known(&parts.headers, &ANSWERED) {
+            response = response.header(name, value);
+        }
+        anyhow::Ok(response.body(Body::from(body))?)
+    };
+    // What is wrong with the connection is wrong with the answer.
+    let (answer, _) = tokio::join!(answer, connection);
+    answer
+}
+
+fn known<'a>(
+    all: &'a HeaderMap,
+    names: &'a [HeaderName],
+) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
+    names.iter().filter_map(|name| Some((name, all.get(name)?)))
+}
