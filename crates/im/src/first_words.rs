@@ -46,6 +46,29 @@ pub fn offer(bindings: &[BindingKind], bearers: bool) -> Offer {
     }
 }
 
+/// What a client is offered that may sign in by tokens of OAuth alone.
+pub fn offer_to_bearers() -> Offer {
+    let mechanisms = vec![Mechanism::OauthBearer.name().to_owned()];
+    Offer {
+        sasl2: Some(Sasl2Offer {
+            mechanisms: mechanisms.clone(),
+            inline: sasl2::inline(&[]),
+        }),
+        mechanisms,
+        ..Offer::default()
+    }
+}
+
+/// The token of OAuth by which a client wants to sign in, if it is by one.
+pub fn bearer(greeted: &Greeted) -> Option<String> {
+    let mechanism = Mechanism::named(greeted.element.attr("mechanism")?)?;
+    let octets = first_message(&greeted.element).ok()?;
+    let token = || oauthbearer::Request::read(&octets).ok();
+    (mechanism.needs() == Needs::Bearer)
+        .then(token)?
+        .map(|it| it.token)
+}
+
 /// The same, as the hash over it needs it (XEP-0474 §6.1): no channel bindings are spoken of where there are none.
 pub fn advertised(bindings: &[BindingKind], bearers: bool) -> Advertised {
     let named = Some(bindings).filter(|it| !it.is_empty());

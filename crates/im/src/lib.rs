@@ -57,7 +57,7 @@ mod waking;
 
 pub use calls::CALL_IDS;
 pub use enabled::app_of;
-pub use first_words::{advertised, offer, steer};
+pub use first_words::{advertised, bearer, offer, offer_to_bearers, steer};
 pub use letters::{STANZA, is_sayable, text};
 pub use line::TICKETS;
 pub use presence::{said, status};

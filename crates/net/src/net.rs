@@ -233,7 +233,7 @@ impl Net {
         candidates.first().copied().unwrap_or(unspecified(remote))
     }
 
-    /// The name by which the peer of the connection of this number has asked for us in TLS (RFC 6066 §3), if it did so.
+    /// The name by which the peer of the connection of this number has asked for us in TLS (RFC 6066), if it did so.
     pub fn asked_for(&self, connection: u64) -> Option<Box<str>> {
         self.shared.table().name(connection)
     }

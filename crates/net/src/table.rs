@@ -41,7 +41,7 @@ struct Connection {
     /// How far the stream is, if it is one of XMPP.
     progress: Option<Arc<Progress>>,
     wire: Wire,
-    /// The name by which the peer asked for us in TLS (RFC 6066 §3).
+    /// The name by which the peer asked for us in TLS (RFC 6066).
     name: Option<Box<str>>,
 }
 

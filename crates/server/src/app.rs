@@ -152,7 +152,7 @@ impl Server {
         let doors = Doors::open(&config).await?;
         let (stop, stopped) = watch::channel(false);
         let bound = Bound::of(net.addresses().clone(), &doors);
-        web::publish(&config, &net, &bound);
+        web::publish(&config, &net, &bound.device_tls);
         let live = Live::new(stopped.clone());
         let parts = Parts {
             call,
@@ -169,7 +169,7 @@ impl Server {
         };
         let started = shards::start(parts, || until(stopped.clone())).await?;
         let (accounts, shards) = (started.accounts, started.shards);
-        let mut edges = Within::dial(&config)?;
+        let mut edges = Within::dial(&config, &AccessTokens::new(&secret))?;
         let known = Apps::of(&apps);
         let with = (&store, &pusher, &secret[..], &apps[..]);
         let push_service = push_service(&config, with, options.tenants, &metrics).await?;
@@ -193,7 +193,7 @@ impl Server {
         let watched = health::router(metrics.clone(), ready.clone());
         let beside = keeping_apps::routes(&store, &reload, api.gate.clone());
         let beside = beside.merge(edge::router(edges.links(), api.gate.clone()));
-        let pages = web::router(&config, &bound);
+        let pages = web::router(&config, (&bound.sip, &bound.device_tls));
         let behind = behind(api, watched, service, (beside, pages));
         let room = (room.http, &keeper);
         edges.take((&config, &net, &metrics), behind.device.clone(), room)?;

@@ -62,7 +62,7 @@ impl EdgeRole {
         let tunnel = listen(&config)?;
         let tunnel_at = tunnel.address()?;
         let bound = Bound::of(net.addresses().clone(), &doors);
-        web::publish(&config, &net, &bound);
+        web::publish(&config, &net, &bound.device_tls);
         let let_in = (config.edge.passwords, config.domain());
         let seen = (metrics.clone(), guards.clone(), keeper.clone());
         let shared = Shared::new((net, tunnel), limits, let_in, seen);
@@ -79,10 +79,7 @@ impl EdgeRole {
             guards,
             metrics: metrics.clone(),
         };
-        let links: Links = {
-            let shared = shared.clone();
-            Arc::new(move || shared.tunnel.status())
-        };
+        let links = links(shared.clone());
         let behind = Behind {
             admin: edge::router(links.clone(), gate.clone())
                 .merge(api::alarms(metrics.clone(), gate)),
@@ -159,12 +156,17 @@ impl EdgeRole {
     }
 }
 
+/// How the tunnels are.
+fn links(shared: Arc<Shared>) -> Links {
+    Arc::new(move || shared.tunnel.status())
+}
+
 /// What clients find in TLS, if they are let to it.
 fn outside_api(config: &Config, bound: &Bound, shared: &Arc<Shared>) -> Router {
     if bound.device_tls.is_empty() {
         return Router::new();
     }
-    edge::device_api(shared.clone()).merge(web::router(config, bound))
+    edge::device_api(shared.clone()).merge(web::router(config, (&bound.sip, &bound.device_tls)))
 }
 
 fn insides(config: &Config) -> Result<Vec<Fingerprint>> {

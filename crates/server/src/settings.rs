@@ -172,7 +172,16 @@ pub(crate) fn greeting(config: &Config) -> Result<Option<net::XmppConfig>, Confi
         tls: listen.xmpp_tls.0.clone(),
         websocket: web::config(config)?,
         domains: xmpp(config, &[])?.domains,
-        offer: Arc::new(|link| Arc::new(offer(link))),
+        offer: {
+            let by_tokens = config.has_role("edge") && !config.edge.passwords;
+            Arc::new(move |link| {
+                Arc::new(if by_tokens {
+                    im::offer_to_bearers()
+                } else {
+                    offer(link)
+                })
+            })
+        },
         steer: Arc::new(move |greeted| {
             im::steer(greeted, AccessTokens::claimed)
                 .map_or(0, |user| Slice::of(&user).shard(shards))

@@ -1,7 +1,6 @@
 //! XMPP for web pages: who may connect over WebSocket; and what tells clients where all is (RFC 7395 §4, XEP-0156).
 
 use crate::{
-    app::Bound,
     config::{Config, ConfigError},
     networks::networks,
 };
@@ -62,13 +61,16 @@ pub(crate) fn url(config: &Config, wss: &[SocketAddr]) -> Option<String> {
     Some(format!("wss://{}:{port}{PATH}", config.node()))
 }
 
+/// What is really bound: sockets, and the device API in TLS.
+pub(crate) type Bound<'a> = (&'a net::Addresses, &'a [SocketAddr]);
+
 /// Tells whoever asks at a WebSocket where we are.
-pub(crate) fn publish(config: &Config, net: &net::Net, bound: &Bound) {
-    net.publish(documents(config, bound));
+pub(crate) fn publish(config: &Config, net: &net::Net, device_tls: &[SocketAddr]) {
+    net.publish(documents(config, (net.addresses(), device_tls)));
 }
 
 /// The same for whoever asks in HTTP.
-pub(crate) fn router(config: &Config, bound: &Bound) -> Router {
+pub(crate) fn router(config: &Config, bound: Bound<'_>) -> Router {
     let all = documents(config, bound).into_iter();
     all.fold(Router::new(), |router, document| {
         let Document {
@@ -86,8 +88,8 @@ pub(crate) fn router(config: &Config, bound: &Bound) -> Router {
 }
 
 /// What can be read by anybody.
-fn documents(config: &Config, bound: &Bound) -> Vec<Document> {
-    let url = url(config, &bound.sip.xmpp_wss);
+fn documents(config: &Config, bound: Bound<'_>) -> Vec<Document> {
+    let url = url(config, &bound.0.xmpp_wss);
     let mut all = vec![Document {
         path: "/.well-known/reveille.json",
         content_type: "application/json",
@@ -98,16 +100,16 @@ fn documents(config: &Config, bound: &Bound) -> Vec<Document> {
 }
 
 /// Where a client finds us, by the name that it knows: each protocol with its ports, in TLS alone.
-fn addresses(config: &Config, bound: &Bound, websocket: Option<&str>) -> Value {
+fn addresses(config: &Config, (net, device_tls): Bound<'_>, websocket: Option<&str>) -> Value {
     let port = |all: &[SocketAddr]| all.first().map(SocketAddr::port);
     let node = config.node();
-    let at = port(&bound.device_tls).map(|port| format!("https://{node}:{port}"));
+    let at = port(device_tls).map(|port| format!("https://{node}:{port}"));
     json!({
         "domains": config.server.domains.0,
         "host": node,
-        "sip_tls": port(&bound.sip.tls),
-        "xmpp_starttls": port(&bound.sip.xmpp_tcp),
-        "xmpp_tls": port(&bound.sip.xmpp_tls),
+        "sip_tls": port(&net.tls),
+        "xmpp_starttls": port(&net.xmpp_tcp),
+        "xmpp_tls": port(&net.xmpp_tls),
         "xmpp_websocket": websocket,
         "device_api": at,
     })

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::Behaviour;
 use lab::{
     cloud::{Ca, DevCredentials},
@@ -44,7 +45,7 @@ struct World {
     inside: TempDir,
 }
 
-async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), inside: &str) -> EdgeRole {
+async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), inside: &str, passwords: bool) -> EdgeRole {
     let nowhere = Addresses::of(&[]);
     let mut config = Config::default();
     config.server.roles = Words::of(&["edge"]);
@@ -58,6 +59,7 @@ async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), inside: &str) -> EdgeRole {
     config.listen.health = Addresses::of(&["127.0.0.1:0"]);
     config.listen.tunnel = Addresses::of(&[tunnel]);
     config.edge.insides = Words::of(&[inside]);
+    config.edge.passwords = passwords;
     let certificate = ca.issue(&["localhost"]).unwrap();
     let (chain, key) = (certificate.chain_pem, certificate.key_pem);
     let tls = net::TlsSource::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
@@ -79,12 +81,17 @@ async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), inside: &str) -> EdgeRole {
 impl World {
     /// An inside and so many edges, all tunnels up.
     async fn start(edges: usize) -> Self {
+        Self::letting_in(edges, true).await
+    }
+
+    /// The same, whose edges let in by password or by token alone.
+    async fn letting_in(edges: usize, passwords: bool) -> Self {
         let ca = Ca::new().unwrap();
         let (inside, key) = keyed();
         let (mut known, mut running) = (Vec::new(), Vec::new());
         for _ in 0..edges {
             let (at, of_edge) = keyed();
-            let edge = edge(&ca, (at.path(), "127.0.0.1:0"), &key).await;
+            let edge = edge(&ca, (at.path(), "127.0.0.1:0"), &key, passwords).await;
             known.push(format!("{}#{of_edge}", edge.tunnel()));
             running.push((edge, at));
         }
@@ -121,6 +128,22 @@ impl World {
             }
         };
         timeout(PATIENCE, is_so).await.unwrap();
+    }
+
+    /// Waits until the first tunnel carries so many clients.
+    async fn carries(&self, wanted: u64) {
+        let url = self.admin("/api/v1/tunnels");
+        let does = async {
+            loop {
+                let told = request(http::Method::GET, &url, Some(dev::ADMIN_TOKEN), None);
+                let told: Value = serde_json::from_slice(&told.await.unwrap().1).unwrap();
+                if told[0]["clients"] == wanted {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, does).await.unwrap();
     }
 
     fn admin(&self, path: &str) -> String {
@@ -308,7 +331,7 @@ async fn an_edge_that_is_gone_is_dialled_until_it_is_there_again() {
         .unwrap()
         .fingerprint()
         .to_string();
-    let again = edge(&world.dev.ca, (at.path(), &tunnel), &inside).await;
+    let again = edge(&world.dev.ca, (at.path(), &tunnel), &inside, true).await;
     world.tunnels(|up| up == [true]).await;
     world.edges.push((again, at));
     world.shutdown().await;
@@ -328,6 +351,20 @@ impl Stranger {
         let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&config));
         Self(connector.connect(name, stream).await.unwrap())
+    }
+
+    /// Says this, and hears all up to that.
+    async fn hears(&mut self, says: &str, until: &str) -> String {
+        self.0.write_all(says.as_bytes()).await.unwrap();
+        let mut heard = String::new();
+        while !heard.contains(until) {
+            let mut chunk = [0; 4_096];
+            let read = timeout(PATIENCE, self.0.read(&mut chunk)).await;
+            let read = read.unwrap().unwrap();
+            assert!(read > 0, "no {until:?} in {heard:?}");
+            heard.push_str(&String::from_utf8_lossy(&chunk[..read]));
+        }
+        heard
     }
 
     /// One request of HTTP, and its answer.
@@ -373,10 +410,7 @@ async fn nothing_of_a_stranger_gets_in_but_an_attempt_to_sign_in() {
         assert!(answer.starts_with("SIP/2.0 403 Register first"), "{answer}");
     }
     // The tunnel carries nobody yet.
-    let url = world.admin("/api/v1/tunnels");
-    let told = request(http::Method::GET, &url, Some(dev::ADMIN_TOKEN), None).await;
-    let told: Value = serde_json::from_slice(&told.unwrap().1).unwrap();
-    assert_eq!(told[0]["clients"], 0);
+    world.carries(0).await;
     let mut stranger = Stranger::comes(&world, world.edge(0)).await;
     let answer = stranger.says("REGISTER", "").await;
     assert!(answer.starts_with("SIP/2.0 401"), "{answer}");
@@ -490,4 +524,76 @@ async fn the_device_api_is_there_for_clients_outside_and_nothing_beside_it() {
     for (edge, _) in edges {
         edge.shutdown().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_others() {
+    let world = World::letting_in(1, false).await;
+    let password = serde_json::json!({
+        "grant_type": "password", "username": "alice", "password": dev::PASSWORD,
+    });
+    // Inside, where passwords are taken.
+    let url = world.admin("/oauth/token");
+    let told = request(http::Method::POST, &url, None, Some(&password)).await;
+    let tokens: Value = serde_json::from_slice(&told.unwrap().1).unwrap();
+    let token = tokens["access_token"].as_str().unwrap();
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let (says, signature) = token.rsplit_once('.').unwrap();
+    let other = if signature.starts_with('A') { "B" } else { "A" };
+    let forged = format!("{says}.{other}{}", &signature[1..]);
+
+    let bound = world.edges[0].0.bound();
+    let (https, xmpp) = (bound.device_tls[0], bound.sip.xmpp_tls[0]);
+    let head = "GET /api/v1/me/devices/tablet";
+    let again = serde_json::json!({"grant_type": "refresh_token", "refresh_token": refresh});
+    let stolen = serde_json::json!({"grant_type": "refresh_token", "refresh_token": token});
+    for (head, token, body, status) in [
+        ("POST /oauth/token", None, password.to_string(), 401),
+        ("POST /oauth/token", None, stolen.to_string(), 401),
+        ("POST /oauth/token", None, again.to_string(), 200),
+        (head, Some(&*forged), String::new(), 401),
+        (head, Some(refresh), String::new(), 401),
+        // The inside has answered that there is none.
+        (head, Some(token), String::new(), 404),
+    ] {
+        let stranger = Stranger::comes(&world, https).await;
+        let told = stranger.asks(head, token, &body).await;
+        assert_eq!(told.0, status, "{head} {body}: {}", told.1);
+    }
+
+    let header = "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' \
+                  xmlns:stream='http://etherx.jabber.org/streams'>";
+    let mut stranger = Stranger::comes(&world, xmpp).await;
+    let offered = stranger.hears(header, "</stream:features>").await;
+    assert!(
+        offered.contains("<mechanism>OAUTHBEARER</mechanism>"),
+        "{offered}"
+    );
+    assert!(
+        !offered.contains("PLAIN") && !offered.contains("SCRAM"),
+        "{offered}"
+    );
+    let auth = |token: &str| {
+        let message = format!("n,,\x01auth=Bearer {token}\x01\x01");
+        let message = STANDARD.encode(message);
+        format!(
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='OAUTHBEARER'>{message}</auth>"
+        )
+    };
+    // RFC 7628 §3.2.3: what is wrong, and then that it has failed.
+    stranger.hears(&auth(&forged), "</challenge>").await;
+    let response = "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AQ==</response>";
+    stranger
+        .hears(response, "<not-authorized/></failure>")
+        .await;
+    // Nothing of it got in.
+    world.carries(0).await;
+    stranger.hears(&auth(token), "<success").await;
+    world.carries(1).await;
+    let mut stranger = Stranger::comes(&world, xmpp).await;
+    stranger.hears(header, "</stream:features>").await;
+    let plain = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>";
+    stranger.hears(plain, "<not-authorized").await;
+    world.carries(1).await;
+    world.shutdown().await;
 }

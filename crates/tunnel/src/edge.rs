@@ -12,12 +12,11 @@ use rustls::pki_types::CertificateDer;
 use tokio::time::timeout;
 
 use crate::handshakes::{Handshakes, Place};
+use crate::hello::{self, Hello};
 use crate::limits::{HANDSHAKE, HANDSHAKES};
 use crate::pinned::{self, Known};
 use crate::status::Live;
-use crate::{
-    Fingerprint, Header, Identity, Limits, Link, State, Stream, TunnelError, frame, hello,
-};
+use crate::{Fingerprint, Header, Identity, Limits, Link, State, Stream, TunnelError, frame};
 
 /// Why a tunnel ends, for whoever is at the other end: an error code of the application (RFC 9000 §20.2).
 const STOPPING: VarInt = VarInt::from_u32(0);
@@ -34,7 +33,7 @@ pub struct Edge(Arc<Shared>);
 
 struct Shared {
     endpoint: Endpoint,
-    name: Box<str>,
+    hello: Hello,
     known: Known,
     limits: Limits,
     insides: Mutex<Vec<Inside>>,
@@ -48,6 +47,8 @@ struct Shared {
 struct Inside {
     who: Fingerprint,
     name: Box<str>,
+    /// What it has said of itself.
+    told: Arc<[u8]>,
     live: Live,
 }
 
@@ -79,7 +80,10 @@ impl Edge {
             .migration(false);
         let edge = Self(Arc::new(Shared {
             endpoint: Endpoint::server(config, at)?,
-            name: name.into(),
+            hello: Hello {
+                name: name.into(),
+                rest: Arc::default(),
+            },
             known,
             limits,
             insides: Mutex::default(),
@@ -154,6 +158,12 @@ impl Edge {
         known.iter().map(link).collect()
     }
 
+    /// What the insides that are there have told of themselves, in their order.
+    pub fn told(&self) -> Vec<Arc<[u8]>> {
+        let insides = self.0.insides();
+        insides.iter().map(|inside| inside.told.clone()).collect()
+    }
+
     /// Ends all tunnels and listens no more.
     pub async fn shutdown(&self) {
         self.0.endpoint.close(STOPPING, b"stopping");
@@ -205,12 +215,18 @@ impl Edge {
     async fn connected(&self, incoming: Incoming) -> io::Result<Inside> {
         let connection = incoming.accept()?.await?;
         let who = peer(&connection)?;
-        let Ok(name) = hello::exchanged(&connection, &self.0.name).await else {
+        let Ok(hello) = hello::exchanged(&connection, &self.0.hello).await else {
             connection.close(NO_HELLO, b"no hello");
             return Err(io::Error::other("it said no hello"));
         };
         let live = Live::new(connection);
-        let inside = Inside { who, name, live };
+        let Hello { name, rest: told } = hello;
+        let inside = Inside {
+            who,
+            name,
+            told,
+            live,
+        };
         let mut insides = self.0.insides();
         // It may be known no more since it came.
         if !self.0.known.contains(&who) {

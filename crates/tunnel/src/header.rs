@@ -12,10 +12,10 @@ const VERSION: u8 = 2;
 /// The longest name of a host (RFC 1035 §2.3.4).
 const LONGEST_NAME: usize = 253;
 
-/// Octets of a `tls-exporter` (RFC 9266 §2).
+/// Octets of a `tls-exporter` (RFC 9266).
 const EXPORTER: usize = 32;
 
-/// Octets of the longest hash that a `tls-server-end-point` can be (RFC 5929 §4.1).
+/// Octets of the longest hash that a `tls-server-end-point` can be (RFC 5929).
 const LONGEST_END_POINT: usize = 64;
 
 /// The longest header there can be.

@@ -1,6 +1,7 @@
-//! The first that each side says: its name, for people who look.
+//! The first that each side says: its name, for people who look, and what else the other side is to know of it.
 
 use std::io;
+use std::sync::Arc;
 
 use quinn::Connection;
 
@@ -9,23 +10,38 @@ use crate::frame;
 /// The longest name that is listened to; longer ones are refused.
 const LONGEST: usize = 253;
 
+/// Octets of what else is said.
+const LONGEST_REST: usize = 1_024;
+
+/// What one side says.
+#[derive(Clone, Debug)]
+pub(crate) struct Hello {
+    pub(crate) name: Box<str>,
+    pub(crate) rest: Arc<[u8]>,
+}
+
 /// Says ours and hears theirs, both over streams of their own.
-pub(crate) async fn exchanged(connection: &Connection, ours: &str) -> io::Result<Box<str>> {
+pub(crate) async fn exchanged(connection: &Connection, ours: &Hello) -> io::Result<Hello> {
     let say = async {
         let mut stream = connection.open_uni().await?;
-        frame::write(&mut stream, ours.as_bytes()).await?;
+        frame::write(&mut stream, ours.name.as_bytes()).await?;
+        frame::write(&mut stream, &ours.rest).await?;
         stream.finish().map_err(io::Error::other)
     };
     let hear = async {
         let mut stream = connection.accept_uni().await?;
-        frame::read(&mut stream, LONGEST).await
+        let name = frame::read(&mut stream, LONGEST).await?;
+        io::Result::Ok((name, frame::read(&mut stream, LONGEST_REST).await?))
     };
-    let ((), theirs) = tokio::try_join!(say, hear)?;
+    let ((), (theirs, rest)) = tokio::try_join!(say, hear)?;
     let theirs = String::from_utf8(theirs).map_err(io::Error::other)?;
     // It is written into logs and shown to people.
     let is_name = |letter: char| letter.is_alphanumeric() || "-._:[]".contains(letter);
     if !theirs.chars().all(is_name) {
         return Err(io::Error::other("a name that is none"));
     }
-    Ok(theirs.into_boxed_str())
+    Ok(Hello {
+        name: theirs.into_boxed_str(),
+        rest: rest.into(),
+    })
 }

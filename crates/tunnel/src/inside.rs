@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::edge::REPLACED;
+use crate::hello::{self, Hello};
 use crate::identity::NAME;
 use crate::limits::HANDSHAKE;
 use crate::status::Live;
 use crate::{
-    Fingerprint, Header, Identity, Limits, Link, State, Stream, TunnelError, frame, header, hello,
-    pinned,
+    Fingerprint, Header, Identity, Limits, Link, State, Stream, TunnelError, frame, header, pinned,
 };
 
 /// The first wait before an edge is dialled again; each one is twice the one before…
@@ -61,7 +61,7 @@ pub struct Arrival {
 pub struct Inside(Arc<Shared>);
 
 struct Shared {
-    name: Box<str>,
+    hello: Hello,
     limits: Limits,
     arrivals: mpsc::Sender<Arrival>,
     edges: Mutex<Vec<Seen>>,
@@ -92,12 +92,12 @@ struct Dialled {
 }
 
 impl Inside {
-    /// Dials these edges until [`Inside::shutdown`], and gives what comes by them.
+    /// Dials these edges until [`Inside::shutdown`], and gives what comes by them. Each edge is `told` so much of us, up to 1,024 octets.
     ///
     /// # Errors
     /// The key cannot be used.
     pub fn dial(
-        name: &str,
+        (name, told): (&str, &[u8]),
         identity: &Identity,
         edges: &[EdgeAddress],
         limits: Limits,
@@ -114,7 +114,10 @@ impl Inside {
             }),
         };
         let shared = Arc::new(Shared {
-            name: name.into(),
+            hello: Hello {
+                name: name.into(),
+                rest: told.into(),
+            },
             limits,
             arrivals,
             edges: Mutex::new(edges.iter().map(down).collect()),
@@ -253,8 +256,8 @@ impl Dialled {
         let endpoint = Endpoint::client(local)?;
         let connecting = endpoint.connect_with(self.config.clone(), at, NAME);
         let connection = connecting.map_err(io::Error::other)?.await?;
-        let name = hello::exchanged(&connection, &self.shared.name).await?;
-        Ok((endpoint, connection, name))
+        let theirs = hello::exchanged(&connection, &self.shared.hello).await?;
+        Ok((endpoint, connection, theirs.name))
     }
 
     async fn serve(&self, live: &Live) -> io::Error {

@@ -28,7 +28,7 @@ fn listen(identity: &Identity, insides: &[Fingerprint]) -> Edge {
 fn dial(identity: &Identity, edge: &Edge, key: Fingerprint) -> (Inside, mpsc::Receiver<Arrival>) {
     let at = edge.address().unwrap().to_string().into();
     let edges = [EdgeAddress { at, key }];
-    Inside::dial("inside", identity, &edges, Limits::default()).unwrap()
+    Inside::dial(("inside", b"a key"), identity, &edges, Limits::default()).unwrap()
 }
 
 fn header(client: u16) -> Header {
@@ -75,6 +75,7 @@ async fn what_a_client_says_comes_whole_with_who_it_is_and_so_do_answers() {
     wait("up", || is_up(&inside) && there(&edge) == 1).await;
     assert_eq!(&*inside.status()[0].name, "edge");
     assert_eq!(&*edge.status()[0].name, "inside");
+    assert_eq!(&*edge.told()[0], b"a key");
 
     let mut outer = edge.open(b"alice", &header(1)).await.unwrap();
     let said: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_be_bytes).collect();

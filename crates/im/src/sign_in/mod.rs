@@ -386,12 +386,7 @@ impl SignIn {
         }
         let Some(user) = user else {
             stranger.stage = Stage::Denied;
-            let denial = Denial {
-                status: "invalid_token".to_owned(),
-                scope: None,
-                openid_configuration: None,
-            };
-            return vec![stranger.challenge(&denial.challenge())];
+            return vec![stranger.challenge(&Denial::invalid_token().challenge())];
         };
         match request.accept(user.name(), domain) {
             Ok(()) => self.succeeds(stranger, user.name(), b""),

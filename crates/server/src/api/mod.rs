@@ -10,7 +10,7 @@ pub mod health;
 mod problem;
 mod push_test;
 mod reload;
-mod tokens;
+pub(crate) mod tokens;
 mod watch;
 
 pub(crate) use admin::story;

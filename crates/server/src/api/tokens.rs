@@ -1,57 +1,96 @@
-//! Access and refresh tokens: who, until when, sealed with a key of ours. Nothing is kept of them.
+//! Access and refresh tokens: who, until when, signed by us (RFC 7519, with Ed25519, RFC 8037). Nothing is kept of them. Whoever has
+//! the public half of our key can tell that we have made one; whether its user still has the same password only we can.
 
-use crate::{hex, secret};
+use crate::secret;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{Address, Timestamp, User};
-use ring::hmac;
+use ring::{
+    hmac,
+    signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
+};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Life of an access token (`behaviour.md` 7).
 pub(super) const ACCESS: Duration = Duration::from_hours(1);
 /// Life of a refresh token (`behaviour.md` 7).
 const REFRESH: Duration = Duration::from_hours(60 * 24);
+/// So far off the clock may be of who verifies tokens elsewhere.
+const LEEWAY: Duration = Duration::from_mins(5);
+/// Octets of the longest that is looked at: an address, written twice as long, and as much again.
+const LONGEST: usize = 8_192;
+/// The only header there is; what says that it is signed otherwise is no token.
+const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT"}"#;
 
 /// What a token is good for.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
-    /// Calling the API.
+#[derive(Copy, Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// Calling the API, and signing in.
     Access,
     /// Getting new tokens.
     Refresh,
 }
 
+/// What a token says.
+#[derive(Deserialize, Serialize)]
+struct Claims {
+    /// Whose it is.
+    sub: Address,
+    /// Until when it is good, in seconds.
+    exp: u64,
+    /// For what.
+    r#use: Kind,
+    /// With which password.
+    pw: String,
+}
+
 /// Makes tokens and checks them.
 #[derive(Debug)]
 pub struct AccessTokens {
-    key: hmac::Key,
+    key: Ed25519KeyPair,
+    passwords: hmac::Key,
 }
 
 impl AccessTokens {
     /// With this secret, which may serve other ends as well; tokens of another one are no good.
-    pub fn new(secret: &[u8]) -> Self {
+    pub(crate) fn new(secret: &[u8]) -> Self {
+        let passwords = secret::key_for("access-tokens", secret);
+        let seed = hmac::sign(&passwords, b"ed25519");
         Self {
-            key: secret::key_for("access-tokens", secret),
+            key: Ed25519KeyPair::from_seed_unchecked(seed.as_ref())
+                .expect("every 32 octets are a seed"),
+            passwords,
         }
+    }
+
+    /// By this others can tell that we have made a token.
+    pub(crate) fn public(&self) -> &[u8] {
+        self.key.public_key().as_ref()
     }
 
     /// A token for a user, good as long as their password stays the same.
     pub(super) fn issue(&self, user: &User, kind: Kind, now: Timestamp) -> String {
-        let (name, life) = match kind {
-            Kind::Access => ("a", ACCESS),
-            Kind::Refresh => ("r", REFRESH),
+        let life = match kind {
+            Kind::Access => ACCESS,
+            Kind::Refresh => REFRESH,
         };
-        let until = now.plus(life).0;
-        let claims = format!(
-            "{name}.{until}.{}",
-            hex::encode(user.address.as_str().as_bytes())
-        );
-        let seal = hmac::sign(&self.key, &sealed(&claims, user));
-        format!("{claims}.{}", hex::encode(seal.as_ref()))
+        let claims = Claims {
+            sub: user.address.clone(),
+            exp: now.plus(life).0 / 1_000,
+            r#use: kind,
+            pw: self.password_of(user),
+        };
+        let claims = serde_json::json!(claims).to_string();
+        let signed = [HEADER, &claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+        let signed = signed.join(".");
+        let signature = URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes()));
+        format!("{signed}.{signature}")
     }
 
     /// Whose token it says to be: ask [`AccessTokens::is_access`] next.
     pub fn claimed(token: &str) -> Option<Address> {
-        let user = hex::decode(token.split('.').nth(2)?)?;
-        String::from_utf8(user).ok()?.parse().ok()
+        Some(read(token)?.0.sub)
     }
 
     /// Whether it lets this user in now.
@@ -61,24 +100,59 @@ impl AccessTokens {
 
     /// Whether it is a token of this user, of this kind, and not too old.
     pub(super) fn is_good(&self, token: &str, kind: Kind, user: &User, now: Timestamp) -> bool {
-        let opens = || {
-            let (claims, seal) = token.rsplit_once('.')?;
-            hmac::verify(&self.key, &sealed(claims, user), &hex::decode(seal)?).ok()?;
-            let mut parts = claims.split('.');
-            let (name, until) = (parts.next()?, parts.next()?.parse::<u64>().ok()?);
-            let fits = name == if kind == Kind::Access { "a" } else { "r" };
-            Some(fits && now.0 < until)
-        };
-        opens().unwrap_or(false)
+        let claims = signed(token, self.public());
+        claims.is_some_and(|claims| {
+            let password = self.password_of(user);
+            claims.is_good(kind, now)
+                && claims.sub == user.address
+                && secret::same(claims.pw.as_bytes(), password.as_bytes())
+        })
+    }
+
+    /// The password as tokens name it: nobody can tell it from that.
+    fn password_of(&self, user: &User) -> String {
+        let named = format!("{}\0{}", user.address, user.secrets.sha256);
+        URL_SAFE_NO_PAD.encode(&hmac::sign(&self.passwords, named.as_bytes()).as_ref()[..16])
     }
 }
 
-/// What is sealed: the claims, and the password as they are to be good for it only.
-fn sealed(claims: &str, user: &User) -> Vec<u8> {
-    let User {
-        address, secrets, ..
-    } = user;
-    format!("{claims}\0{address}\0{}", secrets.sha256).into_bytes()
+impl Claims {
+    fn is_good(&self, kind: Kind, now: Timestamp) -> bool {
+        self.r#use == kind && now.0 < self.exp.saturating_mul(1_000)
+    }
+}
+
+/// Whose token of this kind it is, if whoever has one of these keys has made it and it is not long too old. Whether it is good still,
+/// only they can say.
+pub(crate) fn vouched<K: AsRef<[u8]>>(
+    token: &str,
+    kind: Kind,
+    keys: &[K],
+    now: Timestamp,
+) -> Option<Address> {
+    let early = Timestamp(now.0.saturating_sub(LEEWAY.as_millis().try_into().ok()?));
+    let mut claims = keys.iter().filter_map(|key| signed(token, key.as_ref()));
+    claims.find(|it| it.is_good(kind, early)).map(|it| it.sub)
+}
+
+/// What a token says, if this key has signed it.
+fn signed(token: &str, key: &[u8]) -> Option<Claims> {
+    let (claims, text, signature) = read(token)?;
+    let key = UnparsedPublicKey::new(&ED25519, key);
+    key.verify(text.as_bytes(), &signature).ok()?;
+    Some(claims)
+}
+
+/// What a token says, what is signed of it, and the signature.
+fn read(token: &str) -> Option<(Claims, &str, Vec<u8>)> {
+    let (text, signature) = token.rsplit_once('.').filter(|_| token.len() <= LONGEST)?;
+    let (header, claims) = text.split_once('.')?;
+    let decoded = |part| URL_SAFE_NO_PAD.decode(part).ok();
+    if decoded(header)? != HEADER.as_bytes() {
+        return None;
+    }
+    let claims = serde_json::from_slice(&decoded(claims)?).ok()?;
+    Some((claims, text, decoded(signature)?))
 }
 
 #[cfg(test)]
@@ -93,6 +167,16 @@ mod tests {
         )
     }
 
+    /// The same token, saying something else.
+    fn forged(token: &str, part: usize, from: &str, to: &str) -> String {
+        let mut parts: Vec<_> = token.split('.').map(str::to_owned).collect();
+        let text = URL_SAFE_NO_PAD.decode(&parts[part]).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains(from), "{text}");
+        parts[part] = URL_SAFE_NO_PAD.encode(text.replace(from, to));
+        parts.join(".")
+    }
+
     #[test]
     fn a_token_is_good_for_one_thing_and_for_its_time() {
         let tokens = AccessTokens::new(b"key");
@@ -105,8 +189,10 @@ mod tests {
         assert!(!good(Kind::Access, hour));
         assert!(!good(Kind::Refresh, 0));
         assert!(!AccessTokens::new(b"other").is_good(&token, Kind::Access, &bob, Timestamp(0)));
-        let other = token.replacen("a.", "r.", 1);
+        let other = forged(&token, 1, "access", "refresh");
         assert!(!tokens.is_good(&other, Kind::Refresh, &bob, Timestamp(0)));
+        let unsigned = forged(&token, 0, "EdDSA", "none");
+        assert_eq!(AccessTokens::claimed(&unsigned), None);
         for nonsense in ["", ".", "a.b.c.d", "é.é"] {
             assert!(!tokens.is_good(nonsense, Kind::Access, &bob, Timestamp(0)));
             assert_eq!(AccessTokens::claimed(nonsense), None);
@@ -119,5 +205,36 @@ mod tests {
         let token = tokens.issue(&bob("old"), Kind::Refresh, Timestamp(0));
         assert!(tokens.is_good(&token, Kind::Refresh, &bob("old"), Timestamp(1)));
         assert!(!tokens.is_good(&token, Kind::Refresh, &bob("new"), Timestamp(1)));
+    }
+
+    #[test]
+    fn who_has_the_public_key_can_tell_whose_token_it_is_and_cannot_make_one() {
+        let (tokens, others) = (AccessTokens::new(b"key"), AccessTokens::new(b"other"));
+        let token = tokens.issue(&bob("wakeup"), Kind::Access, Timestamp(0));
+        let known = |token: &str, kind, now| {
+            vouched(
+                token,
+                kind,
+                &[others.public(), tokens.public()],
+                Timestamp(now),
+            )
+        };
+        let bob = Address::new("bob", "localhost").ok();
+        assert_eq!(known(&token, Kind::Access, 0), bob);
+        // Its clock may be some minutes ahead.
+        let hour = 3_600_000;
+        assert_eq!(known(&token, Kind::Access, hour + 299_999), bob);
+        assert_eq!(known(&token, Kind::Access, hour + 300_000), None);
+        assert_eq!(known(&token, Kind::Refresh, 0), None);
+        assert_eq!(
+            known(&forged(&token, 1, "bob", "eve"), Kind::Access, 0),
+            None
+        );
+        let none: [&[u8]; 0] = [];
+        assert_eq!(vouched(&token, Kind::Access, &none, Timestamp(0)), None);
+        assert_eq!(
+            vouched(&token, Kind::Access, &[others.public()], Timestamp(0)),
+            None
+        );
     }
 }

@@ -113,11 +113,12 @@ fn clients(config: &Config) -> Result<String> {
     let doors = doors.iter().filter(|(_, is_open)| *is_open);
     let doors: Vec<_> = doors.map(|(name, _)| *name).collect();
     Ok(match (config.edge.passwords, doors.is_empty()) {
-        (false, _) => "nobody: edge.passwords is false, and there is no other way yet".to_owned(),
-        (true, true) => {
-            "nobody: open listen.sip_tls, or listen.xmpp_tls with its domains".to_owned()
-        }
-        (true, false) => format!("{}, by password", doors.join(" and ")),
+        (_, true) => "nobody: open listen.sip_tls, or listen.xmpp_tls with its domains".to_owned(),
+        (true, false) => format!("{}, by password or token", doors.join(", ")),
+        (false, false) => format!(
+            "{}, by token alone, which SIP has no way for yet",
+            doors.join(", ")
+        ),
     })
 }
 

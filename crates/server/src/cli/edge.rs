@@ -39,7 +39,7 @@ pub(super) struct Init {
     /// The host name by which clients outside and the inside reach it
     #[arg(long)]
     name: String,
-    /// A domain of the users' addresses, for XMPP; may be repeated. Without it SIP alone is let in
+    /// The users' domain, for XMPP beside SIP; may be repeated
     #[arg(long)]
     domain: Vec<String>,
     /// The key that `reveille edge pair` prints inside; may be repeated

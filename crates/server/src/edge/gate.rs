@@ -29,6 +29,8 @@ pub(super) struct Gate {
 pub(crate) enum Refused {
     /// Its sender has not signed in.
     NotSignedIn,
+    /// Its sender shows a token that no inside has made, or one that is too old.
+    BadToken,
     /// It is longer than what signs somebody in.
     TooLong,
     /// Its sender has tried to often enough, or too often at once.
@@ -88,8 +90,9 @@ impl Gate {
 
 impl Refused {
     /// Each reason, as metrics have it.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::NotSignedIn,
+        Self::BadToken,
         Self::TooLong,
         Self::TooManyTries,
         Self::Crowded,
@@ -101,6 +104,7 @@ impl Refused {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::NotSignedIn => "not_signed_in",
+            Self::BadToken => "bad_token",
             Self::TooLong => "too_long",
             Self::TooManyTries => "too_many_tries",
             Self::Crowded => "crowded",
@@ -112,7 +116,7 @@ impl Refused {
     /// What the client is told.
     pub(super) fn response(self, request: &Message) -> Message {
         let (status, reason) = match self {
-            Self::NotSignedIn => (403, "Register first"),
+            Self::NotSignedIn | Self::BadToken => (403, "Register first"),
             Self::TooLong => (513, "Message Too Large"),
             Self::TooManyTries => (403, "Too many attempts"),
             Self::Crowded => (503, "Too many at once"),
@@ -129,7 +133,7 @@ impl Refused {
     /// The same for a client of XMPP.
     pub(super) fn stream_error(self) -> StreamError {
         let (condition, text) = match self {
-            Self::NotSignedIn => (StreamCondition::NotAuthorized, "sign in first"),
+            Self::NotSignedIn | Self::BadToken => (StreamCondition::NotAuthorized, "sign in first"),
             Self::TooLong | Self::TooManyTries => (StreamCondition::PolicyViolation, "too much"),
             Self::Crowded => (StreamCondition::ResourceConstraint, "too many at once"),
             Self::NoInside | Self::NotTaken => (

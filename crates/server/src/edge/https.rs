@@ -1,7 +1,7 @@
 //! The device API for clients outside. What may go on goes on as a request of its own, each over a stream of the tunnel.
 
 use super::{gate::Refused, shared::Shared};
-use crate::api::{AccessTokens, Problem, bearer, device};
+use crate::api::{Problem, bearer, device, tokens::Kind};
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
@@ -54,9 +54,6 @@ async fn sign_in(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Result<Response, Problem> {
-    if !shared.passwords {
-        return Err(refused(&shared, Refused::NotSignedIn));
-    }
     let request = whole(&shared, request).await?;
     let says = serde_json::from_slice(request.body()).unwrap_or_default();
     let whose = match says {
@@ -68,11 +65,22 @@ async fn sign_in(
             username: Some(name),
             ..
         } => Address::given(&name, &shared.domain).ok(),
-        Says { refresh_token, .. } => refresh_token.as_deref().and_then(AccessTokens::claimed),
+        Says {
+            refresh_token: Some(token),
+            ..
+        } => {
+            let whose = shared.vouched(&token, Kind::Refresh);
+            let whose = whose.map_err(|why| refused(&shared, why))?;
+            return forward(&shared, from, &whose, request).await;
+        }
+        Says { .. } => None,
     };
-    let Some(whose) = whose else {
+    let Some(whose) = whose.filter(|_| shared.passwords) else {
         return Err(refused(&shared, Refused::NotSignedIn));
     };
+    // Until it is answered.
+    let place = shared.place(from.ip());
+    let _place = place.ok_or_else(|| refused(&shared, Refused::Crowded))?;
     let answer = forward(&shared, from, &whose, request).await?;
     if answer.status() == StatusCode::OK {
         shared.guards.right(from.ip(), whose.as_str());
@@ -80,16 +88,15 @@ async fn sign_in(
     Ok(answer)
 }
 
-/// Whoever has signed in shows a token of ours. Whether it is good the inside says, and is asked no more often than by who signs in.
+/// Whoever has signed in shows a token that an inside has made.
 async fn signed_in(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let whose = bearer(request.headers()).and_then(AccessTokens::claimed);
-    let Some(whose) = whose else {
-        return Err(refused(&shared, Refused::NotSignedIn));
-    };
+    let token = bearer(request.headers()).ok_or(Refused::NotSignedIn);
+    let whose = token.and_then(|token| shared.vouched(token, Kind::Access));
+    let whose = whose.map_err(|why| refused(&shared, why))?;
     let request = whole(&shared, request).await?;
     forward(&shared, from, &whose, request).await
 }
@@ -114,7 +121,7 @@ async fn whole(shared: &Shared, request: Request) -> Result<http::Request<Bytes>
 fn refused(shared: &Shared, why: Refused) -> Problem {
     shared.metrics.edge_refused(why.name(), 1);
     match why {
-        Refused::NotSignedIn => {
+        Refused::NotSignedIn | Refused::BadToken => {
             Problem::unauthorized("this needs an access token from POST /oauth/token")
         }
         Refused::TooLong => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long"),
@@ -135,9 +142,6 @@ async fn forward(
     whose: &Address,
     request: http::Request<Bytes>,
 ) -> Result<Response, Problem> {
-    // Until it is answered.
-    let place = shared.place(from.ip());
-    let _place = place.ok_or_else(|| refused(shared, Refused::Crowded))?;
     let header = Header {
         spoken: Spoken::Http,
         client: from,

@@ -54,12 +54,12 @@ pub(super) trait Voice: Send + 'static {
 
 impl Lane {
     /// Opens a stream to the inside of `whose`, with this at its start, which may go on. `place` is held for as long as the client has
-    /// not signed in.
+    /// not signed in; who shows a token needs none.
     pub(super) fn open(
         shared: &Arc<Shared>,
         (header, whose): (Header, String),
         first: Bytes,
-        place: Place,
+        place: Option<Place>,
         voice: impl Voice,
     ) -> Self {
         let (to_inside, queue) = mpsc::channel(WAITING.0);
@@ -101,7 +101,7 @@ impl<V: Voice> Task<V> {
     async fn run(
         mut self,
         (header, whose): (Header, String),
-        (queue, place): (mpsc::Receiver<Bytes>, Place),
+        (queue, place): (mpsc::Receiver<Bytes>, Option<Place>),
     ) {
         match self.shared.tunnel.open(whose.as_bytes(), &header).await {
             Ok(stream) => {
@@ -122,14 +122,15 @@ impl<V: Voice> Task<V> {
     }
 
     /// What the inside says, to the client.
-    async fn carry_out(&mut self, mut from: ReadHalf<Stream>, place: Place) {
-        let mut place = Some(place);
+    async fn carry_out(&mut self, mut from: ReadHalf<Stream>, mut place: Option<Place>) {
+        let mut is_in = false;
         let by = Instant::now() + SIGN_IN;
         loop {
             let late = async {
-                match place {
-                    Some(_) => sleep_until(by).await,
-                    None => std::future::pending().await,
+                if is_in {
+                    std::future::pending::<()>().await;
+                } else {
+                    sleep_until(by).await;
                 }
             };
             let read = tokio::select! {
@@ -140,7 +141,8 @@ impl<V: Voice> Task<V> {
             match told {
                 Ok(None) => {}
                 Ok(Some(whose)) => {
-                    place = None;
+                    drop(place.take());
+                    is_in = true;
                     // From there somebody known comes.
                     self.shared.guards.right(self.from, &whose);
                 }

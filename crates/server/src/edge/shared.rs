@@ -1,7 +1,16 @@
 //! What the loop of an edge and the tasks of its clients share.
 
-use crate::{doorkeeper::Doorkeeper, metrics::Metrics};
-use domain::quota::{Allowance, Quota};
+use super::gate::Refused;
+use crate::{
+    api::tokens::{Kind, vouched},
+    clock::now,
+    doorkeeper::Doorkeeper,
+    metrics::Metrics,
+};
+use domain::{
+    Address,
+    quota::{Allowance, Quota},
+};
 use hub::Guards;
 use net::{Net, Standing, Visitor};
 use std::{
@@ -74,6 +83,18 @@ impl Shared {
             keeper,
             signing_in: Arc::default(),
         }
+    }
+
+    /// Whose token of this kind it is.
+    ///
+    /// # Errors
+    /// No inside that is there has made it, or none is there.
+    pub(super) fn vouched(&self, token: &str, kind: Kind) -> Result<Address, Refused> {
+        let keys = self.tunnel.told();
+        if keys.is_empty() {
+            return Err(Refused::NoInside);
+        }
+        vouched(token, kind, &keys, now()).ok_or(Refused::BadToken)
     }
 
     /// A place for who signs in from there, if there is one.

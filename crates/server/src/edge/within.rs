@@ -2,7 +2,12 @@
 
 use super::{gate::Refused, look::Links};
 use crate::{
-    api::not_found, config::Config, doorkeeper::Doorkeeper, http, metrics::Metrics, pairs, settings,
+    api::{AccessTokens, not_found},
+    config::Config,
+    doorkeeper::Doorkeeper,
+    http,
+    metrics::Metrics,
+    pairs, settings,
 };
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
@@ -29,8 +34,8 @@ struct Dialled {
 }
 
 impl Within {
-    /// Dials the edges of the configuration. What comes by them waits until it is taken.
-    pub(crate) fn dial(config: &Config) -> Result<Self> {
+    /// Dials the edges of the configuration, and tells them how they can tell our tokens. What comes by them waits until it is taken.
+    pub(crate) fn dial(config: &Config, tokens: &AccessTokens) -> Result<Self> {
         let edges = config.edge.edges.0.iter().map(|edge| pairs::edge(edge));
         let edges = edges.collect::<Result<Vec<_>, _>>();
         let edges = edges.map_err(|error| anyhow!("edge.edges: {error}"))?;
@@ -42,8 +47,9 @@ impl Within {
             streams: u32::try_from(config.limits.connections).unwrap_or(u32::MAX),
             ..Limits::default()
         };
-        let (inside, arrivals) = Inside::dial(config.node(), &identity, &edges, limits)
-            .context("the tunnels of edge.edges")?;
+        let (inside, arrivals) =
+            Inside::dial((config.node(), tokens.public()), &identity, &edges, limits)
+                .context("the tunnels of edge.edges")?;
         Ok(Self(Some(Dialled {
             inside,
             arrivals: Some(arrivals),
@@ -124,6 +130,8 @@ impl Taking {
         if self.trusted.iter().any(|network| network.contains(from)) {
             return false;
         }
+        let (spoken, name) = (header.spoken, header.name.as_deref());
+        tracing::debug!(%edge, client = %header.client, ?spoken, name, "a client comes by an edge");
         let what = match header.spoken {
             Spoken::SipTls => Carried::Sip,
             Spoken::Xmpp => Carried::Xmpp {
@@ -132,7 +140,6 @@ impl Taking {
             },
             Spoken::Http => return self.asks(header.client, stream),
         };
-        tracing::debug!(%edge, client = %header.client, name = ?header.name, ?what, "a client comes by an edge");
         // Where it came in is the edge's, which clients find by our name.
         let local = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), header.port);
         let at = (local, header.client);

@@ -6,7 +6,8 @@ use super::{
     lane::{Lane, Voice},
     shared::Shared,
 };
-use crate::api::AccessTokens;
+use crate::api::{AccessTokens, tokens::Kind};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::Address;
 use net::{StreamLink, XmppEvent};
@@ -21,6 +22,7 @@ use std::{
 use tunnel::{Header, Spoken};
 use xmpp::{
     StreamId, ns,
+    sasl::{Failure, oauthbearer::Denial},
     stream::{Framing, Greeted, Heard, Relay, asks_for_account, said},
     xml::Element,
 };
@@ -29,6 +31,8 @@ use xmpp::{
 pub(super) struct Clients {
     shared: Arc<Shared>,
     lanes: HashMap<StreamId, (Lane, Arc<Known>)>,
+    /// Those whose token is none: whatever they answer to that, they hear next that it has failed (RFC 7628 §3.2.3).
+    denied: HashMap<StreamId, Framing>,
 }
 
 /// What is known of one.
@@ -45,6 +49,7 @@ impl Clients {
         Self {
             shared,
             lanes: HashMap::new(),
+            denied: HashMap::new(),
         }
     }
 
@@ -55,13 +60,22 @@ impl Clients {
             XmppEvent::Element(element) => self.element(stream, &element),
             XmppEvent::Opened(header) => self.pass(stream, header.said()),
             XmppEvent::Ended => self.pass(stream, Framing::Tcp.close().to_vec()),
-            XmppEvent::Gone => drop(self.lanes.remove(&stream)),
+            XmppEvent::Gone => {
+                self.lanes.remove(&stream);
+                self.denied.remove(&stream);
+            }
             // No components are served here.
             XmppEvent::Component(_) => {}
         }
     }
 
-    fn element(&self, stream: StreamId, element: &Element) {
+    fn element(&mut self, stream: StreamId, element: &Element) {
+        if let Some(framing) = self.denied.remove(&stream).filter(|_| signs_in(element)) {
+            let why = Element::new(ns::SASL, Failure::NotAuthorized.name());
+            let failure = Element::new(element.namespace(), "failure").with_child(why);
+            let octets = failure.to_octets(framing.context());
+            return self.shared.net.write(stream, octets.into());
+        }
         match self.lanes.get(&stream) {
             Some((_, known)) if !known.is_in.load(Ordering::Acquire) && !signs_in(element) => {
                 refuse(&self.shared, stream, known.framing, Refused::NotSignedIn);
@@ -78,8 +92,34 @@ impl Clients {
         }
     }
 
+    /// A client's token is none: it is told so as by the inside, and may try again.
+    fn denies(&mut self, stream: StreamId, (framing, greeted): (Framing, &Greeted)) {
+        self.denied.insert(stream, framing);
+        let metrics = &self.shared.metrics;
+        metrics.edge_refused(Refused::BadToken.name(), 1);
+        let denial = STANDARD.encode(Denial::invalid_token().challenge());
+        let challenge = Element::new(greeted.element.namespace(), "challenge").with_text(&denial);
+        let octets = challenge.to_octets(framing.context());
+        self.shared.net.write(stream, octets.into());
+    }
+
     /// A client begins to sign in, for the first time or again.
     fn greeted(&mut self, stream: StreamId, greeted: &Greeted, link: &StreamLink) {
+        // Gone while it waited: nobody would say so again.
+        if !self.shared.net.is_open(stream.0) {
+            return;
+        }
+        self.denied.remove(&stream);
+        let (shared, framing) = (&self.shared, link.framing);
+        let token = im::bearer(greeted);
+        match token.as_ref().map(|it| shared.vouched(it, Kind::Access)) {
+            None if !shared.passwords => {
+                return refuse(shared, stream, framing, Refused::NotSignedIn);
+            }
+            Some(Err(Refused::BadToken)) => return self.denies(stream, (framing, greeted)),
+            Some(Err(why)) => return refuse(shared, stream, framing, why),
+            None | Some(Ok(_)) => {}
+        }
         let whose = im::steer(greeted, AccessTokens::claimed);
         let whose = whose.as_ref().map_or("", Address::as_str).to_owned();
         let element = said(&greeted.element);
@@ -87,26 +127,19 @@ impl Clients {
             *known.whose() = whose;
             return self.pass(stream, element);
         }
-        let shared = &self.shared;
-        if !shared.passwords {
-            return refuse(shared, stream, link.framing, Refused::NotSignedIn);
+        let place = shared.place(link.remote.ip());
+        if token.is_none() && place.is_none() {
+            return refuse(shared, stream, framing, Refused::Crowded);
         }
-        // Gone while it waited: nobody would say so again.
-        if !shared.net.is_open(stream.0) {
-            return;
-        }
-        let Some(place) = shared.place(link.remote.ip()) else {
-            return refuse(shared, stream, link.framing, Refused::Crowded);
-        };
         let known = Arc::new(Known {
-            framing: link.framing,
+            framing,
             whose: Mutex::new(whose.clone()),
             is_in: AtomicBool::new(false),
         });
         let client = Client {
             shared: shared.clone(),
             stream,
-            relay: Relay::new(link.framing),
+            relay: Relay::new(framing),
             known: known.clone(),
         };
         let header = Header {

@@ -96,6 +96,15 @@ pub struct Denial {
 }
 
 impl Denial {
+    /// It is not one of ours, or too old.
+    pub fn invalid_token() -> Self {
+        Self {
+            status: "invalid_token".to_owned(),
+            scope: None,
+            openid_configuration: None,
+        }
+    }
+
     /// The error that is sent as a challenge. Whatever the client answers, [`ended`] follows.
     pub fn challenge(&self) -> Vec<u8> {
         let mut json = format!("{{\"status\":{}", quoted(&self.status));
