@@ -352,11 +352,16 @@ impl Hub {
         }
     }
 
-    /// What is to leave a user's queues and the store has refused so far. A session is not kept without that: its record says what its
-    /// client has.
+    /// What is to leave a user's queues and the store has refused so far, or is being asked once more. A session is not kept without
+    /// that: its record says what its client has.
     fn still_to_leave(&self, user: &Address) -> Vec<domain::Change> {
         let directory = &self.owners.directory;
         let refused = self.refused.iter().flat_map(|(_, step)| &step.changes);
+        let again = self.pending.values().flat_map(|pending| match pending {
+            Pending::Outbox(_, changes) => changes.as_slice(),
+            // It is the user's turn, so it is of others.
+            Pending::Turn(..) => &[],
+        });
         let is_theirs = |change: &&domain::Change| {
             let domain::Change::Delivered { device, .. } = change else {
                 return false;
@@ -364,7 +369,7 @@ impl Hub {
             let entry = directory.get(device);
             entry.is_some_and(|it| it.device.user == *user)
         };
-        refused.filter(is_theirs).cloned().collect()
+        refused.chain(again).filter(is_theirs).cloned().collect()
     }
 
     /// A roster is there, and with it what waited for it, or it is not.

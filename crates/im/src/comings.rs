@@ -226,7 +226,8 @@ impl Line {
             // It was the one before that wanted it.
             return;
         }
-        session.way = Way::Closed;
+        // Its user may have gone and come back before the hub had forgotten the door: then that was forgotten for this one.
+        self.close(&door);
         self.not_done(why);
         let (condition, text) = match why {
             NotDone::Missing => (StreamCondition::NotAuthorized, "the account is gone"),

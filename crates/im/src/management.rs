@@ -312,8 +312,12 @@ impl Management {
             return Err(CannotResume::NotYet);
         };
         let goes_on = counters.both.resume(now, handled)?;
-        let is_withdrawn = |it: &Written| matches!(it.kind, Kind::Withdrawn(_));
-        counters.both.outbound.leave_out(is_withdrawn);
+        // What the hub keeps behind that it gives again in order: here it would overtake what may come by this door after all.
+        let mut is_withdrawn = false;
+        counters.both.outbound.leave_out(|it| {
+            is_withdrawn |= matches!(it.kind, Kind::Withdrawn(_));
+            is_withdrawn && it.kind.message().is_some()
+        });
         let again = unacknowledged(counters).map(|it| it.octets.clone());
         let mut given = Given {
             octets: again.collect(),

@@ -140,6 +140,22 @@ fn of_what_went_elsewhere_the_client_says_less_than_that_it_is_done() {
 }
 
 #[test]
+fn what_was_written_behind_something_that_went_elsewhere_does_not_overtake_it() {
+    let now = base();
+    let mut it = managed(now);
+    for id in ["m1", "m2", "m3"] {
+        it.give(now, kept(id));
+    }
+    it.give(now, written("iq", Kind::Needed));
+    it.suspend();
+    it.withdraw(&"m2".into());
+    let goes_on = it.resume(now, 0).unwrap();
+    assert_eq!(texts(&goes_on.given), ["m1", "iq"]);
+    // The hub gives it again, behind the second.
+    assert!(!it.has(&"m2".into()) && !it.has(&"m3".into()));
+}
+
+#[test]
 fn a_session_goes_on_when_all_that_arrived_is_settled() {
     let now = base();
     let mut it = managed(now);

@@ -11,7 +11,7 @@ use sip::{
     digest::{Challenge, Login},
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Phones {
     flows: u64,
     answers: VecDeque<Message>,
     texts: BTreeMap<SocketAddr, VecDeque<String>>,
+    /// Where nothing arrives.
+    out_of_reach: BTreeSet<SocketAddr>,
     /// The call that each has begun, by what its 200 says.
     calls: BTreeMap<String, Message>,
     /// How many calls came to each.
@@ -86,6 +88,12 @@ impl World {
             self.inputs.push_back((shard, Input::FlowClosed(flow)));
         }
         self.settle();
+        Ok(())
+    }
+
+    pub(crate) fn phone_is_out_of_reach(&mut self, user: &str) -> Result<(), String> {
+        let flow = self.flow_of(user)?;
+        self.phones.out_of_reach.insert(flow.remote);
         Ok(())
     }
 
@@ -266,6 +274,9 @@ impl World {
 
     /// A phone gets something: a message it takes.
     pub(crate) fn phone_gets(&mut self, flow: Flow, bytes: Bytes) {
+        if self.phones.out_of_reach.contains(&flow.remote) {
+            return;
+        }
         let message = Message::parse(bytes, &Limits::default()).unwrap();
         if call::is_spiral(flow) {
             let shard = steer(&crate::users::call_settings(), &message, self.shards.len());

@@ -146,6 +146,7 @@ impl World {
             Act::SentAway(who, why) => self.is_sent_away(who, why),
             Act::PhoneRegisters(user, transport) => self.phone_registers(user, *transport),
             Act::PhoneSleeps(user) => self.phone_sleeps(user),
+            Act::PhoneIsOutOfReach(user) => self.phone_is_out_of_reach(user),
             Act::PhoneUnregisters(user) => self.phone_unregisters(user),
             Act::PhoneCalls(user, to) => self.phone_calls(user, to),
             Act::PhoneRang(user, times) => self.phone_rang(user, *times),
@@ -201,6 +202,7 @@ impl World {
         match act {
             Act::StoreIsSlow(slow) => self.store_is_slow(*slow),
             Act::StoreHangs => self.hangs = true,
+            Act::StoreRefuses => self.refuses = true,
             Act::ShardsAreApart(apart) => self.shards_are_apart(*apart),
             Act::Invites(inviter, guest, word) => {
                 self.invites(inviter.as_deref(), guest.as_deref(), word);

@@ -438,19 +438,23 @@ fn what_a_client_has_said_that_it_has_does_not_come_again_when_it_leaves_while_i
 
 #[test]
 fn what_a_client_has_is_not_given_again_though_the_store_refused_to_hear_of_it_before_it_stopped() {
-    let mut pair = Pair::new(1);
-    pair.does(Act::FallsSilent(1));
-    pair.does(Act::Writes(0));
-    pair.phones[1].is_silent = false;
-    pair.world.store.refuses = Some(hub::NotDone::Failed("busy".to_owned()));
-    pair.acknowledges(1);
-    pair.world.settle();
-    assert_eq!(pair.world.store.queued(), 1);
-    pair.world.store.refuses = None;
-    pair.does(Act::Restarts(1));
-    assert_eq!(pair.world.store.queued(), 0);
-    pair.ends();
-    assert_eq!(pair.phones[1].got, [1]);
+    for refuses_again in [false, true] {
+        let mut pair = Pair::new(1);
+        pair.does(Act::FallsSilent(1));
+        pair.does(Act::Writes(0));
+        pair.phones[1].is_silent = false;
+        pair.world.store.refuses = Some(hub::NotDone::Failed("busy".to_owned()));
+        pair.acknowledges(1);
+        pair.world.settle();
+        assert_eq!(pair.world.store.queued(), 1);
+        pair.world.store.refuses = None;
+        // What it is asked first when the server stops.
+        pair.world.refuses = refuses_again;
+        pair.does(Act::Restarts(1));
+        assert_eq!(pair.world.store.queued(), 0);
+        pair.ends();
+        assert_eq!(pair.phones[1].got, [1]);
+    }
 }
 
 /// More than as many as may wait for one device (`users::hub_config`), several times over.

@@ -19,6 +19,7 @@
 //! push.app connects as a component             its domain; from then on it sends and receives as clients do
 //! bob's phone registers [over TCP]              over SIP
 //! bob's phone falls asleep                      its connection is lost
+//! bob's phone is out of reach                   the same, and nobody knows yet
 //! bob's phone unregisters
 //! bob's phone calls: alice                      whose phone answers
 //! bob's phone hangs up
@@ -42,6 +43,7 @@
 //! the store is slow                             it keeps its answers to itself
 //! the store answers                             and now it gives them
 //! the store hangs                               nothing is saved any more
+//! the store refuses the next step
 //! the shards are apart, the shards are together     what one XMPP role says to another waits
 //! the server restarts                           killed: what is not in the store is gone, and all connections
 //! the server stops and starts with 2 shards     asked to
@@ -93,6 +95,7 @@ pub(crate) enum Act {
     SentAway(String, String),
     PhoneRegisters(String, Transport),
     PhoneSleeps(String),
+    PhoneIsOutOfReach(String),
     PhoneUnregisters(String),
     PhoneCalls(String, String),
     PhoneHangsUp(String),
@@ -111,6 +114,7 @@ pub(crate) enum Act {
     Passes(Duration),
     StoreIsSlow(bool),
     StoreHangs,
+    StoreRefuses,
     ShardsAreApart(bool),
     Restarts(Option<usize>),
     AccountIsRemoved(String),
@@ -174,6 +178,7 @@ fn act(text: &str) -> Option<Act> {
         "the server restarts" => return Some(Act::Restarts(None)),
         "the store answers" => return Some(Act::StoreIsSlow(false)),
         "the store hangs" => return Some(Act::StoreHangs),
+        "the store refuses the next step" => return Some(Act::StoreRefuses),
         "the shards are apart" => return Some(Act::ShardsAreApart(true)),
         "the shards are together" => return Some(Act::ShardsAreApart(false)),
         _ => {}
@@ -216,6 +221,7 @@ fn of_phone(user: String, what: &str) -> Option<Act> {
     match what {
         "registers" => return Some(Act::PhoneRegisters(user, Transport::Udp)),
         "registers over TCP" => return Some(Act::PhoneRegisters(user, Transport::Tcp)),
+        "is out of reach" => return Some(Act::PhoneIsOutOfReach(user)),
         "falls asleep" => return Some(Act::PhoneSleeps(user)),
         "unregisters" => return Some(Act::PhoneUnregisters(user)),
         "hangs up" => return Some(Act::PhoneHangsUp(user)),

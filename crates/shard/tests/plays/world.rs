@@ -15,7 +15,7 @@ use domain::{
     Address, ArchivePage, ArchiveQuery, Change, Message, Note, Now, Record, Slice, TraceEvent,
     archive::sides,
 };
-use hub::{Accounts, Hub, Question, Ticket};
+use hub::{Accounts, Hub, NotDone, Question, Ticket};
 use shard::{Input, Output, Shard};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -52,6 +52,8 @@ pub(crate) struct World {
     pub(crate) held: Option<Vec<(usize, Input)>>,
     /// The store saves nothing any more.
     pub(crate) hangs: bool,
+    /// It refuses the next step.
+    pub(crate) refuses: bool,
     /// What one role says to another, while shards are apart.
     pub(crate) apart: Option<Vec<(usize, Input)>>,
 }
@@ -128,6 +130,7 @@ impl World {
             named: BTreeMap::new(),
             held: None,
             hangs: false,
+            refuses: false,
             apart: None,
         }
     }
@@ -168,6 +171,10 @@ impl World {
                     continue;
                 }
                 Output::Save(..) if self.hangs => continue,
+                Output::Save(id, _) if std::mem::take(&mut self.refuses) => {
+                    let why = NotDone::Failed("the disk is full".to_owned());
+                    Input::Saved(id, Err(why))
+                }
                 Output::Note(note) => {
                     if let Note::Story(event) = note {
                         self.story.push(event);

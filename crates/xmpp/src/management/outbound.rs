@@ -216,7 +216,8 @@ impl<T> Outbound<T> {
 
     /// Not all of it is to be sent again: what is left out is not counted from then on. Right after a
     /// [resumption](Self::resume), before any of it is sent: only then are both ends of one mind about what was.
-    pub fn leave_out(&mut self, is_left: impl Fn(&T) -> bool) {
+    /// Asked of each in order, the oldest first.
+    pub fn leave_out(&mut self, mut is_left: impl FnMut(&T) -> bool) {
         self.kept.retain(|kept| !is_left(&kept.item));
         self.octets = self.kept.iter().map(|kept| kept.octets).sum();
     }
