@@ -460,8 +460,12 @@ impl Calls {
     /// We stop: who calls is told so, and nobody goes on ringing.
     pub(crate) fn end_all(&self, line: &mut Line<'_>) {
         let now = line.now.instant;
-        for call in self.by_id.values().filter(|call| !call.done) {
-            line.endpoint.finish(now, call.context, 503, Some(STOPPING));
+        let there = self.by_id.iter().filter(|(_, call)| !call.done);
+        let mut there: Vec<_> = there.map(|(id, call)| (*id, call.context)).collect();
+        // In an order that is the same each time.
+        there.sort_unstable_by_key(|(id, _)| *id);
+        for (_, context) in there {
+            line.endpoint.finish(now, context, 503, Some(STOPPING));
         }
     }
 

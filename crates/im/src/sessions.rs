@@ -79,9 +79,11 @@ impl Sessions {
         self.all.values()
     }
 
-    /// What the hub knows all of them by.
+    /// What the hub knows all of them by, in an order that is the same each time.
     pub(crate) fn doors(&self) -> Vec<DoorId> {
-        self.all.keys().cloned().collect()
+        let mut doors: Vec<_> = self.all.keys().cloned().collect();
+        doors.sort_unstable();
+        doors
     }
 
     /// Whose stream it is.
