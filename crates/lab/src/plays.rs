@@ -8,13 +8,13 @@ use sip::Transport;
 /// A play.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Play {
-    /// A call for a phone whose app is in front; one play for each client.
+    /// A call for a phone whose app is in front; one play for each client that has SIP.
     ForegroundCall,
-    /// A message for a phone whose app is in front; one play for each client.
+    /// A message for a phone whose app is in front; one play for each client that has SIP.
     ForegroundMessage,
-    /// A call for a phone that sleeps; one play for each client.
+    /// A call for a phone that sleeps; one play for each client that has SIP.
     SuspendedCall,
-    /// A message for a phone that sleeps; one play for each client.
+    /// A message for a phone that sleeps; one play for each client that has SIP.
     SuspendedMessage,
     /// A message over XMPP for a phone whose app is in front; one play for each client.
     ForegroundChat,
@@ -78,7 +78,7 @@ impl Play {
         Self::PlatformRules,
     ];
 
-    /// Whether it is a row of the behaviour table, which every client plays.
+    /// Whether it is a row of the behaviour table, which every client plays that can.
     pub fn is_for_each_client(self) -> bool {
         matches!(
             self,
@@ -93,6 +93,18 @@ impl Play {
                 | Self::Away
         )
     }
+
+    /// Whether this client plays it: a row of the behaviour table, by a protocol that the client speaks.
+    pub fn is_for(self, client: &Client) -> bool {
+        let is_by_sip = matches!(
+            self,
+            Self::ForegroundCall
+                | Self::ForegroundMessage
+                | Self::SuspendedCall
+                | Self::SuspendedMessage
+        );
+        self.is_for_each_client() && (client.has_sip() || !is_by_sip)
+    }
 }
 
 /// A client of the behaviour table (`behaviour.md` 2).
@@ -104,7 +116,7 @@ pub struct Client {
     pub platform: Platform,
     /// By how many channels it is pushed to.
     pub generation: Generation,
-    /// How it reaches the server over SIP.
+    /// How it reaches the server over SIP, if it does.
     pub transport: Transport,
     /// Whether it has a door to either when it is played over XMPP, or one to XMPP alone.
     pub both_doors: bool,
@@ -127,6 +139,16 @@ impl Client {
         }
     }
 
+    /// A page speaks no SIP: that would be SIP over WebSocket (RFC 7118).
+    pub fn has_sip(&self) -> bool {
+        !self.is_page()
+    }
+
+    /// It runs in a browser: over a WebSocket, and it comes to the front only when its user opens it.
+    pub fn is_page(&self) -> bool {
+        self.platform == Platform::Web
+    }
+
     /// iOS 13 and newer shows a pushed call by itself, before any SIP.
     pub fn has_callkit(&self) -> bool {
         self.platform == Platform::Ios && self.generation == Generation::DualChannel
@@ -134,7 +156,7 @@ impl Client {
 }
 
 use Generation::{DualChannel, SingleChannel};
-use Platform::{Android, Ios};
+use Platform::{Android, Ios, Web};
 use Transport::{Tcp, Tls};
 
 /// Jabber on an iPhone before iOS 13.
@@ -149,13 +171,16 @@ pub const WEBEX_12: Client = Client::new("Webex iOS 12", Ios, SingleChannel, Tls
 pub const WEBEX_13: Client = Client::new("Webex iOS 13+", Ios, DualChannel, Tls, false);
 /// Webex on an Android.
 pub const WEBEX_DROID: Client = Client::new("Webex Android", Android, DualChannel, Tls, false);
+/// A page in a browser, which is pushed to by Web Push.
+pub const PAGE: Client = Client::new("Web page", Web, DualChannel, Tls, false);
 
 /// All clients.
-pub const CLIENTS: [Client; 6] = [
+pub const CLIENTS: [Client; 7] = [
     JABBER_12,
     JABBER_13,
     JABBER_DROID,
     WEBEX_12,
     WEBEX_13,
     WEBEX_DROID,
+    PAGE,
 ];

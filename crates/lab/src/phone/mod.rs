@@ -19,4 +19,6 @@ mod recent;
 pub mod terminal;
 
 pub use driver::{Entry, Phone};
-pub use machine::{Caller, PhoneConfig, PhoneError, PhoneEvent, PushService, Tokens, XmppDoor};
+pub use machine::{
+    Caller, PhoneConfig, PhoneError, PhoneEvent, PushService, Tokens, XmppDoor, opened,
+};

@@ -9,6 +9,7 @@ use lab::phone::chat::{Account, Client, Event, Input, Link, Order, Output, Strea
 use lab::rng::Rng;
 use xmpp::sasl::Hash;
 use xmpp::sasl::scram::{Advertised, ClientSettings, Opening, StoredKeys, Terms};
+use xmpp::stream::Framing;
 use xmpp::xml::{Context, Item, Limits, Reader};
 
 pub const PASSWORD: &str = "wakeup";
@@ -35,6 +36,7 @@ pub fn account() -> Account {
         password: PASSWORD.to_owned(),
         domain: "localhost".to_owned(),
         resource: "phone".to_owned(),
+        framing: Framing::Tcp,
         scram: ClientSettings {
             min_iterations: 1,
             ..ClientSettings::default()

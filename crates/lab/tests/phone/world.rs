@@ -102,6 +102,7 @@ impl World {
         let payload = match self.phone.config().service {
             PushService::Apns { .. } => data,
             PushService::Fcm { .. } => json!({ "message": { "token": token, "data": data } }),
+            PushService::WebPush { .. } => unreachable!("a page has no SIP"),
         };
         self.cloud.push(token, &payload);
     }

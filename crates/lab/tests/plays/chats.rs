@@ -2,7 +2,7 @@
 
 use lab::phone::PhoneEvent;
 use lab::phone::machine::Order;
-use lab::plays::{Client, JABBER_13};
+use lab::plays::{Client, JABBER_13, Play};
 use lab::sim::whole::{DOMAIN, Stage};
 use std::time::Instant;
 
@@ -34,7 +34,7 @@ fn shown(stage: &Stage) -> Vec<String> {
 }
 
 pub fn a_phone_in_front_gets_a_message_over_its_stream_once_and_no_push() {
-    for (client, shards) in casts() {
+    for (client, shards) in casts_of(Play::ForegroundChat) {
         let mut stage = stage(&client, shards);
         let began = stage.now();
         chat(&mut stage, ALICE, "bob", "Shall we have lunch?");
@@ -54,7 +54,7 @@ pub fn a_phone_in_front_gets_a_message_over_its_stream_once_and_no_push() {
 const TEXTS: [&str; 3] = ["Are you there?", "The train is late.", "Wait for me!"];
 
 pub fn messages_for_a_sleeping_client_are_kept_pushed_and_had_in_order_by_resumption() {
-    for (client, shards) in casts() {
+    for (client, shards) in casts_of(Play::SuspendedChat) {
         let mut stage = stage(&client, shards);
         stage.order(BOB, Order::Suspend).unwrap();
         run(&mut stage, SECOND);
@@ -85,7 +85,7 @@ pub fn messages_for_a_sleeping_client_are_kept_pushed_and_had_in_order_by_resump
 }
 
 pub fn a_user_is_away_for_others_while_all_their_clients_sleep_and_back_when_one_is() {
-    for (client, shards) in casts() {
+    for (client, shards) in casts_of(Play::Away) {
         let mut stage = stage(&client, shards);
         let to = format!("bob@{DOMAIN}");
         stage.order(ALICE, Order::Subscribe { to }).unwrap();

@@ -51,7 +51,7 @@ plays! {
     ForegroundChat => chats::a_phone_in_front_gets_a_message_over_its_stream_once_and_no_push;
     SuspendedChat => chats::messages_for_a_sleeping_client_are_kept_pushed_and_had_in_order_by_resumption;
     ForegroundOffer => offers::a_phone_in_front_rings_over_its_stream_once_and_drops_the_push;
-    SuspendedOffer => offers::a_sleeping_phone_is_woken_by_the_push_and_the_proposal_that_waits_rings_it;
+    SuspendedOffer => offers::a_sleeping_phone_is_woken_by_the_push_or_opened_for_it_and_the_proposal_that_waits_rings_it;
     Away => chats::a_user_is_away_for_others_while_all_their_clients_sleep_and_back_when_one_is;
     CallerHearsRinging => rules::the_caller_of_a_phone_that_says_nothing_hears_ringing_after_5_s;
     WakeFails => rules::the_caller_of_a_phone_that_says_nothing_hears_480_after_13_s;

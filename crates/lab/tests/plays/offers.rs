@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use lab::phone::PhoneEvent;
 use lab::phone::machine::Order;
-use lab::plays::{Client, JABBER_13, WEBEX_13, WEBEX_DROID};
+use lab::plays::{Client, JABBER_13, Play, WEBEX_13, WEBEX_DROID};
 use lab::sim::whole::{DOMAIN, Stage};
 
 use crate::programme::*;
@@ -39,7 +39,7 @@ fn talk(stage: &mut Stage, callee: usize, call: &str) {
 }
 
 pub fn a_phone_in_front_rings_over_its_stream_once_and_drops_the_push() {
-    for (client, shards) in casts() {
+    for (client, shards) in casts_of(Play::ForegroundOffer) {
         let mut stage = stage(&client, shards);
         let (call, began) = offer(&mut stage, ALICE, "bob");
         run(&mut stage, SECOND);
@@ -62,17 +62,28 @@ pub fn a_phone_in_front_rings_over_its_stream_once_and_drops_the_push() {
     }
 }
 
-pub fn a_sleeping_phone_is_woken_by_the_push_and_the_proposal_that_waits_rings_it() {
-    for (client, shards) in casts() {
+pub fn a_sleeping_phone_is_woken_by_the_push_or_opened_for_it_and_the_proposal_that_waits_rings_it()
+{
+    for (client, shards) in casts_of(Play::SuspendedOffer) {
         let mut stage = stage(&client, shards);
         stage.order(BOB, Order::Suspend).unwrap();
         run(&mut stage, SECOND);
         let (call, began) = offer(&mut stage, ALICE, "bob");
         run(&mut stage, SECOND);
         assert_eq!(pushes(&stage, BOB, began, "call").len(), 1, "{client:?}");
-        let seen = ["pushed", "call_kit_ringing", "proposed", "ringing"];
+        let shows = ["call_kit_ringing", "notification_shown"];
+        let seen = ["pushed", shows[0], shows[1], "proposed", "ringing"];
+        if client.is_page() {
+            let order = order_of(&stage, BOB, began, &seen);
+            assert_eq!(order, ["pushed", shows[1]], "its user has not looked");
+            stage.order(BOB, Order::Tap).unwrap();
+            run(&mut stage, SECOND);
+        }
+        let is_shown = [client.has_callkit(), client.is_page()];
+        let never = shows.into_iter().zip(is_shown).filter(|(_, is)| !is);
+        let never: Vec<_> = never.map(|(what, _)| what).collect();
         let mut expected = seen.to_vec();
-        expected.retain(|it| client.has_callkit() || *it != "call_kit_ringing");
+        expected.retain(|it| !never.contains(it));
         assert_eq!(order_of(&stage, BOB, began, &seen), expected, "{client:?}");
         talk(&mut stage, BOB, &call);
         let closed = order_of(&stage, BOB, began, &["call_kit_closed"]).len();

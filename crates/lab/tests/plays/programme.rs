@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use domain::{Channel, Generation, Notification, Platform};
 use lab::phone::machine::Order;
 use lab::phone::{PhoneEvent, PushService};
-use lab::plays::{CLIENTS, Client, JABBER_13};
+use lab::plays::{CLIENTS, Client, JABBER_13, Play};
 use lab::sim::whole::{DOMAIN, Doors, ONE_WAY, Stage};
 
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -30,14 +30,23 @@ fn service(client: &Client) -> PushService {
             project: "sim-droid".to_owned(),
             package: "example.droid".to_owned(),
         },
-        Platform::Web | Platform::Unknown => unreachable!("no client of the plays is one"),
+        Platform::Web => PushService::WebPush {
+            app: "example.page".to_owned(),
+            service: "https://push.example".to_owned(),
+        },
+        Platform::Unknown => unreachable!("no client of the plays is one"),
     }
 }
 
-/// Every client with every number of shards.
+/// Every client that has SIP with every number of shards.
 pub fn casts() -> impl Iterator<Item = (Client, usize)> {
-    let with = |client| SHARDS.map(|shards| (client, shards));
-    CLIENTS.into_iter().flat_map(with)
+    casts_of(Play::ForegroundCall)
+}
+
+/// Every client that plays this with every number of shards.
+pub fn casts_of(play: Play) -> impl Iterator<Item = (Client, usize)> {
+    let clients = CLIENTS.into_iter().filter(move |it| play.is_for(it));
+    clients.flat_map(|client| SHARDS.map(|shards| (client, shards)))
 }
 
 /// The way of a push about a message.

@@ -201,7 +201,8 @@ impl Actor {
     /// The first push of this kind to one of its tokens.
     pub(super) async fn push(&self, token: &str, wanted: &str) -> Result<Record> {
         let patience = self.stage.patience();
-        match self.stage.push(token, wanted, patience).await {
+        let opened = |record| self.opened(record);
+        match self.stage.push(token, wanted, patience, opened).await {
             Some(record) => Ok(record),
             None => bail!("no {} push to {}", wanted.replace('_', " "), self.who),
         }
@@ -209,9 +210,18 @@ impl Actor {
 
     /// All pushes of this kind to one of its tokens.
     pub(super) fn pushes(&self, token: &str, wanted: &str) -> Vec<Record> {
-        let mut pushes = self.stage.pushes(token, 0);
-        pushes.retain(|record| kind(record) == wanted);
-        pushes
+        let pushes = self.stage.pushes(token, 0).into_iter();
+        let pushes = pushes.map(|record| self.opened(record));
+        pushes.filter(|record| kind(record) == wanted).collect()
+    }
+
+    /// A push as its app reads it: what is sealed as a whole no cloud can read.
+    fn opened(&self, mut record: Record) -> Record {
+        let keys = self.phone.config().keys.as_ref();
+        if let Some(payload) = lab::phone::opened(&record.payload, keys) {
+            record.payload = payload;
+        }
+        record
     }
 }
 

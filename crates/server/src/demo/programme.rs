@@ -32,6 +32,9 @@ enum Cloud {
         project: &'static str,
         package: &'static str,
     },
+    WebPush {
+        app: &'static str,
+    },
 }
 
 /// The team of the simulated APNs.
@@ -66,6 +69,14 @@ pub(super) const WEBEX_DROID: Client = android(
     "webex-droid",
     "com.example.webex.droid",
 );
+pub(super) const PAGE: Client = Client::new(
+    plays::PAGE,
+    "Page",
+    "browser",
+    Cloud::WebPush {
+        app: "com.example.web",
+    },
+);
 
 /// The way of a push, in the words of its platform.
 #[derive(Debug, Eq, PartialEq)]
@@ -88,8 +99,8 @@ impl Client {
         }
     }
 
-    /// Whose cloud pushes to it.
-    pub(super) fn service(&self) -> PushService {
+    /// Whose cloud pushes to it; `web` is the origin of the simulated push service.
+    pub(super) fn service(&self, web: &str) -> PushService {
         match self.cloud {
             Cloud::Apns { bundle } => PushService::Apns {
                 team: TEAM.to_owned(),
@@ -98,6 +109,10 @@ impl Client {
             Cloud::Fcm { project, package } => PushService::Fcm {
                 project: project.to_owned(),
                 package: package.to_owned(),
+            },
+            Cloud::WebPush { app } => PushService::WebPush {
+                app: app.to_owned(),
+                service: web.to_owned(),
             },
         }
     }
@@ -128,6 +143,13 @@ impl Client {
                 project: Some(project),
                 priority: "high",
                 expiration: is_call.then_some("0s"),
+            },
+            Cloud::WebPush { .. } => Way {
+                topic: None,
+                push_type: None,
+                project: None,
+                priority: if is_call { "high" } else { "normal" },
+                expiration: is_call.then_some("0"),
             },
         }
     }
@@ -217,6 +239,11 @@ pub(super) const PLAYS: &[Play] = &{
         ForegroundOffer(WEBEX_DROID),
         SuspendedOffer(WEBEX_DROID),
         Away(WEBEX_DROID),
+        ForegroundChat(PAGE),
+        SuspendedChat(PAGE),
+        ForegroundOffer(PAGE),
+        SuspendedOffer(PAGE),
+        Away(PAGE),
         TokenDead,
         AnsweredElsewhere,
         CallerGivesUp,
@@ -286,6 +313,9 @@ impl Play {
             ForegroundOffer(_) => "rings by stream, the push a duplicate".to_owned(),
             SuspendedOffer(client) if client.of.has_callkit() => {
                 "CallKit rings by push, then by stream".to_owned()
+            }
+            SuspendedOffer(client) if client.of.is_page() => {
+                "shown by push, opened, then rings".to_owned()
             }
             SuspendedOffer(_) => "wakes by push, then rings".to_owned(),
             Away(_) => "away while asleep, then as before".to_owned(),
@@ -446,7 +476,8 @@ mod tests {
         let mut played = Vec::new();
         for play in plays::Play::ALL {
             if play.is_for_each_client() {
-                played.extend(plays::CLIENTS.map(|client| (play, Some(client.name))));
+                let clients = plays::CLIENTS.iter().filter(|client| play.is_for(client));
+                played.extend(clients.map(|client| (play, Some(client.name))));
             } else {
                 played.push((play, None));
             }

@@ -17,6 +17,7 @@ use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use xmpp::stream::Framing;
 
 /// The domain of all people.
 const DOMAIN: &str = "localhost";
@@ -82,7 +83,7 @@ impl Scene {
         let server = if has_sip {
             self.stage.sip(part.client.of.transport)
         } else {
-            self.stage.xmpp()
+            self.stage.xmpp(framing(part.client))
         };
         let relay = match part.reach {
             Reach::Lift => Some(Relay::to(server).await?),
@@ -93,7 +94,11 @@ impl Scene {
         config.server = (part.client.of.transport, address);
         config.lab = (part.reach != Reach::Drawer).then(|| self.stage.control().to_owned());
         if part.xmpp {
-            let server = if has_sip { self.stage.xmpp() } else { address };
+            let server = if has_sip {
+                self.stage.xmpp(framing(part.client))
+            } else {
+                address
+            };
             give_xmpp_door(&mut config, server, &part);
         }
         self.start(part.who, config, relay).await
@@ -117,8 +122,14 @@ impl Scene {
             device_api: Some(self.stage.device_api().to_owned()),
             // A phone that is woken for nothing shall say so before the play gives up.
             call_patience: self.stage.patience() * 3 / 4,
-            ..PhoneConfig::new(&user, dev::PASSWORD, DOMAIN, server, client.service())
-                .generation(client.of.generation)
+            ..PhoneConfig::new(
+                &user,
+                dev::PASSWORD,
+                DOMAIN,
+                server,
+                client.service(self.stage.webpush()),
+            )
+            .generation(client.of.generation)
         }
     }
 
@@ -224,6 +235,15 @@ impl Scene {
     }
 }
 
+/// Pages have WebSockets and nothing else.
+fn framing(client: &Client) -> Framing {
+    if client.of.is_page() {
+        Framing::WebSocket
+    } else {
+        Framing::Tcp
+    }
+}
+
 /// A phone that has a SIP door hands its tokens over there, unless its part says otherwise.
 fn give_xmpp_door(config: &mut PhoneConfig, server: SocketAddr, part: &Part<'_>) {
     config.sip = part.client.of.both_doors;
@@ -231,6 +251,7 @@ fn give_xmpp_door(config: &mut PhoneConfig, server: SocketAddr, part: &Part<'_>)
     config.xmpp = Some(XmppDoor {
         pushes,
         copies: true,
+        framing: framing(part.client),
         ..XmppDoor::new(server)
     });
     if pushes {

@@ -21,6 +21,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+use xmpp::stream::Framing;
 
 /// Pause between two questions to the admin API by who waits for something there.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -51,6 +52,8 @@ pub(super) struct Stage {
     sip_tcp: SocketAddr,
     sip_tls: SocketAddr,
     xmpp: SocketAddr,
+    websocket: SocketAddr,
+    webpush: String,
     timers: Timers,
     patience: Duration,
     /// Every phone that ever came on.
@@ -71,6 +74,11 @@ impl Stage {
             sip_tcp: first(&bound.sip.tcp, "sip_tcp")?,
             sip_tls: first(&bound.sip.tls, "sip_tls")?,
             xmpp: first(&bound.sip.xmpp_tls, "xmpp_tls")?,
+            websocket: first(&bound.sip.xmpp_wss, "xmpp_wss")?,
+            webpush: format!(
+                "https://localhost:{}",
+                dev.clouds.addresses().webpush.port()
+            ),
             timers,
             patience,
             phones: Mutex::default(),
@@ -95,8 +103,16 @@ impl Stage {
     }
 
     /// Where phones sign in over XMPP.
-    pub(super) fn xmpp(&self) -> SocketAddr {
-        self.xmpp
+    pub(super) fn xmpp(&self, framing: Framing) -> SocketAddr {
+        match framing {
+            Framing::Tcp | Framing::Component => self.xmpp,
+            Framing::WebSocket => self.websocket,
+        }
+    }
+
+    /// The origin of the simulated push service of the web.
+    pub(super) fn webpush(&self) -> &str {
+        &self.webpush
     }
 
     /// Where phones get their pushes.
@@ -127,12 +143,13 @@ impl Stage {
             .notifications(&Filter::token(token).after(after))
     }
 
-    /// The first push of this kind to a token, waiting for it.
+    /// The first push of this kind to a token, waiting for it; `opened` makes of a push what its app reads.
     pub(super) async fn push(
         &self,
         token: &str,
         wanted: &str,
         patience: Duration,
+        opened: impl Fn(Record) -> Record,
     ) -> Option<Record> {
         let deadline = Instant::now() + patience;
         let mut after = 0;
@@ -141,7 +158,8 @@ impl Stage {
             let filter = Filter::token(token).after(after);
             let records = self.clouds.wait_for(&filter, patience).await;
             after = records.last()?.seq;
-            if let Some(found) = records.into_iter().find(|record| kind(record) == wanted) {
+            let mut records = records.into_iter().map(&opened);
+            if let Some(found) = records.find(|record| kind(record) == wanted) {
                 return Some(found);
             }
         }
@@ -278,11 +296,11 @@ impl Stage {
             if let Some(broken) = push.violations.first() {
                 bail!("a {} push: {broken}", kind(push));
             }
-            let status = push.answer.as_ref().map(|answer| answer.status);
+            let answer = push.answer.as_ref();
             // 410 is what a dead token gets.
             ensure!(
-                matches!(status, Some(200 | 410)),
-                "a {} push got {status:?}",
+                answer.is_some_and(|it| it.is_taken() || it.status == 410),
+                "a {} push got {answer:?}",
                 kind(push)
             );
         }
@@ -290,7 +308,8 @@ impl Stage {
     }
 }
 
-/// What a push is about, as its payload says in the clear: `call`, `message`, `missed_call`, `call_cancelled`.
+/// What a push is about, as its payload says in the clear: `call`, `message`, `missed_call`, `call_cancelled`. Nothing, if that is sealed
+/// as a whole.
 pub(super) fn kind(record: &Record) -> &str {
     text(record, "kind")
 }

@@ -38,11 +38,11 @@ pub(super) fn cloud(record: &Record) -> &'static str {
 /// What a cloud was asked, and what it said.
 pub(super) fn of_cloud(record: &Record) -> String {
     let app = record.topic.as_ref().or(record.project.as_ref());
-    let push = format!(
-        "{} push for {}",
-        kind(record).replace('_', " "),
-        app.map_or("nobody", String::as_str)
-    );
+    let push = match app {
+        Some(app) => format!("{} push for {app}", kind(record).replace('_', " ")),
+        // For whom, and what for, only the browser can read.
+        None => "sealed push".to_owned(),
+    };
     match &record.answer {
         Some(answer) if answer.is_taken() => format!("takes a {push}"),
         Some(answer) => format!(

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use xmpp::ns;
-use xmpp::xml::{Element, Item, Limits, Reader};
+use xmpp::xml::{Element, Item};
 
+use super::framed::Incoming;
 use super::session::{Session, Word};
-use super::sign_in::{SignIn, Step, condition, octets};
+use super::sign_in::{SignIn, Step, condition};
 use super::{Client, Event, Link, Order, Output, StreamNumber, words};
 
 /// From the wish for a connection to the session.
@@ -30,7 +31,7 @@ pub(super) enum Connection {
 
 pub(super) struct Up {
     number: StreamNumber,
-    reader: Reader,
+    reader: Incoming,
     stage: Stage,
     /// Answers that it waited for so far.
     round_trips: u32,
@@ -120,7 +121,7 @@ impl Client {
     }
 
     fn ask_whether_there(&mut self) {
-        self.put(octets(&Element::new(ns::SM, "r")));
+        self.say(&Element::new(ns::SM, "r"));
         self.times.ask = None;
         self.times.answer.get_or_insert(self.now + ANSWER);
     }
@@ -144,7 +145,7 @@ impl Client {
         };
         if self.is_ready() && up.takes_looks {
             let word = if self.looks { "active" } else { "inactive" };
-            self.put(octets(&Element::new(ns::CSI, word)));
+            self.say(&Element::new(ns::CSI, word));
         }
     }
 
@@ -159,7 +160,7 @@ impl Client {
         if self.is_ready() {
             self.obey(Order::Show(super::Show::Unavailable));
             self.pump();
-            self.put(Bytes::from_static(b"</stream:stream>"));
+            self.put(Bytes::from_static(self.account.framing.close()));
         }
         self.wanted = false;
         self.show = super::Show::default();
@@ -238,7 +239,7 @@ impl Client {
                 self.connection = Connection::Down;
                 self.breaks(Output::Close, &why);
             }
-            Link::Received(_, octets) => self.received(&octets),
+            Link::Received(_, octets) => self.received(octets),
             Link::Closed(_) => {
                 let why = "the connection broke";
                 // There is nothing left to close, but whoever holds it lets go of it.
@@ -251,7 +252,7 @@ impl Client {
         let (sign_in, header) = SignIn::begin(self.account.clone(), self.rng.bytes());
         self.connection = Connection::Up(Box::new(Up {
             number,
-            reader: Reader::new(Limits::default()),
+            reader: Incoming::of(self.account.framing),
             stage: Stage::SigningIn(sign_in),
             round_trips: 0,
             takes_looks: false,
@@ -259,7 +260,7 @@ impl Client {
         self.put(header);
     }
 
-    fn received(&mut self, octets: &[u8]) {
+    fn received(&mut self, octets: Bytes) {
         self.times.answer = None;
         if let Connection::Up(up) = &mut self.connection {
             up.reader.push(octets);
@@ -314,7 +315,7 @@ impl Client {
                     up.stage = Stage::Resuming;
                 }
                 match resume {
-                    Some(resume) => self.put(octets(&resume)),
+                    Some(resume) => self.say(&resume),
                     None => self.bind(),
                 }
             }
@@ -331,7 +332,7 @@ impl Client {
         let id = self.rng.hex(6);
         let bind = words::bind(&id, &self.account.resource);
         self.stage(Stage::Binding);
-        self.put(octets(&bind));
+        self.say(&bind);
     }
 
     /// The server answers on the way to a session.
@@ -351,7 +352,7 @@ impl Client {
                 self.session_over(None);
                 self.stage(Stage::Enabling);
                 let enable = Element::new(ns::SM, "enable").with_attr("resume", "true");
-                self.put(octets(&enable));
+                self.say(&enable);
             }
             Stage::Enabling if element.is(ns::SM, "enabled") => {
                 self.session = Some(Session::new(self.now, element));
@@ -425,7 +426,7 @@ impl Client {
             let now = self.now;
             match self.session.as_mut().and_then(|it| it.poll(now)) {
                 None => return,
-                Some(Word::Say(element)) => self.put(octets(&element)),
+                Some(Word::Say(element)) => self.say(&element),
                 Some(Word::Dead) => self.breaks(Output::Close, "no answer"),
             }
         }

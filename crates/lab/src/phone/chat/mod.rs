@@ -11,6 +11,7 @@
 
 mod call_word;
 mod catch_up;
+mod framed;
 mod link;
 mod markers;
 mod offers;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use xmpp::xml::Element;
 
 use super::recent::Recent;
 use crate::rng::Rng;
@@ -190,6 +192,11 @@ impl Client {
 
     fn note(&mut self, event: Event) {
         self.out.push_back(Output::Event(event));
+    }
+
+    /// Says something that is no stanza, if there is a connection.
+    fn say(&mut self, element: &Element) {
+        self.put(framed::octets(self.account.framing, element));
     }
 
     /// Writes to the connection, if there is one.

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use xmpp::ns;
 use xmpp::sasl::Hash;
 use xmpp::sasl::scram::{Advertised, Client, ClientBinding, Ending, NONCE_ENTROPY};
-use xmpp::xml::{Context, Element, Item};
+use xmpp::xml::{Element, Item};
 
+use super::framed::{header, octets};
 use super::vocabulary::Account;
 
 /// The one mechanism.
@@ -48,7 +49,7 @@ pub(super) struct SignIn {
 impl SignIn {
     /// Of a client whose connection is open: what it says first. The entropy must never be used twice.
     pub(super) fn begin(account: Arc<Account>, entropy: [u8; NONCE_ENTROPY]) -> (Self, Bytes) {
-        let header = header(&account.domain);
+        let header = header(account.framing, &account.domain);
         let sign_in = Self {
             account,
             entropy,
@@ -103,9 +104,8 @@ impl SignIn {
         };
         self.stage = Stage::Challenge(client, offer);
         let auth = Element::new(ns::SASL, "auth").with_attr("mechanism", MECHANISM);
-        vec![Step::Write(octets(
-            &auth.with_text(&STANDARD.encode(first)),
-        ))]
+        let auth = auth.with_text(&STANDARD.encode(first));
+        vec![Step::Write(octets(self.account.framing, &auth))]
     }
 
     fn answers(&mut self, client: Client, offer: &Advertised, element: &Element) -> Vec<Step> {
@@ -117,7 +117,7 @@ impl SignIn {
         };
         self.stage = Stage::Proof(ending);
         let response = Element::new(ns::SASL, "response").with_text(&STANDARD.encode(last));
-        vec![Step::Write(octets(&response))]
+        vec![Step::Write(octets(self.account.framing, &response))]
     }
 
     fn checks(&mut self, ending: Ending, element: &Element) -> Vec<Step> {
@@ -125,7 +125,7 @@ impl SignIn {
             return failed(&error.to_string());
         }
         self.stage = Stage::Features;
-        let header = header(&self.account.domain);
+        let header = header(self.account.framing, &self.account.domain);
         vec![Step::Restart, Step::Write(header)]
     }
 }
@@ -136,19 +136,6 @@ fn failed(why: &str) -> Vec<Step> {
 
 fn is_features(element: &Element) -> bool {
     element.is(ns::STREAM, "features")
-}
-
-/// The stream's header (RFC 6120 §4.2), a tag that stays open.
-fn header(domain: &str) -> Bytes {
-    let mut header = Element::prefixed("stream", ns::STREAM, "stream")
-        .with_attr("to", domain)
-        .with_attr("version", "1.0");
-    header.declare("", ns::CLIENT);
-    let mut octets = b"<?xml version='1.0'?>".to_vec();
-    header.write(&mut octets, Context::DOCUMENT);
-    octets.truncate(octets.len() - b"/>".len());
-    octets.push(b'>');
-    octets.into()
 }
 
 /// What the features say of SASL, as the hash over them needs it (XEP-0474 §6.1).
@@ -179,9 +166,4 @@ pub(super) fn condition(element: &Element) -> String {
 fn decode(element: &Element) -> Vec<u8> {
     // What cannot be read is no message of the mechanism, which says so.
     STANDARD.decode(element.text().trim()).unwrap_or_default()
-}
-
-/// An element as it stands in a stream.
-pub(super) fn octets(element: &Element) -> Bytes {
-    element.to_octets(Context::CLIENT).into()
 }

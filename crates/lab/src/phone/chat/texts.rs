@@ -6,8 +6,8 @@ use xmpp::ns;
 use xmpp::xml::Element;
 
 use super::call_word::CallWord;
+use super::framed::octets;
 use super::session::{Says, Sent, Text};
-use super::sign_in::octets;
 use super::words::{self, Received};
 use super::{Client, Event, offers};
 
@@ -77,7 +77,7 @@ impl Client {
 
     /// Sends a stanza now, or when there is a connection again.
     pub(super) fn send(&mut self, element: &Element, text: Option<Text>) {
-        let octets = octets(element);
+        let octets = octets(self.account.framing, element);
         let Some(session) = &mut self.session else {
             return;
         };

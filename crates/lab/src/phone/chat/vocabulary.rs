@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use xmpp::sasl::scram::ClientSettings;
+use xmpp::stream::Framing;
 
 use super::call_word::CallWord;
 
@@ -24,6 +25,8 @@ pub struct Account {
     pub domain: String,
     /// What it wants to be called among its user's clients.
     pub resource: String,
+    /// How its stream is framed. Over a WebSocket each message is one write, and one read.
+    pub framing: Framing,
     /// What it puts up with of the server when it signs in.
     pub scram: ClientSettings,
     /// Whoever wants to see its user may (RFC 6121 §3.1.4).

@@ -72,7 +72,9 @@ impl Actor {
         let mut inboxes = JoinSet::new();
         if let Some(lab) = &config.lab {
             for (token, channel) in config.token_channels() {
-                let inbox = Inbox::open(lab, token, channel, config.keys.clone()).await?;
+                let inbox =
+                    Inbox::open(lab, token, channel, (&config.service, config.keys.clone()));
+                let inbox = inbox.await?;
                 inboxes.spawn(inbox.run(sender.clone()));
             }
         }

@@ -9,11 +9,11 @@ use domain::Channel;
 use http::{Method, StatusCode};
 use push::seal::{KeyPair, unseal};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::phone::PhoneError;
-use crate::phone::machine::Push;
+use crate::phone::machine::{Push, opened};
+use crate::phone::{PhoneError, PushService};
 
 /// One long poll, in seconds.
 const WAIT: u64 = 30;
@@ -46,7 +46,7 @@ impl Inbox {
         lab: &str,
         token: String,
         channel: Option<Channel>,
-        keys: Option<KeyPair>,
+        (service, keys): (&PushService, Option<KeyPair>),
     ) -> Result<Self, PhoneError> {
         let mut inbox = Self {
             lab: lab.trim_end_matches('/').to_owned(),
@@ -55,6 +55,9 @@ impl Inbox {
             keys,
             after: 0,
         };
+        if let PushService::WebPush { app, .. } = service {
+            inbox.subscribe(app).await?;
+        }
         while let Some(newest) = inbox.ask(0).await?.last() {
             inbox.after = newest.seq;
         }
@@ -74,7 +77,11 @@ impl Inbox {
             };
             for record in records {
                 self.after = record.seq;
-                if pushes.send(self.read(&record.payload)).await.is_err() {
+                let Some(push) = self.read(&record.payload) else {
+                    tracing::warn!("a push that is not sealed for this phone");
+                    continue;
+                };
+                if pushes.send(push).await.is_err() {
                     return;
                 }
             }
@@ -101,10 +108,26 @@ impl Inbox {
         serde_json::from_slice(&body).map_err(|error| PhoneError::Lab(error.to_string()))
     }
 
-    fn read(&self, payload: &Value) -> Push {
-        Push::read(payload, self.channel, |sealed| {
+    /// A browser subscribes for a page with the key of whoever may push to it (RFC 8292 §4.1); from then on nobody else may.
+    async fn subscribe(&self, app: &str) -> Result<(), PhoneError> {
+        let url = format!("{}/tokens", self.lab);
+        let token = json!({ "provider": "webpush", "app": app, "token": self.token });
+        let (status, body) = net::http::request(Method::POST, &url, None, Some(&token))
+            .await
+            .map_err(|error| PhoneError::Lab(error.to_string()))?;
+        if status.is_success() {
+            return Ok(());
+        }
+        let why = String::from_utf8_lossy(&body);
+        Err(PhoneError::Lab(format!("{status}: {why}")))
+    }
+
+    fn read(&self, payload: &Value) -> Option<Push> {
+        let keys = self.keys.as_ref();
+        let payload = opened(payload, keys)?;
+        Some(Push::read(&payload, self.channel, |sealed| {
             let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-            unseal(self.keys.as_ref()?, &sealed).ok()
-        })
+            unseal(keys?, &sealed).ok()
+        }))
     }
 }

@@ -7,6 +7,7 @@ mod link;
 mod log;
 mod made_up;
 mod stream;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -34,6 +34,7 @@ impl Door {
             password: phone.password.clone(),
             domain: phone.domain.clone(),
             resource: phone.resource(),
+            framing: config.framing,
             scram: config.scram,
             approves: true,
             receipts: config.receipts,

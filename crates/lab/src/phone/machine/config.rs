@@ -8,6 +8,7 @@ use domain::{Channel, Generation, Platform};
 use push::seal::KeyPair;
 use sip::endpoint::Transport;
 use xmpp::sasl::scram::ClientSettings;
+use xmpp::stream::Framing;
 
 use crate::rng::Rng;
 
@@ -63,8 +64,10 @@ pub struct PhoneConfig {
     reason = "each says of one extension whether the client uses it, and none depends on another"
 )]
 pub struct XmppDoor {
-    /// Where it signs in, by TLS from the start (XEP-0368).
+    /// Where it signs in, by TLS from the start.
     pub server: SocketAddr,
+    /// Over TCP (XEP-0368), or over a WebSocket (RFC 7395), as pages do.
+    pub framing: Framing,
     /// What it puts up with of the server when it signs in.
     pub scram: ClientSettings,
     /// Whether it hands its tokens over in its stream (XEP-0357); then not with its registration. They wake it for calls by the
@@ -84,6 +87,7 @@ impl XmppDoor {
     pub fn new(server: SocketAddr) -> Self {
         Self {
             server,
+            framing: Framing::Tcp,
             scram: ClientSettings::default(),
             pushes: false,
             receipts: true,
@@ -109,6 +113,13 @@ pub enum PushService {
         project: String,
         /// Package name.
         package: String,
+    },
+    /// Whoever makes the browser: its app is a page.
+    WebPush {
+        /// The app's id in the server's configuration.
+        app: String,
+        /// The origin of the push service: `https://localhost:2199`.
+        service: String,
     },
 }
 
@@ -162,14 +173,16 @@ impl PhoneConfig {
         match self.service {
             PushService::Apns { .. } => Platform::Ios,
             PushService::Fcm { .. } => Platform::Android,
+            PushService::WebPush { .. } => Platform::Web,
         }
     }
 
-    /// The app's id in the server's configuration: bundle or package.
+    /// The app's id in the server's configuration: bundle, package or whatever a page is called there.
     pub fn app(&self) -> &str {
         match &self.service {
             PushService::Apns { bundle, .. } => bundle,
             PushService::Fcm { package, .. } => package,
+            PushService::WebPush { app, .. } => app,
         }
     }
 
@@ -204,6 +217,11 @@ impl PhoneConfig {
         self.platform() == Platform::Ios && self.generation == Generation::DualChannel
     }
 
+    /// A page cannot come to the front by itself: what a push tells it of a call it shows, and its user opens it.
+    pub fn waits_for_a_tap(&self) -> bool {
+        self.platform() == Platform::Web
+    }
+
     /// The parameters of its Contact URI (RFC 8599 §4.1); none, if its tokens go over its stream.
     pub(super) fn push_params(&self) -> String {
         if self.xmpp.as_ref().is_some_and(|door| door.pushes) {
@@ -220,6 +238,8 @@ impl PhoneConfig {
             (PushService::Fcm { project, .. }, _) => {
                 format!(";pn-provider=fcm;pn-param={project};pn-prid={voip}")
             }
+            // A page has a door to XMPP alone.
+            (PushService::WebPush { .. }, _) => String::new(),
         }
     }
 
@@ -249,6 +269,7 @@ impl Tokens {
         let mut token = || match service {
             PushService::Apns { .. } => rng.hex(32),
             PushService::Fcm { .. } => format!("{}:APA91b{}", rng.hex(11), rng.hex(64)),
+            PushService::WebPush { service, .. } => format!("{service}/push/{}", rng.hex(32)),
         };
         let voip = token();
         let two =

@@ -60,7 +60,7 @@ pub use config::{PhoneConfig, PushService, Tokens, XmppDoor};
 pub use error::PhoneError;
 pub use event::{Caller, PhoneEvent};
 pub use io::{ConnectionId, Done, Input, Link, Order, OrderId, Output, Word, WordId};
-pub use push::Push;
+pub use push::{Push, opened};
 
 /// One phone. It starts switched on, its app not yet started: [`Order::Register`] starts it.
 pub struct Phone {

@@ -1,6 +1,9 @@
 //! A push as the platform hands it to the app.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::Channel;
+use push::seal::{KeyPair, unseal};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -40,6 +43,18 @@ struct Sealed {
     number: String,
     /// The message.
     text: Option<String>,
+}
+
+/// What of a payload the app gets: JSON as it is, from Apple and Google. What a push service of the web carries is sealed as a whole
+/// (RFC 8291), and in the lab's journal base64url: what is in it, if these keys open it. A push without a body says nothing and wakes all the
+/// same (RFC 8599 §12).
+pub fn opened(payload: &Value, keys: Option<&KeyPair>) -> Option<Value> {
+    let Value::String(sealed) = payload else {
+        return Some(payload.clone());
+    };
+    let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    let plain = unseal(keys?, &sealed).ok()?;
+    serde_json::from_slice(&plain).ok()
 }
 
 impl Push {

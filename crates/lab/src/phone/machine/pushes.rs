@@ -94,7 +94,7 @@ impl Phone {
         let callkit = self.config.has_callkit_rule() && !live;
         let is_over = self.calls.is_over(&call) || self.offers.is_over(&call);
         if callkit {
-            let caller = caller.unwrap_or_else(|| Caller {
+            let caller = caller.clone().unwrap_or_else(|| Caller {
                 name: "Unknown".to_owned(),
                 number: String::new(),
             });
@@ -126,13 +126,25 @@ impl Phone {
                 live,
             });
         }
-        if !live {
-            self.wake_up();
+        if live {
+            return;
         }
+        if self.config.waits_for_a_tap() {
+            self.note(PhoneEvent::NotificationShown {
+                kind: "call".to_owned(),
+                from: caller,
+                text: None,
+                unread: None,
+            });
+        }
+        self.wake_up();
     }
 
-    /// An app that a call wakes comes to the foreground by itself, on every platform.
+    /// An app that a call wakes comes to the foreground by itself, where the platform lets it.
     fn wake_up(&mut self) {
+        if self.config.waits_for_a_tap() {
+            return;
+        }
         self.open(true);
         self.register(None);
     }
@@ -186,6 +198,8 @@ impl Phone {
         }
         if self.config.has_callkit_rule() {
             self.kill(format!("a VoIP push whose call never came: {call}"));
+        } else if self.config.waits_for_a_tap() && !self.is_foreground() {
+            tracing::debug!(call, "shown, and nobody looked");
         } else {
             self.note(PhoneEvent::WokenForNothing {
                 call: call.to_owned(),

@@ -139,6 +139,15 @@ pub(super) fn services() -> [(PushService, Generation); 3] {
     ]
 }
 
+/// A page, which no world of seeds has yet.
+fn page() -> (PushService, Generation) {
+    let page = PushService::WebPush {
+        app: "example.page".to_owned(),
+        service: "https://push.example".to_owned(),
+    };
+    (page, Generation::DualChannel)
+}
+
 /// How much there may be at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -291,6 +300,9 @@ fn apps() -> Vec<AppKey> {
             PushService::Fcm { project, package } => {
                 (package, Platform::Android, Provider::Fcm, project)
             }
+            PushService::WebPush { app, .. } => {
+                (app, Platform::Web, Provider::WebPush, String::new())
+            }
         };
         AppKey {
             profile: AppProfile {
@@ -302,7 +314,8 @@ fn apps() -> Vec<AppKey> {
             param,
         }
     };
-    services().into_iter().map(app).collect()
+    let all = services().into_iter().chain([page()]);
+    all.map(app).collect()
 }
 
 /// What the operator knows of an app.

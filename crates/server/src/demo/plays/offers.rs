@@ -31,8 +31,8 @@ pub(in crate::demo) async fn foreground(scene: &Scene, client: &Client) -> Resul
     Ok(format!("rang after {}", took(&began, &ringing)))
 }
 
-/// The push wakes the phone, it goes on where it was, and the proposal that waited rings it. iOS 13 and newer shows the call
-/// before that.
+/// The push wakes the phone, or is shown and tapped on; it goes on where it was, and the proposal that waited rings it. iOS 13 and newer
+/// shows the call before that.
 pub(in crate::demo) async fn suspended(scene: &Scene, client: &Client) -> Result<String> {
     let alice = scene.writer(Person::Alice).await?;
     let bob = scene.phone(Part::of_bob(client).called_by_xmpp()).await?;
@@ -41,7 +41,11 @@ pub(in crate::demo) async fn suspended(scene: &Scene, client: &Client) -> Result
     let call = alice.offers(&bob).await?;
     let began = calling(&alice, &call).await?;
     let woken = |event: &PhoneEvent| matches!(event, PhoneEvent::Resumed { by_push: true });
-    bob.sees("was woken by the push", woken).await?;
+    if client.of.is_page() {
+        opens_for_a_call(&bob).await?;
+    } else {
+        bob.sees("was woken by the push", woken).await?;
+    }
     let ringing = rings(&bob, &call).await?;
     hears_ringing(&alice, &call).await?;
     talk(&alice, &bob, &call).await?;
@@ -70,6 +74,16 @@ pub(in crate::demo) async fn suspended(scene: &Scene, client: &Client) -> Result
         took(&began, &callkit),
         took(&began, &ringing)
     ))
+}
+
+/// A page shows that somebody calls, and its user opens it.
+async fn opens_for_a_call(page: &Actor) -> Result<()> {
+    let is_shown = |event: &PhoneEvent| matches!(event, PhoneEvent::NotificationShown { kind, .. } if kind == "call");
+    page.sees("showed the call", is_shown).await?;
+    let resumed = |event: &PhoneEvent| matches!(event, PhoneEvent::Resumed { .. });
+    page.never("came to the front by itself", resumed)?;
+    page.phone.tap().await?;
+    Ok(())
 }
 
 /// One of three takes it. The one that rings hears so by a copy, the one that was pushed and not reached by a push.
