@@ -130,7 +130,7 @@ fn tls(phone: &PhoneConfig) -> Result<Named, String> {
     Ok(Named { domain, name, tls })
 }
 
-pub(super) type Stream = tokio_rustls::client::TlsStream<TcpStream>;
+type Stream = tokio_rustls::client::TlsStream<TcpStream>;
 
 /// How the octets of a stream go over its connection.
 enum Wire {

@@ -5,10 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf as _, Bytes, BytesMut};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::made_up;
-use super::stream::Stream;
 
 /// Where it is at our server.
 const PATH: &str = "/xmpp-websocket";
@@ -40,7 +39,10 @@ pub(super) enum Frame {
 }
 
 /// Begins a WebSocket as a page of `host` does; gives what was read behind the server's answer.
-pub(super) async fn begin(stream: &mut Stream, host: &str) -> Result<Frames, String> {
+pub(super) async fn begin(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    host: &str,
+) -> Result<Frames, String> {
     let seeds = [made_up::seed(), made_up::seed()].map(u64::to_le_bytes);
     let key = STANDARD.encode(seeds.concat());
     let request = format!(
