@@ -138,6 +138,42 @@ fn what_is_not_to_be_read_reaches_a_phone_as_what_it_is() {
 }
 
 #[test]
+fn a_phone_that_says_that_it_takes_envelopes_confirms_what_a_client_writes() {
+    let server = Reveille::started();
+    let mut bob = SipClient::udp("bob", server.sip(Transport::Udp));
+    let contact = format!("{};type=\"<message/cpim>\"", bob.contact(""));
+    let answer = bob.register_contact(&contact).expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let mut alice = XmppClient::available(&server, "alice", "desk");
+    alice.send(
+        "<message to='bob@localhost' type='chat' id='m7'><body>Lunch?</body><request xmlns='urn:xmpp:receipts'/></message>",
+    );
+    let message = next_text(&mut bob);
+    assert_eq!(message.header("Content-Type"), Some("message/cpim"));
+    for needle in [
+        "imdn.Message-ID: m7\r\n",
+        "imdn.Disposition-Notification: positive-delivery\r\n",
+        "\r\n\r\nLunch?",
+    ] {
+        assert!(message.body().contains(needle), "{}", message.text);
+    }
+    let receipt = "From: <sip:bob@localhost>\r\nTo: <sip:alice@localhost>\r\nNS: imdn <urn:ietf:params:imdn>\r\n\
+        imdn.Message-ID: d1\r\n\r\nContent-Type: message/imdn+xml\r\nContent-Disposition: notification\r\n\r\n\
+        <?xml version=\"1.0\"?><imdn xmlns=\"urn:ietf:params:xml:ns:imdn\"><message-id>m7</message-id>\
+        <datetime>2026-11-29T12:00:00Z</datetime>\
+        <delivery-notification><status><delivered/></status></delivery-notification></imdn>";
+    let to = "sip:alice@localhost";
+    let kind = [("Content-Type", "message/cpim")];
+    let answer = bob.request("MESSAGE", to, to, &kind, receipt);
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let told = alice.expect("<received");
+    assert!(
+        told.contains("urn:xmpp:receipts") && told.contains("id='m7'"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_text_from_xmpp_wakes_a_sleeping_phone_with_one_push_that_says_nothing() {
     let server = Reveille::started();
     let token = new_token();

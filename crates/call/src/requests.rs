@@ -22,7 +22,7 @@ pub(crate) fn class(request: &Message) -> Class {
     let media = cpim::media(inside.map_or(media, |it| it.content_type));
     let by_media = [
         ("application/im-iscomposing+xml", Class::Transient), // RFC 3994
-        ("message/imdn+xml", Class::Notice),                  // RFC 5438
+        (cpim::RECEIPT, Class::Notice),                       // RFC 5438
     ];
     let known = by_media
         .iter()

@@ -137,6 +137,12 @@ impl Role {
         Some((state, 1, self.registrations.register_at(transport)))
     }
 
+    /// Whether a phone has said that it takes messages in envelopes (CPIM, RFC 3862), and so can be asked for receipts.
+    pub fn takes_envelopes(&self, door: &DoorId) -> bool {
+        let bound = self.bindings.get(door);
+        bound.is_some_and(|it| it.binding.takes(domain::cpim::MEDIA))
+    }
+
     /// What is behind a door, in words.
     pub fn describe(&self, door: &DoorId) -> Option<String> {
         let bound = self.bindings.get(door)?;

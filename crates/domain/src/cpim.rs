@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 /// The media type of an envelope.
 pub const MEDIA: &str = "message/cpim";
+/// The media type of a receipt in one (RFC 5438).
+pub const RECEIPT: &str = "message/imdn+xml";
 /// Most octets of header fields that are looked at.
 const HEAD: usize = 8_192;
 
@@ -87,15 +89,17 @@ fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     named.next().map(|(_, value)| value.trim())
 }
 
-/// Puts something into an envelope from one address to another, by this id. None of the texts may hold a line end; what does is
-/// left out.
-pub fn seal(
-    (from, to): (&str, &str),
-    id: &str,
-    content_type: &str,
-    disposition: &str,
-    body: &[u8],
-) -> Vec<u8> {
+/// Puts something into an envelope, written at this time (RFC 3339) from one address to another. None of the texts may hold a line
+/// end; what does is left out.
+pub fn seal((from, to): (&str, &str), at: &str, envelope: &Envelope<'_>) -> Vec<u8> {
+    let Envelope {
+        id,
+        subject,
+        wants_delivery,
+        wants_display,
+        content_type,
+        body,
+    } = *envelope;
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
         if !value.chars().any(char::is_control) {
@@ -104,14 +108,30 @@ pub fn seal(
     };
     line("From", format!("<{from}>"));
     line("To", format!("<{to}>"));
+    line("DateTime", at.to_owned());
+    if let Some(subject) = subject {
+        line("Subject", subject.to_owned());
+    }
     line("NS", "imdn <urn:ietf:params:imdn>".to_owned());
-    line("imdn.Message-ID", id.to_owned());
+    if let Some(id) = id {
+        line("imdn.Message-ID", id.to_owned());
+    }
+    let wants = [
+        ("positive-delivery", wants_delivery),
+        ("display", wants_display),
+    ];
+    let wants: Vec<_> = wants.into_iter().filter(|it| it.1).map(|it| it.0).collect();
+    if !wants.is_empty() {
+        line("imdn.Disposition-Notification", wants.join(", "));
+    }
     text += "\r\n";
     let mut line = |name: &str, value: String| {
         let _ = write!(text, "{name}: {value}\r\n");
     };
     line("Content-Type", content_type.to_owned());
-    line("Content-Disposition", disposition.to_owned());
+    if media(content_type).eq_ignore_ascii_case(RECEIPT) {
+        line("Content-Disposition", "notification".to_owned());
+    }
     line("Content-Length", body.len().to_string());
     text += "\r\n";
     [text.as_bytes(), body].concat()
@@ -161,22 +181,42 @@ mod tests {
 
     #[test]
     fn what_was_sealed_is_opened_and_no_line_is_smuggled_in() {
-        let sealed = seal(
-            ("sip:a@h", "sip:b@h"),
-            "1\r\nX: y",
-            "message/imdn+xml",
-            "notification",
-            b"<a/>",
-        );
-        let envelope = open(&sealed).unwrap();
-        assert_eq!((envelope.id, envelope.body), (None, &b"<a/>"[..]));
-        let sealed = seal(
-            ("sip:a@h", "sip:b@h"),
-            "1",
-            "message/imdn+xml",
-            "notification",
-            b"<a/>",
-        );
-        assert_eq!(open(&sealed).unwrap().id, Some("1"));
+        let envelope = Envelope {
+            id: Some("1"),
+            subject: Some("noon"),
+            wants_delivery: true,
+            wants_display: false,
+            content_type: "text/plain;charset=UTF-8",
+            body: b"<a/>",
+        };
+        let sealed = |envelope| seal(("sip:a@h", "sip:b@h"), "2026-11-29T12:00:00Z", &envelope);
+        assert_eq!(open(&sealed(envelope.clone())), Some(envelope.clone()));
+        let smuggled = Envelope {
+            id: Some("1\r\nX: y"),
+            ..envelope.clone()
+        };
+        let expected = Envelope {
+            id: None,
+            ..envelope
+        };
+        assert_eq!(open(&sealed(smuggled)), Some(expected));
+    }
+
+    #[test]
+    fn a_receipt_is_a_notification_and_a_text_is_none() {
+        for (content_type, is_one) in [(RECEIPT, true), ("text/plain", false)] {
+            let envelope = Envelope {
+                id: None,
+                subject: None,
+                wants_delivery: false,
+                wants_display: false,
+                content_type,
+                body: b"",
+            };
+            let sealed = seal(("sip:a@h", "sip:b@h"), "", &envelope);
+            let text = String::from_utf8(sealed).unwrap();
+            assert_eq!(text.contains("Content-Disposition: notification"), is_one);
+            assert!(!text.contains("imdn.Disposition-Notification"));
+        }
     }
 }

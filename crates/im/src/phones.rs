@@ -9,8 +9,7 @@ use xmpp::{
 
 pub(crate) const IMDN: &str = "urn:ietf:params:xml:ns:imdn";
 pub(crate) const COMPOSING: &str = "urn:ietf:params:xml:ns:im-iscomposing";
-/// The media types of both, and of a text.
-pub(crate) const IMDN_MEDIA: &str = "message/imdn+xml";
+/// The media types of a typing notice, and of a text.
 pub(crate) const COMPOSING_MEDIA: &str = "application/im-iscomposing+xml";
 pub(crate) const TEXT_MEDIA: &str = "text/plain";
 /// Octets of what is read; more is not understood.
@@ -72,7 +71,7 @@ fn content(content_type: &str, body: &[u8]) -> Option<(Option<String>, Option<El
         return Some((Some(String::from_utf8_lossy(body).into_owned()), None));
     }
     let is = |of: &str| media.eq_ignore_ascii_case(of);
-    let payload = if is(IMDN_MEDIA) {
+    let payload = if is(cpim::RECEIPT) {
         receipt(&parsed(body)?)
     } else if is(COMPOSING_MEDIA) {
         chat_state(&parsed(body)?)

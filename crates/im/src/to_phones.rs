@@ -1,11 +1,16 @@
 //! What is said in stanzas, as phones take it: texts, receipts (XEP-0184, XEP-0333; IMDN, RFC 5438) and typing notices (XEP-0085;
-//! RFC 3994). Phones are not asked for receipts: which of them would understand that is not known.
+//! RFC 3994). Only a phone that has said that it takes envelopes is asked for receipts: which others would understand that is not known.
 
 use crate::{
     letters::{STANZA, stanza},
-    phones::{COMPOSING, COMPOSING_MEDIA, IMDN, IMDN_MEDIA, PHONES_ID, TEXT_MEDIA},
+    phones::{COMPOSING, COMPOSING_MEDIA, IMDN, PHONES_ID, TEXT_MEDIA},
 };
-use domain::{About, Message, cpim, date, user::in_uri};
+use domain::{
+    About, Message,
+    cpim::{self, Envelope},
+    date,
+    user::in_uri,
+};
 use xmpp::{
     ns,
     xml::{Context, Element},
@@ -14,8 +19,8 @@ use xmpp::{
 /// After so many seconds a phone believes no more that somebody types (RFC 3994): the state of a chat changes sooner.
 const TYPES_FOR: &str = "120";
 
-/// A message as a phone takes it; `None`: it says nothing that a phone could take.
-pub fn for_phone(message: &Message) -> Option<Message> {
+/// A message as a phone takes it, which may take envelopes; `None`: it says nothing that a phone could take.
+pub fn for_phone(message: &Message, takes_envelopes: bool) -> Option<Message> {
     if message.content_type != STANZA {
         return Some(message.clone());
     }
@@ -23,7 +28,12 @@ pub fn for_phone(message: &Message) -> Option<Message> {
     let ((content_type, body), about) = match text(&stanza) {
         Some((text, about)) => {
             let media = format!("{TEXT_MEDIA};charset=UTF-8");
-            ((media, text.into_bytes()), about)
+            let text = text.into_bytes();
+            let asking = takes_envelopes.then(|| asking(message, &stanza, &media, &text));
+            match asking.flatten() {
+                Some(envelope) => ((cpim::MEDIA.to_owned(), envelope), about),
+                None => ((media, text), about),
+            }
         }
         None => (what_is_no_text(message, &stanza)?, None),
     };
@@ -54,6 +64,30 @@ fn text(stanza: &Element) -> Option<(String, Option<Box<About>>)> {
         body.text().into_owned(),
         About::of(subject.as_deref(), lang),
     ))
+}
+
+/// A text in an envelope, if its writer wants to know that it has arrived (XEP-0184) or was seen (XEP-0333): by the writer's own id,
+/// which the phone's receipt names (RFC 5438).
+fn asking(message: &Message, stanza: &Element, media: &str, text: &[u8]) -> Option<Vec<u8>> {
+    let wants = |namespace, name| stanza.child(namespace, name).is_some();
+    let envelope = Envelope {
+        id: Some(stanza.attr("id").filter(|id| !id.is_empty())?),
+        subject: None,
+        wants_delivery: wants(ns::RECEIPTS, "request"),
+        wants_display: wants(ns::CHAT_MARKERS, "markable"),
+        content_type: media,
+        body: text,
+    };
+    let asks = envelope.wants_delivery || envelope.wants_display;
+    asks.then(|| in_envelope(message, &envelope))
+}
+
+fn in_envelope(message: &Message, envelope: &Envelope<'_>) -> Vec<u8> {
+    let (from, to) = (
+        format!("sip:{}", in_uri(&message.from)),
+        format!("sip:{}", in_uri(message.to.as_str())),
+    );
+    cpim::seal((&from, &to), &date::iso8601(message.at), envelope)
 }
 
 /// A receipt or a typing notice: its media type, and what it says.
@@ -99,17 +133,15 @@ fn imdn(message: &Message, id: &str, kind: &str, what: &str) -> Vec<u8> {
         .with_child(Element::new(IMDN, "message-id").with_text(id))
         .with_child(Element::new(IMDN, "datetime").with_text(&date::iso8601(message.at)))
         .with_child(Element::new(IMDN, kind).with_child(status));
-    let (from, to) = (
-        format!("sip:{}", in_uri(&message.from)),
-        format!("sip:{}", in_uri(message.to.as_str())),
-    );
-    cpim::seal(
-        (&from, &to),
-        message.id.as_str(),
-        IMDN_MEDIA,
-        "notification",
-        &octets(&imdn),
-    )
+    let envelope = Envelope {
+        id: Some(message.id.as_str()),
+        subject: None,
+        wants_delivery: false,
+        wants_display: false,
+        content_type: cpim::RECEIPT,
+        body: &octets(&imdn),
+    };
+    in_envelope(message, &envelope)
 }
 
 fn is_composing(is_active: bool) -> Vec<u8> {

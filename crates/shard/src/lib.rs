@@ -427,7 +427,7 @@ impl Shard {
             }
             hub::Output::Relay(_, message) if self.is_barred(&message) => return,
             hub::Output::Send(door, message) => {
-                let said = for_door(&door, &message);
+                let said = for_door(&self.call, &door, &message);
                 self.tells_other_door(now, &door, &message, said.is_some());
                 let Some(said) = said else {
                     // What the client keeps of it is said to the store first.
@@ -437,7 +437,7 @@ impl Shard {
                 };
                 hub::Output::Send(door, said)
             }
-            hub::Output::Relay(door, message) => match for_door(&door, &message) {
+            hub::Output::Relay(door, message) => match for_door(&self.call, &door, &message) {
                 Some(message) => hub::Output::Relay(door, message),
                 None => return,
             },

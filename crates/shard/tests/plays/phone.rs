@@ -39,11 +39,21 @@ pub(crate) struct Phones {
 }
 
 impl World {
+    pub(crate) fn phone_takes_envelopes(&mut self, user: &str) -> Result<(), String> {
+        let flow = self.phone_comes(user, Transport::Udp);
+        self.phone_binds(user, flow, ";type=\"text/plain,<message/cpim>\"")
+    }
+
     pub(crate) fn phone_registers(
         &mut self,
         user: &str,
         transport: Transport,
     ) -> Result<(), String> {
+        let flow = self.phone_comes(user, transport);
+        self.phone_binds(user, flow, "")
+    }
+
+    fn phone_comes(&mut self, user: &str, transport: Transport) -> Flow {
         self.phones.flows += 1;
         let number = self.phones.flows;
         let port = 40_000 + u16::try_from(number).unwrap();
@@ -58,10 +68,10 @@ impl World {
             },
         };
         self.phones.of.insert(user.to_owned(), flow);
-        self.phone_binds(user, flow, "")
+        flow
     }
 
-    fn phone_binds(&mut self, user: &str, flow: Flow, expires: &str) -> Result<(), String> {
+    fn phone_binds(&mut self, user: &str, flow: Flow, params: &str) -> Result<(), String> {
         // One that goes over a connection waits behind a proxy: it is not dialled.
         let reg = if flow.transport == Transport::Udp {
             ""
@@ -69,7 +79,7 @@ impl World {
             ";reg-id=1"
         };
         let contact = format!(
-            "Supported: outbound, path\r\nContact: {};+sip.instance=\"<urn:uuid:{INSTANCE}>\"{reg}{expires}\r\n",
+            "Supported: outbound, path\r\nContact: {};+sip.instance=\"<urn:uuid:{INSTANCE}>\"{reg}{params}\r\n",
             contact(user, flow)
         );
         let uri = format!("sip:{DOMAIN}");

@@ -145,6 +145,7 @@ impl World {
             }
             Act::SentAway(who, why) => self.is_sent_away(who, why),
             Act::PhoneRegisters(user, transport) => self.phone_registers(user, *transport),
+            Act::PhoneTakesEnvelopes(user) => self.phone_takes_envelopes(user),
             Act::PhoneSleeps(user) => self.phone_sleeps(user),
             Act::PhoneIsOutOfReach(user) => self.phone_is_out_of_reach(user),
             Act::PhoneUnregisters(user) => self.phone_unregisters(user),

@@ -77,8 +77,16 @@ pub(crate) fn in_short(message: &Message) -> String {
         cpim::MEDIA => {
             let envelope = cpim::open(body).unwrap();
             let inside = text(envelope.body);
-            if envelope.content_type != "message/imdn+xml" {
-                return format!("[{}: {inside}]", envelope.content_type);
+            if envelope.content_type != cpim::RECEIPT {
+                let mut said = vec![format!("{}: {inside}", envelope.content_type)];
+                said.extend(envelope.id.map(|id| format!("by the id {id}")));
+                for (wants, what) in [
+                    (envelope.wants_delivery, "delivered"),
+                    (envelope.wants_display, "displayed"),
+                ] {
+                    said.extend(wants.then(|| format!("to be confirmed: {what}")));
+                }
+                return format!("[{}]", said.join("; "));
             }
             let status = between(&inside, "status").unwrap_or_default();
             let id = between(&inside, "message-id").unwrap_or_default();

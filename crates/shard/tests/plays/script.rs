@@ -18,6 +18,7 @@
 //! alice/desk is sent away: conflict             a stream error, and the end
 //! push.app connects as a component             its domain; from then on it sends and receives as clients do
 //! bob's phone registers [over TCP]              over SIP
+//! bob's phone registers and takes envelopes     says that it takes CPIM (RFC 3840)
 //! bob's phone falls asleep                      its connection is lost
 //! bob's phone is out of reach                   the same, and nobody knows yet
 //! bob's phone unregisters
@@ -94,6 +95,7 @@ pub(crate) enum Act {
     Closes(String),
     SentAway(String, String),
     PhoneRegisters(String, Transport),
+    PhoneTakesEnvelopes(String),
     PhoneSleeps(String),
     PhoneIsOutOfReach(String),
     PhoneUnregisters(String),
@@ -223,6 +225,7 @@ fn of_phone(user: String, what: &str) -> Option<Act> {
         "registers over TCP" => return Some(Act::PhoneRegisters(user, Transport::Tcp)),
         "is out of reach" => return Some(Act::PhoneIsOutOfReach(user)),
         "falls asleep" => return Some(Act::PhoneSleeps(user)),
+        "registers and takes envelopes" => return Some(Act::PhoneTakesEnvelopes(user)),
         "unregisters" => return Some(Act::PhoneUnregisters(user)),
         "hangs up" => return Some(Act::PhoneHangsUp(user)),
         "sees nothing" => return Some(Act::PhoneSees(user, None)),

@@ -116,6 +116,19 @@ impl Binding {
         Some(self.field(Field::Instance)).filter(|instance| !instance.is_empty())
     }
 
+    /// Whether the client has said that it takes what is of this media type (`type`, RFC 3840, RFC 2913): one of a list, as a string in
+    /// brackets or without them. One that has said nothing may take it all the same.
+    pub fn takes(&self, media: &str) -> bool {
+        let mut params = Params::new(self.params().as_bytes()).iter();
+        let said = params.find(|it| it.name.eq_ignore_ascii_case("type"));
+        let list = said.and_then(|it| it.value).unwrap_or_default();
+        let mut all = list.trim_matches('"').split(',').map(str::trim);
+        all.any(|it| {
+            let bare = it.strip_prefix('<').and_then(|it| it.strip_suffix('>'));
+            bare.unwrap_or(it).eq_ignore_ascii_case(media)
+        })
+    }
+
     /// How to wake the device.
     pub fn push(&self) -> Option<PushParams<'_>> {
         let (provider, prid) = self.token()?;

@@ -308,3 +308,20 @@ fn goodbye_from_behind_another_router_is_not_ours() {
     let nameless = contact("c3", 1, "<sip:anna@192.168.1.5:5060>;expires=0");
     assert_eq!(outcome(&both, &nameless).unwrap().bindings, []);
 }
+
+#[test]
+fn a_client_takes_the_media_types_that_it_names() {
+    for (said, takes) in [
+        ("", false),
+        (";type=\"message/cpim\"", true),
+        (";TYPE=\"text/plain,<Message/CPIM>\"", true),
+        (";type=\"text/plain\"", false),
+        (";type", false),
+        (";+type=\"message/cpim\"", false),
+        (";type=\"message/cpim2\"", false),
+    ] {
+        let value = format!("<sip:anna@192.0.2.7>{said}");
+        let bindings = after(&[contact("c1", 1, &value)]);
+        assert_eq!(bindings[0].takes("message/cpim"), takes, "{said}");
+    }
+}
