@@ -144,6 +144,20 @@ impl World {
                 self.leaves(who)
             }
             Act::SentAway(who, why) => self.is_sent_away(who, why),
+            Act::Wait(number, user) => {
+                let waiting = self.waiting(user);
+                let right = waiting == *number;
+                right.then_some(()).ok_or(format!("but {waiting}"))
+            }
+            Act::IsPushed(token, about) => self.is_pushed(token, about),
+            Act::Reads(step, words) => self.reads(step, words),
+            Act::NoPush => self.clouds.left().next().map_or(Ok(()), Err),
+            _ => self.phone_does(act),
+        }
+    }
+
+    fn phone_does(&mut self, act: &Act) -> Result<(), String> {
+        match act {
             Act::PhoneRegisters(user, transport) => self.phone_registers(user, *transport),
             Act::PhoneTakesEnvelopes(user) => self.phone_takes_envelopes(user),
             Act::PhoneSleeps(user) => self.phone_sleeps(user),
@@ -166,14 +180,6 @@ impl World {
             Act::PhoneWantsReceipts(user, to, text) => self.phone_wants_receipts(user, to, text),
             Act::PhoneTells(user, to, what) => self.phone_tells(user, to, what),
             Act::PhoneReceives(user, text) => self.phone_receives(user, text),
-            Act::Wait(number, user) => {
-                let waiting = self.waiting(user);
-                let right = waiting == *number;
-                right.then_some(()).ok_or(format!("but {waiting}"))
-            }
-            Act::IsPushed(token, about) => self.is_pushed(token, about),
-            Act::Reads(step, words) => self.reads(step, words),
-            Act::NoPush => self.clouds.left().next().map_or(Ok(()), Err),
             _ => {
                 self.happens(act);
                 Ok(())

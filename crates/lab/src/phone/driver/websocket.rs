@@ -22,6 +22,11 @@ const LONGEST_MESSAGE: usize = 1 << 20;
 /// Octets of the longest payload of a frame that is no part of a message (RFC 6455 §5.5).
 const LONGEST_CONTROL: usize = 125;
 
+/// In the second octet of a frame (RFC 6455 §5.2): that it has a mask, and how many octets say how long it is.
+const MASKED: u8 = 0x80;
+const IN_TWO: u8 = 0x7e;
+const IN_EIGHT: u8 = 0x7f;
+
 const TEXT: u8 = 1;
 const PONG: u8 = 10;
 
@@ -113,12 +118,12 @@ fn mask() -> [u8; 4] {
 fn frame(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Bytes {
     let mut octets = vec![0x80 | opcode];
     if let Ok(length @ 0..=125) = u8::try_from(payload.len()) {
-        octets.push(0x80 | length);
+        octets.push(MASKED | length);
     } else if let Ok(length) = u16::try_from(payload.len()) {
-        octets.push(0x80 | 126);
+        octets.push(MASKED | IN_TWO);
         octets.extend_from_slice(&length.to_be_bytes());
     } else {
-        octets.push(0x80 | 127);
+        octets.push(MASKED | IN_EIGHT);
         octets.extend_from_slice(&(payload.len() as u64).to_be_bytes());
     }
     octets.extend_from_slice(&mask);
@@ -181,17 +186,17 @@ impl Frames {
             return Err("an extension that was not agreed to");
         }
         // RFC 6455 §5.1.
-        if second & 0x80 != 0 {
+        if second & MASKED != 0 {
             return Err("a server's frame with a mask");
         }
-        let (length, head) = match second {
-            126 => (
+        let (length, head) = match *second {
+            IN_TWO => (
                 rest.first_chunk()
                     .map(|it| u64::from(u16::from_be_bytes(*it))),
                 4,
             ),
-            127 => (rest.first_chunk().map(|it| u64::from_be_bytes(*it)), 10),
-            length => (Some(u64::from(*length)), 2),
+            IN_EIGHT => (rest.first_chunk().map(|it| u64::from_be_bytes(*it)), 10),
+            length => (Some(u64::from(length)), 2),
         };
         let Some(length) = length else {
             return Ok(None);
