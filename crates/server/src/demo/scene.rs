@@ -235,7 +235,7 @@ impl Scene {
     }
 }
 
-/// Pages have WebSockets and nothing else.
+/// A page reaches a server over a `WebSocket` and in no other way.
 fn framing(client: &Client) -> Framing {
     if client.of.is_page() {
         Framing::WebSocket
