@@ -13,7 +13,7 @@ use domain::{
 use hub::{Accounts, Hub, NotDone, Output, People, PushOrder, Pushed, Ticket};
 use im::{Bearers, Input, Link, Role, Settings};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -270,11 +270,12 @@ impl World {
         assert!(self.peer(stream).got().any(is_bound), "{name} is there");
     }
 
-    /// What somebody says, as far as it can be read; all of it that they asked and want answered.
+    /// What somebody says, as far as it can be read; all of it that they asked us and want answered, by an id that they used for nobody
+    /// else.
     pub(super) fn says(&mut self, stream: StreamId, octets: &[u8]) -> BTreeMap<String, usize> {
         let octets = self.filled_in(octets);
         self.peer(stream).says.push(&octets);
-        let mut asked = BTreeMap::new();
+        let (mut asked, mut others) = (BTreeMap::new(), BTreeSet::new());
         for _ in 0..ELEMENTS {
             let peer = self.peer(stream);
             if peer.has_ended {
@@ -284,12 +285,18 @@ impl World {
                 break;
             };
             if let Item::Element(element) = &item
-                && let Some(id) = question(element)
+                && let Some((id, is_ours)) = question(element)
             {
-                *asked.entry(id.to_owned()).or_default() += 1;
+                if is_ours {
+                    *asked.entry(id.to_owned()).or_default() += 1;
+                } else {
+                    others.insert(id.to_owned());
+                }
             }
             self.is_heard(stream, item);
         }
+        // Nobody can tell whose answer it is.
+        asked.retain(|id, _| !others.contains(id));
         asked
     }
 
@@ -407,13 +414,13 @@ fn replaced(octets: &[u8], name: &[u8], value: &[u8]) -> Vec<u8> {
     whole
 }
 
-/// The id of a question that we answer, and not a client or a server beside ours.
-fn question(element: &Element) -> Option<&str> {
+/// The id of a question, and whether we answer it, and not a client or a server beside ours.
+fn question(element: &Element) -> Option<(&str, bool)> {
     let kind = element.attr("type")?;
     let is_asked = element.is(ns::CLIENT, "iq") && (kind == "get" || kind == "set");
     let is_for_others = element
         .attr("to")
         .is_some_and(|to| to.contains('/') || to.contains(SERVER));
     let id = element.attr("id").filter(|id| !id.is_empty());
-    id.filter(|_| is_asked && !is_for_others)
+    id.filter(|_| is_asked).map(|id| (id, !is_for_others))
 }
