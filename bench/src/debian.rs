@@ -34,7 +34,7 @@ pub(crate) struct Packages {
     pub(crate) names: &'static [&'static str],
     /// A command of the shell that succeeds once they are installed.
     pub(crate) sign: &'static str,
-    /// The service that they start.
+    /// The service that they start; empty: none.
     pub(crate) service: &'static str,
 }
 
@@ -55,12 +55,8 @@ impl Packages {
             .args(["-q", "-y", "install", "--no-install-recommends"])
             .args(self.names))
         .context("installing needs root: or do it yourself, then try again")?;
-        // Where services are not started there is none to stop, and this fails.
-        let stopped = Command::new("service")
-            .args([self.service, "stop"])
-            .output();
-        if !stopped.is_ok_and(|stopped| stopped.status.success()) {
-            eprintln!("no service of the package was stopped: look for one if the figures are odd");
+        if !self.service.is_empty() {
+            self.stop();
         }
         if !self.are_there() {
             bail!(
@@ -69,6 +65,16 @@ impl Packages {
             );
         }
         Ok(())
+    }
+
+    fn stop(&self) {
+        // Where services are not started there is none to stop, and this fails.
+        let stopped = Command::new("service")
+            .args([self.service, "stop"])
+            .output();
+        if !stopped.is_ok_and(|stopped| stopped.status.success()) {
+            eprintln!("no service of the package was stopped: look for one if the figures are odd");
+        }
     }
 
     fn are_there(&self) -> bool {

@@ -3,6 +3,7 @@
 
 mod abuse;
 mod certificate;
+mod contestants;
 mod debian;
 mod ejabberd;
 mod http;
@@ -13,6 +14,7 @@ mod machine;
 mod print;
 mod process;
 mod prosody;
+mod publisher;
 mod reveille;
 mod row;
 mod rows;
@@ -96,10 +98,24 @@ enum What {
     XmppComeback,
     /// Thousands of XMPP clients that sleep, written to at once: pushes, time, memory
     XmppWake,
+    /// Push clients beside h2load: pushes a second, the time of one, a first burst
+    PushClients,
+    /// The push service on one core, REST in to APNs out
+    PushService,
+    /// Memory of the push service over a million pushes
+    PushMemory,
+    /// A tenant of the push service beside one whose cloud is slow
+    PushIsolation,
     /// All of these
     All,
     /// What strangers and one bad user can do to everybody else
     Abuse(abuse::Arguments),
+    /// Push as a row orders: how our client takes part in `push-clients`
+    #[command(hide = true)]
+    PushAsOrdered {
+        /// In JSON
+        order: String,
+    },
     /// Instructions of the pure crates' hot paths, against those written down (needs valgrind)
     Instructions(instructions::Arguments),
 }
@@ -119,6 +135,11 @@ impl What {
             Self::XmppConnect => "xmpp-connect",
             Self::XmppComeback => "xmpp-comeback",
             Self::XmppWake => "xmpp-wake",
+            Self::PushClients => "push-clients",
+            Self::PushService => "push-service",
+            Self::PushMemory => "push-memory",
+            Self::PushIsolation => "push-isolation",
+            Self::PushAsOrdered { .. } => "push-as-ordered",
             Self::All => "",
             Self::Abuse(_) => "abuse",
             Self::Instructions(_) => "instructions",
@@ -141,6 +162,9 @@ fn main() -> ExitCode {
 fn measure(arguments: &Arguments) -> Result<()> {
     if let What::Instructions(arguments) = &arguments.row {
         return instructions::run(arguments);
+    }
+    if let What::PushAsOrdered { order } = &arguments.row {
+        return contestants::push_as_ordered(order);
     }
     let binary = match &arguments.binary {
         Some(binary) => binary.clone(),

@@ -47,6 +47,17 @@ pub(crate) fn unpin_load() -> Result<()> {
     sched_setaffinity(Pid::from_raw(0), &cores).context("letting the load generator run anywhere")
 }
 
+/// A program on these cores. It ends when we do, whatever ends us.
+pub(crate) fn on_cores(command: &Command, cores: Cores) -> Command {
+    let mut pinned = Command::new("setpriv");
+    pinned.args(["--pdeathsig", "TERM", "taskset", "-c", cores.0]);
+    pinned.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        pinned.env(name, value.unwrap_or_default());
+    }
+    pinned
+}
+
 /// A running server; ended when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -58,12 +69,7 @@ impl Server {
     pub(crate) fn start(command: &Command, cores: Cores, words: &Path) -> Result<Self> {
         let log = File::create(words)?;
         let program = command.get_program();
-        // It ends when we do, whatever ends us.
-        let mut pinned = Command::new("setpriv");
-        pinned.args(["--pdeathsig", "TERM", "taskset", "-c", cores.0]);
-        pinned.arg(program);
-        let child = pinned
-            .args(command.get_args())
+        let child = on_cores(command, cores)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -2,6 +2,7 @@
 
 use crate::wire::number;
 use anyhow::{Context, Result};
+use nix::sys::resource::{UsageWho, getrusage};
 use std::{collections::HashMap, fs, time::Duration};
 
 /// The unit of times in `/proc` (`USER_HZ`), which is the same on every Linux that Rust runs on.
@@ -20,6 +21,16 @@ pub(crate) struct Memory {
 pub(crate) fn processor_time(pid: u32) -> Result<Duration> {
     let ticks = family(pid)?.iter().map(|(_, ticks)| ticks).sum::<u64>();
     Ok(TICK * u32::try_from(ticks)?)
+}
+
+/// User and system time of all children of ours that have ended.
+pub(crate) fn of_children() -> Result<Duration> {
+    let used = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let time = |of: nix::sys::time::TimeVal| -> Result<Duration> {
+        let micros = u64::try_from(nix::sys::time::TimeValLike::num_microseconds(&of))?;
+        Ok(Duration::from_micros(micros))
+    };
+    Ok(time(used.user_time())? + time(used.system_time())?)
 }
 
 /// Bytes resident of a process and all its children.

@@ -107,10 +107,11 @@ const LAYERS: &[Layer] = &[
             "reveille-lab",
         ],
     },
-    // Measures the binary from outside, and the pure crates by themselves.
+    // Measures the binary from outside, and the pure crates and the push clients by themselves.
     Layer {
         name: "reveille-bench",
         may_use: &[
+            "reveille-push",
             "reveille-sip",
             "reveille-domain",
             "reveille-hub",

@@ -109,7 +109,9 @@ fn round(attack: &Attack, binary: &Path, time: Duration) -> Result<Round> {
     let began = Instant::now();
     let mut honest = Honest::new(USERS - 1, BUSY)?;
     let folder = tempfile::TempDir::with_prefix("reveille-abuse-")?;
-    let cloud = sink::Apns::start(honest.port()?, began, folder.path())?;
+    let identity = sink::Identity::put_into(folder.path())?;
+    let teller = sink::Teller::new(honest.port()?, began)?;
+    let cloud = sink::Apns::start(&identity, sink::Manner::Tell(teller))?;
     let server = Attacked::start(folder, cloud.address, USERS, binary)?;
     honest.join(server.sip())?;
     server.put_to_sleep(USERS - 1)?;

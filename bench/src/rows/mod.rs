@@ -2,19 +2,22 @@
 
 mod call;
 mod chat;
+mod clients;
 mod comeback;
 mod connect;
 mod cores;
 mod devices;
 mod idle;
+mod isolation;
 mod message;
 mod register;
+mod service;
 mod wake;
 mod woken;
 mod xmpp;
 
 use crate::{
-    kamailio,
+    contestants, kamailio,
     load::{Load, Pace, Registers, Tally, run},
     process::Cores,
     reveille::{Reveille, Setup, Store},
@@ -65,7 +68,7 @@ pub(crate) struct Entry {
 }
 
 /// All of them, in the order of the document.
-pub(crate) const ROWS: [Entry; 11] = [
+pub(crate) const ROWS: [Entry; 15] = [
     Entry {
         name: "register",
         peers: kamailio::version,
@@ -120,6 +123,26 @@ pub(crate) const ROWS: [Entry; 11] = [
         name: "xmpp-wake",
         peers: String::new,
         run: woken::run,
+    },
+    Entry {
+        name: "push-clients",
+        peers: contestants::versions,
+        run: clients::run,
+    },
+    Entry {
+        name: "push-service",
+        peers: || contestants::H2LOAD.version(),
+        run: service::speed,
+    },
+    Entry {
+        name: "push-memory",
+        peers: String::new,
+        run: service::memory,
+    },
+    Entry {
+        name: "push-isolation",
+        peers: String::new,
+        run: isolation::run,
     },
 ];
 

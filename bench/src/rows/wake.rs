@@ -7,7 +7,7 @@ use crate::{
     process::ONE_CORE,
     reveille::{Setup, Store},
     row::{Measure, Row, Verdict},
-    sink::{Apns, Plain},
+    sink::{Apns, Identity, Manner, Plain, Teller},
     socket::Phones,
     stats::percentile,
 };
@@ -127,7 +127,9 @@ fn reveille(options: &Options) -> Result<Round> {
     let began = Instant::now();
     let mut phones = Phones::new()?;
     let setup = options.reveille(Store::Sqlite, ONE_CORE)?;
-    let sink = Apns::start(phones.port(), began, setup.folder.path())?;
+    let identity = Identity::put_into(setup.folder.path())?;
+    let teller = Teller::new(phones.port(), began)?;
+    let sink = Apns::start(&identity, Manner::Tell(teller))?;
     let setup = Setup {
         push: Some(sink.address),
         open: false,

@@ -6,7 +6,7 @@ use crate::{
     process::ONE_CORE,
     reveille::{Setup, Store},
     row::{Measure, Row, Verdict, grouped},
-    sink::{Apns, Listener},
+    sink::{Apns, Identity, Listener, Manner, Teller},
     stats::{float, percentile},
     usage,
 };
@@ -80,7 +80,9 @@ fn play(options: &Options, users: u32) -> Result<Vec<f64>> {
     let began = Instant::now();
     let pushes = Listener::new()?;
     let setup = options.reveille(Store::Sqlite, ONE_CORE)?;
-    let sink = Apns::start(pushes.port()?, began, setup.folder.path())?;
+    let identity = Identity::put_into(setup.folder.path())?;
+    let teller = Teller::new(pushes.port()?, began)?;
+    let sink = Apns::start(&identity, Manner::Tell(teller))?;
     let setup = Setup {
         push: Some(sink.address),
         xmpp: true,

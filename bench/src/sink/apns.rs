@@ -11,7 +11,7 @@ use std::{
     path::Path,
     sync::Arc,
     thread,
-    time::Instant,
+    time::Duration,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -20,6 +20,39 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) const CA_FILE: &str = "sink.pem";
 pub(crate) const KEY_FILE: &str = "apns.p8";
 
+/// What vouches for sinks: [`CA_FILE`] and [`KEY_FILE`] of a folder, which a server's configuration names.
+pub(crate) struct Identity(TlsAcceptor);
+
+impl Identity {
+    /// A certificate that vouches for itself, and a signing key that nobody checks.
+    pub(crate) fn put_into(folder: &Path) -> Result<Self> {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let own = rcgen::generate_simple_self_signed(names)?;
+        std::fs::write(folder.join(CA_FILE), own.cert.pem())?;
+        let signing = rcgen::KeyPair::generate()?;
+        std::fs::write(folder.join(KEY_FILE), signing.serialize_pem())?;
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der())
+            .map_err(|error| anyhow::anyhow!("the sink's key: {error}"))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+}
+
+/// What a sink does with a push before it says yes.
+pub(crate) enum Manner {
+    /// Tells the phones.
+    Tell(Teller),
+    /// Nothing.
+    AtOnce,
+    /// Waits for so long.
+    After(Duration),
+}
+
 /// A sink that runs for as long as the program does.
 pub(crate) struct Apns {
     /// Where it listens.
@@ -27,18 +60,17 @@ pub(crate) struct Apns {
 }
 
 impl Apns {
-    /// Starts one that tells the phones at this port, and writes [`CA_FILE`] and [`KEY_FILE`] into `folder`.
-    pub(crate) fn start(phones: u16, began: Instant, folder: &Path) -> Result<Self> {
+    /// Starts one.
+    pub(crate) fn start(identity: &Identity, manner: Manner) -> Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let teller = Arc::new(Teller::new(phones, began)?);
-        let acceptor = TlsAcceptor::from(Arc::new(certificate(folder)?));
+        let (acceptor, manner) = (identity.0.clone(), Arc::new(manner));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         thread::spawn(move || {
-            let served = runtime.block_on(listen(listener, &acceptor, &teller));
+            let served = runtime.block_on(listen(listener, &acceptor, &manner));
             if let Err(error) = served {
                 eprintln!("the APNs sink: {error:#}");
             }
@@ -47,42 +79,24 @@ impl Apns {
     }
 }
 
-/// A certificate that vouches for itself, and a signing key that nobody checks.
-fn certificate(folder: &Path) -> Result<rustls::ServerConfig> {
-    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let own = rcgen::generate_simple_self_signed(names)?;
-    std::fs::write(folder.join(CA_FILE), own.cert.pem())?;
-    let signing = rcgen::KeyPair::generate()?;
-    std::fs::write(folder.join(KEY_FILE), signing.serialize_pem())?;
-    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der())
-        .map_err(|error| anyhow::anyhow!("the sink's key: {error}"))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![own.cert.der().clone()], key)?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(config)
-}
-
 async fn listen(
     listener: std::net::TcpListener,
     acceptor: &TlsAcceptor,
-    teller: &Arc<Teller>,
+    manner: &Arc<Manner>,
 ) -> Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         let (connection, _) = listener.accept().await?;
-        let (acceptor, teller) = (acceptor.clone(), teller.clone());
+        let (acceptor, manner) = (acceptor.clone(), manner.clone());
         tokio::spawn(async move {
-            if let Err(error) = serve(connection, &acceptor, &teller).await {
+            if let Err(error) = serve(connection, &acceptor, &manner).await {
                 eprintln!("the APNs sink: {error:#}");
             }
         });
     }
 }
 
-async fn serve(connection: TcpStream, acceptor: &TlsAcceptor, teller: &Arc<Teller>) -> Result<()> {
+async fn serve(connection: TcpStream, acceptor: &TlsAcceptor, manner: &Arc<Manner>) -> Result<()> {
     connection.set_nodelay(true)?;
     let secured = acceptor.accept(connection).await.context("TLS")?;
     let mut builder = h2::server::Builder::new();
@@ -90,9 +104,9 @@ async fn serve(connection: TcpStream, acceptor: &TlsAcceptor, teller: &Arc<Telle
     let mut http = builder.handshake::<_, Bytes>(secured).await?;
     // A server that is killed ends its connection without ceremony.
     while let Some(Ok((request, respond))) = http.accept().await {
-        let teller = teller.clone();
+        let manner = manner.clone();
         tokio::spawn(async move {
-            if let Err(error) = answer(request, respond, &teller).await {
+            if let Err(error) = answer(request, respond, &manner).await {
                 eprintln!("the APNs sink: {error:#}");
             }
         });
@@ -103,15 +117,19 @@ async fn serve(connection: TcpStream, acceptor: &TlsAcceptor, teller: &Arc<Telle
 async fn answer(
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    teller: &Teller,
+    manner: &Manner,
 ) -> Result<()> {
     let (head, mut body) = request.into_parts();
     while let Some(chunk) = body.data().await {
         let length = chunk?.len();
         body.flow_control().release_capacity(length)?;
     }
-    // The token is the user's number in 64 hexadecimal digits.
-    teller.tell(user_of(head.uri.path(), 16)?)?;
+    match manner {
+        // The token is the user's number in 64 hexadecimal digits.
+        Manner::Tell(teller) => teller.tell(user_of(head.uri.path(), 16)?)?,
+        Manner::AtOnce => {}
+        Manner::After(pause) => tokio::time::sleep(*pause).await,
+    }
     let mut response = Response::builder().status(StatusCode::OK);
     if let Some(id) = head.headers.get("apns-id") {
         response = response.header("apns-id", id);

@@ -4,7 +4,7 @@
 mod apns;
 mod plain;
 
-pub(crate) use apns::{Apns, CA_FILE, KEY_FILE};
+pub(crate) use apns::{Apns, CA_FILE, Identity, KEY_FILE, Manner};
 pub(crate) use plain::Plain;
 
 use crate::{socket, wire::number};
@@ -69,14 +69,14 @@ impl Listener {
 
 /// Tells the phones.
 #[derive(Debug)]
-struct Teller {
+pub(crate) struct Teller {
     socket: UdpSocket,
     began: Instant,
 }
 
 impl Teller {
     /// For phones at this port, in time since `began`.
-    fn new(phones: u16, began: Instant) -> Result<Self> {
+    pub(crate) fn new(phones: u16, began: Instant) -> Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("the sink's UDP socket")?;
         socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, phones)))?;
         Ok(Self { socket, began })

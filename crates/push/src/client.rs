@@ -35,12 +35,13 @@ pub(crate) enum Client {
 }
 
 impl Client {
+    /// Each way has a place of its own on the heap: else every push, which is a task, would be as large as the largest of them, and moved as that.
     pub(crate) async fn push(&self, push: &Notification) -> Outcome {
         match self {
-            Self::Apns(client) => client.push(push).await,
-            Self::Fcm(client) => client.push(push).await,
-            Self::WebPush(client) => client.push(push).await,
-            Self::Service(client) => client.push(push).await,
+            Self::Apns(client) => Box::pin(client.push(push)).await,
+            Self::Fcm(client) => Box::pin(client.push(push)).await,
+            Self::WebPush(client) => Box::pin(client.push(push)).await,
+            Self::Service(client) => Box::pin(client.push(push)).await,
         }
     }
 
@@ -143,11 +144,14 @@ impl Apns {
             .scheme(Scheme::HTTPS)
             .authority(self.authority.clone())
             .path_and_query(path);
+        // Another one each time: in the table of HPACK it would push out what comes again.
+        let mut id = HeaderValue::try_from(uuid(push.id.as_str()))?;
+        id.set_sensitive(true);
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(uri.build()?)
             .header(header::CONTENT_LENGTH, length)
-            .header(APNS_ID, uuid(push.id.as_str()))
+            .header(APNS_ID, id)
             .header(APNS_TOPIC, topic.clone())
             .header(APNS_PUSH_TYPE, HeaderValue::from_static(kind))
             .header(APNS_PRIORITY, HeaderValue::from_static(priority))

@@ -25,6 +25,7 @@ mod pusher;
 pub mod rest;
 mod rules;
 pub mod seal;
+pub mod together;
 pub mod token;
 pub mod webpush;
 

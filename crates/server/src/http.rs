@@ -14,6 +14,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use net::Standing;
+use push::together::{Patient, Together};
 use std::{
     collections::HashMap,
     convert::Infallible,
@@ -233,9 +234,9 @@ async fn connection<S, F>(
             })
         }
     });
-    let io = TokioIo::new(stream);
+    let io = TokioIo::new(Together(stream));
     let served = if is_http2 {
-        http2::Builder::new(TokioExecutor::new())
+        let served = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .initial_connection_window_size(WINDOWS.0)
@@ -243,8 +244,8 @@ async fn connection<S, F>(
             .max_header_list_size(HEADERS)
             .keep_alive_interval(ALIVE.0)
             .keep_alive_timeout(ALIVE.1)
-            .serve_connection(io, service)
-            .await
+            .serve_connection(io, service);
+        Patient::new(Box::pin(served)).await
     } else {
         http1::Builder::new()
             .timer(TokioTimer::new())

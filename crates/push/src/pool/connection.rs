@@ -1,7 +1,7 @@
 //! The life of a connection: opened when it is needed, driven by a task of its own until it ends.
 
 use super::{Inner, dial::Driven};
-use crate::{chance::about, observe::Event};
+use crate::{chance::about, observe::Event, together::Patient};
 use bytes::Bytes;
 use h2::{Ping, PingPong, client::SendRequest};
 use std::{
@@ -102,7 +102,7 @@ impl Inner {
         sender: &Weak<SendRequest<Bytes>>,
     ) -> Result<(), h2::Error> {
         let mut streams = connection.max_concurrent_send_streams();
-        poll_fn(|cx| {
+        let driven = poll_fn(|cx| {
             let ended = Pin::new(&mut *connection).poll(cx);
             let now = connection.max_concurrent_send_streams();
             if now != streams {
@@ -116,8 +116,8 @@ impl Inner {
                 self.retire(id, &error.to_string());
             }
             ended
-        })
-        .await
+        });
+        Patient::new(driven).await
     }
 
     /// Returns when the other side does not answer a PING in time. Lets the connection go when nobody needs it any more.

@@ -2,7 +2,7 @@
 //! is asked to go there; TLS, HTTP/2. Names are resolved anew each time.
 
 use super::{Start, Way};
-use crate::{Proxy, endpoint::Endpoint};
+use crate::{Proxy, endpoint::Endpoint, together::Together};
 use bytes::Bytes;
 use h2::client::{Connection, SendRequest};
 use rustls::pki_types::ServerName;
@@ -23,7 +23,7 @@ const WINDOW: u32 = 1 << 20;
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A connection to be driven.
-pub(super) type Driven = Connection<TlsStream<TcpStream>, Bytes>;
+pub(super) type Driven = Connection<Together<TlsStream<TcpStream>>, Bytes>;
 
 /// Opens connections to one endpoint.
 pub(super) struct Dialer {
@@ -71,7 +71,7 @@ impl Dialer {
             .initial_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
             .enable_push(false)
-            .handshake(tls)
+            .handshake(Together(tls))
             .await
             .map_err(io::Error::other)
     }

@@ -7,6 +7,7 @@ use crate::{
     metrics::Metrics,
 };
 use domain::{Change, NotificationId, Outcome, Tenant, TenantId, Timestamp};
+use push::together::Patient;
 use pushd::{Input, Output, PushId, Reply, SaveId, Service, Submission, Ticket};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -113,7 +114,9 @@ pub(super) fn start(
         told_of: BTreeSet::new(),
         back,
     };
-    (Desk(desk), tokio::spawn(task.run(inbox, backs)))
+    // What has been handed in and answered meanwhile is taken in together.
+    let running = Patient::new(Box::pin(task.run(inbox, backs)));
+    (Desk(desk), tokio::spawn(running))
 }
 
 /// The wall's time at the start, and what has passed since: it never goes back.
