@@ -11,6 +11,7 @@ mod nodes;
 mod rest;
 mod routes;
 pub(crate) mod tenants;
+mod through;
 mod webhook;
 
 pub use tenants::{Credentials, TenantChange, TenantView};
@@ -25,6 +26,7 @@ use pushd::{Input, Limits, Service};
 use std::sync::Arc;
 use store::Store;
 use tenants::Tenants;
+use through::Through;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -45,16 +47,17 @@ pub(crate) struct Running {
     store: Arc<dyn Store>,
     secret: Vec<u8>,
     metrics: Arc<Metrics>,
-    gateway: Option<Arc<matrix::Gateway>>,
-    enabling: Option<Arc<rest::Enabling>>,
+    through: Arc<Through>,
+    allowances: matrix::Allowances,
     stop: watch::Sender<bool>,
-    links: Vec<JoinHandle<()>>,
+    webhooks: JoinHandle<()>,
     task: JoinHandle<()>,
 }
 
 /// By what others push through us, beside the REST.
 pub(crate) struct Others {
-    pub(crate) gateway: Option<matrix::Gateway>,
+    pub(crate) gateway: matrix::Gateway,
+    allowances: matrix::Allowances,
     pub(crate) components: Vec<component::Dialled>,
     /// How webhooks are called.
     pub(crate) tls: Arc<rustls::ClientConfig>,
@@ -65,6 +68,7 @@ impl Others {
     pub(crate) fn read(config: &Config, apps: &[push::App]) -> Result<Self> {
         Ok(Self {
             gateway: matrix::read(config, apps)?,
+            allowances: matrix::Allowances::of(&config.limits),
             components: component::read(config)?,
             tls: setup::tls_trusting(setup::route(&config.push)?.roots)?,
         })
@@ -93,18 +97,14 @@ impl Running {
         load(store.as_ref(), &tenants, &mut service)
             .await
             .context("the push service's queue")?;
-        let gateway = others.gateway.map(Arc::new);
-        if let Some(gateway) = &gateway {
-            gateway_is_let(gateway, &tenants);
-        }
+        gateway_is_let(&others.gateway, &tenants);
         let news = Arc::new(Notify::new());
         let seen = (metrics.clone(), news.clone());
         let (desk, task) = desk::start(service, pusher, store.clone(), seen);
         let nodes = Arc::new(Nodes::new(secret));
         let (stop, stopped) = watch::channel(false);
-        let mut links = component::start(&others.components, &desk, (&nodes, metrics), &stopped);
-        let services = others.components.iter().map(|it| it.domain.to_string());
-        let enabling = rest::Enabling::new(nodes, services.collect());
+        let through = Arc::new(Through::new(desk.clone(), nodes, metrics.clone()));
+        through.take(others.gateway, others.components).await;
         let tenants = Tenants::new(tenants, store.clone(), desk.clone());
         let tenants = tenants.with_webhooks(secret, news.clone());
         let webhooks = webhook::run(
@@ -118,17 +118,16 @@ impl Running {
             },
             stopped,
         );
-        links.push(tokio::spawn(webhooks));
         Ok(Self {
             tenants,
             desk,
             store,
             secret: secret.to_vec(),
             metrics: metrics.clone(),
-            gateway,
-            enabling: enabling.map(Arc::new),
+            through,
+            allowances: others.allowances,
             stop,
-            links,
+            webhooks: tokio::spawn(webhooks),
             task,
         })
     }
@@ -140,12 +139,10 @@ impl Running {
             self.tenants.clone(),
             self.store.clone(),
             (&self.secret, self.metrics.clone()),
-            self.enabling.clone(),
+            self.through.clone(),
         ));
-        match &self.gateway {
-            Some(gateway) => rest.merge(matrix::router(gateway.clone(), self.desk.clone())),
-            None => rest,
-        }
+        let gateway = self.through.gateway();
+        rest.merge(matrix::router(gateway, &self.allowances, self.desk.clone()))
     }
 
     /// What operators do; without a word for what is not there.
@@ -155,17 +152,16 @@ impl Running {
 
     /// Whoever has other clients for it, later.
     pub(crate) fn follower(&self) -> Follower {
-        Follower(self.desk.clone())
+        Follower(self.desk.clone(), self.through.clone())
     }
 
     /// Takes nothing more, and ends when what is under way has its answer.
     pub(crate) async fn shutdown(self) {
         // Nobody may listen: there may be no links.
         let _ = self.stop.send(true);
-        for link in self.links {
-            // What it has begun is pushed by the task below.
-            let _ = link.await;
-        }
+        let _ = self.webhooks.await;
+        // What they have begun is pushed by the task below.
+        self.through.stop().await;
         self.desk.stop().await;
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the push service ended badly");
@@ -191,12 +187,17 @@ fn gateway_is_let(gateway: &matrix::Gateway, tenants: &[Tenant]) {
 }
 
 /// The way by which a running service gets other clients to push by.
-pub(crate) struct Follower(Desk);
+pub(crate) struct Follower(Desk, Arc<Through>);
 
 impl Follower {
     /// From now on it pushes by these.
     pub(crate) async fn push_by(&self, pusher: push::Pusher) {
         self.0.push_by(pusher).await;
+    }
+
+    /// From now on these push through us.
+    pub(crate) async fn serve(&self, others: Others) {
+        self.1.take(others.gateway, others.components).await;
     }
 }
 

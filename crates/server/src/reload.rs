@@ -50,6 +50,8 @@ pub(crate) const TAKEN: &[(&str, &[&str])] = &[
             "client_secret_file",
             "credentials_key_file",
             "app",
+            "matrix",
+            "component",
         ],
     ),
     ("observe", &["log"]),
@@ -67,6 +69,9 @@ pub(crate) const TAKEN: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+/// Of these, what changes nothing of how we push: who pushes through us.
+const THROUGH_US: [&str; 2] = ["push.matrix", "push.component"];
 
 /// Sets the filter of the log.
 pub type SetLog = Arc<dyn Fn(&str) -> Result<()> + Send + Sync>;
@@ -165,11 +170,13 @@ impl Reload {
         let (config, reloaded) = merged(&running.config, &written)?;
         crate::settings::check(&config)?;
         let (base, route) = (setup::apps(&config.push)?, setup::route(&config.push)?);
-        let is_other = reloaded.taken.iter().any(|it| it.key.starts_with("push."));
+        let is_other = |key: &str| key.starts_with("push.") && !THROUGH_US.contains(&key);
+        let is_other = reloaded.taken.iter().any(|it| is_other(&it.key));
         let wanted = Wanted {
             config,
             base,
             route,
+            is_read_again: true,
         };
         self.take(&mut running, wanted, is_other).await?;
         tell(&reloaded);
@@ -186,6 +193,7 @@ impl Reload {
             config: running.config.clone(),
             base: running.base.clone(),
             route: running.route.clone(),
+            is_read_again: false,
         };
         self.take(&mut running, wanted, false).await
     }
@@ -196,6 +204,7 @@ impl Reload {
             config,
             base,
             route,
+            is_read_again,
         } = wanted;
         let all = All::of(&base, &config.push, self.parts.store.as_ref()).await?;
         let credentials = fingerprint(&config.push, &all);
@@ -209,6 +218,11 @@ impl Reload {
         let call = self.parts.call.as_ref();
         let decided = call.map(|call| call.decided(&config, &all.apps, pusher.clone()));
         let decided = decided.transpose()?;
+        let service = self.parts.push_service.as_ref();
+        let others = match service.filter(|_| is_read_again) {
+            Some(service) => Some((service, pushd::Others::read(&config, &all.apps)?)),
+            None => None,
+        };
         // From here on nothing is refused, but for the certificate, which comes first.
         if let Some(certificate) = &self.parts.certificate {
             certificate.take(&config.tls).context("tls")?;
@@ -222,8 +236,11 @@ impl Reload {
             call.net.set_pace(strangers, limits.handshakes_per_second);
             call.shards.reconfigure(decided).await;
         }
-        if let Some(service) = &self.parts.push_service {
+        if let Some(service) = service {
             service.push_by(pusher.clone()).await;
+        }
+        if let Some((service, others)) = others {
+            service.serve(others).await;
         }
         self.parts.apps.set(&all.apps);
         self.parts.expiry.take(&config, &all.apps);
@@ -272,6 +289,8 @@ struct Wanted {
     config: Config,
     base: Vec<push::App>,
     route: push::Route,
+    /// Whether it comes from the configuration, and not from the store.
+    is_read_again: bool,
 }
 
 impl CallParts {
@@ -349,20 +368,23 @@ fn merged(running: &Config, written: &Config) -> Result<(Config, Reloaded)> {
     Ok((config, reloaded))
 }
 
-/// A value for the log: the proxy's may hold a password, and of apps their names say enough.
+/// A value for the log: the proxy's may hold a password, and of tables their names say enough.
 fn shown(section: &str, key: &str, value: Option<&toml::Value>) -> String {
     match (section, key, value) {
         (_, _, None) => "nothing".to_owned(),
         ("push", "proxy", Some(_)) => "(not shown)".to_owned(),
-        ("push", "app", Some(apps)) => {
-            let apps = apps.as_array().into_iter().flatten();
-            let names: Vec<_> = apps
-                .filter_map(|app| app.get("app")?.as_str().map(str::to_owned))
-                .collect();
-            format!("[{}]", names.join(", "))
-        }
+        ("push", "app", Some(all)) => names(all, "app"),
+        ("push", "matrix", Some(all)) => names(all, "app_id"),
+        ("push", "component", Some(all)) => names(all, "domain"),
         (_, _, Some(value)) => value.to_string(),
     }
+}
+
+/// What the tables of a list are called.
+fn names(all: &toml::Value, key: &str) -> String {
+    let all = all.as_array().into_iter().flatten();
+    let names: Vec<_> = all.filter_map(|it| it.get(key)?.as_str()).collect();
+    format!("[{}]", names.join(", "))
 }
 
 /// Of what lies in the files that the section `push` names, and of what the store has: whether credentials have changed though
@@ -373,6 +395,7 @@ fn fingerprint(push: &config::Push, all: &All) -> Vec<u8> {
         [
             app.key_file.clone(),
             app.certificate_file.clone(),
+            app.certificate_password_file.clone(),
             app.service_account.clone(),
             app.vapid_key_file.clone(),
         ]

@@ -150,9 +150,9 @@ fn check_components(config: &Config) -> Result<String> {
 async fn check_others(config: &Config) -> Result<String> {
     let apps = All::glance(config).await?.apps;
     let others = pushd::Others::read(config, &apps)?;
-    let apps = others.gateway.iter().flat_map(|it| it.names());
+    let apps = others.gateway.names();
     let domains = others.components.iter().map(|it| it.domain.as_str());
-    let names: Vec<_> = apps.chain(domains).collect();
+    let names: Vec<_> = apps.into_iter().chain(domains).collect();
     ensure!(
         names.is_empty() || config.has_role("push"),
         "there is a [[push.matrix]] or a [[push.component]], and server.roles has no \"push\": add it"

@@ -29,7 +29,7 @@ use serde_json::json;
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -54,16 +54,47 @@ struct Served {
     keys: Vec<String>,
 }
 
-/// The apps that are switched on, by what they call themselves, with what a source may have.
-#[derive(Debug)]
+/// The apps that are switched on, by what they call themselves.
+#[derive(Debug, Default)]
 pub(crate) struct Gateway {
     apps: HashMap<String, Served>,
+}
+
+/// The gateway as it is now: a reload makes it another one.
+#[derive(Debug, Default)]
+pub(super) struct Current(RwLock<Arc<Gateway>>);
+
+impl Current {
+    fn get(&self) -> Arc<Gateway> {
+        let gateway = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        gateway.clone()
+    }
+
+    /// From now on it is this one.
+    pub(super) fn becomes(&self, gateway: Gateway) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(gateway);
+    }
+}
+
+/// What a source may have.
+pub(crate) struct Allowances {
     requests: Allowance,
     dead: Allowance,
 }
 
-/// All of [[push.matrix]], read and checked; `None`: there is none.
-pub(crate) fn read(config: &Config, apps: &[push::App]) -> Result<Option<Gateway>> {
+impl Allowances {
+    /// As the limits have it.
+    pub(super) fn of(limits: &config::Limits) -> Self {
+        let a_minute = |a_minute, at_once| Allowance { at_once, a_minute };
+        Self {
+            requests: a_minute(limits.gateway_requests_minute, AT_ONCE),
+            dead: a_minute(limits.gateway_dead_minute, u32::MAX),
+        }
+    }
+}
+
+/// All of [[push.matrix]], read and checked.
+pub(crate) fn read(config: &Config, apps: &[push::App]) -> Result<Gateway> {
     let mut served = HashMap::new();
     for (at, entry) in config.push.matrix.iter().enumerate() {
         let what = || format!("[[push.matrix]] number {} ({:?})", at + 1, entry.app_id);
@@ -71,13 +102,7 @@ pub(crate) fn read(config: &Config, apps: &[push::App]) -> Result<Option<Gateway
         let is_first = served.insert(entry.app_id.clone(), one).is_none();
         ensure!(is_first, "{}: app_id stands there twice", what());
     }
-    let a_minute = |a_minute, at_once| Allowance { at_once, a_minute };
-    let limits = &config.limits;
-    Ok((!served.is_empty()).then(|| Gateway {
-        apps: served,
-        requests: a_minute(limits.gateway_requests_minute, AT_ONCE),
-        dead: a_minute(limits.gateway_dead_minute, u32::MAX),
-    }))
+    Ok(Gateway { apps: served })
 }
 
 fn one(entry: &config::Matrix, apps: &[push::App]) -> Result<Served> {
@@ -137,7 +162,7 @@ impl Gateway {
 
 /// What the requests share.
 struct Shared {
-    gateway: Arc<Gateway>,
+    gateway: Arc<Current>,
     requests: Mutex<Quota<Source>>,
     /// Tokens that are none any more.
     dead: Mutex<Quota<Source>>,
@@ -145,10 +170,10 @@ struct Shared {
 }
 
 /// The gateway, at its one address.
-pub(super) fn router(gateway: Arc<Gateway>, desk: Desk) -> Router {
+pub(super) fn router(gateway: Arc<Current>, allowances: &Allowances, desk: Desk) -> Router {
     let shared = Shared {
-        requests: Mutex::new(Quota::new(gateway.requests)),
-        dead: Mutex::new(Quota::new(gateway.dead)),
+        requests: Mutex::new(Quota::new(allowances.requests)),
+        dead: Mutex::new(Quota::new(allowances.dead)),
         gateway,
         desk,
     };
@@ -237,6 +262,11 @@ async fn notify(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
+    let gateway = shared.gateway.get();
+    if gateway.apps.is_empty() {
+        let says = "no app is served here: name it in [[push.matrix]]";
+        return Err(Error::new(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", says));
+    }
     let address = source(from.ip(), &headers);
     let source = Source::of(address);
     let _place = shared.place(source)?;
@@ -248,7 +278,7 @@ async fn notify(
         Error::new(wrong.status(), code, wrong.body_text())
     })?;
     let notify = push::matrix::read(&body)?;
-    let rejected = shared.pushed(&notify, address).await?;
+    let rejected = shared.pushed(&gateway, &notify, address).await?;
     tracing::debug!(
         devices = notify.devices.len(),
         rejected = rejected.len(),
@@ -287,11 +317,16 @@ impl Shared {
     }
 
     /// Pushes to all devices at once, each of which counts once however often it is asked for; the keys that are none any more.
-    async fn pushed(&self, notify: &Notify, from: IpAddr) -> Result<Vec<String>, Error> {
+    async fn pushed(
+        &self,
+        gateway: &Gateway,
+        notify: &Notify,
+        from: IpAddr,
+    ) -> Result<Vec<String>, Error> {
         let mut rejected = Vec::new();
         let mut under_way = Vec::with_capacity(notify.devices.len());
         for device in &notify.devices {
-            let served = self.gateway.apps.get(&device.app_id);
+            let served = gateway.apps.get(&device.app_id);
             let Some(served) = served else {
                 // Of an app that is not served no key ever will be good.
                 rejected.push(device.pushkey.clone());
@@ -448,9 +483,9 @@ mod tests {
 
     #[test]
     fn an_app_is_switched_on_for_somebody() {
-        let gateway = read(&config(|_| ()), &apps()).unwrap().unwrap();
+        let gateway = read(&config(|_| ()), &apps()).unwrap();
         assert_eq!(gateway.names(), ["com.example.ios"]);
-        assert!(read(&Config::default(), &apps()).unwrap().is_none());
+        assert!(read(&Config::default(), &apps()).unwrap().apps.is_empty());
         let wrong: [(Change, &str); 6] = [
             (|it| it.app_id.clear(), "app_id is needed"),
             (|it| it.app.clear(), "no [[push.app]]"),

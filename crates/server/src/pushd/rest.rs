@@ -3,8 +3,9 @@
 use super::{
     answer::{self, Problem, ended, verdict},
     desk::Desk,
-    nodes::{Node, Nodes},
+    nodes::Node,
     tenants::{ACCESS, Tenants, Tokens},
+    through::Through,
 };
 use crate::{
     clock,
@@ -39,20 +40,7 @@ pub(super) struct Rest {
     tokens: Tokens,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
-    enabling: Option<Arc<Enabling>>,
-}
-
-/// What clients enable at XMPP servers that push through us.
-pub(super) struct Enabling {
-    nodes: Arc<Nodes>,
-    services: Vec<String>,
-}
-
-impl Enabling {
-    /// At these services; `None`: there are none.
-    pub(super) fn new(nodes: Arc<Nodes>, services: Vec<String>) -> Option<Self> {
-        (!services.is_empty()).then_some(Self { nodes, services })
-    }
+    through: Arc<Through>,
 }
 
 impl Rest {
@@ -61,7 +49,7 @@ impl Rest {
         tenants: Tenants,
         store: Arc<dyn Store>,
         (secret, metrics): (&[u8], Arc<Metrics>),
-        enabling: Option<Arc<Enabling>>,
+        through: Arc<Through>,
     ) -> Self {
         let tokens = Tokens::new(secret);
         Self {
@@ -70,7 +58,7 @@ impl Rest {
             tokens,
             store,
             metrics,
-            enabling,
+            through,
         }
     }
 
@@ -303,10 +291,11 @@ pub(super) async fn enable(
         visible(name, value, most)
             .map_err(|wrong| Problem::refused(StatusCode::UNPROCESSABLE_ENTITY, wrong))?;
     }
-    let Some(Enabling { nodes, services }) = rest.enabling.as_deref() else {
+    let (nodes, services) = rest.through.enabling();
+    if services.is_empty() {
         let detail = "no XMPP server pushes through this service: it has no [[push.component]]";
         return Err(Problem::new(StatusCode::NOT_FOUND, "unknown", detail));
-    };
+    }
     let app = AppId::from(app);
     if !tenant.may_push_to(&app) {
         return Err(Problem::not_let());

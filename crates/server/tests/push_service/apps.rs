@@ -1,7 +1,9 @@
 //! Apps and their credentials while the service runs: in the store by the command line, and in the configuration by a reload.
 
-use crate::world::{APP, World, until};
+use crate::world::{APP, World, ask, until};
 use lab::cloud::DevCredentials;
+use serde_json::json;
+use std::{io::Read, net::TcpListener};
 
 /// The words that put the app into the store, with the key of this file.
 fn add(world: &World, verb: &str, file: &str) -> Vec<String> {
@@ -127,6 +129,69 @@ async fn a_service_that_is_nothing_else_reads_its_configuration_again() {
         service.push(&token, &number.get().to_string())["outcome"] == "refused"
     })
     .await;
+    assert!(service.stop());
+    clouds.shutdown().await;
+}
+
+/// What a homeserver hears that pushes to the app.
+fn homeserver(world: &crate::world::Service) -> u16 {
+    let device = json!({ "app_id": "ios", "pushkey": "a".repeat(64), "pushkey_ts": 1 });
+    let event = json!({ "notification": { "event_id": "$1", "devices": [device] } });
+    let head = "POST /_matrix/push/v1/notify HTTP/1.1";
+    ask(world.rest, head, &event.to_string()).0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_pushes_through_us_is_another_after_a_reload() {
+    let world = World::new();
+    let clouds = world.clouds().await;
+    world.configure_app();
+    world.tenant("pbx");
+    let service = world.serve();
+    assert_eq!(homeserver(&service), 404);
+    // A homeserver's app, and two XMPP servers that we are the component of.
+    let servers = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [one, other] = servers.each_ref().map(|it| it.local_addr().unwrap());
+    world.write("component.secret", "secret");
+    let at = world.path().display();
+    let component = |server| {
+        format!(
+            "[[push.component]]\ndomain = \"push.example.org\"\nserver = \"{server}\"\nsecret_file = \"{at}/component.secret\"\n"
+        )
+    };
+    let app = world.app();
+    let gateway = format!(
+        "[[push.matrix]]\napp_id = \"ios\"\napp = \"{APP}\"\ntenant = \"pbx\"\nhomeservers = [\"127.0.0.1\"]\n"
+    );
+    world.configure(&format!("{app}{gateway}{}", component(one)));
+    let taken = world.said(&["reload"]);
+    for key in ["push.matrix", "push.component"] {
+        assert!(taken.contains(key), "{taken}");
+    }
+    assert_eq!(homeserver(&service), 200);
+    let (mut first, _) = servers[0].accept().unwrap();
+    let mut octets = [0; 64];
+    first.read_exact(&mut octets).unwrap();
+    // What stays is not touched, what is new is dialled.
+    world.configure(&format!("{app}{}{}", component(one), component(other)));
+    world.said(&["reload"]);
+    servers[1].accept().unwrap();
+    assert_eq!(homeserver(&service), 404);
+    first.set_nonblocking(true).unwrap();
+    let mut rest = Vec::new();
+    let still = first.read_to_end(&mut rest).unwrap_err();
+    assert_eq!(still.kind(), std::io::ErrorKind::WouldBlock);
+    // A file that is wrong changes nothing; what is gone is hung up on.
+    world.configure(&format!(
+        "{app}{}",
+        component(one).replace("component.secret", "nothing")
+    ));
+    let wrong = world.complaint(&["reload"]);
+    assert!(wrong.contains("nothing has changed"), "{wrong}");
+    world.configure(&format!("{app}{}", component(other)));
+    world.said(&["reload"]);
+    first.set_nonblocking(false).unwrap();
+    first.read_to_end(&mut rest).unwrap();
     assert!(service.stop());
     clouds.shutdown().await;
 }

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use xmpp::jid::Jid;
 
 /// A server whose component we are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Dialled {
     /// Our domain there.
     pub(crate) domain: Jid,

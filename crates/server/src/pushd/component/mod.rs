@@ -12,21 +12,12 @@ use crate::metrics::Metrics;
 use std::sync::Arc;
 use tokio::{sync::watch, task::JoinHandle};
 
-/// Keeps a connection to each of them, until it is told to stop.
-pub(super) fn start(
-    all: &[Dialled],
-    desk: &Desk,
-    (nodes, metrics): (&Arc<Nodes>, &Arc<Metrics>),
-    stop: &watch::Receiver<bool>,
-) -> Vec<JoinHandle<()>> {
-    let start = |dialled: &Dialled| {
-        let by = link::Publisher::new(desk.clone(), nodes.clone());
-        tokio::spawn(link::keep(
-            dialled.clone(),
-            by,
-            metrics.clone(),
-            stop.clone(),
-        ))
-    };
-    all.iter().map(start).collect()
+/// Keeps a connection to one of them, until it is told to stop.
+pub(super) fn keep(
+    dialled: Dialled,
+    (desk, nodes, metrics): (&Desk, &Arc<Nodes>, &Arc<Metrics>),
+    stop: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    let by = link::Publisher::new(desk.clone(), nodes.clone());
+    tokio::spawn(link::keep(dialled, by, metrics.clone(), stop))
 }
