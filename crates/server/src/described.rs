@@ -89,7 +89,7 @@ impl Described {
         };
         Ok(Self {
             key: text(&app.key_file, "key_file")?,
-            certificate: text(&app.certificate_file, "certificate_file")?,
+            certificate: certificate(app)?,
             service_account: text(&app.service_account, "service_account")?,
             vapid_key: text(&app.vapid_key_file, "vapid_key_file")?,
             ..Self::without_files(app)
@@ -251,6 +251,14 @@ impl Described {
         };
         Ok((Provider::WebPush, Platform::Web, credentials))
     }
+}
+
+/// The certificate with its key; empty: there is none.
+fn certificate(app: &config::App) -> Result<String> {
+    if app.certificate_file.as_os_str().is_empty() {
+        return Ok(String::new());
+    }
+    crate::pkcs12::certificate(&app.certificate_file, &app.certificate_password_file)
 }
 
 fn not_known(provider: &str) -> String {

@@ -51,6 +51,7 @@ mod output;
 mod outside;
 mod pairs;
 mod pauses;
+mod pkcs12;
 pub mod push_test;
 pub mod pushd;
 mod refusals;

@@ -95,6 +95,10 @@ fn secrets(config: &Config) -> Vec<(String, PathBuf)> {
         files.extend([
             (key("key_file"), app.key_file.clone()),
             (key("certificate_file"), app.certificate_file.clone()),
+            (
+                key("certificate_password_file"),
+                app.certificate_password_file.clone(),
+            ),
             (key("service_account"), app.service_account.clone()),
             (key("vapid_key_file"), app.vapid_key_file.clone()),
         ]);

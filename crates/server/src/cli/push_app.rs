@@ -52,9 +52,12 @@ pub(super) struct Put {
     /// APNs: the signing key, a .p8 file
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// APNs: certificate and key, PEM, instead of a signing key
+    /// APNs: certificate and key, Apple's .p12 or PEM, instead of a signing key
     #[arg(long, value_name = "FILE")]
     certificate_file: Option<PathBuf>,
+    /// APNs: the file with the password of that .p12
+    #[arg(long, value_name = "FILE")]
+    certificate_password_file: Option<PathBuf>,
     /// FCM: the service account, a JSON file
     #[arg(long, value_name = "FILE")]
     service_account: Option<PathBuf>,
@@ -125,20 +128,20 @@ fn change(wanted: &Put) -> Result<AppChange> {
     }
     let files = [
         ("key", &wanted.key_file),
-        ("certificate", &wanted.certificate_file),
         ("service_account", &wanted.service_account),
         ("vapid_key", &wanted.vapid_key_file),
     ];
     for (key, file) in files {
         if let Some(file) = file {
-            let text = std::fs::read_to_string(file).with_context(|| {
-                format!(
-                    "cannot read {}: it must be text; of a .p12 `openssl pkcs12 -in FILE.p12 -nodes -out FILE.pem` makes some",
-                    file.display()
-                )
-            })?;
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read {}: it must be text", file.display()))?;
             change.insert(key.to_owned(), text.into());
         }
+    }
+    if let Some(file) = &wanted.certificate_file {
+        let password = wanted.certificate_password_file.clone().unwrap_or_default();
+        let text = crate::pkcs12::certificate(file, &password)?;
+        change.insert("certificate".to_owned(), text.into());
     }
     if !wanted.hosts.is_empty() {
         change.insert("hosts".to_owned(), wanted.hosts.clone().into());

@@ -268,8 +268,10 @@ section! {
         key_id: String = String::new(),
         /// APNs: the signing key, a .p8 file.
         key_file: PathBuf = PathBuf::new(),
-        /// APNs: instead of `key_id` and `key_file`, the app's certificate with its key, PEM; of Apple's .p12 by `openssl pkcs12 -in FILE.p12 -nodes`.
+        /// APNs: instead of `key_id` and `key_file`, the app's certificate with its key: Apple's .p12, or PEM.
         certificate_file: PathBuf = PathBuf::new(),
+        /// APNs: the file with the password of that .p12.
+        certificate_password_file: PathBuf = PathBuf::new(),
         /// FCM: the service account, a JSON file.
         service_account: PathBuf = PathBuf::new(),
         /// FCM through `push.url`: the Firebase project, which stands in the service account otherwise.
