@@ -126,6 +126,8 @@ pub struct CloudConfig {
     /// Takes what the platforms would refuse, and writes down what they would have said: for a client that is not ready
     /// yet. What was ordered to go wrong still does.
     pub lenient: bool,
+    /// By how many seconds their clocks are ahead of this machine's, or behind it: whoever signs tokens here has a clock that is wrong.
+    pub ahead_seconds: i64,
     /// How much they take.
     pub limits: Limits,
 }
@@ -172,6 +174,7 @@ impl CloudConfig {
             }],
             credentials: Some(credentials.clone()),
             lenient: false,
+            ahead_seconds: 0,
             limits: Limits::default(),
         }
     }

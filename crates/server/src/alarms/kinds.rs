@@ -66,7 +66,7 @@ alarms! {
         "check the network to the push cloud, and its status page; of an app's own server, that it is connected";
     /// A push cloud refuses our credentials.
     PushCredentials = "push_credentials_refused", Critical,
-        "check the key or service account of this app in [[push.app]] and `reveille reload`, or put another into the store (`reveille push app rotate`); it may have been revoked";
+        "check the key or service account of this app in [[push.app]] and `reveille reload`, or put another into the store (`reveille push app rotate`); it may have been revoked, or the clock of this machine may be wrong (`timedatectl`)";
     /// A certificate by which a push cloud knows us, or we know it, expires within 30 days; a warning within 7, critical within one.
     PushCredentialsExpire = "push_credentials_expire", Notice,
         "make a new certificate for the app in Apple's developer account, put it in the place of certificate_file, and `reveille reload`; or `reveille push app rotate`, if the store has it";

@@ -1,97 +1,11 @@
 //! What goes wrong at a cloud or on the way to it: what a tenant hears and what the operator sees.
 
-use crate::world::{APP, Service, World, until};
+use crate::{
+    stage::Stage,
+    world::{APP, DROID, World, notification, until},
+};
 use domain::Provider;
-use lab::cloud::{CloudHandle, Clouds, Fate, Fault, FaultKind, Filter};
-use serde_json::Value;
-
-/// A service with the app and a tenant, and its cloud.
-struct Stage {
-    world: World,
-    clouds: Clouds,
-    service: Service,
-    token: String,
-}
-
-impl Stage {
-    async fn new() -> Self {
-        let world = World::new();
-        let clouds = world.clouds().await;
-        world.configure_app();
-        let secret = world.tenant("pbx");
-        let service = world.serve();
-        let token = service.token("pbx", &secret);
-        Self {
-            world,
-            clouds,
-            service,
-            token,
-        }
-    }
-
-    fn cloud(&self) -> CloudHandle {
-        self.clouds.handle()
-    }
-
-    fn order(&self, kind: FaultKind) {
-        self.order_of(Fault::new(Provider::Apns, kind));
-    }
-
-    fn order_of(&self, fault: Fault) {
-        self.cloud().order(fault).unwrap();
-    }
-
-    /// What the tenant hears of a push that it waits for.
-    fn outcome(&self, id: &str) -> Value {
-        self.service.push(&self.token, id)
-    }
-
-    fn is_accepted(&self, id: &str) {
-        let said = self.outcome(id);
-        assert_eq!(said["outcome"], "accepted", "{said}");
-    }
-
-    /// Whether the operator is told this of the app.
-    fn stands(&self, alarm: &str) -> bool {
-        let wanted = format!("{alarm} {APP}");
-        self.world.alarms().contains(&wanted)
-    }
-
-    /// So many requests of the counter with this outcome.
-    fn counted(&self, outcome: &str) -> u64 {
-        let labels = format!("provider=\"apns\",channel=\"message\",outcome=\"{outcome}\"");
-        let name = format!("reveille_push_requests_total{{{labels}}}");
-        self.service.metric(&name)
-    }
-
-    /// How often the cloud has taken a push for each device of a range.
-    fn taken(&self) -> Vec<usize> {
-        let taken = |it: &lab::cloud::Record| it.answer.as_ref().is_some_and(|it| it.status == 200);
-        let pushes = self.cloud().notifications(&Filter::default());
-        let mut counts = std::collections::BTreeMap::new();
-        for push in pushes.into_iter().filter(taken) {
-            *counts.entry(push.token).or_insert(0) += 1;
-        }
-        counts.into_values().collect()
-    }
-
-    /// A burst whose every push arrives once.
-    async fn burst_arrives(&self, pushes: usize) {
-        let said = self.service.promise(&self.token, 0..pushes);
-        assert!(said.iter().all(|it| it["outcome"] == "queued"), "{said:?}");
-        until("the burst has arrived", || self.taken().len() == pushes).await;
-        assert!(self.taken().iter().all(|times| *times == 1), "none twice");
-        until("nothing waits", || {
-            self.service.metric("reveille_push_queue ") == 0
-        })
-        .await;
-    }
-
-    async fn end(self) {
-        assert!(self.service.stop());
-        self.clouds.shutdown().await;
-    }
-}
+use lab::cloud::{Fate, Fault, FaultKind};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cloud_that_falls_silent_is_unavailable_to_the_tenant_and_an_alarm_to_the_operator() {
@@ -207,6 +121,99 @@ async fn a_proxy_that_is_not_there_is_unavailable_and_named() {
     world.configure_app();
     world.said(&["reload"]);
     assert_eq!(service.push(&token, "1")["outcome"], "accepted");
+    assert!(service.stop());
+    clouds.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_an_hour_off_is_what_the_operator_is_asked_about() {
+    // To the cloud our tokens are an hour and more old, or from an hour ahead.
+    for (ahead, reason) in [
+        (3_700, "ExpiredProviderToken"),
+        (-3_700, "InvalidProviderToken"),
+    ] {
+        let stage = Stage::with_clouds(|clouds| clouds.ahead_seconds = ahead).await;
+        let said = stage.outcome("1");
+        assert_eq!(said["outcome"], "unauthorized", "{said}");
+        assert!(said.to_string().contains(reason), "{said}");
+        assert!(stage.stands("push_credentials_refused"));
+        let output = stage.world.run(&["alarms"]);
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(told.contains("clock"), "{told}");
+        stage.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_nobody_knows_is_unavailable_and_what_is_queued_goes_once_it_is_known() {
+    let world = World::new();
+    let clouds = world.clouds().await;
+    // A name that nobody is ever given.
+    let nowhere = world.app().replace("localhost", "apns.invalid");
+    world.configure(&nowhere);
+    let secret = world.tenant("pbx");
+    let service = world.serve();
+    let token = service.token("pbx", &secret);
+    let said = service.push(&token, "waited");
+    assert_eq!(said["outcome"], "unavailable", "{said}");
+    assert!(world.alarms().contains(&format!("push_unreachable {APP}")));
+    let said = service.promise(&token, 0..3);
+    assert!(said.iter().all(|it| it["outcome"] == "queued"), "{said:?}");
+    world.configure_app();
+    world.said(&["reload"]);
+    until("what was queued has gone", || {
+        service.accepted(&token).len() == 3
+    })
+    .await;
+    assert!(!world.alarms().contains(&format!("push_unreachable {APP}")));
+    assert!(service.stop());
+    clouds.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_of_fcm_is_for_later_and_of_one_device_nobody_else_s_affair() {
+    let mut world = World::new();
+    (
+        world.clouds.limits.fcm_device_rate,
+        world.clouds.limits.fcm_project_rate,
+    ) = (2, 4);
+    let clouds = world.clouds().await;
+    world.configure(&format!("{}{}", world.app(), world.droid()));
+    let secret = world.tenant("pbx");
+    world.said(&["tenant", "allow", "pbx", DROID]);
+    let service = world.serve();
+    let token = service.token("pbx", &secret);
+    let push = |id: &str, device| {
+        let mut push = notification(id, device);
+        push["app"] = DROID.into();
+        service.submit(&token, &push)
+    };
+    let outcome = |id: &str, device| push(id, device)["outcome"].clone();
+    assert_eq!(outcome("1", 1), "accepted");
+    assert_eq!(outcome("2", 1), "accepted");
+    // Of the device, then of the project, which has had four with that one.
+    let said = push("3", 1);
+    assert_eq!(said["outcome"], "throttled", "{said}");
+    assert!(said.to_string().contains("QUOTA_EXCEEDED"), "{said}");
+    assert_eq!(outcome("4", 2), "accepted");
+    assert_eq!(outcome("5", 3), "throttled");
+    let counted =
+        "reveille_push_requests_total{provider=\"fcm\",channel=\"message\",outcome=\"throttled\"}";
+    assert_eq!(service.metric(counted), 2);
+    // Nobody has to do anything, and the other cloud has nothing to do with it.
+    assert!(world.alarms().is_empty(), "{:?}", world.alarms());
+    assert_eq!(service.push(&token, "6")["outcome"], "accepted");
+    // What is queued waits for as long as the cloud says.
+    let mut queued = notification("7", 4);
+    queued["app"] = DROID.into();
+    let head = format!(
+        "POST /v1/notifications/batch HTTP/1.1\r\nAuthorization: Bearer {token}\r\nPrefer: respond-async"
+    );
+    let body = serde_json::Value::from(vec![queued]).to_string();
+    let said = crate::world::ask(service.rest, &head, &body).1;
+    assert_eq!(said[0]["outcome"], "queued", "{said}");
+    until("it was tried", || service.metric(counted) == 3).await;
+    assert_eq!(service.known(&token, "7")["outcome"], "queued");
     assert!(service.stop());
     clouds.shutdown().await;
 }

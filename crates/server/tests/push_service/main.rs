@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
 
+mod abuse;
 mod apps;
 mod faults;
 mod killed;
+mod stage;
 mod world;

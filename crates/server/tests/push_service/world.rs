@@ -14,6 +14,8 @@ use std::{
 };
 
 pub(crate) const APP: &str = "com.example.phone";
+pub(crate) const DROID: &str = "com.example.droid";
+const PROJECT: &str = "example-droid";
 /// Longer than anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -21,7 +23,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct World {
     folder: tempfile::TempDir,
     pub(crate) keys: DevCredentials,
-    clouds: CloudConfig,
+    pub(crate) clouds: CloudConfig,
 }
 
 impl World {
@@ -31,6 +33,7 @@ impl World {
         let (ca, keys) = (Ca::new().unwrap(), DevCredentials::new());
         let mut clouds = CloudConfig::dev(&ca, &keys).on_free_ports();
         clouds.apns = free();
+        clouds.fcm = free();
         let world = Self {
             folder,
             keys,
@@ -86,6 +89,22 @@ impl World {
         format!(
             "[[push.app]]\napp = \"{APP}\"\nteam_id = \"{team}\"\nkey_id = \"{key}\"\n\
              key_file = \"{at}/key.p8\"\nendpoint = \"{endpoint}\"\n"
+        )
+    }
+
+    /// An Android app of the same clouds.
+    pub(crate) fn droid(&self) -> String {
+        let (at, endpoint) = (
+            self.path().display(),
+            format!("localhost:{}", self.clouds.fcm.port()),
+        );
+        let account = self
+            .keys
+            .fcm_service_account(PROJECT, &format!("https://{endpoint}/token"));
+        self.write("account.json", &account);
+        format!(
+            "[[push.app]]\napp = \"{DROID}\"\nprovider = \"fcm\"\nservice_account = \"{at}/account.json\"\n\
+             endpoint = \"{endpoint}\"\n"
         )
     }
 
@@ -160,7 +179,7 @@ impl World {
 
 /// A running service. It ends with its test.
 pub(crate) struct Service {
-    rest: SocketAddr,
+    pub(crate) rest: SocketAddr,
     health: SocketAddr,
     process: Child,
 }
@@ -196,8 +215,19 @@ impl Service {
 
     /// What is said of a push whose outcome is waited for.
     pub(crate) fn push(&self, token: &str, id: &str) -> Value {
+        self.submit(token, &notification(id, 0))
+    }
+
+    /// The same of any.
+    pub(crate) fn submit(&self, token: &str, push: &Value) -> Value {
         let head = format!("POST /v1/notifications HTTP/1.1\r\nAuthorization: Bearer {token}");
-        ask(self.rest, &head, &notification(id, 0).to_string()).1
+        ask(self.rest, &head, &push.to_string()).1
+    }
+
+    /// What is known of a push.
+    pub(crate) fn known(&self, token: &str, id: &str) -> Value {
+        let head = format!("GET /v1/notifications/{id} HTTP/1.1\r\nAuthorization: Bearer {token}");
+        ask(self.rest, &head, "").1
     }
 
     /// Hands in a batch for devices of their own, to be kept until it is delivered.
@@ -266,7 +296,7 @@ fn free() -> SocketAddr {
 }
 
 /// Status and body of an answer.
-fn ask(to: SocketAddr, head: &str, body: &str) -> (u16, Value) {
+pub(crate) fn ask(to: SocketAddr, head: &str, body: &str) -> (u16, Value) {
     let answer = raw(to, head, body);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();

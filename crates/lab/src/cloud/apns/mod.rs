@@ -80,7 +80,7 @@ impl Apns {
                 header(headers, "authorization"),
                 teams,
                 &self.expired,
-                now(),
+                self.state.clock(),
             )?
             .to_owned();
         let apps = teams

@@ -127,7 +127,7 @@ impl AccessTokens {
             &assertion,
             &self.state.config.fcm_projects,
             &audiences(request),
-            now(),
+            self.state.clock(),
         )?;
         Ok(self.give(account))
     }
