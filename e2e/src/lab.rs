@@ -76,6 +76,17 @@ impl LabApi {
         self.call("POST", &format!("/tokens/{token}/fate"), Some(&body));
     }
 
+    /// From now on a cloud has this fault, for so many requests.
+    pub fn fault(self, provider: &str, kind: &str, count: u32) {
+        let order = json!({ "provider": provider, "kind": kind, "count": count });
+        self.call("POST", "/faults", Some(&order));
+    }
+
+    /// No cloud has a fault any more.
+    pub fn no_faults(self) {
+        self.call("DELETE", "/faults", None);
+    }
+
     /// The certificate of the development CA, PEM.
     pub fn ca(self) -> String {
         self.call("GET", "/ca.pem", None)

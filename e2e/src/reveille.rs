@@ -35,6 +35,8 @@ const LISTENERS: [&str; 14] = [
 pub struct Reveille {
     ports: [u16; LISTENERS.len()],
     settings: Vec<(String, String)>,
+    /// How many MiB the disk of its store has, if it is one of its own.
+    disk: Option<u32>,
     // Ended before its data go, or it would write into what is being removed.
     process: Option<Process>,
     data: TempDir,
@@ -53,6 +55,7 @@ impl Reveille {
         Self {
             ports,
             settings: Vec::new(),
+            disk: None,
             data,
             process: None,
         }
@@ -77,9 +80,50 @@ impl Reveille {
         self
     }
 
+    /// Its store lies on a disk of its own, of so many MiB, which nobody else sees and which goes with it. Only root can make one.
+    #[must_use]
+    pub fn on_a_disk_of(mut self, mib: u32) -> Self {
+        let disk = self.disk();
+        std::fs::create_dir(&disk).expect("a folder for the disk");
+        self.disk = Some(mib);
+        let url = format!("sqlite:{}", disk.join("reveille.db").display());
+        self.with("store", "url", &url)
+    }
+
+    fn disk(&self) -> PathBuf {
+        self.data.path().join("disk")
+    }
+
+    /// From now on that disk has so many MiB.
+    pub fn resize_disk(&mut self, mib: u32) {
+        let (disk, server) = (self.disk(), self.process().id().to_string());
+        let mut resize = Command::new("nsenter");
+        resize.args(["--target", &server, "--mount", "mount", "-o"]);
+        resize.arg(format!("remount,size={mib}m")).arg(disk);
+        assert!(resize.status().expect("nsenter").success(), "{resize:?}");
+    }
+
+    /// The binary, or what makes its disk and becomes it.
+    fn serving(&self) -> Command {
+        let served = self.command();
+        let Some(mib) = self.disk else {
+            return served;
+        };
+        let mut command = Command::new("unshare");
+        let line = format!("mount -t tmpfs -o size={mib}m tmpfs \"$0\" && exec \"$@\"");
+        command.args(["--mount", "sh", "-c", &line]);
+        command.arg(self.disk()).arg(served.get_program());
+        command.envs(
+            served
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        command
+    }
+
     /// Starts it and waits until it says that it is ready.
     pub fn start(&mut self) {
-        let mut process = Process::spawn("reveille serve", self.command().args(["serve", "--dev"]));
+        let mut process = Process::spawn("reveille serve", self.serving().args(["serve", "--dev"]));
         let ready = poll(START, || {
             match http(self.health(), "GET", "/readyz", None) {
                 Ok(answer) if answer.status == 200 => Some(true),
