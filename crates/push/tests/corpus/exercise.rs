@@ -28,8 +28,13 @@ const NAMES: [&str; 13] = [
     "unread_count",
 ];
 
-/// The body of a request, as a notification of the REST and as one of a homeserver. Says whether it was either.
+/// The body of a request: a notification of the REST, a batch of them, or what a homeserver says. Says whether it was any.
 pub(crate) fn body(octets: &[u8]) -> bool {
+    if let Ok(batch) = serde_json::from_slice::<Vec<serde_json::Value>>(octets) {
+        // Each stands or falls alone.
+        let are_good = batch.iter().map(|one| body(one.to_string().as_bytes()));
+        return are_good.fold(false, |any, is_good| any | is_good);
+    }
     let submitted = serde_json::from_slice::<Submitted>(octets);
     let pushed = submitted.ok().and_then(|it| it.notification().ok());
     if let Some(push) = &pushed {
