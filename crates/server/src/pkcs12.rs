@@ -13,12 +13,7 @@ const LINE: usize = 64;
 
 /// Reads either. `password_file` has the password of a `.p12` in its first line; empty: it has none.
 pub(crate) fn certificate(file: &Path, password_file: &Path) -> Result<String> {
-    let octets = std::fs::read(file).with_context(|| {
-        format!(
-            "certificate_file: cannot read {}: check the path and that this user may read it",
-            file.display()
-        )
-    })?;
+    let octets = read("certificate_file", file)?;
     if octets.windows(PEM.len()).any(|it| it == PEM) {
         let text = String::from_utf8(octets);
         return text.with_context(|| format!("certificate_file: {} is no text", file.display()));
@@ -26,10 +21,18 @@ pub(crate) fn certificate(file: &Path, password_file: &Path) -> Result<String> {
     let password = if password_file.as_os_str().is_empty() {
         String::new()
     } else {
-        crate::described::read(password_file, "certificate_password_file")?
+        let octets = read("certificate_password_file", password_file)?;
+        String::from_utf8(octets).context("certificate_password_file: this is no text")?
     };
     let password = password.lines().next().unwrap_or_default();
     opened(&octets, password).with_context(|| format!("certificate_file: {}", file.display()))
+}
+
+fn read(key: &str, file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| {
+        let file = file.display();
+        format!("{key}: cannot read {file}: check the path and that this user may read it")
+    })
 }
 
 /// What is in a `.p12`, as PEM.
