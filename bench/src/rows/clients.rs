@@ -128,7 +128,7 @@ fn row(rates: &[[Vec<f64>; IN_FLIGHT.len()]], cpu: &[Vec<f64>], bursts: &[Vec<f6
                 .to_owned(),
             "A push at a time and a rate are by the clock, with the cloud's part in them; CPU is the client's alone, its start included.".to_owned(),
             "`reveille lab` has Apple's rules: one stream until a first push is taken, then 1,000; streams beyond that are refused. Some \
-             clients take that for a failure of the push."
+             clients take that for a failure of the push. a2 writes its tokens in padded base64, which JWS does not have, and the lab takes none of them."
                 .to_owned(),
         ],
     }
