@@ -82,7 +82,7 @@ fn a_full_disk_loses_no_promise_and_holds_up_nobody_who_waits() {
     );
     poll(SOON, || is_told(&server).then_some(())).expect("an alarm that names the disk");
     // Nothing has to be kept of a push that is waited for.
-    let said = hand_in(rest, &bearer, &[push(DROID, 1)], false);
+    let said = hand_in(rest, &bearer, &[push(DROID, MOST)], false);
     assert_eq!(said[0]["outcome"], "accepted", "{said:?}");
 
     server.resize_disk(256);
