@@ -52,11 +52,11 @@ pub(super) struct Put {
     /// APNs: the signing key, a .p8 file
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// APNs: certificate and key, Apple's .p12 or PEM, instead of a signing key
+    /// APNs: certificate and key, .p12 or PEM, instead of a signing key
     #[arg(long, value_name = "FILE")]
     certificate_file: Option<PathBuf>,
     /// APNs: the file with the password of that .p12
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     certificate_password_file: Option<PathBuf>,
     /// FCM: the service account, a JSON file
     #[arg(long, value_name = "FILE")]
