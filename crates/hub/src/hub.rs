@@ -82,21 +82,15 @@ pub struct Load {
     pub available: usize,
 }
 
-/// A step that waits for the store.
-#[derive(Debug)]
-enum Pending {
-    /// At a user's turn; with the changes, if they are to be tried again.
-    Turn(Address, Step, Vec<domain::Change>),
-    /// At nobody's: only the outbox waits for it, and tries again.
-    Outbox(Step, Vec<domain::Change>),
-}
-
 /// See the crate's documentation.
 #[derive(Debug)]
 pub struct Hub {
     owners: Owners,
     turns: Turns,
-    pending: IdMap<SaveId, Pending>,
+    /// Steps at a user's turn that wait for the store; with the changes, if they are to be tried again.
+    pending: IdMap<SaveId, (Address, Step, Vec<domain::Change>)>,
+    /// The same at nobody's: only the outbox waits for them, and tries again.
+    pending_of_outbox: IdMap<SaveId, (Step, Vec<domain::Change>)>,
     saves: u64,
     /// What a user's roster is read for: it has the user's turn.
     reading: IdMap<Address, Work>,
@@ -130,6 +124,7 @@ impl Hub {
             owners,
             turns: Turns::default(),
             pending: IdMap::default(),
+            pending_of_outbox: IdMap::default(),
             saves: 0,
             reading: IdMap::default(),
             refused: VecDeque::new(),
@@ -172,7 +167,10 @@ impl Hub {
             calls: self.owners.calls.len(),
             owed: self.owners.outbox.len(),
             messages: self.owners.delivery.in_flight(),
-            steps: self.turns.len() + self.pending.len() + self.refused.len(),
+            steps: self.turns.len()
+                + self.pending.len()
+                + self.pending_of_outbox.len()
+                + self.refused.len(),
             rosters: self.owners.rosters.len(),
             available: self.owners.presences.len(),
         }
@@ -340,7 +338,9 @@ impl Hub {
                     } else {
                         Vec::new()
                     };
-                    return self.save(Pending::Turn(user, step, again), changes);
+                    let id = self.save(changes);
+                    self.pending.insert(id, (user, step, again));
+                    return;
                 }
                 Ok(step) => {
                     let deeds = self.owners.carry_out(now, step);
@@ -357,11 +357,9 @@ impl Hub {
     fn still_to_leave(&self, user: &Address) -> Vec<domain::Change> {
         let directory = &self.owners.directory;
         let refused = self.refused.iter().flat_map(|(_, step)| &step.changes);
-        let again = self.pending.values().flat_map(|pending| match pending {
-            Pending::Outbox(_, changes) => changes.as_slice(),
-            // It is the user's turn, so it is of others.
-            Pending::Turn(..) => &[],
-        });
+        // What is at turns is of others: it is this user's.
+        let again = self.pending_of_outbox.values();
+        let again = again.flat_map(|(_, changes)| changes);
         let is_theirs = |change: &&domain::Change| {
             let domain::Change::Delivered { device, .. } = change else {
                 return false;
@@ -396,37 +394,36 @@ impl Hub {
             let deeds = self.owners.carry_out(now, step);
             return self.deeds.extend(deeds);
         }
-        self.save(Pending::Outbox(step, changes.clone()), changes);
+        let id = self.save(changes.clone());
+        self.pending_of_outbox.insert(id, (step, changes));
     }
 
-    fn save(&mut self, pending: Pending, changes: Vec<domain::Change>) {
+    fn save(&mut self, changes: Vec<domain::Change>) -> SaveId {
         let id = SaveId(self.saves);
         self.saves += 1;
-        self.pending.insert(id, pending);
         self.out.push_back(Output::Save(id, changes));
+        id
     }
 
     /// The store has spoken: what the step promised is so, or nothing has changed.
     fn saved(&mut self, now: Now, save: SaveId, result: Result<(), NotDone>) {
-        match self.pending.remove(&save) {
-            None => {}
-            Some(Pending::Turn(user, step, changes)) => {
-                match result {
-                    Ok(()) => {
-                        self.forget_landed(&user, &step);
-                        let deeds = self.owners.carry_out(now, step);
-                        self.deeds.extend(deeds);
-                    }
-                    Err(error) if error != NotDone::Missing && !changes.is_empty() => {
-                        self.try_again(now, Step { changes, ..step });
-                    }
-                    Err(error) => self.refuse(step.asker, error),
+        if let Some((user, step, changes)) = self.pending.remove(&save) {
+            match result {
+                Ok(()) => {
+                    self.forget_landed(&user, &step);
+                    let deeds = self.owners.carry_out(now, step);
+                    self.deeds.extend(deeds);
                 }
-                if let Some(work) = self.turns.leave(&user) {
-                    self.take_turns(now, user, work);
+                Err(error) if error != NotDone::Missing && !changes.is_empty() => {
+                    self.try_again(now, Step { changes, ..step });
                 }
+                Err(error) => self.refuse(step.asker, error),
             }
-            Some(Pending::Outbox(step, changes)) => match result {
+            if let Some(work) = self.turns.leave(&user) {
+                self.take_turns(now, user, work);
+            }
+        } else if let Some((step, changes)) = self.pending_of_outbox.remove(&save) {
+            match result {
                 Ok(()) => {
                     let deeds = self.owners.carry_out(now, step);
                     self.deeds.extend(deeds);
@@ -434,7 +431,7 @@ impl Hub {
                 // Whatever it was about is gone.
                 Err(NotDone::Missing) => self.forget_pushes_of(&step),
                 Err(_) => self.try_again(now, Step { changes, ..step }),
-            },
+            }
         }
     }
 

@@ -114,12 +114,17 @@ impl Strangers<'_> {
         }
     }
 
-    /// The same, if there is one now.
+    /// The same, if there is one now: also when there is always something to read, so that nobody ever waits for it.
     fn try_place(&mut self) -> Option<Place> {
-        if self.waiting.is_empty() || self.turn.is_some() {
+        if self.waiting.is_empty() {
             return None;
         }
-        self.shared.shards.strangers.try_enter()
+        let Some(turn) = &mut self.turn else {
+            return self.shared.shards.strangers.try_enter();
+        };
+        let place = turn.try_recv().ok()?;
+        self.turn = None;
+        Some(place)
     }
 
     /// As many as there are places for.

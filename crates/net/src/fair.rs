@@ -31,8 +31,21 @@ impl<K: Copy + Eq + Hash, T> Fair<K, T> {
 
     /// Takes one in, whose number somebody else limits.
     pub(crate) fn push(&mut self, who: K, one: T) {
+        self.push_among(who, one, |_| true);
+    }
+
+    /// The same, where those that nobody wants any more take no room for long.
+    pub(crate) fn push_among(&mut self, who: K, one: T, is_wanted: impl Fn(&T) -> bool) {
         match self.behind.entry(who) {
-            Entry::Occupied(mut behind) => behind.get_mut().push_back(one),
+            Entry::Occupied(mut behind) => {
+                let behind = behind.get_mut();
+                if behind.len() == behind.capacity() {
+                    let before = behind.len();
+                    behind.retain(is_wanted);
+                    self.count -= before - behind.len();
+                }
+                behind.push_back(one);
+            }
             Entry::Vacant(none) => {
                 none.insert(VecDeque::new());
                 self.turns.push_back((who, one));
@@ -56,15 +69,32 @@ impl<K: Copy + Eq + Hash, T> Fair<K, T> {
 
     /// The oldest of whose turn it is, and who that is.
     pub(crate) fn pop(&mut self) -> Option<(K, T)> {
-        let (who, one) = self.turns.pop_front()?;
-        match self.behind.get_mut(&who).and_then(VecDeque::pop_front) {
-            Some(next) => self.turns.push_back((who, next)),
-            None => {
-                self.behind.remove(&who);
+        self.pop_wanted(|_| true)
+    }
+
+    /// The same; those that nobody wants any more are nobody's turn.
+    pub(crate) fn pop_wanted(&mut self, is_wanted: impl Fn(&T) -> bool) -> Option<(K, T)> {
+        loop {
+            let (who, mut one) = self.turns.pop_front()?;
+            self.count -= 1;
+            // Whoever has a turn is there.
+            let behind = self.behind.get_mut(&who)?;
+            while !is_wanted(&one)
+                && let Some(next) = behind.pop_front()
+            {
+                one = next;
+                self.count -= 1;
+            }
+            match behind.pop_front() {
+                Some(next) => self.turns.push_back((who, next)),
+                None => {
+                    self.behind.remove(&who);
+                }
+            }
+            if is_wanted(&one) {
+                return Some((who, one));
             }
         }
-        self.count -= 1;
-        Some((who, one))
     }
 }
 
@@ -96,5 +126,23 @@ mod tests {
         }
         assert_eq!(fair.count, 100);
         assert!(!fair.offer(51, 100, || 51), "there is an end");
+    }
+
+    #[test]
+    fn what_nobody_wants_is_nobodys_turn_and_takes_no_room() {
+        let is_wanted = |number: &u32| !number.is_multiple_of(2);
+        let mut fair = Fair::default();
+        for number in 0..5 {
+            fair.push(1, number);
+        }
+        fair.push(2, 0);
+        fair.push(3, 1);
+        let wanted = std::iter::from_fn(|| fair.pop_wanted(is_wanted));
+        assert_eq!(wanted.collect::<Vec<_>>(), [(1, 1), (3, 1), (1, 3)]);
+        assert!(fair.is_empty() && fair.behind.is_empty());
+        for _ in 0..1_000_000 {
+            fair.push_among(1, 0, is_wanted);
+        }
+        assert!(fair.count < 100, "{}", fair.count);
     }
 }

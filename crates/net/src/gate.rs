@@ -88,18 +88,18 @@ impl State {
         }
     }
 
-    /// Whose turn it is, for whom a place is taken.
+    /// Whose turn it is, for whom a place is taken. Whoever waits no more, as after a handshake that took too long, has none.
     fn next(&mut self) -> Option<(Standing, oneshot::Sender<Place>)> {
-        let standing = if self.known.is_empty() {
-            Standing::Stranger
-        } else {
-            Standing::Known
-        };
-        if self.line(standing).is_empty() || !self.take(standing) {
-            return None;
+        for standing in [Standing::Known, Standing::Stranger] {
+            if self.line(standing).is_empty() || !self.take(standing) {
+                continue;
+            }
+            if let Some((_, next)) = self.line(standing).pop_wanted(waits) {
+                return Some((standing, next));
+            }
+            self.give_back(standing);
         }
-        let (_, next) = self.line(standing).pop()?;
-        Some((standing, next))
+        None
     }
 
     fn line(&mut self, standing: Standing) -> &mut Fair<IpAddr, oneshot::Sender<Place>> {
@@ -138,11 +138,14 @@ impl Gate {
         is_theirs.then(|| Place(Some(self.clone())))
     }
 
-    /// The turn of such a visitor. Who asks has one turn at a time, so the connections and sockets that there are limit how
-    /// many wait. Called in a runtime, which looks after strangers who wait.
+    /// The turn of such a visitor. Who asks waits for one turn at a time, so the connections and sockets that there are limit how
+    /// many do. Called in a runtime, which looks after strangers who wait.
     pub(crate) fn turn(&self, who: Visitor) -> Turn {
         let (sender, turn) = oneshot::channel();
-        self.state().line(who.standing).push(who.source, sender);
+        let mut state = self.state();
+        let line = state.line(who.standing);
+        line.push_among(who.source, sender, waits);
+        drop(state);
         self.give();
         let mut state = self.state();
         if !state.strangers.is_empty() && !state.is_looked_after {
@@ -183,6 +186,10 @@ impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn waits(turn: &oneshot::Sender<Place>) -> bool {
+    !turn.is_closed()
 }
 
 /// What there is a second, if there is so much for each processor.
@@ -280,6 +287,15 @@ mod tests {
         let at_once = std::iter::from_fn(|| gate.try_enter().map(drop)).take(1_000);
         assert_eq!(at_once.count(), 1_000, "another pace");
         gate.state().pace = Pace::new(1_000);
+        // A crowd that has gone holds nobody up.
+        let gone: Vec<_> = (0..10_000)
+            .map(|_| gate.turn(who(1, Standing::Stranger)))
+            .collect();
+        drop(gone);
+        let begun = Instant::now();
+        gate.turn(who(1, Standing::Stranger)).await.unwrap();
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(100), "{took:?}");
         sleep(Duration::from_mins(1)).await;
         let at_once = std::iter::from_fn(|| gate.try_enter().map(drop)).count();
         assert_eq!(at_once, 21, "no more is saved up");

@@ -17,19 +17,14 @@ use crate::{Limits, Visitor};
 #[derive(Clone)]
 pub struct Handshakes(Gate);
 
-impl Default for Handshakes {
-    /// As many as [`Limits`] say.
-    fn default() -> Self {
-        Self::new(&Limits::default())
-    }
-}
-
 impl Handshakes {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    /// As many, and for strangers at such a pace, as these say.
+    pub fn new(limits: &Limits) -> Self {
         Self(Gate::new(limits.handshakes, limits.handshakes_per_second))
     }
 
-    pub(crate) fn set_pace(&self, per_second: u32) {
+    /// Strangers have so many a second for each processor from now on.
+    pub fn set_pace(&self, per_second: u32) {
         self.0.set_pace(per_second);
     }
 

@@ -149,12 +149,9 @@ impl Net {
         }
     }
 
-    /// Strangers have another pace from now on, for each processor: [`Limits::strangers_per_second`](crate::Limits::strangers_per_second)
-    /// and [`Limits::handshakes_per_second`](crate::Limits::handshakes_per_second).
-    pub fn set_pace(&self, strangers_per_second: u32, handshakes_per_second: u32) {
-        let shared = &self.shared;
-        shared.shards.strangers.set_pace(strangers_per_second);
-        shared.handshakes.set_pace(handshakes_per_second);
+    /// So many messages of strangers are looked at in a second from now on, for each processor.
+    pub fn set_pace(&self, strangers_per_second: u32) {
+        self.shared.shards.strangers.set_pace(strangers_per_second);
     }
 
     /// The places for the work of TLS handshakes, for whoever listens beside us.

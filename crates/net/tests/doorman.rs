@@ -7,6 +7,7 @@ mod common;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{call_id, loopback, message, options, read_to_close, write};
@@ -170,6 +171,42 @@ async fn datagrams_of_the_known_go_first_and_strangers_take_turns() {
     }
     assert_eq!(heard[0], "known");
     assert!(heard.len() <= 5, "in its turn: {heard:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_that_is_never_read_to_its_end_leaves_strangers_their_turns() {
+    let config = Config {
+        udp: vec![loopback()],
+        doorman: Some(Arc::new(visitor)),
+        limits: Limits {
+            strangers: 1,
+            strangers_per_second: 1_000,
+            ..Limits::default()
+        },
+        ..Config::default()
+    };
+    let (net, mut events) = Net::bind(config).await.unwrap();
+    let to = net.addresses().udp[0];
+    let is_over = Arc::new(AtomicBool::new(false));
+    let floods = [10, 20, 30, 40, 50, 60].map(|last| {
+        let is_over = is_over.clone();
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::new(127, 0, 7, last), 0)).unwrap();
+        std::thread::spawn(move || {
+            let text = options("flood", "");
+            while !is_over.load(Ordering::Relaxed) {
+                // What the kernel does not take is lost, as in any flood.
+                let _ = socket.send_to(text.as_bytes(), to);
+            }
+        })
+    });
+    // More than may be at once after a pause.
+    for _ in 0..1_000 {
+        message(&mut events).await;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for flood in floods {
+        flood.join().unwrap();
+    }
 }
 
 /// Hears up to that one.

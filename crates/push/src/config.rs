@@ -203,7 +203,7 @@ pub enum Problem {
     Key(#[from] KeyError),
     /// The certificate or its key cannot be used.
     #[error(
-        "the certificate cannot be used ({0}); make one PEM of Apple's .p12 with `openssl pkcs12 -in FILE.p12 -nodes`"
+        "the certificate cannot be used ({0}); export it anew, with its key, as Apple's .p12 or as PEM"
     )]
     Certificate(String),
     /// The token address cannot be used.

@@ -61,18 +61,20 @@ impl Alone {
         let (with, tenants) = ((&secret[..], &metrics), options.tenants);
         let service = Running::start(store.clone(), pusher.clone(), with, tenants, through_us);
         let service = service.await?;
+        let room = files::room(files::raise(), &config.limits);
+        let handshakes = net::Handshakes::new(&app::net_limits(&config.limits, room));
         let parts = reload::Parts {
             origin: options.origin,
             store: store.clone(),
             metrics: metrics.clone(),
             certificate: certificate.clone(),
+            handshakes: handshakes.clone(),
             expiry: expiry.clone(),
             apps: Apps::of(&apps),
             push_service: Some(service.follower()),
             call: None,
         };
         let reload = Arc::new(Reload::new(parts, pushing));
-        let room = files::room(files::raise(), &config.limits);
         let guards = Guards::default();
         let keeper = Doorkeeper::new(&guards, &config, metrics.clone())?;
         let doors = Doors::open(&config).await?;
@@ -91,7 +93,7 @@ impl Alone {
             health: health::router(metrics.clone(), ready.clone()),
             push: service.rest(),
         };
-        let tls = options.tls.map(|tls| (tls, net::Handshakes::default()));
+        let tls = options.tls.map(|tls| (tls, handshakes));
         let (mut others, admin_socket) =
             doors.serve(behind, tls.as_ref(), (room.http, &keeper), &stopped);
         let renewals = certificate.map(|it| it.follow(metrics.clone(), stopped.clone()));

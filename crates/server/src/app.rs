@@ -392,6 +392,7 @@ fn reload_parts(
         store: store.clone(),
         metrics: metrics.clone(),
         certificate: certificate.clone(),
+        handshakes: call.net.handshakes(),
         expiry: expiry.clone(),
         apps: apps.clone(),
         push_service: push_service.map(pushd::Running::follower),
@@ -557,7 +558,7 @@ pub(crate) fn net_config(
     })
 }
 
-fn net_limits(limits: &config::Limits, room: Room) -> net::Limits {
+pub(crate) fn net_limits(limits: &config::Limits, room: Room) -> net::Limits {
     let message = sip::Limits {
         message_bytes: limits.message_bytes,
         ..sip::Limits::default()

@@ -234,8 +234,8 @@ async fn connection<S, F>(
             })
         }
     });
-    let io = TokioIo::new(Together(stream));
     let served = if is_http2 {
+        let io = TokioIo::new(Together(stream));
         let served = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
@@ -247,6 +247,7 @@ async fn connection<S, F>(
             .serve_connection(io, service);
         Patient::new(Box::pin(served)).await
     } else {
+        let io = TokioIo::new(stream);
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)

@@ -92,6 +92,8 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) certificate: Option<Arc<CertificateFiles>>,
+    /// The work of TLS that we accept.
+    pub(crate) handshakes: net::Handshakes,
     pub(crate) expiry: Arc<Expiry>,
     pub(crate) apps: Apps,
     /// What the push service pushes by, if we are one.
@@ -230,10 +232,10 @@ impl Reload {
         if let Some(origin) = &self.parts.origin {
             (origin.set_log)(&config.observe.log)?;
         }
+        let handshakes = config.limits.handshakes_per_second;
+        self.parts.handshakes.set_pace(handshakes);
         if let Some((call, decided)) = call.zip(decided) {
-            let limits = &config.limits;
-            let strangers = limits.strangers_per_second;
-            call.net.set_pace(strangers, limits.handshakes_per_second);
+            call.net.set_pace(config.limits.strangers_per_second);
             call.shards.reconfigure(decided).await;
         }
         if let Some(service) = service {

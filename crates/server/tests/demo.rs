@@ -173,7 +173,11 @@ async fn every_row_is_ok_with_the_push_service_as_a_process_of_its_own() {
     assert!(at_clouds > 0);
     let at_clouds = f64::from(u32::try_from(at_clouds).unwrap());
     // A cloud has a push a little before whoever made it has the answer, and counts it.
-    let all_counted = async { while pushes(beside.health).await < at_clouds {} };
+    let all_counted = async {
+        while pushes(beside.health).await < at_clouds {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
     let all_counted = tokio::time::timeout(COUNTED, all_counted).await;
     demo.shutdown().await;
     assert!(!runs(process));

@@ -81,13 +81,13 @@ impl State {
         records
     }
 
-    /// Whoever reads what came for one token plays its device: it has its messages now, so nothing waits for it.
     /// The time by which credentials are judged.
     pub(super) fn clock(&self) -> Timestamp {
         let ahead = self.config.ahead_seconds.saturating_mul(1_000);
         Timestamp(now().0.saturating_add_signed(ahead))
     }
 
+    /// Whoever reads what came for one token plays its device: it has its messages now, so nothing waits for it.
     fn taken(&self, filter: &Filter, records: &[Record]) {
         if let Some(token) = &filter.token
             && !records.is_empty()

@@ -41,6 +41,19 @@ fn head(more: &[u8]) -> Vec<u8> {
     head
 }
 
+/// The field that lets somebody in: a literal behind a name of the static table (RFC 7541 §6.2.2).
+fn authorization(token: &str) -> Vec<u8> {
+    let value = format!("Bearer {token}");
+    let mut field = vec![0x0F, 23 - 0x0F];
+    // A length of seven bits, or what is beyond that in one octet more (RFC 7541 §5.1).
+    match u8::try_from(value.len()).unwrap() {
+        length @ 0..127 => field.push(length),
+        length => field.extend([127, length - 127]),
+    }
+    field.extend(value.bytes());
+    field
+}
+
 /// A field that is not indexed, with a value of 120 octets.
 fn field() -> Vec<u8> {
     let mut field = vec![0, 1, b'x', 120];
@@ -126,14 +139,14 @@ fn hear(mut stream: TcpStream) -> Heard {
     }
 }
 
-/// While somebody attacks, and after it, every push of the tenant is accepted.
-async fn serves_others<T: Send>(attack: impl FnOnce(SocketAddr) -> T + Send) -> T {
+/// While somebody attacks, who has the token of a tenant, and after it, every push of the tenant is accepted.
+async fn serves_others<T: Send>(attack: impl FnOnce(SocketAddr, &str) -> T + Send) -> T {
     let stage = Stage::new().await;
     let to = stage.service.rest;
     let is_over = AtomicBool::new(false);
     let came = thread::scope(|scope| {
         let attacker = scope.spawn(|| {
-            let came = attack(to);
+            let came = attack(to, &stage.token);
             is_over.store(true, Ordering::Relaxed);
             came
         });
@@ -151,7 +164,7 @@ async fn serves_others<T: Send>(attack: impl FnOnce(SocketAddr) -> T + Send) -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_without_end_end_their_own_connection() {
-    let came = serves_others(|to| {
+    let came = serves_others(|to, _| {
         // HTTP/1.1, a field that never ends.
         let mut stream = TcpStream::connect(to).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -195,31 +208,39 @@ async fn headers_without_end_end_their_own_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_never_come_hold_up_nobody() {
-    serves_others(|to| {
-        let begun = b"POST /v1/notifications HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\nContent-Length: 1000\r\n\r\n{";
+    serves_others(|to, token| {
+        let begun = format!(
+            "POST /v1/notifications HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000\r\n\r\n{{"
+        );
         let mut slow: Vec<_> = (0..200)
             .map(|_| {
                 let mut stream = TcpStream::connect(to).unwrap();
-                stream.write_all(begun).unwrap();
+                stream.write_all(begun.as_bytes()).unwrap();
                 stream
             })
             .collect();
         // One octet after the other, of which none is the last.
         for octet in b"\"id\":\"" {
             for stream in &mut slow {
-                // Whoever has no token may have its answer already.
-                let _ = stream.write_all(&[*octet]);
+                stream.write_all(&[*octet]).unwrap();
             }
         }
+        for stream in &slow {
+            stream.set_nonblocking(true).unwrap();
+            let waits = stream.peek(&mut [0]).map_err(|error| error.kind());
+            assert_eq!(waits, Err(ErrorKind::WouldBlock), "it was answered");
+        }
+        // They stay while others push.
+        slow
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_streams_than_there_may_be_are_refused_one_by_one() {
-    let heard = serves_others(|to| {
+    let heard = serves_others(|to, token| {
         let mut attacker = Attacker::new(to);
-        let head = head(&[]);
+        let head = head(&authorization(token));
         // Each with a body that does not come.
         for number in 0..2 * STREAMS {
             let stream = 2 * number + 1;
@@ -238,7 +259,7 @@ async fn more_streams_than_there_may_be_are_refused_one_by_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_are_taken_back_at_once_end_their_connection() {
     // CVE-2023-44487.
-    let (sent, heard) = serves_others(|to| {
+    let (sent, heard) = serves_others(|to, _| {
         let mut attacker = Attacker::new(to);
         let head = head(&[]);
         let mut sent = 0;
@@ -265,7 +286,7 @@ async fn streams_that_are_taken_back_at_once_end_their_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_of_frames_without_end_ends_its_connection() {
     // CVE-2024-27316.
-    let (sent, heard) = serves_others(|to| {
+    let (sent, heard) = serves_others(|to, _| {
         let mut attacker = Attacker::new(to);
         attacker.sends(&frame(HEADERS, 0, 1, &head(&[])));
         let part = frame(CONTINUATION, 0, 1, &field());
