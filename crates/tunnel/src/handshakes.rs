@@ -1,7 +1,7 @@
 //! Who may begin a tunnel now. Whoever dials has shown that packets reach it, and nothing else yet.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::limits::{HANDSHAKES, HANDSHAKES_OF_KNOWN, HANDSHAKES_OF_ONE};
@@ -30,6 +30,7 @@ pub(crate) struct Place {
 impl Handshakes {
     /// A place for who dials from there, if there is one.
     pub(crate) fn place(&self, from: IpAddr) -> Option<Place> {
+        let from = source(from);
         let mut counts = self.counts();
         let counts = &mut *counts;
         let kept = if counts.known.contains(&from) {
@@ -77,6 +78,14 @@ impl Drop for Place {
     }
 }
 
+/// What is counted as one address: of IPv6 the /64, which is one customer's.
+fn source(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) & (u128::MAX << 64)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +104,21 @@ mod tests {
         drop(taken);
         assert!(place(2).is_some());
         assert_eq!(handshakes.counts().all, 0);
+    }
+
+    #[test]
+    fn the_addresses_of_one_customer_are_one() {
+        let handshakes = Handshakes::default();
+        let place = |from: String| handshakes.place(from.parse().unwrap());
+        let taken: Vec<_> = (0..HANDSHAKES_OF_ONE)
+            .map(|number| place(format!("2001:db8::{number}")).unwrap())
+            .collect();
+        assert!(place("2001:db8::ffff:0:0:1".to_owned()).is_none());
+        assert!(place("2001:db8:0:1::1".to_owned()).is_some());
+        drop(taken);
+        let _v4: Vec<_> = (0..HANDSHAKES_OF_ONE)
+            .map(|number| place(format!("192.0.2.{number}")).unwrap())
+            .collect();
+        assert!(place("::ffff:192.0.2.9".to_owned()).is_some());
     }
 }
