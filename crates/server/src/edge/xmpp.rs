@@ -188,8 +188,9 @@ struct Client {
 
 impl Voice for Client {
     fn tell(&mut self, octets: Bytes) -> io::Result<Option<String>> {
-        let mut who = None;
-        for heard in self.relay.heard(&octets).map_err(io::Error::other)? {
+        let (mut who, mut heard) = (None, Vec::new());
+        let is_stream = self.relay.heard(&octets, &mut heard);
+        for heard in heard {
             match heard {
                 Heard::Say(octets) => self.shared.net.write(self.stream, octets.into()),
                 Heard::SignedIn { restart } => {
@@ -199,6 +200,7 @@ impl Voice for Client {
                 }
             }
         }
+        is_stream.map_err(io::Error::other)?;
         Ok(who)
     }
 

@@ -37,9 +37,14 @@ pub enum Heard {
 impl Relay {
     /// For a client that was greeted, and frames its stream like this.
     pub fn new(framing: Framing) -> Self {
+        // What a client wrote was within its limits, and has grown since: by who it is from, by what it stands in, and by what the
+        // header declares.
         let limits = Limits {
             bytes: LONGEST,
+            depth: usize::MAX,
             nodes: usize::MAX,
+            attributes: usize::MAX,
+            declarations: usize::MAX,
             ..Limits::default()
         };
         Self {
@@ -50,20 +55,20 @@ impl Relay {
         }
     }
 
-    /// Takes octets of the server.
+    /// Takes octets of the server, and adds what is to be done of them to `heard`.
     ///
     /// # Errors
-    /// They are no stream.
-    pub fn heard(&mut self, octets: &[u8]) -> Result<Vec<Heard>, StreamError> {
+    /// They are no stream from there on; what was whole before is to be done.
+    pub fn heard(&mut self, octets: &[u8], heard: &mut Vec<Heard>) -> Result<(), StreamError> {
         let Some(reader) = &mut self.reader else {
-            return Ok(vec![Heard::Say(octets.to_vec())]);
+            heard.push(Heard::Say(octets.to_vec()));
+            return Ok(());
         };
         reader.push(octets);
-        let mut heard = Vec::new();
         while let Some(reader) = &mut self.reader
             && let Some(item) = reader.next()?
         {
-            self.item(item, &mut heard);
+            self.item(item, heard);
             if self.signed_in && self.framing == Framing::Tcp {
                 // All that follows is the client's as it is.
                 let left = self.reader.take().map_or(0, |reader| reader.pending());
@@ -72,7 +77,7 @@ impl Relay {
                 }
             }
         }
-        Ok(heard)
+        Ok(())
     }
 
     fn item(&mut self, item: Item, heard: &mut Vec<Heard>) {
@@ -170,7 +175,9 @@ mod tests {
         let mut relay = Relay::new(framing);
         let (mut text, mut restarts) = (String::new(), Vec::new());
         for piece in said.as_bytes().chunks(piece) {
-            for heard in relay.heard(piece).unwrap() {
+            let mut heard = Vec::new();
+            relay.heard(piece, &mut heard).unwrap();
+            for heard in heard {
                 match heard {
                     Heard::Say(octets) => {
                         if framing == Framing::WebSocket {
@@ -235,7 +242,8 @@ mod tests {
 
     #[test]
     fn what_is_no_stream_is_none_and_an_error_before_all_is_told() {
-        assert!(Relay::new(Framing::Tcp).heard(b"SIP/2.0 200 OK").is_err());
+        let no_stream = Relay::new(Framing::Tcp).heard(b"SIP/2.0 200 OK", &mut Vec::new());
+        assert!(no_stream.is_err());
         let refused = FIRST.split("<stream:features>").next().unwrap();
         let error = "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
         let (text, _) = heard(
@@ -244,6 +252,36 @@ mod tests {
             9,
         );
         assert_eq!(text, [error, "</stream:stream>"].concat());
+    }
+
+    #[test]
+    fn what_has_grown_beyond_a_client_s_limits_goes_on() {
+        let attributes = |name: &str, count| -> String {
+            (0..count)
+                .map(|number| format!(" {name}{number}='a'"))
+                .collect()
+        };
+        let most = Limits::default();
+        let letter = [
+            format!("<message{}/>", attributes("a", most.attributes + 1)),
+            format!("<message{}/>", attributes("xmlns:a", most.declarations + 1)),
+            ["<a>".repeat(most.depth + 1), "</a>".repeat(most.depth + 1)].concat(),
+        ];
+        for letter in letter {
+            let said = [FIRST, SUCCESS2, &letter].concat();
+            let (text, _) = heard(Framing::WebSocket, &said, said.len());
+            assert_eq!(text.split('|').count(), 3, "{letter}");
+        }
+    }
+
+    #[test]
+    fn what_is_whole_before_an_error_is_told() {
+        let mut relay = Relay::new(Framing::WebSocket);
+        let mut heard = Vec::new();
+        let said = [FIRST, SUCCESS2, "<iq/></nonsense>"].concat();
+        assert!(relay.heard(said.as_bytes(), &mut heard).is_err());
+        let iq = Heard::Say(b"<iq xmlns='jabber:client'/>".to_vec());
+        assert_eq!(heard.last(), Some(&iq));
     }
 
     #[test]
