@@ -219,6 +219,17 @@ mod tests {
     }
 
     #[test]
+    fn each_edge_has_a_key_of_its_own() {
+        let edges = |keys: [&str; 2]| {
+            let [one, other] = keys.map(|it| format!("edge.example.org:4433#{}", it.repeat(43)));
+            read(&format!("[edge]\nedges = [{one:?}, {other:?}]"), &[])
+        };
+        assert!(edges(["A", "Q"]).is_ok());
+        let error = edges(["A", "A"]).unwrap_err().to_string();
+        assert!(error.contains("the key of another edge"), "{error}");
+    }
+
+    #[test]
     fn values_that_do_not_go_together_are_refused() {
         for (text, expected) in [
             ("[server]\nroles = [\"im\"]", "server.roles"),

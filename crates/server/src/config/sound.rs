@@ -133,7 +133,13 @@ fn is_host(text: &str) -> bool {
 
 /// Who is at the other end of a tunnel.
 fn tunnels(config: &Config, found: &mut Vec<ConfigError>) {
-    let edges = config.edge.edges.0.iter().map(|it| pairs::edge(it).err());
+    let mut keys = HashSet::new();
+    let edges = config.edge.edges.0.iter().map(|it| match pairs::edge(it) {
+        Ok(edge) if !keys.insert(edge.key) => Some(format!(
+            "{it:?} has the key of another edge: each has one of its own, which `reveille edge pair` prints there"
+        )),
+        edge => edge.err(),
+    });
     let insides = config
         .edge
         .insides
