@@ -8,6 +8,7 @@ mod https;
 mod lane;
 mod look;
 mod relay;
+mod room;
 mod shared;
 mod sip;
 mod within;

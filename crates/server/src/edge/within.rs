@@ -1,6 +1,6 @@
 //! The inside's end: edges are dialled, and clients that come by one are connections like those that come here.
 
-use super::{gate::Refused, look::Links};
+use super::{gate::Refused, look::Links, room::Room};
 use crate::{
     api::{AccessTokens, not_found},
     config::Config,
@@ -17,10 +17,7 @@ use std::{
     net::{Ipv6Addr, SocketAddr},
     sync::Arc,
 };
-use tokio::{
-    sync::{Semaphore, mpsc},
-    task::JoinHandle,
-};
+use tokio::{sync::mpsc, task::JoinHandle};
 use tunnel::{Arrival, Inside, Limits, Spoken, Stream};
 
 /// The tunnels to our edges, if there are any.
@@ -72,7 +69,7 @@ impl Within {
             metrics: metrics.clone(),
             trusted: settings::trusted(config)?,
             device: device.fallback(not_found),
-            room: Arc::new(Semaphore::new(room)),
+            room: Arc::new(Room::new(room)),
             keeper: keeper.clone(),
         };
         let arrivals = dialled.arrivals.take();
@@ -104,7 +101,7 @@ struct Taking {
     /// Where the operator's servers are: no client outside is there, whatever an edge says.
     trusted: Vec<Network>,
     device: Router,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     keeper: Doorkeeper,
 }
 
@@ -148,9 +145,11 @@ impl Taking {
 
     /// A request of the device API.
     fn asks(&self, from: SocketAddr, stream: Stream) -> bool {
-        let is_banned = self.keeper.visitor(from.ip()).standing == Standing::Banned;
-        let place = self.room.clone().try_acquire_owned().ok();
-        let Some(place) = place.filter(|_| !is_banned) else {
+        let visitor = self.keeper.visitor(from.ip());
+        if visitor.standing == Standing::Banned {
+            return false;
+        }
+        let Some(place) = self.room.place(visitor.source) else {
             return false;
         };
         let (device, keeper) = (self.device.clone(), self.keeper.clone());
