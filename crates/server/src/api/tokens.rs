@@ -109,10 +109,14 @@ impl AccessTokens {
         })
     }
 
-    /// The password as tokens name it: nobody can tell it from that.
+    /// The password as tokens name it: nobody can tell it from that. With its salt, so that one that is set again is another one.
     fn password_of(&self, user: &User) -> String {
-        let named = format!("{}\0{}", user.address, user.secrets.sha256);
-        URL_SAFE_NO_PAD.encode(&hmac::sign(&self.passwords, named.as_bytes()).as_ref()[..16])
+        let mut name = hmac::Context::with_key(&self.passwords);
+        name.update(format!("{}\0{}", user.address, user.secrets.sha256).as_bytes());
+        if let Some(scram) = &user.secrets.scram {
+            name.update(&scram.sha256.salt);
+        }
+        URL_SAFE_NO_PAD.encode(&name.sign().as_ref()[..16])
     }
 }
 
@@ -205,6 +209,21 @@ mod tests {
         let token = tokens.issue(&bob("old"), Kind::Refresh, Timestamp(0));
         assert!(tokens.is_good(&token, Kind::Refresh, &bob("old"), Timestamp(1)));
         assert!(!tokens.is_good(&token, Kind::Refresh, &bob("new"), Timestamp(1)));
+    }
+
+    #[test]
+    fn a_password_that_is_set_again_is_another_one_where_it_has_a_salt() {
+        use crate::accounts::Ways;
+        let tokens = AccessTokens::new(b"key");
+        let bob = |ways| {
+            let address = Address::new("bob", "localhost").unwrap();
+            crate::accounts::user(address, "wakeup", ways)
+        };
+        for (ways, is_good) in [(Ways::All, false), (Ways::Digest, true)] {
+            let token = tokens.issue(&bob(ways), Kind::Refresh, Timestamp(0));
+            let again = tokens.is_good(&token, Kind::Refresh, &bob(ways), Timestamp(1));
+            assert_eq!(again, is_good, "{ways:?}");
+        }
     }
 
     #[test]
