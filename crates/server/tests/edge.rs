@@ -146,6 +146,19 @@ impl World {
         timeout(PATIENCE, does).await.unwrap();
     }
 
+    /// So many tokens the first edge has refused by itself.
+    async fn bad_tokens(&self) -> u64 {
+        let at = self.edges[0].0.bound().health[0];
+        let url = format!("http://{at}/metrics");
+        let told = request(http::Method::GET, &url, None, None)
+            .await
+            .unwrap()
+            .1;
+        let told = String::from_utf8(told.to_vec()).unwrap();
+        let line = told.lines().find(|it| it.contains("\"bad_token\""));
+        line.unwrap().rsplit_once(' ').unwrap().1.parse().unwrap()
+    }
+
     fn admin(&self, path: &str) -> String {
         format!("http://{}{path}", self.dev.server.bound().admin[0])
     }
@@ -494,7 +507,20 @@ async fn the_device_api_is_there_for_clients_outside_and_nothing_beside_it() {
             404,
         ),
         ("DELETE /oauth/token".to_owned(), token, String::new(), 405),
-        (head.to_owned(), None, "nonsense".to_owned(), 401),
+        (head.to_owned(), None, "nonsense".to_owned(), 400),
+        (
+            format!("GET /api/v1/me/devices/{}", "x".repeat(10_240)),
+            token,
+            String::new(),
+            431,
+        ),
+        // What nobody looks at does not go on.
+        (
+            head.to_owned(),
+            Some(&*"x".repeat(20_000)),
+            body("wrong"),
+            400,
+        ),
     ] {
         let told = stranger().await.asks(&head, token, &body).await;
         assert_eq!(told.0, status, "{head}: {}", told.1);
@@ -549,7 +575,7 @@ async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_other
     let stolen = serde_json::json!({"grant_type": "refresh_token", "refresh_token": token});
     for (head, token, body, status) in [
         ("POST /oauth/token", None, password.to_string(), 401),
-        ("POST /oauth/token", None, stolen.to_string(), 401),
+        ("POST /oauth/token", None, stolen.to_string(), 400),
         ("POST /oauth/token", None, again.to_string(), 200),
         (head, Some(&*forged), String::new(), 401),
         (head, Some(refresh), String::new(), 401),
@@ -595,5 +621,24 @@ async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_other
     let plain = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>";
     stranger.hears(plain, "<not-authorized").await;
     world.carries(1).await;
+
+    // What the inside has refused once the edge refuses.
+    let another = serde_json::json!({"password": "another"});
+    let url = world.admin("/api/v1/users/alice@localhost");
+    let admin = Some(dev::ADMIN_TOKEN);
+    let put = request(http::Method::PUT, &url, admin, Some(&another)).await;
+    assert!(put.unwrap().0.is_success());
+    let mut known_bad = world.bad_tokens().await;
+    for (head, token, body, status) in [
+        ("POST /oauth/token", None, again.to_string(), 400),
+        (head, Some(token), String::new(), 401),
+    ] {
+        for is_known in [0, 1] {
+            let stranger = Stranger::comes(&world, https).await;
+            assert_eq!(stranger.asks(head, token, &body).await.0, status);
+            known_bad += is_known;
+            assert_eq!(world.bad_tokens().await, known_bad, "{head}");
+        }
+    }
     world.shutdown().await;
 }

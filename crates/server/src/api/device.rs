@@ -65,11 +65,22 @@ async fn token(
     })))
 }
 
-fn invalid_grant() -> Problem {
+/// Whoever asks for tokens has shown nothing that is good for them (RFC 6749 §5.2).
+pub(crate) fn invalid_grant() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "invalid_grant: wrong user or password, or the token has expired",
     )
+}
+
+/// Whom a client names: without a domain, somebody at this one.
+pub(crate) fn address(username: &str, domain: &str) -> Result<Address, Problem> {
+    let address = if username.contains('@') {
+        username.parse()
+    } else {
+        Address::given(username, domain)
+    };
+    address.map_err(|_| invalid_grant())
 }
 
 async fn by_password(
@@ -78,12 +89,7 @@ async fn by_password(
     username: &str,
     password: &str,
 ) -> Result<User, Problem> {
-    let address = if username.contains('@') {
-        username.parse()
-    } else {
-        Address::given(username, &api.domain)
-    };
-    let address = address.map_err(|_| invalid_grant())?;
+    let address = address(username, &api.domain)?;
     may_try((&api.guards, &api.metrics), from, address.as_str())?;
     let user = api.store.user(&address).await?;
     let right = |user: &User| accounts::is_password_of(user, password);

@@ -17,7 +17,7 @@ pub(super) const ACCESS: Duration = Duration::from_hours(1);
 const REFRESH: Duration = Duration::from_hours(60 * 24);
 /// So far off the clock may be of who verifies tokens elsewhere.
 const LEEWAY: Duration = Duration::from_mins(5);
-/// Octets of the longest that is looked at: an address, written twice as long, and as much again.
+/// Octets of the longest that is looked at. One for the longest address has two thousand.
 const LONGEST: usize = 8_192;
 /// The only header there is; what says that it is signed otherwise is no token.
 const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT"}"#;
@@ -122,33 +122,73 @@ impl AccessTokens {
 
 impl Claims {
     fn is_good(&self, kind: Kind, now: Timestamp) -> bool {
-        self.r#use == kind && now.0 < self.exp.saturating_mul(1_000)
+        self.r#use == kind && now < self.until()
     }
+
+    fn until(&self) -> Timestamp {
+        Timestamp(self.exp.saturating_mul(1_000))
+    }
+}
+
+/// A token that was made inside, as who cannot ask there knows it.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Vouched {
+    /// Whose it is.
+    pub(crate) whose: Address,
+    /// From when on nobody vouches for it.
+    pub(crate) until: Timestamp,
+}
+
+/// Why nobody vouches for a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NotVouched {
+    /// It is none, or too old, or good for something else.
+    Bad,
+    /// Nobody who has one of the keys has made it.
+    Unknown,
 }
 
 /// Whose token of this kind it is, if whoever has one of these keys has made it and it is not long too old. Whether it is good still,
 /// only they can say.
+///
+/// # Errors
+/// Why it is no good.
 pub(crate) fn vouched<K: AsRef<[u8]>>(
     token: &str,
     kind: Kind,
     keys: &[K],
     now: Timestamp,
-) -> Option<Address> {
-    let early = Timestamp(now.0.saturating_sub(LEEWAY.as_millis().try_into().ok()?));
-    let mut claims = keys.iter().filter_map(|key| signed(token, key.as_ref()));
-    claims.find(|it| it.is_good(kind, early)).map(|it| it.sub)
-}
-
-/// What a token says, if this key has signed it.
-fn signed(token: &str, key: &[u8]) -> Option<Claims> {
-    let (claims, text, signature) = read(token)?;
-    let key = UnparsedPublicKey::new(&ED25519, key);
-    key.verify(text.as_bytes(), &signature).ok()?;
-    Some(claims)
+) -> Result<Vouched, NotVouched> {
+    let read = read(token).ok_or(NotVouched::Bad)?;
+    if !keys.iter().any(|key| is_signed(&read, key.as_ref())) {
+        return Err(NotVouched::Unknown);
+    }
+    let claims = read.0;
+    let until = claims.until().plus(LEEWAY);
+    if claims.r#use != kind || now >= until {
+        return Err(NotVouched::Bad);
+    }
+    Ok(Vouched {
+        whose: claims.sub,
+        until,
+    })
 }
 
 /// What a token says, what is signed of it, and the signature.
-fn read(token: &str) -> Option<(Claims, &str, Vec<u8>)> {
+type Read<'a> = (Claims, &'a str, Vec<u8>);
+
+/// What a token says, if this key has signed it.
+fn signed(token: &str, key: &[u8]) -> Option<Claims> {
+    let read = read(token).filter(|it| is_signed(it, key))?;
+    Some(read.0)
+}
+
+fn is_signed((_, text, signature): &Read<'_>, key: &[u8]) -> bool {
+    let key = UnparsedPublicKey::new(&ED25519, key);
+    key.verify(text.as_bytes(), signature).is_ok()
+}
+
+fn read(token: &str) -> Option<Read<'_>> {
     let (text, signature) = token.rsplit_once('.').filter(|_| token.len() <= LONGEST)?;
     let (header, claims) = text.split_once('.')?;
     let decoded = |part| URL_SAFE_NO_PAD.decode(part).ok();
@@ -238,22 +278,27 @@ mod tests {
                 Timestamp(now),
             )
         };
-        let bob = Address::new("bob", "localhost").ok();
-        assert_eq!(known(&token, Kind::Access, 0), bob);
+        let bob = Address::new("bob", "localhost").unwrap();
+        let (hour, leeway) = (3_600_000, 300_000);
+        let good = || {
+            Ok(Vouched {
+                whose: bob.clone(),
+                until: Timestamp(hour + leeway),
+            })
+        };
+        let (bad, unknown) = (Err(NotVouched::Bad), Err(NotVouched::Unknown));
+        assert_eq!(known(&token, Kind::Access, 0), good());
         // Its clock may be some minutes ahead.
-        let hour = 3_600_000;
-        assert_eq!(known(&token, Kind::Access, hour + 299_999), bob);
-        assert_eq!(known(&token, Kind::Access, hour + 300_000), None);
-        assert_eq!(known(&token, Kind::Refresh, 0), None);
-        assert_eq!(
-            known(&forged(&token, 1, "bob", "eve"), Kind::Access, 0),
-            None
-        );
+        assert_eq!(known(&token, Kind::Access, hour + leeway - 1), good());
+        assert_eq!(known(&token, Kind::Access, hour + leeway), bad);
+        assert_eq!(known(&token, Kind::Refresh, 0), bad);
+        assert_eq!(known("nonsense", Kind::Access, 0), bad);
+        let forged = forged(&token, 1, "bob", "eve");
+        assert_eq!(known(&forged, Kind::Access, 0), unknown);
         let none: [&[u8]; 0] = [];
-        assert_eq!(vouched(&token, Kind::Access, &none, Timestamp(0)), None);
-        assert_eq!(
-            vouched(&token, Kind::Access, &[others.public()], Timestamp(0)),
-            None
-        );
+        assert_eq!(vouched(&token, Kind::Access, &none, Timestamp(0)), unknown);
+        let others = [others.public()];
+        let by_others = vouched(&token, Kind::Access, &others, Timestamp(0));
+        assert_eq!(by_others, unknown);
     }
 }

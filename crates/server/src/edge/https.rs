@@ -26,6 +26,9 @@ use tunnel::{Header, Spoken, Stream};
 /// Octets of the longest request that goes on. One that names a device has a key and two tokens of 4 KiB.
 const LONGEST: usize = 16 * 1024;
 
+/// Octets of its path and of what else of its head goes on. The longest token has 8 KiB.
+const LONGEST_HEAD: usize = 10 * 1024;
+
 /// Octets of the longest answer that comes back.
 const LONGEST_ANSWER: usize = 256 * 1024;
 
@@ -52,35 +55,46 @@ pub(crate) fn device_api(shared: Arc<Shared>) -> Router {
 async fn sign_in(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, Problem> {
+    // Until it is answered, or it is known who shows a token.
+    let place = shared.place(from.ip());
+    let place = place.ok_or_else(|| refused(&shared, Refused::Crowded))?;
+    // Nobody looks at it there.
+    request.headers_mut().remove(AUTHORIZATION);
     let request = whole(&shared, request).await?;
     let says = serde_json::from_slice(request.body()).unwrap_or_default();
     let whose = match says {
         Says {
             username: Some(name),
             ..
-        } if name.contains('@') => name.parse().ok(),
-        Says {
-            username: Some(name),
-            ..
-        } => Address::given(&name, &shared.domain).ok(),
+        } => device::address(&name, &shared.domain)?,
         Says {
             refresh_token: Some(token),
             ..
         } => {
-            let whose = shared.vouched(&token, Kind::Refresh);
-            let whose = whose.map_err(|why| refused(&shared, why))?;
-            return forward(&shared, from, &whose, request).await;
+            let bearer = shared.bearer(&token, Kind::Refresh, from.ip());
+            let bearer = bearer.map_err(|why| match why {
+                Refused::BadToken => {
+                    shared.metrics.edge_refused(why.name(), 1);
+                    device::invalid_grant()
+                }
+                _ => refused(&shared, why),
+            })?;
+            drop(place);
+            let answer = forward(&shared, from, &bearer.whose, request).await?;
+            match answer.status() {
+                StatusCode::OK => shared.guards.right(from.ip(), bearer.whose.as_str()),
+                StatusCode::BAD_REQUEST => shared.has_ended(&bearer.shown),
+                _ => {}
+            }
+            return Ok(answer);
         }
-        Says { .. } => None,
+        Says { .. } => return Err(device::invalid_grant()),
     };
-    let Some(whose) = whose.filter(|_| shared.passwords) else {
+    if !shared.passwords {
         return Err(refused(&shared, Refused::NotSignedIn));
-    };
-    // Until it is answered.
-    let place = shared.place(from.ip());
-    let _place = place.ok_or_else(|| refused(&shared, Refused::Crowded))?;
+    }
     let answer = forward(&shared, from, &whose, request).await?;
     if answer.status() == StatusCode::OK {
         shared.guards.right(from.ip(), whose.as_str());
@@ -95,10 +109,14 @@ async fn signed_in(
     request: Request,
 ) -> Result<Response, Problem> {
     let token = bearer(request.headers()).ok_or(Refused::NotSignedIn);
-    let whose = token.and_then(|token| shared.vouched(token, Kind::Access));
-    let whose = whose.map_err(|why| refused(&shared, why))?;
+    let bearer = token.and_then(|token| shared.bearer(token, Kind::Access, from.ip()));
+    let bearer = bearer.map_err(|why| refused(&shared, why))?;
     let request = whole(&shared, request).await?;
-    forward(&shared, from, &whose, request).await
+    let answer = forward(&shared, from, &bearer.whose, request).await?;
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        shared.has_ended(&bearer.shown);
+    }
+    Ok(answer)
 }
 
 /// Who asks for tokens, by a password or by one of them.
@@ -112,6 +130,14 @@ struct Says {
 /// A request with all of its body.
 async fn whole(shared: &Shared, request: Request) -> Result<http::Request<Bytes>, Problem> {
     let (parts, body) = request.into_parts();
+    let values = known(&parts.headers, &ASKED).map(|(_, value)| value.len());
+    if parts.uri.path().len() + values.sum::<usize>() > LONGEST_HEAD {
+        shared.metrics.edge_refused(Refused::TooLong.name(), 1);
+        return Err(Problem::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "the head of the request is too long",
+        ));
+    }
     let body = to_bytes(body, LONGEST).await;
     let body = body.map_err(|_| refused(shared, Refused::TooLong))?;
     Ok(http::Request::from_parts(parts, body))
@@ -126,7 +152,7 @@ fn refused(shared: &Shared, why: Refused) -> Problem {
         }
         Refused::TooLong => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long"),
         Refused::TooManyTries | Refused::Crowded => {
-            Problem::try_again("too many at once from this address", AGAIN)
+            Problem::try_again("too many from this address, or by this user", AGAIN)
         }
         Refused::NoInside | Refused::NotTaken => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -1,6 +1,6 @@
 //! One client of an edge: a stream to the inside once something of it may go there, and what comes back.
 
-use super::shared::{Place, Shared};
+use super::{places::Place, shared::Shared};
 use bytes::Bytes;
 use std::{
     future::poll_fn,
@@ -54,12 +54,12 @@ pub(super) trait Voice: Send + 'static {
 
 impl Lane {
     /// Opens a stream to the inside of `whose`, with this at its start, which may go on. `place` is held for as long as the client has
-    /// not signed in; who shows a token needs none.
+    /// not signed in.
     pub(super) fn open(
         shared: &Arc<Shared>,
         (header, whose): (Header, String),
         first: Bytes,
-        place: Option<Place>,
+        place: Place,
         voice: impl Voice,
     ) -> Self {
         let (to_inside, queue) = mpsc::channel(WAITING.0);
@@ -101,7 +101,7 @@ impl<V: Voice> Task<V> {
     async fn run(
         mut self,
         (header, whose): (Header, String),
-        (queue, place): (mpsc::Receiver<Bytes>, Option<Place>),
+        (queue, place): (mpsc::Receiver<Bytes>, Place),
     ) {
         match self.shared.tunnel.open(whose.as_bytes(), &header).await {
             Ok(stream) => {
@@ -122,15 +122,15 @@ impl<V: Voice> Task<V> {
     }
 
     /// What the inside says, to the client.
-    async fn carry_out(&mut self, mut from: ReadHalf<Stream>, mut place: Option<Place>) {
-        let mut is_in = false;
+    async fn carry_out(&mut self, mut from: ReadHalf<Stream>, place: Place) {
+        let mut place = Some(place);
         let by = Instant::now() + SIGN_IN;
         loop {
             let late = async {
-                if is_in {
-                    std::future::pending::<()>().await;
-                } else {
+                if place.is_some() {
                     sleep_until(by).await;
+                } else {
+                    std::future::pending::<()>().await;
                 }
             };
             let read = tokio::select! {
@@ -141,8 +141,7 @@ impl<V: Voice> Task<V> {
             match told {
                 Ok(None) => {}
                 Ok(Some(whose)) => {
-                    drop(place.take());
-                    is_in = true;
+                    place = None;
                     // From there somebody known comes.
                     self.shared.guards.right(self.from, &whose);
                 }

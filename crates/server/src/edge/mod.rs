@@ -3,10 +3,12 @@
 //! An edge ends the clients' TLS, reads their messages within the limits, and lets through what may ([`gate`]), each client by a
 //! stream of its own over a tunnel that the inside has dialled. It knows no user and keeps nothing but its key.
 
+mod ended;
 mod gate;
 mod https;
 mod lane;
 mod look;
+mod places;
 mod relay;
 mod room;
 mod shared;

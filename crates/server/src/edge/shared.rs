@@ -1,35 +1,26 @@
 //! What the loop of an edge and the tasks of its clients share.
 
-use super::gate::Refused;
+use super::{
+    ended::{Ended, Shown},
+    gate::Refused,
+    places::{Place, Places},
+};
 use crate::{
-    api::tokens::{Kind, vouched},
+    api::tokens::{Kind, NotVouched, vouched},
     clock::now,
     doorkeeper::Doorkeeper,
     metrics::Metrics,
 };
-use domain::{
-    Address,
-    quota::{Allowance, Quota},
-};
+use domain::Address;
 use hub::Guards;
-use net::{Net, Standing, Visitor};
+use net::Net;
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 use tokio_util::task::TaskTracker;
-
-/// Connections of one source that have something of theirs at the inside and have not signed in: as many as a household's phones that
-/// come back at the same moment, fewer than who guesses wants.
-const SIGNING_IN: u32 = 16;
-
-/// Connections of one source that begin to sign in a minute, as long as nobody has signed in from there.
-const A_MINUTE: u32 = 120;
-
-/// Those that are signing in, of all sources from which nobody has signed in yet: who has very many addresses leaves room for those
-/// that are known.
-const STRANGERS: usize = 2_000;
+use tunnel::{Link, State};
 
 /// See above.
 pub(crate) struct Shared {
@@ -46,22 +37,17 @@ pub(crate) struct Shared {
     pub(super) guards: Guards,
     /// Who is at an address.
     keeper: Doorkeeper,
-    signing_in: Arc<SigningIn>,
+    places: Arc<Places>,
+    /// Tokens that an inside has made and takes no more.
+    ended: Mutex<Ended>,
 }
 
-/// Connections that are signing in.
-struct SigningIn(Mutex<Counts>);
-
-struct Counts {
-    of_known: Quota<IpAddr>,
-    of_strangers: Quota<IpAddr>,
-    strangers: usize,
-}
-
-/// Counts as one of them until it is dropped.
-pub(super) struct Place {
-    of: Arc<SigningIn>,
-    visitor: Visitor,
+/// Who shows a token that an inside has made.
+pub(super) struct Bearer {
+    pub(super) whose: Address,
+    pub(super) shown: Shown,
+    /// One of its user's.
+    pub(super) place: Place,
 }
 
 impl Shared {
@@ -81,123 +67,65 @@ impl Shared {
             metrics,
             guards,
             keeper,
-            signing_in: Arc::default(),
+            places: Arc::default(),
+            ended: Mutex::default(),
         }
     }
 
-    /// Whose token of this kind it is.
+    /// Who shows this token of this kind there.
     ///
     /// # Errors
-    /// No inside that is there has made it, or none is there.
-    pub(super) fn vouched(&self, token: &str, kind: Kind) -> Result<Address, Refused> {
+    /// No inside that is there has made it, or none is there; or too many come from there, or of its user.
+    pub(super) fn bearer(&self, token: &str, kind: Kind, from: IpAddr) -> Result<Bearer, Refused> {
+        let (source, at) = (self.keeper.visitor(from).source, Instant::now());
+        if !self.places.may_show_token(source, at) {
+            return Err(Refused::Crowded);
+        }
         let keys = self.tunnel.told();
         if keys.is_empty() {
             return Err(Refused::NoInside);
         }
-        vouched(token, kind, &keys, now()).ok_or(Refused::BadToken)
+        let refused = |why| {
+            self.places.bad_token(source, at);
+            why
+        };
+        let vouched = vouched(token, kind, &keys, now()).map_err(|why| {
+            refused(match why {
+                // One that is not there may have made it.
+                NotVouched::Unknown if !self.has_all_insides() => Refused::NoInside,
+                NotVouched::Unknown | NotVouched::Bad => Refused::BadToken,
+            })
+        })?;
+        let shown = Shown::new(token, vouched.until);
+        if self.ended().has(&shown) {
+            return Err(refused(Refused::BadToken));
+        }
+        let place = self.places.of_user(&vouched.whose, at);
+        Ok(Bearer {
+            whose: vouched.whose,
+            shown,
+            place: place.ok_or(Refused::Crowded)?,
+        })
+    }
+
+    /// The inside takes this token no more.
+    pub(super) fn has_ended(&self, token: &Shown) {
+        self.ended().add(token, now());
     }
 
     /// A place for who signs in from there, if there is one.
     pub(super) fn place(&self, from: IpAddr) -> Option<Place> {
         let visitor = self.keeper.visitor(from);
-        self.signing_in.place(visitor, Instant::now())
+        self.places.of_source(visitor, Instant::now())
     }
-}
 
-impl Default for SigningIn {
-    fn default() -> Self {
-        let quota = |a_minute| {
-            Quota::new(Allowance {
-                at_once: SIGNING_IN,
-                a_minute,
-            })
-        };
-        Self(Mutex::new(Counts {
-            of_known: quota(u32::MAX),
-            of_strangers: quota(A_MINUTE),
-            strangers: 0,
-        }))
-    }
-}
-
-impl SigningIn {
-    fn place(self: &Arc<Self>, visitor: Visitor, now: Instant) -> Option<Place> {
-        let mut counts = self.counts();
-        if visitor.standing == Standing::Known {
-            counts.of_known.take(now, visitor.source).ok()?;
-        } else {
-            if counts.strangers >= STRANGERS {
-                return None;
-            }
-            counts.of_strangers.take(now, visitor.source).ok()?;
-            counts.strangers += 1;
-        }
-        Some(Place {
-            of: self.clone(),
-            visitor,
-        })
+    fn has_all_insides(&self) -> bool {
+        let is_up = |it: &Link| matches!(it.state, State::Up { .. });
+        self.tunnel.status().iter().all(is_up)
     }
 
     /// Held for a look-up only.
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.of.counts();
-        if self.visitor.standing == Standing::Known {
-            counts.of_known.give_back(&self.visitor.source);
-        } else {
-            counts.of_strangers.give_back(&self.visitor.source);
-            counts.strangers -= 1;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    fn visitor(source: u32, standing: Standing) -> Visitor {
-        Visitor {
-            source: IpAddr::from(source.to_be_bytes()),
-            standing,
-        }
-    }
-
-    #[test]
-    fn a_source_has_so_many_places_and_strangers_leave_room_for_the_known() {
-        let (signing_in, now) = (Arc::new(SigningIn::default()), Instant::now());
-        let place = |source, standing| signing_in.place(visitor(source, standing), now);
-        let mut taken: Vec<_> = (0..SIGNING_IN)
-            .map(|_| place(1, Standing::Stranger).unwrap())
-            .collect();
-        assert!(place(1, Standing::Stranger).is_none());
-        let others = 0..u32::try_from(STRANGERS).unwrap() - SIGNING_IN;
-        taken.extend(others.map(|source| place(2 + source, Standing::Stranger).unwrap()));
-        assert!(place(9_999, Standing::Stranger).is_none());
-        assert!(place(9_999, Standing::Known).is_some());
-        drop(taken);
-        assert!(place(1, Standing::Stranger).is_some());
-        let later = now + Duration::from_mins(2);
-        let counts = signing_in.counts();
-        assert!(counts.of_strangers.is_idle(later) && counts.of_known.is_idle(later));
-        assert_eq!(counts.strangers, 0);
-    }
-
-    #[test]
-    fn a_source_of_nobody_s_begins_so_often_a_minute() {
-        let (signing_in, now) = (Arc::new(SigningIn::default()), Instant::now());
-        let begins = |standing, now| signing_in.place(visitor(1, standing), now).is_some();
-        for _ in 0..A_MINUTE {
-            assert!(begins(Standing::Stranger, now));
-            assert!(begins(Standing::Known, now));
-        }
-        assert!(!begins(Standing::Stranger, now));
-        assert!(begins(Standing::Known, now));
-        assert!(begins(Standing::Stranger, now + Duration::from_secs(1)));
+    fn ended(&self) -> MutexGuard<'_, Ended> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -77,7 +77,7 @@ impl Phones {
             reads: Some(Framer::client(shared.limits)),
         };
         let whose = address(message);
-        let lane = Lane::open(shared, (header, whose), octets, Some(place), voice);
+        let lane = Lane::open(shared, (header, whose), octets, place, voice);
         self.lanes.insert(flow.id, (lane, gate));
     }
 }

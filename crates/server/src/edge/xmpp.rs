@@ -2,9 +2,11 @@
 //! to sign in, it and the inside speak with one another.
 
 use super::{
+    ended::Shown,
     gate::Refused,
     lane::{Lane, Voice},
-    shared::Shared,
+    places::Place,
+    shared::{Bearer, Shared},
 };
 use crate::api::{AccessTokens, tokens::Kind};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -38,10 +40,40 @@ pub(super) struct Clients {
 /// What is known of one.
 struct Known {
     framing: Framing,
-    /// Who it has said last that it is.
-    whose: Mutex<String>,
+    /// What it has said last.
+    said: Mutex<Said>,
     /// It has signed in.
     is_in: AtomicBool,
+}
+
+/// Who one says that it is.
+struct Said {
+    whose: String,
+    /// The token by which it shows that.
+    shown: Option<Shown>,
+}
+
+impl Said {
+    /// What it says by this, and the place that its token has.
+    fn by(greeted: &Greeted, bearer: Option<Bearer>) -> (Self, Option<Place>) {
+        let Some(Bearer {
+            whose,
+            shown,
+            place,
+        }) = bearer
+        else {
+            let whose = im::steer(greeted, AccessTokens::claimed);
+            let whose = whose.as_ref().map_or("", Address::as_str).to_owned();
+            return (Self { whose, shown: None }, None);
+        };
+        // At another domain every token is refused.
+        let is_at_home = whose.domain() == greeted.opened.to.domain();
+        let said = Self {
+            whose: whose.as_str().to_owned(),
+            shown: Some(shown).filter(|_| is_at_home),
+        };
+        (said, Some(place))
+    }
 }
 
 impl Clients {
@@ -70,14 +102,15 @@ impl Clients {
     }
 
     fn element(&mut self, stream: StreamId, element: &Element) {
-        if let Some(framing) = self.denied.remove(&stream).filter(|_| signs_in(element)) {
+        let signs_in = signs_in(element, self.shared.passwords);
+        if let Some(framing) = self.denied.remove(&stream).filter(|_| signs_in) {
             let why = Element::new(ns::SASL, Failure::NotAuthorized.name());
             let failure = Element::new(element.namespace(), "failure").with_child(why);
             let octets = failure.to_octets(framing.context());
             return self.shared.net.write(stream, octets.into());
         }
         match self.lanes.get(&stream) {
-            Some((_, known)) if !known.is_in.load(Ordering::Acquire) && !signs_in(element) => {
+            Some((_, known)) if !known.is_in.load(Ordering::Acquire) && !signs_in => {
                 refuse(&self.shared, stream, known.framing, Refused::NotSignedIn);
             }
             _ => self.pass(stream, said(element)),
@@ -111,29 +144,29 @@ impl Clients {
         }
         self.denied.remove(&stream);
         let (shared, framing) = (&self.shared, link.framing);
-        let token = im::bearer(greeted);
-        match token.as_ref().map(|it| shared.vouched(it, Kind::Access)) {
+        let shows = im::bearer(greeted);
+        let bearer = match shows.map(|it| shared.bearer(&it, Kind::Access, link.remote.ip())) {
             None if !shared.passwords => {
                 return refuse(shared, stream, framing, Refused::NotSignedIn);
             }
             Some(Err(Refused::BadToken)) => return self.denies(stream, (framing, greeted)),
             Some(Err(why)) => return refuse(shared, stream, framing, why),
-            None | Some(Ok(_)) => {}
-        }
-        let whose = im::steer(greeted, AccessTokens::claimed);
-        let whose = whose.as_ref().map_or("", Address::as_str).to_owned();
-        let element = said(&greeted.element);
+            None => None,
+            Some(Ok(bearer)) => Some(bearer),
+        };
+        let (said, place) = Said::by(greeted, bearer);
+        let whose = said.whose.clone();
+        let element = xmpp::stream::said(&greeted.element);
         if let Some((_, known)) = self.lanes.get(&stream) {
-            *known.whose() = whose;
+            *known.said() = said;
             return self.pass(stream, element);
         }
-        let place = shared.place(link.remote.ip());
-        if token.is_none() && place.is_none() {
+        let Some(place) = place.or_else(|| shared.place(link.remote.ip())) else {
             return refuse(shared, stream, framing, Refused::Crowded);
-        }
+        };
         let known = Arc::new(Known {
             framing,
-            whose: Mutex::new(whose.clone()),
+            said: Mutex::new(said),
             is_in: AtomicBool::new(false),
         });
         let client = Client {
@@ -166,15 +199,16 @@ fn refuse(shared: &Shared, stream: StreamId, framing: Framing, why: Refused) {
     shared.net.end(stream);
 }
 
-/// What may be said before anything else.
-fn signs_in(element: &Element) -> bool {
-    [ns::SASL, ns::SASL2].contains(&element.namespace()) || asks_for_account(element)
+/// What may be said before anything else; with `passwords`, somebody may ask for an account with one.
+fn signs_in(element: &Element, passwords: bool) -> bool {
+    let is_sasl = [ns::SASL, ns::SASL2].contains(&element.namespace());
+    is_sasl || (passwords && asks_for_account(element))
 }
 
 impl Known {
     /// Held for a look-up only.
-    fn whose(&self) -> MutexGuard<'_, String> {
-        self.whose.lock().unwrap_or_else(PoisonError::into_inner)
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -193,10 +227,16 @@ impl Voice for Client {
         for heard in heard {
             match heard {
                 Heard::Say(octets) => self.shared.net.write(self.stream, octets.into()),
+                Heard::Asked => {
+                    // Who shows a token is asked for more when it is none (RFC 7628 §3.2.2).
+                    if let Some(token) = self.known.said().shown.take() {
+                        self.shared.has_ended(&token);
+                    }
+                }
                 Heard::SignedIn { restart } => {
                     self.known.is_in.store(true, Ordering::Release);
                     self.shared.net.signed_in(self.stream, restart);
-                    who = Some(self.known.whose().clone());
+                    who = Some(self.known.said().whose.clone());
                 }
             }
         }

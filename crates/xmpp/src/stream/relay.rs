@@ -26,6 +26,8 @@ pub struct Relay {
 pub enum Heard {
     /// Write this: a whole element, or octets of a stream that goes on as it is.
     Say(Vec<u8>),
+    /// The client is asked for more before it has signed in (RFC 6120 §6.4.3). What it is asked follows.
+    Asked,
     /// The client has signed in; with `restart`, its stream begins again (RFC 6120 §6.4.6). To be known before what follows is
     /// written.
     SignedIn {
@@ -87,6 +89,10 @@ impl Relay {
             Item::Open(header) => heard.push(Heard::Say(self.open(&header))),
             Item::Element(element) if self.is_greeting(&element) => self.is_greeted = true,
             Item::Element(element) => {
+                let is_of_sasl = [ns::SASL, ns::SASL2].contains(&element.namespace());
+                if !self.signed_in && is_of_sasl && element.local() == "challenge" {
+                    heard.push(Heard::Asked);
+                }
                 let restart = element.is(ns::SASL, "success");
                 if !self.signed_in && (restart || element.is(ns::SASL2, "success")) {
                     self.signed_in = true;
@@ -185,6 +191,7 @@ mod tests {
                         }
                         text.push_str(&String::from_utf8(octets).unwrap());
                     }
+                    Heard::Asked => text.push('?'),
                     Heard::SignedIn { restart } => restarts.push(restart),
                 }
             }
@@ -201,7 +208,8 @@ mod tests {
         for piece in [1, 7, said.len()] {
             let (text, restarts) = heard(Framing::Tcp, &said, piece);
             // To the octet from where the client is in.
-            assert_eq!(text, [challenge, SUCCESS, anew].concat(), "{piece}");
+            let expected = ["?", challenge, SUCCESS, anew].concat();
+            assert_eq!(text, expected, "{piece}");
             assert_eq!(restarts, [true]);
         }
         let said = [
@@ -256,15 +264,17 @@ mod tests {
 
     #[test]
     fn what_has_grown_beyond_a_client_s_limits_goes_on() {
-        let attributes = |name: &str, count| -> String {
-            (0..count)
-                .map(|number| format!(" {name}{number}='a'"))
-                .collect()
+        let attributes = |name: &str, count| {
+            let each: Vec<_> = (0..count).map(|it| format!("{name}{it}='a'")).collect();
+            each.join(" ")
         };
         let most = Limits::default();
         let letter = [
-            format!("<message{}/>", attributes("a", most.attributes + 1)),
-            format!("<message{}/>", attributes("xmlns:a", most.declarations + 1)),
+            format!("<message {}/>", attributes("a", most.attributes + 1)),
+            format!(
+                "<message {}/>",
+                attributes("xmlns:a", most.declarations + 1)
+            ),
             ["<a>".repeat(most.depth + 1), "</a>".repeat(most.depth + 1)].concat(),
         ];
         for letter in letter {
