@@ -39,13 +39,20 @@ fn keyed() -> (TempDir, String) {
     (directory, key.to_string())
 }
 
+/// Alice asks for tokens.
+fn by_password() -> Value {
+    serde_json::json!({
+        "grant_type": "password", "username": "alice", "password": dev::PASSWORD,
+    })
+}
+
 struct World {
     dev: Dev,
     edges: Vec<(EdgeRole, TempDir)>,
     inside: TempDir,
 }
 
-async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), inside: &str, passwords: bool) -> EdgeRole {
+async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), insides: &[&str], passwords: bool) -> EdgeRole {
     let nowhere = Addresses::of(&[]);
     let mut config = Config::default();
     config.server.roles = Words::of(&["edge"]);
@@ -58,7 +65,7 @@ async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), inside: &str, passwords: boo
     config.listen.admin = Addresses::of(&["127.0.0.1:0"]);
     config.listen.health = Addresses::of(&["127.0.0.1:0"]);
     config.listen.tunnel = Addresses::of(&[tunnel]);
-    config.edge.insides = Words::of(&[inside]);
+    config.edge.insides = Words::of(insides);
     config.edge.passwords = passwords;
     let certificate = ca.issue(&["localhost"]).unwrap();
     let (chain, key) = (certificate.chain_pem, certificate.key_pem);
@@ -91,7 +98,7 @@ impl World {
         let (mut known, mut running) = (Vec::new(), Vec::new());
         for _ in 0..edges {
             let (at, of_edge) = keyed();
-            let edge = edge(&ca, (at.path(), "127.0.0.1:0"), &key, passwords).await;
+            let edge = edge(&ca, (at.path(), "127.0.0.1:0"), &[&key], passwords).await;
             known.push(format!("{}#{of_edge}", edge.tunnel()));
             running.push((edge, at));
         }
@@ -157,6 +164,28 @@ impl World {
         let told = String::from_utf8(told.to_vec()).unwrap();
         let line = told.lines().find(|it| it.contains("\"bad_token\""));
         line.unwrap().rsplit_once(' ').unwrap().1.parse().unwrap()
+    }
+
+    /// Ends the first edge, and starts it again where it was; it knows these insides, too.
+    async fn edge_again(&mut self, others: &[&str]) {
+        let (gone, at) = self.edges.remove(0);
+        let tunnel = gone.tunnel().to_string();
+        gone.shutdown().await;
+        self.tunnels(|up| up == [false]).await;
+        let key = fs::read_to_string(self.inside.path().join("tunnel.key")).unwrap();
+        let key = Identity::from_pem(&key).unwrap().fingerprint().to_string();
+        let insides = [&[&*key], others].concat();
+        let again = edge(&self.dev.ca, (at.path(), &tunnel), &insides, true).await;
+        self.tunnels(|up| up == [true]).await;
+        self.edges.insert(0, (again, at));
+    }
+
+    /// An access token and a refresh token of alice's, from inside, where passwords are taken.
+    async fn tokens(&self) -> [String; 2] {
+        let url = self.admin("/oauth/token");
+        let told = request(http::Method::POST, &url, None, Some(&by_password())).await;
+        let tokens: Value = serde_json::from_slice(&told.unwrap().1).unwrap();
+        ["access_token", "refresh_token"].map(|it| tokens[it].as_str().unwrap().to_owned())
     }
 
     fn admin(&self, path: &str) -> String {
@@ -335,19 +364,31 @@ async fn a_client_outside_goes_on_by_another_edge_when_its_own_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edge_that_is_gone_is_dialled_until_it_is_there_again() {
     let mut world = World::start(1).await;
-    let (gone, at) = world.edges.remove(0);
-    let tunnel = gone.tunnel().to_string();
-    gone.shutdown().await;
-    world.tunnels(|up| up == [false]).await;
-    let inside = fs::read_to_string(world.inside.path().join("tunnel.key")).unwrap();
-    let inside = Identity::from_pem(&inside)
-        .unwrap()
-        .fingerprint()
-        .to_string();
-    let again = edge(&world.dev.ca, (at.path(), &tunnel), &inside, true).await;
-    world.tunnels(|up| up == [true]).await;
-    world.edges.push((again, at));
+    world.edge_again(&[]).await;
     world.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_an_inside_that_may_be_away_is_not_called_bad() {
+    let mut world = World::start(1).await;
+    let (_away, away) = keyed();
+    world.edge_again(&[&away]).await;
+    let [token, refresh] = world.tokens().await;
+    let https = world.edges[0].0.bound().device_tls[0];
+    let of_another = forged(&token);
+    for (token, status) in [(&token, 404), (&refresh, 401), (&of_another, 503)] {
+        let stranger = Stranger::comes(&world, https).await;
+        let asked = stranger.asks("GET /api/v1/me/devices/tablet", Some(token), "");
+        assert_eq!(asked.await.0, status, "{token}");
+    }
+    world.shutdown().await;
+}
+
+/// The same token with another signature.
+fn forged(token: &str) -> String {
+    let (says, signature) = token.rsplit_once('.').unwrap();
+    let other = if signature.starts_with('A') { "B" } else { "A" };
+    format!("{says}.{other}{}", &signature[1..])
 }
 
 /// A client that says what it likes.
@@ -555,18 +596,9 @@ async fn the_device_api_is_there_for_clients_outside_and_nothing_beside_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_others() {
     let world = World::letting_in(1, false).await;
-    let password = serde_json::json!({
-        "grant_type": "password", "username": "alice", "password": dev::PASSWORD,
-    });
-    // Inside, where passwords are taken.
-    let url = world.admin("/oauth/token");
-    let told = request(http::Method::POST, &url, None, Some(&password)).await;
-    let tokens: Value = serde_json::from_slice(&told.unwrap().1).unwrap();
-    let token = tokens["access_token"].as_str().unwrap();
-    let refresh = tokens["refresh_token"].as_str().unwrap();
-    let (says, signature) = token.rsplit_once('.').unwrap();
-    let other = if signature.starts_with('A') { "B" } else { "A" };
-    let forged = format!("{says}.{other}{}", &signature[1..]);
+    let [token, refresh] = &world.tokens().await;
+    let (token, refresh) = (token.as_str(), refresh.as_str());
+    let (password, forged) = (by_password(), forged(token));
 
     let bound = world.edges[0].0.bound();
     let (https, xmpp) = (bound.device_tls[0], bound.sip.xmpp_tls[0]);
