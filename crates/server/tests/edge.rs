@@ -39,10 +39,10 @@ fn keyed() -> (TempDir, String) {
     (directory, key.to_string())
 }
 
-/// Alice asks for tokens.
-fn by_password() -> Value {
+/// A user asks for tokens.
+fn by_password(user: &str) -> Value {
     serde_json::json!({
-        "grant_type": "password", "username": "alice", "password": dev::PASSWORD,
+        "grant_type": "password", "username": user, "password": dev::PASSWORD,
     })
 }
 
@@ -180,10 +180,10 @@ impl World {
         self.edges.insert(0, (again, at));
     }
 
-    /// An access token and a refresh token of alice's, from inside, where passwords are taken.
-    async fn tokens(&self) -> [String; 2] {
+    /// An access token and a refresh token of this user, from inside, where passwords are taken.
+    async fn tokens(&self, user: &str) -> [String; 2] {
         let url = self.admin("/oauth/token");
-        let told = request(http::Method::POST, &url, None, Some(&by_password())).await;
+        let told = request(http::Method::POST, &url, None, Some(&by_password(user))).await;
         let tokens: Value = serde_json::from_slice(&told.unwrap().1).unwrap();
         ["access_token", "refresh_token"].map(|it| tokens[it].as_str().unwrap().to_owned())
     }
@@ -373,7 +373,7 @@ async fn a_token_of_an_inside_that_may_be_away_is_not_called_bad() {
     let mut world = World::start(1).await;
     let (_away, away) = keyed();
     world.edge_again(&[&away]).await;
-    let [token, refresh] = world.tokens().await;
+    let [token, refresh] = world.tokens("alice").await;
     let https = world.edges[0].0.bound().device_tls[0];
     let of_another = forged(&token);
     for (token, status) in [(&token, 404), (&refresh, 401), (&of_another, 503)] {
@@ -389,6 +389,18 @@ fn forged(token: &str) -> String {
     let (says, signature) = token.rsplit_once('.').unwrap();
     let other = if signature.starts_with('A') { "B" } else { "A" };
     format!("{says}.{other}{}", &signature[1..])
+}
+
+/// How a client of XMPP begins.
+const HEADER: &str = "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' \
+                      xmlns:stream='http://etherx.jabber.org/streams'>";
+
+/// It signs in by this token (RFC 7628 §3.1).
+fn bears(token: &str) -> String {
+    let message = STANDARD.encode(format!("n,,\x01auth=Bearer {token}\x01\x01"));
+    format!(
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='OAUTHBEARER'>{message}</auth>"
+    )
 }
 
 /// A client that says what it likes.
@@ -596,9 +608,9 @@ async fn the_device_api_is_there_for_clients_outside_and_nothing_beside_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_others() {
     let world = World::letting_in(1, false).await;
-    let [token, refresh] = &world.tokens().await;
+    let [token, refresh] = &world.tokens("alice").await;
     let (token, refresh) = (token.as_str(), refresh.as_str());
-    let (password, forged) = (by_password(), forged(token));
+    let (password, forged) = (by_password("alice"), forged(token));
 
     let bound = world.edges[0].0.bound();
     let (https, xmpp) = (bound.device_tls[0], bound.sip.xmpp_tls[0]);
@@ -619,10 +631,8 @@ async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_other
         assert_eq!(told.0, status, "{head} {body}: {}", told.1);
     }
 
-    let header = "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' \
-                  xmlns:stream='http://etherx.jabber.org/streams'>";
     let mut stranger = Stranger::comes(&world, xmpp).await;
-    let offered = stranger.hears(header, "</stream:features>").await;
+    let offered = stranger.hears(HEADER, "</stream:features>").await;
     assert!(
         offered.contains("<mechanism>OAUTHBEARER</mechanism>"),
         "{offered}"
@@ -631,39 +641,43 @@ async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_other
         !offered.contains("PLAIN") && !offered.contains("SCRAM"),
         "{offered}"
     );
-    let auth = |token: &str| {
-        let message = format!("n,,\x01auth=Bearer {token}\x01\x01");
-        let message = STANDARD.encode(message);
-        format!(
-            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='OAUTHBEARER'>{message}</auth>"
-        )
-    };
     // RFC 7628 §3.2.3: what is wrong, and then that it has failed.
-    stranger.hears(&auth(&forged), "</challenge>").await;
+    stranger.hears(&bears(&forged), "</challenge>").await;
     let response = "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AQ==</response>";
     stranger
         .hears(response, "<not-authorized/></failure>")
         .await;
     // Nothing of it got in.
     world.carries(0).await;
-    stranger.hears(&auth(token), "<success").await;
+    stranger.hears(&bears(token), "<success").await;
     world.carries(1).await;
     let mut stranger = Stranger::comes(&world, xmpp).await;
-    stranger.hears(header, "</stream:features>").await;
+    stranger.hears(HEADER, "</stream:features>").await;
     let plain = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>";
     stranger.hears(plain, "<not-authorized").await;
     world.carries(1).await;
+    world.shutdown().await;
+}
 
-    // What the inside has refused once the edge refuses.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_inside_has_refused_once_the_edge_refuses() {
+    let world = World::start(1).await;
+    let [[token, refresh], [of_bob, _]] = [world.tokens("alice").await, world.tokens("bob").await];
     let another = serde_json::json!({"password": "another"});
-    let url = world.admin("/api/v1/users/alice@localhost");
-    let admin = Some(dev::ADMIN_TOKEN);
-    let put = request(http::Method::PUT, &url, admin, Some(&another)).await;
-    assert!(put.unwrap().0.is_success());
-    let mut known_bad = world.bad_tokens().await;
+    for user in ["alice", "bob"] {
+        let url = world.admin(&format!("/api/v1/users/{user}@localhost"));
+        let admin = Some(dev::ADMIN_TOKEN);
+        let put = request(http::Method::PUT, &url, admin, Some(&another)).await;
+        assert!(put.unwrap().0.is_success());
+    }
+    let bound = world.edges[0].0.bound();
+    let (https, xmpp) = (bound.device_tls[0], bound.sip.xmpp_tls[0]);
+    let head = "GET /api/v1/me/devices/tablet";
+    let again = serde_json::json!({"grant_type": "refresh_token", "refresh_token": refresh});
+    let mut known_bad = 0;
     for (head, token, body, status) in [
         ("POST /oauth/token", None, again.to_string(), 400),
-        (head, Some(token), String::new(), 401),
+        (head, Some(&*token), String::new(), 401),
     ] {
         for is_known in [0, 1] {
             let stranger = Stranger::comes(&world, https).await;
@@ -671,6 +685,13 @@ async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_other
             known_bad += is_known;
             assert_eq!(world.bad_tokens().await, known_bad, "{head}");
         }
+    }
+    for is_known in [0, 1] {
+        let mut stranger = Stranger::comes(&world, xmpp).await;
+        stranger.hears(HEADER, "</stream:features>").await;
+        stranger.hears(&bears(&of_bob), "</challenge>").await;
+        known_bad += is_known;
+        assert_eq!(world.bad_tokens().await, known_bad);
     }
     world.shutdown().await;
 }
