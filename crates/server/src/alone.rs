@@ -98,12 +98,9 @@ impl Alone {
             doors.serve(behind, tls.as_ref(), (room.http, &keeper), &stopped);
         let renewals = certificate.map(|it| it.follow(metrics.clone(), stopped.clone()));
         others.extend(renewals.map(tokio::spawn));
-        others.extend([
-            tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())),
-            tokio::spawn(lock::watch(&locks, metrics.clone(), stopped.clone())),
-            tokio::spawn(watch_store(store.clone(), metrics, stopped)),
-            tokio::spawn(app::warmed(pusher.clone())),
-        ]);
+        let with = (&store, &metrics, stopped);
+        others.extend(watchers(with, expiry, &locks));
+        others.push(tokio::spawn(app::warmed(pusher.clone())));
         ready.set(true);
         Ok(Self {
             bound,
@@ -162,4 +159,18 @@ fn of_every_role(
     keeping_apps::routes(store, reload, gate.clone())
         .merge(api::reload(app::reloading(reload.clone()), gate.clone()))
         .merge(api::alarms(metrics.clone(), gate.clone()))
+}
+
+/// What looks after the service as long as it runs.
+fn watchers(
+    (store, metrics, stopped): (&Arc<dyn Store>, &Arc<Metrics>, watch::Receiver<bool>),
+    expiry: Arc<Expiry>,
+    locks: &[lock::Lock],
+) -> [JoinHandle<()>; 3] {
+    let metrics = || metrics.clone();
+    [
+        tokio::spawn(expiry.watch(metrics(), stopped.clone())),
+        tokio::spawn(lock::watch(locks, metrics(), stopped.clone())),
+        tokio::spawn(watch_store(store.clone(), metrics(), stopped)),
+    ]
 }

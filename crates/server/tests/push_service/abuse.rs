@@ -41,11 +41,11 @@ fn head(more: &[u8]) -> Vec<u8> {
     head
 }
 
-/// The field that lets somebody in: a literal behind a name of the static table (RFC 7541 §6.2.2).
+/// The field that lets somebody in: for HPACK a literal behind a name of its static table, not indexed.
 fn authorization(token: &str) -> Vec<u8> {
     let value = format!("Bearer {token}");
     let mut field = vec![0x0F, 23 - 0x0F];
-    // A length of seven bits, or what is beyond that in one octet more (RFC 7541 §5.1).
+    // A length of seven bits, or what is beyond that in one octet more.
     match u8::try_from(value.len()).unwrap() {
         length @ 0..127 => field.push(length),
         length => field.extend([127, length - 127]),
