@@ -43,7 +43,8 @@ pub(super) struct Init {
     #[arg(long)]
     domain: Vec<String>,
     /// The key that `reveille edge pair` prints inside; may be repeated
-    #[arg(long, value_name = "KEY")]
+    // One of 64 begins with a hyphen.
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     inside: Vec<String>,
     /// Where its key goes; else DIR
     #[arg(long, value_name = "DIR")]
@@ -235,4 +236,20 @@ async fn status(Listing { json, which }: Listing) -> Result<()> {
     }));
     table(&rows);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Args, FromArgMatches};
+
+    #[test]
+    fn a_key_may_begin_with_a_hyphen() {
+        let key = "-PxW-gQzu8EsynUjthJeA9VX6qsmPjBAeTJNouKHws0";
+        let said = ["init", "dir", "--name", "localhost", "--inside", key];
+        let matches = Init::augment_args(clap::Command::new("init")).try_get_matches_from(said);
+        let args = Init::from_arg_matches(&matches.unwrap()).unwrap();
+        assert_eq!(args.inside, [key]);
+        assert!(inside(key).is_ok());
+    }
 }
