@@ -157,7 +157,10 @@ async fn discard(reader: &mut (impl AsyncRead + Unpin)) {
 
 /// Waits for octets, gives them to `take`, and says how many there were; none at the end. They are read into the stack:
 /// a connection that waits has no buffer.
-async fn read_some(
+///
+/// # Errors
+/// The connection has failed.
+pub async fn read_some(
     reader: &mut (impl AsyncRead + Unpin),
     mut take: impl FnMut(&[u8]),
 ) -> io::Result<usize> {

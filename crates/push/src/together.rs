@@ -1,9 +1,10 @@
 //! Small frames of HTTP/2 that leave together. Each write over TLS is a record and a call of the system, which cost more than all else that a
-//! push takes; so what many tasks have to say goes into one. [`Together`] makes room for that in `h2`, [`Patient`] lets the others speak first.
+//! push takes; so what many tasks have to say goes into one. [`Together`] makes room for that in `h2`, [`patient`] lets the others speak first.
 
 use std::{
+    future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 use tokio::{
@@ -45,30 +46,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Together<S> {
     }
 }
 
-/// A connection that, when it is woken, lets all tasks run first that are ready to: what they have to send is then sent at once. With nobody else
-/// ready it loses no time.
-pub struct Patient<F> {
-    connection: F,
-    others: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-}
-
-impl<F> Patient<F> {
-    /// Drives this one.
-    pub fn new(connection: F) -> Self {
-        Self {
-            connection,
-            others: None,
-        }
-    }
-}
-
-impl<F: Future + Unpin> Future for Patient<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let others = self.others.get_or_insert_with(|| Box::pin(yield_now()));
+/// Drives a connection that, when it is woken, lets all tasks run first that are ready to: what they have to send is then sent at once. With nobody
+/// else ready it loses no time.
+pub async fn patient<F: Future>(connection: F) -> F::Output {
+    let mut connection = pin!(connection);
+    let mut others = pin!(yield_now());
+    poll_fn(|cx| {
         ready!(others.as_mut().poll(cx));
-        self.others = None;
-        Pin::new(&mut self.connection).poll(cx)
-    }
+        others.set(yield_now());
+        connection.as_mut().poll(cx)
+    })
+    .await
 }

@@ -1,7 +1,10 @@
 //! The components that may connect (XEP-0114): what the operator says of them, read and checked. Their secrets are in files or in the
 //! environment, and go nowhere but into the comparison with what a component shows.
 
-use crate::config::{self, Config};
+use crate::{
+    config::{self, Config},
+    named_files,
+};
 use anyhow::{Context, Result, ensure};
 use domain::Slice;
 use std::{collections::BTreeSet, path::Path, sync::Arc};
@@ -56,7 +59,7 @@ pub(crate) fn named(domain: &str) -> Result<Jid> {
 /// What a component shows, from its file or its variable.
 pub(crate) fn secret(file: &Path, variable: &str) -> Result<String> {
     let secret = match (file.as_os_str().is_empty(), variable.is_empty()) {
-        (false, true) => of_file(file)?,
+        (false, true) => named_files::text(file, "secret_file")?,
         (true, false) => std::env::var(variable).with_context(|| {
             format!("secret_variable: there is no {variable} in the environment")
         })?,
@@ -68,15 +71,6 @@ pub(crate) fn secret(file: &Path, variable: &str) -> Result<String> {
         "the secret is empty: let something like `openssl rand -hex 24` make one"
     );
     Ok(secret.to_owned())
-}
-
-fn of_file(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| {
-        format!(
-            "secret_file: cannot read {}: check the path and that this user may read it",
-            path.display()
-        )
-    })
 }
 
 /// How they are greeted, if there are any.

@@ -1,7 +1,11 @@
 //! How the HTTP APIs are served: so many connections, so many of one source, and a request that is not whole in time ends
 //! its connection, as a SIP message does. In plain or over TLS; HTTP/1.1, or HTTP/2 for who begins with it.
 
-use crate::{admin_socket::OverSocket, doorkeeper::Doorkeeper};
+use crate::{
+    admin_socket::OverSocket,
+    doorkeeper::Doorkeeper,
+    room::{Room, part_of_one},
+};
 use axum::{Router, extract::ConnectInfo, http::StatusCode, response::IntoResponse};
 use domain::Refusal;
 use hyper::{
@@ -14,14 +18,8 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use net::Standing;
-use push::together::{Patient, Together};
-use std::{
-    collections::HashMap,
-    convert::Infallible,
-    net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use push::together::{Together, patient};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener},
@@ -35,8 +33,6 @@ const HEAD: Duration = Duration::from_secs(10);
 const WHOLE: Duration = Duration::from_secs(30);
 /// How long connections may take to end at shutdown.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// One source has at most this part of the connections.
-const PART_OF_ONE: usize = 4;
 /// This part of the connections is not for strangers.
 const PART_OF_KNOWN: usize = 4;
 /// Requests of one HTTP/2 connection that are answered at once.
@@ -63,7 +59,7 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let mut connections = JoinSet::new();
-    let sources = Arc::new(Sources::default());
+    let places = Arc::new(Room::default());
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -83,17 +79,15 @@ pub(crate) async fn serve(
         // Whoever is on this host is an operator, or a proxy that speaks for many.
         let (all, of_one) = match visitor.standing {
             _ if from.ip().is_loopback() => (room, room),
-            Standing::Known => (room, (room / PART_OF_ONE).max(1)),
-            Standing::Stranger => (room - room / PART_OF_KNOWN, (room / PART_OF_ONE).max(1)),
+            Standing::Known => (room, part_of_one(room)),
+            Standing::Stranger => (room - room / PART_OF_KNOWN, part_of_one(room)),
             Standing::Banned => {
                 refuse(&keeper, Refusal::Banned).await;
                 continue;
             }
         };
         while connections.try_join_next().is_some() {}
-        let free = connections.len() < all;
-        let place = free.then(|| sources.take(visitor.source, of_one));
-        let Some(place) = place.flatten() else {
+        let Some(place) = places.take(visitor.source, (all, of_one)) else {
             refuse(&keeper, Refusal::Connections).await;
             continue;
         };
@@ -245,7 +239,7 @@ async fn connection<S, F>(
             .keep_alive_interval(ALIVE.0)
             .keep_alive_timeout(ALIVE.1)
             .serve_connection(io, service);
-        Patient::new(Box::pin(served)).await
+        patient(served).await
     } else {
         let io = TokioIo::new(stream);
         http1::Builder::new()
@@ -259,44 +253,6 @@ async fn connection<S, F>(
             keeper.refused(Refusal::Silent);
         }
         tracing::debug!(?from, %error, "a connection of an API ended");
-    }
-}
-
-/// How many connections each source has.
-#[derive(Debug, Default)]
-struct Sources(Mutex<HashMap<IpAddr, usize>>);
-
-impl Sources {
-    fn take(self: &Arc<Self>, from: IpAddr, most: usize) -> Option<Place> {
-        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = sources.entry(from).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(Place {
-            sources: self.clone(),
-            from,
-        })
-    }
-}
-
-/// One of them.
-struct Place {
-    sources: Arc<Sources>,
-    from: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let sources = self.sources.0.lock();
-        let mut sources = sources.unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = sources.get_mut(&self.from) {
-            *count -= 1;
-            if *count == 0 {
-                sources.remove(&self.from);
-            }
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The app's certificate with its key, as Apple's Keychain exports it (`.p12`, PKCS #12) or as PEM. What comes out is PEM, and nothing behind it
 //! knows of the other form.
 
+use crate::named_files;
 use anyhow::{Context, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p12_keystore::Pkcs12Archive;
@@ -13,7 +14,7 @@ const LINE: usize = 64;
 
 /// Reads either. `password_file` has the password of a `.p12` in its first line; empty: it has none.
 pub(crate) fn certificate(file: &Path, password_file: &Path) -> Result<String> {
-    let octets = read("certificate_file", file)?;
+    let octets = named_files::octets(file, "certificate_file")?;
     if octets.windows(PEM.len()).any(|it| it == PEM) {
         let text = String::from_utf8(octets);
         return text.with_context(|| format!("certificate_file: {} is no text", file.display()));
@@ -21,18 +22,11 @@ pub(crate) fn certificate(file: &Path, password_file: &Path) -> Result<String> {
     let password = if password_file.as_os_str().is_empty() {
         String::new()
     } else {
-        let octets = read("certificate_password_file", password_file)?;
+        let octets = named_files::octets(password_file, "certificate_password_file")?;
         String::from_utf8(octets).context("certificate_password_file: this is no text")?
     };
     let password = password.lines().next().unwrap_or_default();
     opened(&octets, password).with_context(|| format!("certificate_file: {}", file.display()))
-}
-
-fn read(key: &str, file: &Path) -> Result<Vec<u8>> {
-    std::fs::read(file).with_context(|| {
-        let file = file.display();
-        format!("{key}: cannot read {file}: check the path and that this user may read it")
-    })
 }
 
 /// What is in a `.p12`, as PEM.

@@ -5,6 +5,7 @@ use crate::{
     config::{self, Config},
     described::{Described, Elsewhere, read},
     entropy::fresh,
+    named_files,
 };
 use anyhow::{Context, Result};
 use rustls::pki_types::pem::PemObject;
@@ -13,7 +14,7 @@ use std::{path::Path, sync::Arc};
 /// Our certificate from the files of the configuration.
 pub fn certificate(tls: &config::Tls) -> Result<net::TlsSource> {
     let chain = certificate_chain(tls)?;
-    let key = read_pem(&tls.key, "tls.key")?;
+    let key = named_files::octets(&tls.key, "tls.key")?;
     net::TlsSource::from_pem(&chain, &key).with_context(|| {
         format!(
             "tls: {} and {} cannot be used",
@@ -29,16 +30,7 @@ pub(crate) fn certificate_chain(tls: &config::Tls) -> Result<Vec<u8>> {
         !tls.certificate.as_os_str().is_empty() && !tls.key.as_os_str().is_empty(),
         "tls.certificate and tls.key are needed by listen.sip_tls, listen.xmpp_tcp, listen.xmpp_tls, listen.xmpp_wss, listen.device_tls and listen.push_tls: name the PEM files, or let `reveille init DIR` make some"
     );
-    read_pem(&tls.certificate, "tls.certificate")
-}
-
-fn read_pem(path: &Path, key: &str) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| {
-        format!(
-            "{key}: cannot read {}: check the path and that this user may read it",
-            path.display()
-        )
-    })
+    named_files::octets(&tls.certificate, "tls.certificate")
 }
 
 /// The push apps of the configuration, with their credentials read from their files.

@@ -1,7 +1,7 @@
 //! The life of a connection: opened when it is needed, driven by a task of its own until it ends.
 
 use super::{Inner, dial::Driven};
-use crate::{chance::about, observe::Event, together::Patient};
+use crate::{chance::about, observe::Event, together::patient};
 use bytes::Bytes;
 use h2::{Ping, PingPong, client::SendRequest};
 use std::{
@@ -117,7 +117,7 @@ impl Inner {
             }
             ended
         });
-        Patient::new(driven).await
+        patient(driven).await
     }
 
     /// Returns when the other side does not answer a PING in time. Lets the connection go when nobody needs it any more.

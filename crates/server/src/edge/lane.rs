@@ -3,20 +3,16 @@
 use super::{places::Place, shared::Shared};
 use bytes::Bytes;
 use std::{
-    future::poll_fn,
     io,
-    mem::MaybeUninit,
     net::IpAddr,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::ready,
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf},
+    io::{AsyncWriteExt, ReadHalf, WriteHalf},
     sync::mpsc,
     time::{Instant, sleep_until},
 };
@@ -27,9 +23,6 @@ const WAITING: (usize, usize) = (512, 1 << 19);
 
 /// Who has not signed in by then is sent away.
 const SIGN_IN: Duration = Duration::from_secs(30);
-
-/// Octets that are read from the tunnel at once.
-const CHUNK: usize = 4 * 1024;
 
 /// The way from a client to the inside.
 pub(super) struct Lane {
@@ -134,7 +127,7 @@ impl<V: Voice> Task<V> {
                 }
             };
             let read = tokio::select! {
-                read = read_some(&mut from) => read,
+                read = some_of(&mut from) => read,
                 () = late => return,
             };
             let told = read.and_then(|octets| self.voice.tell(octets));
@@ -151,18 +144,13 @@ impl<V: Voice> Task<V> {
     }
 }
 
-/// Waits for octets; an error at the end. They are read into the stack: a client that is silent has no buffer.
-async fn read_some(from: &mut ReadHalf<Stream>) -> io::Result<Bytes> {
-    poll_fn(|context| {
-        let mut chunk = [MaybeUninit::uninit(); CHUNK];
-        let mut chunk = ReadBuf::uninit(&mut chunk);
-        ready!(Pin::new(&mut *from).poll_read(context, &mut chunk))?;
-        if chunk.filled().is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into()).into();
-        }
-        Ok(Bytes::copy_from_slice(chunk.filled())).into()
-    })
-    .await
+/// Waits for octets; an error at the end.
+async fn some_of(from: &mut ReadHalf<Stream>) -> io::Result<Bytes> {
+    let mut some = Bytes::new();
+    match net::read_some(from, |octets| some = Bytes::copy_from_slice(octets)).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(some),
+    }
 }
 
 /// What the client says, to the inside; ends when the client is gone.

@@ -10,7 +10,6 @@ mod lane;
 mod look;
 mod places;
 mod relay;
-mod room;
 mod shared;
 mod sip;
 mod within;

@@ -1,13 +1,15 @@
 //! The inside's end: edges are dialled, and clients that come by one are connections like those that come here.
 
-use super::{gate::Refused, look::Links, room::Room};
+use super::{gate::Refused, look::Links};
 use crate::{
     api::{AccessTokens, not_found},
     config::Config,
     doorkeeper::Doorkeeper,
     http,
     metrics::Metrics,
-    pairs, settings,
+    pairs,
+    room::{Room, part_of_one},
+    settings,
 };
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
@@ -69,7 +71,7 @@ impl Within {
             metrics: metrics.clone(),
             trusted: settings::trusted(config)?,
             device: device.fallback(not_found),
-            room: Arc::new(Room::new(room)),
+            room: (room, Arc::default()),
             keeper: keeper.clone(),
         };
         let arrivals = dialled.arrivals.take();
@@ -101,7 +103,8 @@ struct Taking {
     /// Where the operator's servers are: no client outside is there, whatever an edge says.
     trusted: Vec<Network>,
     device: Router,
-    room: Arc<Room>,
+    /// For so many requests of that.
+    room: (usize, Arc<Room>),
     keeper: Doorkeeper,
 }
 
@@ -149,7 +152,8 @@ impl Taking {
         if visitor.standing == Standing::Banned {
             return false;
         }
-        let Some(place) = self.room.place(visitor.source) else {
+        let (most, room) = &self.room;
+        let Some(place) = room.take(visitor.source, (*most, part_of_one(*most))) else {
             return false;
         };
         let (device, keeper) = (self.device.clone(), self.keeper.clone());

@@ -7,7 +7,7 @@ use crate::{
     metrics::Metrics,
 };
 use domain::{Change, NotificationId, Outcome, Tenant, TenantId, Timestamp};
-use push::together::Patient;
+use push::together::patient;
 use pushd::{Input, Output, PushId, Reply, SaveId, Service, Submission, Ticket};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -115,7 +115,7 @@ pub(super) fn start(
         back,
     };
     // What has been handed in and answered meanwhile is taken in together.
-    let running = Patient::new(Box::pin(task.run(inbox, backs)));
+    let running = patient(task.run(inbox, backs));
     (Desk(desk), tokio::spawn(running))
 }
 
