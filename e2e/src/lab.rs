@@ -125,4 +125,12 @@ impl Notification {
     pub fn text(&self) -> String {
         self.0.to_string()
     }
+
+    /// Whether one of the words in it is this one, whatever the case. Words, since what is drawn at random may well
+    /// have the three letters of a name in it.
+    pub fn says(&self, word: &str) -> bool {
+        let text = self.text();
+        let mut words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+        words.any(|said| said.eq_ignore_ascii_case(word))
+    }
 }

@@ -180,7 +180,7 @@ impl Default for Limits {
             malformed_per_connection: 16,
             events: 8_192,
             strangers: 4,
-            strangers_per_second: 8_000,
+            strangers_per_second: 5_000,
             strangers_waiting: 2_048,
             xmpp: XmppLimits::default(),
             websocket: WebSocketLimits::default(),

@@ -345,7 +345,7 @@ section! {
         /// Calls that may be begun to one user a minute, whoever calls; one more is answered 480.
         calls_per_callee_minute: u32 = 100,
         /// Messages of strangers that are looked at in a second, for each processor; others wait in turn, and a datagram is dropped when its sender has a share that waits.
-        strangers_per_second: u32 = 8_000,
+        strangers_per_second: u32 = 5_000,
         /// TLS handshakes of strangers for which keys are made in a second, for each processor; others wait in turn.
         handshakes_per_second: u32 = 250,
         /// Pushes on their way to the clouds; one more fails at once.
