@@ -48,6 +48,8 @@ pub(crate) struct Running {
     secret: Vec<u8>,
     metrics: Arc<Metrics>,
     through: Arc<Through>,
+    /// How webhooks are called from now on.
+    hooks: watch::Sender<Arc<rustls::ClientConfig>>,
     allowances: matrix::Allowances,
     stop: watch::Sender<bool>,
     webhooks: JoinHandle<()>,
@@ -60,7 +62,7 @@ pub(crate) struct Others {
     allowances: matrix::Allowances,
     pub(crate) components: Vec<component::Dialled>,
     /// How webhooks are called.
-    pub(crate) tls: Arc<rustls::ClientConfig>,
+    tls: Arc<rustls::ClientConfig>,
 }
 
 impl Others {
@@ -97,22 +99,23 @@ impl Running {
         load(store.as_ref(), &tenants, &mut service)
             .await
             .context("the push service's queue")?;
-        gateway_is_let(&others.gateway, &tenants);
         let news = Arc::new(Notify::new());
         let seen = (metrics.clone(), news.clone());
         let (desk, task) = desk::start(service, pusher, store.clone(), seen);
         let nodes = Arc::new(Nodes::new(secret));
         let (stop, stopped) = watch::channel(false);
-        let through = Arc::new(Through::new(desk.clone(), nodes, metrics.clone()));
-        through.take(others.gateway, others.components).await;
         let tenants = Tenants::new(tenants, store.clone(), desk.clone());
         let tenants = tenants.with_webhooks(secret, news.clone());
+        let through = Through::new(desk.clone(), nodes, tenants.clone(), metrics.clone());
+        let through = Arc::new(through);
+        through.take(others.gateway, others.components).await;
+        let (hooks, tls) = watch::channel(others.tls);
         let webhooks = webhook::run(
             webhook::Parts {
                 tenants: tenants.clone(),
                 store: store.clone(),
                 metrics: metrics.clone(),
-                tls: others.tls,
+                tls,
                 secret: secret.to_vec(),
                 news,
             },
@@ -125,6 +128,7 @@ impl Running {
             secret: secret.to_vec(),
             metrics: metrics.clone(),
             through,
+            hooks,
             allowances: others.allowances,
             stop,
             webhooks: tokio::spawn(webhooks),
@@ -152,7 +156,11 @@ impl Running {
 
     /// Whoever has other clients for it, later.
     pub(crate) fn follower(&self) -> Follower {
-        Follower(self.desk.clone(), self.through.clone())
+        Follower {
+            desk: self.desk.clone(),
+            through: self.through.clone(),
+            hooks: self.hooks.clone(),
+        }
     }
 
     /// Takes nothing more, and ends when what is under way has its answer.
@@ -169,35 +177,23 @@ impl Running {
     }
 }
 
-/// Says where a tenant is missing: it may be made while we run.
-fn gateway_is_let(gateway: &matrix::Gateway, tenants: &[Tenant]) {
-    for (name, app) in gateway.tenants() {
-        let is_let = tenants
-            .iter()
-            .any(|it| it.id == *name && it.may_push_to(app));
-        if !is_let {
-            let (tenant, app) = (name.as_str(), app.as_str());
-            tracing::warn!(
-                tenant,
-                app,
-                "the push gateway's tenant may not push to its app: homeservers are told to try again"
-            );
-        }
-    }
-}
-
 /// The way by which a running service gets other clients to push by.
-pub(crate) struct Follower(Desk, Arc<Through>);
+pub(crate) struct Follower {
+    desk: Desk,
+    through: Arc<Through>,
+    hooks: watch::Sender<Arc<rustls::ClientConfig>>,
+}
 
 impl Follower {
     /// From now on it pushes by these.
     pub(crate) async fn push_by(&self, pusher: push::Pusher) {
-        self.0.push_by(pusher).await;
+        self.desk.push_by(pusher).await;
     }
 
-    /// From now on these push through us.
+    /// From now on these push through us, and webhooks are called so.
     pub(crate) async fn serve(&self, others: Others) {
-        self.1.take(others.gateway, others.components).await;
+        self.hooks.send_replace(others.tls);
+        self.through.take(others.gateway, others.components).await;
     }
 }
 

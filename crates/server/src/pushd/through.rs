@@ -7,6 +7,7 @@ use super::{
     desk::Desk,
     matrix::{Current, Gateway},
     nodes::Nodes,
+    tenants::Tenants,
 };
 use crate::{alarms::Alarm, metrics::Metrics};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,6 +20,7 @@ use tokio::{
 pub(super) struct Through {
     desk: Desk,
     nodes: Arc<Nodes>,
+    tenants: Tenants,
     metrics: Arc<Metrics>,
     gateway: Arc<Current>,
     /// Our domains at servers.
@@ -43,10 +45,16 @@ impl Link {
 }
 
 impl Through {
-    pub(super) fn new(desk: Desk, nodes: Arc<Nodes>, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        desk: Desk,
+        nodes: Arc<Nodes>,
+        tenants: Tenants,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             desk,
             nodes,
+            tenants,
             metrics,
             gateway: Arc::default(),
             services: RwLock::default(),
@@ -56,6 +64,7 @@ impl Through {
 
     /// From now on these, and no others.
     pub(super) async fn take(&self, gateway: Gateway, components: Vec<Dialled>) {
+        self.is_let(&gateway);
         self.gateway.becomes(gateway);
         let services = components.iter().map(|it| it.domain.to_string());
         *self
@@ -77,6 +86,21 @@ impl Through {
         for dialled in components {
             if !links.iter().any(|link| link.dialled == dialled) {
                 links.push(self.dial(dialled));
+            }
+        }
+    }
+
+    /// Says where a tenant is missing: it may be made while we run.
+    fn is_let(&self, gateway: &Gateway) {
+        for (name, app) in gateway.tenants() {
+            let tenant = self.tenants.get(name.as_str());
+            if tenant.is_none_or(|it| !it.may_push_to(app)) {
+                let (tenant, app) = (name.as_str(), app.as_str());
+                tracing::warn!(
+                    tenant,
+                    app,
+                    "the push gateway's tenant may not push to its app: homeservers are told to try again"
+                );
             }
         }
     }

@@ -41,7 +41,8 @@ pub(super) struct Parts {
     pub(super) tenants: Tenants,
     pub(super) store: Arc<dyn Store>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) tls: Arc<rustls::ClientConfig>,
+    /// Of these days: a reload changes it.
+    pub(super) tls: watch::Receiver<Arc<rustls::ClientConfig>>,
     pub(super) secret: Vec<u8>,
     /// Something has ended, or a tenant is another one.
     pub(super) news: Arc<Notify>,
@@ -189,7 +190,8 @@ async fn bring(parts: &Parts, tenant: &TenantId, webhook: &Webhook) -> Result<bo
     let key = secret(&parts.secret, tenant, webhook);
     let signature = header(&key, now, body.as_bytes());
     let target: Target = webhook.url.parse()?;
-    let status = target.post(&parts.tls, &signature, body).await?;
+    let tls = parts.tls.borrow().clone();
+    let status = target.post(&tls, &signature, body).await?;
     anyhow::ensure!(
         (200..300).contains(&status),
         "{} answers {status}",

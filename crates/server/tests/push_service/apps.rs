@@ -3,7 +3,14 @@
 use crate::world::{APP, World, ask, until};
 use lab::cloud::DevCredentials;
 use serde_json::json;
-use std::{io::Read, net::TcpListener};
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+};
+
+/// What a server says that takes its component's secret, whatever it is (XEP-0114 §3).
+const COMPONENT_LET_IN: &str = "<stream:stream xmlns='jabber:component:accept' \
+    xmlns:stream='http://etherx.jabber.org/streams' from='push.example.org' id='1'><handshake/>";
 
 /// The words that put the app into the store, with the key of this file.
 fn add(world: &World, verb: &str, file: &str) -> Vec<String> {
@@ -172,6 +179,8 @@ async fn who_pushes_through_us_is_another_after_a_reload() {
     let (mut first, _) = servers[0].accept().unwrap();
     let mut octets = [0; 64];
     first.read_exact(&mut octets).unwrap();
+    // It is let in, so that nothing but a reload ends it.
+    first.write_all(COMPONENT_LET_IN.as_bytes()).unwrap();
     // What stays is not touched, what is new is dialled.
     world.configure(&format!("{app}{}{}", component(one), component(other)));
     world.said(&["reload"]);
