@@ -25,6 +25,9 @@ const APNS_PRIORITY: HeaderName = HeaderName::from_static("apns-priority");
 const APNS_EXPIRATION: HeaderName = HeaderName::from_static("apns-expiration");
 const APNS_COLLAPSE_ID: HeaderName = HeaderName::from_static("apns-collapse-id");
 
+/// Header fields of a push to APNs, at most.
+const FIELDS: usize = 8;
+
 /// The way to an app.
 pub(crate) enum Client {
     Apns(Apns),
@@ -144,25 +147,27 @@ impl Apns {
             .scheme(Scheme::HTTPS)
             .authority(self.authority.clone())
             .path_and_query(path);
+        let mut request = Request::new(());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri.build()?;
         // Another one each time: in the table of HPACK it would push out what comes again.
         let mut id = HeaderValue::try_from(uuid(push.id.as_str()))?;
         id.set_sensitive(true);
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(uri.build()?)
-            .header(header::CONTENT_LENGTH, length)
-            .header(APNS_ID, id)
-            .header(APNS_TOPIC, topic.clone())
-            .header(APNS_PUSH_TYPE, HeaderValue::from_static(kind))
-            .header(APNS_PRIORITY, HeaderValue::from_static(priority))
-            .header(APNS_EXPIRATION, expiration);
+        let headers = request.headers_mut();
+        headers.reserve(FIELDS);
+        headers.insert(header::CONTENT_LENGTH, length.into());
+        headers.insert(APNS_ID, id);
+        headers.insert(APNS_TOPIC, topic.clone());
+        headers.insert(APNS_PUSH_TYPE, HeaderValue::from_static(kind));
+        headers.insert(APNS_PRIORITY, HeaderValue::from_static(priority));
+        headers.insert(APNS_EXPIRATION, expiration.into());
         if let Some(authorization) = authorization {
-            request = request.header(header::AUTHORIZATION, authorization.clone());
+            headers.insert(header::AUTHORIZATION, authorization.clone());
         }
         if let Some(key) = &push.collapse {
-            request = request.header(APNS_COLLAPSE_ID, key);
+            headers.insert(APNS_COLLAPSE_ID, HeaderValue::try_from(key)?);
         }
-        request.body(())
+        Ok(request)
     }
 }
 

@@ -45,6 +45,8 @@ const HEADERS: u32 = 16 * 1024;
 const ALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(10));
 /// How an HTTP/2 connection begins (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI ";
+/// Octets of a connection with many requests under way that are read before those have their turn.
+const SHARE: usize = 16 * 1024;
 /// Pause when the system gives no more files.
 const NO_FILES: Duration = Duration::from_millis(100);
 
@@ -229,7 +231,7 @@ async fn connection<S, F>(
         }
     });
     let served = if is_http2 {
-        let io = TokioIo::new(Together(stream));
+        let io = TokioIo::new(Together::over(stream, SHARE));
         let served = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)

@@ -138,7 +138,7 @@ impl Running {
 
     /// What senders see.
     pub(crate) fn rest(&self) -> Router {
-        let rest = routes::router(rest::Rest::new(
+        let rest = routes::router(rest::Shared::new(
             self.desk.clone(),
             self.tenants.clone(),
             self.store.clone(),

@@ -19,6 +19,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 const BEFORE_SETTINGS: usize = 100;
 /// What a provider may send before we read it: answers are small.
 const WINDOW: u32 = 1 << 20;
+/// Octets of answers that are read before the streams that they are for have their turn: some fifty answers.
+const SHARE: usize = 2048;
 /// How long one address is tried before the next is tried as well (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
@@ -71,7 +73,7 @@ impl Dialer {
             .initial_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
             .enable_push(false)
-            .handshake(Together(tls))
+            .handshake(Together::over(tls, SHARE))
             .await
             .map_err(io::Error::other)
     }

@@ -142,6 +142,10 @@ impl PushApps {
 
     /// The provider took the push, or said why not: it is there, and takes our credentials.
     fn answers(&mut self, app: &[AppId]) -> Vec<Change> {
+        // As nearly always: this is asked of each push.
+        if self.faults.is_empty() {
+            return Vec::new();
+        }
         let both = [Alarm::PushCredentials, Alarm::PushUnreachable];
         both.map(|alarm| self.fault(alarm, app, &EVERY, None))
             .concat()

@@ -33,8 +33,10 @@ pub(super) const BATCH: usize = 500;
 pub(super) const ENDS: usize = 1_000;
 
 /// What the requests share.
-#[derive(Clone)]
-pub(super) struct Rest {
+pub(super) type Rest = Arc<Shared>;
+
+/// See [`Rest`].
+pub(super) struct Shared {
     desk: Desk,
     tenants: Tenants,
     tokens: Tokens,
@@ -43,23 +45,23 @@ pub(super) struct Rest {
     through: Arc<Through>,
 }
 
-impl Rest {
+impl Shared {
     pub(super) fn new(
         desk: Desk,
         tenants: Tenants,
         store: Arc<dyn Store>,
         (secret, metrics): (&[u8], Arc<Metrics>),
         through: Arc<Through>,
-    ) -> Self {
+    ) -> Rest {
         let tokens = Tokens::new(secret);
-        Self {
+        Arc::new(Self {
             desk,
             tenants,
             tokens,
             store,
             metrics,
             through,
-        }
+        })
     }
 
     async fn submit(
