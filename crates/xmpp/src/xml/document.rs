@@ -27,6 +27,7 @@ pub fn document(octets: &[u8], limits: &Limits) -> Result<Element, StreamError> 
                 if let Some(Whole::Element(element)) = tree.event(event, limits)? {
                     let space = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\r' | b'\n');
                     if rest.iter().all(space) {
+                        limits.bear(&element, octets.len())?;
                         return Ok(element);
                     }
                     let text = "something follows the element";

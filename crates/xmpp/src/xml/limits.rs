@@ -1,12 +1,20 @@
 //! What a stream may cost us. Every bound that the reader keeps is named here; at each of them the stream ends with
 //! `policy-violation` (RFC 6120 §4.9.3.14), and nothing is cut short silently.
 
+use super::{Context, Element, StreamCondition, StreamError};
+
 /// Elements inside one another that a reader bears whatever its limits say: what is done to a tree is recursive.
 pub(super) const DEEPEST: usize = 128;
 
 /// Octets of a name, or of the value of an attribute. The parser keeps so much room for each stream that is midway in an
 /// element, so it is one for all; text comes in pieces and may be longer.
 pub const LONGEST_VALUE: usize = 8_192;
+
+/// An element of so many octets is not much larger when it is written again.
+const CERTAIN: usize = 64 * 1024;
+
+/// How much larger than [`Limits::bytes`] an element may be when it is written again.
+const GROWTH: usize = 2;
 
 /// Bounds of a stream's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +34,20 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// An element that was read from so many octets must not be so large when it is written for others that it breaks their connections:
+    /// `'` becomes `&apos;`, and a prefix from outside of it (then `octets` is `usize::MAX`) is declared wherever it is used.
+    ///
+    /// # Errors
+    /// It is.
+    pub(super) fn bear(&self, element: &Element, octets: usize) -> Result<(), StreamError> {
+        let most = self.bytes.saturating_mul(GROWTH);
+        if octets <= CERTAIN || element.to_octets(Context::DOCUMENT).len() <= most {
+            return Ok(());
+        }
+        let text = format!("longer than {most} octets when it is written out");
+        Err(StreamError::new(StreamCondition::PolicyViolation, text))
+    }
+
     /// For whoever has not signed in: room for any exchange of SASL, and little more.
     pub fn before_authentication() -> Self {
         Self {

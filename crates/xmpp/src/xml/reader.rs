@@ -31,6 +31,8 @@ pub struct Reader {
     at: usize,
     /// Octets of the header or element under way that are read.
     spent: usize,
+    /// The header declares more than every header does.
+    has_prefixes: bool,
     broken: Option<StreamError>,
 }
 
@@ -60,6 +62,7 @@ impl Reader {
             buffer: Vec::new(),
             at: 0,
             spent: 0,
+            has_prefixes: false,
             broken: None,
         }
     }
@@ -203,7 +206,7 @@ impl Reader {
         match parsed? {
             Parsed::Event(event) => {
                 let whole = self.tree.event(event, &self.limits)?;
-                Ok(Some(whole.map(|whole| self.complete(whole))))
+                Ok(Some(whole.map(|whole| self.complete(whole)).transpose()?))
             }
             Parsed::NeedsMore if self.at < self.buffer.len() => {
                 let text = format!("longer than {limit} octets");
@@ -213,17 +216,26 @@ impl Reader {
         }
     }
 
-    fn complete(&mut self, whole: Whole) -> Item {
-        self.spent = 0;
+    fn complete(&mut self, whole: Whole) -> Result<Item, StreamError> {
+        let spent = std::mem::take(&mut self.spent);
         self.place = Place::Between;
-        match whole {
-            Whole::Head(root) => Item::Open(Header::new(root)),
-            Whole::Element(element) => Item::Element(element),
+        Ok(match whole {
+            Whole::Head(root) => {
+                let usual = [root.prefix().unwrap_or_default(), ""];
+                let is_usual = |(prefix, _): (&str, _)| usual.contains(&prefix);
+                self.has_prefixes = !root.declarations().all(is_usual);
+                Item::Open(Header::new(root))
+            }
+            Whole::Element(element) => {
+                let octets = if self.has_prefixes { usize::MAX } else { spent };
+                self.limits.bear(&element, octets)?;
+                Item::Element(element)
+            }
             Whole::End => {
                 self.place = Place::Behind;
                 Item::Close
             }
-        }
+        })
     }
 
     /// Gives back what a quiet stream need not hold: most streams are quiet most of the time.

@@ -302,6 +302,38 @@ fn limits_hold_for_each_element_by_itself() {
     assert_eq!(reader.next().unwrap_err().condition, PolicyViolation);
 }
 
+/// How a stream ends that begins with this header and has this in it.
+fn refused(header: &str, stanza: &str) -> Option<StreamCondition> {
+    let mut reader = Reader::new(Limits::default());
+    reader.push(header.as_bytes());
+    reader.next().expect("a header");
+    reader.push(stanza.as_bytes());
+    reader.next().err().map(|error| error.condition)
+}
+
+#[test]
+fn what_would_grow_when_it_is_written_again_is_refused() {
+    // Each use of a prefix of the header is declared again for whoever gets it.
+    let namespace = "n".repeat(3_000);
+    let header = HEADER.replacen(" xmlns=", &format!(" xmlns:a='{namespace}' xmlns="), 1);
+    let uses = |count| format!("<message>{}</message>", "<a:b/>".repeat(count));
+    assert_eq!(refused(&header, &uses(100)), None);
+    assert_eq!(refused(&header, &uses(200)), Some(PolicyViolation));
+    // An apostrophe in a value is six octets then.
+    let quoted = |count| {
+        let value = "'".repeat(8_000);
+        format!(
+            "<message>{}</message>",
+            format!("<b c=\"{value}\"/>").repeat(count)
+        )
+    };
+    assert_eq!(refused(HEADER, &quoted(10)), None);
+    assert_eq!(refused(HEADER, &quoted(20)), Some(PolicyViolation));
+    let message = quoted(20);
+    let refused = document(message.as_bytes(), &Limits::default()).unwrap_err();
+    assert_eq!(refused.condition, PolicyViolation);
+}
+
 #[test]
 fn whoever_has_not_signed_in_has_less_room() {
     let mut reader = Reader::new(Limits::before_authentication());
