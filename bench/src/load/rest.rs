@@ -13,7 +13,10 @@ use push::{
 use rustls::pki_types::ServerName;
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{net::TcpStream, task::JoinSet};
@@ -23,6 +26,8 @@ use tokio_rustls::TlsConnector;
 const TEXT: &[u8] = b"Alice: are you coming to the rehearsal this evening?";
 /// Longest answer that is taken.
 const LONGEST: usize = 16 * 1024;
+/// Octets of answers that are read at a time.
+const SHARE: usize = 4096;
 
 /// Its connection. It is driven by the runtime in which it was opened.
 #[derive(Clone)]
@@ -56,32 +61,67 @@ impl Tenant {
 
     /// Pushes to the device of this number.
     pub(crate) async fn push(&self, number: u32) -> Result<Answered> {
-        let (app, sealed) = (&self.app, &self.sealed);
-        let body = format!(
-            "{{\"id\":\"{number:08x}-8b86-d011-b42d-00cf4fc964ff\",\"app\":\"{app}\",\"token\":\"{number:064x}\",\
-             \"channel\":\"message\",\"kind\":\"message\",\"ttl\":3600,\"badge\":1,\"tracking\":\"{number:x}\",\
-             \"sealed\":\"{sealed}\"}}"
-        );
-        let head = Request::post(format!("https://{DOMAIN}/v1/notifications"))
-            .header("authorization", self.authorization.clone())
-            .header("content-type", "application/json")
-            .body(())?;
-        let begun = Instant::now();
-        let (status, _) = exchange(&self.sender, head, body.into()).await?;
+        let (body, begun) = (self.notification(number), Instant::now());
+        let (status, _) = self.ask("/v1/notifications", body).await?;
         Ok((begun.elapsed(), status))
     }
 
-    /// Has so many pushes accepted, from this number on, with so many under way at any time.
-    pub(crate) async fn push_all(&self, first: u32, count: u32, window: u32) -> Result<()> {
-        let next = Arc::new(std::sync::atomic::AtomicU32::new(first));
+    fn notification(&self, number: u32) -> String {
+        let (app, sealed) = (&self.app, &self.sealed);
+        format!(
+            "{{\"id\":\"{number:08x}-8b86-d011-b42d-00cf4fc964ff\",\"app\":\"{app}\",\"token\":\"{number:064x}\",\
+             \"channel\":\"message\",\"kind\":\"message\",\"ttl\":3600,\"badge\":1,\"tracking\":\"{number:x}\",\
+             \"sealed\":\"{sealed}\"}}"
+        )
+    }
+
+    async fn ask(&self, path: &str, body: String) -> Result<(StatusCode, Vec<u8>)> {
+        let head = Request::post(format!("https://{DOMAIN}{path}"))
+            .header("authorization", self.authorization.clone())
+            .header("content-type", "application/json")
+            .body(())?;
+        exchange(&self.sender, head, body.into()).await
+    }
+
+    /// Pushes to the devices from this number on with one request, and has all of them accepted.
+    async fn push_batch(&self, first: u32, size: u32) -> Result<()> {
+        let all: Vec<_> = (first..first + size)
+            .map(|number| self.notification(number))
+            .collect();
+        let body = format!("[{}]", all.join(","));
+        let (status, answer) = self.ask("/v1/notifications/batch", body).await?;
+        ensure!(status == StatusCode::OK, "a batch is answered {status}");
+        let said: Vec<serde_json::Value> = serde_json::from_slice(&answer)?;
+        let accepted = said.iter().filter(|one| one["outcome"] == "accepted");
+        let accepted = accepted.count();
+        ensure!(
+            accepted == said.len() && accepted == size as usize,
+            "of {size} {accepted} were accepted"
+        );
+        Ok(())
+    }
+
+    /// Has so many pushes accepted, from this number on, with so many requests under way at any time, each for a batch of this size or for
+    /// one.
+    pub(crate) async fn push_all(
+        &self,
+        first: u32,
+        count: u32,
+        (window, batch): (u32, u32),
+    ) -> Result<()> {
+        let next = Arc::new(AtomicU32::new(first));
         let mut all = JoinSet::new();
         for _ in 0..window {
             let (tenant, next) = (self.clone(), next.clone());
             all.spawn(async move {
                 loop {
-                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let number = next.fetch_add(batch, Ordering::Relaxed);
                     if number >= first + count {
                         return Ok(());
+                    }
+                    if batch > 1 {
+                        tenant.push_batch(number, batch).await?;
+                        continue;
                     }
                     let (_, status) = tenant.push(number).await?;
                     ensure!(status == StatusCode::OK, "a push is answered {status}");
@@ -139,7 +179,7 @@ async fn connected(at: SocketAddr, tls: Arc<rustls::ClientConfig>) -> Result<Sen
     tcp.set_nodelay(true)?;
     let name = ServerName::try_from(DOMAIN)?;
     let secured = TlsConnector::from(tls).connect(name, tcp).await?;
-    let (sender, connection) = h2::client::handshake(Together(secured)).await?;
+    let (sender, connection) = h2::client::handshake(Together::over(secured, SHARE)).await?;
     tokio::spawn(async move {
         // Whoever waits for an answer hears of it.
         let _ = connection.await;

@@ -53,10 +53,15 @@ pub(crate) struct Desk(mpsc::Sender<Word>);
 impl Desk {
     /// Hands a notification in, and waits for the answer. `None`: the service stops.
     pub(super) async fn submit(&self, submission: Submission) -> Option<Reply> {
+        self.hand_in(submission).await.await.ok()
+    }
+
+    /// Hands a notification in, and says where its answer comes; none does if the service stops.
+    pub(super) async fn hand_in(&self, submission: Submission) -> oneshot::Receiver<Reply> {
         let (reply, answer) = oneshot::channel();
-        let word = Word::Submit(Box::new(submission), reply);
-        self.0.send(word).await.ok()?;
-        answer.await.ok()
+        // It may have stopped: then nobody answers.
+        let _ = self.0.send(Word::Submit(Box::new(submission), reply)).await;
+        answer
     }
 
     /// What is known of the push of this id.

@@ -21,11 +21,12 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{AppId, Feedback, NotificationId, Tenant, TenantId, Timestamp};
 use push::rest::wire::{NAME_BYTES, Submitted, TEXT_BYTES, TOKEN_BYTES, Verdict, visible};
-use pushd::{Mode, Submission};
+use pushd::{Mode, Reply, Submission};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store::Store;
+use tokio::sync::oneshot::Receiver;
 
 /// Notifications in one batch.
 pub(super) const BATCH: usize = 500;
@@ -64,12 +65,13 @@ impl Shared {
         })
     }
 
-    async fn submit(
+    /// Hands it in.
+    async fn hand_in(
         &self,
         tenant: &TenantId,
         submitted: Submitted,
         mode: Mode,
-    ) -> Result<Verdict, Problem> {
+    ) -> Result<Handed, Problem> {
         let push = submitted
             .notification()
             .map_err(|wrong| Problem::refused(StatusCode::UNPROCESSABLE_ENTITY, wrong))?;
@@ -78,8 +80,17 @@ impl Shared {
             push,
             mode,
         };
-        let reply = self.desk.submit(submission).await;
-        verdict(reply.ok_or_else(Problem::stopping)?)
+        Ok(Handed(self.desk.hand_in(submission).await))
+    }
+}
+
+/// A notification that was handed in.
+struct Handed(Receiver<Reply>);
+
+impl Handed {
+    /// What became of it.
+    async fn said(self) -> Result<Verdict, Problem> {
+        verdict(self.0.await.map_err(|_| Problem::stopping())?)
     }
 }
 
@@ -224,7 +235,8 @@ pub(super) async fn submit(
     body: Body,
 ) -> Result<Response, Problem> {
     let submitted = json::<Submitted>(&whole(body)?)?;
-    let said = rest.submit(&tenant.id, submitted, mode(&headers)).await?;
+    let handed = rest.hand_in(&tenant.id, submitted, mode(&headers)).await?;
+    let said = handed.said().await?;
     Ok((answer::status(&said.outcome), Json(said)).into_response())
 }
 
@@ -244,34 +256,50 @@ pub(super) async fn batch(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let all: Vec<Value> = json(&whole(body)?)?;
+    let all = several(&whole(body)?)?;
     if all.len() > BATCH {
         let detail = format!("at most {BATCH} notifications at once");
         return Err(Problem::refused(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     let mode = mode(&headers);
     let mut under_way = Vec::with_capacity(all.len());
-    for value in all {
-        let id = value.get("id").and_then(Value::as_str).map(str::to_owned);
-        let (rest, tenant) = (rest.clone(), tenant.id.clone());
-        let pushed = tokio::spawn(async move {
-            let submitted = serde_json::from_value(value).map_err(|error| {
-                Problem::refused(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
-            })?;
-            rest.submit(&tenant, submitted, mode).await
-        });
-        under_way.push((id, pushed));
+    for (id, submitted) in all {
+        let handed = match submitted {
+            Ok(submitted) => rest.hand_in(&tenant.id, submitted, mode).await,
+            Err(problem) => Err(problem),
+        };
+        under_way.push((id, handed));
     }
     let mut verdicts = Vec::with_capacity(under_way.len());
-    for (id, pushed) in under_way {
-        let verdict = match pushed.await {
-            Ok(Ok(verdict)) => verdict,
-            Ok(Err(problem)) => problem.into_verdict(),
-            Err(_) => Problem::stopping().into_verdict(),
+    for (id, handed) in under_way {
+        let said = match handed {
+            Ok(handed) => handed.said().await,
+            Err(problem) => Err(problem),
         };
+        let verdict = said.unwrap_or_else(Problem::into_verdict);
         verdicts.push(One { id, verdict });
     }
     Ok(Json(verdicts).into_response())
+}
+
+/// One of a batch with its id, if it has one.
+type OneOf = (Option<String>, Result<Submitted, Problem>);
+
+/// What is in a batch.
+fn several(body: &[u8]) -> Result<Vec<OneOf>, Problem> {
+    // Nearly always all can be read.
+    if let Ok(all) = serde_json::from_slice::<Vec<Submitted>>(body) {
+        let good = |it: Submitted| (Some(it.id.clone()), Ok(it));
+        return Ok(all.into_iter().map(good).collect());
+    }
+    let all: Vec<Value> = json(body)?;
+    let read = |value: Value| {
+        let id = value.get("id").and_then(Value::as_str).map(str::to_owned);
+        let submitted = serde_json::from_value(value)
+            .map_err(|error| Problem::refused(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()));
+        (id, submitted)
+    };
+    Ok(all.into_iter().map(read).collect())
 }
 
 /// A device whose pushes come over XMPP.
