@@ -266,6 +266,8 @@ fn settings() -> Result<Settings> {
         strangers: false,
         held_calls: 1000,
         requests_per_source: 1000,
+        bearers: None,
+        authz_server: None,
         calls: call::CallLimits {
             per_caller: domain::quota::Allowance::ALL,
             per_callee: domain::quota::Allowance::ALL,

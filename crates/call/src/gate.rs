@@ -1,10 +1,10 @@
-//! Who may ask: digest authentication of our users, servers that the operator trusts, and what each may claim to be.
+//! Who may ask: our users, by digest authentication or by a token (RFC 8898), servers that the operator trusts, and what each may claim to be.
 
 use crate::settings::{Settings, is_spiral};
 use domain::{Address, Now, User, guard::Verdict};
 use hub::Accounts;
 use sip::{
-    Flow, HeaderName, Message, Uri,
+    Flow, HeaderName, Message, Uri, bearer,
     digest::{self, Algorithm, Rejected, Verifier},
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -35,7 +35,7 @@ impl Realm {
 /// Whom a request comes from, once that is known.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Sender {
-    /// A user of ours who gave their password.
+    /// A user of ours who gave their password, or a token.
     User(Address),
     /// A server that the operator trusts, or a stranger where strangers are let in: who they say they are.
     Outside(String),
@@ -141,18 +141,24 @@ impl Gate {
         };
         let guards = self.accounts.guards();
         let (source, account) = (flow.remote.ip(), claimed.as_str());
-        let (_, _, credentials) = realm.words();
         let guarded = !self.trusts(flow);
         if guarded && guards.is_banned(now.wall, source, account) {
             return Err(NotAdmitted::Banned);
         }
+        let token = token(flow, request);
+        // A token is no guess, and waits for nobody's guesses.
         if guarded
-            && request.has(credentials)
+            && token.is_none()
+            && request.has(realm.words().2)
             && let Verdict::Wait(wait) = guards.ask(now.wall, source, account)
         {
             return Err(NotAdmitted::Wait(wait));
         }
-        match self.verify(now, &claimed, request, realm) {
+        let shown = match token {
+            Some(token) => self.bearer(now, token),
+            None => self.verify(now, &claimed, request, realm),
+        };
+        match shown {
             Ok(user) if user == claimed => {
                 guards.right(source, account);
                 Ok(Sender::User(user))
@@ -161,23 +167,47 @@ impl Gate {
                 tracing::debug!(%user, %claimed, from = %flow.remote, "a user claims to be another");
                 refused(403, "From Is Not Yours")
             }
-            Err(Rejected::BadCredentials) => {
+            Err(Why::Digest(Rejected::BadCredentials)) => {
                 if guarded {
                     guards.wrong(now.wall, source, account);
                 }
                 Err(NotAdmitted::Wrong)
             }
-            Err(Rejected::Malformed) => refused(400, "Malformed Credentials"),
-            Err(rejected) => {
-                let verifier = self.nonces.0.get(claimed.domain());
-                let seconds = now.wall.0 / 1000;
-                let values = verifier
-                    .map(|it| it.challenge(seconds, rejected.is_stale(), salt()))
-                    .unwrap_or_default();
-                let (status, header, _) = realm.words();
-                Err(NotAdmitted::Challenge(status, header, values))
-            }
+            Err(Why::Digest(Rejected::Malformed)) => refused(400, "Malformed Credentials"),
+            Err(why) => Err(self.challenge(now, flow, claimed.domain(), (realm, why), salt())),
         }
+    }
+
+    /// Asks for credentials: for a token first, where somebody gives them and nobody on the way reads along (RFC 8898 §2.2, §2.3).
+    fn challenge(
+        &self,
+        now: Now,
+        flow: Flow,
+        domain: &str,
+        (realm, why): (Realm, Why),
+        salt: u64,
+    ) -> NotAdmitted {
+        let (status, header, _) = realm.words();
+        let stale = matches!(why, Why::Digest(rejected) if rejected.is_stale());
+        let bad_token = matches!(why, Why::Token).then_some(bearer::INVALID_TOKEN);
+        let server = self.settings.authz_server.as_deref();
+        let offers = server.is_some() && flow.transport.is_secure();
+        let by_token =
+            (offers || bad_token.is_some()).then(|| bearer::challenge(domain, server, bad_token));
+        let verifier = self.nonces.0.get(domain);
+        let seconds = now.wall.0 / 1000;
+        let by_password = verifier.map(|it| it.challenge(seconds, stale, salt));
+        let values = by_token
+            .into_iter()
+            .chain(by_password.into_iter().flatten());
+        NotAdmitted::Challenge(status, header, values.collect())
+    }
+
+    /// Whose a token is.
+    fn bearer(&self, now: Now, token: &str) -> Result<Address, Why> {
+        let bearers = self.settings.bearers.as_ref().ok_or(Why::Token)?;
+        let user = bearers.user(token, &self.accounts, now.wall);
+        user.map(|it| it.address.clone()).ok_or(Why::Token)
     }
 
     fn verify(
@@ -186,7 +216,7 @@ impl Gate {
         claimed: &Address,
         request: &Message,
         realm: Realm,
-    ) -> Result<Address, Rejected> {
+    ) -> Result<Address, Why> {
         let domain = claimed.domain();
         let verifier = self.nonces.0.get(domain).ok_or(Rejected::Missing)?;
         let method = request.method().ok_or(Rejected::Malformed)?;
@@ -211,8 +241,31 @@ impl Gate {
         let (_, _, credentials) = realm.words();
         let credentials = request.headers(credentials);
         verifier.verify(now.wall.0 / 1000, method, credentials, ha1)?;
-        found.ok_or(Rejected::BadCredentials)
+        Ok(found.ok_or(Rejected::BadCredentials)?)
     }
+}
+
+/// Why nobody is known by what was shown.
+#[derive(Clone, Copy)]
+enum Why {
+    Digest(Rejected),
+    /// It is no token, or not good any more.
+    Token,
+}
+
+impl From<Rejected> for Why {
+    fn from(rejected: Rejected) -> Self {
+        Self::Digest(rejected)
+    }
+}
+
+/// The token that a request shows. Where somebody on the way reads along it counts for nothing (RFC 8898 §2.1.2).
+fn token(flow: Flow, request: &Message) -> Option<&str> {
+    let fields = bearer::FIELDS
+        .into_iter()
+        .filter(|_| flow.transport.is_secure());
+    let mut values = fields.flat_map(|field| request.headers(field));
+    values.find_map(bearer::token)
 }
 
 /// What a user's password is checked against.

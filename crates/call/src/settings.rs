@@ -2,6 +2,7 @@
 
 use crate::network::Network;
 use domain::{Address, AppProfile, CallKind, Slice, quota::Allowance};
+use hub::Bearers;
 use sip::{Flow, Transport, Uri, push_address, registrar::Policy};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -100,6 +101,10 @@ pub struct Settings {
     pub shard: Shard,
     /// What survives a restart and seals what peers hand back to us then.
     pub secret: Vec<u8>,
+    /// Who knows tokens that are shown in place of passwords (RFC 8898); nobody: there are none.
+    pub bearers: Option<Bearers>,
+    /// Where a client gets them, as an `https` URI: told in challenges, if it is known.
+    pub authz_server: Option<Box<str>>,
     /// Unlike any other start's; shared by the shards, so that a loop through two of them is found.
     pub seed: [u8; 32],
 }

@@ -13,6 +13,7 @@
 //! ```
 
 mod accounts;
+mod bearers;
 mod calls;
 mod directory;
 mod door;
@@ -34,6 +35,7 @@ mod vocabulary;
 mod work;
 
 pub use accounts::Accounts;
+pub use bearers::{Bearers, IsGood};
 pub use directory::{Counts, Directory, Entry, REFRESH_LEAD};
 pub use door::OpenDoor;
 pub use guards::Guards;

@@ -63,6 +63,6 @@ pub use line::TICKETS;
 pub use presence::{said, status};
 pub use role::{Load, Role};
 pub use session::{DOORS, device_id};
-pub use settings::{Bearers, CALLS, IsGood, Settings, push_service};
+pub use settings::{CALLS, Settings, push_service};
 pub use to_phones::for_phone;
 pub use vocabulary::{AccountOrder, Input, Letter, Link, Output, Post, Publish, Revoked, Seen};

@@ -1,7 +1,8 @@
 //! What the operator decided about XMPP, in the form in which the role needs it.
 
-use domain::{Address, CallKind, Timestamp, User, device::SealingKey};
-use std::{fmt, sync::Arc, time::Duration};
+use domain::{Address, CallKind, device::SealingKey};
+use hub::Bearers;
+use std::{sync::Arc, time::Duration};
 use xmpp::{
     jid::{Jid, JidError},
     management::{Answering, Policy},
@@ -19,24 +20,6 @@ const PUSH: &str = "push.";
 /// The address of our push service (XEP-0357), as the users of a domain of ours know it.
 pub fn push_service(domain: &str) -> String {
     format!("{PUSH}{domain}")
-}
-
-/// Who knows the tokens that somebody else has given to clients (RFC 7628).
-#[derive(Clone)]
-pub struct Bearers {
-    /// Whose a token says to be, without looking anything up.
-    pub claimed: fn(&str) -> Option<Address>,
-    /// Whether it is one of this user, and good now.
-    pub is_good: IsGood,
-}
-
-/// See [`Bearers::is_good`].
-pub type IsGood = Arc<dyn Fn(&str, &User, Timestamp) -> bool + Send + Sync>;
-
-impl fmt::Debug for Bearers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bearers(…)")
-    }
 }
 
 /// Settings of the XMPP role.

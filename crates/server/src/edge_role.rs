@@ -7,7 +7,7 @@ use crate::{
     config::{self, Config},
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
-    edge::{self, Links, Refused, Shared},
+    edge::{self, Links, Refused, Rules, Shared},
     expiry::Expiry,
     files, lock,
     metrics::Metrics,
@@ -63,9 +63,8 @@ impl EdgeRole {
         let tunnel_at = tunnel.address()?;
         let bound = Bound::of(net.addresses().clone(), &doors);
         web::publish(&config, &net, &bound.device_tls);
-        let let_in = (config.edge.passwords, config.domain());
         let seen = (metrics.clone(), guards.clone(), keeper.clone());
-        let shared = Shared::new((net, tunnel), limits, let_in, seen);
+        let shared = Shared::new((net, tunnel), limits, Rules::of(&config), seen);
         let shared = Arc::new(shared);
         // All are there from the start.
         for why in Refused::ALL {

@@ -12,6 +12,7 @@ use crate::{
 };
 use call::{Network, Shard};
 use domain::{Behaviour, Slice, delivery, quota::Allowance, wake};
+use hub::Bearers;
 use ring::hmac;
 use sip::{Transport, registrar::Policy};
 use std::{net::SocketAddr, sync::Arc};
@@ -114,6 +115,8 @@ impl Source<'_> {
                 Arc::new(move |ip| locals.contains(ip))
             },
             shard: Shard { number: 0, of: 1 },
+            bearers: Some(bearers(self.secret)),
+            authz_server: self.config.oauth.issuer().map(Into::into),
             secret: self.secret.to_vec(),
             seed: random(),
         })
@@ -148,16 +151,18 @@ fn xmpp(config: &Config, secret: &[u8]) -> Result<im::Settings, ConfigError> {
         user_stanzas: config.limits.stanzas_per_user_minute,
         hibernation_with_push: config.im.hibernation_with_push.0,
         check_key: |key| push::seal::check_key(key).map_err(|error| error.to_string()),
-        // Those of the device API (`behaviour.md` 7).
-        bearers: Some(im::Bearers {
-            claimed: AccessTokens::claimed,
-            is_good: {
-                let tokens = AccessTokens::new(secret);
-                Arc::new(move |token, user, now| tokens.is_access(token, user, now))
-            },
-        }),
+        bearers: Some(bearers(secret)),
         ..settings
     })
+}
+
+/// Who knows the tokens of the device API (`behaviour.md` 7).
+fn bearers(secret: &[u8]) -> Bearers {
+    let tokens = AccessTokens::new(secret);
+    Bearers {
+        claimed: AccessTokens::claimed,
+        is_good: Arc::new(move |token, user, now| tokens.is_access(token, user, now)),
+    }
 }
 
 /// How streams of XMPP are greeted, if any are served: what is offered over a connection follows from how its TLS can be named.

@@ -17,7 +17,16 @@ use reveille::{
 };
 use serde_json::Value;
 use sip::Transport;
-use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
@@ -29,6 +38,9 @@ use tunnel::Identity;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where clients get tokens, as they are told.
+const ISSUER: &str = "https://sip.localhost";
 
 /// A directory with a key in it, by which the other side knows us.
 fn keyed() -> (TempDir, String) {
@@ -66,6 +78,7 @@ async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), insides: &[&str], passwords:
     config.listen.health = Addresses::of(&["127.0.0.1:0"]);
     config.listen.tunnel = Addresses::of(&[tunnel]);
     config.edge.insides = Words::of(insides);
+    ISSUER.clone_into(&mut config.oauth.issuer);
     config.edge.passwords = passwords;
     let certificate = ca.issue(&["localhost"]).unwrap();
     let (chain, key) = (certificate.chain_pem, certificate.key_pem);
@@ -106,6 +119,7 @@ impl World {
         inside.path().clone_into(&mut config.server.data_dir);
         let known: Vec<_> = known.iter().map(String::as_str).collect();
         config.edge.edges = Words::of(&known);
+        ISSUER.clone_into(&mut config.oauth.issuer);
         let users = dev::USERS.map(str::to_owned).to_vec();
         let credentials = DevCredentials::new();
         let table = Behaviour::default();
@@ -186,6 +200,15 @@ impl World {
         let told = request(http::Method::POST, &url, None, Some(&by_password(user))).await;
         let tokens: Value = serde_json::from_slice(&told.unwrap().1).unwrap();
         ["access_token", "refresh_token"].map(|it| tokens[it].as_str().unwrap().to_owned())
+    }
+
+    /// An operator gives a user another password.
+    async fn new_password(&self, user: &str) {
+        let another = serde_json::json!({"password": "another"});
+        let url = self.admin(&format!("/api/v1/users/{user}@localhost"));
+        let admin = Some(dev::ADMIN_TOKEN);
+        let put = request(http::Method::PUT, &url, admin, Some(&another)).await;
+        assert!(put.unwrap().0.is_success());
     }
 
     fn admin(&self, path: &str) -> String {
@@ -455,10 +478,17 @@ impl Stranger {
     }
 
     async fn says(&mut self, method: &str, headers: &str) -> String {
+        self.asks_sip(method, ("mallory", "mallory"), headers).await
+    }
+
+    /// One request of SIP that says to be of this user and for that one, and its answer.
+    async fn asks_sip(&mut self, method: &str, (from, to): (&str, &str), headers: &str) -> String {
+        static ASKED: AtomicU32 = AtomicU32::new(0);
+        let number = ASKED.fetch_add(1, Ordering::Relaxed) + 1;
         let text = format!(
-            "{method} sip:localhost SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bK{method}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:mallory@localhost>;tag=1\r\nTo: <sip:mallory@localhost>\r\n\
-             Call-ID: {method}\r\nCSeq: 1 {method}\r\n{headers}Content-Length: 0\r\n\r\n"
+            "{method} sip:{to}@localhost SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bK{number}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{from}@localhost>;tag=1\r\nTo: <sip:{to}@localhost>\r\n\
+             Call-ID: {number}\r\nCSeq: {number} {method}\r\n{headers}Content-Length: 0\r\n\r\n"
         );
         self.0.write_all(text.as_bytes()).await.unwrap();
         let mut answer = vec![0; 4_096];
@@ -659,16 +689,74 @@ async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_other
     world.shutdown().await;
 }
 
+/// A phone's way back.
+const CONTACT: &str = "Contact: <sip:alice@192.0.2.1;transport=tls>\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_registers_by_a_token_where_no_password_is_taken_and_speaks_for_its_user_alone() {
+    let world = World::letting_in(1, false).await;
+    let [token, _] = world.tokens("alice").await;
+    let [of_bob, _] = world.tokens("bob").await;
+    let shows = |field: &str, token: &str| format!("{CONTACT}{field}: Bearer {token}\r\n");
+    let alice = ("alice", "alice");
+    let mut phone = Stranger::comes(&world, world.edge(0)).await;
+    let asked = format!("Bearer realm=\"localhost\", authz_server=\"{ISSUER}\"");
+    // It is told where tokens are given, and what was wrong with one: nothing of it gets in.
+    let told = phone.asks_sip("REGISTER", alice, CONTACT).await;
+    assert!(
+        told.starts_with("SIP/2.0 401") && told.contains(&asked),
+        "{told}"
+    );
+    let bad = shows("Authorization", &forged(&token));
+    let told = phone.asks_sip("REGISTER", alice, &bad).await;
+    let why = format!("{asked}, error=\"invalid_token\"");
+    assert!(
+        told.starts_with("SIP/2.0 401") && told.contains(&why),
+        "{told}"
+    );
+    assert_eq!(world.bad_tokens().await, 1);
+    world.carries(0).await;
+    let told = phone
+        .asks_sip("REGISTER", alice, &shows("Authorization", &token))
+        .await;
+    assert!(told.starts_with("SIP/2.0 200"), "{told}");
+    world.carries(1).await;
+    let text = format!(
+        "{}Content-Type: text/plain\r\n",
+        shows("Proxy-Authorization", &token)
+    );
+    let told = phone.asks_sip("MESSAGE", ("alice", "bob"), &text).await;
+    assert!(told.starts_with("SIP/2.0 202"), "{told}");
+    // By this connection nobody is anybody else, whatever they show.
+    for headers in [
+        CONTACT,
+        &shows("Authorization", &token),
+        &shows("Authorization", &of_bob),
+    ] {
+        let mut phone = Stranger::comes(&world, world.edge(0)).await;
+        let told = phone
+            .asks_sip("REGISTER", alice, &shows("Authorization", &token))
+            .await;
+        assert!(told.starts_with("SIP/2.0 200"), "{told}");
+        let told = phone.asks_sip("MESSAGE", ("bob", "alice"), headers).await;
+        assert!(told.starts_with("SIP/2.0 403 From Is Not Yours"), "{told}");
+    }
+    // A request other than REGISTER gets in by a token as well, a password does not.
+    let mut phone = Stranger::comes(&world, world.edge(0)).await;
+    let told = phone.asks_sip("MESSAGE", ("alice", "bob"), &text).await;
+    assert!(told.starts_with("SIP/2.0 202"), "{told}");
+    let guess = "Proxy-Authorization: Digest username=\"alice\", realm=\"localhost\"\r\n";
+    let told = phone.asks_sip("MESSAGE", ("alice", "bob"), guess).await;
+    assert!(told.starts_with("SIP/2.0 403 Register first"), "{told}");
+    world.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_inside_has_refused_once_the_edge_refuses() {
     let world = World::start(1).await;
     let [[token, refresh], [of_bob, _]] = [world.tokens("alice").await, world.tokens("bob").await];
-    let another = serde_json::json!({"password": "another"});
     for user in ["alice", "bob"] {
-        let url = world.admin(&format!("/api/v1/users/{user}@localhost"));
-        let admin = Some(dev::ADMIN_TOKEN);
-        let put = request(http::Method::PUT, &url, admin, Some(&another)).await;
-        assert!(put.unwrap().0.is_success());
+        world.new_password(user).await;
     }
     let bound = world.edges[0].0.bound();
     let (https, xmpp) = (bound.device_tls[0], bound.sip.xmpp_tls[0]);
@@ -690,6 +778,17 @@ async fn what_the_inside_has_refused_once_the_edge_refuses() {
         let mut stranger = Stranger::comes(&world, xmpp).await;
         stranger.hears(HEADER, "</stream:features>").await;
         stranger.hears(&bears(&of_bob), "</challenge>").await;
+        known_bad += is_known;
+        assert_eq!(world.bad_tokens().await, known_bad);
+    }
+    // A phone's too: at the inside it is refused once.
+    let [of_carol, _] = world.tokens("carol").await;
+    world.new_password("carol").await;
+    let shows = format!("Authorization: Bearer {of_carol}\r\n");
+    for is_known in [0, 1] {
+        let mut phone = Stranger::comes(&world, world.edge(0)).await;
+        let told = phone.asks_sip("REGISTER", ("carol", "carol"), &shows).await;
+        assert!(told.contains("error=\"invalid_token\""), "{told}");
         known_bad += is_known;
         assert_eq!(world.bad_tokens().await, known_bad);
     }

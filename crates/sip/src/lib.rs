@@ -4,6 +4,7 @@
 //! A [`Message`] is its own octets and a table of where the parts stand. Reading is done by typed views on demand,
 //! changing by [`Edit`], which copies what it does not change octet for octet.
 
+pub mod bearer;
 pub mod dialog;
 pub mod digest;
 pub mod endpoint;

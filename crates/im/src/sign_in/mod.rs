@@ -376,11 +376,9 @@ impl SignIn {
         };
         let domain = stranger.opened.to.domain();
         let bearers = self.settings.bearers.as_ref();
-        let user = bearers.and_then(|it| {
-            let user = (it.claimed)(&request.token).filter(|user| user.domain() == domain)?;
-            let account = self.accounts.get(&user)?;
-            (it.is_good)(&request.token, &account, now).then_some(user)
-        });
+        let user = bearers.and_then(|it| it.user(&request.token, &self.accounts, now));
+        let user = user.map(|it| it.address.clone());
+        let user = user.filter(|user| user.domain() == domain);
         if let Some(Err(why)) = user.as_ref().map(|it| self.may_show(stranger, it.name())) {
             return stranger.waits(why);
         }

@@ -246,6 +246,9 @@ mod tests {
             ("[server]\ndomains = [\"a.org\", \"A.org\"]", "twice"),
             ("[server]\nnode = \"sip.a.org:5060\"", "without a port"),
             ("[server]\nshards = 257", "server.shards"),
+            ("[oauth]\nissuer = \"http://a.org\"", "oauth.issuer"),
+            ("[oauth]\nissuer = \"https://a.org/\"", "nothing behind it"),
+            ("[oauth]\nissuer = \"https://a.org:0\"", "oauth.issuer"),
             ("[observe]\nlog = \"blah==\"", "observe.log"),
             ("[observe]\nlog = \"inof\"", "\"inof\""),
             ("[observe]\nretention = \"0s\"", "observe.retention"),
@@ -282,6 +285,8 @@ mod tests {
             "[call]\nringing_after = \"0s\"",
             "[listen]\nsip_tcp = [\"0.0.0.0:5060\", \"[::]:5060\"]",
             "[listen]\npush = [\"127.0.0.1:9090\"]",
+            "[oauth]\nissuer = \"https://sip.a.org:8443\"",
+            "[oauth]\nissuer = \"https://[2001:db8::1]\"",
         ] {
             read(text, &[]).unwrap();
         }

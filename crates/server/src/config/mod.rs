@@ -300,6 +300,14 @@ section! {
 }
 
 section! {
+    /// Tokens that clients sign in with, in place of a password (OAuth).
+    Oauth {
+        /// Where clients get them: by the name by which they find this server, as `https://sip.example.org`; the same inside and at its edges. Phones are told of it (RFC 8898); empty: nobody is.
+        issuer: String = String::new(),
+    }
+}
+
+section! {
     /// What we tell the operator.
     Observe {
         /// Log filter, as "info", "info,stories=debug" (each step of each call and message), "info,access=debug" (each request to the push service) or "info,reveille=debug"; the environment variable `RUST_LOG` goes first.
@@ -382,6 +390,7 @@ config! {
     im: Im,
     push: Push,
     edge: Edge,
+    oauth: Oauth,
     observe: Observe,
     limits: Limits,
 }
@@ -401,6 +410,13 @@ impl Listen {
     pub fn needs_tls(&self) -> bool {
         let others = [&self.sip_tls, &self.device_tls, &self.push_tls];
         self.xmpp_needs_tls() || others.into_iter().any(|it| !it.0.is_empty())
+    }
+}
+
+impl Oauth {
+    /// Where clients get tokens, if they are to be told.
+    pub fn issuer(&self) -> Option<&str> {
+        Some(&*self.issuer).filter(|it| !it.is_empty())
     }
 }
 

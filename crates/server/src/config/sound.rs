@@ -14,6 +14,12 @@ pub(super) fn check(config: &Config) -> Vec<ConfigError> {
     let mut found = Vec::new();
     names(config, &mut found);
     tunnels(config, &mut found);
+    if let Some(issuer) = config.oauth.issuer().filter(|it| !is_issuer(it)) {
+        found.push(wrong(
+            "oauth.issuer",
+            format!("{issuer:?} is no issuer: write it as \"https://sip.example.org\", with a port if it is not 443, and nothing behind it"),
+        ));
+    }
     listeners(config, &mut found);
     times(config, &mut found);
     limits(&config.limits, &mut found);
@@ -129,6 +135,19 @@ fn is_host(text: &str) -> bool {
             && !label.ends_with('-')
     };
     text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// Whether this is how an issuer of ours is written (RFC 8414): its documents are at the root of a host.
+fn is_issuer(text: &str) -> bool {
+    let Some(at) = text.strip_prefix("https://") else {
+        return false;
+    };
+    let (host, port) = match at.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (at, None),
+    };
+    let is_port = |port: &str| port.parse().is_ok_and(|port: u16| port > 0);
+    at.is_ascii() && is_host(host) && port.is_none_or(is_port)
 }
 
 /// Who is at the other end of a tunnel.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 const MOST: usize = 10_000;
 
 /// A token that somebody has shown: it cannot be told from this.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Shown {
     hash: [u8; 32],
     until: Timestamp,
@@ -24,6 +24,11 @@ impl Shown {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
         Self { hash, until }
+    }
+
+    /// Whether it is this token, which somebody vouches for still.
+    pub(super) fn is(&self, token: &str, now: Timestamp) -> bool {
+        now < self.until && Self::new(token, self.until) == *self
     }
 }
 

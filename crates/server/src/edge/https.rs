@@ -68,7 +68,7 @@ async fn sign_in(
         Says {
             username: Some(name),
             ..
-        } => device::address(&name, &shared.domain)?,
+        } => device::address(&name, &shared.rules.domain)?,
         Says {
             refresh_token: Some(token),
             ..
@@ -92,7 +92,7 @@ async fn sign_in(
         }
         Says { .. } => return Err(device::invalid_grant()),
     };
-    if !shared.passwords {
+    if !shared.rules.passwords {
         return Err(refused(&shared, Refused::NotSignedIn));
     }
     let answer = forward(&shared, from, &whose, request).await?;
@@ -147,7 +147,7 @@ async fn whole(shared: &Shared, request: Request) -> Result<http::Request<Bytes>
 fn refused(shared: &Shared, why: Refused) -> Problem {
     shared.metrics.edge_refused(why.name(), 1);
     match why {
-        Refused::NotSignedIn | Refused::BadToken => {
+        Refused::NotSignedIn | Refused::BadToken | Refused::AnotherUser => {
             Problem::unauthorized("this needs an access token from POST /oauth/token")
         }
         Refused::TooLong => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long"),

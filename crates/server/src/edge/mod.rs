@@ -19,5 +19,5 @@ pub(crate) use gate::Refused;
 pub(crate) use https::device_api;
 pub(crate) use look::{Links, View, router, watch};
 pub(crate) use relay::run;
-pub(crate) use shared::Shared;
+pub(crate) use shared::{Rules, Shared};
 pub(crate) use within::Within;

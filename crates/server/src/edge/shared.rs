@@ -2,12 +2,13 @@
 
 use super::{
     ended::{Ended, Shown},
-    gate::Refused,
+    gate::{Refused, Terms},
     places::{Place, Places},
 };
 use crate::{
     api::tokens::{Kind, NotVouched, vouched},
     clock::now,
+    config::Config,
     doorkeeper::Doorkeeper,
     metrics::Metrics,
 };
@@ -29,9 +30,7 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     /// What a message may be made of.
     pub(super) limits: sip::Limits,
-    pub(super) passwords: bool,
-    /// Of whoever names none.
-    pub(super) domain: Box<str>,
+    pub(super) rules: Rules,
     pub(super) metrics: Arc<Metrics>,
     /// From where somebody has signed in.
     pub(super) guards: Guards,
@@ -42,6 +41,18 @@ pub(crate) struct Shared {
     ended: Mutex<Ended>,
 }
 
+/// Who is let in, as the operator has it.
+pub(crate) struct Rules {
+    /// Whether who has none of our tokens may sign in by a password.
+    pub(crate) passwords: bool,
+    /// The domain of whoever names none.
+    pub(crate) domain: Box<str>,
+    /// The name of the server, by which some name its users.
+    pub(crate) node: Box<str>,
+    /// Where tokens are given, if clients are to be told.
+    pub(crate) issuer: Option<Box<str>>,
+}
+
 /// Who shows a token that an inside has made.
 pub(super) struct Bearer {
     pub(super) whose: Address,
@@ -50,11 +61,31 @@ pub(super) struct Bearer {
     pub(super) place: Place,
 }
 
+impl Rules {
+    /// Of this configuration.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            passwords: config.edge.passwords,
+            domain: config.domain().into(),
+            node: config.node().into(),
+            issuer: config.oauth.issuer().map(Into::into),
+        }
+    }
+
+    /// As the gate of SIP needs it.
+    pub(super) fn terms(&self) -> Terms<'_> {
+        Terms {
+            passwords: self.passwords,
+            node: &self.node,
+        }
+    }
+}
+
 impl Shared {
     pub(crate) fn new(
         (net, tunnel): (Net, tunnel::Edge),
         limits: sip::Limits,
-        (passwords, domain): (bool, &str),
+        rules: Rules,
         (metrics, guards, keeper): (Arc<Metrics>, Guards, Doorkeeper),
     ) -> Self {
         Self {
@@ -62,8 +93,7 @@ impl Shared {
             tunnel,
             tasks: TaskTracker::new(),
             limits,
-            passwords,
-            domain: domain.into(),
+            rules,
             metrics,
             guards,
             keeper,
@@ -106,6 +136,11 @@ impl Shared {
             shown,
             place: place.ok_or(Refused::Crowded)?,
         })
+    }
+
+    /// Whether it is this token, that somebody vouched for before and nobody has refused since.
+    pub(super) fn vouches_still(&self, shown: &Shown, token: &str) -> bool {
+        shown.is(token, now()) && !self.ended().has(shown)
     }
 
     /// The inside takes this token no more.

@@ -163,7 +163,7 @@ rows! {
         "clients over each tunnel: inside by where the edge is dialled, at an edge by the inside's key",
         "falls to 0 with its tunnel; the clients come back by another edge";
     EDGE_REFUSED = "reveille_edge_refused_total", Counter, None, ["reason"],
-        "clients that an edge sent away: `not_signed_in`, `bad_token` (forged, too old, or refused inside before), `too_long`, `too_many_tries`, `crowded` (too many of one source were signing in or showed bad tokens, or too many by one user), `no_inside`; inside, `not_taken` (no room, banned, or at an address of call.trusted)",
+        "clients that an edge sent away: `not_signed_in`, `bad_token` (forged, too old, or refused inside before), `another_user` (spoke for another user than its token is of), `too_long`, `too_many_tries`, `crowded` (too many of one source were signing in or showed bad tokens, or too many by one user), `no_inside`; inside, `not_taken` (no room, banned, or at an address of call.trusted)",
         "`no_inside`: see the alarm `tunnel_down`; `not_taken` of all clients: the edge sees a proxy's address in place of theirs; the others are strangers";
     EDGE_TUNNEL_UP = "reveille_edge_tunnel_up", Gauge, None, ["edge"],
         "1 while a tunnel is up",

@@ -61,6 +61,8 @@ pub(crate) fn settings() -> Settings {
         strangers: false,
         held_calls: 1000,
         requests_per_source: 1000,
+        bearers: None,
+        authz_server: None,
         calls: call::CallLimits::default(),
         apps: [AppKey {
             profile: profile(),

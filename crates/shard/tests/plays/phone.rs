@@ -1,6 +1,7 @@
 //! A phone that speaks SIP: it registers, writes, and takes what is written to it.
 
 use crate::{
+    script::Shown,
     users::{DOMAIN, PASSWORD},
     world::World,
 };
@@ -202,6 +203,45 @@ impl World {
             Some(got) if got == text => Ok(()),
             got => Err(format!("but {got:?}")),
         }
+    }
+
+    /// Shows a token, and is answered so.
+    pub(crate) fn phone_shows(&mut self, user: &str, shown: &Shown) -> Result<(), String> {
+        let flow = self.phone_comes(user, shown.transport);
+        // From where nobody is trusted.
+        let flow = Flow {
+            remote: SocketAddr::from(([192, 0, 2, 30], flow.remote.port())),
+            ..flow
+        };
+        self.phones.of.insert(user.to_owned(), flow);
+        self.numbers += 1;
+        let (number, method) = (self.numbers, &*shown.method);
+        let (field, asks) = match method {
+            "REGISTER" => ("Authorization", HeaderName::WwwAuthenticate),
+            _ => ("Proxy-Authorization", HeaderName::ProxyAuthenticate),
+        };
+        let text = format!(
+            "{method} sip:{to}@{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/{} {};branch=z9hG4bK{number}\r\nMax-Forwards: 70\r\n\
+             From: <sip:{user}@{DOMAIN}>;tag={number}\r\nTo: <sip:{to}@{DOMAIN}>\r\nCall-ID: {number}\r\n\
+             CSeq: {number} {method}\r\nContact: {}\r\n{field}: Bearer {}\r\nContent-Type: text/plain\r\n\
+             Content-Length: 2\r\n\r\nhi",
+            flow.transport.as_str(),
+            flow.remote,
+            contact(user, flow),
+            shown.token,
+            to = shown.to,
+        );
+        let request = Message::parse(text.into(), &Limits::default()).unwrap();
+        self.phone_sends(flow, request);
+        let answer = self.phones.answers.pop_front().ok_or("no answer")?;
+        let asked = answer.header_text(asks);
+        let status = answer.status().unwrap_or_default().to_string();
+        let told = asked.map_or(status.clone(), |asked| format!("{status} {asked}"));
+        let is_so = match shown.answer.strip_suffix('*') {
+            Some(begins) => told.starts_with(begins),
+            None => told == shown.answer,
+        };
+        is_so.then_some(()).ok_or(format!("answered {told}"))
     }
 
     /// Sends a request, and once more with the password.

@@ -160,6 +160,7 @@ impl World {
         match act {
             Act::PhoneRegisters(user, transport) => self.phone_registers(user, *transport),
             Act::PhoneTakesEnvelopes(user) => self.phone_takes_envelopes(user),
+            Act::PhoneShows(user, shown) => self.phone_shows(user, shown),
             Act::PhoneSleeps(user) => self.phone_sleeps(user),
             Act::PhoneIsOutOfReach(user) => self.phone_is_out_of_reach(user),
             Act::PhoneUnregisters(user) => self.phone_unregisters(user),

@@ -19,6 +19,7 @@
 //! push.app connects as a component             its domain; from then on it sends and receives as clients do
 //! bob's phone registers [over TCP]              over SIP
 //! bob's phone registers and takes envelopes     says that it takes CPIM (RFC 3840)
+//! bob's phone shows bob.good over TLS: REGISTER bob -> 200  a token; `401 Bearer …` with the first challenge
 //! bob's phone falls asleep                      its connection is lost
 //! bob's phone is out of reach                   the same, and nobody knows yet
 //! bob's phone unregisters
@@ -76,6 +77,16 @@ pub(crate) struct Step {
     pub(crate) act: Act,
 }
 
+/// A token that a phone shows, and how it is answered.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) token: String,
+    pub(crate) transport: Transport,
+    pub(crate) method: String,
+    pub(crate) to: String,
+    pub(crate) answer: String,
+}
+
 #[derive(Debug)]
 pub(crate) enum Act {
     Scene,
@@ -96,6 +107,7 @@ pub(crate) enum Act {
     SentAway(String, String),
     PhoneRegisters(String, Transport),
     PhoneTakesEnvelopes(String),
+    PhoneShows(String, Shown),
     PhoneSleeps(String),
     PhoneIsOutOfReach(String),
     PhoneUnregisters(String),
@@ -261,6 +273,19 @@ fn of_phone(user: String, what: &str) -> Option<Act> {
     if let Some(status) = verb.strip_prefix("is answered ") {
         let status = status.parse().ok()?;
         return Some(Act::PhoneIsAnswered(user, status, said.to_owned()));
+    }
+    if let Some(shown) = verb.strip_prefix("shows ") {
+        let (token, transport) = shown.split_once(" over ")?;
+        let (request, answer) = said.split_once(" -> ")?;
+        let (method, to) = request.split_once(' ')?;
+        let shown = Shown {
+            token: token.to_owned(),
+            transport: Transport::from_via(transport)?,
+            method: method.to_owned(),
+            to: to.to_owned(),
+            answer: answer.to_owned(),
+        };
+        return Some(Act::PhoneShows(user, shown));
     }
     if let Some(to) = verb.strip_prefix("wants receipts of ") {
         return Some(Act::PhoneWantsReceipts(

@@ -6,6 +6,7 @@ use domain::{
     roster::{Contact, Direction},
     user::{Scram, ScramKeys, Secrets},
 };
+use hub::Bearers;
 use sip::digest::{Algorithm, ha1};
 use std::sync::Arc;
 use xmpp::sasl::{Hash, scram::StoredKeys};
@@ -13,6 +14,8 @@ use xmpp::sasl::{Hash, scram::StoredKeys};
 pub(crate) const DOMAIN: &str = "localhost";
 /// Servers beside ours (XEP-0114).
 pub(crate) const COMPONENTS: [&str; 2] = ["push.app", "rooms.example"];
+/// Where tokens of OAuth come from.
+pub(crate) const AUTHZ_SERVER: &str = "https://sip.localhost";
 /// When all begins.
 pub(crate) const START: Timestamp = Timestamp(1_700_000_000_000);
 /// Everybody's.
@@ -33,9 +36,9 @@ pub(crate) fn bearer(token: &str) -> Option<Address> {
     Address::new(token.split('.').next()?, DOMAIN).ok()
 }
 
-pub(crate) fn bearers() -> im::Bearers {
+pub(crate) fn bearers() -> Bearers {
     let until = START.0 + 3_600_000;
-    im::Bearers {
+    Bearers {
         claimed: bearer,
         is_good: Arc::new(move |token, _, now| {
             token.strip_suffix(".good").is_some() && now.0 < until
@@ -94,6 +97,8 @@ pub(crate) fn contact(user: &str, peer: &str, to: bool, from: bool) -> Contact {
 pub(crate) fn call_settings() -> call::Settings {
     call::Settings {
         domains: [DOMAIN.to_owned()].into(),
+        bearers: Some(bearers()),
+        authz_server: Some(AUTHZ_SERVER.into()),
         ..settings::settings()
     }
 }

@@ -1,8 +1,9 @@
 //! The client's side: reads a challenge and answers it.
 
 use super::algorithm::{Algorithm, Exchange, ha1};
-use super::fields::{Fields, quoted};
+use super::fields::Fields;
 use crate::Method;
+use crate::lex::quoted;
 
 /// A challenge that we can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -71,17 +71,3 @@ fn field(text: &str) -> Option<(&str, Cow<'_, str>, Option<&str>)> {
     };
     Some((trim_str(name), unquote_str(trim_str(value)), after))
 }
-
-/// A value between quotes.
-pub(super) fn quoted(value: &str) -> String {
-    let mut text = String::with_capacity(value.len() + 2);
-    text.push('"');
-    for character in value.chars() {
-        if matches!(character, '"' | '\\') {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    text.push('"');
-    text
-}

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::algorithm::{Algorithm, Exchange};
-use super::fields::{Fields, quoted};
+use super::fields::Fields;
 use super::nonce::{NonceKey, Stamp};
 use super::replay::{Replay, Use};
 use crate::Method;
+use crate::lex::quoted;
 
 /// How to authenticate.
 #[derive(Debug, Clone, PartialEq, Eq)]

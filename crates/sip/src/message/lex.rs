@@ -177,6 +177,20 @@ pub(crate) fn unquote_str(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A value between quotes.
+pub(crate) fn quoted(value: &str) -> String {
+    let mut text = String::with_capacity(value.len() + 2);
+    text.push('"');
+    for character in value.chars() {
+        if matches!(character, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text.push('"');
+    text
+}
+
 /// A decimal number of digits only, that fits.
 pub(crate) fn number(text: &[u8]) -> Option<u32> {
     if text.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{credentials, privacy, routes};
 use crate::endpoint::Flow;
-use crate::{Edit, HeaderName, Message, Method};
+use crate::{Edit, HeaderName, Message, Method, bearer};
 
 /// Max-Forwards of a request that came without (RFC 3261 §16.6 item 3).
 const MAX_FORWARDS: u8 = 70;
@@ -49,7 +49,7 @@ impl Target {
 pub enum HeaderChange {
     /// Takes away all of that name.
     Remove(HeaderName<'static>),
-    /// Takes away credentials for one of these realms, ours, and leaves those for others (RFC 3261 §22.3).
+    /// Takes away credentials for one of these realms, ours, and leaves those for others (RFC 3261 §22.3); tokens go anyhow.
     RemoveCredentials {
         /// Authorization or Proxy-Authorization.
         header: HeaderName<'static>,
@@ -115,10 +115,16 @@ pub(super) fn ack(ack: &Message, via: &str, reliable: bool) -> Message {
     Edit::new(&routed).prepend(HeaderName::Via, via).finish()
 }
 
+/// What every request loses and gets on its way. A token goes to nobody further on, who could use it in its user's name:
+/// also in an ACK, which has the credentials of its INVITE (RFC 3261 §22.1).
 fn hop<'m>(edit: Edit<'m>, request: &'m Message) -> Edit<'m> {
     let hops = match request.max_forwards() {
         Ok(Some(hops)) => hops.saturating_sub(1),
         _ => MAX_FORWARDS,
     };
+    let shown = bearer::FIELDS.into_iter().filter(|it| request.has(*it));
+    let edit = shown.fold(edit, |edit, field| {
+        edit.remove_where(field, bearer::is_bearer)
+    });
     edit.set(HeaderName::MaxForwards, hops.to_string())
 }

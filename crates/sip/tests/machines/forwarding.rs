@@ -267,6 +267,34 @@ fn only_credentials_of_our_own_realm_come_off() {
 }
 
 #[test]
+fn a_token_goes_to_nobody_further_on_also_in_an_ack() {
+    let shown = "Proxy-Authorization: Bearer secret\nAuthorization: bearer  secret\nTo:";
+    let mut world = World::new();
+    let context = world.open(&request("INVITE", "call").replace("To:", shown));
+    world.fork(context, "phone");
+    let invite = world.next("phone");
+    world.answer("phone", &invite, 200);
+    assert_eq!(world.next("caller").status(), Some(100));
+    let accepted = world.next("caller");
+    world.told();
+    world.send(
+        "caller",
+        &in_dialog("ACK", "ack", 1, &accepted).replace("To:", shown),
+    );
+    let told = world.told();
+    let [Event::Ack { request, .. }] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert!(request.has(HeaderName::Authorization));
+    let flow = world.flow("phone");
+    world.owner(|proxy, _| proxy.proxy_ack(flow, request));
+    for passed in [invite, world.next("phone")] {
+        let text = String::from_utf8_lossy(passed.bytes());
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+#[test]
 fn a_challenge_of_the_callee_reaches_the_caller_as_it_is() {
     for (status, name) in [
         (407, HeaderName::ProxyAuthenticate),

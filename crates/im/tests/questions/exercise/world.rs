@@ -10,8 +10,8 @@ use domain::{
     Address, AppProfile, Behaviour, Generation, Message, Now, Outcome, Platform, Provider,
     Timestamp, User, delivery, user::Secrets, wake,
 };
-use hub::{Accounts, Hub, NotDone, Output, People, PushOrder, Pushed, Ticket};
-use im::{Bearers, Input, Link, Role, Settings};
+use hub::{Accounts, Bearers, Hub, NotDone, Output, People, PushOrder, Pushed, Ticket};
+use im::{Input, Link, Role, Settings};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,

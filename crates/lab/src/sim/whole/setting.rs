@@ -406,6 +406,8 @@ pub(super) fn call(shards: usize, outside: Outside, limits: Limits) -> Settings 
         strangers: outside.strangers,
         held_calls: limits.held_calls,
         requests_per_source: 1000,
+        bearers: None,
+        authz_server: None,
         // What nobody here would call too often.
         calls: call::CallLimits {
             per_caller: domain::quota::Allowance::ALL,
