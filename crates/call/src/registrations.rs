@@ -8,7 +8,9 @@ use crate::{
     heard_at::heard_at,
     settings::{CALLS, Settings, is_spiral},
 };
-use domain::{Address, DeviceId, DoorId, DoorState, IdMap, Now, Timestamp, device::instance_key};
+use domain::{
+    Address, DeviceId, DoorId, DoorState, IdMap, Now, Timestamp, User, device::instance_key,
+};
 use hub::{Directory, Doors, NotDone, OpenDoor, Opening, Ticket};
 use sip::{
     Flow, HeaderName, Message, Transport,
@@ -30,6 +32,8 @@ pub(crate) struct Register {
     pub(crate) flow: Flow,
     pub(crate) request: Message,
     pub(crate) user: Address,
+    /// The account that it was let in by.
+    pub(crate) account: Option<Arc<User>>,
     pub(crate) received: Instant,
     /// Its connection has not ended while it waited for others.
     pub(crate) is_there: bool,

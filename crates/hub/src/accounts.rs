@@ -112,9 +112,9 @@ impl Accounts {
         self.read().version
     }
 
-    /// Takes over who has an account, as it was read while they had changed so often; says who has none any more. `None`:
-    /// they have changed since, and are to be read again.
-    pub fn replace(&self, version: u64, users: Vec<User>) -> Option<Vec<Address>> {
+    /// Takes over who has an account, as it was read while they had changed so often; says who has none any more, and who signs in
+    /// by something else. `None`: they have changed since, and are to be read again.
+    pub fn replace(&self, version: u64, users: Vec<User>) -> Option<[Vec<Address>; 2]> {
         let now: IdMap<_, _> = users
             .into_iter()
             .map(|user| (user.address.clone(), Arc::new(user)))
@@ -133,8 +133,16 @@ impl Accounts {
         } = &mut *table;
         blocks.retain(|user, _| users.contains_key(user));
         avatars.retain(|user, _| users.contains_key(user));
-        let gone = before.into_keys().filter(|it| !users.contains_key(it));
-        Some(gone.collect())
+        let is_another = |was: &User, is: &Arc<User>| was.secrets != is.secrets;
+        let (mut gone, mut others) = (Vec::new(), Vec::new());
+        for (address, was) in before {
+            match users.get(&address) {
+                None => gone.push(address),
+                Some(is) if is_another(&was, is) => others.push(address),
+                Some(_) => {}
+            }
+        }
+        Some([gone, others])
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Table> {

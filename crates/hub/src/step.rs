@@ -44,6 +44,8 @@ pub(crate) enum Work {
     RemoveUser(Ticket, Address),
     /// An account was removed by another process.
     UserGone(Address),
+    /// Whoever signed in as a user is nobody any more.
+    SignOut(Address),
     /// A message came in.
     Message(Ticket, Arc<Message>),
     /// Messages are off our hands.

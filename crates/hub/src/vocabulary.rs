@@ -279,6 +279,8 @@ pub enum Question {
     RemoveUser(Address),
     /// These accounts are gone from the store already: drop what belongs to them.
     UsersGone(Vec<Address>),
+    /// By what these users sign in another process has changed in the store: whoever signed in before is nobody any more.
+    SignOut(Vec<Address>),
     /// The devices of a user, or all.
     Devices(Option<Address>),
     /// One device of a user.
@@ -353,6 +355,9 @@ pub enum Answer {
 pub enum Output {
     /// For the role: what it asked for is done and saved, or not.
     Done(Ticket, Result<(), NotDone>),
+    /// For the roles: what this user signed in with is no good any more, or the account is gone. Who has signed in with it is sent
+    /// away, and what stands on it ends.
+    SignedOut(Address),
     /// For the role: these doors are gone.
     Closed(Vec<DoorId>),
     /// For the role: a call goes to a device through this door. An earlier branch to the same device is given up.

@@ -325,4 +325,29 @@ impl Line {
             );
         }
     }
+
+    /// Who signed in as this user is nobody any more, and is told why, which it says; but for the client that has just given its user another password.
+    pub(crate) fn signed_out(
+        &mut self,
+        now: Now,
+        user: &Address,
+    ) -> (StreamCondition, &'static str) {
+        let gives = self.waiting.values().find_map(|waiting| match waiting {
+            Waiting::Password(door, _) => self.sessions.get(door).filter(|it| it.user == *user),
+            _ => None,
+        });
+        let gives = gives.map(|session| session.door.clone());
+        let doors = self.sessions.of(user).map(|session| session.door.clone());
+        let doors: Vec<_> = doors.filter(|door| Some(door) != gives.as_ref()).collect();
+        let why = if self.accounts.has(user) {
+            (StreamCondition::Reset, "sign in again")
+        } else {
+            (StreamCondition::NotAuthorized, "the account is gone")
+        };
+        for door in doors {
+            self.end(now, &door, Some(why.0), why.1);
+        }
+        self.sessions.forgets_tokens(user);
+        why
+    }
 }

@@ -49,6 +49,8 @@ pub(crate) enum Waiting {
     /// A client of ours, for whether it is done; what it said, without what is in it, to answer it by, unless nobody wants an
     /// answer.
     Client(DoorId, Option<Box<Element>>),
+    /// A client, for whether its user has the other password that it wants.
+    Password(DoorId, Box<Element>),
     /// A client, for whether the hub opens its door.
     Door(DoorId),
     /// A client, for the roster; and the version of it that it has already.
@@ -206,6 +208,7 @@ impl Line {
             return Some(self.ticket(waiting));
         }
         if let Waiting::Client(_, Some(head))
+        | Waiting::Password(_, head)
         | Waiting::Roster(_, head, _)
         | Waiting::Push(_, head) = waiting
         {
@@ -249,8 +252,10 @@ impl Line {
         if let Waiting::Component(domain, _) = &waiting {
             self.components.is_answered(domain);
         }
-        if let Waiting::Client(door, _) | Waiting::Roster(door, ..) | Waiting::Push(door, _) =
-            &waiting
+        if let Waiting::Client(door, _)
+        | Waiting::Password(door, _)
+        | Waiting::Roster(door, ..)
+        | Waiting::Push(door, _) = &waiting
             && let Some(session) = self.sessions.get_mut(door)
         {
             // It may be another than the one that asked, which waits for nothing yet.
@@ -479,17 +484,19 @@ impl Line {
                     self.refuses_component(&domain, &head, condition);
                 }
             }
-            Some(Waiting::Client(door, Some(head)) | Waiting::Roster(door, head, _)) => {
-                match result {
-                    Err(condition) => self.refuse(now, &door, &head, &condition.into()),
-                    Ok(()) if head.local() == stanza::Kind::Iq.name() => {
-                        if let Some(stanza) = Stanza::of(&head) {
-                            self.write(now, &door, &stanza.reply());
-                        }
+            Some(
+                Waiting::Client(door, Some(head))
+                | Waiting::Password(door, head)
+                | Waiting::Roster(door, head, _),
+            ) => match result {
+                Err(condition) => self.refuse(now, &door, &head, &condition.into()),
+                Ok(()) if head.local() == stanza::Kind::Iq.name() => {
+                    if let Some(stanza) = Stanza::of(&head) {
+                        self.write(now, &door, &stanza.reply());
                     }
-                    Ok(()) => {}
                 }
-            }
+                Ok(()) => {}
+            },
             _ => {}
         }
     }

@@ -159,7 +159,7 @@ impl Line {
             Ok(password) => password,
             Err(condition) => return self.refuse(now, door, element, &condition.into()),
         };
-        let waiting = Waiting::Client(door.clone(), Some(Box::new(head(element))));
+        let waiting = Waiting::Password(door.clone(), Box::new(head(element)));
         if let Some(ticket) = self.ticket_of(now, door, waiting) {
             let order = Box::new(AccountOrder::Password(user, password));
             self.out.push_back(Output::Account(ticket, order));

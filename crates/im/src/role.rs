@@ -447,6 +447,12 @@ impl Role {
             hub::Output::Send(door, message) => self.line.send(now, &door, &message),
             hub::Output::Relay(door, message) => self.line.relay(now, &door, &message),
             hub::Output::Closed(doors) => self.line.closed(now, doors),
+            hub::Output::SignedOut(user) => {
+                let why = self.line.signed_out(now, &user);
+                for (stream, steps) in self.sign_in.signed_out(&user, why) {
+                    self.signing_in(now, stream, steps);
+                }
+            }
             hub::Output::Hibernate(door) => self.line.doubts(now, &door),
             hub::Output::GiveUp(call, _) => self.line.gives_call_up(call),
             // A call rings by its proposal, and ends by what its sides say of it: these are messages.

@@ -150,22 +150,27 @@ pub(crate) async fn follow_store(
             continue;
         }
         match read_accounts(store.as_ref(), &accounts).await {
-            Ok(gone) => {
+            Ok([gone, others]) => {
                 tracing::info!("another process changed the store: accounts are taken over");
                 shards.ask(Question::UsersGone(gone)).await;
+                shards.ask(Question::SignOut(others)).await;
             }
             Err(error) => tracing::error!(%error, "accounts could not be read again"),
         }
     }
 }
 
-/// Takes the accounts as the store has them; those that we change meanwhile are read again. Says who has none any more.
-async fn read_accounts(store: &dyn Store, accounts: &Accounts) -> Result<Vec<Address>, StoreError> {
+/// Takes the accounts as the store has them; those that we change meanwhile are read again. Says who has none any more, and who
+/// signs in by something else.
+async fn read_accounts(
+    store: &dyn Store,
+    accounts: &Accounts,
+) -> Result<[Vec<Address>; 2], StoreError> {
     loop {
         let version = accounts.version();
         let users = store.users().await?;
-        if let Some(gone) = accounts.replace(version, users) {
-            return Ok(gone);
+        if let Some(changed) = accounts.replace(version, users) {
+            return Ok(changed);
         }
     }
 }

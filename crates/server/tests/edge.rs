@@ -456,6 +456,16 @@ impl Stranger {
         heard
     }
 
+    /// Waits until nothing more comes.
+    async fn hears_the_end(&mut self) {
+        let mut rest = Vec::new();
+        // Without a goodbye of TLS it is an end as well.
+        let _ = timeout(PATIENCE, self.0.read_to_end(&mut rest))
+            .await
+            .unwrap();
+        assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+    }
+
     /// One request of HTTP, and its answer.
     async fn asks(mut self, head: &str, token: Option<&str>, body: &str) -> (u16, String) {
         let token = token.map(|it| format!("Authorization: Bearer {it}\r\n"));
@@ -686,6 +696,38 @@ async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_other
     let plain = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>";
     stranger.hears(plain, "<not-authorized").await;
     world.carries(1).await;
+    world.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_signed_out_is_sent_away_through_the_edge() {
+    let world = World::letting_in(1, false).await;
+    let bound = world.edges[0].0.bound();
+    let (sip, xmpp) = (bound.sip.tls[0], bound.sip.xmpp_tls[0]);
+    for (user, is_removed) in [("alice", false), ("bob", true)] {
+        let [token, _] = world.tokens(user).await;
+        let mut phone = Stranger::comes(&world, sip).await;
+        let shows = format!(
+            "Contact: <sip:{user}@192.0.2.1;transport=tls>\r\nAuthorization: Bearer {token}\r\n"
+        );
+        let told = phone.asks_sip("REGISTER", (user, user), &shows).await;
+        assert!(told.starts_with("SIP/2.0 200"), "{told}");
+        let mut client = Stranger::comes(&world, xmpp).await;
+        client.hears(HEADER, "</stream:features>").await;
+        client.hears(&bears(&token), "<success").await;
+        world.carries(2).await;
+        if is_removed {
+            let url = world.admin(&format!("/api/v1/users/{user}@localhost"));
+            let admin = Some(dev::ADMIN_TOKEN);
+            let gone = request(http::Method::DELETE, &url, admin, None).await;
+            assert!(gone.unwrap().0.is_success());
+        } else {
+            world.new_password(user).await;
+        }
+        client.hears("", "<stream:error").await;
+        phone.hears_the_end().await;
+        world.carries(0).await;
+    }
     world.shutdown().await;
 }
 

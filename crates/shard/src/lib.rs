@@ -446,9 +446,15 @@ impl Shard {
         let of_im = match &output {
             hub::Output::Done(ticket, _) => ticket.0 >= im::TICKETS,
             hub::Output::Roster(..) | hub::Output::LastSeen(..) => true,
-            hub::Output::Show(showing) => {
-                let showing = call::Input::Hub(hub::Output::Show(showing.clone()));
-                self.call.handle(now, self.hub.directory(), showing);
+            // For both.
+            hub::Output::Show(_) | hub::Output::SignedOut(_) => {
+                let said = match &output {
+                    hub::Output::SignedOut(user) => hub::Output::SignedOut(user.clone()),
+                    hub::Output::Show(showing) => hub::Output::Show(showing.clone()),
+                    _ => return,
+                };
+                self.call
+                    .handle(now, self.hub.directory(), call::Input::Hub(said));
                 true
             }
             hub::Output::Send(door, _)

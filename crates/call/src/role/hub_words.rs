@@ -2,7 +2,7 @@
 
 use super::{Role, ways::Waiting};
 use crate::{bindings::Bound, messages::Messages, vocabulary::Output};
-use domain::{DoorId, Now};
+use domain::{Address, DoorId, Now};
 use hub::{Directory, NotDone, Ticket};
 use sip::Flow;
 
@@ -13,10 +13,15 @@ impl Role {
             hub::Output::Done(ticket, result) => self.done(now, directory, ticket, result),
             hub::Output::Closed(doors) => {
                 for door in doors {
+                    let user = self.bindings.get(&door).map(|bound| &bound.user);
+                    if user.is_some_and(|user| !self.accounts.has(user)) {
+                        self.hangs_up(now, &door);
+                    }
                     self.messages.give_up(&door);
                     self.bindings.remove(&door);
                 }
             }
+            hub::Output::SignedOut(user) => self.signed_out(now, directory, user),
             hub::Output::Ring(call, door) => match self.way_to(now, &door) {
                 Some(way) => self.reach(now, Waiting::Ring(call, door), way),
                 None => self.ring(now, call, door, None),
@@ -85,6 +90,49 @@ impl Role {
         }
     }
 
+    /// Whoever registered as this user is nobody any more: the connections of its phones end, and its doors are closed, until a phone
+    /// shows again who it is.
+    fn signed_out(&mut self, now: Now, directory: &Directory, user: Address) {
+        let of_user = directory.of(&user).flat_map(|entry| {
+            let doors = entry.doors.iter().map(|open| open.number);
+            doors.map(|number| DoorId {
+                device: entry.device.id.clone(),
+                number,
+            })
+        });
+        let closed: Vec<_> = of_user
+            .filter(|door| self.bindings.get(door).is_some())
+            .collect();
+        for door in &closed {
+            tracing::info!(%door, "whoever registered so is signed out");
+            self.messages.give_up(door);
+            self.hangs_up(now, door);
+        }
+        if !closed.is_empty() {
+            let (ticket, opened) = (self.ticket(), Vec::new());
+            self.tell([hub::Input::Doors(hub::Doors {
+                ticket,
+                user,
+                opened,
+                closed,
+            })]);
+        }
+    }
+
+    /// The connection behind a door ends, or only that door's way over it if it is others' as well.
+    fn hangs_up(&mut self, now: Now, door: &DoorId) {
+        let Some(flow) = self.bindings.get(door).and_then(Bound::flow) else {
+            return;
+        };
+        if self.bindings.shares_connection(door) {
+            self.bindings.detach(door);
+            self.lost(door.clone());
+        } else if flow.transport.is_reliable() {
+            self.out.push_back(Output::Close(flow));
+            self.flow_closed(now, flow);
+        }
+    }
+
     /// Whoever is behind the door does not answer: what is left of its connection goes.
     pub(super) fn hibernate(&mut self, now: Now, door: &DoorId) {
         let Some(flow) = self.messages.connection(door) else {
@@ -93,14 +141,7 @@ impl Role {
         if self.bindings.get(door).and_then(Bound::flow) != Some(flow) {
             return;
         }
-        if self.bindings.shares_connection(door) {
-            tracing::info!(%door, from = %flow.remote, "the device does not answer: it is suspended");
-            self.bindings.detach(door);
-            self.lost(door.clone());
-        } else {
-            tracing::info!(%door, from = %flow.remote, "the device does not answer: its connection is closed");
-            self.out.push_back(Output::Close(flow));
-            self.flow_closed(now, flow);
-        }
+        tracing::info!(%door, from = %flow.remote, "the device does not answer: it is suspended");
+        self.hangs_up(now, door);
     }
 }

@@ -32,6 +32,7 @@ impl Role {
             txn,
             flow,
             request,
+            account: self.accounts.get(&user),
             user,
             received: now.instant,
             is_there: true,
@@ -45,8 +46,13 @@ impl Role {
             is_there,
             ..register
         };
-        if !self.accounts.has(&register.user) {
+        let Some(account) = self.accounts.get(&register.user) else {
             return self.answer(now, register.txn, 404, "No Such User");
+        };
+        // Its user may sign in otherwise since it began to wait for those before it.
+        let let_in_by = register.account.as_ref();
+        if let_in_by.is_none_or(|it| it.secrets != account.secrets) {
+            return self.answer(now, register.txn, 403, "Sign In Again");
         }
         let ticket = self.ticket();
         let tag = self.endpoint.local_tag(register.txn);

@@ -24,12 +24,8 @@ impl Owners {
                 vec![Deed::Work(user.clone(), Work::RemoveUser(ticket, user))]
             }
             Question::RemoveUser(_) => answer(ticket, Err(NotDone::Missing)),
-            Question::UsersGone(users) => {
-                let gone = |user: Address| Deed::Work(user.clone(), Work::UserGone(user));
-                let mut deeds: Vec<_> = users.into_iter().map(gone).collect();
-                deeds.extend(answer(ticket, Ok(Answer::Done)));
-                deeds
-            }
+            Question::UsersGone(users) => of_each(ticket, users, Work::UserGone),
+            Question::SignOut(users) => of_each(ticket, users, Work::SignOut),
             Question::Devices(user) => {
                 let views = match &user {
                     Some(user) => self.directory.of(user).map(view).collect(),
@@ -109,6 +105,14 @@ impl Owners {
             None => Vec::new(),
         }
     }
+}
+
+/// The same about each of these users, which is begun when that is answered.
+fn of_each(ticket: Ticket, users: Vec<Address>, work: impl Fn(Address) -> Work) -> Vec<Deed> {
+    let deeds = users
+        .into_iter()
+        .map(|user| Deed::Work(user.clone(), work(user)));
+    deeds.chain(answer(ticket, Ok(Answer::Done))).collect()
 }
 
 fn answer(ticket: Ticket, answer: Result<Answer, NotDone>) -> Vec<Deed> {

@@ -5,7 +5,7 @@ use crate::{
     Measure, Output, Showing, messages,
     step::{Deed, Step, Then, Work},
 };
-use domain::{Address, Class, DeviceId, DoorId, Note, Now, delivery::Stored, push::OwedPush};
+use domain::{Address, Class, DeviceId, DoorId, Note, Now, User, delivery::Stored, push::OwedPush};
 
 impl Owners {
     /// Carries a step out; whoever asked is told first.
@@ -30,7 +30,7 @@ impl Owners {
             }
             Then::Disowned(device) => self.directory.disown(&device),
             Then::Asked(device, expires_at) => self.directory.asked(&device, expires_at),
-            Then::Account(user) => self.accounts.put(*user),
+            Then::Account(user) => return self.account(*user),
             Then::Settled(id) => {
                 self.outbox.remove(&id);
             }
@@ -80,6 +80,16 @@ impl Owners {
         [closed].into_iter().chain(seen).collect()
     }
 
+    /// Who signs in otherwise from now on is signed out everywhere: when all is done that was asked for before.
+    fn account(&mut self, user: User) -> Vec<Deed> {
+        let address = user.address.clone();
+        let before = self.accounts.get(&address);
+        let is_another = before.is_some_and(|before| before.secrets != user.secrets);
+        self.accounts.put(user);
+        let out = is_another.then(|| Deed::Work(address.clone(), Work::SignOut(address)));
+        out.into_iter().collect()
+    }
+
     fn no_account(&mut self, user: &Address) -> Vec<Deed> {
         self.accounts.remove(user);
         self.telephones.remove(user);
@@ -88,6 +98,7 @@ impl Owners {
             self.device_gone(&device);
         }
         let mut deeds = self.user_leaves(user);
+        deeds.push(Output::SignedOut(user.clone()).into());
         deeds.push(Output::Closed(doors).into());
         deeds
     }

@@ -3,7 +3,7 @@
 
 use super::{Owners, read::plan_read};
 use crate::{
-    NotDone, Said, messages, pushes,
+    NotDone, Output, Said, messages, pushes,
     step::{Asker, Step, Then, Work},
 };
 use domain::{Change, DeviceId, Message, Now, behaviour::Incoming, delivery::Landed, trace};
@@ -99,6 +99,11 @@ impl Owners {
             Work::RemoveUser(_, user) => Ok(Step {
                 changes: vec![Change::RemoveUser(user.clone())],
                 then: vec![Then::NoAccount(user)],
+                asker,
+            }),
+            Work::SignOut(user) => Ok(Step {
+                changes: Vec::new(),
+                then: vec![Then::Say(Box::new(Output::SignedOut(user)))],
                 asker,
             }),
             Work::UserGone(user) => Ok(Step {

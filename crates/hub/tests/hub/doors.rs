@@ -140,6 +140,29 @@ fn a_refresh_that_changes_nothing_but_its_time_is_not_written_each_time() {
 }
 
 #[test]
+fn whoever_signed_in_is_signed_out_by_another_password_and_by_nothing_else() {
+    let mut world = World::new();
+    let put = |world: &mut World, user: domain::User| {
+        assert!(world.asks(Question::PutUser(Box::new(user))).is_ok());
+        let is_out = |said: &Output| matches!(said, Output::SignedOut(it) if *it == bob());
+        let out = world.said.iter().filter(|said| is_out(said)).count();
+        world.said.clear();
+        out
+    };
+    assert_eq!(put(&mut world, account_of_bob()), 0, "a new account");
+    let mut bob = account_of_bob();
+    bob.display_name = "Bob".to_owned();
+    assert_eq!(put(&mut world, bob.clone()), 0, "another name");
+    bob.secrets.sha256 = "another".to_owned();
+    assert_eq!(put(&mut world, bob), 1, "another password");
+    // What could not be kept is not so.
+    world.mood = StoreMood::Refuses;
+    let asked = Question::PutUser(Box::new(account_of_bob()));
+    assert!(world.asks(asked).is_err());
+    assert!(world.said.is_empty(), "{:?}", world.said);
+}
+
+#[test]
 fn a_user_who_is_removed_takes_everything_along() {
     let mut world = World::new();
     assert!(

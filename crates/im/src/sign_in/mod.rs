@@ -202,6 +202,25 @@ impl SignIn {
         })
     }
 
+    /// What this user signed in with is no good any more: who is about to sign in with it does not.
+    pub(crate) fn signed_out(
+        &mut self,
+        user: &Address,
+        (condition, text): (StreamCondition, &'static str),
+    ) -> Vec<(StreamId, Vec<Step>)> {
+        let theirs = self.strangers.extract_if(|_, it| it.signs_in_as(user));
+        let ends = theirs.map(|(stream, stranger)| {
+            // RFC 6120 §6.4.6: nothing is said before its stream begins anew.
+            let steps = if stranger.begins_anew() {
+                vec![Step::End]
+            } else {
+                stranger.ends(condition, text)
+            };
+            (stream, steps)
+        });
+        ends.collect()
+    }
+
     fn begins(
         &mut self,
         stranger: &mut Stranger,

@@ -86,6 +86,22 @@ impl Stranger {
         )
     }
 
+    /// Whether it is about to sign in as this user, or has.
+    pub(super) fn signs_in_as(&self, user: &Address) -> bool {
+        match &self.stage {
+            Stage::Nothing | Stage::Denied => false,
+            Stage::Challenged(_, name) => self.account(name) == user.as_str(),
+            Stage::Tokens(showing) => showing.user == *user,
+            Stage::Arriving(arrival) => arrival.user == *user,
+            Stage::SignedIn(whose, _) => whose == user,
+        }
+    }
+
+    /// Whether its stream has ended with its sign-in, and has not begun again.
+    pub(super) fn begins_anew(&self) -> bool {
+        matches!(&self.stage, Stage::SignedIn(_, binder) if binder.opened().is_none())
+    }
+
     pub(super) fn kinds(&self) -> Vec<BindingKind> {
         self.bindings.iter().map(|binding| binding.kind).collect()
     }

@@ -314,7 +314,7 @@ pub const EVENTS: &[Event] = &[
     info("reload: {changed}"),
     info("stopping"),
     info("the device does not answer: it is suspended"),
-    info("the device does not answer: its connection is closed"),
+    info("whoever registered so is signed out"),
     info("the push service has stopped: what is queued goes at the next start"),
     info("this host has no IPv6"),
 ];

@@ -144,14 +144,21 @@ impl Shards {
                 return self.tell_all(|_| Question::ForgetGone(before)).await;
             }
             Question::UsersGone(users) => {
-                let of = |shard| {
-                    let theirs = users.iter().filter(|user| self.0.shard_of(user) == shard);
-                    Question::UsersGone(theirs.cloned().collect())
-                };
+                let of = |shard| Question::UsersGone(self.theirs(shard, users));
+                return self.tell_all(of).await;
+            }
+            Question::SignOut(users) => {
+                let of = |shard| Question::SignOut(self.theirs(shard, users));
                 return self.tell_all(of).await;
             }
         };
         self.ask_shard(self.0.shard_of(user), question).await
+    }
+
+    /// Those that are a shard's.
+    fn theirs(&self, shard: usize, users: &[Address]) -> Vec<Address> {
+        let theirs = users.iter().filter(|user| self.0.shard_of(user) == shard);
+        theirs.cloned().collect()
     }
 
     async fn ask_shard(&self, shard: usize, question: Question) -> Option<Result<Answer, NotDone>> {

@@ -76,6 +76,7 @@ plays! {
     roster
     sasl2
     sessions
+    signed_out
     slow_store
     strangers
     stream_management

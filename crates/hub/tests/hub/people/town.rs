@@ -183,7 +183,7 @@ impl Town {
                     assert_eq!(self.rosters.insert(ticket, roster), None);
                     continue;
                 }
-                Output::Closed(_) | Output::Answer(..) => continue,
+                Output::Closed(_) | Output::SignedOut(_) | Output::Answer(..) => continue,
                 other => panic!("{other:?}"),
             };
             let now = self.now();
