@@ -240,9 +240,18 @@ pub struct Secrets {
     pub sha256: String,
     /// For SCRAM, if they were made when the password was set.
     pub scram: Option<Box<Scram>>,
+    /// How often an operator has signed the user out, or given them another password: what was made for their clients before is no
+    /// good any more.
+    pub sign_outs: u32,
 }
 
 impl Secrets {
+    /// What everything is made of that is made for a client of this user to sign in with: another one after another password, and
+    /// after each time that they were signed out.
+    pub fn stamp(&self) -> String {
+        format!("{} {}", self.sha256, self.sign_outs)
+    }
+
     /// Whether it is the password of this address: compared in a time that says nothing of it.
     pub fn is_of(&self, address: &Address, password: &str) -> bool {
         let mut hash = Sha256::new();
@@ -398,6 +407,7 @@ mod tests {
             md5: String::new(),
             sha256: sha256.to_owned(),
             scram: None,
+            sign_outs: 0,
         };
         assert!(with(hash).is_of(&alice, "wakeup"));
         for (kept, password) in [

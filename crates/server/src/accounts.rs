@@ -26,6 +26,9 @@ pub struct UserChange {
     pub display_name: Option<String>,
     /// Where unanswered calls go, `sip:…`; empty: nowhere.
     pub forward: Option<String>,
+    /// Whatever has signed in as them is signed out, and their tokens are no good any more.
+    #[serde(default)]
+    pub sign_out: bool,
     /// Fail if the account exists.
     #[serde(default)]
     pub new: bool,
@@ -53,7 +56,7 @@ impl Ways {
 
 /// An account with this password.
 pub fn user(address: Address, password: &str, ways: Ways) -> User {
-    let secrets = secrets(&address, password, ways);
+    let secrets = secrets(&address, password, ways, 0);
     User {
         address,
         display_name: String::new(),
@@ -85,7 +88,7 @@ pub async fn named(store: &dyn Store, address: &Address) -> Result<Named, StoreE
 }
 
 /// What a password is checked against.
-fn secrets(address: &Address, password: &str, ways: Ways) -> Secrets {
+fn secrets(address: &Address, password: &str, ways: Ways, sign_outs: u32) -> Secrets {
     let digest = |algorithm| ha1(algorithm, &address.plain_name(), address.domain(), password);
     Secrets {
         md5: digest(Algorithm::Md5),
@@ -94,6 +97,7 @@ fn secrets(address: &Address, password: &str, ways: Ways) -> Secrets {
             Ways::Digest => None,
             Ways::All => scram(password).map(Box::new),
         },
+        sign_outs,
     }
 }
 
@@ -178,8 +182,11 @@ pub fn change(
         (None, Some(password)) => self::user(address.clone(), password, ways),
         (None, None) => return Err(AccountError::NoPassword(address.clone())),
     };
+    if change.sign_out || change.password.is_some() {
+        user.secrets.sign_outs = user.secrets.sign_outs.wrapping_add(1);
+    }
     if let Some(password) = &change.password {
-        user.secrets = secrets(address, password, ways);
+        user.secrets = secrets(address, password, ways, user.secrets.sign_outs);
     }
     if let Some(name) = &change.display_name {
         user.display_name.clone_from(name);
@@ -231,7 +238,7 @@ mod tests {
             assert_eq!(made(none), None, "{none:?}");
         }
         let artagnan = given("d'artagnan@h").unwrap();
-        let md5 = secrets(&artagnan, "secret", Ways::Digest).md5;
+        let md5 = secrets(&artagnan, "secret", Ways::Digest, 0).md5;
         assert_eq!(
             md5,
             ha1(Algorithm::Md5, "d'artagnan", "h", "secret"),

@@ -704,7 +704,11 @@ async fn who_is_signed_out_is_sent_away_through_the_edge() {
     let world = World::letting_in(1, false).await;
     let bound = world.edges[0].0.bound();
     let (sip, xmpp) = (bound.sip.tls[0], bound.sip.xmpp_tls[0]);
-    for (user, is_removed) in [("alice", false), ("bob", true)] {
+    for (user, how) in [
+        ("alice", "password"),
+        ("carol", "sign-out"),
+        ("bob", "removal"),
+    ] {
         let [token, _] = world.tokens(user).await;
         let mut phone = Stranger::comes(&world, sip).await;
         let shows = format!(
@@ -715,18 +719,29 @@ async fn who_is_signed_out_is_sent_away_through_the_edge() {
         let mut client = Stranger::comes(&world, xmpp).await;
         client.hears(HEADER, "</stream:features>").await;
         client.hears(&bears(&token), "<success").await;
+        client.hears(HEADER, "</stream:features>").await;
         world.carries(2).await;
-        if is_removed {
-            let url = world.admin(&format!("/api/v1/users/{user}@localhost"));
-            let admin = Some(dev::ADMIN_TOKEN);
-            let gone = request(http::Method::DELETE, &url, admin, None).await;
-            assert!(gone.unwrap().0.is_success());
-        } else {
-            world.new_password(user).await;
-        }
+        let (method, body) = match how {
+            "password" => (
+                http::Method::PUT,
+                Some(serde_json::json!({"password": "another"})),
+            ),
+            "sign-out" => (
+                http::Method::PUT,
+                Some(serde_json::json!({"sign_out": true})),
+            ),
+            _ => (http::Method::DELETE, None),
+        };
+        let url = world.admin(&format!("/api/v1/users/{user}@localhost"));
+        let done = request(method, &url, Some(dev::ADMIN_TOKEN), body.as_ref()).await;
+        assert!(done.unwrap().0.is_success());
         client.hears("", "<stream:error").await;
         phone.hears_the_end().await;
         world.carries(0).await;
+        // Nor does the token let anybody in again.
+        let mut phone = Stranger::comes(&world, sip).await;
+        let told = phone.asks_sip("REGISTER", (user, user), &shows).await;
+        assert!(told.starts_with("SIP/2.0 401"), "{told}");
     }
     world.shutdown().await;
 }

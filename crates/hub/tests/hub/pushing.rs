@@ -39,6 +39,7 @@ fn puts(world: &mut World, device: &str, update: DeviceUpdate) -> Result<(), Not
             md5: String::new(),
             sha256: String::new(),
             scram: None,
+            sign_outs: 0,
         },
         forward: None,
     });

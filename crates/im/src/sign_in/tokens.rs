@@ -139,7 +139,7 @@ impl SignIn {
             );
         };
         let verifier = self.accounts.get(&showing.user);
-        let verifier = verifier.map(|it| it.secrets.sha256.clone());
+        let verifier = verifier.map(|it| it.secrets.stamp());
         let user = showing.user.as_str();
         // Whose account is gone has no tokens that were made with nothing.
         let verifier = verifier.unwrap_or_default();

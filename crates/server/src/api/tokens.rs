@@ -109,10 +109,12 @@ impl AccessTokens {
         })
     }
 
-    /// The password as tokens name it: nobody can tell it from that. With its salt, so that one that is set again is another one.
+    /// The password as tokens name it: nobody can tell it from that. One that is set again is another one, as is one whose user was
+    /// signed out.
     fn password_of(&self, user: &User) -> String {
         let mut name = hmac::Context::with_key(&self.passwords);
-        name.update(format!("{}\0{}", user.address, user.secrets.sha256).as_bytes());
+        name.update(format!("{}\0{}", user.address, user.secrets.stamp()).as_bytes());
+        // Of an account that is made anew with the same password it is another.
         if let Some(scram) = &user.secrets.scram {
             name.update(&scram.sha256.salt);
         }
@@ -252,18 +254,27 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_is_set_again_is_another_one_where_it_has_a_salt() {
-        use crate::accounts::Ways;
+    fn a_password_that_is_set_again_is_another_one_and_so_is_one_whose_user_was_signed_out() {
+        use crate::accounts::{UserChange, Ways, change};
         let tokens = AccessTokens::new(b"key");
-        let bob = |ways| {
-            let address = Address::new("bob", "localhost").unwrap();
-            crate::accounts::user(address, "wakeup", ways)
+        let again = |asked: UserChange| {
+            let (bob, here) = (bob("wakeup"), ["localhost".to_owned()]);
+            let address = bob.address.clone();
+            change(&address, Some(bob), &asked, (&here, Ways::Digest)).unwrap()
         };
-        for (ways, is_good) in [(Ways::All, false), (Ways::Digest, true)] {
-            let token = tokens.issue(&bob(ways), Kind::Refresh, Timestamp(0));
-            let again = tokens.is_good(&token, Kind::Refresh, &bob(ways), Timestamp(1));
-            assert_eq!(again, is_good, "{ways:?}");
-        }
+        let token = tokens.issue(&bob("wakeup"), Kind::Refresh, Timestamp(0));
+        let is_good = |user: &User| tokens.is_good(&token, Kind::Refresh, user, Timestamp(1));
+        assert!(is_good(&again(UserChange::default())));
+        assert!(!is_good(&again(UserChange {
+            password: Some("wakeup".to_owned()),
+            ..UserChange::default()
+        })));
+        let signed_out = again(UserChange {
+            sign_out: true,
+            ..UserChange::default()
+        });
+        assert!(!is_good(&signed_out));
+        assert_eq!(signed_out.secrets.sha256, bob("wakeup").secrets.sha256);
     }
 
     #[test]

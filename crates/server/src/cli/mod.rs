@@ -188,12 +188,13 @@ mod tests {
     }
 
     /// What does something and prints no list. Whatever is not here can be read by machines.
-    const LISTS_NOTHING: [&str; 30] = [
+    const LISTS_NOTHING: [&str; 31] = [
         "serve",
         "init",
         "user add",
         "user invite",
         "user passwd",
+        "user sign-out",
         "user forward",
         // Lines of JSON as it is.
         "user export",

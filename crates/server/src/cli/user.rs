@@ -31,6 +31,8 @@ pub(super) enum Command {
     List(Listing),
     /// Set a password; without --password one is made up and printed
     Passwd(Passwd),
+    /// End all tokens of an account, and send away whatever has signed in with it
+    SignOut(SignOut),
     /// Say where calls go that nobody answers: sip:voicemail@example.org; empty: nowhere
     Forward(Forward),
     /// Write all that is kept of an account, as lines of JSON
@@ -70,6 +72,14 @@ pub(super) struct Passwd {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct SignOut {
+    /// name, or name@domain
+    user: String,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct Forward {
     /// name, or name@domain
     user: String,
@@ -103,6 +113,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
         Command::Add(add) => run_add(add).await,
         Command::Invite(command) => invite::run(command).await,
         Command::Passwd(passwd) => run_passwd(passwd).await,
+        Command::SignOut(sign_out) => run_sign_out(sign_out).await,
         Command::Forward(forward) => run_forward(forward).await,
         Command::List(list) => run_list(list).await,
         Command::Export(export) => run_export(export).await,
@@ -121,8 +132,8 @@ async fn run_add(command: Add) -> Result<()> {
     let change = UserChange {
         password: Some(password.clone()),
         display_name: name,
-        forward: None,
         new: true,
+        ..UserChange::default()
     };
     let address = change_user(&which, &user, &change).await?;
     say!("added {address}{}", shown(&password, made_up));
@@ -143,6 +154,18 @@ async fn run_passwd(command: Passwd) -> Result<()> {
     };
     let address = change_user(&which, &user, &change).await?;
     say!("new password for {address}{}", shown(&password, made_up));
+    Ok(())
+}
+
+async fn run_sign_out(command: SignOut) -> Result<()> {
+    let SignOut { user, which } = command;
+    must_exist(&which, &user).await?;
+    let change = UserChange {
+        sign_out: true,
+        ..UserChange::default()
+    };
+    let address = change_user(&which, &user, &change).await?;
+    say!("signed out {address}: the password is as it was");
     Ok(())
 }
 

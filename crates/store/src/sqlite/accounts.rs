@@ -34,6 +34,7 @@ pub(super) fn user(row: &Row<'_>) -> Result<User> {
             md5: name(row, 2)?,
             sha256: name(row, 3)?,
             scram: scram(row, 5)?,
+            sign_outs: row.get(6)?,
         },
         forward: row.get(4)?,
     })
@@ -60,7 +61,8 @@ pub(super) fn put(database: &mut Database<'_>, user: &User) -> Result<usize> {
             secrets.md5,
             secrets.sha256,
             forward,
-            secrets.scram.as_ref().map(|scram| scram.encode())
+            secrets.scram.as_ref().map(|scram| scram.encode()),
+            secrets.sign_outs,
         ],
     )
 }

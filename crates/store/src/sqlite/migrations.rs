@@ -9,7 +9,7 @@ use rusqlite::{Connection, Result, TransactionBehavior, params};
 
 /// Schema `n + 1` is made from schema `n` by the one at place `n`. Released ones never change.
 const MIGRATIONS: &[fn(&Connection) -> Result<()>] = &[
-    first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh,
+    first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh, twelfth,
 ];
 
 fn first(connection: &Connection) -> Result<()> {
@@ -80,6 +80,10 @@ fn tenth(connection: &Connection) -> Result<()> {
 
 fn eleventh(connection: &Connection) -> Result<()> {
     connection.execute_batch(include_str!("migrations/0011.sql"))
+}
+
+fn twelfth(connection: &Connection) -> Result<()> {
+    connection.execute_batch(include_str!("migrations/0012.sql"))
 }
 
 /// The newest schema that is known.

@@ -113,7 +113,7 @@ mod tests {
 
     fn with_user(path: &Path, user: &str) {
         let connection = open::for_writing(path).unwrap();
-        let insert = "INSERT INTO users VALUES (?1, '', '', '', NULL, NULL)";
+        let insert = "INSERT INTO users VALUES (?1, '', '', '', NULL, NULL, 0)";
         connection.execute(insert, [user]).unwrap();
         // Not closed well: what it wrote last is in its log.
         std::mem::forget(connection);

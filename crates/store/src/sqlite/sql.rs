@@ -20,7 +20,7 @@ macro_rules! statements {
 
 macro_rules! user_columns {
     () => {
-        "address, display_name, md5, sha256, forward, scram"
+        "address, display_name, md5, sha256, forward, scram, sign_outs"
     };
 }
 
@@ -94,8 +94,8 @@ statements! {
     RemoveProbe = "DELETE FROM probes WHERE number = 1";
 
     // Accounts.
-    PutUser = concat!("INSERT INTO users (", user_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-        ON CONFLICT (address) DO UPDATE SET display_name = ?2, md5 = ?3, sha256 = ?4, forward = ?5, scram = ?6");
+    PutUser = concat!("INSERT INTO users (", user_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        ON CONFLICT (address) DO UPDATE SET display_name = ?2, md5 = ?3, sha256 = ?4, forward = ?5, scram = ?6, sign_outs = ?7");
     RemoveUser = "DELETE FROM users WHERE address = ?1";
     User = concat!("SELECT ", user_columns!(), " FROM users WHERE address = ?1");
     Users = concat!("SELECT ", user_columns!(), " FROM users ORDER BY address");

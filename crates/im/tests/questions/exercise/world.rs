@@ -81,6 +81,7 @@ fn user((name, sha256): (&str, &str)) -> User {
             md5: String::new(),
             sha256: sha256.to_owned(),
             scram: None,
+            sign_outs: 0,
         },
         forward: None,
     }
