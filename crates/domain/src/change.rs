@@ -2,9 +2,9 @@
 //! anybody is told that it was done. Notes are kept when there is room, and nobody waits for them.
 
 use crate::{
-    Address, AppId, Avatar, Card, Device, DeviceId, Door, DoorId, Invitation, KeptSession, Message,
-    MessageId, NotificationId, QueuedPush, SealedApp, SettledPush, SignInTokens, Tenant, TenantId,
-    Timestamp, TraceEvent, User, push::OwedPush, roster::Contact,
+    Address, AppId, Avatar, Card, Device, DeviceId, Door, DoorId, Grant, Invitation, KeptSession,
+    Message, MessageId, NotificationId, QueuedPush, SealedApp, SettledPush, SignInTokens, Tenant,
+    TenantId, Timestamp, TraceEvent, User, push::OwedPush, roster::Contact,
 };
 use std::sync::Arc;
 
@@ -48,6 +48,11 @@ pub enum Change {
     /// Create, replace or remove what an installation of a user's client signs in with. A user has as many as the store
     /// says; one more takes the place of the one that was kept longest ago.
     PutSignInTokens(Box<SignInTokens>),
+    /// Create or replace what a client gets tokens by. A user has as many as the store says; one more takes the place of the one that
+    /// was used longest ago.
+    PutGrant(Box<Grant>),
+    /// A client gets no more tokens by this grant of a user's.
+    RemoveGrant(Address, String),
     /// Create, replace or remove a session whose client has no connection.
     PutSession(Box<KeptSession>),
     /// Somebody is invited.

@@ -18,6 +18,7 @@ pub mod date;
 pub mod delivery;
 pub mod device;
 pub mod door;
+mod grant;
 pub mod guard;
 mod id_map;
 pub mod invitation;
@@ -53,6 +54,7 @@ pub use device::{
     AppId, AppProfile, Channel, Device, DeviceId, Generation, Handed, Platform, Provider, Token,
 };
 pub use door::{Door, DoorId};
+pub use grant::Grant;
 pub use id_map::IdMap;
 pub use invitation::Invitation;
 pub use message::{About, Class, Message, MessageId, Unread};

@@ -4,7 +4,7 @@
 use crate::{
     accounts::{self, Ways},
     admin_socket::AdminSocket,
-    api::{self, AccessTokens, Api, Gate, health},
+    api::{self, AccessTokens, Api, Gate, Turns, health},
     apps::Apps,
     bans::BanFile,
     components,
@@ -529,6 +529,7 @@ fn api(
             metrics: metrics.clone(),
         },
         tokens: Arc::new(AccessTokens::new(secret)),
+        turns: Turns::default(),
         guards,
         ban_file,
         domain: config.domain().into(),

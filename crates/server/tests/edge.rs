@@ -746,6 +746,55 @@ async fn who_is_signed_out_is_sent_away_through_the_edge() {
     world.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_is_good_once_and_who_shows_a_copy_ends_it_for_both() {
+    let world = World::start(1).await;
+    let https = world.edges[0].0.bound().device_tls[0];
+    let [_, first] = world.tokens("alice").await;
+    let [_, of_another_client] = world.tokens("alice").await;
+    let renews = async |token: &str| {
+        let stranger = Stranger::comes(&world, https).await;
+        let asks = serde_json::json!({"grant_type": "refresh_token", "refresh_token": token});
+        let asks = asks.to_string();
+        let (status, told) = stranger.asks("POST /oauth/token", None, &asks).await;
+        let told: Value = serde_json::from_str(&told).unwrap_or_default();
+        (
+            status,
+            told["refresh_token"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        )
+    };
+    let (status, second) = renews(&first).await;
+    assert_eq!(status, 200);
+    // Its answer may have been lost: the same comes again.
+    assert_eq!(renews(&first).await.0, 200);
+    let (status, third) = renews(&second).await;
+    assert_eq!(status, 200);
+    // Two before the one that counts: somebody has a copy, and nobody knows who.
+    assert_eq!(renews(&first).await.0, 400);
+    assert_eq!(renews(&third).await.0, 400);
+    let (status, next) = renews(&of_another_client).await;
+    assert_eq!(status, 200);
+
+    // A client that signs out gives its token back; by nonsense nothing ends, and nobody is told.
+    for token in ["nonsense", &forged(&next), &next] {
+        let stranger = Stranger::comes(&world, https).await;
+        let says = serde_json::json!({"token": token}).to_string();
+        assert_eq!(
+            stranger.asks("POST /oauth/revoke", None, &says).await.0,
+            200
+        );
+        let is_good = token != next;
+        if is_good {
+            assert_eq!(renews(&of_another_client).await.0, 200, "{token}");
+        }
+    }
+    assert_eq!(renews(&next).await.0, 400);
+    world.shutdown().await;
+}
+
 /// A phone's way back.
 const CONTACT: &str = "Contact: <sip:alice@192.0.2.1;transport=tls>\r\n";
 

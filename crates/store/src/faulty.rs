@@ -2,15 +2,15 @@
 //! before another store, which stays as it is: a second `Faulty` before the same one is the same disk after a restart.
 
 use crate::{
-    Accounts, Answer, Blocks, Cards, Damage, Devices, Forgotten, Invitations, Messages, Outbox,
-    Pruned, PushApps, Pushes, Rosters, Sessions, SignIns, Sink, Stats, Store, StoreError, Stories,
-    Story, Told,
+    Accounts, Answer, Blocks, Cards, Damage, Devices, Forgotten, Grants, Invitations, Messages,
+    Outbox, Pruned, PushApps, Pushes, Rosters, Sessions, SignIns, Sink, Stats, Store, StoreError,
+    Stories, Story, Told,
 };
 use domain::{
-    Address, ArchivePage, ArchiveQuery, Card, Change, Device, DeviceId, Door, Feedback, Invitation,
-    KeptSession, Message, MessageId, Note, NotificationId, QueuedPush, SealedApp, SignInTokens,
-    Tenant, TenantId, Timestamp, TraceEvent, Unread, User, change::HistoryEntry, push::OwedPush,
-    roster::Contact, trace::Named,
+    Address, ArchivePage, ArchiveQuery, Card, Change, Device, DeviceId, Door, Feedback, Grant,
+    Invitation, KeptSession, Message, MessageId, Note, NotificationId, QueuedPush, SealedApp,
+    SignInTokens, Tenant, TenantId, Timestamp, TraceEvent, Unread, User, change::HistoryEntry,
+    push::OwedPush, roster::Contact, trace::Named,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -217,6 +217,12 @@ impl Cards for Faulty {
 impl SignIns for Faulty {
     fn sign_in_tokens(&self, user: &Address, client: &str) -> Answer<Option<SignInTokens>> {
         self.alive(|inner| inner.sign_in_tokens(user, client))
+    }
+}
+
+impl Grants for Faulty {
+    fn grant(&self, user: &Address, id: &str) -> Answer<Option<Grant>> {
+        self.alive(|inner| inner.grant(user, id))
     }
 }
 

@@ -17,8 +17,8 @@ pub use damage::Damage;
 pub use error::{OpenError, StoreError};
 pub use sqlite::{BackupError, Checked, Copied, Restored};
 pub use store::{
-    Accounts, Answer, Blocks, Cards, Devices, Forgotten, Invitations, Messages, Outbox, Pruned,
-    PushApps, Pushes, Rosters, Sessions, SignIns, Sink, Stats, Store, Stories, Story, Told,
+    Accounts, Answer, Blocks, Cards, Devices, Forgotten, Grants, Invitations, Messages, Outbox,
+    Pruned, PushApps, Pushes, Rosters, Sessions, SignIns, Sink, Stats, Store, Stories, Story, Told,
 };
 pub use times::{BOUNDS as TIME_BOUNDS, Times};
 

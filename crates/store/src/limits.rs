@@ -47,6 +47,9 @@ pub const BLOCKS: usize = 10_000;
 /// Installations of one user's clients that have tokens to sign in with.
 pub const SIGN_IN_TOKENS: usize = 32;
 
+/// Grants by which one user's clients get tokens.
+pub const GRANTS: usize = 32;
+
 /// Sessions of one user's clients, when they are read. How many are kept is up to the role.
 pub const SESSIONS: usize = 1_000;
 

@@ -7,6 +7,7 @@ mod backend;
 mod blocks;
 mod cards;
 mod devices;
+mod grants;
 mod invitations;
 mod messages;
 mod outbox;

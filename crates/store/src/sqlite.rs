@@ -15,6 +15,7 @@ mod devices;
 mod failure;
 mod files;
 mod forget;
+mod grants;
 mod inbox;
 mod invitations;
 mod job_queue;

@@ -2,9 +2,9 @@
 
 use crate::{Damage, StoreError, Times};
 use domain::{
-    Address, ArchivePage, ArchiveQuery, Card, Change, Device, DeviceId, Door, Feedback, Invitation,
-    KeptSession, Message, MessageId, Note, NotificationId, QueuedPush, Record, SealedApp,
-    SignInTokens, Tenant, TenantId, Timestamp, TraceEvent, TrackingId, Unread, User,
+    Address, ArchivePage, ArchiveQuery, Card, Change, Device, DeviceId, Door, Feedback, Grant,
+    Invitation, KeptSession, Message, MessageId, Note, NotificationId, QueuedPush, Record,
+    SealedApp, SignInTokens, Tenant, TenantId, Timestamp, TraceEvent, TrackingId, Unread, User,
     change::HistoryEntry,
     push::OwedPush,
     roster::Contact,
@@ -51,6 +51,12 @@ pub trait SignIns {
     /// Those of an installation of a user's client. A user has at most
     /// [`limits::SIGN_IN_TOKENS`](crate::limits::SIGN_IN_TOKENS) such.
     fn sign_in_tokens(&self, user: &Address, client: &str) -> Answer<Option<SignInTokens>>;
+}
+
+/// What is read of grants, by which clients get tokens.
+pub trait Grants {
+    /// One of a user's, who has at most [`limits::GRANTS`](crate::limits::GRANTS).
+    fn grant(&self, user: &Address, id: &str) -> Answer<Option<Grant>>;
 }
 
 /// What is read of sessions whose clients have no connection.
@@ -155,6 +161,7 @@ pub trait Store:
     + Blocks
     + Cards
     + SignIns
+    + Grants
     + Sessions
     + Invitations
     + Devices

@@ -4,7 +4,7 @@ use super::{
     Api, Me,
     guarded::may_try,
     problem::Problem,
-    tokens::{ACCESS, AccessTokens, Kind},
+    tokens::{ACCESS, AccessTokens, Turn},
 };
 use crate::{accounts, clock::now, metrics::Door};
 use axum::{
@@ -26,6 +26,8 @@ const TOKEN_BYTES: usize = 4096;
 
 /// Where a client signs in.
 pub(crate) const TOKEN: &str = "/oauth/token";
+/// Where it signs out.
+pub(crate) const REVOKE: &str = "/oauth/revoke";
 /// A device of the client's user.
 pub(crate) const DEVICE: &str = "/api/v1/me/devices/{id}";
 /// How it is looked at.
@@ -34,6 +36,7 @@ pub(crate) const MODE: &str = "/api/v1/me/devices/{id}/mode";
 pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route(TOKEN, post(token))
+        .route(REVOKE, post(revoke))
         .route(DEVICE, get(show).put(put).delete(forget))
         .route(MODE, post(mode))
 }
@@ -51,15 +54,21 @@ async fn token(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     Json(grant): Json<Grant>,
 ) -> Result<Json<Value>, Problem> {
-    let user = match grant {
+    let (user, turn) = match grant {
         Grant::Password { username, password } => {
-            by_password(&api, from.ip(), &username, &password).await?
+            let user = by_password(&api, from.ip(), &username, &password).await?;
+            let turn = api.grants(&user.address).await?;
+            (user, turn)
         }
-        Grant::RefreshToken { refresh_token } => by_token(&api, &refresh_token).await?,
+        Grant::RefreshToken { refresh_token } => {
+            let (user, shown) = by_token(&api, &refresh_token).await?;
+            let turn = api.renews(&user.address, shown).await?;
+            (user, turn.ok_or_else(invalid_grant)?)
+        }
     };
     Ok(Json(json!({
-        "access_token": api.tokens.issue(&user, Kind::Access, now()),
-        "refresh_token": api.tokens.issue(&user, Kind::Refresh, now()),
+        "access_token": api.tokens.access(&user, now()),
+        "refresh_token": api.tokens.refresh(&user, turn, now()),
         "token_type": "Bearer",
         "expires_in": ACCESS.as_secs(),
     })))
@@ -102,11 +111,28 @@ async fn by_password(
     Ok(user)
 }
 
-async fn by_token(api: &Api, token: &str) -> Result<User, Problem> {
+async fn by_token(api: &Api, token: &str) -> Result<(User, Turn), Problem> {
     let address = AccessTokens::claimed(token).ok_or_else(invalid_grant)?;
-    let user = api.store.user(&address).await?;
-    let good = |user: &User| api.tokens.is_good(token, Kind::Refresh, user, now());
-    user.filter(good).ok_or_else(invalid_grant)
+    let user = api.store.user(&address).await?.ok_or_else(invalid_grant)?;
+    let turn = api.tokens.turn(token, &user, now());
+    Ok((user, turn.ok_or_else(invalid_grant)?))
+}
+
+/// A token that is not to be good any more (RFC 7009).
+#[derive(Deserialize)]
+struct Revocation {
+    token: String,
+}
+
+/// By one that is no good nothing has to end, and nobody is told. An access token ends by itself.
+async fn revoke(
+    State(api): State<Api>,
+    Json(Revocation { token }): Json<Revocation>,
+) -> Result<StatusCode, Problem> {
+    if let Ok((user, turn)) = by_token(&api, &token).await {
+        api.ends(&user.address, turn).await?;
+    }
+    Ok(StatusCode::OK)
 }
 
 /// What a client says of its device.

@@ -5,6 +5,7 @@ mod alarms;
 mod bans;
 pub(crate) mod device;
 mod gate;
+mod grants;
 mod guarded;
 pub mod health;
 mod problem;
@@ -18,6 +19,7 @@ pub use admin::{StoryView, UserView};
 pub(crate) use alarms::alarms;
 pub use bans::BanOrder;
 pub use gate::Gate;
+pub use grants::Turns;
 pub(crate) use reload::reload;
 pub use tokens::AccessTokens;
 
@@ -32,7 +34,6 @@ use hub::{Answer, DeviceView, Guards, Question};
 pub(crate) use problem::{Problem, not_found};
 use std::sync::Arc;
 use store::Store;
-use tokens::Kind;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -45,6 +46,8 @@ pub struct Api {
     pub gate: Gate,
     /// Tokens of users.
     pub tokens: Arc<AccessTokens>,
+    /// Who uses their refresh tokens.
+    pub turns: Turns,
     /// Who may try a password.
     pub guards: Guards,
     /// Where bans are kept.
@@ -120,7 +123,7 @@ impl FromRequestParts<Api> for Me {
         let token = bearer(&parts.headers).ok_or_else(refused)?;
         let address = AccessTokens::claimed(token).ok_or_else(refused)?;
         let user = api.store.user(&address).await?.ok_or_else(refused)?;
-        if api.tokens.is_good(token, Kind::Access, &user, now()) {
+        if api.tokens.is_access(token, &user, now()) {
             Ok(Self(address))
         } else {
             Err(refused())

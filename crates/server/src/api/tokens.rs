@@ -1,5 +1,5 @@
-//! Access and refresh tokens: who, until when, signed by us (RFC 7519, with Ed25519, RFC 8037). Nothing is kept of them. Whoever has
-//! the public half of our key can tell that we have made one; whether its user still has the same password only we can.
+//! Access and refresh tokens: who, until when, signed by us (RFC 7519, with Ed25519, RFC 8037). What is kept is which refresh token
+//! of a client counts ([`super::grants`]). Whoever has the public half of our key can tell that we have made one; whether its user still has the same password only we can.
 
 use crate::secret;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -32,6 +32,15 @@ pub(crate) enum Kind {
     Refresh,
 }
 
+/// Which token of a grant it is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Turn {
+    /// The grant.
+    pub(super) id: String,
+    /// So many came before.
+    pub(super) number: u32,
+}
+
 /// What a token says.
 #[derive(Deserialize, Serialize)]
 struct Claims {
@@ -43,6 +52,9 @@ struct Claims {
     r#use: Kind,
     /// With which password.
     pw: String,
+    /// Of one to get new ones by: which it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    turn: Option<Turn>,
 }
 
 /// Makes tokens and checks them.
@@ -69,17 +81,29 @@ impl AccessTokens {
         self.key.public_key().as_ref()
     }
 
-    /// A token for a user, good as long as their password stays the same.
-    pub(super) fn issue(&self, user: &User, kind: Kind, now: Timestamp) -> String {
-        let life = match kind {
-            Kind::Access => ACCESS,
-            Kind::Refresh => REFRESH,
-        };
+    /// A token for a user to sign in with, good as long as their password stays the same.
+    pub(super) fn access(&self, user: &User, now: Timestamp) -> String {
+        self.issue(user, (Kind::Access, ACCESS), None, now)
+    }
+
+    /// A token for a user to get new ones by, good as long as their password stays the same, and once.
+    pub(super) fn refresh(&self, user: &User, turn: Turn, now: Timestamp) -> String {
+        self.issue(user, (Kind::Refresh, REFRESH), Some(turn), now)
+    }
+
+    fn issue(
+        &self,
+        user: &User,
+        (kind, life): (Kind, Duration),
+        turn: Option<Turn>,
+        now: Timestamp,
+    ) -> String {
         let claims = Claims {
             sub: user.address.clone(),
             exp: now.plus(life).0 / 1_000,
             r#use: kind,
             pw: self.password_of(user),
+            turn,
         };
         let claims = serde_json::json!(claims).to_string();
         let signed = [HEADER, &claims].map(|part| URL_SAFE_NO_PAD.encode(part));
@@ -95,14 +119,19 @@ impl AccessTokens {
 
     /// Whether it lets this user in now.
     pub fn is_access(&self, token: &str, user: &User, now: Timestamp) -> bool {
-        self.is_good(token, Kind::Access, user, now)
+        self.good(token, Kind::Access, user, now).is_some()
     }
 
-    /// Whether it is a token of this user, of this kind, and not too old.
-    pub(super) fn is_good(&self, token: &str, kind: Kind, user: &User, now: Timestamp) -> bool {
-        let claims = signed(token, self.public());
-        claims.is_some_and(|claims| {
-            let password = self.password_of(user);
+    /// Which of this user's tokens to get new ones by it is, if it is one and not too old. Whether it was used before, the store
+    /// knows.
+    pub(super) fn turn(&self, token: &str, user: &User, now: Timestamp) -> Option<Turn> {
+        self.good(token, Kind::Refresh, user, now)?.turn
+    }
+
+    /// What it says, if it is a token of this user, of this kind, and not too old.
+    fn good(&self, token: &str, kind: Kind, user: &User, now: Timestamp) -> Option<Claims> {
+        let password = self.password_of(user);
+        signed(token, self.public()).filter(|claims| {
             claims.is_good(kind, now)
                 && claims.sub == user.address
                 && secret::same(claims.pw.as_bytes(), password.as_bytes())
@@ -213,6 +242,14 @@ mod tests {
         )
     }
 
+    fn refresh(tokens: &AccessTokens, user: &User) -> String {
+        let turn = Turn {
+            id: "id".to_owned(),
+            number: 7,
+        };
+        tokens.refresh(user, turn, Timestamp(0))
+    }
+
     /// The same token, saying something else.
     fn forged(token: &str, part: usize, from: &str, to: &str) -> String {
         let mut parts: Vec<_> = token.split('.').map(str::to_owned).collect();
@@ -227,20 +264,20 @@ mod tests {
     fn a_token_is_good_for_one_thing_and_for_its_time() {
         let tokens = AccessTokens::new(b"key");
         let bob = bob("wakeup");
-        let token = tokens.issue(&bob, Kind::Access, Timestamp(0));
-        let good = |kind, now| tokens.is_good(&token, kind, &bob, Timestamp(now));
+        let token = tokens.access(&bob, Timestamp(0));
+        let good = |kind, now| tokens.good(&token, kind, &bob, Timestamp(now)).is_some();
         let hour = 3_600_000;
         assert_eq!(AccessTokens::claimed(&token), Some(bob.address.clone()));
         assert!(good(Kind::Access, hour - 1));
         assert!(!good(Kind::Access, hour));
         assert!(!good(Kind::Refresh, 0));
-        assert!(!AccessTokens::new(b"other").is_good(&token, Kind::Access, &bob, Timestamp(0)));
+        assert!(!AccessTokens::new(b"other").is_access(&token, &bob, Timestamp(0)));
         let other = forged(&token, 1, "access", "refresh");
-        assert!(!tokens.is_good(&other, Kind::Refresh, &bob, Timestamp(0)));
+        assert!(tokens.turn(&other, &bob, Timestamp(0)).is_none());
         let unsigned = forged(&token, 0, "EdDSA", "none");
         assert_eq!(AccessTokens::claimed(&unsigned), None);
         for nonsense in ["", ".", "a.b.c.d", "é.é"] {
-            assert!(!tokens.is_good(nonsense, Kind::Access, &bob, Timestamp(0)));
+            assert!(!tokens.is_access(nonsense, &bob, Timestamp(0)));
             assert_eq!(AccessTokens::claimed(nonsense), None);
         }
     }
@@ -248,9 +285,9 @@ mod tests {
     #[test]
     fn a_new_password_ends_all_tokens() {
         let tokens = AccessTokens::new(b"key");
-        let token = tokens.issue(&bob("old"), Kind::Refresh, Timestamp(0));
-        assert!(tokens.is_good(&token, Kind::Refresh, &bob("old"), Timestamp(1)));
-        assert!(!tokens.is_good(&token, Kind::Refresh, &bob("new"), Timestamp(1)));
+        let token = refresh(&tokens, &bob("old"));
+        assert!(tokens.turn(&token, &bob("old"), Timestamp(1)).is_some());
+        assert!(tokens.turn(&token, &bob("new"), Timestamp(1)).is_none());
     }
 
     #[test]
@@ -262,8 +299,12 @@ mod tests {
             let address = bob.address.clone();
             change(&address, Some(bob), &asked, (&here, Ways::Digest)).unwrap()
         };
-        let token = tokens.issue(&bob("wakeup"), Kind::Refresh, Timestamp(0));
-        let is_good = |user: &User| tokens.is_good(&token, Kind::Refresh, user, Timestamp(1));
+        let token = refresh(&tokens, &bob("wakeup"));
+        let is_good = |user: &User| {
+            tokens
+                .turn(&token, user, Timestamp(1))
+                .is_some_and(|it| it.number == 7)
+        };
         assert!(is_good(&again(UserChange::default())));
         assert!(!is_good(&again(UserChange {
             password: Some("wakeup".to_owned()),
@@ -280,7 +321,7 @@ mod tests {
     #[test]
     fn who_has_the_public_key_can_tell_whose_token_it_is_and_cannot_make_one() {
         let (tokens, others) = (AccessTokens::new(b"key"), AccessTokens::new(b"other"));
-        let token = tokens.issue(&bob("wakeup"), Kind::Access, Timestamp(0));
+        let token = tokens.access(&bob("wakeup"), Timestamp(0));
         let known = |token: &str, kind, now| {
             vouched(
                 token,

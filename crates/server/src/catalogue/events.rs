@@ -237,6 +237,10 @@ pub const EVENTS: &[Event] = &[
         "push parameters of no configured app",
         "a phone wants pushes for an app that [[push.app]] does not name: add it, or correct its team, project or id",
     ),
+    warn(
+        "a refresh token was used twice: somebody has a copy, and no token follows on it",
+        "its user signs in again there; `reveille user sign-out` ends what else they have",
+    ),
     warn("reload: {changed} needs a restart", "restart when it suits"),
     warn(
         "requests are refused: too many wait for their answer",

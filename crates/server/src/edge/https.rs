@@ -43,6 +43,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub(crate) fn device_api(shared: Arc<Shared>) -> Router {
     Router::new()
         .route(device::TOKEN, post(sign_in))
+        .route(device::REVOKE, post(sign_out))
         .route(
             device::DEVICE,
             get(signed_in).put(signed_in).delete(signed_in),
@@ -102,6 +103,30 @@ async fn sign_in(
     Ok(answer)
 }
 
+/// Who signs out says in the body by which token. By one that is none nothing has to end, and nobody is told (RFC 7009).
+async fn sign_out(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    mut request: Request,
+) -> Result<Response, Problem> {
+    let place = shared.place(from.ip());
+    let place = place.ok_or_else(|| refused(&shared, Refused::Crowded))?;
+    // Nobody looks at it there.
+    request.headers_mut().remove(AUTHORIZATION);
+    let request = whole(&shared, request).await?;
+    let Says { token, .. } = serde_json::from_slice(request.body()).unwrap_or_default();
+    let bearer = shared.bearer(&token.unwrap_or_default(), Kind::Refresh, from.ip());
+    drop(place);
+    match bearer {
+        Ok(bearer) => forward(&shared, from, &bearer.whose, request).await,
+        Err(Refused::BadToken) => {
+            shared.metrics.edge_refused(Refused::BadToken.name(), 1);
+            Ok(Response::default())
+        }
+        Err(why) => Err(refused(&shared, why)),
+    }
+}
+
 /// Whoever has signed in shows a token that an inside has made.
 async fn signed_in(
     State(shared): State<Arc<Shared>>,
@@ -119,12 +144,13 @@ async fn signed_in(
     Ok(answer)
 }
 
-/// Who asks for tokens, by a password or by one of them.
+/// Who asks for tokens, by a password or by one of them, or gives one back.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Says {
     username: Option<String>,
     refresh_token: Option<String>,
+    token: Option<String>,
 }
 
 /// A request with all of its body.

@@ -101,6 +101,7 @@ impl Store {
                 Change::PutContact(contact) => (None, Some(&contact.user)),
                 Change::Block { user, .. } | Change::PutCard { user, .. } => (None, Some(user)),
                 Change::PutSignInTokens(tokens) => (None, Some(&tokens.user)),
+                Change::PutGrant(grant) => (None, Some(&grant.user)),
                 Change::PutSession(session) if !session.data.is_empty() => {
                     (None, Some(&session.user))
                 }
@@ -212,6 +213,8 @@ impl Kept {
             Change::Block { user, peer } => drop(self.blocks.insert((user, peer))),
             Change::Unblock { user, peer } => drop(self.blocks.remove(&(user, peer))),
             Change::PutCard { user, card } => drop(self.cards.insert(user, *card)),
+            // No API is here.
+            Change::PutGrant(_) | Change::RemoveGrant(..) => {}
             Change::PutSignInTokens(tokens) => {
                 let key = (tokens.user.clone(), tokens.client.clone());
                 self.sign_in_tokens.insert(key, *tokens);

@@ -29,6 +29,7 @@ impl State {
         self.remove_invitations(address);
         self.cards.remove(address);
         self.remove_sign_ins(address);
+        self.remove_grants(address);
         self.remove_sessions(address);
         self.archive_of.remove_range(under(address));
         self.users.remove(address);

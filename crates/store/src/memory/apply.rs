@@ -32,6 +32,10 @@ impl State {
             }
             Change::PutCard { user, card } => self.put_card(user, *card)?,
             Change::PutSignInTokens(tokens) => self.put_sign_in_tokens(*tokens)?,
+            Change::PutGrant(grant) => self.put_grant(*grant)?,
+            Change::RemoveGrant(user, id) => {
+                self.grants.remove(&(user, id));
+            }
             Change::PutSession(session) => self.put_session(*session)?,
             Change::Invite(invitation) => self.invite(*invitation)?,
             Change::Redeem(token) => self.redeem(&token)?,

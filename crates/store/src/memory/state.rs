@@ -3,9 +3,9 @@
 use super::table::Table;
 use crate::StoreError;
 use domain::{
-    Address, AppId, Card, Device, DeviceId, Door, Invitation, KeptSession, Message, MessageId,
-    NotificationId, QueuedPush, SealedApp, SettledPush, SignInTokens, Tenant, TenantId, TraceEvent,
-    TrackingId, User, change::HistoryEntry, push::OwedPush, roster::Contact,
+    Address, AppId, Card, Device, DeviceId, Door, Grant, Invitation, KeptSession, Message,
+    MessageId, NotificationId, QueuedPush, SealedApp, SettledPush, SignInTokens, Tenant, TenantId,
+    TraceEvent, TrackingId, User, change::HistoryEntry, push::OwedPush, roster::Contact,
 };
 
 /// Everything. Rows that have an order carry a number that only grows.
@@ -17,6 +17,7 @@ pub(super) struct State {
     pub(super) blocks: Table<(Address, Box<str>), ()>,
     pub(super) cards: Table<Address, Card>,
     pub(super) sign_in_tokens: Table<(Address, String), SignInTokens>,
+    pub(super) grants: Table<(Address, String), Grant>,
     pub(super) sessions: Table<(Address, String), KeptSession>,
     pub(super) invitations: Table<Box<str>, Invitation>,
     pub(super) devices: Table<DeviceId, Device>,
@@ -51,6 +52,7 @@ macro_rules! each_table {
         $state.blocks.$do();
         $state.cards.$do();
         $state.sign_in_tokens.$do();
+        $state.grants.$do();
         $state.sessions.$do();
         $state.invitations.$do();
         $state.devices.$do();

@@ -5,7 +5,8 @@ use super::{
     database::{Database, key},
     devices,
     failure::{is_missing_reference, store_error},
-    invitations, messages, outbox, overflow, push_apps, pushes, rosters, sessions, sign_ins,
+    grants, invitations, messages, outbox, overflow, push_apps, pushes, rosters, sessions,
+    sign_ins,
     sql::Sql,
     wiping,
 };
@@ -46,6 +47,8 @@ fn apply(database: &mut Database<'_>, change: &Change) -> Result<usize> {
         Change::Unblock { user, peer } => database.run(Sql::Unblock, [user.as_str(), &**peer]),
         Change::PutCard { user, card } => cards::put(database, user, card),
         Change::PutSignInTokens(tokens) => sign_ins::put(database, tokens),
+        Change::PutGrant(grant) => grants::put(database, grant),
+        Change::RemoveGrant(user, id) => database.run(Sql::RemoveGrant, params![user.as_str(), id]),
         Change::PutSession(session) => sessions::put(database, session),
         Change::Invite(invitation) => invitations::put(database, invitation),
         Change::Redeem(token) => database.run(Sql::Redeem, [&**token]),
@@ -146,6 +149,7 @@ fn of_nothing(database: &mut Database<'_>, change: &Change) -> std::result::Resu
         Change::Block { user, .. } | Change::PutCard { user, .. } => needs_user(database, user),
         Change::PutSignInTokens(tokens) if tokens.data.is_empty() => Ok(()),
         Change::PutSignInTokens(tokens) => needs_user(database, &tokens.user),
+        Change::PutGrant(grant) => needs_user(database, &grant.user),
         Change::PutSession(session) if session.data.is_empty() => Ok(()),
         Change::PutSession(session) => needs_user(database, &session.user),
         Change::Invite(invitation) => match &invitation.inviter {
@@ -173,6 +177,7 @@ fn of_nothing(database: &mut Database<'_>, change: &Change) -> std::result::Resu
         | Change::PutUser(_)
         | Change::RemoveUser(_)
         | Change::RemoveContact { .. }
+        | Change::RemoveGrant(..)
         | Change::Unblock { .. }
         | Change::RemoveDevice(_)
         | Change::RemoveDoor(_)

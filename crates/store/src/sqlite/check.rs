@@ -4,7 +4,7 @@
 use super::{
     accounts, blocks, cards, columns, devices,
     failure::{open_error, store_error},
-    invitations, migrations, open, outbox, rosters, set_aside, sign_ins, stories,
+    grants, invitations, migrations, open, outbox, rosters, set_aside, sign_ins, stories,
     table::Table,
 };
 use crate::{
@@ -122,6 +122,14 @@ const TABLES: &[Table] = &[
         rows: "SELECT user, client, at, data, user, client FROM sign_in_tokens",
         read: |row| sign_ins::tokens(row).map(drop),
         shown: &[0, 1],
+        at_start: false,
+    },
+    Table {
+        name: "grants",
+        key: &["user", "id"],
+        rows: "SELECT user, id, turn, at, user, id FROM grants",
+        read: |row| grants::grant(row).map(drop),
+        shown: &[0],
         at_start: false,
     },
     Table {

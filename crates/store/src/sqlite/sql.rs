@@ -127,6 +127,14 @@ statements! {
         WHERE user = ?1 ORDER BY at DESC, client DESC LIMIT -1 OFFSET ?2)";
     SignInTokens = "SELECT user, client, at, data FROM sign_in_tokens WHERE user = ?1 AND client = ?2";
 
+    // Grants of tokens.
+    PutGrant = "INSERT INTO grants (user, id, turn, at) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (user, id) DO UPDATE SET turn = ?3, at = ?4";
+    RemoveGrant = "DELETE FROM grants WHERE user = ?1 AND id = ?2";
+    LimitGrants = "DELETE FROM grants WHERE user = ?1 AND id IN (SELECT id FROM grants
+        WHERE user = ?1 ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?2)";
+    Grant = "SELECT user, id, turn, at FROM grants WHERE user = ?1 AND id = ?2";
+
     // Sessions without a connection.
     PutSession = "INSERT INTO sessions (user, name, until, data) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (user, name) DO UPDATE SET until = ?3, data = ?4";

@@ -23,6 +23,7 @@ mod archive;
 mod blocks;
 mod cards;
 mod forgetting;
+mod grants;
 mod invitations;
 mod messages;
 mod overflow;

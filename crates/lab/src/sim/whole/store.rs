@@ -131,7 +131,8 @@ impl Store {
                 self.users.get(&user).ok_or(Missing)?;
                 self.cards.insert(user, *card);
             }
-            Change::PutSignInTokens(_) => {} // Nobody here signs in by XMPP.
+            // Nobody here signs in by tokens.
+            Change::PutGrant(_) | Change::RemoveGrant(..) | Change::PutSignInTokens(_) => {}
             Change::PutSession(session) => self.put_session(*session)?,
             Change::PutDevice(device) => self.put_device(*device)?,
             Change::RemoveDevice(device) => self.remove(&device),

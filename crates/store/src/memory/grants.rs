@@ -1,0 +1,41 @@
+//! What clients get tokens by.
+
+use super::{backend::MemoryStore, state::State};
+use crate::{Answer, Grants, StoreError, limits};
+use domain::{Address, Grant};
+
+impl Grants for MemoryStore {
+    fn grant(&self, user: &Address, id: &str) -> Answer<Option<Grant>> {
+        let key = (user.clone(), id.to_owned());
+        self.read(move |state| state.grants.get(&key).cloned())
+    }
+}
+
+impl State {
+    fn grants_of(&self, user: &Address) -> impl Iterator<Item = &Grant> {
+        let rows = self.grants.range((user.clone(), String::new())..);
+        rows.take_while(move |((owner, _), _)| owner == user)
+            .map(|(_, grant)| grant)
+    }
+
+    pub(super) fn put_grant(&mut self, grant: Grant) -> Result<(), StoreError> {
+        self.needs_user(&grant.user)?;
+        let user = grant.user.clone();
+        self.grants.put((user.clone(), grant.id.clone()), grant);
+        let all = self.grants_of(&user);
+        let mut all: Vec<_> = all.map(|it| (it.at, it.id.clone())).collect();
+        all.sort_unstable();
+        let too_many = all.len().saturating_sub(limits::GRANTS);
+        for (_, id) in all.into_iter().take(too_many) {
+            self.grants.remove(&(user.clone(), id));
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_grants(&mut self, user: &Address) {
+        let ids: Vec<String> = self.grants_of(user).map(|it| it.id.clone()).collect();
+        for id in ids {
+            self.grants.remove(&(user.clone(), id));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What clients get tokens by.
+
+use crate::world::*;
+use domain::{Change, Grant, Timestamp};
+use store::{StoreError, limits};
+
+contract! {
+    a_grant_comes_back_as_it_was_used_last_and_goes,
+    grants_go_with_their_user_and_need_one,
+    the_grant_that_was_used_longest_ago_makes_room,
+}
+
+fn grant(user: &str, id: &str, turn: u32, at: u64) -> Grant {
+    Grant {
+        user: address(user),
+        id: id.to_owned(),
+        turn,
+        at: Timestamp(at),
+    }
+}
+
+fn put(grant: &Grant) -> Change {
+    Change::PutGrant(Box::new(grant.clone()))
+}
+
+async fn kept(store: &TheStore, user: &str, id: &str) -> Option<Grant> {
+    store.grant(&address(user), id).await.unwrap()
+}
+
+async fn a_grant_comes_back_as_it_was_used_last_and_goes(store: TheStore) {
+    let first = grant("alice", "one", 0, 1);
+    save(&store, [put_user("alice"), put_user("bob"), put(&first)]).await;
+    assert_eq!(kept(&store, "alice", "one").await, Some(first));
+    assert_eq!(kept(&store, "alice", "two").await, None);
+    assert_eq!(kept(&store, "bob", "one").await, None);
+    let second = grant("alice", "one", 1, 2);
+    save(&store, [put(&second)]).await;
+    assert_eq!(kept(&store, "alice", "one").await, Some(second));
+    for _ in 0..2 {
+        let gone = Change::RemoveGrant(address("alice"), "one".to_owned());
+        save(&store, [gone]).await;
+        assert_eq!(kept(&store, "alice", "one").await, None);
+    }
+}
+
+async fn grants_go_with_their_user_and_need_one(store: TheStore) {
+    let (some, other) = (grant("alice", "one", 0, 1), grant("bob", "one", 0, 1));
+    let found = attempt(&store, vec![put(&some)]).await;
+    assert!(
+        matches!(found, Err(StoreError::Missing { kind: "user", .. })),
+        "{found:?}"
+    );
+    let all = [put_user("alice"), put_user("bob"), put(&some), put(&other)];
+    save(&store, all).await;
+    let anew = [Change::RemoveUser(address("alice")), put_user("alice")];
+    save(&store, anew).await;
+    assert_eq!(kept(&store, "alice", "one").await, None);
+    assert_eq!(kept(&store, "bob", "one").await, Some(other));
+}
+
+async fn the_grant_that_was_used_longest_ago_makes_room(store: TheStore) {
+    let other = grant("bob", "one", 0, 0);
+    save(&store, [put_user("alice"), put_user("bob"), put(&other)]).await;
+    let name = |number: usize| format!("grant-{number}");
+    for number in 0..limits::GRANTS {
+        let at = u64::try_from(number).unwrap();
+        save(&store, [put(&grant("alice", &name(number), 0, 10 + at))]).await;
+    }
+    // The first one is used again, so the second one is the oldest.
+    save(&store, [put(&grant("alice", &name(0), 1, 100))]).await;
+    save(&store, [put(&grant("alice", "new", 0, 101))]).await;
+    assert_eq!(kept(&store, "alice", &name(1)).await, None);
+    for id in [name(0), name(2), "new".to_owned()] {
+        assert!(kept(&store, "alice", &id).await.is_some(), "{id}");
+    }
+    assert_eq!(kept(&store, "bob", "one").await, Some(other));
+}
