@@ -4,7 +4,7 @@
 use crate::{
     accounts::{self, Ways},
     admin_socket::AdminSocket,
-    api::{self, AccessTokens, Api, Gate, Turns, health},
+    api::{self, AccessTokens, Api, Gate, Lives, Turns, health},
     apps::Apps,
     bans::BanFile,
     components,
@@ -528,7 +528,13 @@ fn api(
             guards: guards.clone(),
             metrics: metrics.clone(),
         },
-        tokens: Arc::new(AccessTokens::new(secret)),
+        tokens: {
+            let lives = Lives {
+                access: config.oauth.access.0,
+                refresh: config.oauth.refresh.0,
+            };
+            Arc::new(AccessTokens::new(secret).lasting(lives))
+        },
         turns: Turns::default(),
         guards,
         ban_file,

@@ -1,6 +1,7 @@
 //! XMPP for web pages: who may connect over WebSocket; and what tells clients where all is (RFC 7395 §4, XEP-0156).
 
 use crate::{
+    api::oauth,
     config::{Config, ConfigError},
     networks::networks,
 };
@@ -96,6 +97,12 @@ fn documents(config: &Config, bound: Bound<'_>) -> Vec<Document> {
         body: addresses(config, bound, url.as_deref()).to_string(),
     }];
     all.extend(url.iter().flat_map(|url| host_meta(url)));
+    let passwords = config.edge.passwords || !config.has_role("edge");
+    all.extend(config.oauth.issuer().map(|issuer| Document {
+        path: oauth::METADATA,
+        content_type: "application/json",
+        body: oauth::metadata(issuer, passwords).to_string(),
+    }));
     all
 }
 

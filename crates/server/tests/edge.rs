@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use domain::Behaviour;
 use lab::{
     cloud::{Ca, DevCredentials},
@@ -200,6 +203,28 @@ impl World {
         let told = request(http::Method::POST, &url, None, Some(&by_password(user))).await;
         let tokens: Value = serde_json::from_slice(&told.unwrap().1).unwrap();
         ["access_token", "refresh_token"].map(|it| tokens[it].as_str().unwrap().to_owned())
+    }
+
+    /// What clients that know nothing of us are told there; and inside, but for who may try a password.
+    async fn tells_what_clients_of_oauth_need(&self, https: SocketAddr, grants: &[&str]) {
+        let asks = async |path: &str| {
+            let stranger = Stranger::comes(self, https).await;
+            let (status, told) = stranger.asks(&format!("GET {path}"), None, "").await;
+            assert_eq!(status, 200, "{path}: {told}");
+            let inside = request(http::Method::GET, &self.admin(path), None, None).await;
+            let inside: Value = serde_json::from_slice(&inside.unwrap().1).unwrap();
+            [serde_json::from_str(&told).unwrap(), inside]
+        };
+        let [mut told, inside] = asks("/.well-known/oauth-authorization-server").await;
+        assert_eq!(told["issuer"], ISSUER);
+        assert_eq!(told["token_endpoint"], format!("{ISSUER}/oauth/token"));
+        assert_eq!(told["grant_types_supported"], serde_json::json!(grants));
+        told["grant_types_supported"] = inside["grant_types_supported"].clone();
+        assert_eq!(told, inside);
+        let [told, inside] = asks("/oauth/jwks").await;
+        assert_eq!(told, inside);
+        let x = told["keys"][0]["x"].as_str().unwrap();
+        assert_eq!(URL_SAFE_NO_PAD.decode(x).unwrap().len(), 32);
     }
 
     /// An operator gives a user another password.
@@ -689,6 +714,9 @@ async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_other
         .await;
     // Nothing of it got in.
     world.carries(0).await;
+    world
+        .tells_what_clients_of_oauth_need(https, &["refresh_token"])
+        .await;
     stranger.hears(&bears(token), "<success").await;
     world.carries(1).await;
     let mut stranger = Stranger::comes(&world, xmpp).await;

@@ -3,14 +3,16 @@
 use super::{
     Api, Me,
     guarded::may_try,
+    oauth,
     problem::Problem,
-    tokens::{ACCESS, AccessTokens, Turn},
+    tokens::{AccessTokens, Turn},
 };
 use crate::{accounts, clock::now, metrics::Door};
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{ConnectInfo, Path, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
 use domain::{Address, DeviceId, Mode, Platform, Refusal, User, device::SealingKey};
@@ -24,10 +26,6 @@ const ID_BYTES: usize = 128;
 /// Longest token that is taken, in bytes.
 const TOKEN_BYTES: usize = 4096;
 
-/// Where a client signs in.
-pub(crate) const TOKEN: &str = "/oauth/token";
-/// Where it signs out.
-pub(crate) const REVOKE: &str = "/oauth/revoke";
 /// A device of the client's user.
 pub(crate) const DEVICE: &str = "/api/v1/me/devices/{id}";
 /// How it is looked at.
@@ -35,13 +33,14 @@ pub(crate) const MODE: &str = "/api/v1/me/devices/{id}/mode";
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
-        .route(TOKEN, post(token))
-        .route(REVOKE, post(revoke))
+        .route(oauth::TOKEN, post(token))
+        .route(oauth::REVOKE, post(revoke))
+        .route(oauth::JWKS, get(jwks))
         .route(DEVICE, get(show).put(put).delete(forget))
         .route(MODE, post(mode))
 }
 
-/// A request for tokens (RFC 6749 §4.3, §6), as JSON.
+/// A request for tokens (RFC 6749 §4.3, §6).
 #[derive(Deserialize)]
 #[serde(tag = "grant_type", rename_all = "snake_case")]
 enum Grant {
@@ -52,8 +51,10 @@ enum Grant {
 async fn token(
     State(api): State<Api>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    Json(grant): Json<Grant>,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Result<Json<Value>, Problem> {
+    let grant = oauth::said(&headers, &body).ok_or_else(invalid_request)?;
     let (user, turn) = match grant {
         Grant::Password { username, password } => {
             let user = by_password(&api, from.ip(), &username, &password).await?;
@@ -70,7 +71,7 @@ async fn token(
         "access_token": api.tokens.access(&user, now()),
         "refresh_token": api.tokens.refresh(&user, turn, now()),
         "token_type": "Bearer",
-        "expires_in": ACCESS.as_secs(),
+        "expires_in": api.tokens.lives.access.as_secs(),
     })))
 }
 
@@ -80,6 +81,13 @@ pub(crate) fn invalid_grant() -> Problem {
         StatusCode::BAD_REQUEST,
         "invalid_grant: wrong user or password, or the token has expired",
     )
+    .named("invalid_grant")
+}
+
+/// What was said makes no sense (RFC 6749 §5.2).
+fn invalid_request() -> Problem {
+    let detail = "invalid_request: say it as a form or as JSON, with all that the grant needs";
+    Problem::new(StatusCode::BAD_REQUEST, detail).named("invalid_request")
 }
 
 /// Whom a client names: without a domain, somebody at this one.
@@ -127,12 +135,20 @@ struct Revocation {
 /// By one that is no good nothing has to end, and nobody is told. An access token ends by itself.
 async fn revoke(
     State(api): State<Api>,
-    Json(Revocation { token }): Json<Revocation>,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Result<StatusCode, Problem> {
+    let said = oauth::said(&headers, &body);
+    let Revocation { token } = said.ok_or_else(invalid_request)?;
     if let Ok((user, turn)) = by_token(&api, &token).await {
         api.ends(&user.address, turn).await?;
     }
     Ok(StatusCode::OK)
+}
+
+/// By which keys our tokens are told.
+async fn jwks(State(api): State<Api>) -> Json<Value> {
+    Json(oauth::keys(&[api.tokens.public()]))
 }
 
 /// What a client says of its device.

@@ -8,6 +8,7 @@ mod gate;
 mod grants;
 mod guarded;
 pub mod health;
+pub(crate) mod oauth;
 mod problem;
 mod push_test;
 mod reload;
@@ -21,7 +22,7 @@ pub use bans::BanOrder;
 pub use gate::Gate;
 pub use grants::Turns;
 pub(crate) use reload::reload;
-pub use tokens::AccessTokens;
+pub use tokens::{AccessTokens, Lives};
 
 use crate::{
     accounts::Ways, apps::Apps, bans::BanFile, clock::now, live::Live, metrics::Metrics,

@@ -19,6 +19,8 @@ pub(crate) struct Problem {
     detail: String,
     /// Seconds.
     retry_after: Option<u64>,
+    /// Its name in OAuth (RFC 6749 §5.2).
+    error: Option<&'static str>,
 }
 
 impl Problem {
@@ -27,6 +29,15 @@ impl Problem {
             status,
             detail: detail.into(),
             retry_after: None,
+            error: None,
+        }
+    }
+
+    /// The same with its name in OAuth.
+    pub(crate) fn named(self, error: &'static str) -> Self {
+        Self {
+            error: Some(error),
+            ..self
         }
     }
 
@@ -58,12 +69,15 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let document = serde_json::json!({
+        let mut document = serde_json::json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or_default(),
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
+        if let Some(error) = self.error {
+            document["error"] = error.into();
+        }
         let mut response = (self.status, Json(document)).into_response();
         let headers = response.headers_mut();
         headers.insert(

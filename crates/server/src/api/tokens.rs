@@ -11,10 +11,24 @@ use ring::{
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Life of an access token (`behaviour.md` 7).
-pub(super) const ACCESS: Duration = Duration::from_hours(1);
-/// Life of a refresh token (`behaviour.md` 7).
-const REFRESH: Duration = Duration::from_hours(60 * 24);
+/// How long tokens are good (`behaviour.md` 7).
+#[derive(Clone, Copy, Debug)]
+pub struct Lives {
+    /// One to sign in with.
+    pub access: Duration,
+    /// One to get new ones by.
+    pub refresh: Duration,
+}
+
+impl Default for Lives {
+    fn default() -> Self {
+        Self {
+            access: Duration::from_hours(1),
+            refresh: Duration::from_hours(60 * 24),
+        }
+    }
+}
+
 /// So far off the clock may be of who verifies tokens elsewhere.
 const LEEWAY: Duration = Duration::from_mins(5);
 /// Octets of the longest that is looked at. One for the longest address has two thousand.
@@ -62,6 +76,8 @@ struct Claims {
 pub struct AccessTokens {
     key: Ed25519KeyPair,
     passwords: hmac::Key,
+    /// Of those that are made.
+    pub(super) lives: Lives,
 }
 
 impl AccessTokens {
@@ -73,7 +89,13 @@ impl AccessTokens {
             key: Ed25519KeyPair::from_seed_unchecked(seed.as_ref())
                 .expect("every 32 octets are a seed"),
             passwords,
+            lives: Lives::default(),
         }
+    }
+
+    /// The same, whose tokens are good for so long.
+    pub(crate) fn lasting(self, lives: Lives) -> Self {
+        Self { lives, ..self }
     }
 
     /// By this others can tell that we have made a token.
@@ -83,12 +105,12 @@ impl AccessTokens {
 
     /// A token for a user to sign in with, good as long as their password stays the same.
     pub(super) fn access(&self, user: &User, now: Timestamp) -> String {
-        self.issue(user, (Kind::Access, ACCESS), None, now)
+        self.issue(user, (Kind::Access, self.lives.access), None, now)
     }
 
     /// A token for a user to get new ones by, good as long as their password stays the same, and once.
     pub(super) fn refresh(&self, user: &User, turn: Turn, now: Timestamp) -> String {
-        self.issue(user, (Kind::Refresh, REFRESH), Some(turn), now)
+        self.issue(user, (Kind::Refresh, self.lives.refresh), Some(turn), now)
     }
 
     fn issue(

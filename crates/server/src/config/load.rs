@@ -247,6 +247,7 @@ mod tests {
             ("[server]\nnode = \"sip.a.org:5060\"", "without a port"),
             ("[server]\nshards = 257", "server.shards"),
             ("[oauth]\nissuer = \"http://a.org\"", "oauth.issuer"),
+            ("[oauth]\naccess = \"60d\"", "shorter than oauth.refresh"),
             ("[oauth]\nissuer = \"https://a.org/\"", "nothing behind it"),
             ("[oauth]\nissuer = \"https://a.org:0\"", "oauth.issuer"),
             ("[observe]\nlog = \"blah==\"", "observe.log"),

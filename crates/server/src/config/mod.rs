@@ -304,6 +304,10 @@ section! {
     Oauth {
         /// Where clients get them: by the name by which they find this server, as `https://sip.example.org`; the same inside and at its edges. Phones are told of it (RFC 8898); empty: nobody is.
         issuer: String = String::new(),
+        /// How long one to sign in with is good.
+        access: Span = Span::seconds(3600),
+        /// How long one to get new ones by is good: a client that does not ask for so long wants the password again.
+        refresh: Span = Span::seconds(60 * 24 * 3600),
     }
 }
 

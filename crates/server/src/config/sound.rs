@@ -3,7 +3,7 @@
 
 use super::{Addresses, Config, ConfigError, Limits, MOST_SHARDS, Span, error::wrong};
 use crate::pairs;
-use std::{collections::HashSet, net::IpAddr};
+use std::{collections::HashSet, net::IpAddr, time::Duration};
 use tracing_subscriber::filter::LevelFilter;
 
 /// What a process may do.
@@ -226,6 +226,13 @@ fn listeners(config: &Config, found: &mut Vec<ConfigError>) {
 }
 
 fn times(config: &Config, found: &mut Vec<ConfigError>) {
+    let (access, refresh) = (config.oauth.access.0, config.oauth.refresh.0);
+    if access < Duration::from_mins(1) || refresh <= access {
+        found.push(wrong(
+            "oauth.access",
+            "a minute at least, and shorter than oauth.refresh",
+        ));
+    }
     let call = &config.call;
     let never_zero = [
         ("call.no_answer", call.no_answer),

@@ -1,9 +1,9 @@
 //! The device API for clients outside. What may go on goes on as a request of its own, each over a stream of the tunnel.
 
 use super::{gate::Refused, shared::Shared};
-use crate::api::{Problem, bearer, device, tokens::Kind};
+use crate::api::{Problem, bearer, device, oauth, tokens::Kind};
 use axum::{
-    Router,
+    Json, Router,
     body::{Body, Bytes, to_bytes},
     extract::{ConnectInfo, Request, State},
     http::{
@@ -42,8 +42,9 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// The paths of the device API, and no others.
 pub(crate) fn device_api(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route(device::TOKEN, post(sign_in))
-        .route(device::REVOKE, post(sign_out))
+        .route(oauth::TOKEN, post(sign_in))
+        .route(oauth::REVOKE, post(sign_out))
+        .route(oauth::JWKS, get(jwks))
         .route(
             device::DEVICE,
             get(signed_in).put(signed_in).delete(signed_in),
@@ -64,7 +65,7 @@ async fn sign_in(
     // Nobody looks at it there.
     request.headers_mut().remove(AUTHORIZATION);
     let request = whole(&shared, request).await?;
-    let says = serde_json::from_slice(request.body()).unwrap_or_default();
+    let says = oauth::said(request.headers(), request.body()).unwrap_or_default();
     let whose = match says {
         Says {
             username: Some(name),
@@ -103,6 +104,11 @@ async fn sign_in(
     Ok(answer)
 }
 
+/// By which keys the tokens of the insides that are there are told.
+async fn jwks(State(shared): State<Arc<Shared>>) -> Json<serde_json::Value> {
+    Json(oauth::keys(&shared.tunnel.told()))
+}
+
 /// Who signs out says in the body by which token. By one that is none nothing has to end, and nobody is told (RFC 7009).
 async fn sign_out(
     State(shared): State<Arc<Shared>>,
@@ -114,7 +120,7 @@ async fn sign_out(
     // Nobody looks at it there.
     request.headers_mut().remove(AUTHORIZATION);
     let request = whole(&shared, request).await?;
-    let Says { token, .. } = serde_json::from_slice(request.body()).unwrap_or_default();
+    let Says { token, .. } = oauth::said(request.headers(), request.body()).unwrap_or_default();
     let bearer = shared.bearer(&token.unwrap_or_default(), Kind::Refresh, from.ip());
     drop(place);
     match bearer {
