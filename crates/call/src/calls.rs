@@ -132,7 +132,7 @@ impl Call {
         line: &mut Line<'_>,
         door: &DoorId,
         dialled: Option<Flow>,
-    ) -> Result<BranchId, String> {
+    ) -> Result<(BranchId, Flow), String> {
         let now = line.now.instant;
         let target = line.target(&self.caller, self.trusted, door, dialled)?;
         let id = line
@@ -160,8 +160,19 @@ impl Call {
             rang: false,
             present: true,
         });
-        Ok(id)
+        Ok((id, target.flow))
     }
+}
+
+/// A call went through a door.
+#[derive(Debug)]
+pub(crate) struct Rings {
+    /// Over this flow.
+    pub(crate) flow: Flow,
+    /// Whose story that is.
+    pub(crate) tracking: TrackingId,
+    /// How long it took since the door was about to be open, if it is not yet.
+    pub(crate) took: Option<Duration>,
 }
 
 /// All of them.
@@ -220,22 +231,26 @@ impl Calls {
         id
     }
 
-    /// Sends a call to a door, over the flow that was `dialled` if it has none of its own. Says what came of that: how long
-    /// it took since the door was about to be open, or that it failed.
+    /// Sends a call to a door, over the flow that was `dialled` if it has none of its own. Says what came of that, or that it
+    /// failed.
     pub(crate) fn ring(
         &mut self,
         line: &mut Line<'_>,
         id: CallId,
         door: DoorId,
         dialled: Option<Flow>,
-    ) -> Result<Option<Duration>, Input> {
+    ) -> Result<Option<Rings>, Input> {
         let Some(call) = self.by_id.get_mut(&id) else {
             return Ok(None);
         };
         match call.fork(line, &door, dialled) {
-            Ok(_) => {
+            Ok((_, flow)) => {
                 let arriving = line.registrations.arriving(&door);
-                Ok(arriving.map(|(_, received)| line.now.instant - received))
+                Ok(Some(Rings {
+                    flow,
+                    tracking: call.tracking.clone(),
+                    took: arriving.map(|(_, received)| line.now.instant - received),
+                }))
             }
             Err(why) => Err(Input::Failed(id, door, Failure::Unreachable, why)),
         }
@@ -266,7 +281,7 @@ impl Calls {
             EndReason::NotAnswered => NOT_ANSWERED,
         };
         match call.fork(line, door, None) {
-            Ok(branch) => {
+            Ok((branch, _)) => {
                 let now = line.now.instant;
                 line.endpoint.cancel_branch(now, branch, Some(reason));
             }

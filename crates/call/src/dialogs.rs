@@ -147,7 +147,7 @@ impl Dialogs {
         let token = self.tokens.seal(&ends, from.dialog, now.wall);
         let near_flow = from.end.flow;
         let far = self.settings.uri(&token, far_flow);
-        if (near_flow.transport, near_flow.local) == (far_flow.transport, far_flow.local) {
+        if Settings::is_known_alike(near_flow, far_flow) {
             return ["<", &far, ";lr>"].concat();
         }
         let near = self.settings.uri(&token, near_flow);

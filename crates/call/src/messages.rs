@@ -5,8 +5,10 @@ use crate::{
     requests::{TEXT, class},
     settings::Settings,
 };
-use domain::{About, DoorId, IdMap, Message as Chat, MessageId, Now, date, user::in_uri};
-use hub::{NotDone, Ticket};
+use domain::{
+    About, DoorId, IdMap, Message as Chat, MessageId, Now, TrackingId, date, user::in_uri,
+};
+use hub::Ticket;
 use sip::{
     Flow, HeaderName, Message, Method, RequestBuilder, Transport,
     endpoint::{ClientTxn, Endpoint, ServerTxn},
@@ -28,11 +30,19 @@ struct Sent {
     flow: Flow,
 }
 
+/// A message that waits for the hub.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) txn: ServerTxn,
+    /// What its writer hears once it is kept.
+    pub(crate) answer: Message,
+    pub(crate) tracking: TrackingId,
+}
+
 /// The messages that are being taken in, and those on their way to doors: one a door.
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
-    /// Who waits for the hub, with the answer that they get once the message is kept.
-    incoming: IdMap<Ticket, (ServerTxn, Message)>,
+    incoming: IdMap<Ticket, Taken>,
     by_door: IdMap<DoorId, Sent>,
     by_txn: IdMap<ClientTxn, DoorId>,
 }
@@ -44,22 +54,17 @@ impl Messages {
     }
 
     /// A message waits for the hub.
-    pub(crate) fn taken(&mut self, ticket: Ticket, txn: ServerTxn, answer: Message) {
-        self.incoming.insert(ticket, (txn, answer));
+    pub(crate) fn taken(&mut self, ticket: Ticket, taken: Taken) {
+        self.incoming.insert(ticket, taken);
     }
 
-    /// The hub has spoken: whom to answer, and how.
-    pub(crate) fn done(
-        &mut self,
-        ticket: Ticket,
-        result: Result<(), NotDone>,
-    ) -> Option<(ServerTxn, Result<Message, NotDone>)> {
-        let (txn, answer) = self.incoming.remove(&ticket)?;
-        Some((txn, result.map(|()| answer)))
+    /// The hub has spoken of a message.
+    pub(crate) fn done(&mut self, ticket: Ticket) -> Option<Taken> {
+        self.incoming.remove(&ticket)
     }
 
-    /// Sends a message through a door, to what is behind it, over this flow; `Err` says why it cannot be, and whether that
-    /// is for good.
+    /// Sends a message through a door, to what is behind it, over this flow, which is given back; `Err` says why it cannot
+    /// be, and whether that is for good.
     pub(crate) fn send(
         &mut self,
         now: Now,
@@ -68,7 +73,7 @@ impl Messages {
         (bound, flow): (&Bound, Flow),
         settings: &Settings,
         endpoint: &mut Endpoint,
-    ) -> Result<(), (String, bool)> {
+    ) -> Result<Flow, (String, bool)> {
         let request = request(message, bound, settings);
         if flow.transport == Transport::Udp && request.bytes().len() > DATAGRAM {
             return Err(("too long for a datagram".to_owned(), true));
@@ -81,7 +86,7 @@ impl Messages {
         let message = message.id.clone();
         self.by_door
             .insert(door.clone(), Sent { txn, message, flow });
-        Ok(())
+        Ok(flow)
     }
 
     /// Sends a message through a door and forgets it. A typing notice that is lost is no loss.
@@ -137,7 +142,7 @@ pub(crate) fn read(
     request: &Message,
     to: domain::Address,
     (from, from_name): (String, String),
-    (id, tracking): (MessageId, domain::TrackingId),
+    (id, tracking): (MessageId, TrackingId),
 ) -> Arc<Chat> {
     Arc::new(Chat {
         id,

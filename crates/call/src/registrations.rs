@@ -7,6 +7,7 @@ use crate::{
     grants::Grants,
     heard_at::heard_at,
     settings::{CALLS, Settings, is_spiral},
+    told::peer,
 };
 use domain::{
     Address, DeviceId, DoorId, DoorState, IdMap, Now, Timestamp, User, device::instance_key,
@@ -271,7 +272,7 @@ impl Registrations {
         let unchanged = !fresh && before.is_some_and(|before| is_same(&before.binding, &binding));
         let history = before.is_none().then(|| {
             let transport = from.transport.as_str();
-            format!("registered over {transport} from {}", from.remote)
+            format!("registered over {transport} from {}", peer(from))
         });
         let push = binding.push();
         let offer = self

@@ -26,7 +26,7 @@ use crate::{
     reach::{Reaching, Way},
     registrations::Registrations,
     settings::Settings,
-    told::Told,
+    told::{Told, whence},
     vocabulary::{Input, Output},
 };
 use domain::{Address, DeviceId, Door, DoorId, DoorState, Namer, Now, Refusal, Timestamp};
@@ -146,11 +146,8 @@ impl Role {
     /// What is behind a door, in words.
     pub fn describe(&self, door: &DoorId) -> Option<String> {
         let bound = self.bindings.get(door)?;
-        let Flow {
-            transport, remote, ..
-        } = bound.flow;
         let agent = bound.binding.user_agent();
-        Some(format!("{} {remote} {agent}", transport.name()))
+        Some(format!("{} {agent}", whence(bound.flow)))
     }
 
     /// The next thing to do.

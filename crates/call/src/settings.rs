@@ -161,9 +161,9 @@ impl Settings {
         Address::of_name(&uri.user_decoded()?, domain).ok()
     }
 
-    /// `host:port` by which the far side of a flow reaches us.
-    pub fn sent_by(&self, local: SocketAddr) -> String {
-        if local.ip().is_unspecified() {
+    /// `host:port` by which the far side of a flow over this transport, which ends here, reaches us: an edge has our name.
+    pub fn sent_by(&self, transport: Transport, local: SocketAddr) -> String {
+        if transport == Transport::Edge || local.ip().is_unspecified() {
             format!("{}:{}", self.node, local.port())
         } else {
             let mut text = String::with_capacity(48);
@@ -178,7 +178,8 @@ impl Settings {
             .bound
             .iter()
             .filter(|(_, local)| local.ip().is_unspecified());
-        let wildcards = wildcards.map(|(transport, local)| (*transport, self.sent_by(*local)));
+        let wildcards =
+            wildcards.map(|(transport, local)| (*transport, self.sent_by(*transport, *local)));
         // Where a client came in at an edge is none of our addresses.
         let edge = (Transport::Edge, self.node.clone());
         wildcards.chain([edge]).collect()
@@ -197,14 +198,28 @@ impl Settings {
         let Some((transport, local)) = over(transport).or(self.bound.first()) else {
             return format!("sip:{}", self.node);
         };
-        format!("sip:{}{}", self.sent_by(*local), transport.uri_suffix())
+        format!(
+            "sip:{}{}",
+            self.sent_by(*transport, *local),
+            transport.uri_suffix()
+        )
     }
 
     /// The URI of us at the near end of a flow, with `user` in it.
     pub fn uri(&self, user: &str, flow: Flow) -> String {
         let at = if user.is_empty() { "" } else { "@" };
-        let suffix = flow.transport.uri_suffix();
-        ["sip:", user, at, &self.sent_by(flow.local), suffix].concat()
+        let (sent_by, suffix) = (
+            self.sent_by(flow.transport, flow.local),
+            flow.transport.uri_suffix(),
+        );
+        ["sip:", user, at, &sent_by, suffix].concat()
+    }
+
+    /// Whether those at the far ends of two flows have one URI for us.
+    pub fn is_known_alike(one: Flow, other: Flow) -> bool {
+        let is_edge = one.transport == Transport::Edge;
+        one.transport == other.transport
+            && (one.local == other.local || is_edge && one.local.port() == other.local.port())
     }
 
     /// Whether the other end of a flow is one of the operator's servers.

@@ -2,6 +2,7 @@
 
 use crate::token::DialogId;
 use domain::refused::RefusedStories;
+use sip::{Flow, Transport};
 use std::collections::VecDeque;
 
 /// The end of so many calls is remembered as told; the oldest are forgotten.
@@ -23,6 +24,20 @@ impl Told {
         self.ended.truncate(ENDED - 1);
         self.ended.push_front(dialog);
         true
+    }
+}
+
+/// Whence a flow comes, in stories and wherever a device is shown.
+pub(crate) fn whence(flow: Flow) -> String {
+    format!("{} {}", flow.transport.param(), peer(flow))
+}
+
+/// Who is at the other end of a flow: of a client outside also by which edge, as the inside sees that, with the port at which
+/// the client came in.
+pub(crate) fn peer(flow: Flow) -> String {
+    match flow.transport {
+        Transport::Edge => format!("{} by the edge {}", flow.remote, flow.local),
+        _ => flow.remote.to_string(),
     }
 }
 

@@ -114,6 +114,8 @@ steps! {
     CallReceived = "call_received",
     /// The call went out to a device over its connection.
     InviteSent = "invite_sent",
+    /// A call or message came by an edge, or goes to a device by one.
+    ByEdge = "by_edge",
     /// The call waits for a device to come back.
     InviteHeld = "invite_held",
     /// A push went to the provider.

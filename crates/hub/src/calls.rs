@@ -104,13 +104,17 @@ impl Calls {
     /// A call comes in.
     pub(crate) fn called(&mut self, now: Now, new: NewCall, directory: &Directory) -> Vec<Deed> {
         let id = new.id;
+        let whence = match &*new.whence {
+            "" => String::new(),
+            whence => format!(" ({whence})"),
+        };
         let mut deeds = vec![Deed::Say(Output::Note(Note::Story(TraceEvent {
             tracking: new.tracking.clone(),
             at: now.wall,
             step: Step::CallReceived,
             alias: Some(new.call.to_string()),
             device: None,
-            detail: format!("from {} to {}", new.caller, new.callee),
+            detail: format!("from {}{whence} to {}", new.caller, new.callee),
         })))];
         let candidates = directory.candidates(&new.callee, new.kind, new.wakes_nobody);
         let (wake, effects) = Wake::start(now.instant, candidates, &self.behaviour, self.timers);

@@ -233,6 +233,8 @@ pub struct NewCall {
     pub caller_name: String,
     /// Who calls, by address; in the clear only in the story.
     pub caller: String,
+    /// Where it came from, in the words of its protocol; nothing, if nobody knows.
+    pub whence: String,
     /// Why nobody is to be woken for it, if that is so.
     pub wakes_nobody: Option<&'static str>,
 }

@@ -192,6 +192,7 @@ impl World {
             callee: one.clone(),
             caller_name: String::new(),
             caller: "alice@localhost".to_owned(),
+            whence: String::new(),
             wakes_nobody: None,
         };
         let why = || "486".to_owned();

@@ -123,6 +123,7 @@ impl Line {
             callee,
             caller_name: caller_name.chars().take(NAME).collect(),
             caller: caller.as_str().to_owned(),
+            whence: String::new(),
             wakes_nobody: None,
         })));
     }

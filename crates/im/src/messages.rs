@@ -10,7 +10,7 @@ use crate::{
     markers::Marker,
     route::Route,
     session::{Session, Way},
-    vocabulary::{Letter, Post},
+    vocabulary::{Letter, Output, Post},
 };
 use bytes::Bytes;
 use domain::{Address, Class, DoorId, Message, Now};
@@ -331,6 +331,10 @@ impl Line {
         };
         let octets = self.for_client(now, session, message);
         let is_counted = is_enabled && octets.is_some();
+        let to = (&device, session.stream);
+        let told = self.told.goes(now, &message.tracking, to);
+        let told = told.filter(|_| octets.is_some()).map(Output::Note);
+        self.out.extend(told);
         if let Some(octets) = octets {
             self.give(now, door, octets, Kind::Kept(id.clone()));
             if message.class == Class::Call {

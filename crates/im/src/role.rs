@@ -176,6 +176,7 @@ impl Role {
                 self.registers(stream, steps);
             }
             Input::Greeted(stream, greeted, link) => {
+                self.line.told.comes(stream, &link);
                 self.registering.gone(stream);
                 let at = (now.wall, self.line.entropy());
                 let steps = self.sign_in.greeted(stream, *greeted, &link, at);
@@ -201,6 +202,7 @@ impl Role {
                 self.signing_in(now, stream, steps);
             }
             Input::Gone(stream) => {
+                self.line.told.gone(stream);
                 self.registering.gone(stream);
                 self.sign_in.gone(stream);
                 self.line.component_gone(stream);
@@ -263,7 +265,7 @@ impl Role {
                 Step::Write(octets) => self.line.put(stream, octets),
                 Step::End => self.line.hang_up(stream),
                 Step::Count(why) => self.line.counts(why),
-                Step::Tell(refused) => self.line.refuses_sign_in(now, &refused),
+                Step::Tell(refused) => self.line.refuses_sign_in(now, stream, &refused),
                 Step::SignedIn { anew } => self.line.out.push_back(Output::SignedIn(stream, anew)),
                 Step::Resume(user, resume) => self.resumes(now, stream, &user, &resume),
                 Step::Bind(user, request) => self.bind(now, stream, &user, &request),

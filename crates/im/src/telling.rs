@@ -9,6 +9,7 @@ use crate::{
 };
 use domain::{Address, Now};
 use xmpp::{
+    StreamId,
     stanza::{self, StanzaCondition},
     xml::Element,
 };
@@ -35,10 +36,12 @@ impl Line {
     }
 
     /// A client is not let in.
-    pub(crate) fn refuses_sign_in(&mut self, now: Now, refused: &Refused) {
+    pub(crate) fn refuses_sign_in(&mut self, now: Now, stream: StreamId, refused: &Refused) {
         let is_known = self.accounts.guards().is_known(now.wall, refused.from);
         let tracking = self.namer.fresh(now.wall);
-        let note = self.told.sign_in_refused(now, tracking, refused, is_known);
+        let note = self
+            .told
+            .sign_in_refused(now, tracking, (stream, refused), is_known);
         self.out.extend(note.map(Output::Note));
     }
 

@@ -5,15 +5,16 @@ use crate::{
     calls::{Call, Proposal, read},
     letters,
     sign_in::Refused,
+    vocabulary::Link,
 };
 use domain::{
-    Address, Message, Note, Now, TraceEvent, TrackingId,
+    Address, DeviceId, IdMap, Message, Note, Now, TraceEvent, TrackingId,
     guard::Source,
     refused::RefusedStories,
     trace::{Step, short},
 };
 use std::collections::VecDeque;
-use xmpp::{stanza::StanzaCondition, xml::Element};
+use xmpp::{StreamId, stanza::StanzaCondition, xml::Element};
 
 /// Of so many calls that were taken it is remembered whose they are, so that their end belongs to their story; the oldest are
 /// forgotten.
@@ -29,6 +30,8 @@ pub(crate) type Why<'a> = (StanzaCondition, &'a str);
 pub(crate) struct Told {
     refused: RefusedStories,
     talking: VecDeque<Talking>,
+    /// Whence those come that are outside: with their edge, as the inside sees it.
+    outside: IdMap<StreamId, Box<str>>,
 }
 
 /// A call that was taken.
@@ -41,6 +44,37 @@ struct Talking {
 }
 
 impl Told {
+    /// Somebody comes, perhaps by an edge.
+    pub(crate) fn comes(&mut self, stream: StreamId, link: &Link) {
+        if let Some(edge) = link.edge {
+            let whence = format!("{} by the edge {edge}", link.remote);
+            self.outside.insert(stream, whence.into());
+        }
+    }
+
+    /// Nobody is there any more.
+    pub(crate) fn gone(&mut self, stream: StreamId) {
+        self.outside.remove(&stream);
+    }
+
+    /// A message goes to this device: news if that is outside.
+    pub(crate) fn goes(
+        &self,
+        now: Now,
+        tracking: &TrackingId,
+        (device, stream): (&DeviceId, StreamId),
+    ) -> Option<Note> {
+        let whence = self.outside.get(&stream)?;
+        Some(Note::Story(TraceEvent {
+            tracking: tracking.clone(),
+            at: now.wall,
+            step: Step::ByEdge,
+            alias: None,
+            device: Some(device.clone()),
+            detail: format!("to XMPP {whence}"),
+        }))
+    }
+
     /// A call was taken.
     pub(crate) fn talks(&mut self, call: &Call) {
         self.talking.truncate(TALKING - 1);
@@ -80,14 +114,16 @@ impl Told {
         &mut self,
         now: Now,
         tracking: TrackingId,
-        refused: &Refused,
+        (stream, refused): (StreamId, &Refused),
         is_known: bool,
     ) -> Option<Note> {
         let source = Source::of(refused.from).to_string();
         if !self.refused.take(now.instant, &source, is_known) {
             return None;
         }
-        let (account, from) = (short(&refused.account), refused.from);
+        let account = short(&refused.account);
+        let outside = self.outside.get(&stream).map(|it| it.to_string());
+        let from = outside.unwrap_or_else(|| refused.from.to_string());
         let (told, why) = (refused.told.name(), refused.why);
         Some(Note::Story(TraceEvent {
             tracking,

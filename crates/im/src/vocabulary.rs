@@ -20,6 +20,8 @@ use xmpp::{
 pub struct Link {
     /// The peer's address.
     pub remote: SocketAddr,
+    /// The edge by which it comes, if it is outside.
+    pub edge: Option<SocketAddr>,
     /// How the stream is framed.
     pub framing: Framing,
     /// `tls-exporter` (RFC 9266), where TLS gives it.

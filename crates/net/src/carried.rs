@@ -32,8 +32,7 @@ pub enum Carried {
 
 impl Net {
     /// Serves a connection that was accepted elsewhere, as if it had come here: with the peer's own address for limits, bans and
-    /// everything that looks at flows. `local` is where it came in; with an unspecified address, by whatever name phones have
-    /// for us. `transport` is the flow's. False if there is no room for it, its peer is banned, or what it speaks is not served.
+    /// everything that looks at flows. `local` is where it came in, `transport` the flow's. False if there is no room for it, its peer is banned, or what it speaks is not served.
     pub fn carry<S>(
         &self,
         what: Carried,
@@ -57,6 +56,7 @@ impl Net {
             ) => {
                 let over = StreamLink {
                     local,
+                    carried: true,
                     remote,
                     framing: Frames::Tcp,
                     secure: true,

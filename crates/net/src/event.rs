@@ -62,6 +62,8 @@ pub enum XmppEvent {
 pub struct StreamLink {
     /// Where it came in.
     pub local: SocketAddr,
+    /// Was it accepted elsewhere, and carried here ([`Net::carry`](crate::Net::carry))?
+    pub carried: bool,
     /// Where the peer is, be it behind a proxy; its port is that of whoever has connected.
     pub remote: SocketAddr,
     /// How the stream is framed.

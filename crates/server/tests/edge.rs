@@ -170,6 +170,34 @@ impl World {
         timeout(PATIENCE, does).await.unwrap();
     }
 
+    /// Waits until a story has a step of this name that says all of this.
+    async fn tells(&self, step: &str, says: &[&str]) {
+        let ask = async |path: &str| {
+            let url = self.admin(path);
+            let told = request(http::Method::GET, &url, Some(dev::ADMIN_TOKEN), None);
+            let told: Value = serde_json::from_slice(&told.await.unwrap().1).unwrap();
+            told.as_array().unwrap().clone()
+        };
+        let is_it = |it: &Value| {
+            let detail = it["detail"].as_str().unwrap_or_default();
+            it["step"] == step && says.iter().all(|said| detail.contains(said))
+        };
+        let does = async {
+            loop {
+                for story in ask("/api/v1/traces").await {
+                    let tracking = story["tracking"].as_str().unwrap();
+                    let steps = ask(&format!("/api/v1/traces/{tracking}")).await;
+                    if steps.iter().any(is_it) {
+                        return;
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let told = timeout(PATIENCE, does).await;
+        assert!(told.is_ok(), "no {step} that says {says:?}");
+    }
+
     /// So many tokens the first edge has refused by itself.
     async fn bad_tokens(&self) -> u64 {
         let at = self.edges[0].0.bound().health[0];
@@ -356,6 +384,9 @@ async fn a_phone_outside_is_woken_and_comes_back_by_another_edge() {
         |event| matches!(event, PhoneEvent::MessageReceived { text, .. } if text == "back"),
     )
     .await;
+    let by = format!("by the edge {}", world.edge(1));
+    world.tells("by_edge", &["to tls 127.0.0.1:", &by]).await;
+    world.tells("by_edge", &["from tls 127.0.0.1:", &by]).await;
 
     outside.shutdown().await;
     inside.shutdown().await;

@@ -143,8 +143,12 @@ impl Edge {
                 (Some(inside), _) => (inside.name.clone(), inside.live.state()),
                 (None, Some(down)) => (down.name.clone(), down.state.clone()),
                 (None, None) => {
-                    let (since, why) = (self.0.since, "it has not dialled yet".into());
-                    (at.clone(), State::Down { since, why })
+                    let down = State::Down {
+                        since: self.0.since,
+                        why: "it has not dialled yet".into(),
+                        reached: true,
+                    };
+                    (at.clone(), down)
                 }
             };
             let (name, state) = state;
@@ -265,8 +269,12 @@ impl Shared {
         insides.retain(|it| it.live.connection.stable_id() != id);
         // One that was replaced is there.
         if insides.len() < before && self.known.contains(&inside.who) {
-            let (since, why) = (Instant::now(), why.to_string().into());
-            let (name, state) = (inside.name.clone(), State::Down { since, why });
+            let state = State::Down {
+                since: Instant::now(),
+                why: why.to_string().into(),
+                reached: true,
+            };
+            let name = inside.name.clone();
             self.gone().insert(inside.who, Down { name, state });
         }
     }

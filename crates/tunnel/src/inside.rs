@@ -50,6 +50,8 @@ pub struct EdgeAddress {
 pub struct Arrival {
     /// The edge's key.
     pub edge: Fingerprint,
+    /// Where the edge is.
+    pub at: SocketAddr,
     /// Who the client is.
     pub header: Header,
     /// What it says, and is told.
@@ -81,6 +83,8 @@ struct Seen {
 struct Down {
     since: Instant,
     why: Box<str>,
+    /// Whether somebody was there.
+    reached: bool,
 }
 
 /// One edge.
@@ -111,6 +115,7 @@ impl Inside {
             state: Err(Down {
                 since,
                 why: "not dialled yet".into(),
+                reached: true,
             }),
         };
         let shared = Arc::new(Shared {
@@ -164,9 +169,10 @@ impl Seen {
     fn link(&self) -> Link {
         let state = match &self.state {
             Ok(live) => live.state(),
-            Err(Down { since, why }) => State::Down {
-                since: *since,
-                why: why.clone(),
+            Err(down) => State::Down {
+                since: down.since,
+                why: down.why.clone(),
+                reached: down.reached,
             },
         };
         Link {
@@ -245,8 +251,10 @@ impl Dialled {
     }
 
     async fn connected(&self) -> io::Result<(Endpoint, Connection, Box<str>)> {
-        let mut found = tokio::net::lookup_host(&*self.address.at).await?;
-        let at = found.next().ok_or(io::ErrorKind::NotFound)?;
+        let unknown = |error: io::Error| io::Error::new(io::ErrorKind::NotFound, error);
+        let found = tokio::net::lookup_host(&*self.address.at).await;
+        let at = found.map_err(unknown)?.next();
+        let at = at.ok_or(io::ErrorKind::NotFound)?;
         let local: SocketAddr = if at.is_ipv4() {
             (Ipv4Addr::UNSPECIFIED, 0).into()
         } else {
@@ -289,8 +297,11 @@ impl Dialled {
             Ok(_) => Instant::now(),
             Err(down) => down.since,
         };
-        let why = why.to_string().into();
-        seen.state = Err(Down { since, why });
+        seen.state = Err(Down {
+            since,
+            reached: !is_unreachable(why),
+            why: why.to_string().into(),
+        });
     }
 }
 
@@ -315,6 +326,7 @@ async fn arrives(
     };
     let arrival = Arrival {
         edge,
+        at: live.connection.remote_address(),
         header,
         stream: live.stream((send, receive)),
     };
@@ -332,6 +344,19 @@ fn is_another(error: &ConnectionError) -> bool {
 
 fn is_replaced(why: &io::Error) -> bool {
     why.kind() == io::ErrorKind::AddrInUse
+}
+
+/// Whether nobody is known to be there: its name leads nowhere, or nothing answers.
+fn is_unreachable(why: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        why.kind(),
+        Kind::NotFound
+            | Kind::TimedOut
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+    )
 }
 
 /// Between a half and the whole of it.

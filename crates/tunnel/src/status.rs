@@ -37,6 +37,8 @@ pub enum State {
         at: SocketAddr,
         /// How long a packet takes there and back.
         round_trip: Duration,
+        /// Of the packets that we sent, the part that was lost.
+        lost: f64,
         /// Clients over it.
         clients: usize,
     },
@@ -46,6 +48,8 @@ pub enum State {
         since: Instant,
         /// What came of the last attempt.
         why: Box<str>,
+        /// Whether somebody was there at the last attempt. Who is dialled by the other side is not looked for.
+        reached: bool,
     },
 }
 
@@ -71,8 +75,15 @@ impl Live {
             since: self.since,
             at: self.connection.remote_address(),
             round_trip: self.connection.rtt(),
+            lost: self.lost(),
             clients: self.clients.load(Ordering::Relaxed),
         }
+    }
+
+    fn lost(&self) -> f64 {
+        let path = self.connection.stats().path;
+        let of = |packets: u64| f64::from(u32::try_from(packets).unwrap_or(u32::MAX));
+        of(path.lost_packets) / of(path.sent_packets).max(1.0)
     }
 
     /// A client's stream, counted for as long as it is there.

@@ -134,10 +134,10 @@ async fn nobody_comes_in_whose_key_is_not_known_on_the_other_side() {
     let (mistaken, _arrivals) = dial(&theirs, &edge, stranger.fingerprint());
     for inside in [&unknown, &mistaken] {
         wait("told why", || {
-            let State::Down { why, .. } = &inside.status()[0].state else {
+            let State::Down { why, reached, .. } = &inside.status()[0].state else {
                 return false;
             };
-            &**why != "not dialled yet"
+            &**why != "not dialled yet" && *reached
         })
         .await;
     }
@@ -151,6 +151,23 @@ async fn nobody_comes_in_whose_key_is_not_known_on_the_other_side() {
     unknown.shutdown().await;
     mistaken.shutdown().await;
     edge.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_edge_whose_name_leads_nowhere_is_not_reached() {
+    let (ours, theirs) = (identity(), identity());
+    let edges = [EdgeAddress {
+        at: "edge.invalid:4433".into(),
+        key: ours.fingerprint(),
+    }];
+    let dialled = Inside::dial(("inside", b"a key"), &theirs, &edges, Limits::default());
+    let (inside, _arrivals) = dialled.unwrap();
+    wait("not reached", || {
+        let state = &inside.status()[0].state;
+        matches!(state, State::Down { reached: false, .. })
+    })
+    .await;
+    inside.shutdown().await;
 }
 
 #[tokio::test]

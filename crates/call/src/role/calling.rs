@@ -2,12 +2,13 @@
 
 use super::{Role, ways::Waiting};
 use crate::{
-    calls::{Call, Resort},
+    calls::{Call, Resort, Rings},
     dialogs::Initiator,
     gate::Sender,
     quotas::Caller,
     requests::{self, TRACKING},
     settings::{CALLS, is_spiral},
+    told::whence,
     vocabulary::Output,
 };
 use domain::{Address, DoorId, Now, Refusal, TrackingId, quota::Exceeded};
@@ -62,6 +63,11 @@ impl Role {
             callee,
             caller_name,
             caller: short(sender.name()),
+            // A forward of ours has been told where it came in.
+            whence: Some(flow)
+                .filter(|_| !forwarded)
+                .map(whence)
+                .unwrap_or_default(),
             wakes_nobody: requests::wakes_nobody(request),
         };
         self.tell([hub::Input::Called(Box::new(new))]);
@@ -114,9 +120,19 @@ impl Role {
         door: DoorId,
         dialled: Option<Flow>,
     ) {
+        let device = door.device.clone();
         let (calls, mut line) = self.line(now);
         match calls.ring(&mut line, call, door, dialled) {
-            Ok(took) => self.out.extend(took.map(Output::RegisterToInvite)),
+            Ok(Some(Rings {
+                flow,
+                tracking,
+                took,
+            })) => {
+                self.out.extend(took.map(Output::RegisterToInvite));
+                self.tells_edge(now, (tracking, Some(device)), flow);
+            }
+            // It is over.
+            Ok(None) => {}
             Err(failed) => self.tell([failed]),
         }
     }

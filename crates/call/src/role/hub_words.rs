@@ -70,8 +70,12 @@ impl Role {
         ticket: Ticket,
         result: Result<(), NotDone>,
     ) {
-        if let Some((txn, answer)) = self.messages.done(ticket, result.clone()) {
-            return self.answer_kept(now, txn, answer);
+        if let Some(taken) = self.messages.done(ticket) {
+            let flow = self.endpoint.asked(taken.txn).map(|(flow, _)| flow);
+            if let Some(flow) = flow.filter(|_| result.is_ok()) {
+                self.tells_edge(now, (taken.tracking, None), flow);
+            }
+            return self.answer_kept(now, taken.txn, result.map(|()| taken.answer));
         }
         let (bindings, dialogs) = (&mut self.bindings, &self.dialogs);
         let is_up = |flow: &Flow| dialogs.is_up(flow);

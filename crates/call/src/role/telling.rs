@@ -8,14 +8,15 @@ use crate::{
     requests::TRACKING,
     settings::is_spiral,
     token::{DialogId, Ends},
+    told::whence,
     vocabulary::Output,
 };
 use domain::{
-    Address, Note, Now, TraceEvent, TrackingId,
+    Address, DeviceId, Note, Now, TraceEvent, TrackingId,
     guard::Source,
     trace::{Step, short},
 };
-use sip::{Flow, HeaderName, Message, Method, endpoint::ServerTxn, reason_phrase};
+use sip::{Flow, HeaderName, Message, Method, Transport, endpoint::ServerTxn, reason_phrase};
 
 /// Which requests have stories, and how those begin that are refused.
 const HAVE_STORIES: [(Method<'static>, Step); 3] = [
@@ -71,6 +72,27 @@ impl Role {
         self.out.push_back(Output::Note(Note::Story(event)));
     }
 
+    /// What this story is about came by an edge, or goes to that device by one.
+    pub(super) fn tells_edge(
+        &mut self,
+        now: Now,
+        (tracking, device): (TrackingId, Option<DeviceId>),
+        flow: Flow,
+    ) {
+        if flow.transport != Transport::Edge {
+            return;
+        }
+        let way = if device.is_some() { "to" } else { "from" };
+        self.out.push_back(Output::Note(Note::Story(TraceEvent {
+            tracking,
+            at: now.wall,
+            step: Step::ByEdge,
+            alias: None,
+            device,
+            detail: format!("{way} {}", whence(flow)),
+        })));
+    }
+
     /// One side of a call hangs up, over this flow.
     pub(super) fn tells_end(
         &mut self,
@@ -87,8 +109,8 @@ impl Role {
             return;
         }
         let near = sender(ends, bye);
-        let peer = || format!("{} {}", from.transport.name(), from.remote);
-        let who = near.user.as_ref().map_or_else(peer, Address::to_string);
+        let who = near.user.as_ref().map(Address::to_string);
+        let who = who.unwrap_or_else(|| whence(from));
         let reason = bye.header_text(HeaderName::Reason).map(short);
         let reason = reason.map(|it| format!(" ({it})")).unwrap_or_default();
         self.out.push_back(Output::Note(Note::Story(TraceEvent {
@@ -108,6 +130,5 @@ fn parties(request: &Message, flow: Flow) -> String {
     let unreadable = || "somebody unreadable".to_owned();
     let from = name(request.from().ok()).unwrap_or_else(unreadable);
     let to = name(request.to().ok()).unwrap_or_else(unreadable);
-    let way = flow.transport.name();
-    format!("from {from} ({way} {}) to {to}", flow.remote)
+    format!("from {from} ({}) to {to}", whence(flow))
 }

@@ -1,7 +1,11 @@
 //! Messages: a MESSAGE that comes, and one that goes to a device.
 
 use super::Role;
-use crate::{gate::Sender, messages, requests};
+use crate::{
+    gate::Sender,
+    messages::{self, Taken},
+    requests,
+};
 use domain::{Address, Class, DoorId, Now};
 use sip::{Flow, HeaderName, Message, endpoint::ServerTxn};
 
@@ -37,7 +41,13 @@ impl Role {
             return;
         };
         let ticket = self.ticket();
-        self.messages.taken(ticket, txn, answer.build());
+        let (answer, tracking) = (answer.build(), message.tracking.clone());
+        let taken = Taken {
+            txn,
+            answer,
+            tracking,
+        };
+        self.messages.taken(ticket, taken);
         self.tell([hub::Input::Arrived(ticket, message)]);
     }
 
@@ -60,7 +70,10 @@ impl Role {
         };
         let (door, id) = (door.clone(), message.id.clone());
         match sent {
-            Ok(()) => {}
+            Ok(flow) => {
+                let story = (message.tracking.clone(), Some(door.device));
+                self.tells_edge(now, story, flow);
+            }
             Err((why, true)) => self.tell([hub::Input::Refused(door, id, why)]),
             Err((why, false)) => self.tell([hub::Input::Unacknowledged(door, id, why)]),
         }

@@ -254,6 +254,7 @@ impl World {
             callee: bob(),
             caller_name: "Alice".to_owned(),
             caller: "alice@localhost".to_owned(),
+            whence: String::new(),
             wakes_nobody: None,
         })));
         id

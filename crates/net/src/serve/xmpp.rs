@@ -121,6 +121,7 @@ impl Talk<'_> {
     async fn ws(self, stream: TcpStream) {
         self.framing.secured(StreamLink {
             local: self.link.flow.local,
+            carried: false,
             remote: self.link.flow.remote,
             framing: Frames::WebSocket,
             // Only proxies get here, and whoever is on this machine.
@@ -151,6 +152,7 @@ impl Talk<'_> {
         let stream = handshake(self.shared, flow, config.clone(), stream, limit).await?;
         self.framing.secured(StreamLink {
             local: flow.local,
+            carried: false,
             remote: flow.remote,
             framing: self.framing.framing(),
             secure: true,

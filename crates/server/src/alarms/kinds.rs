@@ -105,9 +105,13 @@ alarms! {
     /// Our certificate expires within 30 days, or has expired; a warning within 7 days, critical within one.
     CertificateExpires = "certificate_expires", Notice,
         "renew it in the place of tls.certificate and tls.key: it is taken by itself within 30 s";
-    /// A tunnel between an edge and the inside is down: clients outside are not let in by it.
+    /// Inside: nothing answers where an edge is dialled, so clients outside are not let in by it. A warning while another edge is there.
+    EdgeUnreachable = "edge_unreachable", Critical,
+        "see that the edge runs, that its name leads to it from inside, and that its listen.tunnel (UDP) is let through";
+    /// Inside: an edge answers and there is no tunnel; at an edge: an inside that may dial it is not there. Clients outside are not let in by it;
+    /// a warning while another tunnel is up.
     TunnelDown = "tunnel_down", Critical,
-        "see that the edge runs, that its listen.tunnel (UDP) is reached from inside, and that each side has the other's line of `reveille edge pair`";
+        "the detail says what the other side said: each needs the other's line of `reveille edge pair`, and the same release; at an edge see that the inside runs, and has this edge in edge.edges";
     /// What was put in the place of our certificate cannot be used: the one before is shown until it expires.
     CertificateRefused = "certificate_refused", Warning,
         "put a chain and its key there that fit together and are good now (`reveille check` says what is wrong): they are taken by themselves within 30 s";

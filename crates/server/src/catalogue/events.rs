@@ -161,7 +161,7 @@ pub const EVENTS: &[Event] = &[
     ),
     warn(
         "a tunnel is down: its clients connect again",
-        "see the alarm `tunnel_down`",
+        "see the alarms `edge_unreachable` and `tunnel_down`",
     ),
     warn(
         "a user has as many unanswered requests as may be: one more is dropped",
@@ -226,7 +226,7 @@ pub const EVENTS: &[Event] = &[
     ),
     warn(
         "no tunnel to the edge: it is dialled again and again",
-        "see the alarm `tunnel_down`",
+        "see the alarms `edge_unreachable` and `tunnel_down`",
     ),
     warn("not forwarded", "`error` says why a request went nowhere"),
     warn(

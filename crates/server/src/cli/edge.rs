@@ -7,6 +7,7 @@ use super::{
     output::{heading, plain, table},
 };
 use crate::{
+    alarms::{Alarm, Standing},
     config::{self, Config},
     edge::View,
     pairs::{identity, inside},
@@ -21,6 +22,14 @@ use std::{
 
 /// The port at which tunnels are dialled, unless the configuration says otherwise.
 const PORT: u16 = 4433;
+
+/// What of the alarms that stand is about edges.
+const ALARMS: [Alarm; 4] = [
+    Alarm::EdgeUnreachable,
+    Alarm::TunnelDown,
+    Alarm::CertificateExpires,
+    Alarm::CertificateRefused,
+];
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -215,7 +224,7 @@ async fn status(Listing { json, which }: Listing) -> Result<()> {
         return Ok(());
     }
     let mut rows = vec![heading(&[
-        "tunnel", "state", "for", "at", "ms", "clients", "key",
+        "tunnel", "state", "for", "at", "ms", "lost", "clients", "key",
     ])];
     rows.extend(tunnels.into_iter().map(|it| {
         let state = match it.why {
@@ -223,6 +232,7 @@ async fn status(Listing { json, which }: Listing) -> Result<()> {
             Some(why) => format!("down: {}", plain(&why)),
             None => "down".to_owned(),
         };
+        let lost = it.lost.map(|part| format!("{:.1} %", part * 100.0));
         let round_trip = it.round_trip_ms.map(|ms| format!("{ms:.1}"));
         vec![
             it.name,
@@ -230,11 +240,21 @@ async fn status(Listing { json, which }: Listing) -> Result<()> {
             format!("{} s", it.seconds),
             it.at.unwrap_or_default(),
             round_trip.unwrap_or_default(),
+            lost.unwrap_or_default(),
             it.clients.to_string(),
             it.key,
         ]
     }));
     table(&rows);
+    let standing = server.must_ask(Method::GET, "/api/v1/alarms", None).await?;
+    let standing: Vec<Standing> = serde_json::from_value(standing)?;
+    let of_edges = standing
+        .iter()
+        .filter(|it| ALARMS.iter().any(|alarm| alarm.name() == it.name));
+    for alarm in of_edges {
+        let (about, detail) = (plain(&alarm.subject), plain(&alarm.detail));
+        say!("{} {about}: {detail}\n  {}", alarm.name, alarm.remedy);
+    }
     Ok(())
 }
 

@@ -15,10 +15,7 @@ use anyhow::{Context, Result, anyhow};
 use axum::Router;
 use call::Network;
 use net::{Carried, Standing};
-use std::{
-    net::{Ipv6Addr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tunnel::{Arrival, Inside, Limits, Spoken, Stream};
 
@@ -123,6 +120,7 @@ impl Taking {
     fn takes(&self, arrival: Arrival) -> bool {
         let Arrival {
             edge,
+            at,
             header,
             stream,
         } = arrival;
@@ -140,8 +138,8 @@ impl Taking {
             },
             Spoken::Http => return self.asks(header.client, stream),
         };
-        // Where it came in is the edge's, which clients find by our name.
-        let local = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), header.port);
+        // It came in at the edge, which has another address for clients; but this is the one that our operator knows.
+        let local = SocketAddr::new(at.ip().to_canonical(), header.port);
         let at = (local, header.client);
         self.net.carry(what, sip::Transport::Edge, at, stream)
     }

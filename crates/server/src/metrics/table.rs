@@ -164,10 +164,10 @@ rows! {
         "falls to 0 with its tunnel; the clients come back by another edge";
     EDGE_REFUSED = "reveille_edge_refused_total", Counter, None, ["reason"],
         "clients that an edge sent away: `not_signed_in`, `bad_token` (forged, too old, or refused inside before), `another_user` (spoke for another user than its token is of), `too_long`, `too_many_tries`, `crowded` (too many of one source were signing in or showed bad tokens, or too many by one user), `no_inside`; inside, `not_taken` (no room, banned, or at an address of call.trusted)",
-        "`no_inside`: see the alarm `tunnel_down`; `not_taken` of all clients: the edge sees a proxy's address in place of theirs; the others are strangers";
+        "`no_inside`: see the alarms `tunnel_down` and `edge_unreachable`; `not_taken` of all clients: the edge sees a proxy's address in place of theirs; the others are strangers";
     EDGE_TUNNEL_UP = "reveille_edge_tunnel_up", Gauge, None, ["edge"],
         "1 while a tunnel is up",
-        "see the alarm `tunnel_down`";
+        "see the alarms `edge_unreachable` and `tunnel_down`";
     EDGE_TUNNEL_RTT_SECONDS = "reveille_edge_tunnel_rtt_seconds", Gauge, SECONDS, ["edge"],
         "how long a packet takes through a tunnel and back",
         "each message of a client outside takes half of it longer";

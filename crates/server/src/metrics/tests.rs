@@ -50,6 +50,7 @@ fn tunnel() -> tunnel::Link {
         state: tunnel::State::Down {
             since: std::time::Instant::now(),
             why: "timed out".into(),
+            reached: false,
         },
     }
 }

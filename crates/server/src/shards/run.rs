@@ -179,6 +179,7 @@ fn said(stream: StreamId, event: XmppEvent) -> im::Input {
         XmppEvent::Greeted(greeted, link) => {
             let link = im::Link {
                 remote: link.remote,
+                edge: link.carried.then_some(link.local),
                 framing: link.framing,
                 exporter: link.tls_exporter,
                 end_point: link.tls_server_end_point.as_deref().map(Into::into),

@@ -311,6 +311,7 @@ fn item(message: &[u8]) -> Result<Item, StreamError> {
 
 fn link(framing: Framing) -> im::Link {
     im::Link {
+        edge: None,
         remote: SocketAddr::from(([10, 0, 0, 20], 40_000)),
         framing,
         exporter: None,

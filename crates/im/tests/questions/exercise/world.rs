@@ -67,6 +67,7 @@ fn bearers() -> Bearers {
 fn link() -> Link {
     Link {
         remote: SocketAddr::from(([10, 0, 0, 1], 5222)),
+        edge: None,
         framing: Framing::Tcp,
         exporter: None,
         end_point: None,

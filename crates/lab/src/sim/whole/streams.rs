@@ -200,6 +200,7 @@ impl Stream {
     fn link(&self) -> im::Link {
         im::Link {
             remote: self.flow.remote,
+            edge: None,
             framing: Framing::Tcp,
             exporter: None,
             end_point: Some([1; 32].into()),
