@@ -60,6 +60,21 @@ struct World {
     others: usize,
 }
 
+/// Somebody calls this user.
+fn called(id: CallId, callee: &Address) -> NewCall {
+    NewCall {
+        id,
+        kind: CallKind(0),
+        tracking: "t2".into(),
+        call: "call-1".into(),
+        callee: callee.clone(),
+        caller_name: String::new(),
+        caller: "alice@localhost".to_owned(),
+        whence: String::new(),
+        wakes_nobody: None,
+    }
+}
+
 impl World {
     #[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
     fn of(users: usize) -> Self {
@@ -184,17 +199,6 @@ impl World {
                 reason: "Unregistered".to_owned(),
             },
         };
-        let called = NewCall {
-            id: call,
-            kind: CallKind(0),
-            tracking: "t2".into(),
-            call: "call-1".into(),
-            callee: one.clone(),
-            caller_name: String::new(),
-            caller: "alice@localhost".to_owned(),
-            whence: String::new(),
-            wakes_nobody: None,
-        };
         let why = || "486".to_owned();
         let happens = [
             ("a refresh", doors(vec![opening(number)], vec![])),
@@ -223,7 +227,7 @@ impl World {
                 "it is taken",
                 Input::Acknowledged(device.clone(), "m1".into(), false),
             ),
-            ("a call", Input::Called(Box::new(called))),
+            ("a call", Input::Called(Box::new(called(call, &one)))),
             ("it rings", Input::Progress(call, device.clone(), true)),
             ("its push fails", Input::Pushed(pushed)),
             (

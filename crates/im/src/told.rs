@@ -122,7 +122,7 @@ impl Told {
             return None;
         }
         let account = short(&refused.account);
-        let outside = self.outside.get(&stream).map(|it| it.to_string());
+        let outside = self.outside.get(&stream).map(ToString::to_string);
         let from = outside.unwrap_or_else(|| refused.from.to_string());
         let (told, why) = (refused.told.name(), refused.why);
         Some(Note::Story(TraceEvent {

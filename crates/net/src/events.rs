@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::Event;
-use crate::shards::Receiver;
+use crate::shards::{Held, Receiver};
 use crate::shared::Shared;
 
 /// The stream of events of one shard of a [`crate::Net`]. Dropping it closes every socket.
@@ -25,6 +25,12 @@ impl Events {
     /// The next event, or `None` after [`crate::Net::shutdown`]. Datagrams that the shard has still queued are sent
     /// first, so that a role that loops over this never holds any back while it waits. Cancel safe.
     pub async fn recv(&mut self) -> Option<Event> {
+        let (event, _) = self.recv_held().await?;
+        Some(event)
+    }
+
+    /// The same, for who does not want to be brought more by that connection yet. Cancel safe.
+    pub async fn recv_held(&mut self) -> Option<(Event, Held)> {
         if let Some(event) = self.receiver.try_recv() {
             return Some(event);
         }
@@ -38,7 +44,7 @@ impl Events {
 
     /// An event that has already happened, to drain a batch before acting on it.
     pub fn try_recv(&mut self) -> Option<Event> {
-        self.receiver.try_recv()
+        self.receiver.try_recv().map(|(event, _)| event)
     }
 }
 

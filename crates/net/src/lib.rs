@@ -52,7 +52,7 @@ pub use handshakes::Handshakes;
 pub use local::LocalIps;
 pub use net::{Addresses, Net};
 pub use resolve::resolve;
-pub use shards::Steer;
+pub use shards::{Held, Steer};
 pub use stats::{OpenBy, Stats};
 pub use tls::{TlsError, TlsSource, client_config};
 pub use websocket::client as behind_proxy;

@@ -65,12 +65,12 @@ impl<S: Serve> Listeners<S> {
     }
 }
 
-/// Accepts until we stop.
+/// Accepts until nobody is let in any more.
 async fn run(shared: Arc<Shared>, listener: TcpListener, service: impl Serve) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = shared.stop.cancelled() => return,
+            () = shared.full.cancelled() => return,
         };
         match accepted {
             Ok((stream, remote)) => {

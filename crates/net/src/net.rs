@@ -282,6 +282,11 @@ impl Net {
         self.shared.counters.snapshot(open, open_by)
     }
 
+    /// Accepts no connection from now on: whoever comes finds nobody listening. Those that are there stay.
+    pub fn let_nobody_in(&self) {
+        self.shared.full.cancel();
+    }
+
     /// Sends what is queued, closes every socket, and returns when no task is left.
     pub async fn shutdown(&self) {
         for shard in 0..self.shared.udp.len() {

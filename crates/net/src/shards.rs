@@ -61,10 +61,19 @@ struct Handed {
     /// A stranger's place, which is free again then.
     _place: Option<Place>,
     /// A connection is read on then.
-    _taken: Option<oneshot::Sender<Never>>,
+    taken: Held,
 }
 
+/// As long as this is held, the connection is not read on that brought what came with it: so its peer is slowed down by TCP. What
+/// came in a datagram holds up nothing.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Held(
+    #[expect(dead_code, reason = "that it is gone says it")] Option<oneshot::Sender<Never>>,
+);
+
 /// Nothing is ever said: that the other end is gone says it.
+#[derive(Debug)]
 enum Never {}
 
 /// The receiving end.
@@ -127,7 +136,8 @@ impl Shards {
                 for (shard, event) in events {
                     let place = self.strangers.turn(who).await.map_err(|_| Gone)?;
                     let (taken, is_taken) = oneshot::channel();
-                    self.queue(shard).put_strange(event, place, Some(taken))?;
+                    let taken = Held(Some(taken));
+                    self.queue(shard).put_strange(event, place, taken)?;
                     // Its sender is dropped.
                     let _ = is_taken.await;
                 }
@@ -162,7 +172,7 @@ impl Shards {
     pub(crate) fn hand_over_strange(&self, shard: usize, event: Event, place: Place) {
         let queue = self.queue(shard);
         // Nobody takes anything any more if this fails, and everybody finds out.
-        let _ = queue.put_strange(event, place, None);
+        let _ = queue.put_strange(event, place, Held::default());
     }
 
     /// The last that a connection says to its shard: nobody waits until it is taken.
@@ -211,7 +221,7 @@ impl Queue {
                 event,
                 has_room: true,
                 _place: None,
-                _taken: taken.take_if(|_| place == last),
+                taken: Held(taken.take_if(|_| place == last)),
             };
             waiting.known.push(lane(&handed.event), handed);
         }
@@ -220,12 +230,7 @@ impl Queue {
         Ok(is_taken)
     }
 
-    fn put_strange(
-        &self,
-        event: Event,
-        place: Place,
-        taken: Option<oneshot::Sender<Never>>,
-    ) -> Result<(), Gone> {
+    fn put_strange(&self, event: Event, place: Place, taken: Held) -> Result<(), Gone> {
         if self.room.is_closed() {
             return Err(Gone);
         }
@@ -233,7 +238,7 @@ impl Queue {
             event,
             has_room: false,
             _place: Some(place),
-            _taken: taken,
+            taken,
         };
         self.waiting().strange.push(lane(&handed.event), handed);
         self.came.notify_one();
@@ -246,7 +251,7 @@ impl Queue {
             event,
             has_room: false,
             _place: None,
-            _taken: None,
+            taken: Held::default(),
         };
         let (lane, most) = (lane(&handed.event), 2 * self.most);
         let is_in = self.waiting().known.offer(lane, most, || handed);
@@ -276,7 +281,7 @@ fn lane(event: &Event) -> Lane {
 
 impl Receiver {
     /// The next one, once there is one.
-    pub(crate) async fn recv(&mut self) -> Event {
+    pub(crate) async fn recv(&mut self) -> (Event, Held) {
         loop {
             if let Some(event) = self.try_recv() {
                 return event;
@@ -285,7 +290,7 @@ impl Receiver {
         }
     }
 
-    pub(crate) fn try_recv(&mut self) -> Option<Event> {
+    pub(crate) fn try_recv(&mut self) -> Option<(Event, Held)> {
         let mut waiting = self.0.waiting();
         let known = waiting.known.pop();
         let (_, handed) = known.or_else(|| waiting.strange.pop())?;
@@ -293,7 +298,7 @@ impl Receiver {
         if handed.has_room {
             self.0.room.add_permits(1);
         }
-        Some(handed.event)
+        Some((handed.event, handed.taken))
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     /// Every task of this `Net`, so that shutting down can wait for the last one.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
+    /// Nobody is let in any more: we stop, or are about to.
+    pub(crate) full: CancellationToken,
     /// Handshakes of TLS for which we work at once.
     pub(crate) handshakes: Handshakes,
     table: Mutex<Table>,
@@ -46,7 +48,10 @@ impl Shared {
         udp: Vec<Vec<Udp>>,
         shards: Shards,
     ) -> Self {
+        let stop = CancellationToken::new();
         Self {
+            full: stop.child_token(),
+            stop,
             handshakes: Handshakes::new(&limits),
             limits,
             doorman: doorman.unwrap_or_else(anybody),
@@ -56,7 +61,6 @@ impl Shared {
             counters: Counters::default(),
             documents: OnceLock::new(),
             tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
             table: Mutex::default(),
             shards,
             next_connection: AtomicU64::new(first_connection_id()),

@@ -7,7 +7,7 @@ use crate::{
     config::{self, Config},
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
-    edge::{self, Links, Refused, Rules, Shared},
+    edge::{self, Links, Refused, Rules, SendAway, Shared},
     expiry::Expiry,
     files, lock,
     metrics::Metrics,
@@ -20,7 +20,11 @@ use anyhow::{Context, Result, anyhow};
 use axum::Router;
 use hub::Guards;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 use tunnel::{Edge, Fingerprint, Limits};
 
 /// How long whoever listens may take to end.
@@ -34,6 +38,8 @@ pub struct EdgeRole {
     stop: watch::Sender<bool>,
     origin: Option<Origin>,
     shared: Arc<Shared>,
+    orders: mpsc::Sender<SendAway>,
+    drains: Duration,
     others: Vec<JoinHandle<()>>,
     _locks: Vec<lock::Lock>,
     _admin_socket: Option<AdminSocket>,
@@ -88,6 +94,7 @@ impl EdgeRole {
         };
         let (mut others, admin_socket) =
             doors.serve(behind, https.as_ref(), (http, &keeper), &stopped);
+        let (orders, ordered) = mpsc::channel(1);
         let certificate = CertificateFiles::of(&config, tls.as_ref()).map(Arc::new);
         let expiry = Arc::new(Expiry::new(certificate.clone()));
         let renewals = certificate.map(|it| it.follow(metrics.clone(), stopped.clone()));
@@ -95,7 +102,7 @@ impl EdgeRole {
         others.extend([
             tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())),
             tokio::spawn(edge::watch(links, metrics, stopped)),
-            tokio::spawn(edge::run(shared.clone(), events)),
+            tokio::spawn(edge::run(shared.clone(), events, ordered)),
         ]);
         ready.set(true);
         Ok(Self {
@@ -105,6 +112,8 @@ impl EdgeRole {
             stop,
             origin,
             shared,
+            orders,
+            drains: config.edge.drain.0,
             others,
             _locks: locks,
             _admin_socket: admin_socket,
@@ -135,6 +144,19 @@ impl EdgeRole {
         let count = insides.len();
         self.shared.tunnel.know(insides);
         Ok(count)
+    }
+
+    /// How long [`EdgeRole::drain`] takes at most.
+    pub fn drains(&self) -> Duration {
+        self.drains
+    }
+
+    /// Lets nobody in any more and sends clients away, not all at once, and those in a call when that is over. Returns when
+    /// nobody is left, or when `edge.drain` is over.
+    pub async fn drain(&self) {
+        self.ready.set(false);
+        self.shared.net.let_nobody_in();
+        edge::drain(&self.orders, self.drains).await;
     }
 
     /// Stops: clients are sent away, each after what it has been told, and come back by another edge.

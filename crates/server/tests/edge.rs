@@ -37,7 +37,7 @@ use tokio::{
     sync::watch,
     time::timeout,
 };
-use tunnel::Identity;
+use tunnel::{Arrival, EdgeAddress, Identity, Inside};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -441,6 +441,136 @@ async fn a_client_outside_goes_on_by_another_edge_when_its_own_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_is_told_to_stop_sends_clients_away_and_nobody_in_a_call() {
+    let world = World::start(2).await;
+    let (at, leads_to) = name_of(world.edge(0)).await;
+    let talking = world.phone("bob", (Transport::Tls, at)).await;
+    let idle = world.phone("carol", (Transport::Tls, at)).await;
+    for phone in [&talking, &idle] {
+        phone.register().await.unwrap();
+    }
+    let udp = world.dev.server.bound().sip.udp[0];
+    let inside = world.phone("alice", (Transport::Udp, udp)).await;
+    inside.register().await.unwrap();
+    let call = inside.call("sip:bob@localhost").await.unwrap();
+    let rings = |event: &PhoneEvent| matches!(event, PhoneEvent::Ringing { .. });
+    sees(&talking, rings).await;
+    let mut ringing = talking.events().into_iter();
+    let ringing = ringing.find_map(|entry| match entry.event {
+        PhoneEvent::Ringing { call } => Some(call),
+        _ => None,
+    });
+    talking.answer(&ringing.unwrap()).await.unwrap();
+    let is_up = |event: &PhoneEvent| matches!(event, PhoneEvent::Connected { .. });
+    sees(&talking, is_up).await;
+
+    leads_to.send_replace(world.edge(1));
+    let is_lost = |event: &PhoneEvent| matches!(event, PhoneEvent::ConnectionLost);
+    let mut drained = Box::pin(world.edges[0].0.drain());
+    let moves = async {
+        sees(&idle, is_lost).await;
+        idle.register().await.unwrap();
+    };
+    tokio::select! {
+        () = &mut drained => panic!("a call was cut"),
+        () = moves => {}
+    }
+    assert!(TcpStream::connect(world.edge(0)).await.is_err());
+    let heard = talking.events().into_iter();
+    assert_eq!(heard.filter(|entry| is_lost(&entry.event)).count(), 0);
+    inside.hangup(&call).await.unwrap();
+    timeout(PATIENCE, drained).await.unwrap();
+    sees(&talking, |event| matches!(event, PhoneEvent::Ended { .. })).await;
+    sees(&talking, is_lost).await;
+
+    for phone in [talking, idle, inside] {
+        phone.shutdown().await;
+    }
+    world.shutdown().await;
+}
+
+/// An inside that reads when it likes, by the only edge that there is; and a phone that it has let in.
+async fn with_lazy_inside() -> (EdgeRole, TempDir, Inside, Arrival, Stranger) {
+    let ca = Ca::new().unwrap();
+    let inside = Identity::from_pem(&Identity::generate().unwrap()).unwrap();
+    let (at, _) = keyed();
+    let key = inside.fingerprint().to_string();
+    let edge = edge(&ca, (at.path(), "127.0.0.1:0"), &[&key], true).await;
+    let pem = fs::read_to_string(at.path().join("tunnel.key")).unwrap();
+    let edges = [EdgeAddress {
+        at: edge.tunnel().to_string().into(),
+        key: Identity::from_pem(&pem).unwrap().fingerprint(),
+    }];
+    let limits = tunnel::Limits::default();
+    let (inside, mut arrivals) =
+        Inside::dial(("inside", b"a key"), &inside, &edges, limits).unwrap();
+    let is_up = async {
+        while !matches!(inside.status()[0].state, tunnel::State::Up { .. }) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, is_up).await.unwrap();
+    let mut phone = Stranger::trusting(ca.ca_pem(), edge.bound().sip.tls[0]).await;
+    phone.sends("REGISTER", "").await;
+    let mut arrival = timeout(PATIENCE, arrivals.recv()).await.unwrap().unwrap();
+    let answer = "SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bKREGISTER\r\n\
+                  From: <sip:mallory@localhost>;tag=1\r\nTo: <sip:mallory@localhost>;tag=2\r\n\
+                  Call-ID: REGISTER\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n";
+    arrival.stream.write_all(answer.as_bytes()).await.unwrap();
+    assert!(phone.hears("", "\r\n\r\n").await.contains("200 OK"));
+    (edge, at, inside, arrival, phone)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_faster_than_the_tunnel_is_slowed_down_and_loses_nothing() {
+    let (edge, _at, inside, arrival, phone) = with_lazy_inside().await;
+    let (mut reads, mut writes) = tokio::io::split(phone.0);
+    let body = "x".repeat(8_000);
+    let message = format!(
+        "MESSAGE sip:alice@localhost SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bK2\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:mallory@localhost>;tag=1\r\nTo: <sip:alice@localhost>\r\n\
+         Call-ID: 2\r\nCSeq: 1 MESSAGE\r\nContent-Length: 8000\r\n\r\n{body}"
+    );
+    // More than all buffers on the way can have.
+    let (many, length) = (3_000, message.len());
+    let (said, mut so_many) = watch::channel(0);
+    let says = tokio::spawn(async move {
+        for number in 1..=many {
+            writes.write_all(message.as_bytes()).await.unwrap();
+            said.send_replace(number);
+        }
+        writes.flush().await.unwrap();
+        writes
+    });
+    // So much would have ended its connection, had it been kept.
+    let waited = so_many.wait_for(|said| *said * length > 2 << 20);
+    timeout(PATIENCE, waited).await.unwrap().unwrap();
+    let (mut hears, mut answers) = tokio::io::split(arrival.stream);
+    let mut buffer = vec![0; 1 << 16];
+    let (mut heard, all) = (0, many * length);
+    // Behind the REGISTER.
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n\r\n") {
+        line.push(timeout(PATIENCE, hears.read_u8()).await.unwrap().unwrap());
+    }
+    while heard < all {
+        let read = timeout(PATIENCE, hears.read(&mut buffer)).await;
+        let read = read.unwrap().unwrap();
+        assert!(read > 0, "{heard} of {all}");
+        heard += read;
+    }
+    assert_eq!(heard, all);
+    answers.write_all(b"SIP/2.0 200 OK\r\n\r\n").await.unwrap();
+    let mut last = [0; 7];
+    let read = timeout(PATIENCE, reads.read_exact(&mut last)).await;
+    read.unwrap().unwrap();
+    assert_eq!(&last, b"SIP/2.0");
+    drop(says.await.unwrap());
+    inside.shutdown().await;
+    edge.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_edge_that_is_gone_is_dialled_until_it_is_there_again() {
     let mut world = World::start(1).await;
     world.edge_again(&[]).await;
@@ -548,7 +678,14 @@ impl Stranger {
     }
 
     /// One request of SIP that says to be of this user and for that one, and its answer.
-    async fn asks_sip(&mut self, method: &str, (from, to): (&str, &str), headers: &str) -> String {
+    async fn asks_sip(&mut self, method: &str, whose: (&str, &str), headers: &str) -> String {
+        self.sends(method, whose, headers).await;
+        let mut answer = vec![0; 4_096];
+        let read = timeout(PATIENCE, self.0.read(&mut answer)).await;
+        String::from_utf8_lossy(&answer[..read.unwrap().unwrap()]).into_owned()
+    }
+
+    async fn sends(&mut self, method: &str, (from, to): (&str, &str), headers: &str) {
         static ASKED: AtomicU32 = AtomicU32::new(0);
         let number = ASKED.fetch_add(1, Ordering::Relaxed) + 1;
         let text = format!(
@@ -557,9 +694,6 @@ impl Stranger {
              Call-ID: {number}\r\nCSeq: {number} {method}\r\n{headers}Content-Length: 0\r\n\r\n"
         );
         self.0.write_all(text.as_bytes()).await.unwrap();
-        let mut answer = vec![0; 4_096];
-        let read = timeout(PATIENCE, self.0.read(&mut answer)).await;
-        String::from_utf8_lossy(&answer[..read.unwrap().unwrap()]).into_owned()
     }
 }
 

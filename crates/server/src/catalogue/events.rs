@@ -207,6 +207,10 @@ pub const EVENTS: &[Event] = &[
         "edge.insides is empty: nobody can be reached from here; take the line that `reveille edge pair` prints inside",
         "docs/operations/edge.md",
     ),
+    warn(
+        "edge.drain is over: who is still there is cut off",
+        "a call lasted longer than edge.drain; make that longer if calls must not be cut",
+    ),
     warn("finished a restore that was cut short", ""),
     warn(
         "limits.connections is more than there are files: raise the hard limit (LimitNOFILE= in the unit, or ulimit -Hn)",
@@ -294,6 +298,7 @@ pub const EVENTS: &[Event] = &[
         "{fault}",
         "what `reveille check` says of the configuration: it names the key and what to do",
     ),
+    info("clients are sent away; a second signal ends this at once"),
     info("a component is connected"),
     info("a component is sent away"),
     info("a tenant of the push service is changed"),

@@ -14,7 +14,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use domain::Behaviour;
-use std::{fmt::Write, net::SocketAddr, path::PathBuf};
+use std::{fmt::Write, net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
@@ -131,11 +131,27 @@ async fn serve(config: Config, origin: Origin, ended: Ended) -> Result<()> {
     Ok(())
 }
 
+/// What an edge does after its clients are gone takes no longer.
+const FAREWELL: Duration = Duration::from_secs(30);
+
 async fn serve_edge(options: Options, ended: Ended) -> Result<()> {
     let edge = EdgeRole::start(options).await?;
     say!("{} tunnel udp {}", ready_line(edge.bound()), edge.tunnel());
     notify::tell("READY=1");
     let mut orders = Orders::heard(ended)?;
+    until_edge_is_told_to_stop(&edge, &mut orders).await?;
+    // Or systemd would end us in the midst of that.
+    let stops = edge.drains() + FAREWELL;
+    notify::tell(&format!("EXTEND_TIMEOUT_USEC={}", stops.as_micros()));
+    tokio::select! {
+        () = edge.drain() => {}
+        told = until_edge_is_told_to_stop(&edge, &mut orders) => told?,
+    }
+    edge.shutdown().await;
+    Ok(())
+}
+
+async fn until_edge_is_told_to_stop(edge: &EdgeRole, orders: &mut Orders) -> Result<()> {
     while let Order::Reload = orders.next().await? {
         match edge.reload() {
             Ok(insides) => tracing::info!(
@@ -145,7 +161,6 @@ async fn serve_edge(options: Options, ended: Ended) -> Result<()> {
             Err(error) => tracing::error!("reload: nothing has changed: {error:#}"),
         }
     }
-    edge.shutdown().await;
     Ok(())
 }
 
@@ -248,8 +263,11 @@ impl Orders {
 /// Resolves when who started us has gone; never, if nobody looks at that.
 async fn gone(ended: &mut Ended) {
     match ended {
-        // It says nothing: it ends.
-        Some(ended) => drop(ended.await),
+        Some(there) => {
+            // It says nothing: it ends.
+            let _ = there.await;
+            *ended = None;
+        }
         None => std::future::pending().await,
     }
 }

@@ -296,6 +296,8 @@ section! {
         insides: Words = Words::of(&[]),
         /// At an edge: whether clients may sign in by password. What they try goes on to the inside, a few at a time from each source; nothing else does before they have signed in.
         passwords: bool = true,
+        /// At an edge that is told to stop: so long at most its clients are sent away to another edge, one after the other, and nobody in a call before that is over. A second signal ends this at once.
+        drain: Span = Span::seconds(60),
     }
 }
 

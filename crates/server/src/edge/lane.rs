@@ -2,15 +2,8 @@
 
 use super::{places::Place, shared::Shared};
 use bytes::Bytes;
-use std::{
-    io,
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use net::Held;
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncWriteExt, ReadHalf, WriteHalf},
     sync::mpsc,
@@ -18,17 +11,15 @@ use tokio::{
 };
 use tunnel::{Header, Stream};
 
-/// Messages of a client that wait for the tunnel, and octets of them. One more ends its connection: the inside does not take them.
-const WAITING: (usize, usize) = (512, 1 << 19);
-
 /// Who has not signed in by then is sent away.
 const SIGN_IN: Duration = Duration::from_secs(30);
 
-/// The way from a client to the inside.
-pub(super) struct Lane {
-    to_inside: mpsc::Sender<Bytes>,
-    waiting: Arc<AtomicUsize>,
-}
+/// The way from a client to the inside. What one read of its connection brought waits here at most: it is read on when that is in
+/// the tunnel, so a client that is faster than the tunnel is slowed down by TCP.
+pub(super) struct Lane(mpsc::UnboundedSender<Brought>);
+
+/// A message, and what holds its connection back until it is in the tunnel.
+pub(super) type Brought = (Bytes, Held);
 
 /// What a client is told, in the protocol that it speaks.
 pub(super) trait Voice: Send + 'static {
@@ -51,21 +42,16 @@ impl Lane {
     pub(super) fn open(
         shared: &Arc<Shared>,
         (header, whose): (Header, String),
-        first: Bytes,
+        first: Brought,
         place: Place,
         voice: impl Voice,
     ) -> Self {
-        let (to_inside, queue) = mpsc::channel(WAITING.0);
-        let lane = Self {
-            to_inside,
-            waiting: Arc::default(),
-        };
-        // It is empty.
-        let _ = lane.pass(first);
+        let (to_inside, queue) = mpsc::unbounded_channel();
+        let lane = Self(to_inside);
+        lane.pass(first);
         let task = Task {
             shared: shared.clone(),
             from: header.client.ip(),
-            waiting: lane.waiting.clone(),
             voice,
         };
         shared
@@ -74,19 +60,16 @@ impl Lane {
         lane
     }
 
-    /// Hands a message on. False if too much waits.
-    pub(super) fn pass(&self, message: Bytes) -> bool {
-        let length = message.len();
-        let before = self.waiting.fetch_add(length, Ordering::Relaxed);
-        // One alone has its own limits.
-        (before == 0 || before + length <= WAITING.1) && self.to_inside.try_send(message).is_ok()
+    /// Hands a message on.
+    pub(super) fn pass(&self, message: Brought) {
+        // If nobody takes it any more, its connection is about to be closed.
+        let _ = self.0.send(message);
     }
 }
 
 struct Task<V> {
     shared: Arc<Shared>,
     from: IpAddr,
-    waiting: Arc<AtomicUsize>,
     voice: V,
 }
 
@@ -94,15 +77,14 @@ impl<V: Voice> Task<V> {
     async fn run(
         mut self,
         (header, whose): (Header, String),
-        (queue, place): (mpsc::Receiver<Bytes>, Place),
+        (queue, place): (mpsc::UnboundedReceiver<Brought>, Place),
     ) {
         match self.shared.tunnel.open(whose.as_bytes(), &header).await {
             Ok(stream) => {
                 let (from, to) = tokio::io::split(stream);
-                let waiting = self.waiting.clone();
                 // Either ends both: a client that is gone leaves nothing, nor does an inside.
                 tokio::select! {
-                    () = carry_in(queue, &waiting, to) => {}
+                    () = carry_in(queue, to) => {}
                     () = self.carry_out(from, place) => {}
                 }
             }
@@ -154,16 +136,12 @@ async fn some_of(from: &mut ReadHalf<Stream>) -> io::Result<Bytes> {
 }
 
 /// What the client says, to the inside; ends when the client is gone.
-async fn carry_in(
-    mut queue: mpsc::Receiver<Bytes>,
-    waiting: &AtomicUsize,
-    mut to: WriteHalf<Stream>,
-) {
-    while let Some(octets) = queue.recv().await {
+async fn carry_in(mut queue: mpsc::UnboundedReceiver<Brought>, mut to: WriteHalf<Stream>) {
+    while let Some((octets, held)) = queue.recv().await {
         if to.write_all(&octets).await.is_err() {
             return;
         }
-        waiting.fetch_sub(octets.len(), Ordering::Relaxed);
+        drop(held);
     }
     // It ends either way.
     let _ = to.shutdown().await;

@@ -3,6 +3,8 @@
 //! An edge ends the clients' TLS, reads their messages within the limits, and lets through what may ([`gate`]), each client by a
 //! stream of its own over a tunnel that the inside has dialled. It knows no user and keeps nothing but its key.
 
+mod calls;
+mod drain;
 mod ended;
 mod gate;
 mod https;
@@ -15,6 +17,7 @@ mod sip;
 mod within;
 mod xmpp;
 
+pub(crate) use drain::{SendAway, drain};
 pub(crate) use gate::Refused;
 pub(crate) use https::device_api;
 pub(crate) use look::{Links, View, router, watch};

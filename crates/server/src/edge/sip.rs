@@ -1,6 +1,8 @@
 //! Clients of an edge that speak SIP.
 
 use super::{
+    calls::Calls,
+    drain::Left,
     gate::{Gate, Refused, is_acknowledged_here, refuses_token, token},
     lane::{Lane, Voice},
     places::Place,
@@ -8,6 +10,7 @@ use super::{
 };
 use crate::api::tokens::Kind;
 use bytes::Bytes;
+use net::Held;
 use sip::{Flow, Frame, Framer, Message, endpoint::Transmit};
 use std::{
     collections::HashMap,
@@ -24,9 +27,22 @@ pub(super) struct Phones {
 
 /// One that has tried to sign in.
 struct Known {
+    flow: Flow,
     gate: Arc<Mutex<Gate>>,
     /// Once something of it may go on.
     lane: Option<Lane>,
+    calls: Calls,
+}
+
+impl Known {
+    fn new(flow: Flow, gate: Arc<Mutex<Gate>>) -> Self {
+        Self {
+            flow,
+            gate,
+            lane: None,
+            calls: Calls::default(),
+        }
+    }
 }
 
 impl Phones {
@@ -42,15 +58,31 @@ impl Phones {
         self.known.remove(&flow.id);
     }
 
+    /// Sends so many away that are in no call; says who is left.
+    pub(super) fn send_away(&mut self, most: usize) -> Left {
+        let idle = self.known.values().filter(|it| !it.calls.any());
+        let flows: Vec<_> = idle.map(|it| it.flow).take(most).collect();
+        for flow in &flows {
+            self.gone(*flow);
+            self.shared.net.close(*flow);
+        }
+        let calling = self.known.values().filter(|it| it.calls.any()).count();
+        Left {
+            sent: flows.len(),
+            idle: self.known.len() - calling,
+            calling,
+        }
+    }
+
     /// A message goes on, or it does not.
-    pub(super) fn says(&mut self, flow: Flow, message: &Message) {
+    pub(super) fn says(&mut self, flow: Flow, message: &Message, held: Held) {
         let shared = &self.shared;
         // Gone while its message waited: nobody would say so again.
         if !shared.net.is_open(flow.id) || is_acknowledged_here(message) {
             return;
         }
-        let known = self.known.get(&flow.id);
-        let gate = known.map_or_else(Arc::default, |it| it.gate.clone());
+        let gate = self.known.get(&flow.id);
+        let gate = gate.map_or_else(Arc::default, |it| it.gate.clone());
         let may = may_go_on(shared, flow, message, &mut lock(&gate));
         let place = match may {
             Ok(place) => place,
@@ -58,21 +90,18 @@ impl Phones {
                 let terms = shared.rules.terms();
                 if lock(&gate).is_asked_for_a_token((message, why), terms) {
                     ask_for_token(shared, flow, message, why);
-                    self.known
-                        .entry(flow.id)
-                        .or_insert(Known { gate, lane: None });
+                    let new = || Known::new(flow, gate);
+                    self.known.entry(flow.id).or_insert_with(new);
                     return;
                 }
                 return refuse(shared, flow, message, why);
             }
         };
-        let octets = message.bytes().clone();
-        if let Some(lane) = known.and_then(|it| it.lane.as_ref()) {
-            if !lane.pass(octets) {
-                // The inside does not take what it says: better it comes anew than that something is missing.
-                shared.net.close(flow);
-            }
-            return;
+        let brought = (message.bytes().clone(), held);
+        let known = self.known.get_mut(&flow.id);
+        if let Some((lane, calls)) = known.and_then(|it| Some((it.lane.as_ref()?, &mut it.calls))) {
+            calls.says(message);
+            return lane.pass(brought);
         }
         let Some(place) = place.or_else(|| shared.place(flow.remote.ip())) else {
             return refuse(shared, flow, message, Refused::Crowded);
@@ -93,8 +122,11 @@ impl Phones {
             first: message.clone(),
             reads: Some(Framer::client(shared.limits)),
         };
-        let lane = Some(Lane::open(shared, (header, whose), octets, place, voice));
-        self.known.insert(flow.id, Known { gate, lane });
+        let lane = Lane::open(shared, (header, whose), brought, place, voice);
+        let mut known = Known::new(flow, gate);
+        known.calls.says(message);
+        known.lane = Some(lane);
+        self.known.insert(flow.id, known);
     }
 }
 

@@ -2,6 +2,7 @@
 //! to sign in, it and the inside speak with one another.
 
 use super::{
+    drain::Left,
     ended::Shown,
     gate::Refused,
     lane::{Lane, Voice},
@@ -12,7 +13,7 @@ use crate::api::{AccessTokens, tokens::Kind};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::Address;
-use net::{StreamLink, XmppEvent};
+use net::{Held, StreamLink, XmppEvent};
 use std::{
     collections::HashMap,
     io,
@@ -86,12 +87,12 @@ impl Clients {
     }
 
     /// Something of a stream goes on, or it does not.
-    pub(super) fn says(&mut self, stream: StreamId, event: XmppEvent) {
+    pub(super) fn says(&mut self, stream: StreamId, event: XmppEvent, held: Held) {
         match event {
-            XmppEvent::Greeted(greeted, link) => self.greeted(stream, &greeted, &link),
-            XmppEvent::Element(element) => self.element(stream, &element),
-            XmppEvent::Opened(header) => self.pass(stream, header.said()),
-            XmppEvent::Ended => self.pass(stream, Framing::Tcp.close().to_vec()),
+            XmppEvent::Greeted(greeted, link) => self.greeted(stream, &greeted, &link, held),
+            XmppEvent::Element(element) => self.element(stream, &element, held),
+            XmppEvent::Opened(header) => self.pass(stream, header.said(), held),
+            XmppEvent::Ended => self.pass(stream, Framing::Tcp.close().to_vec(), held),
             XmppEvent::Gone => {
                 self.lanes.remove(&stream);
                 self.denied.remove(&stream);
@@ -101,7 +102,21 @@ impl Clients {
         }
     }
 
-    fn element(&mut self, stream: StreamId, element: &Element) {
+    /// Sends so many away; says who is left. Their calls are none of a connection's: they go on by another edge where they were.
+    pub(super) fn send_away(&mut self, most: usize) -> Left {
+        let streams: Vec<_> = self.lanes.keys().copied().take(most).collect();
+        for stream in &streams {
+            self.lanes.remove(stream);
+            self.shared.net.end(*stream);
+        }
+        Left {
+            sent: streams.len(),
+            idle: self.lanes.len(),
+            calling: 0,
+        }
+    }
+
+    fn element(&mut self, stream: StreamId, element: &Element, held: Held) {
         let signs_in = signs_in(element, self.shared.rules.passwords);
         if let Some(framing) = self.denied.remove(&stream).filter(|_| signs_in) {
             let why = Element::new(ns::SASL, Failure::NotAuthorized.name());
@@ -113,15 +128,15 @@ impl Clients {
             Some((_, known)) if !known.is_in.load(Ordering::Acquire) && !signs_in => {
                 refuse(&self.shared, stream, known.framing, Refused::NotSignedIn);
             }
-            _ => self.pass(stream, said(element)),
+            _ => self.pass(stream, said(element), held),
         }
     }
 
-    fn pass(&self, stream: StreamId, octets: Vec<u8>) {
-        let lane = self.lanes.get(&stream);
-        if lane.is_none_or(|(lane, _)| !lane.pass(octets.into())) {
+    fn pass(&self, stream: StreamId, octets: Vec<u8>, held: Held) {
+        match self.lanes.get(&stream) {
+            Some((lane, _)) => lane.pass((octets.into(), held)),
             // Better it comes anew than that something is missing.
-            self.shared.net.end(stream);
+            None => self.shared.net.end(stream),
         }
     }
 
@@ -137,7 +152,7 @@ impl Clients {
     }
 
     /// A client begins to sign in, for the first time or again.
-    fn greeted(&mut self, stream: StreamId, greeted: &Greeted, link: &StreamLink) {
+    fn greeted(&mut self, stream: StreamId, greeted: &Greeted, link: &StreamLink, held: Held) {
         // Gone while it waited: nobody would say so again.
         if !self.shared.net.is_open(stream.0) {
             return;
@@ -159,7 +174,7 @@ impl Clients {
         let element = xmpp::stream::said(&greeted.element);
         if let Some((_, known)) = self.lanes.get(&stream) {
             *known.said() = said;
-            return self.pass(stream, element);
+            return self.pass(stream, element, held);
         }
         let Some(place) = place.or_else(|| shared.place(link.remote.ip())) else {
             return refuse(shared, stream, framing, Refused::Crowded);
@@ -184,7 +199,7 @@ impl Clients {
             end_point: link.tls_server_end_point.as_deref().map(Into::into),
         };
         let first = [greeted.opened.said(), element].concat();
-        let lane = Lane::open(shared, (header, whose), first.into(), place, client);
+        let lane = Lane::open(shared, (header, whose), (first.into(), held), place, client);
         self.lanes.insert(stream, (lane, known));
     }
 }
