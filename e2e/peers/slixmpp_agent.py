@@ -234,8 +234,8 @@ class Agent(Extensions, slixmpp.ClientXMPP):
         await self.disconnect()
         tell("done", of="sign_out")
 
-    async def do_sign_in(self):
-        self.connect(HOST, int(PORT))
+    async def do_sign_in(self, at=None):
+        self.connect(at or HOST, int(PORT))
 
 
 async def main():

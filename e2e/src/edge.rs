@@ -1,22 +1,28 @@
 //! An edge as an operator makes it: `reveille edge init`, paired with an inside, started.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::{Process, Reveille, SOON, Tls, free_port, http, poll, reveille_binary};
+use crate::{Host, Process, Reveille, SOON, Tls, free_port, reveille_binary};
 
 /// The listeners of an edge, by the name of their key under `[listen]`.
 const LISTENERS: [&str; 7] = [
     "sip_tls", "xmpp_tcp", "xmpp_tls", "xmpp_wss", "tunnel", "admin", "health",
 ];
 
+/// Those that are for whoever is on the same host.
+const ITS_OWN: [&str; 2] = ["admin", "health"];
+
 /// An edge, running or not.
 pub struct Edge {
     ports: [u16; LISTENERS.len()],
+    /// Where it runs, and at which address it can be reached from elsewhere.
+    host: Host,
+    ip: IpAddr,
     // Ended before its directory goes.
     process: Option<Process>,
     directory: TempDir,
@@ -25,11 +31,27 @@ pub struct Edge {
 impl Edge {
     /// Makes one that this inside may dial; nothing runs yet.
     pub fn of(inside: &Reveille) -> Self {
+        let ports = std::array::from_fn(|_| free_port());
+        Self::made(inside, ports, (Host::default(), Ipv4Addr::LOCALHOST.into()))
+    }
+
+    /// The same on a host of its own, at this address; with the ports of another one, where there is one.
+    pub fn on(inside: &Reveille, host: Host, ip: Ipv4Addr, beside: Option<&Self>) -> Self {
+        let ports = std::array::from_fn(|at| match beside {
+            Some(other) if !ITS_OWN.contains(&LISTENERS[at]) => other.ports[at],
+            _ => free_port(),
+        });
+        Self::made(inside, ports, (host, ip.into()))
+    }
+
+    fn made(inside: &Reveille, ports: [u16; LISTENERS.len()], (host, ip): (Host, IpAddr)) -> Self {
         let line = inside.ask(&["edge", "pair"]);
         let key = line.trim().trim_start_matches("insides = [\"");
         let key = key.trim_end_matches("\"]");
         let edge = Self {
-            ports: std::array::from_fn(|_| free_port()),
+            ports,
+            host,
+            ip,
             directory: TempDir::with_prefix("reveille-edge-").expect("a temporary directory"),
             process: None,
         };
@@ -48,12 +70,13 @@ impl Edge {
         edge
     }
 
-    /// What the inside's configuration says of it: `localhost:4433#KEY`.
+    /// What the inside's configuration says of it: `127.0.0.1:4433#KEY`.
     pub fn line(&self) -> String {
         let config = self.config();
         let line = self.ask(&["edge", "pair", "--config", &config]);
         let line = line.trim().trim_start_matches("edges = [\"");
-        line.trim_end_matches("\"]").to_owned()
+        let line = line.trim_end_matches("\"]");
+        line.replace("localhost", &self.ip.to_string())
     }
 
     /// Starts it and waits until it says that it is ready.
@@ -61,14 +84,13 @@ impl Edge {
         let mut command = self.command();
         command.args(["serve", "--config", &self.config()]);
         let mut process = Process::spawn("reveille serve, an edge", &mut command);
-        let ready = poll(SOON, || {
-            match http(self.address("health"), "GET", "/readyz", None) {
-                Ok(answer) if answer.status == 200 => Some(true),
-                _ => (!process.is_running()).then_some(false),
-            }
-        });
-        assert_eq!(ready, Some(true), "no edge:\n{}", process.tail());
+        process.expect(" is ready: ", SOON);
         self.process = Some(process);
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("started")
     }
 
     /// `kill -9`.
@@ -113,7 +135,17 @@ impl Edge {
     fn address(&self, listener: &str) -> SocketAddr {
         let index = LISTENERS.iter().position(|name| *name == listener);
         let port = self.ports[index.expect("a listener's name")];
-        SocketAddr::from(([127, 0, 0, 1], port))
+        let ip = if ITS_OWN.contains(&listener) {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            self.ip
+        };
+        SocketAddr::new(ip, port)
+    }
+
+    /// Where the inside dials it (UDP).
+    pub fn tunnel(&self) -> SocketAddr {
+        self.address("tunnel")
     }
 
     fn command(&self) -> Command {
@@ -122,7 +154,7 @@ impl Edge {
             let key = format!("REVEILLE_LISTEN__{}", name.to_uppercase());
             command.env(key, self.address(name).to_string());
         }
-        command
+        self.host.runs(command)
     }
 
     fn ask(&self, arguments: &[&str]) -> String {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Process, SOON, Transport, free_port, media_port};
+use crate::{Host, Process, SOON, Transport, free_port, media_port};
 
 /// Push parameters of a Contact (RFC 8599 §5.6).
 #[derive(Clone, Debug)]
@@ -45,6 +45,7 @@ pub struct Account {
 /// A Linphone, running or not.
 pub struct Linphone {
     account: Account,
+    host: Host,
     // Ended before its home goes, or it would write into what is being removed.
     process: Option<Process>,
     home: TempDir,
@@ -59,11 +60,19 @@ impl Linphone {
         }
         let linphone = Self {
             account,
+            host: Host::default(),
             home,
             process: None,
         };
         fs::write(linphone.rc(), linphone.configuration()).expect("a file in our own home");
         linphone
+    }
+
+    /// It runs there.
+    #[must_use]
+    pub fn on(mut self, host: Host) -> Self {
+        self.host = host;
+        self
     }
 
     /// From its next start it finds its server there: the name that it knows leads elsewhere.
@@ -166,7 +175,7 @@ impl Linphone {
             .current_dir(home);
         self.process = Some(Process::spawn(
             format!("linphone of {}", self.account.user),
-            &mut command,
+            &mut self.host.runs(command),
         ));
     }
 

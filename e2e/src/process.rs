@@ -185,8 +185,13 @@ impl Process {
 
     /// Asks it to end (SIGTERM), and waits until it has.
     pub fn terminate(&mut self, within: Duration) -> ExitStatus {
-        self.signal("-TERM");
+        self.ask_to_end();
         self.wait(within)
+    }
+
+    /// Asks it to end (SIGTERM).
+    pub fn ask_to_end(&mut self) {
+        self.signal("-TERM");
     }
 
     /// SIGHUP: a server reads its configuration again.

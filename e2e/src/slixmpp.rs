@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::python::python;
-use crate::{PASSWORD, Process, Reveille, SOON, Tls};
+use crate::{Host, PASSWORD, Process, Reveille, SOON, Tls};
 
 /// Who signs in, and how.
 #[derive(Clone, Debug)]
@@ -104,6 +104,11 @@ impl Slixmpp {
 
     /// A client of somebody else's server there.
     pub fn start_at(address: SocketAddr, login: &Login, ca: &Path) -> Self {
+        Self::start_on(&Host::default(), address, login, ca)
+    }
+
+    /// The same, where that host is.
+    pub fn start_on(host: &Host, address: SocketAddr, login: &Login, ca: &Path) -> Self {
         let Login {
             user,
             resource,
@@ -131,7 +136,10 @@ impl Slixmpp {
             command.env("SLIXMPP_AGENT_REGISTERS", word);
         }
         Self {
-            process: Process::spawn(format!("slixmpp of {user} {resource}"), &mut command),
+            process: Process::spawn(
+                format!("slixmpp of {user} {resource}"),
+                &mut host.runs(command),
+            ),
             taken: HashSet::new(),
         }
     }

@@ -15,7 +15,7 @@ use crate::{deb, debian};
 const MOD_CLOUD_NOTIFY: &str = "/usr/lib/prosody/modules/mod_cloud_notify/mod_cloud_notify.lua";
 
 /// A program, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 24] = [
+const PROGRAMS: [(&str, &str); 25] = [
     ("linphonec", "linphone-cli"),
     ("sipp", "sip-tester"),
     ("go-sendxmpp", "go-sendxmpp"),
@@ -35,6 +35,7 @@ const PROGRAMS: [(&str, &str); 24] = [
     ("systemd-analyze", "systemd"),
     ("debootstrap", "debootstrap"),
     ("ip", "iproute2"),
+    ("nft", "nftables"),
     ("prosodyctl", "prosody"),
     (MOD_CLOUD_NOTIFY, "prosody-modules"),
     ("ejabberdctl", "ejabberd"),

@@ -98,8 +98,12 @@ impl Registrations {
         }
     }
 
-    /// Where a device registers that used this transport last.
-    pub(crate) fn register_at(&self, transport: Transport) -> Arc<str> {
+    /// Where a device registers that came over this flow last.
+    pub(crate) fn register_at(&self, flow: Flow) -> Arc<str> {
+        let (transport, port) = (flow.transport, flow.local.port());
+        if transport == Transport::Edge && port != transport.default_port() {
+            return self.settings.register_by_edge(port).into();
+        }
         let known = self.register_at.get(&transport).cloned();
         known.unwrap_or_else(|| self.settings.register_at(transport).into())
     }
@@ -304,7 +308,7 @@ impl Registrations {
             speaks: false,
             q,
             window: 1,
-            register_at: self.register_at(flow.transport),
+            register_at: self.register_at(flow),
             push: offer,
             data: bound.encode(),
             history,

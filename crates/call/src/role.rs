@@ -129,12 +129,12 @@ impl Role {
     /// Takes over a door as the store has it; says what the hub must know of it. `None`: it cannot be read.
     pub fn load_door(&mut self, door: &Door, user: Address) -> Option<(DoorState, u16, Arc<str>)> {
         let bound = Bound::decode(door, user, &self.settings)?;
-        let (state, transport) = (bound.state(&self.settings), bound.flow.transport);
+        let (state, flow) = (bound.state(&self.settings), bound.flow);
         // Who has registered from there may do so again, whoever guesses at the account.
         let guards = self.accounts.guards();
         guards.right(bound.flow.remote.ip(), bound.user.as_str());
         self.bindings.load(door.id.clone(), bound);
-        Some((state, 1, self.registrations.register_at(transport)))
+        Some((state, 1, self.registrations.register_at(flow)))
     }
 
     /// Whether a phone has said that it takes messages in envelopes (CPIM, RFC 3862), and so can be asked for receipts.

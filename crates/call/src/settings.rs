@@ -185,11 +185,19 @@ impl Settings {
         wildcards.chain([edge]).collect()
     }
 
+    /// Our URI for a device that registers by an edge which has this port for clients: that of all edges, since they have our name.
+    pub fn register_by_edge(&self, port: u16) -> String {
+        let transport = Transport::Edge;
+        let is_usual = port == transport.default_port();
+        let port = Some(port).filter(|_| !is_usual);
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("sip:{}{port}{}", self.node, transport.uri_suffix())
+    }
+
     /// Our URI for a device that registers over this transport.
     pub fn register_at(&self, transport: Transport) -> String {
         if transport == Transport::Edge {
-            // Any edge: they have our name.
-            return format!("sip:{}{}", self.node, transport.uri_suffix());
+            return self.register_by_edge(transport.default_port());
         }
         let over = |wanted: Transport| {
             let mut bound = self.bound.iter();

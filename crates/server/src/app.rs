@@ -318,7 +318,7 @@ pub(crate) fn on_this_host(mut config: Config) -> Config {
 fn roles(source: Source<'_>) -> Result<(call::Settings, im::Settings, hub::Config)> {
     let call = source.call()?;
     let im = components::known(source.im()?, source.config)?;
-    let hub = source.hub(call.register_at(sip::Transport::Udp));
+    let hub = source.hub(&call);
     Ok((call, im, hub))
 }
 

@@ -311,7 +311,7 @@ impl CallParts {
         };
         let call = source.call()?;
         Ok(Decided {
-            hub: source.hub(call.register_at(sip::Transport::Udp)),
+            hub: source.hub(&call),
             call,
             pusher,
         })

@@ -30,9 +30,22 @@ pub(crate) struct Source<'a> {
     pub(crate) secret: &'a [u8],
 }
 
+/// How a device registers of which nothing else is known. With edges it may be outside: by our name in TLS it finds one there, and
+/// us inside.
+fn usual(config: &Config, sip: &call::Settings) -> Transport {
+    let mut bound = sip.bound.iter();
+    let has_tls = bound.any(|(transport, _)| *transport == Transport::Tls);
+    if has_tls && !config.edge.edges.0.is_empty() {
+        Transport::Edge
+    } else {
+        Transport::Udp
+    }
+}
+
 impl Source<'_> {
-    /// For the hubs. `register_at`: where a device registers that has no door to tell.
-    pub(crate) fn hub(self, register_at: String) -> hub::Config {
+    /// For the hubs, beside these of the SIP role.
+    pub(crate) fn hub(self, sip: &call::Settings) -> hub::Config {
+        let register_at = sip.register_at(usual(self.config, sip));
         let (call, limits) = (&self.config.call, &self.config.limits);
         let domains = domains(self.config);
         hub::Config {

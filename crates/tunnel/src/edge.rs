@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{ConnectionError, Endpoint, Incoming, ServerConfig, VarInt};
 use rustls::pki_types::CertificateDer;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::handshakes::{Handshakes, Place};
@@ -27,6 +28,12 @@ const REVOKED: VarInt = VarInt::from_u32(2);
 /// The other side did not say hello as it should.
 const NO_HELLO: VarInt = VarInt::from_u32(3);
 
+/// An inside that has gone dials again within so long, as when it is started again…
+const EXPECTED: Duration = Duration::from_secs(30);
+
+/// …and a client waits for that so long, which phones do not mind.
+const COMES_BACK: Duration = Duration::from_secs(10);
+
 /// An edge's listener for tunnels. Clones are the same.
 #[derive(Clone)]
 pub struct Edge(Arc<Shared>);
@@ -40,6 +47,8 @@ struct Shared {
     /// Those that were there and are not any more; no more than are known.
     gone: Mutex<HashMap<Fingerprint, Down>>,
     since: Instant,
+    /// An inside has come.
+    comes: Notify,
 }
 
 /// An inside that is there.
@@ -89,6 +98,7 @@ impl Edge {
             insides: Mutex::default(),
             gone: Mutex::default(),
             since: Instant::now(),
+            comes: Notify::new(),
         }));
         tokio::spawn(edge.clone().accept());
         Ok(edge)
@@ -114,11 +124,24 @@ impl Edge {
     }
 
     /// Opens a stream for a client, to the inside that has such as `whose`, or to the next one if that is not there: the same one
-    /// at every edge.
+    /// at every edge. If the last one has gone just now, it is waited for: a client that is told to come again may stay away for long.
     ///
     /// # Errors
     /// No inside is there, or none has room.
     pub async fn open(&self, whose: &[u8], header: &Header) -> Result<Stream, NoInside> {
+        // From here on, so that nobody comes unseen.
+        let mut comes = Box::pin(self.0.comes.notified());
+        comes.as_mut().enable();
+        let opened = self.try_open(whose, header).await;
+        if opened.is_ok() || !self.0.is_about_to_come() {
+            return opened;
+        }
+        // Whether anybody has come or not.
+        let _ = timeout(COMES_BACK, comes).await;
+        self.try_open(whose, header).await
+    }
+
+    async fn try_open(&self, whose: &[u8], header: &Header) -> Result<Stream, NoInside> {
         let mut insides = self.0.insides().clone();
         insides.sort_by_cached_key(|inside| rank(&inside.who, whose));
         let mut why = "none is connected".to_owned();
@@ -247,6 +270,7 @@ impl Edge {
         });
         insides.push(inside.clone());
         self.0.gone().remove(&who);
+        self.0.comes.notify_waiters();
         Ok(inside)
     }
 }
@@ -260,6 +284,15 @@ struct Down {
 impl Shared {
     fn gone(&self) -> MutexGuard<'_, HashMap<Fingerprint, Down>> {
         self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody is there, and somebody was a moment ago.
+    fn is_about_to_come(&self) -> bool {
+        let is_recent = |down: &Down| match down.state {
+            State::Down { since, .. } => since.elapsed() < EXPECTED,
+            State::Up { .. } => false,
+        };
+        self.insides().is_empty() && self.gone().values().any(is_recent)
     }
 
     fn is_gone(&self, inside: &Inside, why: &ConnectionError) {

@@ -236,6 +236,32 @@ async fn a_client_goes_to_the_same_inside_and_to_the_other_when_that_is_gone() {
 }
 
 #[tokio::test]
+async fn a_client_that_comes_while_the_inside_is_gone_for_a_moment_waits_for_it() {
+    let (ours, pem) = (identity(), Identity::generate().unwrap());
+    let theirs = Identity::from_pem(&pem).unwrap();
+    let edge = listen(&ours, &[theirs.fingerprint()]);
+    let (inside, _arrivals) = dial(&theirs, &edge, ours.fingerprint());
+    wait("up", || there(&edge) == 1).await;
+    inside.shutdown().await;
+    wait("down", || there(&edge) == 0).await;
+    let mut opens = tokio::spawn({
+        let edge = edge.clone();
+        async move { edge.open(b"alice", &header(1)).await }
+    });
+    tokio::select! {
+        biased;
+        opened = &mut opens => panic!("{opened:?}"),
+        () = tokio::task::yield_now() => {}
+    }
+    let again = Identity::from_pem(&pem).unwrap();
+    let (inside, mut arrivals) = dial(&again, &edge, ours.fingerprint());
+    timeout(PATIENCE, opens).await.unwrap().unwrap().unwrap();
+    taken(&mut arrivals).await;
+    inside.shutdown().await;
+    edge.shutdown().await;
+}
+
+#[tokio::test]
 async fn an_inside_that_starts_again_takes_its_own_place() {
     let (ours, pem) = (identity(), Identity::generate().unwrap());
     let theirs = Identity::from_pem(&pem).unwrap();

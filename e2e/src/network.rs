@@ -1,0 +1,316 @@
+//! Three networks with a firewall between them, made of network namespaces: outside, a DMZ, inside. They are gone with the value
+//! that has made them. Only root can make any.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::{fs, process};
+
+use crate::SOON;
+use crate::process::Process;
+
+/// Says to a test that it runs inside, and how the networks are called.
+const TAG: &str = "REVEILLE_E2E_NETWORKS";
+
+/// Where the legs of the firewall lead: the letter of each, and its addresses. The host there has .10.
+const LEGS: [(char, &str); 3] = [('o', "192.0.2"), ('d', "198.51.100"), ('i', "10.77.0")];
+
+/// Other addresses of the host in the DMZ, one for each edge.
+const EDGES: [Ipv4Addr; 2] = [
+    Ipv4Addr::new(198, 51, 100, 11),
+    Ipv4Addr::new(198, 51, 100, 12),
+];
+
+/// A host in one of the networks, or the one where the test runs.
+#[derive(Clone, Debug, Default)]
+pub struct Host(Option<String>);
+
+impl Host {
+    /// The same command, run there.
+    #[must_use]
+    pub fn runs(&self, command: Command) -> Command {
+        let Some(namespace) = &self.0 else {
+            return command;
+        };
+        let mut there = Command::new("ip");
+        there
+            .args(["netns", "exec", namespace])
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => there.env(name, value),
+                None => there.env_remove(name),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            there.current_dir(folder);
+        }
+        there
+    }
+}
+
+/// The three networks and the firewall, to whoever runs inside.
+pub struct Networks {
+    tag: String,
+    /// Whoever has made them takes them down.
+    is_maker: bool,
+}
+
+impl Networks {
+    /// Runs a test inside: the first time it makes the networks, runs the test of this name once more there, and fails as that
+    /// does; then it is that, and has the networks.
+    pub fn enter(test: &str) -> Option<Self> {
+        if let Some(tag) = std::env::var_os(TAG) {
+            let tag = tag.into_string().expect("our own word");
+            return Some(Self {
+                tag,
+                is_maker: false,
+            });
+        }
+        let networks = Self::make();
+        let binary = std::env::current_exe().expect("this test");
+        let mut command = Command::new(binary);
+        command
+            .args(["--exact", test, "--nocapture"])
+            .env(TAG, &networks.tag);
+        let status = networks.host('i').runs(command).status();
+        assert!(status.expect("ip netns exec").success(), "{test}, inside");
+        None
+    }
+
+    fn make() -> Self {
+        let networks = Self {
+            tag: format!("rv{}", process::id()),
+            is_maker: true,
+        };
+        let wall = networks.name('w');
+        ip(&["netns", "add", &wall]);
+        for (leg, net) in LEGS {
+            let (there, far, near) = (networks.name(leg), networks.far(leg), networks.leg(leg));
+            ip(&["netns", "add", &there]);
+            let pair = ["type", "veth", "peer", "name", &far, "netns", &there];
+            ip(&[&["-n", &wall, "link", "add", &near][..], &pair].concat());
+            let addresses = [
+                (&wall, &near, format!("{net}.1/24")),
+                (&there, &far, format!("{net}.10/24")),
+            ];
+            for (namespace, link, address) in addresses {
+                ip(&["-n", namespace, "address", "add", &address, "dev", link]);
+                ip(&["-n", namespace, "link", "set", link, "up"]);
+                ip(&["-n", namespace, "link", "set", "lo", "up"]);
+            }
+            let gateway = format!("{net}.1");
+            ip(&["-n", &there, "route", "add", "default", "via", &gateway]);
+        }
+        for edge in EDGES {
+            let (there, link) = (networks.name('d'), networks.far('d'));
+            let address = format!("{edge}/24");
+            ip(&["-n", &there, "address", "add", &address, "dev", &link]);
+        }
+        networks.tell(
+            'w',
+            "sh",
+            &["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"],
+            "",
+        );
+        networks.set_rules();
+        networks.leads_to(0);
+        networks
+    }
+
+    /// Nobody opens anything inwards, outside reaches the DMZ by TCP, and inside reaches there what [`Networks::tunnel`] says. That
+    /// nobody is there is said by ICMP, wherever somebody may be asked.
+    fn set_rules(&self) {
+        let [outside, dmz, inside] = LEGS.map(|(leg, _)| self.leg(leg));
+        let rules = format!(
+            "table inet wall {{
+                set tunnels {{ type inet_service; }}
+                counter inwards {{}}
+                counter tunnel {{}}
+                counter besides {{}}
+                counter media {{}}
+                counter lost {{}}
+                chain weather {{}}
+                chain forward {{
+                    type filter hook forward priority 0; policy drop;
+                    jump weather
+                    iifname {inside} oifname {dmz} udp dport @tunnels counter name tunnel accept
+                    iifname {dmz} oifname {inside} udp sport @tunnels ct state established counter name tunnel accept
+                    meta l4proto icmp ct state related accept
+                    iifname {inside} oifname {dmz} counter name besides drop
+                    iifname {dmz} oifname {inside} counter name inwards drop
+                    iifname {outside} oifname {inside} meta l4proto udp counter name media drop
+                    iifname {outside} oifname {inside} counter name inwards drop
+                    iifname {outside} oifname {dmz} meta l4proto tcp accept
+                    iifname {dmz} oifname {outside} ct state established accept
+                }}
+            }}"
+        );
+        self.nft(&rules);
+    }
+
+    /// The host outside, the one in the DMZ.
+    pub fn outside(&self) -> Host {
+        self.host('o')
+    }
+
+    /// See above.
+    pub fn dmz(&self) -> Host {
+        self.host('d')
+    }
+
+    /// Where the edge of this number listens.
+    pub fn edge(&self, number: usize) -> Ipv4Addr {
+        EDGES[number]
+    }
+
+    /// The name `localhost` leads outside to the edge of this number.
+    pub fn leads_to(&self, number: usize) {
+        let folder = self.hosts();
+        fs::create_dir_all(&folder).expect("/etc/netns");
+        let line = format!("{} localhost\n", EDGES[number]);
+        fs::write(folder.join("hosts"), line).expect("a file of ours");
+    }
+
+    /// Inside may dial this port (UDP) in the DMZ.
+    pub fn tunnel(&self, port: u16) {
+        self.nft(&format!("add element inet wall tunnels {{ {port} }}"));
+    }
+
+    /// Of a hundred packets between outside and the DMZ so many are lost, in each direction.
+    pub fn loses(&self, of_a_hundred: u32) {
+        let (outside, dmz) = (self.leg('o'), self.leg('d'));
+        for (from, to) in [(&outside, &dmz), (&dmz, &outside)] {
+            self.nft(&format!(
+                "add rule inet wall weather iifname {from} oifname {to} numgen random mod 100 < {of_a_hundred} counter name lost drop"
+            ));
+        }
+    }
+
+    /// Nothing gets through between the DMZ and inside.
+    pub fn cut(&self) {
+        let (inside, dmz) = (self.leg('i'), self.leg('d'));
+        for (from, to) in [(&inside, &dmz), (&dmz, &inside)] {
+            self.nft(&format!(
+                "add rule inet wall weather iifname {from} oifname {to} counter name lost drop"
+            ));
+        }
+    }
+
+    /// All is well again.
+    pub fn mend(&self) {
+        self.nft("flush chain inet wall weather");
+    }
+
+    /// Packets that a counter has seen: `inwards`, which nothing was let through; `tunnel`; `besides`, from inside to the DMZ and
+    /// no tunnel; `media`, which a phone outside tried to send inwards where nothing relays it, and was dropped as well; `lost`.
+    pub fn packets(&self, counter: &str) -> u64 {
+        let said = self.tell(
+            'w',
+            "nft",
+            &["list", "counter", "inet", "wall", counter],
+            "",
+        );
+        let mut words = said
+            .split_whitespace()
+            .skip_while(|word| *word != "packets");
+        let number = words.nth(1).and_then(|number| number.parse().ok());
+        number.unwrap_or_else(|| panic!("no packets: {said}"))
+    }
+
+    /// Whether somebody in that network can connect to inside.
+    pub fn gets_inside(&self, from: &Host, port: u16) -> bool {
+        let at = format!("exec 3<>/dev/tcp/10.77.0.10/{port}");
+        let mut command = Command::new("timeout");
+        command.args(["1", "bash", "-c", &at]).stderr(Stdio::null());
+        let mut process = Process::spawn("who wants in", &mut from.runs(command));
+        process.wait(SOON).success()
+    }
+
+    fn host(&self, leg: char) -> Host {
+        Host(Some(self.name(leg)))
+    }
+
+    /// The namespace of a leg, and of the firewall.
+    fn name(&self, leg: char) -> String {
+        format!("{}{leg}", self.tag)
+    }
+
+    /// The firewall's interface of a leg.
+    fn leg(&self, leg: char) -> String {
+        format!("{}{leg}w", self.tag)
+    }
+
+    /// The other end of it.
+    fn far(&self, leg: char) -> String {
+        format!("{}{leg}h", self.tag)
+    }
+
+    /// What `ip netns exec` puts over `/etc` outside.
+    fn hosts(&self) -> PathBuf {
+        PathBuf::from("/etc/netns").join(self.name('o'))
+    }
+
+    fn nft(&self, rules: &str) {
+        self.tell('w', "nft", &["-f", "-"], rules);
+    }
+
+    /// What a program says there, to which this is said.
+    fn tell(&self, leg: char, program: &str, arguments: &[&str], input: &str) -> String {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        run(&mut self.host(leg).runs(command), input)
+    }
+}
+
+fn ip(arguments: &[&str]) {
+    run(Command::new("ip").args(arguments), "");
+}
+
+/// What a command says that must do well.
+fn run(command: &mut Command, input: &str) -> String {
+    let piped = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = piped.spawn().expect("`cargo xtask test --only peers`");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(input.as_bytes()).expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+impl Drop for Networks {
+    fn drop(&mut self) {
+        if !self.is_maker {
+            return;
+        }
+        // What is left of a test that was killed.
+        let names = ['o', 'd', 'i', 'w'].map(|leg| self.name(leg));
+        for name in &names {
+            let pids = Command::new("ip").args(["netns", "pids", name]).output();
+            let pids = pids.map(|it| it.stdout).unwrap_or_default();
+            for pid in String::from_utf8_lossy(&pids).split_whitespace() {
+                quietly("kill", &["-9", pid]);
+            }
+            quietly("ip", &["netns", "delete", name]);
+        }
+        let _ = fs::remove_dir_all(self.hosts());
+        // If it is ours alone.
+        let _ = fs::remove_dir("/etc/netns");
+    }
+}
+
+/// Takes down what may be gone already.
+fn quietly(program: &str, arguments: &[impl AsRef<OsStr>]) {
+    let _ = Command::new(program)
+        .args(arguments)
+        .stderr(Stdio::null())
+        .status();
+}

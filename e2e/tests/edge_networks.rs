@@ -1,0 +1,299 @@
+//! Outside, a DMZ with two edges, inside, and a firewall that lets nothing be opened inwards: phones and clients outside are
+//! served all the same, whatever breaks on the way.
+
+use std::time::Duration;
+
+use reveille_e2e::{
+    Account, Edge, Linphone, Login, Networks, PASSWORD, Pjsua, Reveille, SOON, Slixmpp, Tls,
+    Transport, iphone, new_token, poll,
+};
+use serde_json::json;
+
+/// Longer than a tunnel is missed (12 s), and than the longest wait before it is dialled again (15 s).
+const BACK: Duration = Duration::from_secs(40);
+
+/// An inside, with both edges of its DMZ.
+struct World {
+    networks: Networks,
+    inside: Reveille,
+    edges: [Edge; 2],
+}
+
+impl World {
+    /// `None` outside of the networks, where the test is over when it is inside.
+    fn enter(test: &str) -> Option<Self> {
+        let networks = Networks::enter(test)?;
+        let inside = Reveille::new();
+        let (dmz, at) = (|| networks.dmz(), |number| networks.edge(number));
+        let first = Edge::on(&inside, dmz(), at(0), None);
+        let second = Edge::on(&inside, dmz(), at(1), Some(&first));
+        let mut edges = [first, second];
+        networks.tunnel(edges[0].tunnel().port());
+        for edge in &mut edges {
+            edge.start();
+        }
+        let lines = edges.each_ref().map(Edge::line).join(",");
+        let mut inside = inside.with("edge", "edges", &lines);
+        inside.start();
+        let world = Self {
+            networks,
+            inside,
+            edges,
+        };
+        world.wait_tunnels(2);
+        Some(world)
+    }
+
+    /// Waits until so many tunnels are up.
+    fn wait_tunnels(&self, wanted: usize) {
+        let seen = poll(BACK, || {
+            let told = self.inside.ask(&["edge", "status", "--json"]);
+            let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+            let all = told.as_array().expect("a list").iter();
+            (all.filter(|it| it["up"] == true).count() == wanted).then_some(())
+        });
+        assert!(seen.is_some(), "{}", self.inside.ask(&["edge", "status"]));
+    }
+
+    /// Waits until so many messages have been acknowledged by the phone.
+    fn wait_delivered(&self, wanted: usize) {
+        let all = || self.inside.ask(&["trace"]);
+        let count = || all().matches("message_delivered").count();
+        let seen = poll(SOON, || (count() == wanted).then_some(()));
+        assert!(seen.is_some(), "{}", all());
+    }
+
+    /// A Linphone outside that is registered by the first edge.
+    fn phone(&self, user: &str, token: &str) -> Linphone {
+        let account = Account {
+            user: user.to_owned(),
+            password: PASSWORD.to_owned(),
+            transport: Transport::Tls,
+            server: self.edges[0].sip_tls(),
+            push: Some(iphone(token)),
+            ca: Some(self.edges.each_ref().map(Edge::ca).concat()),
+            friends: Vec::new(),
+        };
+        let mut phone = Linphone::installed(account).on(self.networks.outside());
+        phone.start();
+        phone.wait_registered();
+        phone
+    }
+
+    /// Nothing was opened inwards, and nothing but tunnels was opened at all.
+    fn assert_closed(&self) {
+        let packets = |counter| self.networks.packets(counter);
+        assert_eq!(packets("inwards"), 0);
+        assert_eq!(packets("besides"), 0);
+        assert!(packets("tunnel") > 0);
+        // They would have been seen.
+        let (outside, dmz) = (self.networks.outside(), self.networks.dmz());
+        let port = self.inside.sip(Transport::Tcp).port();
+        for from in [outside, dmz] {
+            let before = packets("inwards");
+            assert!(!self.networks.gets_inside(&from, port));
+            assert!(packets("inwards") > before);
+        }
+    }
+}
+
+#[test]
+fn a_phone_outside_comes_back_by_the_other_edge_and_nothing_is_opened_inwards() {
+    let name = "a_phone_outside_comes_back_by_the_other_edge_and_nothing_is_opened_inwards";
+    let Some(mut world) = World::enter(name) else {
+        return;
+    };
+    let token = new_token();
+    let mut bob = world.phone("bob", &token);
+    bob.kill();
+    world.edges[0].kill();
+    world.networks.leads_to(1);
+    world.wait_tunnels(1);
+
+    let mut alice = Pjsua::registered(&world.inside, "alice", Transport::Udp);
+    alice.call("sip:bob@localhost");
+    let push = world.inside.lab().wait_for_push(&token, "call", SOON);
+    let port = world.edges[0].sip_tls().port();
+    assert_eq!(
+        push.data("register_at"),
+        format!("sip:localhost:{port};transport=tls")
+    );
+    bob.start();
+    bob.wait_registered();
+    bob.wait_ringing(SOON);
+    alice.expect("CALL EARLY 180", SOON);
+    bob.answer();
+    alice.expect("CALL CONFIRMED 200", SOON);
+    bob.hang_up();
+    alice.expect("CALL DISCONNECTED", SOON);
+    world.inside.assert_healthy();
+    world.assert_closed();
+}
+
+#[test]
+fn a_client_outside_goes_on_by_the_other_edge_where_it_was() {
+    let name = "a_client_outside_goes_on_by_the_other_edge_where_it_was";
+    let Some(mut world) = World::enter(name) else {
+        return;
+    };
+    let login = Login::new("alice", "phone").resuming();
+    let at = world.edges[0].xmpp(Tls::Direct);
+    let cas = world.edges.each_ref().map(Edge::ca).concat();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, cas).expect("a file of ours");
+    let login = Login {
+        tls: Tls::Direct,
+        ..login
+    };
+    let mut outside = Slixmpp::start_on(&world.networks.outside(), at, &login, &ca);
+    outside.expect("signed_in", &json!({}));
+    outside.be_available();
+    let mut desk = Pjsua::registered(&world.inside, "bob", Transport::Udp);
+    desk.message("sip:alice@localhost", "first");
+    outside.expect("message", &json!({"body": "first"}));
+
+    world.edges[0].kill();
+    outside.expect("disconnected", &json!({}));
+    desk.message("sip:alice@localhost", "meanwhile");
+    desk.expect("SENT 20", SOON);
+    let at = world.networks.edge(1).to_string();
+    outside.tell(&json!({"do": "sign_in", "at": at}));
+    outside.expect("resumed", &json!({}));
+    outside.expect("message", &json!({"body": "meanwhile"}));
+    for body in ["first", "meanwhile"] {
+        assert_eq!(
+            outside.count("message", &json!({"body": body})),
+            1,
+            "{body}"
+        );
+    }
+    world.inside.assert_healthy();
+    world.assert_closed();
+}
+
+#[test]
+fn whatever_breaks_on_the_way_a_phone_outside_rings_and_no_message_is_lost_or_doubled() {
+    let name = "whatever_breaks_on_the_way_a_phone_outside_rings_and_no_message_is_lost_or_doubled";
+    let Some(mut world) = World::enter(name) else {
+        return;
+    };
+    let mut bob = world.phone("bob", &new_token());
+    let mut alice = Pjsua::registered(&world.inside, "alice", Transport::Udp);
+    let mut said = Vec::new();
+    let mut says = |alice: &mut Pjsua, text: &str| {
+        alice.message("sip:bob@localhost", text);
+        alice.expect("SENT 20", SOON);
+        said.push(text.to_owned());
+    };
+    says(&mut alice, "all is well");
+    bob.expect("all is well", SOON);
+
+    // A second without the tunnel: it stays, and so does the phone's connection.
+    let registered = bob.process().count("to [LinphoneRegistrationOk]");
+    world.networks.cut();
+    says(&mut alice, "cut for a moment");
+    wait(Duration::from_secs(1));
+    world.networks.mend();
+    bob.expect("cut for a moment", BACK);
+    // What is cut off before the phone's answer comes is said again.
+    world.wait_delivered(2);
+    assert_eq!(
+        bob.process().count("to [LinphoneRegistrationOk]"),
+        registered
+    );
+
+    // So long that both sides give it up: the phone is sent away, and comes back by itself.
+    world.networks.cut();
+    says(&mut alice, "cut for long");
+    world.wait_tunnels(0);
+    world.networks.mend();
+    bob.expect("cut for long", BACK);
+    world.wait_tunnels(2);
+    world.wait_delivered(3);
+
+    // An inside that starts again has what it acknowledged.
+    world.inside.stop();
+    world.inside.start();
+    world.wait_tunnels(2);
+    let mut alice = Pjsua::registered(&world.inside, "alice", Transport::Udp);
+    says(&mut alice, "after a restart");
+    bob.expect("after a restart", BACK);
+
+    // Of a hundred packets outside five are lost: TCP sees to that.
+    world.networks.loses(5);
+    for number in 0..20 {
+        says(&mut alice, &format!("through loss {number:02}"));
+    }
+    bob.expect("through loss 19", BACK);
+    alice.call("sip:bob@localhost");
+    bob.wait_ringing(BACK);
+    bob.answer();
+    alice.expect("CALL CONFIRMED 200", SOON);
+    bob.hang_up();
+    alice.expect("CALL DISCONNECTED", BACK);
+    assert!(world.networks.packets("lost") > 0);
+    world.networks.mend();
+
+    for text in &said {
+        assert_eq!(bob.times_received(text), 1, "{text}");
+    }
+    world.inside.assert_healthy();
+    world.assert_closed();
+}
+
+#[test]
+fn a_phone_that_rings_when_its_edge_is_killed_rings_on_and_stops_when_the_caller_gives_up() {
+    let name =
+        "a_phone_that_rings_when_its_edge_is_killed_rings_on_and_stops_when_the_caller_gives_up";
+    let Some(mut world) = World::enter(name) else {
+        return;
+    };
+    let mut bob = world.phone("bob", &new_token());
+    let mut alice = Pjsua::registered(&world.inside, "alice", Transport::Udp);
+    alice.call("sip:bob@localhost");
+    bob.wait_ringing(SOON);
+    alice.expect("CALL EARLY 180", SOON);
+    world.networks.leads_to(1);
+    world.edges[0].kill();
+    // It has this call already.
+    bob.expect("SIP/2.0 486 Busy here", BACK);
+    bob.expect("to [LinphoneRegistrationOk]", BACK);
+    assert_eq!(bob.process().count("to LinphoneCallReleased"), 0);
+    alice.hang_up();
+    bob.wait_call_over(SOON);
+    alice.expect("CALL DISCONNECTED", SOON);
+    world.inside.assert_healthy();
+    world.assert_closed();
+}
+
+#[test]
+fn an_edge_that_is_stopped_waits_for_a_call_and_a_second_signal_ends_that() {
+    let name = "an_edge_that_is_stopped_waits_for_a_call_and_a_second_signal_ends_that";
+    let Some(mut world) = World::enter(name) else {
+        return;
+    };
+    let mut bob = world.phone("bob", &new_token());
+    let mut alice = Pjsua::registered(&world.inside, "alice", Transport::Udp);
+    alice.call("sip:bob@localhost");
+    bob.wait_ringing(SOON);
+    bob.answer();
+    alice.expect("CALL CONFIRMED 200", SOON);
+    world.networks.leads_to(1);
+    let edge = world.edges[0].process();
+    edge.ask_to_end();
+    edge.expect("clients are sent away", SOON);
+    assert!(edge.is_running());
+    edge.terminate(SOON);
+    // The call is up all the same: its phone comes back, and whoever hangs up is heard.
+    bob.expect("to [LinphoneRegistrationOk]", BACK);
+    alice.hang_up();
+    bob.wait_call_over(BACK);
+    world.inside.assert_healthy();
+    world.assert_closed();
+}
+
+/// A time that is the fault itself.
+fn wait(time: Duration) {
+    std::thread::sleep(time);
+}
