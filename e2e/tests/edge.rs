@@ -228,3 +228,33 @@ fn nothing_gets_in_by_xmpp_of_who_has_not_signed_in() {
     late.send(&auth("AGFsaWNlAHdyb25n"));
     assert_eq!(late.stream_error(SOON), "remote-connection-failed");
 }
+
+#[test]
+fn a_certificate_that_is_renewed_is_shown_to_who_comes_and_sends_nobody_away() {
+    let (mut inside, mut edge) = with_edge();
+    let (start, ca) = (Tls::Direct, edge.ca());
+    let (mut there, _) = XmppClient::offered_at(edge.xmpp(start), start, &ca);
+    there.authenticate("alice");
+    there.bind("alice", "phone");
+    there.send("<presence/>");
+    there.expect("<presence");
+    let other = Edge::of(&inside);
+    edge.renew_from(&other);
+    // It looks every 30 s; meanwhile it is busy.
+    let mut desk = XmppClient::available(&inside, "bob", "desk");
+    let mut said = 0;
+    let renewed = poll(SOON * 3, || {
+        said += 1;
+        desk.send(&format!(
+            "<message type='chat' to='alice@localhost'><body>number {said}.</body></message>"
+        ));
+        there.expect(&format!("<body>number {said}.</body>"));
+        (edge.process().count("new certificate") > 0).then_some(())
+    });
+    assert!(renewed.is_some(), "{}", edge.process().tail());
+    let (mut late, _) = XmppClient::offered_at(edge.xmpp(start), start, &other.ca());
+    late.authenticate("alice");
+    late.bind("alice", "tablet");
+    there.ping();
+    inside.assert_healthy();
+}
