@@ -10,6 +10,7 @@
 
 mod browser;
 mod clean;
+mod coturn;
 mod dev;
 mod digest;
 mod edge;
@@ -29,6 +30,7 @@ mod prometheus;
 mod push;
 mod python;
 mod reveille;
+mod rtpengine;
 pub mod scram;
 mod sip_client;
 mod sipp;
@@ -46,6 +48,7 @@ use std::time::{Duration, Instant};
 
 pub use browser::{Browser, Library, Line};
 pub use clean::Clean;
+pub use coturn::Coturn;
 pub use dev::{PASSWORD, android, iphone, iphone_with_two_tokens, new_token};
 pub use edge::Edge;
 pub use gajim::Gajim;
@@ -63,6 +66,7 @@ pub use prometheus::{Prometheus, contrib, promtool_check_rules, rules};
 pub use push::push_token;
 pub use python::{node_modules, python};
 pub use reveille::{Reveille, reveille_binary};
+pub use rtpengine::Rtpengine;
 pub use sip_client::{Incoming, Response, SipClient, Transport};
 pub use sipp::{Load, Sipp, SippReport};
 pub use slixmpp::{Login, Slixmpp};

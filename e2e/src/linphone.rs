@@ -201,6 +201,48 @@ impl Linphone {
         self.expect("to LinphoneCallStreamsRunning", SOON);
     }
 
+    /// Calls somebody.
+    pub fn call(&mut self, uri: &str) {
+        self.process().say(format!("call {uri}"));
+    }
+
+    /// Plays a tone into its call.
+    pub fn plays(&mut self) {
+        let file = self.home.path().join("tone.wav");
+        fs::write(&file, tone()).expect("a file in our own home");
+        self.process().say(format!("play {}", file.display()));
+    }
+
+    /// From now on its calls take sound from a file, and none from a device that is not there.
+    pub fn uses_files(&mut self) {
+        self.process().say("soundcard use files");
+    }
+
+    /// Waits until it says that audio has come in within the last second.
+    pub fn wait_hearing(&mut self, within: Duration) {
+        loop {
+            let line = self.expect("(audio) | cpu", within);
+            let rate = line
+                .split_once("[d=")
+                .and_then(|(_, rest)| rest.split_once(','));
+            if rate.and_then(|(rate, _)| rate.parse().ok()) > Some(10.0) {
+                return;
+            }
+        }
+    }
+
+    /// How many packets of audio it has sent and received in the call that ends now.
+    pub fn audio_packets(&mut self, within: Duration) -> (u64, u64) {
+        self.expect("AUDIO SESSION'S RTP STATISTICS", within);
+        let mut count = |of: &str| {
+            let line = self.expect(of, within);
+            let mut words = line.split_whitespace();
+            let count = words.find_map(|word| word.parse().ok());
+            count.unwrap_or_else(|| panic!("{line}"))
+        };
+        (count("-sent  "), count("-received  "))
+    }
+
     /// Waits until its call is over.
     pub fn wait_call_over(&mut self, within: Duration) {
         self.expect("to LinphoneCallReleased", within);
@@ -230,4 +272,20 @@ impl Linphone {
     pub fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("started")
     }
+}
+
+/// Half a minute of a tone: 8000 samples a second of 16 bits (RIFF WAVE).
+fn tone() -> Vec<u8> {
+    const RATE: u32 = 8000;
+    const SAMPLES: u32 = 30 * RATE;
+    let words =
+        |values: &[u32]| -> Vec<u8> { values.iter().flat_map(|it| it.to_le_bytes()).collect() };
+    let mut wave = [b"RIFF", &words(&[36 + 2 * SAMPLES])[..], b"WAVEfmt "].concat();
+    // PCM, one channel.
+    wave.extend(words(&[16, 0x0001_0001, RATE, 2 * RATE, 0x0010_0002]));
+    wave.extend([b"data", &words(&[2 * SAMPLES])[..]].concat());
+    wave.extend(
+        (0..SAMPLES).flat_map(|at| (if at / 10 % 2 == 0 { 8000_i16 } else { -8000 }).to_le_bytes()),
+    );
+    wave
 }

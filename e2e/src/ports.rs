@@ -29,6 +29,13 @@ pub fn media_port() -> u16 {
     free_ports(4)
 }
 
+/// The first and the last of the ports of a media relay: enough for a few calls.
+pub(crate) fn port_range() -> (u16, u16) {
+    const PORTS: u16 = 50;
+    let first = free_ports(PORTS);
+    (first, first + PORTS - 1)
+}
+
 /// The first of so many neighbours.
 fn free_ports(count: u16) -> u16 {
     let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);

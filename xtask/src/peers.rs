@@ -15,7 +15,7 @@ use crate::{deb, debian};
 const MOD_CLOUD_NOTIFY: &str = "/usr/lib/prosody/modules/mod_cloud_notify/mod_cloud_notify.lua";
 
 /// A program, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 25] = [
+const PROGRAMS: [(&str, &str); 27] = [
     ("linphonec", "linphone-cli"),
     ("sipp", "sip-tester"),
     ("go-sendxmpp", "go-sendxmpp"),
@@ -39,6 +39,8 @@ const PROGRAMS: [(&str, &str); 25] = [
     ("prosodyctl", "prosody"),
     (MOD_CLOUD_NOTIFY, "prosody-modules"),
     ("ejabberdctl", "ejabberd"),
+    ("rtpengine", "rtpengine-daemon"),
+    ("turnserver", "coturn"),
     ("openssl", "openssl"),
     ("curl", "curl"),
 ];

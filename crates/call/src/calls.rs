@@ -6,8 +6,10 @@ use crate::{
     bindings::Bound,
     dialogs::{Initiator, Whereabouts},
     line::Line,
+    media::{Leg, Side, Through},
     quotas::{Caller, Place, Quotas},
-    settings::CallLimits,
+    requests::NO_RELAY,
+    settings::{CallLimits, Relaying},
     talks,
 };
 use domain::{
@@ -84,6 +86,8 @@ pub(crate) struct Call {
     /// still follow them.
     lost: SmallVec<[(DeviceId, BranchId); 1]>,
     falling_back: FallingBack,
+    /// Why it was not sent somewhere where it should have gone (RFC 3326).
+    unsent: Option<&'static str>,
     /// The caller has the final answer.
     done: bool,
     /// Until then it has one.
@@ -109,6 +113,7 @@ impl Call {
             branches: SmallVec::new(),
             lost: SmallVec::new(),
             falling_back: FallingBack::Unused,
+            unsent: None,
             done: false,
             place: Some(place),
         }
@@ -131,14 +136,11 @@ impl Call {
         &mut self,
         line: &mut Line<'_>,
         door: &DoorId,
-        dialled: Option<Flow>,
+        (dialled, through): (Option<Flow>, Option<Through>),
     ) -> Result<(BranchId, Flow), String> {
         let now = line.now.instant;
-        let target = line.target(&self.caller, self.trusted, door, dialled)?;
-        let id = line
-            .endpoint
-            .fork(now, self.context, &target)
-            .map_err(|error| error.to_string())?;
+        let target = line.target(&self.caller, self.trusted, door, dialled);
+        let (id, target) = line.fork(self.context, target, through)?;
         let mut given_up = SmallVec::<[BranchId; 1]>::new();
         self.branches.retain(|branch| {
             if branch.door.device != door.device {
@@ -238,12 +240,15 @@ impl Calls {
         line: &mut Line<'_>,
         id: CallId,
         door: DoorId,
-        dialled: Option<Flow>,
+        way: (Option<Flow>, Option<Through>),
     ) -> Result<Option<Rings>, Input> {
         let Some(call) = self.by_id.get_mut(&id) else {
+            if let Some(through) = way.1 {
+                line.legs.end(&through.leg);
+            }
             return Ok(None);
         };
-        match call.fork(line, &door, dialled) {
+        match call.fork(line, &door, way) {
             Ok((_, flow)) => {
                 let arriving = line.registrations.arriving(&door);
                 Ok(Some(Rings {
@@ -253,6 +258,55 @@ impl Calls {
                 }))
             }
             Err(why) => Err(Input::Failed(id, door, Failure::Unreachable, why)),
+        }
+    }
+
+    /// The INVITE of a call, while it may go to somebody.
+    pub(crate) fn invite<'l>(&self, line: &'l Line<'_>, id: CallId) -> Option<&'l Message> {
+        let call = self.by_id.get(&id)?;
+        line.endpoint.proxied(call.context)
+    }
+
+    /// The leg of a call that goes through a door, if its media must be relayed.
+    pub(crate) fn leg_to(
+        &self,
+        line: &Line<'_>,
+        id: CallId,
+        door: &DoorId,
+        dialled: Option<Flow>,
+    ) -> Option<Leg> {
+        let flow = line.bound(door).and_then(Bound::flow).or(dialled)?;
+        self.leg_over(line, id, flow, Some(&door.device))
+    }
+
+    /// The same of one that goes over a flow, to this device if it is one.
+    pub(crate) fn leg_over(
+        &self,
+        line: &Line<'_>,
+        id: CallId,
+        flow: Flow,
+        device: Option<&DeviceId>,
+    ) -> Option<Leg> {
+        let call = self.by_id.get(&id)?;
+        let caller = call.caller.end.flow;
+        let (from, to) = (Side::of(caller), Side::of(flow));
+        let is_relayed =
+            line.settings.relaying != Relaying::Off && [from, to].contains(&Side::Outside);
+        is_relayed.then(|| Leg {
+            name: Leg::name(&call.tracking, caller, device),
+            tracking: call.tracking.clone(),
+            from,
+            to,
+            offers: false,
+            is_invite: true,
+            begins: true,
+        })
+    }
+
+    /// A call does not go somewhere, since no media relay takes it.
+    pub(crate) fn lacks_relay(&mut self, id: CallId) {
+        if let Some(call) = self.by_id.get_mut(&id) {
+            call.unsent = Some(NO_RELAY);
         }
     }
 
@@ -280,7 +334,8 @@ impl Calls {
             EndReason::Declined => DECLINED,
             EndReason::NotAnswered => NOT_ANSWERED,
         };
-        match call.fork(line, door, None) {
+        // Nobody will talk there: what it says of media does not matter.
+        match call.fork(line, door, (None, None)) {
             Ok((branch, _)) => {
                 let now = line.now.instant;
                 line.endpoint.cancel_branch(now, branch, Some(reason));

@@ -18,6 +18,7 @@ mod gate;
 mod grants;
 mod heard_at;
 mod line;
+mod media;
 mod messages;
 mod network;
 mod passing;
@@ -38,8 +39,9 @@ mod vocabulary;
 
 pub use documents::Documents;
 pub use gate::Nonces;
+pub use media::{Description, MediaId, Relayed, Side, Turn};
 pub use network::Network;
 pub use reach::{ReachId, Way};
 pub use role::{Load, Role};
-pub use settings::{AppKey, CALLS, CallLimits, IsLocal, Settings, Shard, is_spiral};
+pub use settings::{AppKey, CALLS, CallLimits, IsLocal, Relaying, Settings, Shard, is_spiral};
 pub use vocabulary::{Input, Output};

@@ -3,6 +3,7 @@
 use crate::{
     bindings::{Bindings, Bound},
     dialogs::{Dialogs, Initiator},
+    media::{Legs, Through},
     registrations::Registrations,
     requests::{headers_off, off_responses},
     settings::Settings,
@@ -11,7 +12,7 @@ use crate::{
 use domain::{DoorId, Now};
 use sip::{
     Flow,
-    endpoint::{Endpoint, Target},
+    endpoint::{BranchId, ContextId, Endpoint, Target},
 };
 
 /// What calls and other requests are carried out with.
@@ -22,6 +23,7 @@ pub(crate) struct Line<'a> {
     pub(crate) bindings: &'a Bindings,
     pub(crate) registrations: &'a Registrations,
     pub(crate) dialogs: &'a Dialogs,
+    pub(crate) legs: &'a mut Legs,
 }
 
 impl<'a> Line<'a> {
@@ -30,6 +32,27 @@ impl<'a> Line<'a> {
         let arriving = self.registrations.arriving(door).map(|(bound, _)| bound);
         let arriving = arriving.filter(|bound| self.dialogs.is_up(&bound.flow));
         arriving.or_else(|| self.bindings.get(door))
+    }
+
+    /// Sends a request that is proxied to a target, through a relay if it goes by one.
+    pub(crate) fn fork(
+        &mut self,
+        context: ContextId,
+        target: Result<Target, String>,
+        through: Option<Through>,
+    ) -> Result<(BranchId, Target), String> {
+        let (leg, body) = through.map(|it| (it.leg, it.body)).unzip();
+        let sent = target.and_then(|mut target| {
+            (target.body, target.watched) = (body.flatten(), leg.is_some());
+            let sent = self.endpoint.fork(self.now.instant, context, &target);
+            Ok((sent.map_err(|error| error.to_string())?, target))
+        });
+        match (&sent, leg) {
+            (Ok((branch, _)), Some(leg)) => self.legs.sent(*branch, leg),
+            (Err(_), Some(leg)) => self.legs.end(&leg),
+            (_, None) => {}
+        }
+        sent
     }
 
     /// The target that a door is for a request of `from`, whom we trust or not. `dialled`: the way to it, if it has no

@@ -13,6 +13,9 @@ pub(crate) const TEXT: &str = "text/plain";
 /// What a forward between our shards carries, so that it stays one story; nobody else may write it.
 pub(crate) const TRACKING: HeaderName<'static> = HeaderName::Other("X-Reveille-Tracking");
 
+/// RFC 3326: why a call is not set up between parties of whom one is outside.
+pub(crate) const NO_RELAY: &str = "SIP;cause=503;text=\"No Media Relay\"";
+
 /// What kind of message a MESSAGE carries, by its media type and priority: one table.
 pub(crate) fn class(request: &Message) -> Class {
     let media = request.header_text(HeaderName::ContentType).unwrap_or(TEXT);

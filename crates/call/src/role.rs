@@ -8,19 +8,22 @@ mod going_on;
 mod hub_words;
 mod in_dialog;
 mod registering;
+mod relaying;
+mod sending;
 mod shared;
 mod telling;
 mod texting;
 mod watching;
 mod ways;
 
-use self::ways::Waiting;
+use self::{relaying::Pending, ways::Waiting};
 use crate::{
     bindings::{Bindings, Bound},
     calls::Calls,
     dialogs::{Dialogs, Whereabouts},
     documents::Documents,
     gate::{Gate, Nonces},
+    media::{self, Legs},
     messages::Messages,
     presence::Presence,
     reach::{Reaching, Way},
@@ -33,7 +36,7 @@ use domain::{Address, DeviceId, Door, DoorId, DoorState, Namer, Now, Refusal, Ti
 use hub::{Accounts, Directory};
 use sip::{
     Flow,
-    endpoint::{self, Endpoint, Event},
+    endpoint::{self, ClientTxn, Endpoint, Event},
 };
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -50,6 +53,8 @@ pub struct Load {
     pub messages: usize,
     /// Flows that are asked for.
     pub reaching: usize,
+    /// What goes by media relays.
+    pub media: usize,
     /// Subscriptions of phones to presence.
     pub subscriptions: usize,
     /// What phones publish.
@@ -69,6 +74,8 @@ pub struct Role {
     messages: Messages,
     calls: Calls,
     reaching: Reaching<Waiting>,
+    relays: media::Waiting<Pending>,
+    legs: Legs,
     presence: Presence,
     told: Told,
     namer: Namer,
@@ -98,6 +105,8 @@ impl Role {
             messages: Messages::default(),
             calls: Calls::new(settings.calls),
             reaching: Reaching::default(),
+            relays: media::Waiting::default(),
+            legs: Legs::default(),
             presence: Presence::new(settings.clone()),
             told: Told::default(),
             namer: Namer::new(seed),
@@ -170,6 +179,7 @@ impl Role {
             registrations: self.registrations.len(),
             messages: self.messages.len(),
             reaching: self.reaching.len(),
+            media: self.relays.len() + self.legs.len(),
             subscriptions,
             publications,
         }
@@ -186,11 +196,20 @@ impl Role {
             }
             Input::Received(flow, message) => {
                 self.dialogs.flow_seen(flow);
-                let received = endpoint::Input::Received { flow, message };
-                self.endpoint.handle(now.instant, received);
+                if let Some(message) = self.relays.hold(flow, message) {
+                    self.received(now, flow, message);
+                }
             }
             Input::FlowClosed(flow) => self.flow_closed(now, flow),
             Input::Reached(id, flow) => self.reached(now, id, flow),
+            Input::Relayed(id, answer) => {
+                let dialog = self.relayed(now, id, &answer);
+                self.run_endpoint(now, directory);
+                while let Some((flow, message)) = dialog.and_then(|it| self.relays.next(it)) {
+                    self.received(now, flow, message);
+                    self.run_endpoint(now, directory);
+                }
+            }
             Input::Hub(output) => self.hub_says(now, directory, output),
         }
         self.run_endpoint(now, directory);
@@ -239,6 +258,15 @@ impl Role {
                 None => break,
             }
         }
+        while let Some(leg) = self.legs.next_over() {
+            self.out.push_back(Output::RelayEnds(leg));
+        }
+    }
+
+    /// A request of our own was answered so.
+    fn own_answered(&mut self, txn: ClientTxn, status: u16) -> Option<hub::Input> {
+        let watcher = self.presence.answered(txn, status);
+        watcher.or_else(|| self.messages.answered(txn, status))
     }
 
     fn endpoint_says(&mut self, now: Now, directory: &Directory, event: Event) {
@@ -278,23 +306,23 @@ impl Role {
                 status,
                 response,
             } => {
+                line.legs.branch_final(branch, status);
                 let talk = calls.talk(context, branch, status, response.as_ref());
                 let told =
                     calls.branch_final(&mut line, context, branch, status, response.as_ref());
                 self.tell(talk);
                 told
             }
+            Event::BranchGone { branch } => {
+                line.legs.branch_gone(branch);
+                None
+            }
             Event::ContextAnswered { context, branch } => calls.context_answered(context, branch),
             Event::ContextDone { context, status } => calls.context_done(context, status),
             Event::Response { txn, response } => {
-                let status = response.status().unwrap_or_default();
-                let watcher = self.presence.answered(txn, status);
-                watcher.or_else(|| self.messages.answered(txn, status))
+                self.own_answered(txn, response.status().unwrap_or_default())
             }
-            Event::Failed { txn, status } => {
-                let watcher = self.presence.answered(txn, status);
-                watcher.or_else(|| self.messages.answered(txn, status))
-            }
+            Event::Failed { txn, status } => self.own_answered(txn, status),
             Event::ResponseStranded {
                 txn,
                 transport,

@@ -24,6 +24,18 @@ pub struct AppKey {
     pub param: String,
 }
 
+/// Whether media between parties of whom one is outside go by a relay.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub enum Relaying {
+    /// They do not: descriptions of sessions pass unchanged.
+    #[default]
+    Off,
+    /// They do, and a call that no relay takes is refused.
+    Needed,
+    /// They do if a relay takes them.
+    Wanted,
+}
+
 /// Which of the shards a role belongs to.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub struct Shard {
@@ -91,6 +103,8 @@ pub struct Settings {
     pub calls: CallLimits,
     /// Requests of one user, or of one source where no user is known, that are not over; one more is answered 503.
     pub requests_per_source: u32,
+    /// What is done about media of parties outside.
+    pub relaying: Relaying,
     /// The apps that can be pushed to.
     pub apps: Arc<[AppKey]>,
     /// What we listen at.

@@ -1,9 +1,12 @@
 //! What the role is told and what it says.
 
-use crate::reach::{ReachId, Way};
+use crate::{
+    media::{Description, MediaId, Relayed},
+    reach::{ReachId, Way},
+};
 use domain::{Note, Refusal};
 use sip::{Flow, Message, endpoint::Transmit};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// What happened.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub enum Input {
     FlowClosed(Flow),
     /// A flow that was asked for, or nothing if there is none.
     Reached(ReachId, Option<Flow>),
+    /// What a media relay made of a description, or why none did.
+    Relayed(MediaId, Result<Relayed, String>),
     /// The hub speaks to its role.
     Hub(hub::Output),
 }
@@ -27,6 +32,10 @@ pub enum Output {
     Close(Flow),
     /// Find or make a flow, and say so by [`Input::Reached`].
     Reach(ReachId, Way),
+    /// Have a media relay write itself into this description, and say so by [`Input::Relayed`].
+    Relay(MediaId, Box<Description>),
+    /// No relay need know this leg any more.
+    RelayEnds(Arc<str>),
     /// Tell the hub.
     Hub(hub::Input),
     /// Count a request.

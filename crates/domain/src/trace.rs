@@ -126,6 +126,10 @@ steps! {
     PushFailed = "push_failed",
     /// No push was sent, and why.
     PushSkipped = "push_skipped",
+    /// Audio and video to a device go by a relay, since somebody is outside.
+    MediaRelayed = "media_relayed",
+    /// They should, and no relay takes them.
+    MediaNotRelayed = "media_not_relayed",
     /// The device registered again.
     DeviceReturned = "device_returned",
     /// The device rings.

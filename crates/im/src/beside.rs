@@ -166,7 +166,7 @@ impl Line {
         let answer = match asked {
             Some(asked) if asked.is(ns::PING, "ping") => stanza.reply(),
             Some(asked) if asked.is(ns::DISCO_INFO, "query") && asked.attr("node").is_none() => {
-                stanza.reply().with_child(ext::of_server())
+                stanza.reply().with_child(ext::of_server(&self.settings))
             }
             _ => {
                 let condition = StanzaCondition::ServiceUnavailable;

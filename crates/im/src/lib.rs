@@ -52,6 +52,7 @@ mod stanzas;
 mod telling;
 mod to_phones;
 mod told;
+mod turn;
 mod vocabulary;
 mod waking;
 
@@ -65,4 +66,5 @@ pub use role::{Load, Role};
 pub use session::{DOORS, device_id};
 pub use settings::{CALLS, Settings, push_service};
 pub use to_phones::for_phone;
+pub use turn::{Credentials, MakeCredentials, Service, Turn};
 pub use vocabulary::{AccountOrder, Input, Letter, Link, Output, Post, Publish, Revoked, Seen};

@@ -47,7 +47,7 @@ impl Role {
     /// The role of one shard. `accounts` are shared by all; `seed` is unlike any other shard's.
     pub fn new(settings: Settings, accounts: Accounts, seed: [u8; 32]) -> Self {
         let mut offer = BoundOffer::clone(&settings.offer);
-        offer.others.push(ext::caps());
+        offer.others.push(ext::caps(&settings));
         let settings = Arc::new(Settings {
             offer: Arc::new(offer),
             ..settings

@@ -1,5 +1,6 @@
 //! What the operator decided about XMPP, in the form in which the role needs it.
 
+use crate::turn::Turn;
 use domain::{Address, CallKind, device::SealingKey};
 use hub::Bearers;
 use std::{sync::Arc, time::Duration};
@@ -59,6 +60,8 @@ pub struct Settings {
     pub user_stanzas: u32,
     /// By whom tokens of OAuth are known; nobody: they are not offered.
     pub bearers: Option<Bearers>,
+    /// Relays of audio and video that clients ask themselves, if there are any.
+    pub turn: Option<Turn>,
     /// What survives a restart; for made-up salts and what only we can have made.
     pub secret: [u8; 32],
 }
@@ -105,6 +108,7 @@ impl Settings {
             component_stanzas: 6_000,
             user_stanzas: 6_000,
             bearers: None,
+            turn: None,
             secret,
         })
     }

@@ -17,6 +17,7 @@ use crate::{
     keeping_apps,
     live::Live,
     lock,
+    media::Media,
     metrics::Metrics,
     push_test::Pushing,
     pushd,
@@ -26,6 +27,7 @@ use crate::{
     setup,
     shards::{self, Parts, Shards, Steering},
     store_watch::watch_store,
+    turn,
     upkeep::{self, CertificateFiles, until},
     web,
 };
@@ -136,10 +138,9 @@ impl Server {
         let certificate = CertificateFiles::of(&config, options.tls.as_ref()).map(Arc::new);
         let (steering, steer) = Steering::between(config.shards());
         let (accounts, ban_file, keeper) = guarded(&config, &metrics)?;
-        let server_tls = options.tls.clone();
-        let tls = (options.tls, options.client_tls);
+        let tls = (options.tls.clone(), options.client_tls);
         let (net, events, room) = sockets(&config, &keeper, tls, &steer).await?;
-        let server_tls = server_tls.map(|tls| (tls, net.handshakes()));
+        let server_tls = options.tls.map(|tls| (tls, net.handshakes()));
         let secret = setup::token_key(&config)?;
         let (call, im, hub) = roles(Source {
             config: &config,
@@ -153,7 +154,8 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let bound = Bound::of(net.addresses().clone(), &doors);
         web::publish(&config, &net, &bound.device_tls);
-        let live = Live::new(stopped.clone());
+        let (live, turn) = (Live::new(stopped.clone()), im.turn.clone());
+        let media = Box::pin(Media::of(&config, &metrics)).await?;
         let parts = Parts {
             call,
             im,
@@ -163,6 +165,7 @@ impl Server {
             events,
             store: store.clone(),
             pusher: pusher.clone(),
+            media: media.clone(),
             metrics: metrics.clone(),
             live: live.clone(),
             accounts,
@@ -188,7 +191,8 @@ impl Server {
         let bans = (ban_file, accounts.guards().clone());
         let parts = (&shards, &store, (&metrics, live), bans.clone());
         let reloading = (known, reloading(reload.clone()), pushers(reload.clone()));
-        let api = api(&config, &secret, options.admin_token, parts, reloading);
+        let with = (reloading, turn);
+        let api = api(&config, &secret, options.admin_token, parts, with);
         let ready = health::Ready::default();
         let watched = health::router(metrics.clone(), ready.clone());
         let beside = keeping_apps::routes(&store, &reload, api.gate.clone());
@@ -203,6 +207,7 @@ impl Server {
         let expires = (certificate, expiry);
         others.extend(watches(&metrics, looked_at, kept, expires, &stopped));
         others.push(tokio::spawn(warmed(pusher.clone())));
+        others.extend(media.map(|media| tokio::spawn(media.watch(stopped))));
         ready.set(true);
         Ok(Self {
             bound,
@@ -317,7 +322,8 @@ pub(crate) fn on_this_host(mut config: Config) -> Config {
 /// What the roles and the hub are set to.
 fn roles(source: Source<'_>) -> Result<(call::Settings, im::Settings, hub::Config)> {
     let call = source.call()?;
-    let im = components::known(source.im()?, source.config)?;
+    let mut im = components::known(source.im()?, source.config)?;
+    im.turn = turn::of(source.config)?;
     let hub = source.hub(&call);
     Ok((call, im, hub))
 }
@@ -514,7 +520,7 @@ fn api(
     secret: &[u8],
     admin_token: String,
     (shards, store, (metrics, live), (ban_file, guards)): Watched<'_>,
-    (apps, reload, pushing): (Apps, Reloading, Pushing),
+    ((apps, reload, pushing), turn): ((Apps, Reloading, Pushing), Option<im::Turn>),
 ) -> Api {
     let domains = config.server.domains.0.iter();
     Api {
@@ -543,6 +549,7 @@ fn api(
         ways: Ways::of(config),
         apps,
         reload,
+        turn,
     }
 }
 

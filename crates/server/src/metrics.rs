@@ -15,7 +15,7 @@ use ::store::Stats;
 use domain::{AppId, Channel, Outcome, Provider, Refusal, wake};
 use labels::{
     ByLabels, CertificateLabels, ConnectionLabels, DoorLabels, EdgeLabels, OutcomeLabels,
-    PushLabels, ReachLabels, ReasonLabels, RequestLabels, StageLabels,
+    PushLabels, ReachLabels, ReasonLabels, RelayLabels, RequestLabels, StageLabels,
 };
 use prometheus_client::{
     encoding::text::encode,
@@ -97,6 +97,9 @@ pub struct Metrics {
     edge_refused: Family<ReasonLabels, Counter>,
     edge_up: Family<EdgeLabels, Gauge>,
     edge_round_trip: Family<EdgeLabels, Fraction>,
+    media_relayed: Counter,
+    media_missing: Family<ReasonLabels, Counter>,
+    media_relays: Family<RelayLabels, Gauge>,
     tokens_dead: Counter,
     malformed: Counter,
     registrations: Gauge,
@@ -137,6 +140,9 @@ impl Default for Metrics {
             edge_refused: Family::default(),
             edge_up: Family::default(),
             edge_round_trip: Family::default(),
+            media_relayed: Counter::default(),
+            media_missing: Family::default(),
+            media_relays: Family::default(),
             tokens_dead: Counter::default(),
             malformed: Counter::default(),
             registrations: Gauge::default(),
@@ -191,6 +197,9 @@ impl Metrics {
         register(it, table::EDGE_TUNNEL_UP, self.edge_up.clone());
         let round_trip = self.edge_round_trip.clone();
         register(it, table::EDGE_TUNNEL_RTT_SECONDS, round_trip);
+        register(it, table::MEDIA_RELAYED, self.media_relayed.clone());
+        register(it, table::MEDIA_MISSING, self.media_missing.clone());
+        register(it, table::MEDIA_RELAY_UP, self.media_relays.clone());
         register(it, table::CERTIFICATE_DAYS, self.certificates.clone());
         register(it, table::ALARM_ACTIVE, self.alarms.active());
         it.register_collector(Box::new(self.store.clone()));
@@ -305,6 +314,25 @@ impl Metrics {
         self.edge_up.remove(&labels);
         self.edge_clients.remove(&labels);
         self.edge_round_trip.remove(&labels);
+    }
+
+    /// A media relay took an offer or an answer.
+    pub(crate) fn media_relayed(&self) {
+        self.media_relayed.inc();
+    }
+
+    /// None did.
+    pub(crate) fn media_missing(&self, reason: &'static str) {
+        let labels = ReasonLabels { reason };
+        self.media_missing.get_or_create(&labels).inc();
+    }
+
+    /// Whether a media relay answers.
+    pub(crate) fn media_relay_is(&self, at: &str, up: bool) {
+        let labels = RelayLabels {
+            relay: at.to_owned(),
+        };
+        self.media_relays.get_or_create(&labels).set(up.into());
     }
 
     /// So many pushes are in the queue of the push service, and on their way.

@@ -1,7 +1,7 @@
 //! What lies outside the configuration and makes it dangerous or useless: who reaches the admin API, who can read our keys,
 //! what our certificate is worth. `reveille check` fails for each, a server that starts warns of it.
 
-use crate::{clock, config::Config, setup};
+use crate::{clock, config::Config, setup, turn};
 use anyhow::{Result, bail};
 use net::Certificate;
 use std::{
@@ -23,6 +23,9 @@ pub(crate) fn faults(config: &Config) -> Vec<String> {
         && let Err(error) = certificate(config)
     {
         found.push(error.to_string());
+    }
+    if let Err(error) = turn::of(config) {
+        found.push(format!("{error:#}"));
     }
     found
 }

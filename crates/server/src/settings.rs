@@ -10,7 +10,7 @@ use crate::{
     shards::{app_key, name_conversations},
     web,
 };
-use call::{Network, Shard};
+use call::{Network, Relaying, Shard};
 use domain::{Behaviour, Slice, delivery, quota::Allowance, wake};
 use hub::Bearers;
 use ring::hmac;
@@ -107,6 +107,11 @@ impl Source<'_> {
             strangers: call.strangers,
             held_calls: limits.held_calls,
             requests_per_source: limits.requests_per_source,
+            relaying: match self.config.media.missing.as_str() {
+                _ if !self.config.relays_media() => Relaying::Off,
+                "pass" => Relaying::Wanted,
+                _ => Relaying::Needed,
+            },
             calls: call::CallLimits {
                 per_caller: Allowance {
                     at_once: limits.calls_per_caller,

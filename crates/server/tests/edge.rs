@@ -511,7 +511,7 @@ async fn with_lazy_inside() -> (EdgeRole, TempDir, Inside, Arrival, Stranger) {
     };
     timeout(PATIENCE, is_up).await.unwrap();
     let mut phone = Stranger::trusting(ca.ca_pem(), edge.bound().sip.tls[0]).await;
-    phone.sends("REGISTER", "").await;
+    phone.sends("REGISTER", ("mallory", "mallory"), "").await;
     let mut arrival = timeout(PATIENCE, arrivals.recv()).await.unwrap().unwrap();
     let answer = "SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bKREGISTER\r\n\
                   From: <sip:mallory@localhost>;tag=1\r\nTo: <sip:mallory@localhost>;tag=2\r\n\

@@ -10,7 +10,7 @@ mod translate;
 
 pub use steer::steer;
 
-use call::{ReachId, Role, Way};
+use call::{Description, MediaId, ReachId, Relayed, Role, Way};
 use domain::{
     Address, Change, Class, DeviceId, Door, DoorId, Message as Chat, MessageId, Note,
     NotificationId, Now, Record, Refusal, Timestamp, Unread, push::OwedPush, roster::Contact,
@@ -32,6 +32,8 @@ pub enum Input {
     FlowClosed(Flow),
     /// A flow that was asked for, or nothing if there is none.
     Reached(ReachId, Option<Flow>),
+    /// What a media relay made of a description, or why none did.
+    Relayed(MediaId, Result<Relayed, String>),
     /// What the store says of a step.
     Saved(SaveId, Result<(), NotDone>),
     /// The head of a device's queue, or nothing if it could not be read.
@@ -59,6 +61,10 @@ pub enum Output {
     Close(Flow),
     /// Find or make a flow, and say so by [`Input::Reached`].
     Reach(ReachId, Way),
+    /// Have a media relay write itself into this description, and say so by [`Input::Relayed`].
+    Relay(MediaId, Box<Description>),
+    /// No relay need know this leg any more.
+    RelayEnds(Arc<str>),
     /// Save this step as a whole, and say so by [`Input::Saved`]: in the order in which they come.
     Save(SaveId, Vec<Change>),
     /// Keep this if there is room.
@@ -267,6 +273,10 @@ impl Shard {
                 let reached = call::Input::Reached(id, flow);
                 self.call.handle(now, directory, reached);
             }
+            Input::Relayed(id, answer) => {
+                let relayed = call::Input::Relayed(id, answer);
+                self.call.handle(now, directory, relayed);
+            }
             Input::Saved(save, result) => self.hub.handle(now, hub::Input::Saved(save, result)),
             Input::Fetched(device, messages) => {
                 self.hub.handle(now, hub::Input::Fetched(device, messages));
@@ -333,6 +343,8 @@ impl Shard {
             call::Output::Transmit(transmit) => Output::Transmit(transmit),
             call::Output::Close(flow) => Output::Close(flow),
             call::Output::Reach(id, way) => Output::Reach(id, way),
+            call::Output::Relay(id, description) => Output::Relay(id, description),
+            call::Output::RelayEnds(leg) => Output::RelayEnds(leg),
             call::Output::Counted(method, flow) => Output::Request(method, flow),
             call::Output::Note(note) => Output::Note(note),
             call::Output::Refused(why) => Output::Refused(Spoken::Sip, why),

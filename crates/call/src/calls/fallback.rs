@@ -1,9 +1,10 @@
 //! What becomes of a call that no device will answer: it goes to the user's fallback, once; else its caller gets the best
 //! answer that there was.
 
-use super::{Calls, FallingBack, NOT_ANSWERED};
+use super::{Call, Calls, FallingBack, NOT_ANSWERED};
 use crate::{
     line::Line,
+    media::Through,
     reach::Way,
     requests::TRACKING,
     requests::{headers_off, off_responses},
@@ -12,8 +13,8 @@ use crate::{
 use domain::wake::Verdict;
 use hub::{Accounts, CallId};
 use sip::{
-    Flow, Uri,
-    endpoint::{ContextId, HeaderChange, Target},
+    Flow, HeaderName, Uri,
+    endpoint::{HeaderChange, Target},
 };
 
 /// The last resort of a call.
@@ -45,7 +46,7 @@ impl Calls {
         let forward = user.and_then(|user| user.forward.clone());
         let uri = forward.or_else(|| line.settings.fallback.clone());
         let Some(uri) = uri.filter(|_| unused) else {
-            answer_unreached(line, call.context, verdict);
+            answer_unreached(line, call, verdict);
             return Resort::None;
         };
         let why = match Uri::parse(&uri) {
@@ -62,7 +63,7 @@ impl Calls {
         };
         let remedy = "mend the user's forward or call.fallback";
         tracing::error!(fallback = uri, why, remedy, "a call has no fallback");
-        answer_unreached(line, call.context, verdict);
+        answer_unreached(line, call, verdict);
         Resort::None
     }
 
@@ -72,18 +73,27 @@ impl Calls {
         line: &mut Line<'_>,
         id: CallId,
         uri: &str,
-        flow: Option<Flow>,
+        way: Option<(Flow, Option<Through>)>,
     ) {
-        let Some(call) = self.by_id.get_mut(&id).filter(|call| !call.done) else {
-            return;
-        };
-        let FallingBack::Sought(verdict) = call.falling_back else {
+        let (flow, through) = way.unzip();
+        let through = through.flatten();
+        let sought = self.by_id.get_mut(&id).filter(|call| !call.done);
+        let sought = sought.and_then(|call| match call.falling_back {
+            FallingBack::Sought(verdict) => Some((call, verdict)),
+            _ => None,
+        });
+        let Some((call, verdict)) = sought else {
+            if let Some(through) = through {
+                line.legs.end(&through.leg);
+            }
             return;
         };
         let Some(flow) = flow else {
-            let remedy = "mend the user's forward or call.fallback";
-            tracing::error!(fallback = uri, remedy, "its host cannot be found");
-            return answer_unreached(line, call.context, verdict);
+            if call.unsent.is_none() {
+                let remedy = "mend the user's forward or call.fallback";
+                tracing::error!(fallback = uri, remedy, "its host cannot be found");
+            }
+            return answer_unreached(line, call, verdict);
         };
         let end = End {
             flow,
@@ -103,22 +113,31 @@ impl Calls {
             ),
             ..Target::new(uri, flow)
         };
-        match line.endpoint.fork(line.now.instant, call.context, &target) {
-            Ok(branch) => call.falling_back = FallingBack::Called(branch),
+        match line.fork(call.context, Ok(target), through) {
+            Ok((branch, _)) => call.falling_back = FallingBack::Called(branch),
             Err(error) => {
-                tracing::warn!(%error, "the fallback could not be called");
-                answer_unreached(line, call.context, verdict);
+                tracing::warn!(error, "the fallback could not be called");
+                answer_unreached(line, call, verdict);
             }
         }
     }
 }
 
-/// What a device said itself goes first; else the user is unavailable.
-fn answer_unreached(line: &mut Line<'_>, context: ContextId, verdict: Verdict) {
-    let now = line.now.instant;
+/// What a device said itself goes first; else the user is unavailable, or somebody could not be called for want of a relay.
+fn answer_unreached(line: &mut Line<'_>, call: &Call, verdict: Verdict) {
+    let (now, context) = (line.now.instant, call.context);
     if verdict == Verdict::Declined {
-        line.endpoint.finish_best(now, context, NOT_ANSWERED);
-    } else {
-        line.endpoint.finish(now, context, 480, Some(NOT_ANSWERED));
+        return line.endpoint.finish_best(now, context, NOT_ANSWERED);
+    }
+    let unsent = call.unsent.and_then(|why| {
+        let response = line.endpoint.response_in(context, 503, "No Media Relay")?;
+        Some(response.header(HeaderName::Reason, why).build())
+    });
+    match unsent {
+        Some(response) => {
+            let endpoint = &mut *line.endpoint;
+            endpoint.finish_with(now, context, &response, Some(NOT_ANSWERED));
+        }
+        None => line.endpoint.finish(now, context, 480, Some(NOT_ANSWERED)),
     }
 }

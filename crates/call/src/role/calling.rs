@@ -2,7 +2,7 @@
 
 use super::{Role, ways::Waiting};
 use crate::{
-    calls::{Call, Resort, Rings},
+    calls::{Call, Resort},
     dialogs::Initiator,
     gate::Sender,
     quotas::Caller,
@@ -11,7 +11,7 @@ use crate::{
     told::whence,
     vocabulary::Output,
 };
-use domain::{Address, DoorId, Now, Refusal, TrackingId, quota::Exceeded};
+use domain::{Address, Now, Refusal, TrackingId, quota::Exceeded};
 use hub::NewCall;
 use sip::{Flow, Message, endpoint::ServerTxn};
 
@@ -102,38 +102,13 @@ impl Role {
             Resort::None => {}
             Resort::Ours(uri) => {
                 let flow = line.settings.spiral();
-                calls.fall_back(&mut line, call, &uri, Some(flow));
+                self.fall_back(now, call, uri.clone(), Some(flow));
                 self.tell([hub::Input::FallenBack(call, uri)]);
             }
             Resort::Outside(uri, way) => {
                 self.tell([hub::Input::FallenBack(call, uri.clone())]);
                 self.reach(now, Waiting::Fallback(call, uri), way);
             }
-        }
-    }
-
-    /// A call goes through a door, over the flow that was `dialled` if it has none of its own.
-    pub(super) fn ring(
-        &mut self,
-        now: Now,
-        call: hub::CallId,
-        door: DoorId,
-        dialled: Option<Flow>,
-    ) {
-        let device = door.device.clone();
-        let (calls, mut line) = self.line(now);
-        match calls.ring(&mut line, call, door, dialled) {
-            Ok(Some(Rings {
-                flow,
-                tracking,
-                took,
-            })) => {
-                self.out.extend(took.map(Output::RegisterToInvite));
-                self.tells_edge(now, (tracking, Some(device)), flow);
-            }
-            // It is over.
-            Ok(None) => {}
-            Err(failed) => self.tell([failed]),
         }
     }
 }

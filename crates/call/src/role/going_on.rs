@@ -17,17 +17,14 @@ impl Role {
 
     pub(super) fn go_on(&mut self, now: Now, what: Waiting, flow: Option<Flow>) {
         match (what, flow) {
-            (Waiting::Fallback(call, uri), flow) => {
-                let (calls, mut line) = self.line(now);
-                calls.fall_back(&mut line, call, &uri, flow);
-            }
-            (Waiting::Request(txn, from, request, otherwise), flow) => {
+            (Waiting::Fallback(call, uri), flow) => self.fall_back(now, call, uri, flow),
+            (Waiting::Request(txn, from, request, otherwise, relayable), flow) => {
                 let across = flow.map_or(otherwise, Across::Flow);
-                self.send_across(now, txn, from, request, across);
+                self.send_across(now, txn, from, request, (across, relayable));
             }
-            (Waiting::Ack(ack, otherwise), flow) => {
+            (Waiting::Ack(ack, from, otherwise, relayable), flow) => {
                 let across = flow.map_or(otherwise, Across::Flow);
-                self.ack_across(now, &ack, across);
+                self.ack_across(now, &ack, from, (across, relayable));
             }
             (Waiting::Response(txn), Some(flow)) => self.endpoint.move_response(txn, flow),
             (Waiting::Response(_), None) => {}

@@ -3,15 +3,12 @@
 use super::{Role, ways::Waiting};
 use crate::{
     dialogs::{Across, Whereabouts},
-    requests::{headers_off, off_responses},
+    media::{Relayable, body},
     talks,
 };
 use domain::Now;
 use hub::Directory;
-use sip::{
-    Flow, Message, Method,
-    endpoint::{ServerTxn, Target},
-};
+use sip::{Flow, Message, Method, endpoint::ServerTxn};
 
 impl Role {
     pub(super) fn in_dialog(
@@ -24,11 +21,13 @@ impl Role {
         route: Option<&str>,
     ) {
         let across = self.across(now, directory, &request, flow, route);
+        let mut relayable = None;
         if matches!(
             request.method(),
-            Some(Method::Bye | Method::Invite | Method::Update)
+            Some(Method::Bye | Method::Invite | Method::Update | Method::Prack)
         ) {
             let ends = self.dialogs.ends(now, &request, route);
+            relayable = self.relayable(ends.as_ref().map(|(_, ends)| ends));
             if let Some((dialog, ends)) = ends
                 .as_ref()
                 .filter(|_| request.method() == Some(Method::Bye))
@@ -37,7 +36,7 @@ impl Role {
             }
             self.tell(ends.and_then(|(dialog, ends)| talks::goes_on(dialog, &ends, &request)));
         }
-        self.send_across(now, txn, flow, request, across);
+        self.send_across(now, txn, flow, request, (across, relayable));
     }
 
     pub(super) fn send_across(
@@ -46,16 +45,16 @@ impl Role {
         txn: ServerTxn,
         from: Flow,
         request: Message,
-        across: Across,
+        (across, relayable): (Across, Option<Relayable>),
     ) {
         let has_way = matches!(across, Across::Flow(_) | Across::Reach(..));
         if has_way && !self.has_room(now, txn, from, None) {
             return;
         }
         match across {
-            Across::Flow(to) => self.forward(now, txn, from, &request, to),
+            Across::Flow(to) => self.forward(now, txn, from, request, (to, relayable)),
             Across::Reach(way, otherwise) => {
-                let waits = Waiting::Request(txn, from, request, *otherwise);
+                let waits = Waiting::Request(txn, from, request, *otherwise, relayable);
                 self.reach(now, waits, way);
             }
             Across::Nowhere => self.answer(now, txn, 480, ""),
@@ -79,29 +78,6 @@ impl Role {
         self.dialogs.across(now, request, from, route, whereabouts)
     }
 
-    /// Forwards a request inside a dialog.
-    pub(super) fn forward(
-        &mut self,
-        now: Now,
-        txn: ServerTxn,
-        from: Flow,
-        request: &Message,
-        to: Flow,
-    ) {
-        let Ok(context) = self.endpoint.open(now.instant, txn) else {
-            return;
-        };
-        let target = Target {
-            headers: headers_off(&self.settings.domains, self.gate.trusts(from)),
-            off_responses: off_responses(self.gate.trusts(to)),
-            ..Target::new(request.request_uri(), to)
-        };
-        if let Err(error) = self.endpoint.fork(now.instant, context, &target) {
-            tracing::warn!(%error, "a request inside a dialog was not forwarded");
-            self.endpoint.finish(now.instant, context, 503, None);
-        }
-    }
-
     pub(super) fn ack(
         &mut self,
         now: Now,
@@ -111,14 +87,26 @@ impl Role {
         route: Option<&str>,
     ) {
         let across = self.across(now, directory, ack, flow, route);
-        self.ack_across(now, ack, across);
+        let describes = body::sdp(ack).is_some();
+        let ends = describes
+            .then(|| self.dialogs.ends(now, ack, route))
+            .flatten();
+        let relayable = self.relayable(ends.as_ref().map(|(_, ends)| ends));
+        self.ack_across(now, ack, flow, (across, relayable));
     }
 
-    pub(super) fn ack_across(&mut self, now: Now, ack: &Message, across: Across) {
+    pub(super) fn ack_across(
+        &mut self,
+        now: Now,
+        ack: &Message,
+        from: Flow,
+        (across, relayable): (Across, Option<Relayable>),
+    ) {
         match across {
-            Across::Flow(to) => self.endpoint.proxy_ack(to, ack),
+            Across::Flow(to) => self.forward_ack(now, ack, from, (to, relayable)),
             Across::Reach(way, otherwise) => {
-                self.reach(now, Waiting::Ack(ack.clone(), *otherwise), way);
+                let waits = Waiting::Ack(ack.clone(), from, *otherwise, relayable);
+                self.reach(now, waits, way);
             }
             Across::Nowhere | Across::NoDialog => {}
         }

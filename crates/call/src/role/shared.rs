@@ -14,6 +14,7 @@ impl Role {
             bindings: &self.bindings,
             registrations: &self.registrations,
             dialogs: &self.dialogs,
+            legs: &mut self.legs,
         };
         (&mut self.calls, line)
     }

@@ -1,7 +1,10 @@
 //! Connections: those that must be made or found before something can go, and those that are gone.
 
 use super::Role;
-use crate::{bindings::Bound, dialogs::Across, passing::Passing, reach::Way, vocabulary::Output};
+use crate::{
+    bindings::Bound, dialogs::Across, media::Relayable, passing::Passing, reach::Way,
+    vocabulary::Output,
+};
 use domain::{DoorId, DoorState, Now};
 use sip::{
     Flow, Message,
@@ -15,9 +18,9 @@ pub(super) enum Waiting {
     /// A call for its fallback.
     Fallback(hub::CallId, String),
     /// A request inside a dialog, and where it goes if there is none.
-    Request(ServerTxn, Flow, Message, Across),
+    Request(ServerTxn, Flow, Message, Across, Option<Relayable>),
     /// An ACK, likewise.
-    Ack(Message, Across),
+    Ack(Message, Flow, Across, Option<Relayable>),
     /// A response whose connection is gone.
     Response(ServerTxn),
     /// A call for a door that is dialled.

@@ -108,6 +108,8 @@ pub enum Input {
 pub enum Failure {
     /// The way to it failed: it may still be woken and return.
     Unreachable,
+    /// It may not be sent there now, and waking the device would not change that.
+    NotSent,
     /// The device itself said no, for itself.
     Declined,
     /// The user said no, on all devices.

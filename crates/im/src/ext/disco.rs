@@ -2,6 +2,7 @@
 //! ask again who has asked before (XEP-0115).
 
 use super::{Asked, Deed};
+use crate::settings::Settings;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1::{Digest, Sha1};
 use xmpp::{ns, stanza::StanzaCondition, xml::Element};
@@ -20,6 +21,8 @@ const OF_SERVER: &[&str] = &[
     ns::TIME,
     ns::VCARD,
 ];
+/// What the server can where there is something to tell ([`Settings::turn`]).
+const WITH_TURN: &[&str] = &[ns::EXTERNAL_SERVICES];
 /// What an account can.
 const OF_ACCOUNT: &[&str] = &[
     ns::DISCO_INFO,
@@ -45,16 +48,17 @@ const NODE: &str = "urn:reveille";
 pub(super) fn info(asked: &Asked<'_>) -> Deed {
     let node = asked.payload.attr("node");
     let (identity, features) = if asked.of_account {
-        (ACCOUNT, OF_ACCOUNT)
+        (ACCOUNT, OF_ACCOUNT.to_vec())
     } else {
-        (SERVER, OF_SERVER)
+        (SERVER, features(asked.settings))
     };
     // The hash names what it is of (XEP-0115 §6.2).
-    let is_hashed = |node: &str| !asked.of_account && node == format!("{NODE}#{}", hash());
+    let is_hashed =
+        |node: &str| !asked.of_account && node == format!("{NODE}#{}", hash(asked.settings));
     if node.is_some_and(|node| !is_hashed(node)) {
         return Deed::Refuse(StanzaCondition::ItemNotFound);
     }
-    let mut query = described(identity, features);
+    let mut query = described(identity, &features);
     if let Some(node) = node {
         query.set_attr("node", node);
     }
@@ -62,8 +66,13 @@ pub(super) fn info(asked: &Asked<'_>) -> Deed {
 }
 
 /// What the server is and can, for a component that asks.
-pub(crate) fn of_server() -> Element {
-    described(SERVER, OF_SERVER)
+pub(crate) fn of_server(settings: &Settings) -> Element {
+    described(SERVER, &features(settings))
+}
+
+fn features(settings: &Settings) -> Vec<&'static str> {
+    let with_turn = settings.turn.iter().flat_map(|_| WITH_TURN);
+    OF_SERVER.iter().chain(with_turn).copied().collect()
 }
 
 fn described((category, kind): (&str, &str), features: &[&str]) -> Element {
@@ -95,17 +104,17 @@ pub(super) fn items(asked: &Asked<'_>) -> Deed {
 }
 
 /// What the server can, as a feature of a stream (XEP-0115 §6.3).
-pub(crate) fn caps() -> Element {
+pub(crate) fn caps(settings: &Settings) -> Element {
     Element::new(ns::CAPS, "c")
         .with_attr("hash", "sha-1")
         .with_attr("node", NODE)
-        .with_attr("ver", hash())
+        .with_attr("ver", hash(settings))
 }
 
 /// XEP-0115 §5.1.
-fn hash() -> String {
+fn hash(settings: &Settings) -> String {
     let (category, kind) = SERVER;
-    let mut features = OF_SERVER.to_vec();
+    let mut features = features(settings);
     features.sort_unstable();
     let mut text = format!("{category}/{kind}//<");
     for feature in features {
@@ -125,7 +134,8 @@ mod tests {
     #[test]
     fn all_that_can_be_asked_is_a_feature() {
         for row in &TABLE {
-            let is_feature = OF_SERVER.contains(&row.1) || OF_ACCOUNT.contains(&row.1);
+            let mut all = OF_SERVER.iter().chain(OF_ACCOUNT).chain(WITH_TURN);
+            let is_feature = all.any(|it| *it == row.1);
             assert!(
                 is_feature || NO_FEATURE.contains(&row.1),
                 "{} is not named",
@@ -138,7 +148,7 @@ mod tests {
     fn all_that_is_a_feature_can_be_asked_or_is_done() {
         // Hashes stand in the features of streams, ids on messages.
         let done = [ns::CAPS, ns::STANZA_ID, MAM_EXTENDED];
-        for feature in OF_SERVER.iter().chain(OF_ACCOUNT) {
+        for feature in OF_SERVER.iter().chain(OF_ACCOUNT).chain(WITH_TURN) {
             let is_asked = TABLE.iter().any(|row| row.1 == *feature);
             assert!(is_asked || done.contains(feature), "{feature} is not there");
         }

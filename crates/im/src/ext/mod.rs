@@ -11,6 +11,7 @@ mod ping;
 mod push;
 mod register;
 mod roster;
+mod services;
 mod time;
 mod version;
 
@@ -115,12 +116,24 @@ type Handler = fn(&Asked<'_>) -> Deed;
 /// A kind of question: its type, the namespace and name of what is asked, and who answers.
 struct Row(IqType, &'static str, &'static str, Handler);
 
-const TABLE: [Row; 25] = [
+const TABLE: [Row; 27] = [
     Row(IqType::Get, ns::DISCO_INFO, "query", disco::info),
     Row(IqType::Get, ns::DISCO_ITEMS, "query", disco::items),
     Row(IqType::Get, ns::PING, "ping", ping::ping),
     Row(IqType::Get, ns::VERSION, "query", version::version),
     Row(IqType::Get, ns::TIME, "time", time::time),
+    Row(
+        IqType::Get,
+        ns::EXTERNAL_SERVICES,
+        "services",
+        services::services,
+    ),
+    Row(
+        IqType::Get,
+        ns::EXTERNAL_SERVICES,
+        "credentials",
+        services::credentials,
+    ),
     Row(IqType::Get, ns::ROSTER, "query", roster::get),
     Row(IqType::Set, ns::ROSTER, "query", roster::set),
     Row(IqType::Get, ns::MAM, "query", archive::fields),

@@ -112,6 +112,10 @@ alarms! {
     /// a warning while another tunnel is up.
     TunnelDown = "tunnel_down", Critical,
         "the detail says what the other side said: each needs the other's line of `reveille edge pair`, and the same release; at an edge see that the inside runs, and has this edge in edge.edges";
+    /// A daemon of rtpengine does not answer: calls with clients outside go by another one, or, when there is none (then it is critical),
+    /// as `media.missing` says.
+    MediaRelayDown = "media_relay_down", Warning,
+        "see that it runs (`systemctl status rtpengine-daemon`), and that its listen-ng is this address and reached from here; `reveille doctor` asks it";
     /// What was put in the place of our certificate cannot be used: the one before is shown until it expires.
     CertificateRefused = "certificate_refused", Warning,
         "put a chain and its key there that fit together and are good now (`reveille check` says what is wrong): they are taken by themselves within 30 s";

@@ -31,6 +31,9 @@ pub(crate) const DEVICE: &str = "/api/v1/me/devices/{id}";
 /// How it is looked at.
 pub(crate) const MODE: &str = "/api/v1/me/devices/{id}/mode";
 
+/// What its client shows at a relay for audio and video.
+pub(crate) const TURN: &str = "/api/v1/me/turn";
+
 pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route(oauth::TOKEN, post(token))
@@ -38,6 +41,7 @@ pub(super) fn routes() -> Router<Api> {
         .route(oauth::JWKS, get(jwks))
         .route(DEVICE, get(show).put(put).delete(forget))
         .route(MODE, post(mode))
+        .route(TURN, get(turn))
 }
 
 /// A request for tokens (RFC 6749 §4.3, §6).
@@ -264,6 +268,20 @@ async fn show(
     let view = views.into_iter().next();
     view.map(Json)
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "you have no such device"))
+}
+
+async fn turn(State(api): State<Api>, Me(user): Me) -> Result<Json<Value>, Problem> {
+    let none = || Problem::new(StatusCode::NOT_FOUND, "there is no TURN server: see [turn]");
+    let turn = api.turn.ok_or_else(none)?;
+    let now = now();
+    let shown = (turn.credentials)(&user, now);
+    let uris: Vec<_> = turn.services.iter().map(|it| &it.uri).collect();
+    Ok(Json(json!({
+        "username": shown.username,
+        "password": shown.password,
+        "ttl": (shown.expires.0 - now.0) / 1000,
+        "uris": uris,
+    })))
 }
 
 async fn forget(

@@ -69,6 +69,8 @@ pub struct Api {
     pub apps: Apps,
     /// Reads the configuration again.
     pub reload: Reloading,
+    /// A relay that clients ask themselves.
+    pub turn: Option<im::Turn>,
 }
 
 /// The admin API.

@@ -65,7 +65,8 @@ pub(super) async fn run(args: Args) -> Result<()> {
     roles(&mut defaults);
     let config = load_config(&defaults, Some(&file))?;
     let set_log = log::start(&config);
-    serve(config, Origin { file, set_log }, ended).await
+    // In a place of its own: it holds the whole configuration.
+    Box::pin(serve(config, Origin { file, set_log }, ended)).await
 }
 
 /// Whoever started us has gone, or wants us no longer.

@@ -161,6 +161,24 @@ section! {
         message_ack: Span = Span::seconds(5),
         /// One push a conversation in this window.
         message_collapse: Span = Span::seconds(5),
+        /// How audio and video pass between parties of whom one came by an edge: "none" (as they can, by ICE and TURN), or "rtpengine" (through a relay, [media]).
+        media: String = "none".to_owned(),
+    }
+}
+
+section! {
+    /// The media relays, with `call.media = "rtpengine"`.
+    Media {
+        /// Where daemons of rtpengine are asked (their `listen-ng`, UDP), as "127.0.0.1:2223". What goes there is in the clear: let it be this host, or a network that you trust.
+        rtpengine: Addresses = Addresses::of(&[]),
+        /// The name of rtpengine's interface that parties inside reach (`interface = NAME/ADDRESS`); empty: it has one for all.
+        inside: String = String::new(),
+        /// The same for parties outside.
+        outside: String = String::new(),
+        /// A daemon that has not answered by then is passed over, and the next one is asked.
+        answer_within: Span = Span::seconds(1),
+        /// What becomes of a call that needs a relay when none answers: "refuse" (its caller hears 503, unless somebody inside answers), or "pass" (it rings, and may be silent).
+        missing: String = "refuse".to_owned(),
     }
 }
 
@@ -314,6 +332,18 @@ section! {
 }
 
 section! {
+    /// A TURN server, by which clients with ICE find a way for audio and video themselves; for users, by the device API and by XMPP (XEP-0215).
+    Turn {
+        /// Where it is, as "turn:turn.example.org:3478?transport=udp", "turns:turn.example.org:5349" or "stun:turn.example.org".
+        urls: Words = Words::of(&[]),
+        /// A file with the secret that it shares with us (`static-auth-secret` of coturn).
+        secret_file: PathBuf = PathBuf::new(),
+        /// How long what a client is given lets it in. A call goes on for longer than that only if its client asks again.
+        ttl: Span = Span::seconds(86_400),
+    }
+}
+
+section! {
     /// What we tell the operator.
     Observe {
         /// Log filter, as "info", "info,stories=debug" (each step of each call and message), "info,access=debug" (each request to the push service) or "info,reveille=debug"; the environment variable `RUST_LOG` goes first.
@@ -397,6 +427,8 @@ config! {
     push: Push,
     edge: Edge,
     oauth: Oauth,
+    media: Media,
+    turn: Turn,
     observe: Observe,
     limits: Limits,
 }
@@ -430,6 +462,11 @@ impl Config {
     /// Whether this process has a role.
     pub fn has_role(&self, role: &str) -> bool {
         self.server.roles.0.iter().any(|it| it == role)
+    }
+
+    /// Whether media of parties outside go by a relay.
+    pub fn relays_media(&self) -> bool {
+        self.call.media == "rtpengine"
     }
 
     /// The database, with its default filled in.

@@ -20,6 +20,7 @@ pub(super) fn check(config: &Config) -> Vec<ConfigError> {
             format!("{issuer:?} is no issuer: write it as \"https://sip.example.org\", with a port if it is not 443, and nothing behind it"),
         ));
     }
+    media(config, &mut found);
     listeners(config, &mut found);
     times(config, &mut found);
     limits(&config.limits, &mut found);
@@ -148,6 +149,40 @@ fn is_issuer(text: &str) -> bool {
     };
     let is_port = |port: &str| port.parse().is_ok_and(|port: u16| port > 0);
     at.is_ascii() && is_host(host) && port.is_none_or(is_port)
+}
+
+/// What stands between parties of whom one is outside.
+fn media(config: &Config, found: &mut Vec<ConfigError>) {
+    let media = &config.media;
+    for (key, value, known) in [
+        ("call.media", &config.call.media, ["none", "rtpengine"]),
+        ("media.missing", &media.missing, ["refuse", "pass"]),
+    ] {
+        if !known.contains(&value.as_str()) {
+            let [one, other] = known;
+            let why = format!("{value:?} is neither {one:?} nor {other:?}");
+            found.push(wrong(key, why));
+        }
+    }
+    if config.relays_media() && media.rtpengine.0.is_empty() {
+        found.push(wrong(
+            "media.rtpengine",
+            "call.media needs at least one: the address of a daemon's listen-ng, as \"127.0.0.1:2223\"",
+        ));
+    }
+    if media.inside.is_empty() != media.outside.is_empty() {
+        found.push(wrong(
+            "media.inside",
+            "name both interfaces, media.inside and media.outside, or none",
+        ));
+    }
+    let (least, most) = (Duration::from_millis(50), Duration::from_secs(5));
+    if !(least..=most).contains(&media.answer_within.0) {
+        found.push(wrong(
+            "media.answer_within",
+            "the caller waits for it: write 50ms to 5s",
+        ));
+    }
 }
 
 /// Who is at the other end of a tunnel.

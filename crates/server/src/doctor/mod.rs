@@ -3,6 +3,7 @@
 
 mod certificates;
 mod dns;
+mod media;
 mod ports;
 mod process;
 mod providers;
@@ -54,6 +55,7 @@ pub(crate) async fn examine(config: &Config, known: Known, resolver: &Resolver) 
     if runs {
         ports::look(config, &mut report).await;
     }
+    media::look(config, &mut report).await;
     providers::look(config, &mut report).await;
     report
 }

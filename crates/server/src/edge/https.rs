@@ -50,6 +50,7 @@ pub(crate) fn device_api(shared: Arc<Shared>) -> Router {
             get(signed_in).put(signed_in).delete(signed_in),
         )
         .route(device::MODE, post(signed_in))
+        .route(device::TURN, get(signed_in))
         .with_state(shared)
 }
 

@@ -35,6 +35,8 @@ labels! {
     ByLabels { by: &'static str }
     /// Of a tunnel.
     EdgeLabels { edge: String }
+    /// Of a media relay.
+    RelayLabels { relay: String }
     /// Of why something was refused.
     ReasonLabels { reason: &'static str }
     /// Of a certificate.

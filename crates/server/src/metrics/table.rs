@@ -165,6 +165,15 @@ rows! {
     EDGE_REFUSED = "reveille_edge_refused_total", Counter, None, ["reason"],
         "clients that an edge sent away: `not_signed_in`, `bad_token` (forged, too old, or refused inside before), `another_user` (spoke for another user than its token is of), `too_long`, `too_many_tries`, `crowded` (too many of one source were signing in or showed bad tokens, or too many by one user), `no_inside`; inside, `not_taken` (no room, banned, or at an address of call.trusted)",
         "`no_inside`: see the alarms `tunnel_down` and `edge_unreachable`; `not_taken` of all clients: the edge sees a proxy's address in place of theirs; the others are strangers";
+    MEDIA_RELAYED = "reveille_media_relayed_total", Counter, None, [],
+        "offers and answers of calls with somebody outside that a media relay took",
+        "0 with clients outside: see whether call.media is \"rtpengine\"";
+    MEDIA_MISSING = "reveille_media_missing_total", Counter, None, ["reason"],
+        "the same that none took: `down` (no daemon of rtpengine answers any more), `unanswered` (the last one did not), `refused` (the log says why)",
+        "see the alarm `media_relay_down`; the story of the call has a step `media_not_relayed`";
+    MEDIA_RELAY_UP = "reveille_media_relay_up", Gauge, None, ["relay"],
+        "1 while a daemon of rtpengine answers",
+        "see the alarm `media_relay_down`";
     EDGE_TUNNEL_UP = "reveille_edge_tunnel_up", Gauge, None, ["edge"],
         "1 while a tunnel is up",
         "see the alarms `edge_unreachable` and `tunnel_down`";

@@ -1,7 +1,7 @@
 //! Words between shards, and from APIs to shards. Within the process it is a channel to each shard.
 
 use bytes::Bytes;
-use call::ReachId;
+use call::{MediaId, ReachId, Relayed};
 use domain::{
     Address, ArchivePage, DeviceId, Message as Chat, NotificationId, Slice, Timestamp, Unread,
     roster::Contact,
@@ -45,6 +45,8 @@ pub(super) enum Word {
     Reconfigure(Arc<Decided>),
     /// A flow that was asked for.
     Reached(ReachId, Option<Flow>),
+    /// What a media relay made of a description.
+    Relayed(MediaId, Result<Relayed, String>),
     /// A request or response of a shard of ours.
     Spiral(Flow, Message),
     /// Another shard looks for the device of a user of ours.

@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{
     live::Live,
+    media::Media,
     metrics::{Door, Load, Metrics},
 };
-use call::{ReachId, Way, is_spiral};
+use call::{Description, MediaId, ReachId, Way, is_spiral};
 use domain::{Address, ArchiveQuery, DeviceId, MessageId, Note, NotificationId, Now, wake::Stage};
 use hub::{Answer, Measure, NotDone, PushOrder, Pushed, Question, Ticket};
 use shard::{Input, Output, Shard, Spoken};
@@ -29,6 +30,8 @@ pub(super) struct Tools {
     pub(super) net: net::Net,
     pub(super) store: Arc<dyn Store>,
     pub(super) pusher: push::Pusher,
+    /// Nothing, where no media are relayed.
+    pub(super) media: Option<Media>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) live: Live,
     pub(super) bus: Bus,
@@ -122,6 +125,7 @@ impl Performer {
                 return shard.reconfigure(decided.hub.clone(), decided.call.clone());
             }
             Word::Reached(id, flow) => Input::Reached(id, flow),
+            Word::Relayed(id, answer) => Input::Relayed(id, answer),
             Word::Spiral(flow, message) => Input::Received(flow, message),
             Word::Find {
                 shard: asking,
@@ -162,6 +166,8 @@ impl Performer {
             Output::Transmit(transmit) => self.tools.net.send(transmit),
             Output::Close(flow) => self.tools.net.close(flow),
             Output::Reach(id, way) => self.reach(shard, id, way),
+            Output::Relay(id, description) => self.relay(id, *description),
+            Output::RelayEnds(leg) => self.relay_ends(leg),
             Output::Save(id, changes) => self.commits.add(id, changes),
             Output::Note(note) => {
                 log_note(&note);
@@ -247,6 +253,24 @@ impl Performer {
             }
         };
         self.back.push_back(Input::Reached(id, found));
+    }
+
+    fn relay(&self, id: MediaId, description: Description) {
+        let Tools { media, bus, .. } = &self.tools;
+        let (media, bus, number) = (media.clone(), bus.clone(), self.number);
+        tokio::spawn(async move {
+            let answer = match media {
+                Some(media) => media.relay(description).await,
+                None => Err("there is no relay".to_owned()),
+            };
+            bus.tell(number, Word::Relayed(id, answer)).await;
+        });
+    }
+
+    fn relay_ends(&self, leg: Arc<str>) {
+        if let Some(media) = self.tools.media.clone() {
+            tokio::spawn(async move { media.forget(&leg).await });
+        }
     }
 
     fn resolve(

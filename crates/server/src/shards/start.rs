@@ -5,7 +5,9 @@ use super::{
     perform::{Performer, Tools},
     run::Running,
 };
-use crate::{alarms::Alarm, entropy::random, hex, live::Live, metrics::Metrics, secret};
+use crate::{
+    alarms::Alarm, entropy::random, hex, live::Live, media::Media, metrics::Metrics, secret,
+};
 use anyhow::{Context, Result};
 use call::{AppKey, Nonces, Role, Settings, Shard as Number};
 use domain::{Record, Slice, delivery::NameConversation};
@@ -34,6 +36,8 @@ pub(crate) struct Parts {
     pub store: Arc<dyn Store>,
     /// The push clients.
     pub pusher: push::Pusher,
+    /// The media relays, if there are any.
+    pub media: Option<Media>,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// Who watches.
@@ -68,6 +72,7 @@ where
             net: parts.net.for_shard(number),
             store: parts.store.clone(),
             pusher: parts.pusher.clone(),
+            media: parts.media.clone(),
             metrics: parts.metrics.clone(),
             live: parts.live.clone(),
             bus: bus.clone(),

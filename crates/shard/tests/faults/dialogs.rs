@@ -26,7 +26,7 @@ pub(crate) fn registers(world: &mut World, flow: Flow, user: &str) {
 
 /// Another phone of a user registers.
 #[track_caller]
-fn registers_as(world: &mut World, flow: Flow, user: &str, name: &str) {
+pub(crate) fn registers_as(world: &mut World, flow: Flow, user: &str, name: &str) {
     let contact = format!(
         "<{}{}>;+sip.instance=\"<urn:uuid:{name}>\"",
         uri(user, flow),

@@ -16,6 +16,7 @@ mod killed;
 mod one_user;
 mod peer;
 mod refused;
+mod relaying;
 mod settings;
 mod store;
 mod stories;

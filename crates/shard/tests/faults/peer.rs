@@ -223,8 +223,14 @@ impl World {
 
     /// A peer sends a request in a dialog.
     pub(crate) fn within(&mut self, dialog: &Dialog, method: &str, flow: Flow) {
+        let request = self.written(dialog, method, flow);
+        self.send(flow, request);
+    }
+
+    /// What a peer would send in a dialog.
+    pub(crate) fn written(&mut self, dialog: &Dialog, method: &str, flow: Flow) -> Message {
         let number = 100 + self.number();
-        self.send(flow, dialog.request(method, flow, number));
+        dialog.request(method, flow, number)
     }
 
     /// Registers with a password; the final answer. `contacts`: header field values.

@@ -63,6 +63,7 @@ pub(crate) fn settings() -> Settings {
         requests_per_source: 1000,
         bearers: None,
         authz_server: None,
+        relaying: call::Relaying::Off,
         calls: call::CallLimits::default(),
         apps: [AppKey {
             profile: profile(),

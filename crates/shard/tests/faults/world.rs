@@ -3,6 +3,9 @@
 
 mod checks;
 mod perform;
+mod relay;
+
+pub(crate) use relay::Relay;
 
 use crate::{
     cloud::Cloud,
@@ -10,7 +13,7 @@ use crate::{
     store::Store,
     time,
 };
-use call::{Nonces, Role, Settings};
+use call::{Nonces, Relaying, Role, Settings};
 use domain::{Address, Now, Record, Refusal, Slice, Timestamp, TraceEvent};
 use hub::{Accounts, Answer, DeviceView, Hub, NotDone, Question, Ticket};
 use shard::{Input, Shard, steer};
@@ -35,6 +38,7 @@ pub(crate) struct World {
     /// Flows that are asked for wait for [`World::reached`].
     pub(crate) reaching: bool,
     reached: Vec<(usize, Input)>,
+    pub(crate) relay: Relay,
     pub(crate) settings: Settings,
     hub: hub::Config,
     accounts: Accounts,
@@ -61,6 +65,11 @@ fn some_instant() -> Instant {
 impl World {
     /// With so many shards, and alice, bob and carol.
     pub(crate) fn new(shards: usize) -> Self {
+        Self::relaying(shards, Relaying::Off)
+    }
+
+    /// The same, where this is done about media of parties outside.
+    pub(crate) fn relaying(shards: usize, relaying: Relaying) -> Self {
         let mut world = Self {
             now: Now {
                 instant: some_instant(),
@@ -74,7 +83,11 @@ impl World {
             hosts: HashMap::new(),
             reaching: false,
             reached: Vec::new(),
-            settings: settings(),
+            relay: Relay::default(),
+            settings: Settings {
+                relaying,
+                ..settings()
+            },
             hub: hub_config(),
             accounts: Accounts::default(),
             shards: Vec::new(),
@@ -187,8 +200,13 @@ impl World {
     }
 
     fn flow(&self, transport: Transport, remote: SocketAddr, id: u64) -> Flow {
+        // Where a client came in at an edge is none of our addresses.
+        let listener = match transport {
+            Transport::Edge => Transport::Tls,
+            ours => ours,
+        };
         let mut bound = self.settings.bound.iter();
-        let (_, local) = *bound.find(|(it, _)| *it == transport).unwrap();
+        let (_, local) = *bound.find(|(it, _)| *it == listener).unwrap();
         Flow {
             transport,
             local,

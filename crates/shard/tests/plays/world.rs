@@ -206,6 +206,7 @@ impl World {
                     continue;
                 }
                 Output::Reach(id, _) => Input::Reached(id, None),
+                Output::Relay(id, _) => Input::Relayed(id, Err("no relay".to_owned())),
                 Output::Push(order) => self.clouds.take(*order),
                 Output::Answer(ticket, answer) => {
                     self.account_answered(ticket, answer);
@@ -216,6 +217,7 @@ impl World {
                     continue;
                 }
                 Output::Close(_)
+                | Output::RelayEnds(_)
                 | Output::Measured(_)
                 | Output::Request(..)
                 | Output::RegisterToInvite(_) => continue,

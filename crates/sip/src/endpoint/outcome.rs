@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{ClientTxn, Endpoint, Event, Flow};
+use super::{BranchId, ClientTxn, Endpoint, Event, Flow};
 use crate::Message;
 use crate::transaction::Key;
 use crate::transaction::branch::Branch;
@@ -51,6 +51,17 @@ impl Endpoint {
             }
         }
         self.reap_client(key);
+    }
+
+    /// The branch that a response answers, if it is of a request that is proxied.
+    pub fn branch_of(&self, response: &Message) -> Option<BranchId> {
+        let via = response.top_via().ok()?;
+        let Branch { key, shard, .. } = Branch::read(via.branch()?, self.secret)?;
+        let client = self.clients.get(key)?;
+        let proxied = matches!(client.user, User::Context(_));
+        let is_ours =
+            shard == self.config.shard && client.is_for_request(response.cseq().ok()?.method);
+        (proxied && is_ours).then_some(BranchId(key))
     }
 
     pub(crate) fn client_failed(&mut self, now: Instant, key: Key, status: u16) {

@@ -143,7 +143,7 @@ impl Endpoint {
         }
         let user = self.clients.remove(key).map(|client| client.user);
         if let Some(User::Context(context)) = user {
-            self.branch_gone(context);
+            self.branch_gone(context, key);
         }
     }
 

@@ -123,6 +123,11 @@ pub enum Event {
         /// The branch.
         branch: BranchId,
     },
+    /// Nothing comes from a branch any more whose target was [watched](super::Target::watched): not even a late 2xx.
+    BranchGone {
+        /// The branch.
+        branch: BranchId,
+    },
     /// A response cannot leave, because the connection that its request came over is gone. A new one to this place is
     /// asked for (RFC 3261 §18.2.2); the response leaves when the owner has it
     /// ([`move_response`](super::Endpoint::move_response)), or when the request comes again. Nothing need be done: the

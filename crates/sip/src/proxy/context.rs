@@ -48,6 +48,8 @@ pub(crate) struct Branch {
     pub(crate) orphaned: bool,
     /// What its responses lose.
     pub(crate) off_responses: &'static [HeaderName<'static>],
+    /// The owner hears when it is gone.
+    pub(crate) watched: bool,
 }
 
 #[derive(Debug)]

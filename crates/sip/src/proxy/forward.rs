@@ -28,6 +28,11 @@ pub struct Target {
     pub headers: Vec<HeaderChange>,
     /// What is taken off the responses that come back from there.
     pub off_responses: &'static [HeaderName<'static>],
+    /// Another body in place of the request's, of the same type.
+    pub body: Option<Vec<u8>>,
+    /// The owner keeps something for the branch, and hears when it is gone
+    /// ([`Event::BranchGone`](crate::endpoint::Event::BranchGone)).
+    pub watched: bool,
 }
 
 impl Target {
@@ -40,6 +45,8 @@ impl Target {
             route: Vec::new(),
             headers: Vec::new(),
             off_responses: &[],
+            body: None,
+            watched: false,
         }
     }
 }
@@ -90,8 +97,12 @@ pub(super) fn request(request: &Message, target: &Target, via: &str, breadth: u3
             HeaderChange::Prepend(name, value) => edit.prepend(*name, value),
         };
     }
+    if let Some(body) = &target.body {
+        let content_type = request.header_text(HeaderName::ContentType);
+        edit = edit.body(content_type.unwrap_or_default(), body);
+    }
     let reliable = target.flow.transport.is_reliable();
-    if reliable && !request.has(HeaderName::ContentLength) {
+    if target.body.is_none() && reliable && !request.has(HeaderName::ContentLength) {
         edit = edit.set(HeaderName::ContentLength, request.body().len().to_string());
     }
     // A strict router is told apart before our Via is on, so that the common case is one edit.

@@ -10,7 +10,7 @@ use crate::transaction::branch;
 use crate::transaction::client::{Client, User};
 use crate::transaction::server::Cancelled;
 use crate::transaction::{Due, Key, Span};
-use crate::{HeaderName, Message};
+use crate::{HeaderName, Message, ResponseBuilder};
 
 /// Max-Breadth of a request that came without, and the most that one is let have (RFC 5393 §5.3.3).
 const BREADTH: u32 = 60;
@@ -165,6 +165,7 @@ impl Endpoint {
                 too_late: known.ending.is_some(),
                 orphaned: false,
                 off_responses: target.off_responses,
+                watched: target.watched,
             });
             if let Some(ending) = &known.ending {
                 client.cancel(now, &mut self.wire, ending.reason.as_deref());
@@ -177,6 +178,11 @@ impl Endpoint {
         }
         self.add_client(client);
         Ok(BranchId(key))
+    }
+
+    /// The request of a context, as every branch starts from it, while there may be further ones.
+    pub fn proxied(&self, context: ContextId) -> Option<&Message> {
+        self.contexts.get(context.0)?.request.as_ref()
     }
 
     /// Sends a provisional response of our own, like the `180` that keeps a caller on the line; its To tag is always
@@ -200,13 +206,20 @@ impl Endpoint {
     /// Ends the context with this status, at once: what is pending is cancelled, with `reason` as the value of the
     /// Reason header field, or the status if there is none. No effect once the caller has a final response.
     pub fn finish(&mut self, now: Instant, context: ContextId, status: u16, reason: Option<&str>) {
-        let txn = self
-            .contexts
-            .get(context.0)
-            .map(|known| ServerTxn(known.server));
-        if let Some(response) = txn.and_then(|txn| self.response_to(txn, status, "")) {
+        if let Some(response) = self.response_in(context, status, "") {
             self.finish_with(now, context, &response.build(), reason);
         }
+    }
+
+    /// The beginning of a response to the request of a context, as [`Endpoint::response_to`] has it.
+    pub fn response_in(
+        &self,
+        context: ContextId,
+        status: u16,
+        reason: &str,
+    ) -> Option<ResponseBuilder> {
+        let server = self.contexts.get(context.0)?.server;
+        self.response_to(ServerTxn(server), status, reason)
     }
 
     /// Ends the context with the best response that there was (§16.7), or 480: what is pending is cancelled, with

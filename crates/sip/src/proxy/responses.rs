@@ -257,9 +257,14 @@ impl Endpoint {
     }
 
     /// The client transaction of one of its branches is over.
-    pub(crate) fn branch_gone(&mut self, context: Key) {
+    pub(crate) fn branch_gone(&mut self, context: Key, branch: Key) {
         if let Some(known) = self.contexts.get_mut(context) {
             known.alive -= 1;
+            if known.branch_mut(branch).is_some_and(|it| it.watched) {
+                self.events.push_back(Event::BranchGone {
+                    branch: BranchId(branch),
+                });
+            }
             self.close_if_over(context);
         }
     }

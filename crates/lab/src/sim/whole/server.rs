@@ -411,6 +411,10 @@ impl Server {
                 network.close(now.instant, flow);
             }
             Output::Reach(id, way) => self.reach(now, shard, (id, way), network),
+            // Nobody here is outside.
+            Output::Relay(id, _) => {
+                self.tell(now, shard, Input::Relayed(id, Err("no relay".to_owned())));
+            }
             Output::Save(id, changes) => self.queue(now, Asked::Save(shard, id, changes)),
             Output::Fetch(device) => self.queue(now, Asked::Fetch(shard, device)),
             Output::Count(push, device, message) => {
@@ -424,7 +428,8 @@ impl Server {
             Output::Note(note) => return Some(Effect::Note(note)),
             Output::Answer(ticket, answer) => return Some(Effect::Answer(ticket, answer)),
             Output::Im(output) => return self.im(now, shard, output, network),
-            Output::Measured(_)
+            Output::RelayEnds(_)
+            | Output::Measured(_)
             | Output::Refused(..)
             | Output::Request(..)
             | Output::RegisterToInvite(_) => {}

@@ -409,6 +409,7 @@ pub(super) fn call(shards: usize, outside: Outside, limits: Limits) -> Settings 
         requests_per_source: 1000,
         bearers: None,
         authz_server: None,
+        relaying: call::Relaying::Off,
         // What nobody here would call too often.
         calls: call::CallLimits {
             per_caller: domain::quota::Allowance::ALL,

@@ -23,6 +23,14 @@ impl World {
         self.settle();
     }
 
+    /// The relay says what it held back.
+    pub(crate) fn relay_answers(&mut self) {
+        for (shard, id, answer) in self.relay.answers() {
+            self.inputs.push_back((shard, Input::Relayed(id, answer)));
+        }
+        self.settle();
+    }
+
     /// The cloud says what it held back.
     pub(crate) fn cloud_answers(&mut self) {
         for (shard, pushed) in self.cloud.answers() {
@@ -57,6 +65,14 @@ impl World {
                         continue;
                     }
                     reached
+                }
+                Output::Relay(id, description) => match self.relay.asked(shard, id, *description) {
+                    Some(answer) => Input::Relayed(id, answer),
+                    None => continue,
+                },
+                Output::RelayEnds(leg) => {
+                    self.relay.ended.push(leg);
+                    continue;
                 }
                 Output::Save(id, changes) => match self.store.save(shard, id, changes) {
                     Some((_, id, result)) => Input::Saved(id, result),
