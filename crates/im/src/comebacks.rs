@@ -64,7 +64,7 @@ impl Line {
         let Some(gone) = sign_in.goes(comeback.stream) else {
             return;
         };
-        session.lang = gone.lang;
+        (session.lang, session.is_bearer) = (gone.lang, gone.is_bearer);
         self.goes_on(now, door, comeback, gone.success);
     }
 

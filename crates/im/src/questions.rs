@@ -132,6 +132,11 @@ impl Line {
             ext::Deed::Card(user) => {
                 return self.wants(now, door, Box::new(head(element)), Query::Card(user));
             }
+            // XEP-0077 §3.3: for who knows the one from before.
+            ext::Deed::Password(_) if session.is_bearer => {
+                let condition = StanzaCondition::NotAllowed;
+                return self.refuse(now, door, element, &condition.into());
+            }
             ext::Deed::Password(password) => {
                 let user = session.user.clone();
                 return self.sets_password(now, door, element, user, password);

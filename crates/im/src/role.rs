@@ -370,6 +370,7 @@ impl Role {
         let mut session = Session::new(user, jid, client, way, lang);
         self.line.numbers += 1;
         session.number = self.line.numbers;
+        session.is_bearer = bound.is_bearer;
         let door = session.door.clone();
         session.way = self.line.hands_on(&door);
         if session.way == Way::Inherited {

@@ -84,6 +84,8 @@ pub(crate) struct Session {
     own: VecDeque<(MessageId, bool)>,
     /// One of them came when it had no connection any more.
     pub(crate) is_owed: bool,
+    /// Its client has shown a token of somebody else's making and no password: it gives its user no other one.
+    pub(crate) is_bearer: bool,
     /// What carries it.
     pub(crate) stream: StreamId,
     pub(crate) framing: Framing,
@@ -229,6 +231,7 @@ impl Session {
             stands: Timestamp::default(),
             own: VecDeque::new(),
             is_owed: false,
+            is_bearer: false,
             stream,
             framing,
             lang,

@@ -38,6 +38,8 @@ pub(crate) struct Entry {
 pub(crate) struct Gone {
     /// The language of its stream.
     pub(crate) lang: Option<Box<str>>,
+    /// Whether it has shown a token of somebody else's making, and no password.
+    pub(crate) is_bearer: bool,
     /// What it is told with that, if it has not been told yet that it has signed in.
     pub(crate) success: Option<Success>,
 }
@@ -135,10 +137,12 @@ impl SignIn {
         Some(match stranger.stage {
             Stage::SignedIn(_, binder) => Gone {
                 lang: lang(binder.opened()),
+                is_bearer: stranger.is_bearer,
                 success: None,
             },
             Stage::Arriving(arrival) => Gone {
                 lang: lang(Some(&stranger.opened)),
+                is_bearer: stranger.is_bearer,
                 success: Some(arrival.success),
             },
             _ => return None,
@@ -171,6 +175,7 @@ impl SignIn {
                 jid,
                 framing: stranger.framing,
                 lang: lang(Some(&stranger.opened)),
+                is_bearer: stranger.is_bearer,
                 answer: Vec::<Bytes>::new(),
             },
             client,

@@ -82,6 +82,8 @@ pub(crate) struct Bound {
     pub(crate) framing: Framing,
     /// The language of its stream.
     pub(crate) lang: Option<Box<str>>,
+    /// Whether it has shown a token of somebody else's making, and no password.
+    pub(crate) is_bearer: bool,
     /// What it is told.
     pub(crate) answer: Vec<Bytes>,
 }
@@ -132,6 +134,7 @@ impl SignIn {
             bindings: bindings(link),
             wishes: None,
             stage: Stage::Nothing,
+            is_bearer: false,
             failures: known.map_or(0, |known| known.failures),
             from: link.remote.ip(),
             now,
@@ -197,6 +200,7 @@ impl SignIn {
         Some(Bound {
             lang: lang(binder.opened()),
             framing: stranger.framing,
+            is_bearer: stranger.is_bearer,
             answer: octets(&answer),
             jid,
         })
@@ -406,7 +410,10 @@ impl SignIn {
             return vec![stranger.challenge(&Denial::invalid_token().challenge())];
         };
         match request.accept(user.name(), domain) {
-            Ok(()) => self.succeeds(stranger, user.name(), b""),
+            Ok(()) => {
+                stranger.is_bearer = true;
+                self.succeeds(stranger, user.name(), b"")
+            }
             Err(refusal) => stranger.fails(refusal.failure()),
         }
     }

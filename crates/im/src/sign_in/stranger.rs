@@ -70,6 +70,8 @@ pub(super) struct Stranger {
     /// What it wants within its sign-in; nothing by SASL, where it is asked for later.
     pub(super) wishes: Option<Box<Wishes>>,
     pub(super) stage: Stage,
+    /// It shows a token that somebody else has given to it, and no password (RFC 7628).
+    pub(super) is_bearer: bool,
     pub(super) failures: u8,
     /// Where it comes from, and when it said something last.
     pub(super) from: IpAddr,

@@ -79,14 +79,15 @@ impl SignIn {
         )
     }
 
-    /// A client has shown who it is by a password; if it wants a token, that is made first (XEP-0484 §3.3).
+    /// A client has shown who it is; if it wants a token, that is made first (XEP-0484 §3.3). Not for who has shown one of somebody
+    /// else's making: ours would outlive that.
     pub(super) fn may_want(
         &mut self,
         stranger: &mut Stranger,
         user: &Address,
         message: &[u8],
     ) -> Option<Vec<Step>> {
-        let wants = self.wants(stranger)?;
+        let wants = self.wants(stranger).filter(|_| !stranger.is_bearer)?;
         let client = stranger.wishes.as_deref()?.client.clone()?;
         let showing = Showing {
             user: user.clone(),
