@@ -180,34 +180,28 @@ impl Presence {
         }
     }
 
-    /// Whether a request is inside a subscription of ours.
-    pub(crate) fn has(&self, request: &Message) -> bool {
-        self.subscriptions.of(request).is_some()
+    /// Whose subscription a request is inside of.
+    pub(crate) fn whose(&self, request: &Message) -> Option<Address> {
+        let (_, one) = self.subscriptions.of(request)?;
+        Some(one.user.clone())
     }
 
-    /// A subscription is refreshed, or ended by its watcher (RFC 6665 §4.2.1.4).
+    /// A subscription is refreshed, or ended by its watcher (RFC 6665 §4.2.1.4), who is its user.
     pub(crate) fn resubscribe(&mut self, now: Now, endpoint: &mut Endpoint, request: &Request<'_>) {
         let Request {
-            txn,
-            flow,
-            message,
-            sender,
+            txn, flow, message, ..
         } = *request;
         let Some((id, one)) = self.subscriptions.of(message) else {
             return;
         };
         let contact = one.contact.clone();
-        let refreshed = if sender.user() == Some(&one.user) {
-            let seconds = subscriptions::seconds(message);
-            let seconds = seconds.map_err(|()| too_brief(subscriptions::SHORTEST));
-            seconds.and_then(|seconds| {
-                let to = (heard(message, flow), seconds);
-                let refreshed = self.subscriptions.refresh(now.instant, id, message, to);
-                refreshed.map(|()| seconds).map_err(malformed)
-            })
-        } else {
-            Err(refusal(403, "Another User's Subscription"))
-        };
+        let seconds = subscriptions::seconds(message);
+        let seconds = seconds.map_err(|()| too_brief(subscriptions::SHORTEST));
+        let refreshed = seconds.and_then(|seconds| {
+            let to = (heard(message, flow), seconds);
+            let refreshed = self.subscriptions.refresh(now.instant, id, message, to);
+            refreshed.map(|()| seconds).map_err(malformed)
+        });
         match refreshed {
             Ok(seconds) => accept(endpoint, now, txn, seconds, &contact),
             Err(refused) => {

@@ -32,8 +32,9 @@ impl Role {
             return self.register(now, directory, txn, flow, request, user);
         }
         if request.to_tag().is_some() {
-            if method == Method::Subscribe && self.presence.has(&request) {
-                return self.resubscribe(now, txn, flow, &request);
+            let subscribes = method == Method::Subscribe;
+            if let Some(user) = subscribes.then(|| self.presence.whose(&request)).flatten() {
+                return self.resubscribe(now, txn, flow, &request, &user);
             }
             return self.in_dialog(now, directory, txn, flow, request, route);
         }

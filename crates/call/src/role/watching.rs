@@ -46,7 +46,20 @@ impl Role {
         }
     }
 
-    pub(super) fn resubscribe(&mut self, now: Now, txn: ServerTxn, flow: Flow, message: &Message) {
+    /// A subscription of this user goes on. Nobody else is asked who they are there: they could guess passwords by it.
+    pub(super) fn resubscribe(
+        &mut self,
+        now: Now,
+        txn: ServerTxn,
+        flow: Flow,
+        message: &Message,
+        user: &Address,
+    ) {
+        let from = message.from().ok();
+        let from = from.and_then(|it| self.settings.local_address(&it.uri));
+        if from.as_ref() != Some(user) {
+            return self.turn_away(now, txn, 403, "Another User's Subscription");
+        }
         if let Some(sender) = self.admit(now, txn, flow, message, Realm::Proxy) {
             let request = presence::Request {
                 txn,

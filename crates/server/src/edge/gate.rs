@@ -114,11 +114,12 @@ impl Gate {
                 tracing::debug!(%user, "a client outside speaks for another user");
                 return Err(Refused::AnotherUser);
             }
-            // With a token the inside looks at no password.
-            let has_password = !has_token && bearer::FIELDS.iter().any(|it| message.has(*it));
-            if has_password && !terms.passwords {
-                return Err(Refused::NotSignedIn);
-            }
+        }
+        // With a token the inside looks at no password; in an ACK at nothing, whose sender cannot be asked for it (RFC 3261 §22.1).
+        let is_asked = message.is_request() && message.method() != Some(Method::Ack);
+        let has_password = !has_token && bearer::FIELDS.iter().any(|it| message.has(*it));
+        if is_asked && has_password && !terms.passwords {
+            return Err(Refused::NotSignedIn);
         }
         // What was answered there is acknowledged there.
         let acknowledges = message.method() == Some(Method::Ack) && self.bearer.is_some();
@@ -198,11 +199,12 @@ pub(super) fn is_acknowledged_here(message: &Message) -> bool {
     message.method() == Some(Method::Ack) && message.to_tag() == Some(OUR_TAG)
 }
 
-/// Whether a request is in no dialog: the inside asks who sends it. No dialog has a REGISTER in it (RFC 3261 §10.2).
+/// Whether the inside asks who sends a request: one in no dialog, as a REGISTER always is (RFC 3261 §10.2), or a SUBSCRIBE, by which
+/// a subscription goes on.
 fn begins(message: &Message) -> bool {
     match message.method() {
         Some(Method::Ack) | None => false,
-        Some(Method::Register) => true,
+        Some(Method::Register | Method::Subscribe) => true,
         Some(_) => message.to_tag().is_none(),
     }
 }
@@ -460,6 +462,40 @@ mod tests {
         let guess = with(&request(Method::Register), "Digest username=\"alice\"");
         assert_eq!(gate.client_says(&guess, BY_TOKENS), refused);
         assert_eq!(gate.client_says(&guess, BY_PASSWORD), Ok(()));
+    }
+
+    #[test]
+    fn a_token_opens_no_dialog_for_guesses_at_others() {
+        let mut gate = Gate::default();
+        assert_eq!(gate.bears(alice(), shown("a")), Ok(()));
+        let register = with(&request(Method::Register), "Bearer a");
+        assert_eq!(gate.client_says(&register, BY_TOKENS), Ok(()));
+        assert!(gate.inside_says(&answer(&register, 200)));
+        let within = |method, from: &str| {
+            let edit = sip::Edit::new(&request(method)).set(HeaderName::From, from);
+            edit.set(HeaderName::To, "<sip:carol@example.org>;tag=2")
+                .finish()
+        };
+        let (bob, alice) = (
+            "<sip:bob@example.org>;tag=1",
+            "<sip:alice@example.org>;tag=1",
+        );
+        let subscribe = within(Method::Subscribe, bob);
+        let another = Err(Refused::AnotherUser);
+        assert_eq!(gate.client_says(&subscribe, BY_TOKENS), another);
+        let goes_on = within(Method::Subscribe, alice);
+        assert_eq!(gate.client_says(&goes_on, BY_TOKENS), Ok(()));
+        // What a dialog of others says is theirs to know, but no password goes there.
+        for method in [Method::Bye, Method::Info] {
+            let said = within(method, bob);
+            assert_eq!(gate.client_says(&said, BY_TOKENS), Ok(()), "{method}");
+            let guess = with(&said, "Digest username=\"bob\"");
+            let refused = Err(Refused::NotSignedIn);
+            assert_eq!(gate.client_says(&guess, BY_TOKENS), refused, "{method}");
+            assert_eq!(gate.client_says(&guess, BY_PASSWORD), Ok(()), "{method}");
+        }
+        let ack = with(&within(Method::Ack, alice), "Digest username=\"alice\"");
+        assert_eq!(gate.client_says(&ack, BY_TOKENS), Ok(()));
     }
 
     #[test]

@@ -171,6 +171,7 @@ impl World {
             Act::PhoneWatchesOn(user, peer, seconds, wanted) => {
                 self.phone_watches_on(user, peer, *seconds, *wanted)
             }
+            Act::PhoneWatchesAs(user, other, peer) => self.phone_watches_as(user, other, peer),
             Act::PhoneSees(user, wanted) => self.phone_sees(user, wanted.as_deref()),
             Act::PhonePublishes(user, what) => self.phone_publishes(user, what),
             Act::PhoneIsAnswered(user, status, what) => self.phone_is_answered(user, *status, what),

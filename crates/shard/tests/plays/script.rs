@@ -27,6 +27,7 @@
 //! bob's phone hangs up
 //! bob's phone rang: 1                           so many times so far
 //! bob's phone watches: alice                    SUBSCRIBE; `watches on: alice for 600 s` within it
+//! bob's phone watches on as another: dave after alice  the same from dave, who is not even asked for a password
 //! bob's phone sees: alice active: open, away    a NOTIFY; `sees nothing`
 //! bob's phone publishes: away                   PUBLISH; `open`, `closed`, `the same`, `nothing`
 //! bob's phone is answered 423: SUBSCRIBE alice; Event: presence; Expires: 1
@@ -116,6 +117,7 @@ pub(crate) enum Act {
     PhoneRang(String, usize),
     PhoneWatches(String, String),
     PhoneWatchesOn(String, String, u32, u16),
+    PhoneWatchesAs(String, String, String),
     PhoneSees(String, Option<String>),
     PhonePublishes(String, String),
     PhoneIsAnswered(String, u16, String),
@@ -264,6 +266,10 @@ fn of_phone(user: String, what: &str) -> Option<Act> {
             let (peer, seconds) = said.strip_suffix(" s")?.split_once(" for ")?;
             let seconds = seconds.parse().ok()?;
             return Some(Act::PhoneWatchesOn(user, peer.to_owned(), seconds, 200));
+        }
+        "watches on as another" => {
+            let (other, peer) = said.split_once(" after ")?;
+            return Some(Act::PhoneWatchesAs(user, other.to_owned(), peer.to_owned()));
         }
         "watches on in vain" => {
             return Some(Act::PhoneWatchesOn(user, said.to_owned(), 600, 481));

@@ -43,6 +43,32 @@ impl World {
             .map(drop)
     }
 
+    /// Within a subscription, from somebody whose it is not: refused at once.
+    pub(crate) fn phone_watches_as(
+        &mut self,
+        user: &str,
+        other: &str,
+        peer: &str,
+    ) -> Result<(), String> {
+        let key = (user.to_owned(), peer.to_owned());
+        let known = self.phones.watched.get(&key);
+        let known = known.ok_or("does not watch them")?.clone();
+        let from = format!(
+            "<sip:{other}@{DOMAIN}>;tag={}",
+            known.from_tag().unwrap_or_default()
+        );
+        let others = sip::Edit::new(&known).set(HeaderName::From, &from).finish();
+        self.phones.watched.insert(key.clone(), others);
+        let before = self.numbers;
+        let refused = self.phone_watches_on(user, peer, 600, 403);
+        self.phones.watched.insert(key, known);
+        refused?;
+        let is_asked_once = self.numbers == before + 1;
+        is_asked_once
+            .then_some(())
+            .ok_or("it was asked who it is".to_owned())
+    }
+
     pub(crate) fn phone_sees(&mut self, user: &str, wanted: Option<&str>) -> Result<(), String> {
         let flow = self.flow_of(user)?;
         let told = self.phones.told.entry(flow.remote).or_default();
