@@ -81,6 +81,30 @@ impl Presence {
         self.subscriptions.show(now.instant, showing);
     }
 
+    /// Whoever was this user is nobody any more: what their phones asked for and said is over (RFC 6665 §4.1.3). Which flows they used,
+    /// and what the hub is to be told.
+    pub(crate) fn signed_out(
+        &mut self,
+        now: Now,
+        endpoint: &mut Endpoint,
+        user: &Address,
+    ) -> (Vec<Flow>, Vec<Input>) {
+        let mut told = Vec::new();
+        let (waiting, mut flows) = self.subscriptions.end_all(now.instant, user, "deactivated");
+        for wanted in waiting {
+            refuse(endpoint, now, wanted.txn, refusal(403, "Signed Out"));
+            told.push(looks_away(wanted.subscription));
+        }
+        let published = self.publications.end_all(user);
+        if !published.is_empty() {
+            told.push(self.states(user));
+        }
+        flows.extend(published);
+        flows.sort_unstable_by_key(|flow| flow.id);
+        flows.dedup_by_key(|flow| flow.id);
+        (flows, told)
+    }
+
     /// There may be a way to a user's phones again.
     pub(crate) fn way_is_open(&mut self, now: Now, user: &Address) {
         self.subscriptions.way_is_open(now.instant, user);
@@ -262,7 +286,7 @@ impl Presence {
         tag: &str,
     ) -> Result<Input, u16> {
         let txn = request.txn;
-        let published = self.publishes(now, request.message, callee, (request.sender, tag));
+        let published = self.publishes(now, request, callee, tag);
         let seconds = published.map_err(|refused| refuse(endpoint, now, txn, refused))?;
         if let Some(response) = endpoint.response_to(txn, 200, "") {
             let response = response
@@ -276,10 +300,16 @@ impl Presence {
     fn publishes(
         &mut self,
         now: Now,
-        request: &Message,
+        request: &Request<'_>,
         user: &Address,
-        (sender, tag): (&Sender, &str),
+        tag: &str,
     ) -> Result<u32, Refusal> {
+        let Request {
+            flow,
+            message: request,
+            sender,
+            ..
+        } = *request;
         if sender.user() != Some(user) {
             return Err(refusal(403, "Publish For Yourself Only"));
         }
@@ -302,6 +332,7 @@ impl Presence {
             known,
             stated,
             seconds,
+            flow,
         };
         let published = self.publications.publish(now.instant, user, publish, tag);
         published.map_err(|why| match why {

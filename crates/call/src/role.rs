@@ -249,9 +249,7 @@ impl Role {
     /// Lets the endpoint speak until it has nothing to say.
     fn run_endpoint(&mut self, now: Now, directory: &Directory) {
         loop {
-            while let Some(transmit) = self.endpoint.poll_transmit() {
-                self.out.push_back(Output::Transmit(transmit));
-            }
+            self.transmits();
             match self.endpoint.poll_event() {
                 Some(event) => self.endpoint_says(now, directory, event),
                 None if self.notifies(now, directory) => {}
@@ -267,6 +265,13 @@ impl Role {
     fn own_answered(&mut self, txn: ClientTxn, status: u16) -> Option<hub::Input> {
         let watcher = self.presence.answered(txn, status);
         watcher.or_else(|| self.messages.answered(txn, status))
+    }
+
+    /// What the endpoint has said goes out before anything that follows.
+    fn transmits(&mut self) {
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            self.out.push_back(Output::Transmit(transmit));
+        }
     }
 
     fn endpoint_says(&mut self, now: Now, directory: &Directory, event: Event) {

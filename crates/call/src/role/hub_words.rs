@@ -94,9 +94,26 @@ impl Role {
         }
     }
 
-    /// Whoever registered as this user is nobody any more: the connections of its phones end, and its doors are closed, until a phone
-    /// shows again who it is.
+    /// Whoever was this user is nobody any more: what its phones see and say ends, their connections end, and its doors are closed,
+    /// until a phone shows again who it is.
     fn signed_out(&mut self, now: Now, directory: &Directory, user: Address) {
+        let (used, told) = self.presence.signed_out(now, &mut self.endpoint, &user);
+        self.tell(told);
+        // They hear of it before their connections end.
+        self.notifies(now, directory);
+        self.transmits();
+        self.close_doors(now, directory, user);
+        for flow in used {
+            let is_others = self.gate.trusts(flow) || self.bindings.leads_somewhere(flow);
+            if flow.transport.is_reliable() && !is_others {
+                self.out.push_back(Output::Close(flow));
+                self.flow_closed(now, flow);
+            }
+        }
+    }
+
+    /// All doors of a user are closed that phones have opened.
+    fn close_doors(&mut self, now: Now, directory: &Directory, user: Address) {
         let of_user = directory.of(&user).flat_map(|entry| {
             let doors = entry.doors.iter().map(|open| open.number);
             doors.map(|number| DoorId {

@@ -35,6 +35,8 @@ pub(crate) struct Phones {
     pub(crate) watched: BTreeMap<(String, String), Message>,
     /// What each was told in NOTIFYs.
     pub(crate) told: BTreeMap<SocketAddr, VecDeque<String>>,
+    /// Connections that we have closed.
+    pub(crate) closed: BTreeSet<u64>,
     /// The tag of what each has published.
     pub(crate) published: BTreeMap<String, String>,
 }
@@ -120,6 +122,12 @@ impl World {
         let answer = self.asks(flow, "INVITE", &uri, (user, to), &headers, "", 200)?;
         self.phones.calls.insert(user.to_owned(), answer);
         self.phone_says_in_dialog(user, "ACK")
+    }
+
+    pub(crate) fn phone_is_hung_up_on(&self, user: &str) -> Result<(), String> {
+        let flow = self.flow_of(user)?;
+        let is_closed = self.phones.closed.contains(&flow.id);
+        is_closed.then_some(()).ok_or("it is not".to_owned())
     }
 
     pub(crate) fn phone_rang(&self, user: &str, times: usize) -> Result<(), String> {

@@ -166,6 +166,7 @@ impl World {
             Act::PhoneUnregisters(user) => self.phone_unregisters(user),
             Act::PhoneCalls(user, to) => self.phone_calls(user, to),
             Act::PhoneRang(user, times) => self.phone_rang(user, *times),
+            Act::PhoneIsHungUpOn(user) => self.phone_is_hung_up_on(user),
             Act::PhoneHangsUp(user) => self.phone_hangs_up(user),
             Act::PhoneWatches(user, peer) => self.phone_watches(user, peer),
             Act::PhoneWatchesOn(user, peer, seconds, wanted) => {

@@ -20,6 +20,7 @@
 //! bob's phone registers [over TCP]              over SIP
 //! bob's phone registers and takes envelopes     says that it takes CPIM (RFC 3840)
 //! bob's phone shows bob.good over TLS: REGISTER bob -> 200  a token; `401 Bearer …` with the first challenge
+//! bob's phone is hung up on                     we have closed its connection
 //! bob's phone falls asleep                      its connection is lost
 //! bob's phone is out of reach                   the same, and nobody knows yet
 //! bob's phone unregisters
@@ -114,6 +115,7 @@ pub(crate) enum Act {
     PhoneUnregisters(String),
     PhoneCalls(String, String),
     PhoneHangsUp(String),
+    PhoneIsHungUpOn(String),
     PhoneRang(String, usize),
     PhoneWatches(String, String),
     PhoneWatchesOn(String, String, u32, u16),
@@ -242,6 +244,7 @@ fn of_phone(user: String, what: &str) -> Option<Act> {
         "registers and takes envelopes" => return Some(Act::PhoneTakesEnvelopes(user)),
         "unregisters" => return Some(Act::PhoneUnregisters(user)),
         "hangs up" => return Some(Act::PhoneHangsUp(user)),
+        "is hung up on" => return Some(Act::PhoneIsHungUpOn(user)),
         "sees nothing" => return Some(Act::PhoneSees(user, None)),
         _ => {}
     }

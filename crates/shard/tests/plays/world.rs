@@ -216,8 +216,11 @@ impl World {
                     *self.refused.entry(why.name()).or_default() += 1;
                     continue;
                 }
-                Output::Close(_)
-                | Output::RelayEnds(_)
+                Output::Close(flow) => {
+                    self.phones.closed.insert(flow.id);
+                    continue;
+                }
+                Output::RelayEnds(_)
                 | Output::Measured(_)
                 | Output::Request(..)
                 | Output::RegisterToInvite(_) => continue,
