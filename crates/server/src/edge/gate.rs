@@ -38,6 +38,8 @@ pub(super) struct Gate {
     unanswered: u32,
     /// The token that lets it in, and whose that is: it speaks for nobody else.
     bearer: Option<(Address, Shown)>,
+    /// By which request it has shown one last: its Call-ID and the number in its CSeq.
+    showed: Option<(String, u32)>,
 }
 
 /// Who is let in.
@@ -106,6 +108,9 @@ impl Gate {
         terms: Terms<'_>,
     ) -> Result<(), Refused> {
         let has_token = token(message).is_some();
+        if has_token {
+            self.showed = named(message);
+        }
         if begins(message) {
             if let Some(user) = self
                 .whose()
@@ -160,6 +165,20 @@ impl Gate {
         is_asked && self.tries <= TRIES
     }
 
+    /// The token that the inside does not take any more, if that is what it says (RFC 8898 §2.2): of the request by which that was shown,
+    /// where the inside answers itself. A phone that was called could say it of any.
+    pub(super) fn has_ended(&self, answer: &Message) -> Option<&Shown> {
+        let asked = answer.cseq().ok()?.method;
+        let is_own = match answer.status()? {
+            401 => asked == Method::Register,
+            407 => matches!(asked, Method::Message | Method::Publish),
+            _ => false,
+        };
+        let is_it = self.showed.is_some() && self.showed == named(answer);
+        let has_ended = is_own && is_it && refuses_token(answer);
+        self.shown().filter(|_| has_ended)
+    }
+
     /// Takes note of what the inside says. True if the client has signed in by it.
     pub(super) fn inside_says(&mut self, message: &Message) -> bool {
         let asked = message.cseq().map(|cseq| cseq.method);
@@ -178,6 +197,12 @@ impl Gate {
     }
 }
 
+/// What a request and its answers have in common.
+fn named(message: &Message) -> Option<(String, u32)> {
+    let number = message.cseq().ok()?.number;
+    Some((message.call_id().unwrap_or_default().to_owned(), number))
+}
+
 /// The token that a request shows.
 pub(super) fn token(message: &Message) -> Option<&str> {
     let mut values = bearer::FIELDS
@@ -186,8 +211,8 @@ pub(super) fn token(message: &Message) -> Option<&str> {
     values.find_map(bearer::token)
 }
 
-/// Whether the inside says that the token it was shown is none (RFC 8898 §2.2).
-pub(super) fn refuses_token(answer: &Message) -> bool {
+/// Whether an answer says that the token it was shown is none (RFC 8898 §2.2).
+fn refuses_token(answer: &Message) -> bool {
     let fields = [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate];
     let mut values = fields.into_iter().flat_map(|field| answer.headers(field));
     let error = format!("error=\"{}\"", bearer::INVALID_TOKEN);
@@ -465,6 +490,42 @@ mod tests {
     }
 
     #[test]
+    fn only_the_inside_says_that_a_token_has_ended_and_of_the_request_that_showed_it() {
+        let bad = |request: &Message, status, field| {
+            let value = bearer::challenge("example.org", None, Some(bearer::INVALID_TOKEN));
+            let answer = ResponseBuilder::to(request, status, "");
+            answer.header(field, value).build()
+        };
+        let (at_home, on_the_way) = (HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate);
+        for (method, status, field, ends) in [
+            (Method::Register, 401, at_home, true),
+            (Method::Message, 407, on_the_way, true),
+            (Method::Publish, 407, on_the_way, true),
+            // Answered by whoever is called, it may be.
+            (Method::Invite, 407, on_the_way, false),
+            (Method::Subscribe, 401, at_home, false),
+            (Method::Message, 401, at_home, false),
+            (Method::Register, 403, at_home, false),
+        ] {
+            let mut gate = Gate::default();
+            assert_eq!(gate.bears(alice(), shown("a")), Ok(()));
+            let asks = with(&request(method), "Bearer a");
+            assert_eq!(gate.client_says(&asks, BY_TOKENS), Ok(()));
+            let known = shown("a");
+            let ended = Some(&known).filter(|_| ends);
+            assert_eq!(
+                gate.has_ended(&bad(&asks, status, field)),
+                ended,
+                "{method} {status}"
+            );
+            let other = sip::Edit::new(&asks);
+            let other = other.set(HeaderName::CSeq, format!("2 {method}")).finish();
+            assert_eq!(gate.has_ended(&bad(&other, status, field)), None);
+            assert_eq!(gate.has_ended(&answer(&asks, status)), None);
+        }
+    }
+
+    #[test]
     fn a_token_opens_no_dialog_for_guesses_at_others() {
         let mut gate = Gate::default();
         assert_eq!(gate.bears(alice(), shown("a")), Ok(()));
@@ -472,7 +533,8 @@ mod tests {
         assert_eq!(gate.client_says(&register, BY_TOKENS), Ok(()));
         assert!(gate.inside_says(&answer(&register, 200)));
         let within = |method, from: &str| {
-            let edit = sip::Edit::new(&request(method)).set(HeaderName::From, from);
+            let said = request(method);
+            let edit = sip::Edit::new(&said).set(HeaderName::From, from);
             edit.set(HeaderName::To, "<sip:carol@example.org>;tag=2")
                 .finish()
         };

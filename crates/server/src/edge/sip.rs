@@ -3,7 +3,7 @@
 use super::{
     calls::Calls,
     drain::Left,
-    gate::{Gate, Refused, is_acknowledged_here, refuses_token, token},
+    gate::{Gate, Refused, is_acknowledged_here, token},
     lane::{Lane, Voice},
     places::Place,
     shared::{Bearer, Shared},
@@ -215,9 +215,7 @@ impl Phone {
         };
         let message = Message::parse(octets.clone(), &self.shared.limits).ok()?;
         let mut gate = lock(&self.gate);
-        if refuses_token(&message)
-            && let Some(shown) = gate.shown()
-        {
+        if let Some(shown) = gate.has_ended(&message) {
             self.shared.has_ended(shown);
         }
         gate.inside_says(&message).then(|| whose(&gate, &message))
