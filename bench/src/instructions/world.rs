@@ -221,7 +221,7 @@ fn user(name: &str) -> Result<User> {
             md5: secret(Algorithm::Md5),
             sha256: secret(Algorithm::Sha256),
             scram: None,
-            sign_outs: 0,
+            mark: 0,
         },
         forward: None,
     })

@@ -240,16 +240,19 @@ pub struct Secrets {
     pub sha256: String,
     /// For SCRAM, if they were made when the password was set.
     pub scram: Option<Box<Scram>>,
-    /// How often an operator has signed the user out, or given them another password: what was made for their clients before is no
-    /// good any more.
-    pub sign_outs: u32,
+    /// Drawn at random each time that the user gets a password or is signed out, and never 0: what was made for their clients before is
+    /// no good any more. 0: not since there are marks.
+    pub mark: i64,
 }
 
 impl Secrets {
     /// What everything is made of that is made for a client of this user to sign in with: another one after another password, and
-    /// after each time that they were signed out.
+    /// after each time that they were signed out. Without a mark it is as it was before there were marks.
     pub fn stamp(&self) -> String {
-        format!("{} {}", self.sha256, self.sign_outs)
+        match self.mark {
+            0 => self.sha256.clone(),
+            mark => format!("{} {mark}", self.sha256),
+        }
     }
 
     /// Whether it is the password of this address: compared in a time that says nothing of it.
@@ -407,7 +410,7 @@ mod tests {
             md5: String::new(),
             sha256: sha256.to_owned(),
             scram: None,
-            sign_outs: 0,
+            mark: 0,
         };
         assert!(with(hash).is_of(&alice, "wakeup"));
         for (kept, password) in [
@@ -419,6 +422,19 @@ mod tests {
             assert!(!with(kept).is_of(&alice, password), "{kept} {password:?}");
         }
         assert!(!with(&hash.replace('1', "0")).is_of(&alice, "wakeup"));
+    }
+
+    #[test]
+    fn what_was_made_for_clients_before_there_were_marks_is_good_until_there_is_one() {
+        let with = |mark| Secrets {
+            md5: String::new(),
+            sha256: "hash".to_owned(),
+            scram: None,
+            mark,
+        };
+        assert_eq!(with(0).stamp(), "hash");
+        let stamps = [0, 1, -1].map(|mark| with(mark).stamp());
+        assert!(stamps[0] != stamps[1] && stamps[1] != stamps[2] && stamps[0] != stamps[2]);
     }
 
     #[test]

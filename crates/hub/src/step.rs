@@ -36,8 +36,8 @@ pub(crate) enum Work {
     Left(DoorId),
     /// A device is to be forgotten.
     Forget(Option<Ticket>, DeviceId),
-    /// An account is created or replaced.
-    PutUser(Ticket, Box<User>),
+    /// An account is created or replaced that had this mark when it was read.
+    PutUser(Ticket, Box<User>, i64),
     /// An account is created by an invitation.
     Redeem(Ticket, Box<User>, Box<str>, Option<Address>),
     /// An account is removed.
@@ -97,7 +97,7 @@ impl Work {
             Self::Said(_, Said::IsLookedFor(ticket, _)) => Asker::Looks(*ticket),
             Self::Said(_, Said::Watches { ticket, .. }) => Asker::Watcher(*ticket),
             Self::State(Some(ticket), ..)
-            | Self::PutUser(ticket, _)
+            | Self::PutUser(ticket, ..)
             | Self::Redeem(ticket, ..)
             | Self::RemoveUser(ticket, _)
             | Self::Forget(Some(ticket), _) => Asker::Api(*ticket),

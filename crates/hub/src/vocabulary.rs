@@ -63,6 +63,9 @@ pub enum NotDone {
     /// No app of that name is configured.
     #[error("no such app is configured")]
     NoSuchApp,
+    /// What was read of it is not so any more: read it again.
+    #[error("it was changed meanwhile: try again")]
+    Changed,
     /// The provider has declared the token dead more than once.
     #[error("the token is dead")]
     DeadToken,
@@ -273,8 +276,9 @@ pub enum PushRef {
 /// What an API asks or orders.
 #[derive(Debug)]
 pub enum Question {
-    /// Create an account or replace it.
-    PutUser(Box<User>),
+    /// Create an account or replace it, if it still has the mark that was read of it ([`domain::user::Secrets::mark`]; 0: there was
+    /// none): else what it signs in with has changed meanwhile, and what is put would undo that ([`NotDone::Changed`]).
+    PutUser(Box<User>, i64),
     /// Create an account by an invitation of this token, which is used up; it becomes a contact of whoever invites.
     Redeem(Box<User>, Box<str>, Option<Address>),
     /// Remove an account with its devices.

@@ -106,7 +106,7 @@ impl World {
                     md5: String::new(),
                     sha256: String::new(),
                     scram: None,
-                    sign_outs: 0,
+                    mark: 0,
                 },
                 forward: None,
             });

@@ -512,7 +512,7 @@ pub(crate) fn condition(why: &NotDone) -> StanzaCondition {
         | NotDone::TooManyContacts
         | NotDone::TooManyBlocks => StanzaCondition::ResourceConstraint,
         NotDone::NotLet => StanzaCondition::Forbidden,
-        NotDone::Exists => StanzaCondition::Conflict,
+        NotDone::Exists | NotDone::Changed => StanzaCondition::Conflict,
         NotDone::BadName | NotDone::DeadToken => StanzaCondition::NotAcceptable,
         NotDone::NoSuchDomain => StanzaCondition::RemoteServerNotFound,
         NotDone::Oneself => StanzaCondition::NotAllowed,

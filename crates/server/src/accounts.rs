@@ -56,7 +56,7 @@ impl Ways {
 
 /// An account with this password.
 pub fn user(address: Address, password: &str, ways: Ways) -> User {
-    let secrets = secrets(&address, password, ways, 0);
+    let secrets = secrets(&address, password, ways);
     User {
         address,
         display_name: String::new(),
@@ -88,7 +88,7 @@ pub async fn named(store: &dyn Store, address: &Address) -> Result<Named, StoreE
 }
 
 /// What a password is checked against.
-fn secrets(address: &Address, password: &str, ways: Ways, sign_outs: u32) -> Secrets {
+fn secrets(address: &Address, password: &str, ways: Ways) -> Secrets {
     let digest = |algorithm| ha1(algorithm, &address.plain_name(), address.domain(), password);
     Secrets {
         md5: digest(Algorithm::Md5),
@@ -97,8 +97,13 @@ fn secrets(address: &Address, password: &str, ways: Ways, sign_outs: u32) -> Sec
             Ways::Digest => None,
             Ways::All => scram(password).map(Box::new),
         },
-        sign_outs,
+        mark: mark(),
     }
+}
+
+/// See [`Secrets::mark`].
+fn mark() -> i64 {
+    i64::from_be_bytes(random()) | 1
 }
 
 /// Keys for SCRAM, each with a salt of its own (RFC 5802 §3). `None` for a password that nobody can sign in with there.
@@ -182,11 +187,10 @@ pub fn change(
         (None, Some(password)) => self::user(address.clone(), password, ways),
         (None, None) => return Err(AccountError::NoPassword(address.clone())),
     };
-    if change.sign_out || change.password.is_some() {
-        user.secrets.sign_outs = user.secrets.sign_outs.wrapping_add(1);
-    }
     if let Some(password) = &change.password {
-        user.secrets = secrets(address, password, ways, user.secrets.sign_outs);
+        user.secrets = secrets(address, password, ways);
+    } else if change.sign_out {
+        user.secrets.mark = mark();
     }
     if let Some(name) = &change.display_name {
         user.display_name.clone_from(name);
@@ -238,7 +242,7 @@ mod tests {
             assert_eq!(made(none), None, "{none:?}");
         }
         let artagnan = given("d'artagnan@h").unwrap();
-        let md5 = secrets(&artagnan, "secret", Ways::Digest, 0).md5;
+        let md5 = secrets(&artagnan, "secret", Ways::Digest).md5;
         assert_eq!(
             md5,
             ha1(Algorithm::Md5, "d'artagnan", "h", "secret"),

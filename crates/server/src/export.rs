@@ -236,7 +236,7 @@ mod tests {
                 md5: "secret md5".to_owned(),
                 sha256: "secret sha256".to_owned(),
                 scram: None,
-                sign_outs: 0,
+                mark: 0,
             },
             forward: Some("sip:bob@here".to_owned()),
         };

@@ -139,7 +139,7 @@ fn new_device(n: u64) -> Vec<Change> {
             md5: format!("{n:032x}"),
             sha256: format!("{n:064x}"),
             scram: None,
-            sign_outs: 0,
+            mark: 0,
         },
         forward: None,
     };

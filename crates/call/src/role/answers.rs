@@ -48,7 +48,9 @@ impl Role {
             Err(NotDone::TooManyDevices) => (403, "Too Many Devices"),
             Err(NotDone::TooManyContacts) => (403, "Too Many Contacts"),
             Err(NotDone::TooManyBlocks) => (403, "Too Many Blocked Addresses"),
-            Err(NotDone::Oneself | NotDone::NotLet | NotDone::Exists) => (403, ""),
+            Err(NotDone::Oneself | NotDone::NotLet | NotDone::Exists | NotDone::Changed) => {
+                (403, "")
+            }
             Err(NotDone::BadName) => (400, "Bad Name"),
             Err(NotDone::NoSuchApp) => (400, "No Such App"),
             Err(NotDone::DeadToken) => (400, "Dead Token"),

@@ -10,10 +10,10 @@ use domain::{Address, DeviceId, Mode, Now, Timestamp};
 impl Owners {
     pub(super) fn asked(&mut self, ticket: Ticket, question: Question) -> Vec<Deed> {
         match question {
-            Question::PutUser(user) => {
+            Question::PutUser(user, read) => {
                 vec![Deed::Work(
                     user.address.clone(),
-                    Work::PutUser(ticket, user),
+                    Work::PutUser(ticket, user, read),
                 )]
             }
             Question::Redeem(user, token, inviter) => vec![Deed::Work(

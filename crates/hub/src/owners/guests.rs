@@ -1,4 +1,4 @@
-//! Accounts that are made by invitation.
+//! Accounts that are made and changed, by an operator, their users or an invitation.
 
 use super::Owners;
 use crate::{
@@ -32,6 +32,24 @@ impl Owners {
             step.tell(&address, &inviter, What::HasCome);
         }
         Ok(step)
+    }
+
+    /// What was made of an account that signs in otherwise by now is not put: it would bring back what is no good any more.
+    pub(super) fn plan_put(
+        &self,
+        asker: Asker,
+        user: Box<User>,
+        read: i64,
+    ) -> Result<Step, NotDone> {
+        let known = self.accounts.get(&user.address);
+        if known.map_or(0, |known| known.secrets.mark) != read {
+            return Err(NotDone::Changed);
+        }
+        Ok(Step {
+            changes: vec![Change::PutUser(user.clone())],
+            then: vec![Then::Account(user)],
+            asker,
+        })
     }
 
     /// Whoever invited somebody wants to see them, as far as there is room on the list.

@@ -88,11 +88,7 @@ impl Owners {
             }
             Work::Told(user, word) => Ok(self.plan_told(&user, word)),
             Work::Broadcast(user, broadcast) => Ok(self.plan_broadcast(&user, broadcast)),
-            Work::PutUser(_, user) => Ok(Step {
-                changes: vec![Change::PutUser(user.clone())],
-                then: vec![Then::Account(user)],
-                asker,
-            }),
+            Work::PutUser(_, user, read) => self.plan_put(asker, user, read),
             Work::Redeem(_, user, token, inviter) => {
                 self.plan_redeemed(asker, user, token, inviter)
             }

@@ -143,7 +143,7 @@ fn a_refresh_that_changes_nothing_but_its_time_is_not_written_each_time() {
 fn whoever_signed_in_is_signed_out_by_another_password_and_by_nothing_else() {
     let mut world = World::new();
     let put = |world: &mut World, user: domain::User| {
-        assert!(world.asks(Question::PutUser(Box::new(user))).is_ok());
+        assert!(world.asks(Question::PutUser(Box::new(user), 0)).is_ok());
         let is_out = |said: &Output| matches!(said, Output::SignedOut(it) if *it == bob());
         let out = world.said.iter().filter(|said| is_out(said)).count();
         world.said.clear();
@@ -157,9 +157,32 @@ fn whoever_signed_in_is_signed_out_by_another_password_and_by_nothing_else() {
     assert_eq!(put(&mut world, bob), 1, "another password");
     // What could not be kept is not so.
     world.mood = StoreMood::Refuses;
-    let asked = Question::PutUser(Box::new(account_of_bob()));
+    let asked = Question::PutUser(Box::new(account_of_bob()), 0);
     assert!(world.asks(asked).is_err());
     assert!(world.said.is_empty(), "{:?}", world.said);
+}
+
+#[test]
+fn what_was_read_of_an_account_before_it_was_signed_out_is_not_put() {
+    let mut world = World::new();
+    let mut put =
+        |user: &domain::User, read| world.asks(Question::PutUser(Box::new(user.clone()), read));
+    let known = account_of_bob();
+    assert!(put(&known, 0).is_ok());
+    let mut signed_out = known.clone();
+    signed_out.secrets.mark = 7;
+    assert!(put(&signed_out, 0).is_ok());
+    let mut named = known;
+    named.display_name = "Bob".to_owned();
+    assert!(matches!(put(&named, 0), Err(NotDone::Changed)));
+    named.secrets.mark = 7;
+    assert!(put(&named, 7).is_ok());
+    assert_eq!(world.hub.accounts().get(&bob()).unwrap().secrets.mark, 7);
+    // One that is gone is not made again by what was read of it.
+    assert!(world.asks(Question::RemoveUser(bob())).is_ok());
+    let again = Question::PutUser(Box::new(named), 7);
+    assert!(matches!(world.asks(again), Err(NotDone::Changed)));
+    assert!(!world.hub.accounts().has(&bob()));
 }
 
 #[test]
@@ -167,7 +190,7 @@ fn a_user_who_is_removed_takes_everything_along() {
     let mut world = World::new();
     assert!(
         world
-            .asks(Question::PutUser(Box::new(account_of_bob())))
+            .asks(Question::PutUser(Box::new(account_of_bob()), 0))
             .is_ok()
     );
     world.opens(opening("a", 600));

@@ -39,7 +39,7 @@ fn puts(world: &mut World, device: &str, update: DeviceUpdate) -> Result<(), Not
             md5: String::new(),
             sha256: String::new(),
             scram: None,
-            sign_outs: 0,
+            mark: 0,
         },
         forward: None,
     });

@@ -52,7 +52,7 @@ pub fn account_of_bob() -> domain::User {
             md5: String::new(),
             sha256: String::new(),
             scram: None,
-            sign_outs: 0,
+            mark: 0,
         },
         forward: None,
     }

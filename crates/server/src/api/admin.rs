@@ -96,6 +96,7 @@ async fn put_user(
     let address = accounts::given(&address).map_err(unprocessable)?;
     let known = api.store.user(&address).await?;
     let created = known.is_none();
+    let read = known.as_ref().map_or(0, |known| known.secrets.mark);
     // Keys for SCRAM take milliseconds to make, which no shard is to wait for.
     let (whose, domains, ways) = (address.clone(), api.domains.clone(), api.ways);
     let made = tokio::task::spawn_blocking(move || {
@@ -105,7 +106,7 @@ async fn put_user(
         .await
         .map_err(|error| failed(&error))?
         .map_err(unprocessable)?;
-    api.ask(Question::PutUser(Box::new(user))).await?;
+    api.ask(Question::PutUser(Box::new(user), read)).await?;
     Ok(Json(json!({ "address": address, "created": created })))
 }
 

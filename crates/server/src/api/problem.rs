@@ -109,6 +109,7 @@ impl From<NotDone> for Problem {
             NotDone::NotLet => StatusCode::FORBIDDEN,
             NotDone::NoSuchApp | NotDone::DeadToken => StatusCode::UNPROCESSABLE_ENTITY,
             NotDone::Exists
+            | NotDone::Changed
             | NotDone::TooManyDevices
             | NotDone::TooManyContacts
             | NotDone::TooManyBlocks

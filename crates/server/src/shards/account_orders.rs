@@ -41,8 +41,9 @@ impl AccountOrders {
             AccountOrder::Password(address, password) => {
                 let known = self.store.user(&address).await.map_err(failed)?;
                 let known = known.ok_or(NotDone::Missing)?;
+                let read = known.secrets.mark;
                 let user = self.with_password(address, Some(known), password).await?;
-                self.ask(Question::PutUser(user)).await
+                self.ask(Question::PutUser(user, read)).await
             }
             AccountOrder::Register(address, password, word) => {
                 let Invitation {

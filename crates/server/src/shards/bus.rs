@@ -132,7 +132,7 @@ impl Shards {
     /// Asks, and waits for the answer. `None`: the server stops.
     pub async fn ask(&self, question: Question) -> Option<Result<Answer, NotDone>> {
         let user = match &question {
-            Question::PutUser(user) | Question::Redeem(user, ..) => &user.address,
+            Question::PutUser(user, _) | Question::Redeem(user, ..) => &user.address,
             Question::RemoveUser(user)
             | Question::Devices(Some(user))
             | Question::Device(user, _)

@@ -168,7 +168,7 @@ fn a_change_of_an_account() {
         let bob = world.udp("10.0.0.20:5060");
         registers(&mut world, bob, "bob");
         kill.begins(&mut world);
-        let put = || Question::PutUser(Box::new(changed()));
+        let put = || Question::PutUser(Box::new(changed()), 0);
         assert!(world.ask_and_see("bob", put()).is_none());
         world.killed();
         world.assert_memory_is_what_is_kept();

@@ -108,7 +108,7 @@ pub(crate) fn account(user: &str, forward: Option<&str>) -> User {
             md5: secret(Algorithm::Md5),
             sha256: secret(Algorithm::Sha256),
             scram: None,
-            sign_outs: 0,
+            mark: 0,
         },
         forward: forward.map(str::to_owned),
     }

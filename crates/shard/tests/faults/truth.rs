@@ -84,13 +84,13 @@ fn a_password_that_is_not_saved_is_not_the_password() {
         other.secrets.md5 = "0".repeat(32);
         other.secrets.sha256 = "0".repeat(64);
         world.store.refuses = Some(why.clone());
-        let put = Question::PutUser(Box::new(other.clone()));
+        let put = Question::PutUser(Box::new(other.clone()), 0);
         assert_eq!(world.ask("bob", put).unwrap_err(), why);
         world.store.refuses = None;
         world.assert_memory_is_what_is_kept();
         registers(&mut world, bob, "bob");
         world
-            .ask("bob", Question::PutUser(Box::new(other)))
+            .ask("bob", Question::PutUser(Box::new(other), 0))
             .unwrap();
         let answer = world.register(bob, "bob", &[&contact("bob", bob)]);
         assert_eq!(what(&answer), "403 REGISTER");

@@ -113,7 +113,7 @@ impl World {
 
     /// Gives a user an account.
     pub(crate) fn add_user(&mut self, user: &str, forward: Option<&str>) {
-        let put = Question::PutUser(Box::new(account(user, forward)));
+        let put = Question::PutUser(Box::new(account(user, forward)), 0);
         self.ask(user, put).unwrap();
     }
 

@@ -35,7 +35,7 @@ impl World {
             AccountOrder::IsInvited(word) => Err(invitation(&word).map(drop)),
             AccountOrder::Password(user, password) => {
                 let user = account_with(user.name(), &password);
-                Ok(Question::PutUser(Box::new(user)))
+                Ok(Question::PutUser(Box::new(user), 0))
             }
             AccountOrder::Register(user, password, word) => match invitation(&word) {
                 Err(why) => Err(Err(why)),
@@ -51,7 +51,7 @@ impl World {
         match question {
             Err(result) => self.account_done(shard, ticket, result),
             Ok(question) => {
-                let (Question::PutUser(user) | Question::Redeem(user, ..)) = &question else {
+                let (Question::PutUser(user, _) | Question::Redeem(user, ..)) = &question else {
                     return;
                 };
                 let owner = self.shard_of(&user.address);

@@ -72,7 +72,7 @@ pub(crate) fn account_with(user: &str, password: &str) -> User {
                 sha1: keys(Hash::Sha1),
                 sha256: keys(Hash::Sha256),
             })),
-            sign_outs: 0,
+            mark: 0,
         },
         forward: None,
     }

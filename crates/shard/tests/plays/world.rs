@@ -330,7 +330,7 @@ impl World {
         let mut account = account(user);
         account.secrets.sha256 = "0".repeat(64);
         let shard = self.shard_of(&account.address);
-        let asked = Input::Asked(Ticket(1), Question::PutUser(Box::new(account)));
+        let asked = Input::Asked(Ticket(1), Question::PutUser(Box::new(account), 0));
         self.inputs.push_back((shard, asked));
         self.settle();
     }

@@ -18,6 +18,15 @@ impl Accounts for MemoryStore {
 }
 
 impl State {
+    pub(super) fn put_user(&mut self, user: User) {
+        let before = self.users.get(&user.address);
+        if before.is_some_and(|before| before.secrets.stamp() != user.secrets.stamp()) {
+            // Tokens that follow on those from before would be no good.
+            self.remove_grants(&user.address);
+        }
+        self.users.put(user.address.clone(), user);
+    }
+
     pub(super) fn remove_user(&mut self, address: &Address) {
         let ids: Vec<DeviceId> = self.device_ids(address).cloned().collect();
         for id in &ids {

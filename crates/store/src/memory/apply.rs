@@ -20,7 +20,7 @@ impl State {
 
     fn apply(&mut self, change: Change) -> Result<(), StoreError> {
         match change {
-            Change::PutUser(user) => self.users.put(user.address.clone(), *user),
+            Change::PutUser(user) => self.put_user(*user),
             Change::RemoveUser(address) => self.remove_user(&address),
             Change::PutContact(contact) => self.put_contact(*contact)?,
             Change::RemoveContact { user, peer } => {

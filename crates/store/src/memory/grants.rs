@@ -21,12 +21,13 @@ impl State {
     pub(super) fn put_grant(&mut self, grant: Grant) -> Result<(), StoreError> {
         self.needs_user(&grant.user)?;
         let user = grant.user.clone();
+        // This one stays, whatever clock the others were used by.
+        let others = self.grants_of(&user).filter(|it| it.id != grant.id);
+        let mut others: Vec<_> = others.map(|it| (it.at, it.id.clone())).collect();
         self.grants.put((user.clone(), grant.id.clone()), grant);
-        let all = self.grants_of(&user);
-        let mut all: Vec<_> = all.map(|it| (it.at, it.id.clone())).collect();
-        all.sort_unstable();
-        let too_many = all.len().saturating_sub(limits::GRANTS);
-        for (_, id) in all.into_iter().take(too_many) {
+        others.sort_unstable();
+        let too_many = (others.len() + 1).saturating_sub(limits::GRANTS);
+        for (_, id) in others.into_iter().take(too_many) {
             self.grants.remove(&(user.clone(), id));
         }
         Ok(())

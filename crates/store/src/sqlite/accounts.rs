@@ -34,7 +34,7 @@ pub(super) fn user(row: &Row<'_>) -> Result<User> {
             md5: name(row, 2)?,
             sha256: name(row, 3)?,
             scram: scram(row, 5)?,
-            sign_outs: row.get(6)?,
+            mark: row.get(6)?,
         },
         forward: row.get(4)?,
     })
@@ -53,6 +53,9 @@ pub(super) fn put(database: &mut Database<'_>, user: &User) -> Result<usize> {
         secrets,
         forward,
     } = user;
+    // Tokens that follow on those from before would be no good.
+    let before = params![address.as_str(), secrets.sha256, secrets.mark];
+    database.run(Sql::EndGrants, before)?;
     database.run(
         Sql::PutUser,
         params![
@@ -62,7 +65,7 @@ pub(super) fn put(database: &mut Database<'_>, user: &User) -> Result<usize> {
             secrets.sha256,
             forward,
             secrets.scram.as_ref().map(|scram| scram.encode()),
-            secrets.sign_outs,
+            secrets.mark,
         ],
     )
 }

@@ -41,7 +41,7 @@ const TABLES: &[Table] = &[
     Table {
         name: "users",
         key: &["address"],
-        rows: "SELECT address, display_name, md5, sha256, forward, scram, sign_outs, address FROM users",
+        rows: "SELECT address, display_name, md5, sha256, forward, scram, mark, address FROM users",
         read: |row| accounts::user(row).map(drop),
         shown: &[0],
         at_start: true,

@@ -33,6 +33,8 @@ pub(super) fn put(database: &mut Database<'_>, grant: &Grant) -> Result<usize> {
     let Grant { user, id, turn, at } = grant;
     let user = user.as_str();
     let rows = database.run(Sql::PutGrant, params![user, id, turn, time(*at)])?;
-    database.run(Sql::LimitGrants, params![user, number(limits::GRANTS)])?;
+    // This one stays, whatever clock the others were used by.
+    let others = number(limits::GRANTS - 1);
+    database.run(Sql::LimitGrants, params![user, id, others])?;
     Ok(rows)
 }

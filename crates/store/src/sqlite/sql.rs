@@ -20,7 +20,7 @@ macro_rules! statements {
 
 macro_rules! user_columns {
     () => {
-        "address, display_name, md5, sha256, forward, scram, sign_outs"
+        "address, display_name, md5, sha256, forward, scram, mark"
     };
 }
 
@@ -95,7 +95,7 @@ statements! {
 
     // Accounts.
     PutUser = concat!("INSERT INTO users (", user_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-        ON CONFLICT (address) DO UPDATE SET display_name = ?2, md5 = ?3, sha256 = ?4, forward = ?5, scram = ?6, sign_outs = ?7");
+        ON CONFLICT (address) DO UPDATE SET display_name = ?2, md5 = ?3, sha256 = ?4, forward = ?5, scram = ?6, mark = ?7");
     RemoveUser = "DELETE FROM users WHERE address = ?1";
     User = concat!("SELECT ", user_columns!(), " FROM users WHERE address = ?1");
     Users = concat!("SELECT ", user_columns!(), " FROM users ORDER BY address");
@@ -131,8 +131,10 @@ statements! {
     PutGrant = "INSERT INTO grants (user, id, turn, at) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (user, id) DO UPDATE SET turn = ?3, at = ?4";
     RemoveGrant = "DELETE FROM grants WHERE user = ?1 AND id = ?2";
+    EndGrants = "DELETE FROM grants WHERE user = ?1
+        AND EXISTS (SELECT 1 FROM users WHERE address = ?1 AND (sha256 <> ?2 OR mark <> ?3))";
     LimitGrants = "DELETE FROM grants WHERE user = ?1 AND id IN (SELECT id FROM grants
-        WHERE user = ?1 ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?2)";
+        WHERE user = ?1 AND id <> ?2 ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?3)";
     Grant = "SELECT user, id, turn, at FROM grants WHERE user = ?1 AND id = ?2";
 
     // Sessions without a connection.

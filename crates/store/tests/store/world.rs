@@ -118,7 +118,7 @@ pub(crate) fn user(name: &str) -> User {
             md5: format!("md5 of {name}"),
             sha256: format!("sha256 of {name}"),
             scram: None,
-            sign_outs: 0,
+            mark: 0,
         },
         forward: None,
     }

@@ -68,7 +68,7 @@ impl Town {
                     md5: String::new(),
                     sha256: String::new(),
                     scram: None,
-                    sign_outs: 0,
+                    mark: 0,
                 },
                 forward: None,
             });

@@ -24,7 +24,7 @@ impl Order {
     /// As the hub is asked.
     pub(super) fn question(&self) -> Question {
         match self.clone() {
-            Self::Put(user) => Question::PutUser(user),
+            Self::Put(user) => Question::PutUser(user, 0),
             Self::Remove(user) => Question::RemoveUser(user),
         }
     }

@@ -96,7 +96,7 @@ pub(super) fn secrets(name: &str, password: &str) -> Secrets {
         md5: ha1(Algorithm::Md5),
         sha256: ha1(Algorithm::Sha256),
         scram: scram(password).map(Box::new),
-        sign_outs: 0,
+        mark: 0,
     }
 }
 

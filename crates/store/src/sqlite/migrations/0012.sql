@@ -1,6 +1,7 @@
--- Schema 12: how often a user was signed out, and by what clients get new tokens: which of those that each had comes next.
+-- Schema 12: what is drawn when a user gets a password or is signed out, and by what clients get new tokens: which of those that each had
+-- comes next.
 
-ALTER TABLE users ADD COLUMN sign_outs INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN mark INTEGER NOT NULL DEFAULT 0;
 
 CREATE TABLE grants (
     user TEXT NOT NULL REFERENCES users ON DELETE CASCADE,

@@ -10,7 +10,7 @@ fn put(name: &str, bytes: usize) -> Vec<Change> {
             md5: String::new(),
             sha256: String::new(),
             scram: None,
-            sign_outs: 0,
+            mark: 0,
         },
         forward: None,
     }))]

@@ -8,6 +8,8 @@ contract! {
     a_grant_comes_back_as_it_was_used_last_and_goes,
     grants_go_with_their_user_and_need_one,
     the_grant_that_was_used_longest_ago_makes_room,
+    the_grant_that_was_just_used_stays_when_the_clock_was_set_back,
+    grants_end_when_their_user_is_signed_out,
 }
 
 fn grant(user: &str, id: &str, turn: u32, at: u64) -> Grant {
@@ -73,5 +75,35 @@ async fn the_grant_that_was_used_longest_ago_makes_room(store: TheStore) {
     for id in [name(0), name(2), "new".to_owned()] {
         assert!(kept(&store, "alice", &id).await.is_some(), "{id}");
     }
+    assert_eq!(kept(&store, "bob", "one").await, Some(other));
+}
+
+async fn the_grant_that_was_just_used_stays_when_the_clock_was_set_back(store: TheStore) {
+    save(&store, [put_user("alice")]).await;
+    let name = |number: usize| format!("grant-{number}");
+    for number in 0..limits::GRANTS {
+        let at = u64::try_from(number).unwrap();
+        save(&store, [put(&grant("alice", &name(number), 0, 10 + at))]).await;
+    }
+    save(&store, [put(&grant("alice", "new", 0, 1))]).await;
+    assert!(kept(&store, "alice", "new").await.is_some());
+    assert_eq!(kept(&store, "alice", &name(0)).await, None);
+    assert!(kept(&store, "alice", &name(1)).await.is_some());
+}
+
+async fn grants_end_when_their_user_is_signed_out(store: TheStore) {
+    let (some, other) = (grant("alice", "one", 0, 1), grant("bob", "one", 0, 1));
+    let all = [put_user("alice"), put_user("bob"), put(&some), put(&other)];
+    save(&store, all).await;
+    let mut alice = user("alice");
+    alice.display_name = "Alice".to_owned();
+    save(&store, [Change::PutUser(alice.clone().into())]).await;
+    assert_eq!(kept(&store, "alice", "one").await, Some(some.clone()));
+    alice.secrets.mark = 7;
+    save(&store, [Change::PutUser(alice.clone().into())]).await;
+    assert_eq!(kept(&store, "alice", "one").await, None);
+    alice.secrets.sha256 = "another".to_owned();
+    save(&store, [put(&some), Change::PutUser(alice.into())]).await;
+    assert_eq!(kept(&store, "alice", "one").await, None);
     assert_eq!(kept(&store, "bob", "one").await, Some(other));
 }
