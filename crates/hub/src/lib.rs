@@ -35,7 +35,7 @@ mod vocabulary;
 mod work;
 
 pub use accounts::Accounts;
-pub use bearers::{Bearers, IsGood};
+pub use bearers::{Bearers, IsOf, Made};
 pub use directory::{Counts, Directory, Entry, REFRESH_LEAD};
 pub use door::OpenDoor;
 pub use guards::Guards;

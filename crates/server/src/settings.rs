@@ -1,7 +1,7 @@
 //! What the operator decided, in the forms in which hubs and SIP roles need it.
 
 use crate::{
-    api::AccessTokens,
+    api::{AccessTokens, tokens::Kind},
     components,
     config::{Config, ConfigError, Span},
     entropy::random,
@@ -176,10 +176,14 @@ fn xmpp(config: &Config, secret: &[u8]) -> Result<im::Settings, ConfigError> {
 
 /// Who knows the tokens of the device API (`behaviour.md` 7).
 fn bearers(secret: &[u8]) -> Bearers {
-    let tokens = AccessTokens::new(secret);
+    let tokens = Arc::new(AccessTokens::new(secret));
+    let known = tokens.clone();
     Bearers {
-        claimed: AccessTokens::claimed,
-        is_good: Arc::new(move |token, user, now| tokens.is_access(token, user, now)),
+        made: Arc::new(move |token, now| {
+            let made = tokens.made(token, Kind::Access, now)?;
+            Some((made.sub, made.pw))
+        }),
+        is_of: Arc::new(move |pw, user| known.is_of(pw, user)),
     }
 }
 

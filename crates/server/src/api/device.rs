@@ -5,7 +5,7 @@ use super::{
     guarded::may_try,
     oauth,
     problem::Problem,
-    tokens::{AccessTokens, Turn},
+    tokens::{Kind, Turn, kind},
 };
 use crate::{accounts, clock::now, metrics::Door};
 use axum::{
@@ -67,7 +67,10 @@ async fn token(
         }
         Grant::RefreshToken { refresh_token } => {
             let (user, shown) = by_token(&api, &refresh_token).await?;
-            let turn = api.renews(&user.address, shown).await?;
+            let turn = match shown {
+                Some(shown) => api.renews(&user.address, shown).await?,
+                None => Some(api.grants(&user.address).await?),
+            };
             (user, turn.ok_or_else(invalid_grant)?)
         }
     };
@@ -88,8 +91,15 @@ pub(crate) fn invalid_grant() -> Problem {
     .named("invalid_grant")
 }
 
+/// Access tokens are in no list that one could be struck from (RFC 7009 §2.2.1).
+pub(crate) fn unsupported_token_type() -> Problem {
+    let detail =
+        "unsupported_token_type: an access token ends by itself; give the refresh token back";
+    Problem::new(StatusCode::BAD_REQUEST, detail).named("unsupported_token_type")
+}
+
 /// What was said makes no sense (RFC 6749 §5.2).
-fn invalid_request() -> Problem {
+pub(crate) fn invalid_request() -> Problem {
     let detail = "invalid_request: say it as a form or as JSON, with all that the grant needs";
     Problem::new(StatusCode::BAD_REQUEST, detail).named("invalid_request")
 }
@@ -123,11 +133,15 @@ async fn by_password(
     Ok(user)
 }
 
-async fn by_token(api: &Api, token: &str) -> Result<(User, Turn), Problem> {
-    let address = AccessTokens::claimed(token).ok_or_else(invalid_grant)?;
-    let user = api.store.user(&address).await?.ok_or_else(invalid_grant)?;
-    let turn = api.tokens.turn(token, &user, now());
-    Ok((user, turn.ok_or_else(invalid_grant)?))
+/// Whose token to get new ones by it is, and which of a grant, unless it was made before there were grants.
+async fn by_token(api: &Api, token: &str) -> Result<(User, Option<Turn>), Problem> {
+    let made = api.tokens.made(token, Kind::Refresh, now());
+    let made = made.ok_or_else(invalid_grant)?;
+    let user = api.store.user(&made.sub).await?.ok_or_else(invalid_grant)?;
+    if !api.tokens.is_of(&made.pw, &user) {
+        return Err(invalid_grant());
+    }
+    Ok((user, made.turn))
 }
 
 /// A token that is not to be good any more (RFC 7009).
@@ -136,7 +150,7 @@ struct Revocation {
     token: String,
 }
 
-/// By one that is no good nothing has to end, and nobody is told. An access token ends by itself.
+/// By one that is no good nothing has to end, and nobody is told; an access token ends by itself, and whoever gives one back is.
 async fn revoke(
     State(api): State<Api>,
     headers: HeaderMap,
@@ -144,7 +158,10 @@ async fn revoke(
 ) -> Result<StatusCode, Problem> {
     let said = oauth::said(&headers, &body);
     let Revocation { token } = said.ok_or_else(invalid_request)?;
-    if let Ok((user, turn)) = by_token(&api, &token).await {
+    if kind(&token, &[api.tokens.public()]) == Some(Kind::Access) {
+        return Err(unsupported_token_type());
+    }
+    if let Ok((user, Some(turn))) = by_token(&api, &token).await {
         api.ends(&user.address, turn).await?;
     }
     Ok(StatusCode::OK)

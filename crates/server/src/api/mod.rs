@@ -35,6 +35,7 @@ use hub::{Answer, DeviceView, Guards, Question};
 pub(crate) use problem::{Problem, not_found};
 use std::sync::Arc;
 use store::Store;
+use tokens::Kind;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -124,10 +125,11 @@ impl FromRequestParts<Api> for Me {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let refused = || Problem::unauthorized("this needs an access token from POST /oauth/token");
         let token = bearer(&parts.headers).ok_or_else(refused)?;
-        let address = AccessTokens::claimed(token).ok_or_else(refused)?;
-        let user = api.store.user(&address).await?.ok_or_else(refused)?;
-        if api.tokens.is_access(token, &user, now()) {
-            Ok(Self(address))
+        let made = api.tokens.made(token, Kind::Access, now());
+        let made = made.ok_or_else(refused)?;
+        let user = api.store.user(&made.sub).await?.ok_or_else(refused)?;
+        if api.tokens.is_of(&made.pw, &user) {
+            Ok(Self(made.sub))
         } else {
             Err(refused())
         }

@@ -57,18 +57,18 @@ pub(super) struct Turn {
 
 /// What a token says.
 #[derive(Deserialize, Serialize)]
-struct Claims {
+pub(crate) struct Claims {
     /// Whose it is.
-    sub: Address,
+    pub(crate) sub: Address,
     /// Until when it is good, in seconds.
     exp: u64,
     /// For what.
     r#use: Kind,
     /// With which password.
-    pw: String,
-    /// Of one to get new ones by: which it is.
+    pub(crate) pw: String,
+    /// Of one to get new ones by: which it is. None of the release before this one says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    turn: Option<Turn>,
+    pub(super) turn: Option<Turn>,
 }
 
 /// Makes tokens and checks them.
@@ -134,30 +134,20 @@ impl AccessTokens {
         format!("{signed}.{signature}")
     }
 
-    /// Whose token it says to be: ask [`AccessTokens::is_access`] next.
+    /// Whose token it says to be, which says nothing of whether it is one.
     pub fn claimed(token: &str) -> Option<Address> {
         Some(read(token)?.0.sub)
     }
 
-    /// Whether it lets this user in now.
-    pub fn is_access(&self, token: &str, user: &User, now: Timestamp) -> bool {
-        self.good(token, Kind::Access, user, now).is_some()
+    /// What a token says that we have made, of this kind, and that is not too old. Whether its user still has that password, ask
+    /// [`AccessTokens::is_of`]; whether one to get new ones by was used before, the store knows.
+    pub(crate) fn made(&self, token: &str, kind: Kind, now: Timestamp) -> Option<Claims> {
+        signed(token, self.public()).filter(|claims| claims.is_good(kind, now))
     }
 
-    /// Which of this user's tokens to get new ones by it is, if it is one and not too old. Whether it was used before, the store
-    /// knows.
-    pub(super) fn turn(&self, token: &str, user: &User, now: Timestamp) -> Option<Turn> {
-        self.good(token, Kind::Refresh, user, now)?.turn
-    }
-
-    /// What it says, if it is a token of this user, of this kind, and not too old.
-    fn good(&self, token: &str, kind: Kind, user: &User, now: Timestamp) -> Option<Claims> {
-        let password = self.password_of(user);
-        signed(token, self.public()).filter(|claims| {
-            claims.is_good(kind, now)
-                && claims.sub == user.address
-                && secret::same(claims.pw.as_bytes(), password.as_bytes())
-        })
+    /// Whether a user still has the password that a token names.
+    pub(crate) fn is_of(&self, pw: &str, user: &User) -> bool {
+        secret::same(pw.as_bytes(), self.password_of(user).as_bytes())
     }
 
     /// The password as tokens name it: nobody can tell it from that. One that is set again is another one, as is one whose user was
@@ -227,6 +217,13 @@ pub(crate) fn vouched<K: AsRef<[u8]>>(
     })
 }
 
+/// What a token is for that whoever has one of these keys has made, however old it is.
+pub(crate) fn kind<K: AsRef<[u8]>>(token: &str, keys: &[K]) -> Option<Kind> {
+    let read = read(token)?;
+    let is_signed = keys.iter().any(|key| is_signed(&read, key.as_ref()));
+    is_signed.then_some(read.0.r#use)
+}
+
 /// What a token says, what is signed of it, and the signature.
 type Read<'a> = (Claims, &'a str, Vec<u8>);
 
@@ -256,12 +253,28 @@ fn read(token: &str) -> Option<Read<'_>> {
 mod tests {
     use super::*;
 
+    impl AccessTokens {
+        /// Whether it is one of this kind that is good for this user now.
+        fn good(&self, token: &str, kind: Kind, user: &User, now: Timestamp) -> Option<Claims> {
+            let made = self.made(token, kind, now);
+            made.filter(|it| it.sub == user.address && self.is_of(&it.pw, user))
+        }
+
+        fn is_access(&self, token: &str, user: &User, now: Timestamp) -> bool {
+            self.good(token, Kind::Access, user, now).is_some()
+        }
+
+        fn turn(&self, token: &str, user: &User, now: Timestamp) -> Option<Turn> {
+            self.good(token, Kind::Refresh, user, now)?.turn
+        }
+    }
+
+    /// From before there were marks.
     fn bob(password: &str) -> User {
-        crate::accounts::user(
-            Address::new("bob", "localhost").unwrap(),
-            password,
-            crate::accounts::Ways::Digest,
-        )
+        let bob = Address::new("bob", "localhost").unwrap();
+        let mut bob = crate::accounts::user(bob, password, crate::accounts::Ways::Digest);
+        bob.secrets.mark = 0;
+        bob
     }
 
     fn refresh(tokens: &AccessTokens, user: &User) -> String {
@@ -302,6 +315,33 @@ mod tests {
             assert!(!tokens.is_access(nonsense, &bob, Timestamp(0)));
             assert_eq!(AccessTokens::claimed(nonsense), None);
         }
+    }
+
+    #[test]
+    fn an_account_that_is_made_anew_with_the_same_password_has_other_tokens() {
+        let made = || {
+            let bob = Address::new("bob", "localhost").unwrap();
+            crate::accounts::user(bob, "wakeup", crate::accounts::Ways::Digest)
+        };
+        let (tokens, first) = (AccessTokens::new(b"key"), made());
+        let token = tokens.access(&first, Timestamp(0));
+        assert!(tokens.is_access(&token, &first, Timestamp(0)));
+        assert!(!tokens.is_access(&token, &made(), Timestamp(0)));
+    }
+
+    #[test]
+    fn tokens_of_the_release_before_are_good() {
+        // As it made them: of the hash of the password, without a turn.
+        let (tokens, bob) = (AccessTokens::new(b"key"), bob("wakeup"));
+        let pw = {
+            let name = format!("{}\0{}", bob.address, bob.secrets.sha256);
+            let name = hmac::sign(&tokens.passwords, name.as_bytes());
+            URL_SAFE_NO_PAD.encode(&name.as_ref()[..16])
+        };
+        let refresh = tokens.issue(&bob, (Kind::Refresh, LEEWAY), None, Timestamp(0));
+        let read = tokens.good(&refresh, Kind::Refresh, &bob, Timestamp(0));
+        let read = read.unwrap();
+        assert!(read.turn.is_none() && read.pw == pw);
     }
 
     #[test]
@@ -369,6 +409,9 @@ mod tests {
         assert_eq!(known("nonsense", Kind::Access, 0), bad);
         let forged = forged(&token, 1, "bob", "eve");
         assert_eq!(known(&forged, Kind::Access, 0), unknown);
+        assert_eq!(kind(&token, &[tokens.public()]), Some(Kind::Access));
+        assert_eq!(kind(&token, &[others.public()]), None);
+        assert_eq!(kind(&forged, &[tokens.public()]), None);
         let none: [&[u8]; 0] = [];
         assert_eq!(vouched(&token, Kind::Access, &none, Timestamp(0)), unknown);
         let others = [others.public()];

@@ -59,8 +59,11 @@ pub(super) struct World {
 
 fn bearers() -> Bearers {
     Bearers {
-        claimed: |token| Address::new(token.split('.').next()?, DOMAIN).ok(),
-        is_good: Arc::new(|token, _, _| token == BEARER),
+        made: Arc::new(|token, _| {
+            let user = Address::new(token.split('.').next()?, DOMAIN).ok()?;
+            (token == BEARER).then(|| (user, String::new()))
+        }),
+        is_of: Arc::new(|_, _| true),
     }
 }
 
@@ -82,7 +85,7 @@ fn user((name, sha256): (&str, &str)) -> User {
             md5: String::new(),
             sha256: sha256.to_owned(),
             scram: None,
-            sign_outs: 0,
+            mark: 0,
         },
         forward: None,
     }
