@@ -988,6 +988,40 @@ async fn a_refresh_token_is_good_once_and_who_shows_a_copy_ends_it_for_both() {
     world.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_given_back_is_said_at_an_edge_as_inside_and_counts_for_nothing_bad() {
+    let world = World::start(1).await;
+    let https = world.edges[0].0.bound().device_tls[0];
+    let [access, refresh] = world.tokens("alice").await;
+    let inside = world.admin("/oauth/revoke");
+    let token = |token: &str| serde_json::json!({"token": token});
+    for (says, status, error) in [
+        (token(&access), 400, "unsupported_token_type"),
+        (serde_json::json!({"other": "x"}), 400, "invalid_request"),
+        (serde_json::json!("nonsense"), 400, "invalid_request"),
+        (token(&refresh), 200, ""),
+    ] {
+        let stranger = Stranger::comes(&world, https).await;
+        let (told, body) = stranger
+            .asks("POST /oauth/revoke", None, &says.to_string())
+            .await;
+        assert!(
+            told == status && body.contains(error),
+            "{says}: {told} {body}"
+        );
+        let (told, body) = request(http::Method::POST, &inside, None, Some(&says))
+            .await
+            .unwrap();
+        let body = String::from_utf8_lossy(&body).into_owned();
+        assert!(
+            told == status && body.contains(error),
+            "{says}: {told} {body}"
+        );
+    }
+    assert_eq!(world.bad_tokens().await, 0);
+    world.shutdown().await;
+}
+
 /// A phone's way back.
 const CONTACT: &str = "Contact: <sip:alice@192.0.2.1;transport=tls>\r\n";
 

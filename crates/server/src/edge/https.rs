@@ -110,7 +110,8 @@ async fn jwks(State(shared): State<Arc<Shared>>) -> Json<serde_json::Value> {
     Json(oauth::keys(&shared.tunnel.told()))
 }
 
-/// Who signs out says in the body by which token. By one that is none nothing has to end, and nobody is told (RFC 7009).
+/// Who signs out says in the body by which token. By one that is none nothing has to end, and nobody is told (RFC 7009); by one to sign in
+/// with nothing can.
 async fn sign_out(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -121,8 +122,14 @@ async fn sign_out(
     // Nobody looks at it there.
     request.headers_mut().remove(AUTHORIZATION);
     let request = whole(&shared, request).await?;
-    let Says { token, .. } = oauth::said(request.headers(), request.body()).unwrap_or_default();
-    let bearer = shared.bearer(&token.unwrap_or_default(), Kind::Refresh, from.ip());
+    let says: Option<Says> = oauth::said(request.headers(), request.body());
+    let token = says.and_then(|says| says.token);
+    let token = token.ok_or_else(device::invalid_request)?;
+    let kind = shared.kind(&token, from.ip());
+    if kind.map_err(|why| refused(&shared, why))? == Some(Kind::Access) {
+        return Err(device::unsupported_token_type());
+    }
+    let bearer = shared.bearer(&token, Kind::Refresh, from.ip());
     drop(place);
     match bearer {
         Ok(bearer) => forward(&shared, from, &bearer.whose, request).await,

@@ -6,7 +6,7 @@ use super::{
     places::{Place, Places},
 };
 use crate::{
-    api::tokens::{Kind, NotVouched, vouched},
+    api::tokens::{Kind, NotVouched, kind, vouched},
     clock::now,
     config::Config,
     doorkeeper::Doorkeeper,
@@ -136,6 +136,18 @@ impl Shared {
             shown,
             place: place.ok_or(Refused::Crowded)?,
         })
+    }
+
+    /// What a token is for that an inside which is there has made, however old it is.
+    ///
+    /// # Errors
+    /// Too many that were none come from there.
+    pub(super) fn kind(&self, token: &str, from: IpAddr) -> Result<Option<Kind>, Refused> {
+        let source = self.keeper.visitor(from).source;
+        if !self.places.may_show_token(source, Instant::now()) {
+            return Err(Refused::Crowded);
+        }
+        Ok(kind(token, &self.tunnel.told()))
     }
 
     /// Whether it is this token, that somebody vouched for before and nobody has refused since.
