@@ -6,6 +6,12 @@ use std::ops::Range;
 
 /// The media type of a description (SDP).
 const SDP: &str = "application/sdp";
+/// What parts of a body may be looked at for a description.
+const PARTS: usize = 16;
+/// Octets of what stands between parts (RFC 2046 §5.1.1).
+const BOUNDARY: usize = 70;
+/// What ends the header of a part.
+const BLANK: &[u8] = b"\r\n\r\n";
 
 /// Where in a body the description is, if there is one that we can read.
 pub(crate) fn sdp(message: &Message) -> Option<Range<usize>> {
@@ -42,34 +48,39 @@ fn boundary(content_type: &str) -> Option<&str> {
     }
     let mut named = parameters.split(';').filter_map(|it| it.split_once('='));
     let (_, value) = named.find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))?;
-    Some(value.trim().trim_matches('"')).filter(|it| !it.is_empty())
+    Some(value.trim().trim_matches('"')).filter(|it| (1..=BOUNDARY).contains(&it.len()))
 }
 
-/// The first part that is a description.
+/// The first part that is a description. Each octet is looked at a few times, however the parts are made.
 fn part(body: &[u8], delimiter: &[u8]) -> Option<Range<usize>> {
-    let mut from = find(body, delimiter, 0)? + delimiter.len();
-    loop {
-        let head = find(body, b"\r\n", from)?;
-        let next = find(body, delimiter, head)?;
-        let blank = find(body, b"\r\n\r\n", head)?;
-        let fields = std::str::from_utf8(&body[head..blank.min(next)]).ok()?;
-        let fields = fields.split("\r\n").filter_map(|it| it.split_once(':'));
-        let mut fields = fields.map(|(name, value)| (name.trim(), value));
-        let is_sdp =
-            fields.any(|(name, value)| name.eq_ignore_ascii_case("content-type") && is(value, SDP));
-        let start = blank + 4;
-        // The line end before a delimiter is the delimiter's.
-        if is_sdp && start + 2 <= next {
-            return Some(start..next - 2);
+    let mut from = find(body, delimiter)? + delimiter.len();
+    for _ in 0..PARTS {
+        let next = from + find(&body[from..], delimiter)?;
+        if let Some(place) = described(body, from..next) {
+            return Some(place);
         }
         from = next + delimiter.len();
     }
+    None
 }
 
-fn find(body: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
-    let rest = body.get(from..)?;
-    let at = rest.windows(wanted.len()).position(|it| it == wanted)?;
-    Some(from + at)
+/// The description in a part, from the end of its delimiter to the next.
+fn described(body: &[u8], part: Range<usize>) -> Option<Range<usize>> {
+    let octets = &body[part.clone()];
+    let head = find(octets, b"\r\n")?;
+    let blank = head + find(&octets[head..], BLANK)?;
+    let fields = std::str::from_utf8(&octets[head..blank]).ok()?;
+    let fields = fields.split("\r\n").filter_map(|it| it.split_once(':'));
+    let mut fields = fields.map(|(name, value)| (name.trim(), value));
+    let is_sdp =
+        fields.any(|(name, value)| name.eq_ignore_ascii_case("content-type") && is(value, SDP));
+    let start = part.start + blank + BLANK.len();
+    // The line end before a delimiter is the delimiter's.
+    (is_sdp && start + 2 <= part.end).then(|| start..part.end - 2)
+}
+
+fn find(octets: &[u8], wanted: &[u8]) -> Option<usize> {
+    octets.windows(wanted.len()).position(|it| it == wanted)
 }
 
 #[cfg(test)]
@@ -136,6 +147,16 @@ mod tests {
                 there,
                 "{content_type} {body}"
             );
+        }
+    }
+
+    #[test]
+    fn so_many_parts_are_looked_at_and_a_blank_line_is_looked_for_in_its_part_only() {
+        let mixed = "Content-Type: multipart/mixed;boundary=x\r\n";
+        let last = "--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--x--\r\n";
+        for (parts, there) in [(PARTS - 1, Some("v=0")), (PARTS, None)] {
+            let body = "--x\r\nContent-Type: application/sdp\r\n".repeat(parts) + last;
+            assert_eq!(seen(mixed, &body).as_deref(), there, "{parts}");
         }
     }
 }

@@ -3,7 +3,8 @@
 use super::{Role, ways::Waiting};
 use crate::{
     dialogs::{Across, Whereabouts},
-    media::{Relayable, body},
+    media::Relayable,
+    settings::Relaying,
     talks,
 };
 use domain::Now;
@@ -87,8 +88,7 @@ impl Role {
         route: Option<&str>,
     ) {
         let across = self.across(now, directory, ack, flow, route);
-        let describes = body::sdp(ack).is_some();
-        let ends = describes
+        let ends = (self.settings.relaying != Relaying::Off)
             .then(|| self.dialogs.ends(now, ack, route))
             .flatten();
         let relayable = self.relayable(ends.as_ref().map(|(_, ends)| ends));
