@@ -12,16 +12,16 @@ use crate::{
     metrics::Metrics,
 };
 use anyhow::{Context, Result};
+use bencode::Value;
 use call::{Description, Relayed, Turn};
-use daemon::Daemon;
+use daemon::{Daemon, Failed};
 use legs::Legs;
-use ng::Refused;
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::watch, time::interval};
+use tokio::{sync::watch, task::JoinSet, time::interval};
 
 /// How often each daemon is asked whether it is there.
 const LOOK: Duration = Duration::from_secs(2);
@@ -70,45 +70,55 @@ impl Media {
 
     /// Has a daemon write itself into a description. `Err`: why none does.
     pub(crate) async fn relay(&self, description: Description) -> Result<Relayed, String> {
+        let relayed = self.ask_for(&description).await;
+        if let Err((reason, why)) = &relayed {
+            self.0.metrics.media_missing(reason);
+            tracing::warn!(
+                leg = &*description.leg,
+                why,
+                "a call with somebody outside has no media relay"
+            );
+        }
+        relayed.map_err(|(_, why)| why)
+    }
+
+    /// `Err`: the reason as it is counted, and in words.
+    async fn ask_for(&self, description: &Description) -> Result<Relayed, (&'static str, String)> {
         let Inner { daemons, .. } = &*self.0;
-        let command = ng::describe(&description, &self.0.interfaces);
-        let turn = self.turn(&description.leg);
-        // An answer belongs where its offer is known.
-        let most = match description.turn {
-            Turn::Offer => turn.len(),
-            Turn::Answer => 1,
-        };
+        if let Some(why) = ng::is_too_much(&description.sdp) {
+            return Err(("refused", why.to_owned()));
+        }
+        let command = ng::describe(description, &self.0.interfaces);
         let mut why = ("down", "no rtpengine answers".to_owned());
-        for at in turn.into_iter().take(most) {
+        for at in self.turn(&description.leg, description.turn) {
             let daemon = &daemons[at];
-            let answer = match daemon.ask(&command, self.0.patience).await {
-                Ok(answer) => ng::described(&answer),
-                Err(error) => {
-                    daemon.is_down(&error);
-                    why = ("unanswered", format!("{}: {error}", daemon.address()));
-                    continue;
-                }
-            };
-            match answer {
+            let answer = self.ask(daemon, &command, description.turn).await;
+            match answer.and_then(|answer| Ok(ng::described(&answer)?)) {
                 Ok(sdp) => {
                     self.legs(|legs| legs.put(&description.leg, at));
                     self.0.metrics.media_relayed();
                     let by = format!("rtpengine at {}", daemon.address()).into();
                     return Ok(Relayed { sdp, by });
                 }
-                Err(Refused(error)) => {
-                    why = ("refused", format!("{}: {error}", daemon.address()));
+                Err(error) => {
+                    why = (error.reason(), format!("{}: {error}", daemon.address()));
                 }
             }
         }
-        let (reason, why) = why;
-        self.0.metrics.media_missing(reason);
-        tracing::warn!(
-            leg = &*description.leg,
-            why,
-            "a call with somebody outside has no media relay"
-        );
         Err(why)
+    }
+
+    /// Asks one daemon, and says so if that shows that it is not as it was.
+    async fn ask(&self, daemon: &Daemon, command: &Value, turn: Turn) -> Result<Value, Failed> {
+        let before = daemon.trouble();
+        let answer = match turn {
+            Turn::Offer => daemon.offer(command, self.0.patience).await,
+            Turn::Answer => daemon.ask(command, self.0.patience).await,
+        };
+        if daemon.trouble() != before {
+            self.tell();
+        }
+        answer
     }
 
     /// No daemon need know a leg any more. One that does not hear of it forgets by itself when nothing is said.
@@ -118,27 +128,26 @@ impl Media {
         let command = ng::delete(leg);
         // Of a leg from before a restart it is not known where it is.
         for at in known.map_or(all, |at| at..at + 1) {
-            let daemon = &self.0.daemons[at];
-            if daemon.is_up()
-                && let Err(error) = daemon.ask(&command, self.0.patience).await
-            {
-                daemon.is_down(&error);
-            }
+            // What becomes of it changes nothing here.
+            let _ = self.ask(&self.0.daemons[at], &command, Turn::Answer).await;
         }
     }
 
-    /// The daemons that may be asked about a leg, each that is up, the one that has it first.
-    fn turn(&self, leg: &str) -> Vec<usize> {
+    /// The daemons to ask about a leg, the one that has it first. For an offer each that is up; but an answer belongs where
+    /// its offer is known, and nowhere else, whatever is thought of that daemon.
+    fn turn(&self, leg: &str, turn: Turn) -> Vec<usize> {
         let daemons = &self.0.daemons;
         let known = self.legs(|legs| legs.get(leg));
-        let mut turn: Vec<_> = (0..daemons.len())
-            .filter(|at| daemons[*at].is_up())
-            .collect();
-        turn.sort_by_key(|at| {
+        let mut all: Vec<_> = (0..daemons.len()).collect();
+        all.sort_by_key(|at| {
             let rank = legs::rank(leg, daemons[*at].address());
             (known != Some(*at), rank)
         });
-        turn
+        match turn {
+            Turn::Offer => all.retain(|at| daemons[*at].is_up()),
+            Turn::Answer => all.truncate(1),
+        }
+        all
     }
 
     fn legs<T>(&self, act: impl FnOnce(&mut Legs) -> T) -> T {
@@ -153,20 +162,30 @@ impl Media {
                 _ = stopped.wait_for(|stop| *stop) => return,
                 _ = looks.tick() => {}
             }
-            for daemon in &self.0.daemons {
-                match alive(daemon, self.0.patience).await {
-                    Ok(()) => daemon.is_there(),
-                    Err(why) => daemon.is_down(&why),
-                }
+            let mut asked = JoinSet::new();
+            for at in 0..self.0.daemons.len() {
+                let this = self.clone();
+                asked.spawn(async move { this.look(at).await });
             }
+            asked.join_all().await;
             self.tell();
+        }
+    }
+
+    /// Asks one daemon whether it is there.
+    async fn look(&self, at: usize) {
+        let daemon = &self.0.daemons[at];
+        match alive(daemon, self.0.patience).await {
+            Ok(()) => daemon.is_there(),
+            Err(Failed::Local(_)) => {}
+            Err(why) => daemon.is_down(&why.to_string()),
         }
     }
 
     /// Says how the daemons are.
     fn tell(&self) {
         let daemons = &self.0.daemons;
-        let severity = if daemons.iter().any(Daemon::is_up) {
+        let severity = if daemons.iter().any(|it| it.trouble().is_none()) {
             Severity::Warning
         } else {
             Severity::Critical
@@ -174,7 +193,7 @@ impl Media {
         for daemon in daemons {
             let at = daemon.address().to_string();
             self.0.metrics.media_relay_is(&at, daemon.is_up());
-            let notice = daemon.why_down().map(|why| Notice {
+            let notice = daemon.trouble().map(|why| Notice {
                 severity,
                 ..Notice::of(Alarm::MediaRelayDown, why)
             });
@@ -184,9 +203,9 @@ impl Media {
     }
 }
 
-async fn alive(daemon: &Daemon, patience: Duration) -> Result<(), String> {
+async fn alive(daemon: &Daemon, patience: Duration) -> Result<(), Failed> {
     let answer = daemon.ask(&ng::ping(), patience).await?;
-    ng::pong(&answer).map_err(|Refused(why)| why)
+    Ok(ng::pong(&answer)?)
 }
 
 /// Whether a daemon of rtpengine answers there; if not, why.
@@ -195,7 +214,8 @@ async fn alive(daemon: &Daemon, patience: Duration) -> Result<(), String> {
 /// It does not.
 pub(crate) async fn answers(at: SocketAddr, patience: Duration) -> Result<(), String> {
     let daemon = Daemon::at(at).await.map_err(|error| error.to_string())?;
-    alive(&daemon, patience).await
+    let alive = alive(&daemon, patience).await;
+    alive.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! One daemon: questions and answers over UDP. A question is repeated under the same cookie until it is answered, so what is
 //! done twice is done once; an answer counts for the question whose cookie it has.
 
-use super::bencode::Value;
+use super::{bencode::Value, ng::Refused};
 use crate::{entropy::random, hex};
 use std::{
     collections::HashMap,
+    fmt,
+    io::{self, ErrorKind},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -19,6 +21,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+/// So many unanswered questions in a row, and nothing between them, and a daemon is down: what a user has it asked can be one.
+const SILENT: u32 = 2;
 /// Questions under way at once; one more fails.
 const UNDER_WAY: usize = 10_000;
 /// A question is repeated after this, then after twice that, and so on.
@@ -29,6 +33,69 @@ const LONGEST: usize = 65_535;
 /// Who waits for an answer, by its cookie.
 type Asked = Arc<Mutex<HashMap<Box<str>, oneshot::Sender<Value>>>>;
 
+/// Why a question has no answer, or none that helps.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Failed {
+    /// We cannot ask it, which says nothing of the daemon.
+    Local(String),
+    /// Nobody listens there, or no way leads there.
+    Unreachable(String),
+    /// It said nothing for this long.
+    Unanswered(Duration),
+    /// It does not do it, and says why.
+    Refused(Refused),
+}
+
+impl Failed {
+    /// In a word, as it is counted.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) | Self::Unanswered(_) => "unanswered",
+            Self::Local(_) | Self::Refused(_) => "refused",
+        }
+    }
+
+    fn sending(error: &io::Error) -> Self {
+        let why = error.to_string();
+        match error.kind() {
+            ErrorKind::ConnectionRefused
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable => Self::Unreachable(why),
+            _ => Self::Local(why),
+        }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(why) | Self::Unreachable(why) | Self::Refused(Refused(why)) => {
+                f.write_str(why)
+            }
+            Self::Unanswered(patience) => {
+                write!(f, "no answer within {} ms", patience.as_millis())
+            }
+        }
+    }
+}
+
+impl From<Refused> for Failed {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// How a daemon is.
+#[derive(Debug, Default)]
+struct Health {
+    /// Why it is given no offers, if it is not.
+    down: Option<String>,
+    /// Questions that were not answered since one was.
+    silent: u32,
+    /// Why the last offer had no answer, if it had none.
+    offers_fail: Option<String>,
+}
+
 /// See above.
 pub(super) struct Daemon {
     at: SocketAddr,
@@ -36,8 +103,7 @@ pub(super) struct Daemon {
     asked: Asked,
     prefix: String,
     cookies: AtomicU64,
-    /// Why it does not answer, if it does not.
-    down: Mutex<Option<String>>,
+    health: Mutex<Health>,
     reader: JoinHandle<()>,
 }
 
@@ -56,7 +122,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Daemon {
     /// The daemon at this address. Nothing is sent yet.
-    pub(super) async fn at(at: SocketAddr) -> std::io::Result<Self> {
+    pub(super) async fn at(at: SocketAddr) -> io::Result<Self> {
         let any: IpAddr = match at {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -71,7 +137,7 @@ impl Daemon {
             asked,
             prefix: hex::encode(&random::<8>()),
             cookies: AtomicU64::new(0),
-            down: Mutex::default(),
+            health: Mutex::default(),
         })
     }
 
@@ -80,37 +146,80 @@ impl Daemon {
     }
 
     pub(super) fn is_up(&self) -> bool {
-        locked(&self.down).is_none()
+        locked(&self.health).down.is_none()
     }
 
     /// It answers.
     pub(super) fn is_there(&self) {
-        if locked(&self.down).take().is_some() {
+        let before = locked(&self.health).down.take();
+        if before.is_some() {
             tracing::info!(at = %self.at, "rtpengine answers again");
         }
     }
 
-    /// It does not answer: no call is given to it until it does.
+    /// It does not answer: no offer is given to it until it does.
     pub(super) fn is_down(&self, why: &str) {
-        let before = locked(&self.down).replace(why.to_owned());
+        let before = locked(&self.health).down.replace(why.to_owned());
         if before.is_none() {
             tracing::warn!(at = %self.at, why, "rtpengine does not answer");
         }
     }
 
-    pub(super) fn why_down(&self) -> Option<String> {
-        locked(&self.down).clone()
+    /// What is wrong with it: it is down, or it answers, but not offers.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let health = locked(&self.health);
+        let offers = || {
+            let why = health.offers_fail.as_ref()?;
+            Some(format!("it does not answer offers: {why}"))
+        };
+        health.down.clone().or_else(offers)
+    }
+
+    /// Has it do something, and learns from that how it is.
+    pub(super) async fn ask(&self, command: &Value, patience: Duration) -> Result<Value, Failed> {
+        let answer = self.question(command, patience).await;
+        let is_down = {
+            let mut health = locked(&self.health);
+            health.silent = match &answer {
+                Ok(_) => 0,
+                Err(Failed::Unanswered(_)) => health.silent.saturating_add(1),
+                Err(_) => health.silent,
+            };
+            match &answer {
+                Err(Failed::Unanswered(_)) => health.silent >= SILENT,
+                Err(Failed::Unreachable(_)) => true,
+                _ => false,
+            }
+        };
+        if let Err(error) = &answer
+            && is_down
+        {
+            self.is_down(&error.to_string());
+        }
+        answer
+    }
+
+    /// Has it take an offer: whoever answers pings may still not answer these.
+    pub(super) async fn offer(&self, command: &Value, patience: Duration) -> Result<Value, Failed> {
+        let answer = self.ask(command, patience).await;
+        let fails = match &answer {
+            Err(Failed::Local(_)) => return answer,
+            Err(error) => Some(error.to_string()),
+            Ok(_) => None,
+        };
+        locked(&self.health).offers_fail = fails;
+        answer
     }
 
     /// Asks, and asks again until it is answered or that has lasted too long.
-    pub(super) async fn ask(&self, command: &Value, patience: Duration) -> Result<Value, String> {
+    async fn question(&self, command: &Value, patience: Duration) -> Result<Value, Failed> {
         let number = self.cookies.fetch_add(1, Ordering::Relaxed);
         let cookie = format!("{}{number:x}", self.prefix);
         let (reply, mut answer) = oneshot::channel();
         {
             let mut asked = locked(&self.asked);
             if asked.len() >= UNDER_WAY {
-                return Err("too much is asked of it".to_owned());
+                return Err(Failed::Local("too much is asked of it".to_owned()));
             }
             asked.insert(cookie.as_str().into(), reply);
         }
@@ -124,13 +233,16 @@ impl Daemon {
             if self.socket.send(&datagram).await.is_err()
                 && let Err(error) = self.socket.send(&datagram).await
             {
-                return Err(error.to_string());
+                return Err(Failed::sending(&error));
             }
             let now = Instant::now();
             match timeout_at(end.min(now + pause), &mut answer).await {
-                Ok(answered) => return answered.map_err(|_| "its port is closed".to_owned()),
+                Ok(answered) => {
+                    return answered
+                        .map_err(|_| Failed::Unreachable("its port is closed".to_owned()));
+                }
                 Err(_) if Instant::now() >= end => {
-                    return Err(format!("no answer within {} ms", patience.as_millis()));
+                    return Err(Failed::Unanswered(patience));
                 }
                 Err(_) => pause *= 2,
             }

@@ -21,6 +21,22 @@ const SUITES: [&str; 12] = [
     "NULL_HMAC_SHA1_32",
 ];
 
+/// Octets of a description that a daemon is asked about: what is longer could not be sent, and is none of a call's.
+const LONGEST: usize = 16 * 1024;
+/// Media in one: each takes ports of the daemon.
+const MEDIA: usize = 16;
+
+/// Why a daemon is not asked about a description: one user could take all its ports.
+pub(super) fn is_too_much(sdp: &[u8]) -> Option<&'static str> {
+    let lines = sdp.split(|octet| matches!(octet, b'\r' | b'\n'));
+    let media = lines.filter(|line| line.starts_with(b"m=")).count();
+    match (sdp.len() > LONGEST, media > MEDIA) {
+        (true, _) => Some("its description is too long"),
+        (_, true) => Some("too many media are described"),
+        _ => None,
+    }
+}
+
 /// The names of rtpengine's interfaces on both sides, if it has more than one.
 pub(super) struct Interfaces(Option<[String; 2]>);
 

@@ -16,6 +16,8 @@ enum Does {
     AnswersRepeated,
     Refuses,
     SaysNothing,
+    /// It says that it is there, and takes nothing.
+    OnlyPongs,
     SaysNonsense,
 }
 
@@ -85,6 +87,7 @@ async fn serve(socket: UdpSocket, heard: Heard, does: Arc<Mutex<Does>>) {
         let does = *does.lock().unwrap();
         let answer = match does {
             Does::SaysNothing => continue,
+            Does::OnlyPongs if command.get("command") != Some(b"ping") => continue,
             Does::AnswersRepeated if is_first => continue,
             Does::SaysNonsense => b"nonsense of nobody".to_vec(),
             Does::Refuses => written(
@@ -94,7 +97,7 @@ async fn serve(socket: UdpSocket, heard: Heard, does: Arc<Mutex<Does>>) {
                     ("error-reason", Value::text("Ran out of ports")),
                 ]),
             ),
-            Does::Answers | Does::AnswersRepeated => {
+            Does::Answers | Does::AnswersRepeated | Does::OnlyPongs => {
                 let sdp = command.get("sdp").unwrap_or_default();
                 let result = match command.get("command") {
                     Some(b"ping") => "pong",
@@ -229,13 +232,19 @@ async fn who_does_not_answer_is_not_asked_until_it_does_and_there_is_an_alarm() 
     let daemon = Fake::new(Does::SaysNothing).await;
     let (media, metrics) = asking(&[daemon.at]).await;
     assert!(media.relay(offer("leg")).await.is_err());
+    assert!(media.0.daemons[0].is_up(), "one answer may be lost");
+    assert!(media.relay(offer("leg")).await.is_err());
     let heard = daemon.heard().len();
     assert_eq!(
         media.relay(offer("leg")).await.unwrap_err(),
         "no rtpengine answers"
     );
     assert_eq!(daemon.heard().len(), heard, "at once");
-    media.tell();
+    // What is known of an offer of before nobody else knows.
+    let before = daemon.commands().len();
+    assert!(media.relay(answer("leg")).await.is_err());
+    media.forget("leg").await;
+    assert_eq!(daemon.commands()[before..], ["answer", "delete"]);
     let standing = metrics.alarms().standing();
     assert_eq!(standing.len(), 1);
     assert_eq!(standing[0].name, "media_relay_down");
@@ -268,4 +277,58 @@ async fn of_a_leg_that_nobody_remembers_every_daemon_is_told() {
         (one.commands(), other.commands()),
         (vec!["delete".to_owned()], vec!["delete".to_owned()])
     );
+}
+
+#[tokio::test]
+async fn a_daemon_that_takes_no_offers_is_shown_whatever_its_pongs_say() {
+    let daemon = Fake::new(Does::OnlyPongs).await;
+    let (media, metrics) = asking(&[daemon.at]).await;
+    assert!(media.relay(offer("leg")).await.is_err());
+    media.look(0).await;
+    media.tell();
+    assert!(media.0.daemons[0].is_up());
+    assert_eq!(metrics.alarms().standing().len(), 1);
+    daemon.does(Does::Answers);
+    assert!(media.relay(offer("leg")).await.is_ok());
+    assert!(metrics.alarms().standing().is_empty());
+}
+
+#[tokio::test]
+async fn what_nobody_needs_to_describe_no_daemon_is_asked_about() {
+    let daemon = Fake::new(Does::Answers).await;
+    let (media, metrics) = asking(&[daemon.at]).await;
+    let of = |sdp: String| Description {
+        sdp: sdp.into(),
+        ..offer("leg")
+    };
+    let media_lines = |count| "v=0\r\n".to_owned() + &"m=audio 9 RTP/AVP 0\r\n".repeat(count);
+    for (sdp, is_asked) in [
+        (media_lines(16), true),
+        (media_lines(17), false),
+        ("v".repeat(16 * 1024), true),
+        ("v".repeat(16 * 1024 + 1), false),
+        ("v".repeat(70_000), false),
+    ] {
+        let before = daemon.commands().len();
+        assert_eq!(media.relay(of(sdp)).await.is_ok(), is_asked);
+        assert_eq!(daemon.commands().len() > before, is_asked);
+    }
+    let missing = "reveille_media_missing_total{reason=\"refused\"} 3";
+    assert!(metrics.render().contains(missing), "{}", metrics.render());
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_says_nothing_of_a_daemon() {
+    let daemon = Fake::new(Does::Answers).await;
+    let (media, metrics) = asking(&[daemon.at]).await;
+    for _ in 0..3 {
+        let too_long = Description {
+            offerer: "a".repeat(70_000),
+            ..offer("leg")
+        };
+        assert!(media.relay(too_long).await.is_err());
+    }
+    assert!(media.0.daemons[0].is_up());
+    assert!(metrics.alarms().standing().is_empty());
+    assert!(media.relay(offer("leg")).await.is_ok());
 }
