@@ -6,25 +6,50 @@ use std::ops::Range;
 
 /// The media type of a description (SDP).
 const SDP: &str = "application/sdp";
-/// What parts of a body may be looked at for a description.
+const MULTIPART: &str = "multipart/";
+/// So many parts of a body may be looked at for a description.
 const PARTS: usize = 16;
 /// Octets of what stands between parts (RFC 2046 §5.1.1).
 const BOUNDARY: usize = 70;
+/// The encodings of a part that leave it as it is (RFC 2045 §6).
+const AS_IT_IS: [&str; 4] = ["7bit", "8bit", "binary", "identity"];
 /// What ends the header of a part.
 const BLANK: &[u8] = b"\r\n\r\n";
 
+/// What a body says of a session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Seen {
+    /// Nothing.
+    Nothing,
+    /// A description, which is here.
+    Described(Range<usize>),
+    /// Perhaps there is a description, but not so that we can read it.
+    Unreadable,
+}
+
 /// Where in a body the description is, if there is one that we can read.
 pub(crate) fn sdp(message: &Message) -> Option<Range<usize>> {
+    match seen(message) {
+        Seen::Described(place) => Some(place),
+        Seen::Nothing | Seen::Unreadable => None,
+    }
+}
+
+/// What the body of a message says of a session.
+pub(crate) fn seen(message: &Message) -> Seen {
     let body = message.body();
-    if body.is_empty() || is_packed(message) {
-        return None;
+    let media = message.header_text(HeaderName::ContentType);
+    let Some(media) = media.filter(|it| !body.is_empty() && may_describe(it)) else {
+        return Seen::Nothing;
+    };
+    if is_packed(message) {
+        Seen::Unreadable
+    } else if is(media, SDP) {
+        Seen::Described(0..body.len())
+    } else {
+        let parts = boundary(media).map(|it| parts(body, &[b"--", it.as_bytes()].concat()));
+        parts.unwrap_or(Seen::Unreadable)
     }
-    let media = message.header_text(HeaderName::ContentType)?;
-    if is(media, SDP) {
-        return Some(0..body.len());
-    }
-    let boundary = boundary(media)?;
-    part(body, &[b"--", boundary.as_bytes()].concat())
 }
 
 /// The body of a message with another description in its place.
@@ -39,44 +64,82 @@ fn is(content_type: &str, media: &str) -> bool {
     named.trim().eq_ignore_ascii_case(media)
 }
 
+fn is_multipart(content_type: &str) -> bool {
+    let start = content_type.trim_start().get(..MULTIPART.len());
+    start.is_some_and(|it| it.eq_ignore_ascii_case(MULTIPART))
+}
+
+/// Whether a body of this Content-Type is a description, or may have one in it.
+fn may_describe(content_type: &str) -> bool {
+    is(content_type, SDP) || is_multipart(content_type)
+}
+
 /// What stands between the parts of a body (MIME).
 fn boundary(content_type: &str) -> Option<&str> {
-    let (media, parameters) = content_type.split_once(';')?;
-    let kind = media.trim().get(.."multipart/".len())?;
-    if !kind.eq_ignore_ascii_case("multipart/") {
-        return None;
-    }
+    let (_, parameters) = content_type.split_once(';')?;
     let mut named = parameters.split(';').filter_map(|it| it.split_once('='));
     let (_, value) = named.find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))?;
     Some(value.trim().trim_matches('"')).filter(|it| (1..=BOUNDARY).contains(&it.len()))
 }
 
-/// The first part that is a description. Each octet is looked at a few times, however the parts are made.
-fn part(body: &[u8], delimiter: &[u8]) -> Option<Range<usize>> {
-    let mut from = find(body, delimiter)? + delimiter.len();
+/// What the parts of a body say: the first description counts. Each octet is looked at a few times, however the parts are made.
+fn parts(body: &[u8], delimiter: &[u8]) -> Seen {
+    let Some(first) = find(body, delimiter) else {
+        return Seen::Unreadable;
+    };
+    let mut from = first + delimiter.len();
+    let mut all = Seen::Nothing;
     for _ in 0..PARTS {
-        let next = from + find(&body[from..], delimiter)?;
-        if let Some(place) = described(body, from..next) {
-            return Some(place);
+        if body[from..].starts_with(b"--") {
+            return all;
         }
-        from = next + delimiter.len();
+        let Some(length) = find(&body[from..], delimiter) else {
+            return Seen::Unreadable;
+        };
+        match part(body, from..from + length) {
+            Seen::Nothing => {}
+            Seen::Unreadable => all = Seen::Unreadable,
+            described @ Seen::Described(_) => return described,
+        }
+        from += length + delimiter.len();
     }
-    None
+    Seen::Unreadable
 }
 
-/// The description in a part, from the end of its delimiter to the next.
-fn described(body: &[u8], part: Range<usize>) -> Option<Range<usize>> {
+/// What a part says, from the end of its delimiter to the next.
+fn part(body: &[u8], part: Range<usize>) -> Seen {
     let octets = &body[part.clone()];
-    let head = find(octets, b"\r\n")?;
-    let blank = head + find(&octets[head..], BLANK)?;
-    let fields = std::str::from_utf8(&octets[head..blank]).ok()?;
-    let fields = fields.split("\r\n").filter_map(|it| it.split_once(':'));
-    let mut fields = fields.map(|(name, value)| (name.trim(), value));
-    let is_sdp =
-        fields.any(|(name, value)| name.eq_ignore_ascii_case("content-type") && is(value, SDP));
+    let head = find(octets, b"\r\n");
+    let blank = head.and_then(|head| Some(head + find(&octets[head..], BLANK)?));
+    let header = head.zip(blank).map(|(head, blank)| &octets[head..blank]);
+    let header = header.and_then(|it| std::str::from_utf8(it).ok());
+    let Some((header, blank)) = header.zip(blank) else {
+        return Seen::Unreadable;
+    };
+    let field = |wanted: &str| {
+        let mut fields = header.split("\r\n").filter_map(|it| it.split_once(':'));
+        let field = fields.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+        field.map(|(_, value)| value.trim())
+    };
+    let media = field("content-type").unwrap_or_default();
+    let encodings = [
+        field("content-encoding"),
+        field("content-transfer-encoding"),
+    ];
+    let mut encodings = encodings.into_iter().flatten();
     let start = part.start + blank + BLANK.len();
-    // The line end before a delimiter is the delimiter's.
-    (is_sdp && start + 2 <= part.end).then(|| start..part.end - 2)
+    if !may_describe(media) {
+        Seen::Nothing
+    } else if !is(media, SDP)
+        || !encodings.all(|it| AS_IT_IS.iter().any(|as_is| it.eq_ignore_ascii_case(as_is)))
+    {
+        Seen::Unreadable
+    } else if start + 2 > part.end {
+        Seen::Nothing
+    } else {
+        // The line end before a delimiter is the delimiter's.
+        Seen::Described(start..part.end - 2)
+    }
 }
 
 fn find(octets: &[u8], wanted: &[u8]) -> Option<usize> {
@@ -157,6 +220,45 @@ mod tests {
         for (parts, there) in [(PARTS - 1, Some("v=0")), (PARTS, None)] {
             let body = "--x\r\nContent-Type: application/sdp\r\n".repeat(parts) + last;
             assert_eq!(seen(mixed, &body).as_deref(), there, "{parts}");
+        }
+    }
+
+    #[test]
+    fn what_we_cannot_read_is_not_taken_for_nothing() {
+        let mixed = "Content-Type: multipart/mixed;boundary=x\r\n";
+        let part = |header: &str| format!("--x\r\n{header}\r\n\r\nv=0\r\n--x--\r\n");
+        let sdp = "Content-Type: application/sdp\r\nContent-Transfer-Encoding: ";
+        for (content_type, body, expected) in [
+            (mixed, part("Content-Type: text/plain"), Seen::Nothing),
+            (
+                mixed,
+                part("Content-Type: multipart/alternative;boundary=y"),
+                Seen::Unreadable,
+            ),
+            (mixed, part(&format!("{sdp}base64")), Seen::Unreadable),
+            (mixed, part(&format!("{sdp}8BIT")), Seen::Described(71..74)),
+            (mixed, "no parts".to_owned(), Seen::Unreadable),
+            (
+                "Content-Type: multipart/mixed\r\n",
+                part(sdp),
+                Seen::Unreadable,
+            ),
+            (
+                "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n",
+                "x".to_owned(),
+                Seen::Unreadable,
+            ),
+            (
+                "Content-Type: text/plain\r\nContent-Encoding: gzip\r\n",
+                "x".to_owned(),
+                Seen::Nothing,
+            ),
+        ] {
+            assert_eq!(
+                super::seen(&message(content_type, &body)),
+                expected,
+                "{content_type} {body}"
+            );
         }
     }
 }

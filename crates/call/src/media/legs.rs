@@ -94,9 +94,15 @@ impl Legs {
     }
 
     /// Whether a PRACK answers an offer of who was called, and does not offer anew (RFC 3262).
-    pub(crate) fn answers_callee(&mut self, leg: &str) -> bool {
-        let named = self.by_name.get_mut(leg);
-        named.is_some_and(|it| std::mem::take(&mut it.callee_offers))
+    pub(crate) fn answers_callee(&self, leg: &str) -> bool {
+        self.by_name.get(leg).is_some_and(|it| it.callee_offers)
+    }
+
+    /// Who was called has an answer.
+    pub(crate) fn callee_answered(&mut self, leg: &str) {
+        if let Some(named) = self.by_name.get_mut(leg) {
+            named.callee_offers = false;
+        }
     }
 
     /// A dialog is over.

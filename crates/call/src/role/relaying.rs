@@ -3,7 +3,10 @@
 
 use super::Role;
 use crate::{
-    media::{Description, Leg, MediaId, Relayable, Relayed, Side, Through, Turn, body},
+    media::{
+        Description, Leg, MediaId, Relayable, Relayed, Side, Through, Turn,
+        body::{self, Seen},
+    },
     requests::NO_RELAY,
     settings::Relaying,
     token::{DialogId, Ends},
@@ -17,6 +20,9 @@ use sip::{
     endpoint::{self, ServerTxn},
 };
 
+/// Why a description that may be there goes to no relay.
+const UNREADABLE: &str = "its body cannot be read";
+
 /// What waits for a relay.
 #[derive(Debug)]
 pub(super) enum Pending {
@@ -24,8 +30,8 @@ pub(super) enum Pending {
     Ring(CallId, DoorId, Option<Flow>, Leg),
     /// A call for its fallback.
     Fallback(CallId, String, Flow, Leg),
-    /// A request inside a dialog: from where, and where to.
-    Request(ServerTxn, Flow, Message, Flow, Leg),
+    /// A request inside a dialog: from where, and where to, and what its description is.
+    Request(ServerTxn, Flow, Message, Flow, Leg, Turn),
     /// An ACK, and where it goes.
     Ack(Message, Flow, TrackingId),
     /// A response, and where it came from.
@@ -100,12 +106,16 @@ impl Role {
                 let way = through.ok().map(|through| (flow, Some(through)));
                 calls.fall_back(&mut line, call, &uri, way);
             }
-            Pending::Request(txn, from, request, to, leg) => {
+            Pending::Request(txn, from, request, to, leg, turn) => {
                 self.tells_relay(now, &leg.tracking, None, answer);
                 let body = answer.ok().and_then(|it| rewritten(&request, &it.sdp));
-                if body.is_none() && self.settings.relaying == Relaying::Needed {
-                    self.legs.end(&leg);
-                    return self.no_relay(now, txn);
+                match (turn, &body) {
+                    (Turn::Offer, None) if self.settings.relaying == Relaying::Needed => {
+                        self.legs.end(&leg);
+                        return self.no_relay(now, txn);
+                    }
+                    (Turn::Answer, Some(_)) => self.legs.callee_answered(&leg.name),
+                    _ => {}
                 }
                 let through = Some(Through { leg, body });
                 self.send_on(now, txn, from, &request, to, through);
@@ -194,6 +204,10 @@ impl Role {
                 let pending = Pending::Ring(call, door, dialled, leg);
                 self.ask_relay(now, pending, description);
             }
+            Offered::Unreadable(leg) => {
+                let pending = Pending::Ring(call, door, dialled, leg);
+                self.relay_says(now, pending, Err(UNREADABLE));
+            }
             Offered::Plain(through) => self.send_to(now, call, door, dialled, through),
         }
     }
@@ -206,6 +220,10 @@ impl Role {
             (Offered::Relayed(leg, description), Some(flow)) => {
                 let pending = Pending::Fallback(call, uri, flow, leg);
                 self.ask_relay(now, pending, description);
+            }
+            (Offered::Unreadable(leg), Some(flow)) => {
+                let pending = Pending::Fallback(call, uri, flow, leg);
+                self.relay_says(now, pending, Err(UNREADABLE));
             }
             (Offered::Plain(through), Some(flow)) => {
                 let (calls, mut line) = self.line(now);
@@ -224,7 +242,8 @@ impl Role {
             return Offered::Plain(None);
         };
         let (calls, line) = self.line(now);
-        let description = calls.invite(&line, call).and_then(|invite| {
+        let invite = calls.invite(&line, call);
+        let description = invite.and_then(|invite| {
             let offerer = invite.from_tag();
             described(
                 invite,
@@ -234,10 +253,15 @@ impl Role {
                 (leg.from, leg.to),
             )
         });
+        let unreadable = invite.is_some_and(|it| body::seen(it) == Seen::Unreadable);
+        if unreadable && self.settings.relaying != Relaying::Needed {
+            return Offered::Plain(None);
+        }
         leg.offers = description.is_some();
         self.legs.begin(&leg);
         match description {
             Some(description) => Offered::Relayed(leg, description),
+            None if unreadable => Offered::Unreadable(leg),
             None => Offered::Plain(Some(Through { leg, body: None })),
         }
     }
@@ -266,23 +290,29 @@ impl Role {
         let Some(mut leg) = relayable.and_then(|it| leg_within(it, &request, from, to)) else {
             return self.send_on(now, txn, from, &request, to, None);
         };
+        let seen = body::seen(&request);
         let turn = match request.method() {
             Some(Method::Bye) => {
                 self.legs.dialog_over(leg.name);
                 return self.send_on(now, txn, from, &request, to, None);
             }
-            Some(Method::Prack)
-                if body::sdp(&request).is_some() && self.legs.answers_callee(&leg.name) =>
-            {
+            Some(Method::Prack) if seen != Seen::Nothing && self.legs.answers_callee(&leg.name) => {
                 Turn::Answer
             }
             _ => Turn::Offer,
         };
+        if seen == Seen::Unreadable {
+            self.tells_relay(now, &leg.tracking, None, Err(UNREADABLE));
+            if turn == Turn::Offer && self.settings.relaying == Relaying::Needed {
+                return self.no_relay(now, txn);
+            }
+            return self.send_on(now, txn, from, &request, to, None);
+        }
         let description = within(&request, &leg, turn);
-        leg.offers = description.is_some();
+        leg.offers = description.is_some() && turn == Turn::Offer;
         self.legs.begin(&leg);
         if let Some(description) = description {
-            let pending = Pending::Request(txn, from, request, to, leg);
+            let pending = Pending::Request(txn, from, request, to, leg, turn);
             self.ask_relay(now, pending, description);
         } else {
             let through = Some(Through { leg, body: None });
@@ -336,6 +366,8 @@ impl Role {
 enum Offered {
     /// This, which a relay must see.
     Relayed(Leg, Description),
+    /// Perhaps something that a relay must see, and cannot: we do not read it.
+    Unreadable(Leg),
     /// Nothing that a relay must see; but perhaps it must see the answer.
     Plain(Option<Through>),
 }

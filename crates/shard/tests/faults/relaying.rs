@@ -260,6 +260,27 @@ fn who_was_called_may_offer_and_is_answered_by_the_ack_or_by_a_prack() {
 }
 
 #[test]
+fn a_prack_whose_answer_no_relay_takes_goes_on_and_its_repetition_is_the_answer_still() {
+    let mut world = world(1, Relaying::Needed);
+    let alice = world.udp("10.0.0.10:5060");
+    let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
+    registers(&mut world, bob, "bob");
+    calls(&mut world, (alice, "alice"), "bob", "");
+    let invite = world.take(bob, "INVITE");
+    says(&mut world, bob, &invite, 183, OFFER);
+    let dialog = Dialog::of_caller(&world.take(alice, "183"));
+    for (is_away, there) in [(true, ANSWER.to_owned()), (false, relayed(ANSWER))] {
+        world.relay.is_away = is_away;
+        world.relay.asked.clear();
+        let prack = with(&world.written(&dialog, "PRACK", alice), ANSWER);
+        world.send(alice, prack);
+        assert_eq!(body(&world.take(bob, "PRACK")), there);
+        assert_eq!(asked(&mut world), [(Answer, Inside, Outside)]);
+    }
+    world.ends_clean();
+}
+
+#[test]
 fn a_session_is_changed_by_either_side_through_the_same_leg_after_a_restart_too() {
     for (shards, restart) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
         let mut world = world(shards, Relaying::Needed);
@@ -495,4 +516,39 @@ fn a_body_that_describes_no_session_passes_as_it_is() {
     );
     assert!(world.relay.asked.is_empty());
     world.ends_clean();
+}
+
+#[test]
+fn an_offer_that_cannot_be_read_is_not_taken_for_none() {
+    for relaying in [Relaying::Needed, Relaying::Wanted] {
+        let mut world = world(1, relaying);
+        let alice = world.udp("10.0.0.10:5060");
+        let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
+        registers(&mut world, bob, "bob");
+        let contact = format!("Contact: <{}>\n", uri("alice", alice));
+        let packed = |it: Message| {
+            let nested =
+                b"--x\r\nContent-Type: multipart/alternative;boundary=y\r\n\r\n\r\n--x--\r\n";
+            let edit = Edit::new(&it).body("multipart/mixed;boundary=x", nested);
+            edit.finish()
+        };
+        let invite = packed(world.request("INVITE", alice, "alice", "bob", &contact));
+        world.send(alice, invite);
+        if relaying == Relaying::Needed {
+            world.take(alice, "503");
+            assert_eq!(world.heard(bob), [""; 0]);
+            let (_, answer) = up(&mut world, alice, bob);
+            let dialog = Dialog::of_caller(&answer);
+            let again = packed(world.written(&dialog, "INVITE", alice));
+            world.send(alice, again);
+            world.take(alice, "503");
+            assert_eq!(world.heard(bob), [""; 0]);
+        } else {
+            let invite = world.take(bob, "INVITE");
+            says(&mut world, bob, &invite, 200, ANSWER);
+            assert_eq!(body(&world.take(alice, "200")), ANSWER);
+            assert!(world.relay.asked.is_empty());
+        }
+        world.ends_clean();
+    }
 }
