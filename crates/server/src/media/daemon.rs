@@ -92,7 +92,7 @@ struct Health {
     down: Option<String>,
     /// Questions that were not answered since one was.
     silent: u32,
-    /// Why the last offer had no answer, if it had none.
+    /// An offer was not answered, and none after it was; the pongs of one that hangs do not change that.
     offers_fail: Option<String>,
 }
 
@@ -202,12 +202,14 @@ impl Daemon {
     /// Has it take an offer: whoever answers pings may still not answer these.
     pub(super) async fn offer(&self, command: &Value, patience: Duration) -> Result<Value, Failed> {
         let answer = self.ask(command, patience).await;
-        let fails = match &answer {
-            Err(Failed::Local(_)) => return answer,
-            Err(error) => Some(error.to_string()),
-            Ok(_) => None,
-        };
-        locked(&self.health).offers_fail = fails;
+        match &answer {
+            Ok(_) => locked(&self.health).offers_fail = None,
+            Err(error @ Failed::Unanswered(_)) => {
+                locked(&self.health).offers_fail = Some(error.to_string());
+            }
+            // That is over with the next pong, or is none of the daemon's.
+            Err(_) => {}
+        }
         answer
     }
 
