@@ -39,7 +39,7 @@ mod vocabulary;
 
 pub use documents::Documents;
 pub use gate::Nonces;
-pub use media::{Description, MediaId, Relayed, Side, Turn};
+pub use media::{Description, MediaId, Over, Relayed, Side, Turn};
 pub use network::Network;
 pub use reach::{ReachId, Way};
 pub use role::{Load, Role};

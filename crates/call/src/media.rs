@@ -13,7 +13,7 @@ use crate::settings::is_spiral;
 use bytes::Bytes;
 use domain::{DeviceId, TrackingId};
 use sha2::{Digest, Sha256};
-use sip::{Flow, Transport};
+use sip::{Flow, Message, Transport};
 use std::{fmt::Write, sync::Arc};
 
 /// Names a question to a relay.
@@ -76,6 +76,16 @@ pub struct Relayed {
     pub by: Arc<str>,
 }
 
+/// What relays need not know any more.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Over {
+    /// Of this leg.
+    pub leg: Arc<str>,
+    /// The dialog with these tags, that of who began it first; without them all of the leg. Who was called may have begun
+    /// several on one leg (RFC 3261 §12.1), and those go on.
+    pub dialog: Option<(String, String)>,
+}
+
 /// A request of a dialog whose media may have to be relayed.
 #[derive(Clone, Debug)]
 pub(crate) struct Relayable {
@@ -83,6 +93,30 @@ pub(crate) struct Relayable {
     pub(crate) tracking: TrackingId,
     /// It was from the start.
     pub(crate) always: bool,
+    /// This request is by who began the dialog.
+    pub(crate) by_caller: bool,
+}
+
+impl Relayable {
+    /// Whether it goes by a relay when it comes or goes over these flows.
+    pub(crate) fn is_relayed(&self, flows: &[Flow]) -> bool {
+        self.always || flows.iter().any(|flow| Side::of(*flow) == Side::Outside)
+    }
+
+    /// What is over when this request is a BYE, whoever hangs up.
+    pub(crate) fn over(self, bye: &Message) -> Over {
+        let (near, far) = (bye.from_tag(), bye.to_tag());
+        let (caller, callee) = if self.by_caller {
+            (near, far)
+        } else {
+            (far, near)
+        };
+        let dialog = caller.zip(callee);
+        Over {
+            leg: self.leg,
+            dialog: dialog.map(|(caller, callee)| (caller.to_owned(), callee.to_owned())),
+        }
+    }
 }
 
 /// A request as it goes to one place by a relay, or so that its answer will.

@@ -256,8 +256,8 @@ impl Role {
                 None => break,
             }
         }
-        while let Some(leg) = self.legs.next_over() {
-            self.out.push_back(Output::RelayEnds(leg));
+        while let Some(over) = self.legs.next_over() {
+            self.out.push_back(Output::RelayEnds(over));
         }
     }
 

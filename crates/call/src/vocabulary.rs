@@ -1,12 +1,12 @@
 //! What the role is told and what it says.
 
 use crate::{
-    media::{Description, MediaId, Relayed},
+    media::{Description, MediaId, Over, Relayed},
     reach::{ReachId, Way},
 };
 use domain::{Note, Refusal};
 use sip::{Flow, Message, endpoint::Transmit};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// What happened.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ pub enum Output {
     Reach(ReachId, Way),
     /// Have a media relay write itself into this description, and say so by [`Input::Relayed`].
     Relay(MediaId, Box<Description>),
-    /// No relay need know this leg any more.
-    RelayEnds(Arc<str>),
+    /// No relay need know this any more.
+    RelayEnds(Over),
     /// Tell the hub.
     Hub(hub::Input),
     /// Count a request.

@@ -13,7 +13,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use bencode::Value;
-use call::{Description, Relayed, Turn};
+use call::{Description, Over, Relayed, Turn};
 use daemon::{Daemon, Failed};
 use legs::Legs;
 use std::{
@@ -121,11 +121,11 @@ impl Media {
         answer
     }
 
-    /// No daemon need know a leg any more. One that does not hear of it forgets by itself when nothing is said.
-    pub(crate) async fn forget(&self, leg: &str) {
-        let known = self.legs(|legs| legs.take(leg));
+    /// No daemon need know this any more. One that does not hear of it forgets by itself when nothing is said.
+    pub(crate) async fn forget(&self, over: &Over) {
+        let known = self.legs(|legs| legs.take(&over.leg));
         let all = 0..self.0.daemons.len();
-        let command = ng::delete(leg);
+        let command = ng::delete(over);
         // Of a leg from before a restart it is not known where it is.
         for at in known.map_or(all, |at| at..at + 1) {
             // What becomes of it changes nothing here.

@@ -10,7 +10,7 @@ mod translate;
 
 pub use steer::steer;
 
-use call::{Description, MediaId, ReachId, Relayed, Role, Way};
+use call::{Description, MediaId, Over, ReachId, Relayed, Role, Way};
 use domain::{
     Address, Change, Class, DeviceId, Door, DoorId, Message as Chat, MessageId, Note,
     NotificationId, Now, Record, Refusal, Timestamp, Unread, push::OwedPush, roster::Contact,
@@ -63,8 +63,8 @@ pub enum Output {
     Reach(ReachId, Way),
     /// Have a media relay write itself into this description, and say so by [`Input::Relayed`].
     Relay(MediaId, Box<Description>),
-    /// No relay need know this leg any more.
-    RelayEnds(Arc<str>),
+    /// No relay need know this any more.
+    RelayEnds(Over),
     /// Save this step as a whole, and say so by [`Input::Saved`]: in the order in which they come.
     Save(SaveId, Vec<Change>),
     /// Keep this if there is room.
@@ -344,7 +344,7 @@ impl Shard {
             call::Output::Close(flow) => Output::Close(flow),
             call::Output::Reach(id, way) => Output::Reach(id, way),
             call::Output::Relay(id, description) => Output::Relay(id, description),
-            call::Output::RelayEnds(leg) => Output::RelayEnds(leg),
+            call::Output::RelayEnds(over) => Output::RelayEnds(over),
             call::Output::Counted(method, flow) => Output::Request(method, flow),
             call::Output::Note(note) => Output::Note(note),
             call::Output::Refused(why) => Output::Refused(Spoken::Sip, why),

@@ -1,7 +1,7 @@
 //! Which requests that are under way go by a relay, and what is known of that: for their answers, and so that a relay is told
 //! when nobody took a call.
 
-use super::Leg;
+use super::{Leg, Over};
 use domain::IdMap;
 use sip::endpoint::BranchId;
 use std::{
@@ -26,7 +26,7 @@ pub(crate) struct Legs {
     /// By the branch that one was sent by, and whether that has failed.
     by_branch: IdMap<BranchId, (Leg, bool)>,
     by_name: HashMap<Arc<str>, Named>,
-    over: VecDeque<Arc<str>>,
+    over: VecDeque<Over>,
 }
 
 impl Legs {
@@ -49,7 +49,10 @@ impl Legs {
             let stays = named.stays;
             self.by_name.remove(&leg.name);
             if !stays {
-                self.over.push_back(leg.name.clone());
+                self.over.push_back(Over {
+                    leg: leg.name.clone(),
+                    dialog: None,
+                });
             }
         }
     }
@@ -106,12 +109,12 @@ impl Legs {
     }
 
     /// A dialog is over.
-    pub(crate) fn dialog_over(&mut self, leg: Arc<str>) {
-        self.over.push_back(leg);
+    pub(crate) fn dialog_over(&mut self, over: Over) {
+        self.over.push_back(over);
     }
 
-    /// The next leg that no relay need know any more.
-    pub(crate) fn next_over(&mut self) -> Option<Arc<str>> {
+    /// The next that no relay need know any more.
+    pub(crate) fn next_over(&mut self) -> Option<Over> {
         self.over.pop_front()
     }
 

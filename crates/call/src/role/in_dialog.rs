@@ -28,7 +28,7 @@ impl Role {
             Some(Method::Bye | Method::Invite | Method::Update | Method::Prack)
         ) {
             let ends = self.dialogs.ends(now, &request, route);
-            relayable = self.relayable(ends.as_ref().map(|(_, ends)| ends));
+            relayable = self.relayable(&request, ends.as_ref().map(|(_, ends)| ends));
             if let Some((dialog, ends)) = ends
                 .as_ref()
                 .filter(|_| request.method() == Some(Method::Bye))
@@ -50,7 +50,7 @@ impl Role {
     ) {
         let has_way = matches!(across, Across::Flow(_) | Across::Reach(..));
         if has_way && !self.has_room(now, txn, from, None) {
-            return;
+            return self.hangs_up(&request, &[from], relayable);
         }
         match across {
             Across::Flow(to) => self.forward(now, txn, from, request, (to, relayable)),
@@ -58,7 +58,10 @@ impl Role {
                 let waits = Waiting::Request(txn, from, request, *otherwise, relayable);
                 self.reach(now, waits, way);
             }
-            Across::Nowhere => self.answer(now, txn, 480, ""),
+            Across::Nowhere => {
+                self.hangs_up(&request, &[from], relayable);
+                self.answer(now, txn, 480, "");
+            }
             // Nobody has shown who they are.
             Across::NoDialog => self.turn_away(now, txn, 481, "No Such Dialog"),
         }
@@ -91,7 +94,7 @@ impl Role {
         let ends = (self.settings.relaying != Relaying::Off)
             .then(|| self.dialogs.ends(now, ack, route))
             .flatten();
-        let relayable = self.relayable(ends.as_ref().map(|(_, ends)| ends));
+        let relayable = self.relayable(ack, ends.as_ref().map(|(_, ends)| ends));
         self.ack_across(now, ack, flow, (across, relayable));
     }
 

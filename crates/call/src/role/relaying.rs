@@ -9,7 +9,7 @@ use crate::{
     },
     requests::NO_RELAY,
     settings::Relaying,
-    token::{DialogId, Ends},
+    token::{DialogId, Ends, Mark},
     vocabulary::Output,
 };
 use bytes::Bytes;
@@ -267,7 +267,7 @@ impl Role {
     }
 
     /// The dialog of a request, if its media may have to be relayed.
-    pub(super) fn relayable(&self, ends: Option<&Ends>) -> Option<Relayable> {
+    pub(super) fn relayable(&self, request: &Message, ends: Option<&Ends>) -> Option<Relayable> {
         let ends = ends.filter(|_| self.settings.relaying != Relaying::Off)?;
         let tracking = ends.tracking.clone()?;
         let sides = [&ends.caller, &ends.callee].map(|end| Side::of(end.flow));
@@ -275,7 +275,16 @@ impl Role {
             leg: Leg::name(&tracking, ends.caller.flow, ends.callee.device.as_ref()),
             tracking,
             always: sides.contains(&Side::Outside),
+            by_caller: ends.initiator == Mark::of(request.from_tag().unwrap_or_default()),
         })
+    }
+
+    /// A dialog is over if this is a BYE, whether or not it has a way to go.
+    pub(super) fn hangs_up(&mut self, bye: &Message, flows: &[Flow], relayable: Option<Relayable>) {
+        let is_bye = bye.method() == Some(Method::Bye);
+        if let Some(relayable) = relayable.filter(|it| is_bye && it.is_relayed(flows)) {
+            self.legs.dialog_over(relayable.over(bye));
+        }
     }
 
     /// Sends a request inside a dialog on, by a relay if it must.
@@ -287,15 +296,15 @@ impl Role {
         request: Message,
         (to, relayable): (Flow, Option<Relayable>),
     ) {
+        if request.method() == Some(Method::Bye) {
+            self.hangs_up(&request, &[from, to], relayable);
+            return self.send_on(now, txn, from, &request, to, None);
+        }
         let Some(mut leg) = relayable.and_then(|it| leg_within(it, &request, from, to)) else {
             return self.send_on(now, txn, from, &request, to, None);
         };
         let seen = body::seen(&request);
         let turn = match request.method() {
-            Some(Method::Bye) => {
-                self.legs.dialog_over(leg.name);
-                return self.send_on(now, txn, from, &request, to, None);
-            }
             Some(Method::Prack) if seen != Seen::Nothing && self.legs.answers_callee(&leg.name) => {
                 Turn::Answer
             }
@@ -377,15 +386,13 @@ fn leg_within(relayable: Relayable, request: &Message, from: Flow, to: Flow) -> 
     let method = request.method()?;
     let negotiates = matches!(
         method,
-        Method::Invite | Method::Update | Method::Prack | Method::Ack | Method::Bye
+        Method::Invite | Method::Update | Method::Prack | Method::Ack
     );
-    let (from, to) = (Side::of(from), Side::of(to));
-    let is_relayed = relayable.always || [from, to].contains(&Side::Outside);
-    (negotiates && is_relayed).then(|| Leg {
+    (negotiates && relayable.is_relayed(&[from, to])).then(|| Leg {
         name: relayable.leg,
         tracking: relayable.tracking,
-        from,
-        to,
+        from: Side::of(from),
+        to: Side::of(to),
         offers: false,
         is_invite: method == Method::Invite,
         begins: false,

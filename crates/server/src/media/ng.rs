@@ -3,7 +3,7 @@
 use super::bencode::Value;
 use crate::config;
 use bytes::Bytes;
-use call::{Description, Side, Turn};
+use call::{Description, Over, Side, Turn};
 
 /// The cipher suites that rtpengine adds to an offer of SDES unless it is told not to, those without a cipher among them.
 const SUITES: [&str; 12] = [
@@ -64,13 +64,19 @@ pub(super) fn ping() -> Value {
     Value::map([("command", Value::text("ping"))])
 }
 
-/// No more of this leg.
-pub(super) fn delete(leg: &str) -> Value {
+/// No more of this leg, or of one dialog of it: rtpengine ends what it knows by the to-tag, and the leg with the last of those.
+pub(super) fn delete(over: &Over) -> Value {
     let command = [
         ("command", Value::text("delete")),
-        ("call-id", Value::text(leg)),
+        ("call-id", Value::text(&*over.leg)),
     ];
-    Value::map(command)
+    let command = Value::map(command);
+    match &over.dialog {
+        Some((caller, callee)) => command
+            .with("from-tag", Value::text(caller))
+            .with("to-tag", Value::text(callee)),
+        None => command,
+    }
 }
 
 /// An offer or an answer. What rtpengine would add by itself (candidates in place of the client's, keys of DTLS, cipher suites)

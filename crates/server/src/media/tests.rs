@@ -1,6 +1,6 @@
 use super::{Media, bencode::Value, legs};
 use crate::{config::Config, metrics::Metrics};
-use call::{Description, Side, Turn};
+use call::{Description, Over, Side, Turn};
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
@@ -149,6 +149,13 @@ fn answer(leg: &str) -> Description {
     }
 }
 
+fn over(leg: &str) -> Over {
+    Over {
+        leg: leg.into(),
+        dialog: Some(("a".to_owned(), "b".to_owned())),
+    }
+}
+
 /// A leg that goes to the first of these, as long as it answers.
 fn leg_of(first: &Fake, other: &Fake) -> String {
     let mut names = (0..).map(|number| format!("leg{number}"));
@@ -163,8 +170,11 @@ async fn a_daemon_is_asked_and_its_answer_taken() {
     let relayed = media.relay(offer("leg")).await.unwrap();
     assert_eq!(relayed.sdp, "relayed v=0");
     assert_eq!(&*relayed.by, format!("rtpengine at {}", daemon.at));
-    media.forget("leg").await;
+    media.forget(&over("leg")).await;
     assert_eq!(daemon.commands(), ["offer", "delete"]);
+    let (_, delete) = daemon.heard().pop().unwrap();
+    let tags = (delete.get("from-tag"), delete.get("to-tag"));
+    assert_eq!(tags, (Some(&b"a"[..]), Some(&b"b"[..])));
     assert!(metrics.render().contains("reveille_media_relayed_total 1"));
 }
 
@@ -243,7 +253,7 @@ async fn who_does_not_answer_is_not_asked_until_it_does_and_there_is_an_alarm() 
     // What is known of an offer of before nobody else knows.
     let before = daemon.commands().len();
     assert!(media.relay(answer("leg")).await.is_err());
-    media.forget("leg").await;
+    media.forget(&over("leg")).await;
     assert_eq!(daemon.commands()[before..], ["answer", "delete"]);
     let standing = metrics.alarms().standing();
     assert_eq!(standing.len(), 1);
@@ -253,7 +263,7 @@ async fn who_does_not_answer_is_not_asked_until_it_does_and_there_is_an_alarm() 
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let watching = tokio::spawn(media.clone().watch(stopped));
     let over = async {
-        while !metrics.alarms().standing().is_empty() {
+        while !media.0.daemons[0].is_up() {
             tokio::task::yield_now().await;
         }
     };
@@ -261,6 +271,7 @@ async fn who_does_not_answer_is_not_asked_until_it_does_and_there_is_an_alarm() 
         .await
         .unwrap();
     assert!(media.relay(offer("leg")).await.is_ok());
+    assert!(metrics.alarms().standing().is_empty());
     stop.send(true).unwrap();
     watching.await.unwrap();
 }
@@ -272,7 +283,7 @@ async fn of_a_leg_that_nobody_remembers_every_daemon_is_told() {
         Fake::new(Does::Answers).await,
     );
     let (media, _) = asking(&[one.at, other.at]).await;
-    media.forget("from before a restart").await;
+    media.forget(&over("from before a restart")).await;
     assert_eq!(
         (one.commands(), other.commands()),
         (vec!["delete".to_owned()], vec!["delete".to_owned()])

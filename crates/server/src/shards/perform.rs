@@ -12,7 +12,7 @@ use crate::{
     media::Media,
     metrics::{Door, Load, Metrics},
 };
-use call::{Description, MediaId, ReachId, Way, is_spiral};
+use call::{Description, MediaId, Over, ReachId, Way, is_spiral};
 use domain::{Address, ArchiveQuery, DeviceId, MessageId, Note, NotificationId, Now, wake::Stage};
 use hub::{Answer, Measure, NotDone, PushOrder, Pushed, Question, Ticket};
 use shard::{Input, Output, Shard, Spoken};
@@ -167,7 +167,7 @@ impl Performer {
             Output::Close(flow) => self.tools.net.close(flow),
             Output::Reach(id, way) => self.reach(shard, id, way),
             Output::Relay(id, description) => self.relay(id, *description),
-            Output::RelayEnds(leg) => self.relay_ends(leg),
+            Output::RelayEnds(over) => self.relay_ends(over),
             Output::Save(id, changes) => self.commits.add(id, changes),
             Output::Note(note) => {
                 log_note(&note);
@@ -267,9 +267,9 @@ impl Performer {
         });
     }
 
-    fn relay_ends(&self, leg: Arc<str>) {
+    fn relay_ends(&self, over: Over) {
         if let Some(media) = self.tools.media.clone() {
-            tokio::spawn(async move { media.forget(&leg).await });
+            tokio::spawn(async move { media.forget(&over).await });
         }
     }
 

@@ -128,6 +128,8 @@ fn offer_and_answer_are_relayed_when_one_party_is_outside_and_forgotten_when_the
         world.answer(bob, &bye, 200, "sip:bob@x");
         world.take(alice, "200 BYE");
         assert_eq!(world.relay.ended.len(), 1);
+        let caller = answer.from_tag().unwrap().to_owned();
+        assert_eq!(world.relay.hung_up, [(caller, "callee".to_owned())]);
         world.ends_clean();
     }
 }
@@ -320,6 +322,8 @@ fn a_session_is_changed_by_either_side_through_the_same_leg_after_a_restart_too(
         world.within(&callee, "BYE", bob);
         world.take(alice, "BYE");
         assert_eq!(world.relay.ended, [leg]);
+        let began = answer.from_tag().unwrap().to_owned();
+        assert_eq!(world.relay.hung_up, [(began, "callee".to_owned())]);
         world.ends_clean();
     }
 }
@@ -551,4 +555,18 @@ fn an_offer_that_cannot_be_read_is_not_taken_for_none() {
         }
         world.ends_clean();
     }
+}
+
+#[test]
+fn who_hangs_up_on_somebody_who_is_not_reached_ends_the_leg_as_well() {
+    let mut world = world(1, Relaying::Needed);
+    let alice = world.udp("10.0.0.10:5060");
+    let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
+    registers(&mut world, bob, "bob");
+    let (_, answer) = up(&mut world, alice, bob);
+    world.close(bob);
+    world.within(&Dialog::of_caller(&answer), "BYE", alice);
+    world.take(alice, "480");
+    assert_eq!(world.relay.ended.len(), 1);
+    world.ends_clean();
 }

@@ -70,8 +70,9 @@ impl World {
                     Some(answer) => Input::Relayed(id, answer),
                     None => continue,
                 },
-                Output::RelayEnds(leg) => {
-                    self.relay.ended.push(leg);
+                Output::RelayEnds(over) => {
+                    self.relay.ended.push(over.leg);
+                    self.relay.hung_up.extend(over.dialog);
                     continue;
                 }
                 Output::Save(id, changes) => match self.store.save(shard, id, changes) {

@@ -17,6 +17,8 @@ pub(crate) struct Relay {
     pub(crate) asked: Vec<Description>,
     /// What it may forget.
     pub(crate) ended: Vec<Arc<str>>,
+    /// The dialogs of that which ended with a BYE.
+    pub(crate) hung_up: Vec<(String, String)>,
     held: Vec<(usize, MediaId, Answer)>,
 }
 
