@@ -50,7 +50,7 @@ impl Role {
     ) {
         let has_way = matches!(across, Across::Flow(_) | Across::Reach(..));
         if has_way && !self.has_room(now, txn, from, None) {
-            return self.hangs_up(&request, &[from], relayable);
+            return self.bye_ends_leg(&request, &[from], relayable);
         }
         match across {
             Across::Flow(to) => self.forward(now, txn, from, request, (to, relayable)),
@@ -59,7 +59,7 @@ impl Role {
                 self.reach(now, waits, way);
             }
             Across::Nowhere => {
-                self.hangs_up(&request, &[from], relayable);
+                self.bye_ends_leg(&request, &[from], relayable);
                 self.answer(now, txn, 480, "");
             }
             // Nobody has shown who they are.

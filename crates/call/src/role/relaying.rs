@@ -280,7 +280,12 @@ impl Role {
     }
 
     /// A dialog is over if this is a BYE, whether or not it has a way to go.
-    pub(super) fn hangs_up(&mut self, bye: &Message, flows: &[Flow], relayable: Option<Relayable>) {
+    pub(super) fn bye_ends_leg(
+        &mut self,
+        bye: &Message,
+        flows: &[Flow],
+        relayable: Option<Relayable>,
+    ) {
         let is_bye = bye.method() == Some(Method::Bye);
         if let Some(relayable) = relayable.filter(|it| is_bye && it.is_relayed(flows)) {
             self.legs.dialog_over(relayable.over(bye));
@@ -297,7 +302,7 @@ impl Role {
         (to, relayable): (Flow, Option<Relayable>),
     ) {
         if request.method() == Some(Method::Bye) {
-            self.hangs_up(&request, &[from, to], relayable);
+            self.bye_ends_leg(&request, &[from, to], relayable);
             return self.send_on(now, txn, from, &request, to, None);
         }
         let Some(mut leg) = relayable.and_then(|it| leg_within(it, &request, from, to)) else {
