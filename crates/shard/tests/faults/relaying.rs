@@ -566,7 +566,7 @@ fn who_hangs_up_on_somebody_who_is_not_reached_ends_the_leg_as_well() {
     let (_, answer) = up(&mut world, alice, bob);
     world.close(bob);
     world.within(&Dialog::of_caller(&answer), "BYE", alice);
-    world.take(alice, "480");
+    world.take(alice, "480 BYE");
     assert_eq!(world.relay.ended.len(), 1);
     world.ends_clean();
 }
