@@ -179,7 +179,8 @@ impl Gate {
         self.shown().filter(|_| has_ended)
     }
 
-    /// Takes note of what the inside says. True if the client has signed in by it.
+    /// Takes note of what the inside says. True if the client has signed in by it: whoever is asked something by the inside has, and a
+    /// held INVITE leaves before the 200, which waits for the store.
     pub(super) fn inside_says(&mut self, message: &Message) -> bool {
         let asked = message.cseq().map(|cseq| cseq.method);
         let status = message.status().unwrap_or_default();
@@ -188,6 +189,7 @@ impl Gate {
             .unanswered
             .saturating_sub(u32::from(status >= 200 && is_try));
         let lets_in = match asked {
+            _ if message.is_request() => true,
             Ok(Method::Register) => status == 200,
             _ => is_try && self.bearer.is_some() && (100..300).contains(&status),
         };
@@ -400,6 +402,18 @@ mod tests {
         for method in [Method::Invite, Method::Ack, Method::Message] {
             assert_eq!(gate.client_says(&request(method), BY_PASSWORD), Ok(()));
         }
+    }
+
+    #[test]
+    fn who_is_called_before_the_answer_to_its_register_may_answer() {
+        let mut gate = Gate::default();
+        let (register, invite) = (request(Method::Register), request(Method::Invite));
+        let rings = answer(&invite, 180);
+        assert_eq!(gate.client_says(&register, BY_PASSWORD), Ok(()));
+        let refused = Err(Refused::NotSignedIn);
+        assert_eq!(gate.client_says(&rings, BY_PASSWORD), refused);
+        assert!(gate.inside_says(&invite));
+        assert_eq!(gate.client_says(&rings, BY_PASSWORD), Ok(()));
     }
 
     #[test]

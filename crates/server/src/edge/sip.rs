@@ -218,7 +218,8 @@ impl Phone {
         if let Some(shown) = gate.has_ended(&message) {
             self.shared.has_ended(shown);
         }
-        gate.inside_says(&message).then(|| whose(&gate, &message))
+        gate.inside_says(&message)
+            .then(|| whose(&gate, &self.first))
     }
 }
 
