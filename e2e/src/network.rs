@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, process};
 
 use crate::SOON;
@@ -13,6 +14,9 @@ use crate::process::Process;
 
 /// Says to a test that it runs inside, and how the networks are called.
 const TAG: &str = "REVEILLE_E2E_NETWORKS";
+
+/// Networks that this process has made: several of its tests may run at once.
+static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// Where the legs of the firewall lead: the letter of each, and its addresses. The host there has .10.
 const LEGS: [(char, &str); 3] = [('o', "192.0.2"), ('d', "198.51.100"), ('i', "10.77.0")];
@@ -82,8 +86,10 @@ impl Networks {
     }
 
     fn make() -> Self {
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
         let networks = Self {
-            tag: format!("rv{}", process::id()),
+            // With two letters more it names an interface, which has 15 octets.
+            tag: format!("rv{}n{number}", process::id()),
             is_maker: true,
         };
         let wall = networks.name('w');
