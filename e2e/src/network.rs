@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, process};
@@ -20,6 +20,9 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// Where the legs of the firewall lead: the letter of each, and its addresses. The host there has .10.
 const LEGS: [(char, &str); 3] = [('o', "192.0.2"), ('d', "198.51.100"), ('i', "10.77.0")];
+
+/// The last letters of the namespaces: where the legs lead, and the firewall.
+const PLACES: [char; 4] = ['o', 'd', 'i', 'w'];
 
 /// Other addresses of the host in the DMZ, one for each edge.
 const EDGES: [Ipv4Addr; 2] = [
@@ -86,6 +89,7 @@ impl Networks {
     }
 
     fn make() -> Self {
+        sweep();
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let networks = Self {
             // With two letters more it names an interface, which has 15 octets.
@@ -175,7 +179,7 @@ impl Networks {
 
     /// The name `localhost` leads outside to the edge of this number.
     pub fn leads_to(&self, number: usize) {
-        let folder = self.hosts();
+        let folder = hosts(&self.tag);
         fs::create_dir_all(&folder).expect("/etc/netns");
         let line = format!("{} localhost\n", EDGES[number]);
         fs::write(folder.join("hosts"), line).expect("a file of ours");
@@ -255,11 +259,6 @@ impl Networks {
         format!("{}{leg}h", self.tag)
     }
 
-    /// What `ip netns exec` puts over `/etc` outside.
-    fn hosts(&self) -> PathBuf {
-        PathBuf::from("/etc/netns").join(self.name('o'))
-    }
-
     fn nft(&self, rules: &str) {
         self.tell('w', "nft", &["-f", "-"], rules);
     }
@@ -294,23 +293,53 @@ fn run(command: &mut Command, input: &str) -> String {
 
 impl Drop for Networks {
     fn drop(&mut self) {
-        if !self.is_maker {
-            return;
+        if self.is_maker {
+            take_down(&self.tag);
         }
-        // What is left of a test that was killed.
-        let names = ['o', 'd', 'i', 'w'].map(|leg| self.name(leg));
-        for name in &names {
-            let pids = Command::new("ip").args(["netns", "pids", name]).output();
-            let pids = pids.map(|it| it.stdout).unwrap_or_default();
-            for pid in String::from_utf8_lossy(&pids).split_whitespace() {
-                quietly("kill", &["-9", pid]);
-            }
-            quietly("ip", &["netns", "delete", name]);
-        }
-        let _ = fs::remove_dir_all(self.hosts());
-        // If it is ours alone.
-        let _ = fs::remove_dir("/etc/netns");
     }
+}
+
+/// Takes down what tests have left that were killed.
+fn sweep() {
+    let Ok(namespaces) = fs::read_dir("/run/netns") else {
+        return;
+    };
+    for name in namespaces.flatten().map(|it| it.file_name()) {
+        let Some((tag, maker)) = name.to_str().and_then(made_by) else {
+            continue;
+        };
+        if !Path::new("/proc").join(maker).exists() {
+            take_down(tag);
+        }
+    }
+}
+
+/// The tag of one of our namespaces, and the id of the process that has made it.
+fn made_by(namespace: &str) -> Option<(&str, &str)> {
+    let tag = namespace.strip_suffix(PLACES)?;
+    let (maker, number) = tag.strip_prefix("rv")?.split_once('n')?;
+    let are_ours = [maker, number].iter().all(|it| it.parse::<u32>().is_ok());
+    are_ours.then_some((tag, maker))
+}
+
+/// Takes down the networks of this tag, with whoever is left in them.
+fn take_down(tag: &str) {
+    for name in PLACES.map(|place| format!("{tag}{place}")) {
+        let pids = Command::new("ip").args(["netns", "pids", &name]).output();
+        let pids = pids.map(|it| it.stdout).unwrap_or_default();
+        for pid in String::from_utf8_lossy(&pids).split_whitespace() {
+            quietly("kill", &["-9", pid]);
+        }
+        quietly("ip", &["netns", "delete", &name]);
+    }
+    let _ = fs::remove_dir_all(hosts(tag));
+    // If it is ours alone.
+    let _ = fs::remove_dir("/etc/netns");
+}
+
+/// What `ip netns exec` puts over `/etc` outside.
+fn hosts(tag: &str) -> PathBuf {
+    PathBuf::from("/etc/netns").join(format!("{tag}o"))
 }
 
 /// Takes down what may be gone already.
@@ -319,4 +348,17 @@ fn quietly(program: &str, arguments: &[impl AsRef<OsStr>]) {
         .args(arguments)
         .stderr(Stdio::null())
         .status();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_test_has_made_is_taken_down() {
+        assert_eq!(made_by("rv4194303n12w"), Some(("rv4194303n12", "4194303")));
+        for of_others in ["rv1w", "rv1n2", "rv1n2x", "rvxn2w", "v1n2w", "blue"] {
+            assert_eq!(made_by(of_others), None, "{of_others}");
+        }
+    }
 }
