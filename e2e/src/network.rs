@@ -2,7 +2,7 @@
 //! that has made them. Only root can make any.
 
 use std::ffi::OsStr;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,6 +14,9 @@ use crate::process::Process;
 
 /// Says to a test that it runs inside, and how the networks are called.
 const TAG: &str = "REVEILLE_E2E_NETWORKS";
+
+/// How the line begins that says how many tests have passed.
+const RESULT: &str = "test result: ";
 
 /// Networks that this process has made: several of its tests may run at once.
 static MADE: AtomicU32 = AtomicU32::new(0);
@@ -83,8 +86,22 @@ impl Networks {
         command
             .args(["--exact", test, "--nocapture"])
             .env(TAG, &networks.tag);
-        let status = networks.host('i').runs(command).status();
-        assert!(status.expect("ip netns exec").success(), "{test}, inside");
+        let inside = networks
+            .host('i')
+            .runs(command)
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut inside = inside.expect("ip netns exec");
+        let mut said = BufReader::new(inside.stdout.take().expect("piped")).lines();
+        let said = said.by_ref().map(|line| line.expect("text"));
+        let result = said
+            .inspect(|line| println!("{line}"))
+            .find(|line| line.starts_with(RESULT));
+        let status = inside.wait().expect("it ends");
+        assert!(status.success(), "{test}, inside");
+        // Nothing is well, too, where no test has this name.
+        let result = result.unwrap_or_default();
+        assert!(result.contains(" 1 passed;"), "{test}: {result}");
         None
     }
 
