@@ -20,7 +20,7 @@ use crate::status::Live;
 use crate::{Fingerprint, Header, Identity, Limits, Link, State, Stream, TunnelError, frame};
 
 /// Why a tunnel ends, for whoever is at the other end: an error code of the application (RFC 9000 §20.2).
-const STOPPING: VarInt = VarInt::from_u32(0);
+pub(crate) const STOPPING: VarInt = VarInt::from_u32(0);
 /// Another connection of the same inside has come.
 pub(crate) const REPLACED: VarInt = VarInt::from_u32(1);
 /// The other side is known no more.

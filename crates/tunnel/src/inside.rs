@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
+use quinn::{
+    ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream,
+    TransportErrorCode, VarInt,
+};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::edge::REPLACED;
+use crate::edge::{REPLACED, STOPPING};
 use crate::hello::{self, Hello};
 use crate::identity::NAME;
 use crate::limits::HANDSHAKE;
@@ -115,7 +118,7 @@ impl Inside {
             state: Err(Down {
                 since,
                 why: "not dialled yet".into(),
-                reached: true,
+                reached: false,
             }),
         };
         let shared = Arc::new(Shared {
@@ -263,7 +266,7 @@ impl Dialled {
         // A socket of its own for each attempt: what stands between may have forgotten the one before.
         let endpoint = Endpoint::client(local)?;
         let connecting = endpoint.connect_with(self.config.clone(), at, NAME);
-        let connection = connecting.map_err(io::Error::other)?.await?;
+        let connection = connecting.map_err(io::Error::other)?.await.map_err(said)?;
         let theirs = hello::exchanged(&connection, &self.shared.hello).await?;
         Ok((endpoint, connection, theirs.name))
     }
@@ -282,10 +285,7 @@ impl Dialled {
                             .await;
                     });
                 }
-                Err(error) if is_another(&error) => {
-                    return io::Error::new(io::ErrorKind::AddrInUse, ANOTHER);
-                }
-                Err(error) => return error.into(),
+                Err(error) => return said(error),
             }
         }
     }
@@ -338,15 +338,32 @@ async fn arrives(
 const ANOTHER: &str =
     "another server has dialled with the same tunnel.key: each needs one of its own";
 
-fn is_another(error: &ConnectionError) -> bool {
-    matches!(error, ConnectionError::ApplicationClosed(close) if close.error_code == REPLACED)
+/// Why there is none where the edge has said that it stops, or takes nobody because it does.
+const STOPPED: &str = "it has stopped";
+
+/// Why a connection is not there, as a kind by which it can be told.
+fn said(error: ConnectionError) -> io::Error {
+    match &error {
+        ConnectionError::ApplicationClosed(close) if close.error_code == REPLACED => {
+            io::Error::new(io::ErrorKind::AddrInUse, ANOTHER)
+        }
+        ConnectionError::ApplicationClosed(close) if close.error_code == STOPPING => {
+            io::Error::new(io::ErrorKind::NotConnected, STOPPED)
+        }
+        ConnectionError::ConnectionClosed(close)
+            if close.error_code == TransportErrorCode::CONNECTION_REFUSED =>
+        {
+            io::Error::new(io::ErrorKind::NotConnected, STOPPED)
+        }
+        _ => error.into(),
+    }
 }
 
 fn is_replaced(why: &io::Error) -> bool {
     why.kind() == io::ErrorKind::AddrInUse
 }
 
-/// Whether nobody is known to be there: its name leads nowhere, or nothing answers.
+/// Whether nobody is known to be there: its name leads nowhere, nothing answers, or it stops.
 fn is_unreachable(why: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
@@ -354,6 +371,7 @@ fn is_unreachable(why: &io::Error) -> bool {
         Kind::NotFound
             | Kind::TimedOut
             | Kind::ConnectionReset
+            | Kind::NotConnected
             | Kind::HostUnreachable
             | Kind::NetworkUnreachable
     )

@@ -46,6 +46,22 @@ fn is_up(inside: &Inside) -> bool {
     matches!(inside.status()[0].state, State::Up { .. })
 }
 
+/// Why there is no tunnel, before the first attempt has come to something.
+const NOT_YET: &str = "not dialled yet";
+
+/// Why there is no tunnel; nothing where there is one.
+fn why_down(inside: &Inside) -> String {
+    match &inside.status()[0].state {
+        State::Down { why, .. } => why.to_string(),
+        State::Up { .. } => String::new(),
+    }
+}
+
+/// Whether somebody was there at the last attempt.
+fn is_reached(inside: &Inside) -> bool {
+    !matches!(inside.status()[0].state, State::Down { reached: false, .. })
+}
+
 /// How many insides are there.
 fn there(edge: &Edge) -> usize {
     let all = edge.status();
@@ -134,10 +150,7 @@ async fn nobody_comes_in_whose_key_is_not_known_on_the_other_side() {
     let (mistaken, _arrivals) = dial(&theirs, &edge, stranger.fingerprint());
     for inside in [&unknown, &mistaken] {
         wait("told why", || {
-            let State::Down { why, reached, .. } = &inside.status()[0].state else {
-                return false;
-            };
-            &**why != "not dialled yet" && *reached
+            matches!(inside.status()[0].state, State::Down { reached: true, .. })
         })
         .await;
     }
@@ -162,12 +175,29 @@ async fn an_edge_whose_name_leads_nowhere_is_not_reached() {
     }];
     let dialled = Inside::dial(("inside", b"a key"), &theirs, &edges, Limits::default());
     let (inside, _arrivals) = dialled.unwrap();
-    wait("not reached", || {
-        let state = &inside.status()[0].state;
-        matches!(state, State::Down { reached: false, .. })
-    })
-    .await;
+    wait("dialled", || why_down(&inside) != NOT_YET).await;
+    assert!(!is_reached(&inside));
     inside.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_edge_that_stops_is_not_reached_from_its_word_on() {
+    let (ours, theirs) = (identity(), identity());
+    let edge = listen(&ours, &[theirs.fingerprint()]);
+    let (inside, _arrivals) = dial(&theirs, &edge, ours.fingerprint());
+    assert!(!is_reached(&inside), "not dialled yet");
+    wait("up", || is_up(&inside)).await;
+    edge.shutdown().await;
+    wait("down", || !is_up(&inside)).await;
+    assert_eq!(why_down(&inside), "it has stopped");
+    assert!(!is_reached(&inside));
+    // It still runs, and takes nobody.
+    let (later, _arrivals) = dial(&theirs, &edge, ours.fingerprint());
+    wait("dialled", || why_down(&later) != NOT_YET).await;
+    assert_eq!(why_down(&later), "it has stopped");
+    assert!(!is_reached(&later));
+    inside.shutdown().await;
+    later.shutdown().await;
 }
 
 #[tokio::test]
