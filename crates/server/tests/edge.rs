@@ -28,7 +28,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -44,6 +44,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where clients get tokens, as they are told.
 const ISSUER: &str = "https://sip.localhost";
+
+/// For so long nothing more is taken of who is slowed down.
+const STILL: Duration = Duration::from_secs(1);
 
 /// A directory with a key in it, by which the other side knows us.
 fn keyed() -> (TempDir, String) {
@@ -545,6 +548,13 @@ async fn who_is_faster_than_the_tunnel_is_slowed_down_and_loses_nothing() {
     // So much would have ended its connection, had it been kept.
     let waited = so_many.wait_for(|said| *said * length > 2 << 20);
     timeout(PATIENCE, waited).await.unwrap().unwrap();
+    // Nobody reads: what is taken stands still before it is all.
+    let until = Instant::now() + PATIENCE;
+    while let Ok(Ok(())) = timeout(STILL, so_many.changed()).await {
+        assert!(Instant::now() < until, "it does not stand still");
+    }
+    let taken = *so_many.borrow();
+    assert!(taken < many, "all {many} were taken, and nobody has read");
     let (mut hears, mut answers) = tokio::io::split(arrival.stream);
     let mut buffer = vec![0; 1 << 16];
     let (mut heard, all) = (0, many * length);
