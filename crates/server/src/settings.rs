@@ -31,21 +31,25 @@ pub(crate) struct Source<'a> {
 }
 
 /// How a device registers of which nothing else is known. With edges it may be outside: by our name in TLS it finds one there, and
-/// us inside.
-fn usual(config: &Config, sip: &call::Settings) -> Transport {
-    let mut bound = sip.bound.iter();
-    let has_tls = bound.any(|(transport, _)| *transport == Transport::Tls);
-    if has_tls && !config.edge.edges.0.is_empty() {
+/// us inside, if we listen at the port to which that leads.
+fn usual(has_edges: bool, tls: &[SocketAddr]) -> Transport {
+    if has_edges && is_one_at(tls, Transport::Edge.default_port()) {
         Transport::Edge
     } else {
         Transport::Udp
     }
 }
 
+/// Whether one of these listeners has this port: a name that leads outside to edges, with their port, leads to it inside.
+pub(crate) fn is_one_at(listeners: &[SocketAddr], port: u16) -> bool {
+    listeners.iter().any(|listener| listener.port() == port)
+}
+
 impl Source<'_> {
     /// For the hubs, beside these of the SIP role.
     pub(crate) fn hub(self, sip: &call::Settings) -> hub::Config {
-        let register_at = sip.register_at(usual(self.config, sip));
+        let has_edges = !self.config.edge.edges.0.is_empty();
+        let register_at = sip.register_at(usual(has_edges, &self.net.addresses().tls));
         let (call, limits) = (&self.config.call, &self.config.limits);
         let domains = domains(self.config);
         hub::Config {
@@ -249,4 +253,21 @@ fn bound(addresses: &net::Addresses) -> Vec<(Transport, SocketAddr)> {
         over(Transport::Tls, &addresses.tls),
     ]
     .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_of_which_nothing_is_known_is_led_to_an_edge_only_where_that_leads_inside_as_well() {
+        let at = |ports: &[u16]| -> Vec<SocketAddr> {
+            let ports = ports.iter();
+            ports.map(|port| ([127, 0, 0, 1], *port).into()).collect()
+        };
+        assert_eq!(usual(true, &at(&[5071, 5061])), Transport::Edge);
+        assert_eq!(usual(true, &at(&[5071])), Transport::Udp);
+        assert_eq!(usual(true, &[]), Transport::Udp);
+        assert_eq!(usual(false, &at(&[5061])), Transport::Udp);
+    }
 }
