@@ -211,6 +211,10 @@ pub const EVENTS: &[Event] = &[
         "edge.drain is over: who is still there is cut off",
         "a call lasted longer than edge.drain; make that longer if calls must not be cut",
     ),
+    warn(
+        "phones come by an edge at a port that listen.sip_tls does not have",
+        "pushes name that port: listen at it, or a phone that is woken inside finds no server (docs/operations/edge.md)",
+    ),
     warn("finished a restore that was cut short", ""),
     warn(
         "limits.connections is more than there are files: raise the hard limit (LimitNOFILE= in the unit, or ulimit -Hn)",

@@ -67,6 +67,8 @@ impl Within {
             net: net.clone(),
             metrics: metrics.clone(),
             trusted: settings::trusted(config)?,
+            tls: net.addresses().tls.clone(),
+            is_told: false,
             device: device.fallback(not_found),
             room: (room, Arc::default()),
             keeper: keeper.clone(),
@@ -99,6 +101,10 @@ struct Taking {
     metrics: Arc<Metrics>,
     /// Where the operator's servers are: no client outside is there, whatever an edge says.
     trusted: Vec<Network>,
+    /// Our listeners of SIP in TLS.
+    tls: Vec<SocketAddr>,
+    /// Whether it was said that none of them has the port of an edge.
+    is_told: bool,
     device: Router,
     /// For so many requests of that.
     room: (usize, Arc<Room>),
@@ -106,7 +112,7 @@ struct Taking {
 }
 
 impl Taking {
-    async fn run(self, mut arrivals: mpsc::Receiver<Arrival>) {
+    async fn run(mut self, mut arrivals: mpsc::Receiver<Arrival>) {
         while let Some(arrival) = arrivals.recv().await {
             let client = arrival.header.client;
             // Dropped, its stream ends, and the edge closes its connection.
@@ -117,7 +123,7 @@ impl Taking {
         }
     }
 
-    fn takes(&self, arrival: Arrival) -> bool {
+    fn takes(&mut self, arrival: Arrival) -> bool {
         let Arrival {
             edge,
             at,
@@ -131,7 +137,10 @@ impl Taking {
         let (spoken, name) = (header.spoken, header.name.as_deref());
         tracing::debug!(%edge, client = %header.client, ?spoken, name, "a client comes by an edge");
         let what = match header.spoken {
-            Spoken::SipTls => Carried::Sip,
+            Spoken::SipTls => {
+                self.looks_at(header.port);
+                Carried::Sip
+            }
             Spoken::Xmpp => Carried::Xmpp {
                 tls_exporter: header.exporter,
                 tls_server_end_point: header.end_point.map(Into::into),
@@ -142,6 +151,17 @@ impl Taking {
         let local = SocketAddr::new(at.ip().to_canonical(), header.port);
         let at = (local, header.client);
         self.net.carry(what, sip::Transport::Edge, at, stream)
+    }
+
+    /// Says once that phones which come by this port outside would not find us by it inside.
+    fn looks_at(&mut self, port: u16) {
+        if !self.is_told && !settings::is_one_at(&self.tls, port) {
+            self.is_told = true;
+            tracing::warn!(
+                port,
+                "phones come by an edge at a port that listen.sip_tls does not have"
+            );
+        }
     }
 
     /// A request of the device API.
