@@ -129,6 +129,7 @@ impl World {
             framing: Framing::Tcp,
             exporter: None,
             end_point: None,
+            edge: None,
         });
         self.im(im::Input::Greeted(stream, greeted, link));
     }
@@ -269,6 +270,7 @@ fn settings() -> Result<Settings> {
         requests_per_source: 1000,
         bearers: None,
         authz_server: None,
+        relaying: call::Relaying::Off,
         calls: call::CallLimits {
             per_caller: domain::quota::Allowance::ALL,
             per_callee: domain::quota::Allowance::ALL,

@@ -267,13 +267,6 @@ impl Role {
         watcher.or_else(|| self.messages.answered(txn, status))
     }
 
-    /// What the endpoint has said goes out before anything that follows.
-    fn transmits(&mut self) {
-        while let Some(transmit) = self.endpoint.poll_transmit() {
-            self.out.push_back(Output::Transmit(transmit));
-        }
-    }
-
     fn endpoint_says(&mut self, now: Now, directory: &Directory, event: Event) {
         let (calls, mut line) = self.line(now);
         let told = match event {

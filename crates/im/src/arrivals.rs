@@ -10,7 +10,7 @@ impl Line {
         let mut bound = Element::new(ns::BIND2, "bound");
         let wants = |namespace, local| entry.bind.child(namespace, local);
         if let Some(session) = self.sessions.get_mut(door) {
-            session.carbons = wants(ns::CARBONS, "enable").is_some();
+            session.follows.carbons = wants(ns::CARBONS, "enable").is_some();
         }
         if let Some(enable) = wants(ns::SM, "enable")
             && let Some(enabled) = self.enables(now, door, enable)

@@ -59,8 +59,12 @@ pub(crate) fn write(
     to.place(&FRAMINGS, &session.framing);
     to.place(&WAYS, &session.way);
     to.presence(session);
-    let Follows { roster, blocks } = session.follows;
-    for flag in [roster, blocks, session.carbons, session.is_owed] {
+    let Follows {
+        roster,
+        blocks,
+        carbons,
+    } = session.follows;
+    for flag in [roster, blocks, carbons, session.is_owed] {
         to.0.push(flag.into());
     }
     to.many(session.directed.iter(), |to, jid| to.text(jid.as_str()));
@@ -100,8 +104,9 @@ pub(crate) fn read(kept: &KeptSession, now: Now, settings: &Settings) -> Option<
     session.follows = Follows {
         roster: from.flag()?,
         blocks: from.flag()?,
+        carbons: from.flag()?,
     };
-    (session.carbons, session.is_owed) = (from.flag()?, from.flag()?);
+    session.is_owed = from.flag()?;
     session.directed = from.many(|from| Jid::parse(from.text()?).ok())?;
     for (id, got) in from.many(|from| Some((MessageId::from(from.text()?), from.flag()?)))? {
         session.expects(id, got);
@@ -331,7 +336,7 @@ mod tests {
             suspended: true,
         }));
         session.follows.blocks = true;
-        (session.carbons, session.is_owed) = (true, true);
+        (session.follows.carbons, session.is_owed) = (true, true);
         session.directed = vec![Jid::parse("alice@localhost/desk").unwrap()];
         session.expects(MessageId::from("m1"), true);
         session.expects(MessageId::from("m2"), false);

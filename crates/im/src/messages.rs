@@ -171,7 +171,7 @@ impl Line {
     /// A phone of the user's has sent something: their clients that want that get a copy (XEP-0280).
     pub(crate) fn sent_by_phone(&mut self, now: Now, user: &Address, message: &Message) {
         self.marks(Marker::of_phone(user, message));
-        if self.sessions.of(user).any(|it| it.carbons)
+        if self.sessions.of(user).any(|it| it.follows.carbons)
             && let Some(stanza) = letters::archived(message, user)
         {
             self.copy_to_all(now, "sent", user, None, &stanza);
@@ -186,7 +186,7 @@ impl Line {
         but: Option<&DoorId>,
         message: &Element,
     ) {
-        let wants = |it: &&Session| it.carbons && Some(&it.door) != but && it.is_there();
+        let wants = |it: &&Session| it.follows.carbons && Some(&it.door) != but && it.is_there();
         let others = self.sessions.of(user).filter(wants);
         let copy = |it: &Session| {
             let copy = ext::copy(how, message, user, &it.jid)?;
@@ -388,7 +388,7 @@ impl Line {
         let others = self.sessions.of(&session.user);
         let mut others = others.filter(|it| it.door != session.door);
         if others.any(|it| it.owns(&message.id)) {
-            let stanza = letters::stanza(message).filter(|_| session.carbons)?;
+            let stanza = letters::stanza(message).filter(|_| session.follows.carbons)?;
             let copy = ext::copy("received", &stanza, &session.user, &session.jid)?;
             return Some(session.octets(&copy));
         }

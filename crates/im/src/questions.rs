@@ -113,7 +113,7 @@ impl Line {
             ext::Deed::DisableAt(meant) => return self.disables(now, door, element, meant),
             ext::Deed::Answer(payload) => payload,
             ext::Deed::Carbons(on) => {
-                session.carbons = on;
+                session.follows.carbons = on;
                 None
             }
             ext::Deed::Blocked(list) => {

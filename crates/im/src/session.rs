@@ -61,6 +61,8 @@ pub(crate) struct Follows {
     pub(crate) roster: bool,
     /// Whom the user blocks (XEP-0191 §3.3).
     pub(crate) blocks: bool,
+    /// What other clients of the user send and get (XEP-0280).
+    pub(crate) carbons: bool,
 }
 
 /// A session.
@@ -101,8 +103,6 @@ pub(crate) struct Session {
     pub(crate) follows: Follows,
     /// How much of what it said waits for an answer of the hub or of another user's role.
     pub(crate) under_way: usize,
-    /// It sees what other clients of its user send and get (XEP-0280).
-    pub(crate) carbons: bool,
     /// What it wants that has to be read.
     pub(crate) queries: Queries,
     /// What it has asked others.
@@ -240,7 +240,6 @@ impl Session {
             directed: Vec::new(),
             follows: Follows::default(),
             under_way: 0,
-            carbons: false,
             queries: Queries::default(),
             asked: Asked::default(),
             number: 0,

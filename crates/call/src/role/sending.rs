@@ -14,6 +14,13 @@ use sip::{
 };
 
 impl Role {
+    /// What the endpoint has said goes out before anything that follows.
+    pub(super) fn transmits(&mut self) {
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            self.out.push_back(Output::Transmit(transmit));
+        }
+    }
+
     /// A call goes through a door, over the flow that was `dialled` if it has none of its own.
     pub(super) fn send_to(
         &mut self,

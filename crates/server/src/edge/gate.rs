@@ -38,7 +38,7 @@ pub(super) struct Gate {
     unanswered: u32,
     /// The token that lets it in, and whose that is: it speaks for nobody else.
     bearer: Option<(Address, Shown)>,
-    /// By which request it has shown one last: its Call-ID and the number in its CSeq.
+    /// By which request it has shown one last: its Call-ID and the number in its `CSeq`.
     showed: Option<(String, u32)>,
 }
 
@@ -111,14 +111,12 @@ impl Gate {
         if has_token {
             self.showed = named(message);
         }
-        if begins(message) {
-            if let Some(user) = self
-                .whose()
-                .filter(|user| !is_of(message, user, terms.node))
-            {
-                tracing::debug!(%user, "a client outside speaks for another user");
-                return Err(Refused::AnotherUser);
-            }
+        let is_another = |user: &&Address| !is_of(message, user, terms.node);
+        if begins(message)
+            && let Some(user) = self.whose().filter(is_another)
+        {
+            tracing::debug!(%user, "a client outside speaks for another user");
+            return Err(Refused::AnotherUser);
         }
         // With a token the inside looks at no password; in an ACK at nothing, whose sender cannot be asked for it (RFC 3261 §22.1).
         let is_asked = message.is_request() && message.method() != Some(Method::Ack);

@@ -40,7 +40,7 @@ pub(crate) fn bearers() -> Bearers {
     let until = START.0 + 3_600_000;
     Bearers {
         made: Arc::new(move |token, now| {
-            let is_good = token.ends_with(".good") && now.0 < until;
+            let is_good = token.split_once('.').is_some_and(|it| it.1 == "good") && now.0 < until;
             Some((bearer(token).filter(|_| is_good)?, String::new()))
         }),
         is_of: Arc::new(|_, _| true),

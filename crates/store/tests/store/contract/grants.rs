@@ -96,13 +96,13 @@ async fn grants_end_when_their_user_is_signed_out(store: TheStore) {
     let all = [put_user("alice"), put_user("bob"), put(&some), put(&other)];
     save(&store, all).await;
     let mut alice = user("alice");
-    alice.display_name = "Alice".to_owned();
+    "Alice".clone_into(&mut alice.display_name);
     save(&store, [Change::PutUser(alice.clone().into())]).await;
     assert_eq!(kept(&store, "alice", "one").await, Some(some.clone()));
     alice.secrets.mark = 7;
     save(&store, [Change::PutUser(alice.clone().into())]).await;
     assert_eq!(kept(&store, "alice", "one").await, None);
-    alice.secrets.sha256 = "another".to_owned();
+    "another".clone_into(&mut alice.secrets.sha256);
     save(&store, [put(&some), Change::PutUser(alice.into())]).await;
     assert_eq!(kept(&store, "alice", "one").await, None);
     assert_eq!(kept(&store, "bob", "one").await, Some(other));
