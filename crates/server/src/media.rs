@@ -49,7 +49,7 @@ impl Media {
             if !config.edge.edges.0.is_empty() {
                 tracing::warn!(
                     remedy = "run rtpengine and set call.media (docs/operations/media.md)",
-                    "calls with phones outside ring, and audio finds its way only by ICE and TURN: call.media is \"none\""
+                    "calls with phones outside ring, and audio finds its way only by ICE and TURN: call.media is none"
                 );
             }
             return Ok(None);

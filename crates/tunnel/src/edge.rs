@@ -185,10 +185,15 @@ impl Edge {
         known.iter().map(link).collect()
     }
 
-    /// What the insides that are there have told of themselves, in their order.
+    /// What the insides have told of themselves: those that are there, and those that were a moment ago and are expected as they were.
     pub fn told(&self) -> Vec<Arc<[u8]>> {
-        let insides = self.0.insides();
-        insides.iter().map(|inside| inside.told.clone()).collect()
+        let (insides, gone) = (self.0.insides(), self.0.gone());
+        let there = insides.iter().map(|inside| &inside.told);
+        let expected = gone.values().filter(|down| down.is_recent());
+        there
+            .chain(expected.map(|down| &down.told))
+            .cloned()
+            .collect()
     }
 
     /// Ends all tunnels and listens no more.
@@ -278,7 +283,18 @@ impl Edge {
 /// An inside that was there.
 struct Down {
     name: Box<str>,
+    told: Arc<[u8]>,
     state: State,
+}
+
+impl Down {
+    /// Whether it was there a moment ago.
+    fn is_recent(&self) -> bool {
+        match self.state {
+            State::Down { since, .. } => since.elapsed() < EXPECTED,
+            State::Up { .. } => false,
+        }
+    }
 }
 
 impl Shared {
@@ -288,11 +304,7 @@ impl Shared {
 
     /// Whether nobody is there, and somebody was a moment ago.
     fn is_about_to_come(&self) -> bool {
-        let is_recent = |down: &Down| match down.state {
-            State::Down { since, .. } => since.elapsed() < EXPECTED,
-            State::Up { .. } => false,
-        };
-        self.insides().is_empty() && self.gone().values().any(is_recent)
+        self.insides().is_empty() && self.gone().values().any(Down::is_recent)
     }
 
     fn is_gone(&self, inside: &Inside, why: &ConnectionError) {
@@ -307,8 +319,12 @@ impl Shared {
                 why: why.to_string().into(),
                 reached: true,
             };
-            let name = inside.name.clone();
-            self.gone().insert(inside.who, Down { name, state });
+            let down = Down {
+                name: inside.name.clone(),
+                told: inside.told.clone(),
+                state,
+            };
+            self.gone().insert(inside.who, down);
         }
     }
 

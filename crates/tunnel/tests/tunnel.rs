@@ -274,6 +274,8 @@ async fn a_client_that_comes_while_the_inside_is_gone_for_a_moment_waits_for_it(
     wait("up", || there(&edge) == 1).await;
     inside.shutdown().await;
     wait("down", || there(&edge) == 0).await;
+    // By its key tokens are told until then.
+    assert_eq!(&*edge.told()[0], b"a key");
     let mut opens = tokio::spawn({
         let edge = edge.clone();
         async move { edge.open(b"alice", &header(1)).await }

@@ -196,8 +196,16 @@ pub const EVENTS: &[Event] = &[
         "`reveille ban lift ADDRESS` lets it in again",
     ),
     warn(
+        "a call with somebody outside has no media relay",
+        "see the alarm `media_relay_down`; `why` says what rtpengine did not like",
+    ),
+    warn(
         "calls are refused: there are too many",
         "see limits.calls_*; a machine that calls much belongs into call.trusted",
+    ),
+    warn(
+        "calls with phones outside ring, and audio finds its way only by ICE and TURN: call.media is none",
+        "run rtpengine and set call.media (docs/operations/media.md)",
     ),
     warn(
         "connecting refused: limit of outgoing connections reached",
@@ -216,6 +224,10 @@ pub const EVENTS: &[Event] = &[
         "pushes name that port: listen at it, or a phone that is woken inside finds no server (docs/operations/edge.md)",
     ),
     warn("finished a restore that was cut short", ""),
+    warn(
+        "rtpengine does not answer",
+        "see the alarm `media_relay_down`",
+    ),
     warn(
         "limits.connections is more than there are files: raise the hard limit (LimitNOFILE= in the unit, or ulimit -Hn)",
         "as it says",
@@ -323,6 +335,7 @@ pub const EVENTS: &[Event] = &[
     info("new certificate"),
     info("open files"),
     info("registration expired"),
+    info("rtpengine answers again"),
     info("reload: nothing has changed"),
     info("reload: {changed}"),
     info("stopping"),

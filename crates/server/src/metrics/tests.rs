@@ -24,6 +24,8 @@ fn touched() -> Metrics {
         .left_alone(&[AppId::from("com.example.phone")]);
     metrics.edge_refused("no_inside", 1);
     metrics.tunnel_is(&tunnel());
+    metrics.media_missing("down");
+    metrics.media_relay_is("127.0.0.1:2223", false);
     let served = push::Served {
         app,
         provider: Provider::Apns,
