@@ -241,8 +241,9 @@ fn demo(workspace: &Workspace) -> Result<()> {
 }
 
 /// Tests of what knows no shards: they are run once.
-const ONCE: [&str; 7] = [
+const ONCE: [&str; 8] = [
     "deb",
+    "edge_networks",
     "install",
     "lab_clients",
     "prometheus",
