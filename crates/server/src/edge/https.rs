@@ -1,6 +1,6 @@
 //! The device API for clients outside. What may go on goes on as a request of its own, each over a stream of the tunnel.
 
-use super::{gate::Refused, shared::Shared};
+use super::{gate::Refused, places::Place, shared::Shared};
 use crate::api::{Problem, bearer, device, oauth, tokens::Kind};
 use axum::{
     Json, Router,
@@ -58,14 +58,9 @@ pub(crate) fn device_api(shared: Arc<Shared>) -> Router {
 async fn sign_in(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    mut request: Request,
+    request: Request,
 ) -> Result<Response, Problem> {
-    // Until it is answered, or it is known who shows a token.
-    let place = shared.place(from.ip());
-    let place = place.ok_or_else(|| refused(&shared, Refused::Crowded))?;
-    // Nobody looks at it there.
-    request.headers_mut().remove(AUTHORIZATION);
-    let request = whole(&shared, request).await?;
+    let (place, request) = of_a_stranger(&shared, from, request).await?;
     let says = oauth::said(request.headers(), request.body()).unwrap_or_default();
     let whose = match says {
         Says {
@@ -115,13 +110,9 @@ async fn jwks(State(shared): State<Arc<Shared>>) -> Json<serde_json::Value> {
 async fn sign_out(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    mut request: Request,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let place = shared.place(from.ip());
-    let place = place.ok_or_else(|| refused(&shared, Refused::Crowded))?;
-    // Nobody looks at it there.
-    request.headers_mut().remove(AUTHORIZATION);
-    let request = whole(&shared, request).await?;
+    let (place, request) = of_a_stranger(&shared, from, request).await?;
     let says: Option<Says> = oauth::said(request.headers(), request.body());
     let token = says.and_then(|says| says.token);
     let token = token.ok_or_else(device::invalid_request)?;
@@ -165,6 +156,19 @@ struct Says {
     username: Option<String>,
     refresh_token: Option<String>,
     token: Option<String>,
+}
+
+/// A request that says in its body who sends it, and a place that is held until it is answered, or it is known who shows a token.
+async fn of_a_stranger(
+    shared: &Shared,
+    from: SocketAddr,
+    mut request: Request,
+) -> Result<(Place, http::Request<Bytes>), Problem> {
+    let place = shared.place(from.ip());
+    let place = place.ok_or_else(|| refused(shared, Refused::Crowded))?;
+    // Nobody looks at it there.
+    request.headers_mut().remove(AUTHORIZATION);
+    Ok((place, whole(shared, request).await?))
 }
 
 /// A request with all of its body.

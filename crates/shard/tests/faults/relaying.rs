@@ -20,8 +20,20 @@ fn world(shards: usize, relaying: Relaying) -> World {
     World::relaying(shards, relaying)
 }
 
-/// The message with a description of a session in it.
+/// One in which bob's phone is outside, and alice's is not; where they are.
+fn bob_outside(shards: usize, relaying: Relaying) -> (World, Flow, Flow) {
+    let mut world = world(shards, relaying);
+    let alice = world.udp("10.0.0.10:5060");
+    let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
+    registers(&mut world, bob, "bob");
+    (world, alice, bob)
+}
+
+/// The message with a description of a session in it; an empty one is none.
 fn with(message: &Message, sdp: &str) -> Message {
+    if sdp.is_empty() {
+        return message.clone();
+    }
     Edit::new(message)
         .body("application/sdp", sdp.as_bytes())
         .finish()
@@ -40,11 +52,7 @@ fn calls(world: &mut World, (flow, from): (Flow, &str), to: &str, sdp: &str) -> 
     let contact = format!("Contact: <{}>\n", uri(from, flow));
     let send = |world: &mut World, extra: &str| {
         let invite = world.request("INVITE", flow, from, to, &format!("{contact}{extra}"));
-        let invite = if sdp.is_empty() {
-            invite
-        } else {
-            with(&invite, sdp)
-        };
+        let invite = with(&invite, sdp);
         world.send(flow, invite.clone());
         invite
     };
@@ -59,12 +67,7 @@ fn calls(world: &mut World, (flow, from): (Flow, &str), to: &str, sdp: &str) -> 
 /// Answers with this description.
 fn says(world: &mut World, flow: Flow, request: &Message, status: u16, sdp: &str) {
     let answer = response(request, status, "callee", &uri("x", flow));
-    let answer = if sdp.is_empty() {
-        answer
-    } else {
-        with(&answer, sdp)
-    };
-    world.send(flow, answer);
+    world.send(flow, with(&answer, sdp));
 }
 
 /// A call that is up, from who is at one flow to bob at another; the INVITE that he got, and what the caller got.
@@ -205,10 +208,7 @@ fn every_branch_outside_has_a_leg_of_its_own_and_the_one_that_is_taken_stays() {
 
 #[test]
 fn a_repeated_answer_is_rewritten_each_time() {
-    let mut world = world(1, Relaying::Needed);
-    let alice = world.udp("10.0.0.10:5060");
-    let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
-    registers(&mut world, bob, "bob");
+    let (mut world, alice, bob) = bob_outside(1, Relaying::Needed);
     calls(&mut world, (alice, "alice"), "bob", OFFER);
     let invite = world.take(bob, "INVITE");
     for _ in 0..3 {
@@ -222,10 +222,7 @@ fn a_repeated_answer_is_rewritten_each_time() {
 #[test]
 fn who_was_called_may_offer_and_is_answered_by_the_ack_or_by_a_prack() {
     for early in [false, true] {
-        let mut world = world(2, Relaying::Needed);
-        let alice = world.udp("10.0.0.10:5060");
-        let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
-        registers(&mut world, bob, "bob");
+        let (mut world, alice, bob) = bob_outside(2, Relaying::Needed);
         calls(&mut world, (alice, "alice"), "bob", "");
         let invite = world.take(bob, "INVITE");
         assert!(world.relay.asked.is_empty());
@@ -263,10 +260,7 @@ fn who_was_called_may_offer_and_is_answered_by_the_ack_or_by_a_prack() {
 
 #[test]
 fn a_prack_whose_answer_no_relay_takes_goes_on_and_its_repetition_is_the_answer_still() {
-    let mut world = world(1, Relaying::Needed);
-    let alice = world.udp("10.0.0.10:5060");
-    let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
-    registers(&mut world, bob, "bob");
+    let (mut world, alice, bob) = bob_outside(1, Relaying::Needed);
     calls(&mut world, (alice, "alice"), "bob", "");
     let invite = world.take(bob, "INVITE");
     says(&mut world, bob, &invite, 183, OFFER);
@@ -285,10 +279,7 @@ fn a_prack_whose_answer_no_relay_takes_goes_on_and_its_repetition_is_the_answer_
 #[test]
 fn a_session_is_changed_by_either_side_through_the_same_leg_after_a_restart_too() {
     for (shards, restart) in SHARDS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
-        let mut world = world(shards, Relaying::Needed);
-        let alice = world.udp("10.0.0.10:5060");
-        let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
-        registers(&mut world, bob, "bob");
+        let (mut world, alice, bob) = bob_outside(shards, Relaying::Needed);
         let (invite, answer) = up(&mut world, alice, bob);
         let leg = world.relay.asked[0].leg.clone();
         world.relay.asked.clear();
@@ -383,10 +374,7 @@ fn a_forward_between_users_of_ours_is_relayed_by_the_part_whose_party_is_outside
 
 #[test]
 fn nothing_of_a_dialog_overtakes_what_waits_for_a_relay() {
-    let mut world = world(1, Relaying::Needed);
-    let alice = world.udp("10.0.0.10:5060");
-    let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
-    registers(&mut world, bob, "bob");
+    let (mut world, alice, bob) = bob_outside(1, Relaying::Needed);
     calls(&mut world, (alice, "alice"), "bob", OFFER);
     let invite = world.take(bob, "INVITE");
     world.heard(alice);
@@ -404,10 +392,7 @@ fn nothing_of_a_dialog_overtakes_what_waits_for_a_relay() {
 
 #[test]
 fn a_caller_who_gives_up_while_a_relay_is_asked_is_not_put_through_and_the_relay_forgets() {
-    let mut world = world(1, Relaying::Needed);
-    let alice = world.udp("10.0.0.10:5060");
-    let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
-    registers(&mut world, bob, "bob");
+    let (mut world, alice, bob) = bob_outside(1, Relaying::Needed);
     world.relay.is_slow = true;
     let invite = calls(&mut world, (alice, "alice"), "bob", OFFER);
     world.cancel(alice, &invite);
@@ -462,10 +447,7 @@ fn without_a_relay_a_device_inside_still_takes_the_call() {
 
 #[test]
 fn where_a_relay_is_wanted_only_a_call_goes_on_without() {
-    let mut world = world(1, Relaying::Wanted);
-    let alice = world.udp("10.0.0.10:5060");
-    let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
-    registers(&mut world, bob, "bob");
+    let (mut world, alice, bob) = bob_outside(1, Relaying::Wanted);
     world.relay.is_away = true;
     calls(&mut world, (alice, "alice"), "bob", OFFER);
     let invite = world.take(bob, "INVITE");
@@ -477,10 +459,7 @@ fn where_a_relay_is_wanted_only_a_call_goes_on_without() {
 
 #[test]
 fn a_relay_that_is_lost_in_a_call_ends_no_dialog() {
-    let mut world = world(1, Relaying::Needed);
-    let alice = world.udp("10.0.0.10:5060");
-    let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
-    registers(&mut world, bob, "bob");
+    let (mut world, alice, bob) = bob_outside(1, Relaying::Needed);
     let (invite, answer) = up(&mut world, alice, bob);
     world.relay.is_away = true;
     let caller = Dialog::of_caller(&answer);
@@ -500,10 +479,7 @@ fn a_relay_that_is_lost_in_a_call_ends_no_dialog() {
 
 #[test]
 fn a_body_that_describes_no_session_passes_as_it_is() {
-    let mut world = world(1, Relaying::Needed);
-    let alice = world.udp("10.0.0.10:5060");
-    let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
-    registers(&mut world, bob, "bob");
+    let (mut world, alice, bob) = bob_outside(1, Relaying::Needed);
     let number = world.number();
     let text = format!(
         "INVITE sip:bob@r.example SIP/2.0\nVia: {}\nMax-Forwards: 70\nFrom: <sip:alice@r.example>;tag=1\n\
@@ -525,10 +501,7 @@ fn a_body_that_describes_no_session_passes_as_it_is() {
 #[test]
 fn an_offer_that_cannot_be_read_is_not_taken_for_none() {
     for relaying in [Relaying::Needed, Relaying::Wanted] {
-        let mut world = world(1, relaying);
-        let alice = world.udp("10.0.0.10:5060");
-        let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
-        registers(&mut world, bob, "bob");
+        let (mut world, alice, bob) = bob_outside(1, relaying);
         let contact = format!("Contact: <{}>\n", uri("alice", alice));
         let packed = |it: Message| {
             let nested =
@@ -559,10 +532,7 @@ fn an_offer_that_cannot_be_read_is_not_taken_for_none() {
 
 #[test]
 fn who_hangs_up_on_somebody_who_is_not_reached_ends_the_leg_as_well() {
-    let mut world = world(1, Relaying::Needed);
-    let alice = world.udp("10.0.0.10:5060");
-    let bob = world.peer(Transport::Edge, "10.0.0.20:40000");
-    registers(&mut world, bob, "bob");
+    let (mut world, alice, bob) = bob_outside(1, Relaying::Needed);
     let (_, answer) = up(&mut world, alice, bob);
     world.close(bob);
     world.within(&Dialog::of_caller(&answer), "BYE", alice);
