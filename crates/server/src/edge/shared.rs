@@ -107,10 +107,7 @@ impl Shared {
     /// # Errors
     /// No inside that is there has made it, or none is there; or too many come from there, or of its user.
     pub(super) fn bearer(&self, token: &str, kind: Kind, from: IpAddr) -> Result<Bearer, Refused> {
-        let (source, at) = (self.keeper.visitor(from).source, Instant::now());
-        if !self.places.may_show_token(source, at) {
-            return Err(Refused::Crowded);
-        }
+        let (source, at) = self.may_show_token(from)?;
         let keys = self.tunnel.told();
         if keys.is_empty() {
             return Err(Refused::NoInside);
@@ -143,11 +140,15 @@ impl Shared {
     /// # Errors
     /// Too many that were none come from there.
     pub(super) fn kind(&self, token: &str, from: IpAddr) -> Result<Option<Kind>, Refused> {
-        let source = self.keeper.visitor(from).source;
-        if !self.places.may_show_token(source, Instant::now()) {
-            return Err(Refused::Crowded);
-        }
+        self.may_show_token(from)?;
         Ok(kind(token, &self.tunnel.told()))
+    }
+
+    /// From which source a token is looked at, and when.
+    fn may_show_token(&self, from: IpAddr) -> Result<(IpAddr, Instant), Refused> {
+        let (source, at) = (self.keeper.visitor(from).source, Instant::now());
+        let may = self.places.may_show_token(source, at);
+        may.then_some((source, at)).ok_or(Refused::Crowded)
     }
 
     /// Whether it is this token, that somebody vouched for before and nobody has refused since.
