@@ -11,7 +11,7 @@ mod xmpp;
 pub(crate) use call::{Calls, RECEIVED as CALL_RECEIVED};
 pub(crate) use message::{Messages, RECEIVED as MESSAGE_RECEIVED};
 pub(crate) use register::{Registers, contact};
-pub(crate) use rest::{Tenant, grant};
+pub(crate) use rest::{Answered, Tenant, grant};
 pub(crate) use wake::{Latencies, RECEIVED as WAKE_RECEIVED, Wakes};
 pub(crate) use xmpp::{At, Chat, Crowd, Seen, leave_word, write_to};
 

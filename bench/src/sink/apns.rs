@@ -7,6 +7,7 @@ use h2::{RecvStream, server::SendResponse};
 use http::{Request, Response, StatusCode};
 use rustls::pki_types::PrivateKeyDer;
 use std::{
+    future::poll_fn,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::Arc,
@@ -121,14 +122,21 @@ async fn answer(
 ) -> Result<()> {
     let (head, mut body) = request.into_parts();
     while let Some(chunk) = body.data().await {
-        let length = chunk?.len();
-        body.flow_control().release_capacity(length)?;
+        match chunk {
+            Ok(chunk) => body.flow_control().release_capacity(chunk.len())?,
+            // Whoever asked waits no more.
+            Err(error) if error.is_reset() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
     }
     match manner {
         // The token is the user's number in 64 hexadecimal digits.
         Manner::Tell(teller) => teller.tell(user_of(head.uri.path(), 16)?)?,
         Manner::AtOnce => {}
-        Manner::After(pause) => tokio::time::sleep(*pause).await,
+        Manner::After(pause) => tokio::select! {
+            () = tokio::time::sleep(*pause) => {}
+            _ = poll_fn(|cx| respond.poll_reset(cx)) => return Ok(()),
+        },
     }
     let mut response = Response::builder().status(StatusCode::OK);
     if let Some(id) = head.headers.get("apns-id") {
