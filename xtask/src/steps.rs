@@ -241,13 +241,14 @@ fn demo(workspace: &Workspace) -> Result<()> {
 }
 
 /// Tests of what knows no shards: they are run once.
-const ONCE: [&str; 8] = [
+const ONCE: [&str; 9] = [
     "deb",
     "edge_networks",
     "install",
     "lab_clients",
     "prometheus",
     "push_component",
+    "push_disk",
     "push_matrix",
     "push_openapi",
 ];

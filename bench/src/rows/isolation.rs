@@ -20,7 +20,7 @@ const SLOW: &str = "com.example.slow";
 /// How long the slow one's cloud takes.
 const PAUSE: Duration = Duration::from_secs(10);
 /// For so long each part of a round lasts.
-const SECONDS: u32 = 10;
+const SECONDS: u32 = 20;
 
 /// One round: the times of the one who is well, in milliseconds, alone, beside one who is as well, and beside the one who is not; how many of
 /// the latter's were accepted.
