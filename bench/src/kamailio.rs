@@ -8,6 +8,7 @@ use crate::{
 use anyhow::Result;
 use std::{
     net::{SocketAddr, SocketAddrV4, UdpSocket},
+    path::Path,
     process::Command,
     time::Duration,
 };
@@ -20,8 +21,9 @@ pub(crate) const PACKAGES: Packages = Packages {
         "kamailio",
         "kamailio-extra-modules",
         "kamailio-utils-modules",
+        "kamailio-tls-modules",
     ],
-    sign: "command -v kamailio && ls /usr/lib/*/kamailio/modules/http_client.so",
+    sign: "command -v kamailio && cd /usr/lib/*/kamailio/modules && ls http_client.so tls.so",
     service: "kamailio",
 };
 /// Far more than it takes.
@@ -35,6 +37,8 @@ const COMMON: &str = include_str!("../kamailio/common.cfg");
 pub(crate) enum Script {
     /// It goes to the callee's contact.
     Relay,
+    /// The same, for users who call each other through another Kamailio in front, and sign their INVITEs.
+    Inside,
     /// It waits for the callee, who is pushed by a request to this sink, and goes to each contact that registers.
     Wake(SocketAddr),
 }
@@ -43,14 +47,27 @@ impl Script {
     fn text(self, listen: SocketAddrV4) -> String {
         let row = match self {
             Self::Relay => include_str!("../kamailio/relay.cfg").to_owned(),
+            Self::Inside => include_str!("../kamailio/inside.cfg").to_owned(),
             Self::Wake(sink) => {
                 include_str!("../kamailio/wake.cfg").replace("@SINK@", &sink.to_string())
             }
         };
-        COMMON
-            .replace("@LISTEN@", &listen.to_string())
-            .replace("@ROW@", &row)
+        let wires = match self {
+            Self::Inside => format!("tcp_children=1\nlisten=udp:{listen}\nlisten=tcp:{listen}"),
+            _ => format!("disable_tcp=yes\nlisten=udp:{listen}"),
+        };
+        COMMON.replace("@WIRES@", &wires).replace("@ROW@", &row)
     }
+}
+
+/// It in the foreground, with the fast allocator for shared and for private memory: Debian's default is slower.
+pub(crate) fn command(folder: &Path, script: &Path) -> Command {
+    let mut command = Command::new("kamailio");
+    command.args([
+        "-DD", "-E", "-x", "fm", "-X", "fm", "-m", "2048", "-M", "32",
+    ]);
+    command.arg("-f").arg(script).arg("-Y").arg(folder);
+    command
 }
 
 /// A running Kamailio.
@@ -67,12 +84,7 @@ impl Kamailio {
         let sip = free_udp()?;
         let file = folder.path().join("kamailio.cfg");
         std::fs::write(&file, script.text(sip))?;
-        let mut command = Command::new("kamailio");
-        // In the foreground, with the fast allocator for shared and for private memory: Debian's default is slower.
-        command.args([
-            "-DD", "-E", "-x", "fm", "-X", "fm", "-m", "2048", "-M", "32",
-        ]);
-        command.arg("-f").arg(&file).arg("-Y").arg(folder.path());
+        let command = command(folder.path(), &file);
         let mut server = Server::start(&command, cores, &folder.path().join("kamailio.log"))?;
         server.wait_until(START, || answers(sip))?;
         Ok(Self {

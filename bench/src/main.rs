@@ -5,7 +5,9 @@ mod abuse;
 mod certificate;
 mod contestants;
 mod debian;
+mod edge;
 mod ejabberd;
+mod front;
 mod http;
 mod instructions;
 mod kamailio;
@@ -21,6 +23,7 @@ mod rows;
 mod sink;
 mod socket;
 mod stats;
+mod streams;
 mod usage;
 mod wire;
 
@@ -88,6 +91,10 @@ enum What {
     Cores,
     /// Up to a million devices: CPU, memory, start-up; and what calls leave behind
     Devices,
+    /// An edge: CPU a REGISTER and a call over TLS, and the time that it adds
+    Edge,
+    /// Memory of a phone that is connected to an edge
+    EdgeIdle,
     /// A message over XMPP stored and delivered: CPU each
     Chat,
     /// Memory of an idle session of XMPP
@@ -130,6 +137,8 @@ impl What {
             Self::Message => "message",
             Self::Cores => "cores",
             Self::Devices => "devices",
+            Self::Edge => "edge",
+            Self::EdgeIdle => "edge-idle",
             Self::Chat => "chat",
             Self::XmppIdle => "xmpp-idle",
             Self::XmppConnect => "xmpp-connect",

@@ -61,6 +61,8 @@ pub(crate) struct Reveille {
     xmpp: Option<Xmpp>,
     /// Where strangers find the doors that rows do not use, if they are open.
     doors: Option<Doors>,
+    /// SIP over TLS, for phones that come by an edge elsewhere.
+    straight: Option<Straight>,
     cores: Cores,
 }
 
@@ -79,6 +81,9 @@ struct Xmpp {
     tls: Arc<rustls::ClientConfig>,
 }
 
+/// Where phones find it in TLS, and how they trust it.
+pub(crate) type Straight = (SocketAddr, Arc<rustls::ClientConfig>);
+
 /// What rows set.
 pub(crate) struct Setup<'s> {
     /// Where state is kept.
@@ -94,6 +99,8 @@ pub(crate) struct Setup<'s> {
     /// Nobody is trusted, connections are taken, and limits are those of the product, with as few files as some systems give: for
     /// attacks. To be with XMPP, whose certificate is that of SIP as well.
     pub(crate) open: bool,
+    /// The edge that it dials, as `edge.edges` names it. Then it has SIP over TLS of its own, too, and nobody is trusted.
+    pub(crate) edge: Option<String>,
     /// The folder to use; its files of the sink are named by the configuration.
     pub(crate) folder: TempDir,
     /// The binary.
@@ -119,8 +126,13 @@ impl Reveille {
             })
         });
         let doors = doors.transpose()?;
+        let straight = setup.edge.as_ref().map(|_| -> Result<_> {
+            Ok((free_tcp()?, certificate::put_into(setup.folder.path())?))
+        });
+        let straight = straight.transpose()?;
         let mut reveille = Self {
             server: None,
+            straight,
             xmpp,
             doors,
             binary: setup.binary.to_owned(),
@@ -133,6 +145,10 @@ impl Reveille {
         let config = reveille.config(setup.store, setup.shards, setup.push)?;
         let config = match doors {
             Some(doors) => opened(&config, reveille.sip, doors),
+            None => config,
+        };
+        let config = match setup.edge {
+            Some(edge) => reveille.inside(&config, &edge)?,
             None => config,
         };
         std::fs::write(reveille.folder.path().join("reveille.toml"), config)?;
@@ -192,6 +208,34 @@ impl Reveille {
             sink::KEY_FILE
         )?;
         Ok(config)
+    }
+
+    /// The configuration of an inside.
+    fn inside(&self, config: &str, edge: &str) -> Result<String> {
+        let (at, _) = self.straight()?;
+        let folder = self.folder.path().display();
+        let config = config
+            .replace("trusted = [\"127.0.0.0/8\"]", "trusted = []")
+            .replace(
+                "[limits]\n",
+                "[limits]\ncalls_per_caller = 1000000\ncalls_per_caller_minute = 100000000\n",
+            )
+            .replace(
+                "sip_tcp = []",
+                &format!("sip_tcp = []\nsip_tls = [\"{at}\"]"),
+            );
+        Ok(format!(
+            "{config}[tls]\ncertificate = \"{folder}/{}\"\nkey = \"{folder}/{}\"\n[edge]\nedges = [\"{edge}\"]\n",
+            certificate::CERTIFICATE,
+            certificate::KEY
+        ))
+    }
+
+    /// Where phones find it that come by no edge.
+    pub(crate) fn straight(&self) -> Result<Straight> {
+        self.straight
+            .clone()
+            .context("it has SIP over TLS of its own")
     }
 
     /// Starts it, again if it ran; says how long it took from the start of the process until it was ready.

@@ -1,6 +1,7 @@
-//! One UDP socket that plays any number of phones: every address of 127.0.0.0/8 is ours, so each phone has an address,
-//! and with it a flow, of its own, and one socket hears them all.
+//! Any number of phones. Over UDP one socket plays them all: every address of 127.0.0.0/8 is ours, so each phone has an address,
+//! and with it a flow, of its own. Over TLS each has a connection.
 
+use crate::streams::Streams;
 use anyhow::{Context, Result};
 use nix::{
     errno::Errno,
@@ -28,14 +29,24 @@ const LONGEST: usize = 4096;
 /// So that a burst waits and is not lost; what the system grants is less without the right to force it.
 const RECEIVE_BUFFER: usize = 16 * 1024 * 1024;
 
-/// The phones' socket.
+/// The phones.
 pub(crate) struct Phones {
+    wire: Wire,
+    /// Messages sent so far.
+    pub(crate) sent: u64,
+}
+
+enum Wire {
+    Udp(Datagrams),
+    Tls(Streams),
+}
+
+/// Phones over UDP.
+struct Datagrams {
     socket: UdpSocket,
     port: u16,
     server: SockaddrIn,
     buffers: Box<[u8]>,
-    /// Datagrams sent so far.
-    pub(crate) sent: u64,
 }
 
 /// Lets a burst wait at a socket.
@@ -47,8 +58,90 @@ pub(crate) fn make_room(socket: &UdpSocket) -> Result<()> {
 }
 
 impl Phones {
-    /// Phones of no server yet: who pushes to them must know their port before there is one.
+    /// Phones over UDP, of no server yet: who pushes to them must know their port before there is one.
     pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            wire: Wire::Udp(Datagrams::new()?),
+            sent: 0,
+        })
+    }
+
+    /// Phones of the server at this address, over UDP.
+    pub(crate) fn of(server: SocketAddrV4) -> Result<Self> {
+        let mut phones = Self::new()?;
+        phones.turn_to(server);
+        Ok(phones)
+    }
+
+    /// Phones over TLS.
+    pub(crate) fn over(streams: Streams) -> Self {
+        Self {
+            wire: Wire::Tls(streams),
+            sent: 0,
+        }
+    }
+
+    /// From now on they talk to the server at this address, if they do by UDP.
+    pub(crate) fn turn_to(&mut self, server: SocketAddrV4) {
+        if let Wire::Udp(datagrams) = &mut self.wire {
+            datagrams.server = server.into();
+        }
+    }
+
+    /// The port of every phone over UDP; over TLS each has its own.
+    pub(crate) fn port(&self) -> u16 {
+        match &self.wire {
+            Wire::Udp(datagrams) => datagrams.port,
+            Wire::Tls(_) => 0,
+        }
+    }
+
+    /// The port of the phone at this address.
+    pub(crate) fn port_of(&mut self, from: Ipv4Addr) -> Result<u16> {
+        match &mut self.wire {
+            Wire::Udp(datagrams) => Ok(datagrams.port),
+            Wire::Tls(streams) => streams.port_of(from),
+        }
+    }
+
+    /// What a Via names (RFC 3261 §20.42).
+    pub(crate) fn transport(&self) -> &'static str {
+        match self.wire {
+            Wire::Udp(_) => "UDP",
+            Wire::Tls(_) => "TLS",
+        }
+    }
+
+    /// What the URI in a Contact says of it.
+    pub(crate) fn parameter(&self) -> &'static str {
+        match self.wire {
+            Wire::Udp(_) => "",
+            Wire::Tls(_) => ";transport=tls",
+        }
+    }
+
+    /// Sends to the server from one phone's address.
+    pub(crate) fn send(&mut self, from: Ipv4Addr, message: &[u8]) -> Result<()> {
+        match &mut self.wire {
+            Wire::Udp(datagrams) => datagrams.send(from, message)?,
+            Wire::Tls(streams) => streams.send(from, message)?,
+        }
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// Waits for messages, for so long at most, and appends those that came to `into`.
+    pub(crate) fn receive(&mut self, timeout: Duration, into: &mut Inbox) -> Result<()> {
+        into.clear();
+        match &mut self.wire {
+            Wire::Udp(datagrams) => datagrams.receive(timeout, into),
+            Wire::Tls(streams) => streams.receive(timeout, into),
+        }
+    }
+}
+
+impl Datagrams {
+    fn new() -> Result<Self> {
         let socket =
             UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).context("the phones' UDP socket")?;
         make_room(&socket)?;
@@ -57,29 +150,10 @@ impl Phones {
             socket,
             server: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0).into(),
             buffers: vec![0; BATCH * LONGEST].into_boxed_slice(),
-            sent: 0,
         })
     }
 
-    /// Phones of the server at this address.
-    pub(crate) fn of(server: SocketAddrV4) -> Result<Self> {
-        let mut phones = Self::new()?;
-        phones.turn_to(server);
-        Ok(phones)
-    }
-
-    /// From now on they talk to the server at this address.
-    pub(crate) fn turn_to(&mut self, server: SocketAddrV4) {
-        self.server = server.into();
-    }
-
-    /// The port of every phone.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Sends to the server from one phone's address.
-    pub(crate) fn send(&mut self, from: Ipv4Addr, message: &[u8]) -> Result<()> {
+    fn send(&mut self, from: Ipv4Addr, message: &[u8]) -> Result<()> {
         let source = libc::in_pktinfo {
             ipi_ifindex: 0,
             ipi_spec_dst: libc::in_addr {
@@ -94,14 +168,11 @@ impl Phones {
             MsgFlags::empty(),
             Some(&self.server),
         )
-        .context("sending to the server")?;
-        self.sent += 1;
-        Ok(())
+        .context("sending to the server")
+        .map(drop)
     }
 
-    /// Waits for datagrams, for so long at most, and appends those that came to `into`.
-    pub(crate) fn receive(&mut self, timeout: Duration, into: &mut Inbox) -> Result<()> {
-        into.clear();
+    fn receive(&mut self, timeout: Duration, into: &mut Inbox) -> Result<()> {
         let mut readable = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         match ppoll(&mut readable, Some(TimeSpec::from_duration(timeout)), None) {
             Ok(0) | Err(Errno::EINTR) => return Ok(()),
@@ -147,7 +218,8 @@ impl Inbox {
         self.ends.clear();
     }
 
-    fn push(&mut self, datagram: &[u8]) {
+    /// Appends one.
+    pub(crate) fn push(&mut self, datagram: &[u8]) {
         self.bytes.extend_from_slice(datagram);
         self.ends.push(self.bytes.len());
     }

@@ -40,6 +40,20 @@ pub(crate) fn resident(pid: u32) -> Result<u64> {
     resident.sum()
 }
 
+/// Bytes resident of a process and all its children; what they share counts once (proc(5), `smaps_rollup`).
+pub(crate) fn shared_out(pid: u32) -> Result<u64> {
+    let family = family(pid)?;
+    let part = |(pid, _): &(u32, u64)| -> Result<u64> {
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))
+            .context("the server's share of memory")?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let kilobytes: Option<u64> = line.and_then(|line| number(line.trim_ascii().as_bytes()));
+        let kilobytes = kilobytes.context("no Pss in smaps_rollup")?;
+        Ok(kilobytes * 1024)
+    };
+    family.iter().map(part).sum()
+}
+
 /// A process and all its children, with the ticks of each.
 fn family(pid: u32) -> Result<Vec<(u32, u64)>> {
     let processes = processes();

@@ -58,6 +58,7 @@ impl Attacked {
             push: Some(cloud),
             xmpp: true,
             open: true,
+            edge: None,
             folder,
             binary,
         })?;

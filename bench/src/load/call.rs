@@ -1,13 +1,17 @@
-//! Calls of 13 messages: INVITE, 100, 180, 200, ACK, BYE, 200, each but the 100 on both sides of the server. Callers
-//! stand at addresses that the server trusts, callees have registered.
+//! Calls of 13 messages: INVITE, 100, 180, 200, ACK, BYE, 200, each but the 100 on both sides of the server. Callees have
+//! registered; callers stand at addresses that the server trusts, or are users as well and sign their INVITE.
 
-use super::{DOMAIN, Load, Taken, answer, caller};
+use super::{
+    DOMAIN, Load, Taken, answer, caller,
+    digest::{Asked, Credentials, hash},
+};
 use crate::{
     socket::{Phones, address},
+    stats::float,
     wire::{Message, Start},
 };
 use anyhow::{Context, Result, bail};
-use std::io::Write;
+use std::{io::Write, net::Ipv4Addr, time::Instant};
 
 /// Datagrams that a call brings to the phones when nothing is sent twice: four answers, three requests.
 pub(crate) const RECEIVED: u64 = 7;
@@ -18,12 +22,26 @@ const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\
 /// Callers and callees.
 pub(crate) struct Calls {
     users: u32,
+    /// What callers sign with who are users; else none of them is asked.
+    credentials: Vec<Credentials>,
     states: Vec<State>,
+    /// Milliseconds from each INVITE to its arrival at the callee.
+    arrivals: Vec<f64>,
     buffer: Vec<u8>,
+}
+
+/// Who calls.
+struct Caller {
+    /// The user part and the host of its address.
+    name: String,
+    ip: Ipv4Addr,
+    port: u16,
 }
 
 #[derive(Default)]
 struct State {
+    /// When it began.
+    began: Option<Instant>,
     /// What came already, a bit each.
     seen: u16,
     /// What the caller has learned from the 200.
@@ -55,28 +73,75 @@ impl Calls {
     pub(crate) fn new(users: u32) -> Self {
         Self {
             users,
+            credentials: Vec::new(),
             states: Vec::new(),
+            arrivals: Vec::new(),
             buffer: Vec::with_capacity(4096),
         }
     }
 
+    /// Calls of users among each other, with these credentials.
+    pub(crate) fn among(credentials: Vec<Credentials>) -> Result<Self> {
+        let users = u32::try_from(credentials.len())?;
+        Ok(Self {
+            credentials,
+            ..Self::new(users)
+        })
+    }
+
+    /// Milliseconds from INVITE to INVITE, of all calls since this was asked last.
+    pub(crate) fn take_arrivals(&mut self) -> Vec<f64> {
+        std::mem::take(&mut self.arrivals)
+    }
+
+    /// Who makes this call: with users among each other somebody half a round away.
+    fn caller(&self, number: u32, phones: &mut Phones) -> Result<Caller> {
+        let (name, ip) = if self.credentials.is_empty() {
+            let name = "caller@pbx.example".to_owned();
+            (name, caller(number, self.users))
+        } else {
+            let user = self.calling(number);
+            (format!("u{user}@{DOMAIN}"), address(user))
+        };
+        let port = phones.port_of(ip)?;
+        Ok(Caller { name, ip, port })
+    }
+
+    fn calling(&self, number: u32) -> u32 {
+        (number + self.users / 2) % self.users
+    }
+
     fn invite(&mut self, number: u32, phones: &mut Phones) -> Result<()> {
-        let (ip, port) = (caller(number, self.users), phones.port());
+        let Caller { name, ip, port } = self.caller(number, phones)?;
         let user = number % self.users;
+        let uri = format!("sip:u{user}@{DOMAIN}");
         self.buffer.clear();
         write!(
             self.buffer,
-            "INVITE sip:u{user}@{DOMAIN} SIP/2.0\r\n\
-             Via: SIP/2.0/UDP {ip}:{port};branch=z9hG4bKi{number}\r\n\
+            "INVITE {uri} SIP/2.0\r\n\
+             Via: SIP/2.0/{} {ip}:{port};branch=z9hG4bKi{number}\r\n\
              Max-Forwards: 70\r\n\
-             From: <sip:caller@pbx.example>;tag=a{number}\r\n\
+             From: <sip:{name}>;tag=a{number}\r\n\
              To: <sip:u{user}@{DOMAIN}>\r\n\
              Call-ID: c-{number}@bench\r\n\
              CSeq: 1 INVITE\r\n\
-             Contact: <sip:caller@{ip}:{port}>\r\n\
-             User-Agent: bench\r\n\
-             Content-Type: application/sdp\r\n\
-             Content-Length: {}\r\n\r\n{SDP}",
+             Contact: <sip:caller@{ip}:{port}{}>\r\n\
+             User-Agent: bench\r\n",
+            phones.transport(),
+            phones.parameter()
+        )?;
+        let calling = self.calling(number) as usize;
+        if let Some(credentials) = self.credentials.get_mut(calling) {
+            let asked = Asked {
+                field: "Proxy-Authorization",
+                uri: &uri,
+                a2: &hash(&[b"INVITE:", uri.as_bytes()]),
+            };
+            credentials.sign(&asked, &mut self.buffer)?;
+        }
+        write!(
+            self.buffer,
+            "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
             SDP.len()
         )?;
         phones.send(ip, &self.buffer)
@@ -90,18 +155,19 @@ impl Calls {
         phones: &mut Phones,
     ) -> Result<()> {
         let user = number % self.users;
-        let (ip, port) = (address(user), phones.port());
+        let ip = address(user);
+        let (port, parameter) = (phones.port_of(ip)?, phones.parameter());
         let tag = format!(";tag=b{number}");
         answer(invite, "180 Ringing", &tag, &mut self.buffer);
         write!(
             self.buffer,
-            "Contact: <sip:u{user}@{ip}:{port}>\r\nContent-Length: 0\r\n\r\n"
+            "Contact: <sip:u{user}@{ip}:{port}{parameter}>\r\nContent-Length: 0\r\n\r\n"
         )?;
         phones.send(ip, &self.buffer)?;
         answer(invite, "200 OK", &tag, &mut self.buffer);
         write!(
             self.buffer,
-            "Contact: <sip:u{user}@{ip}:{port}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
+            "Contact: <sip:u{user}@{ip}:{port}{parameter}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
             SDP.len()
         )?;
         phones.send(ip, &self.buffer)
@@ -109,7 +175,7 @@ impl Calls {
 
     /// A request of the caller inside the dialog.
     fn in_dialog(&mut self, number: u32, method: &str, phones: &mut Phones) -> Result<()> {
-        let (ip, port) = (caller(number, self.users), phones.port());
+        let Caller { name, ip, port } = self.caller(number, phones)?;
         let call = self.states.get(number as usize);
         let dialog = call
             .and_then(|call| call.dialog.as_deref())
@@ -120,12 +186,13 @@ impl Calls {
         self.buffer.extend_from_slice(&dialog.target);
         write!(
             self.buffer,
-            " SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch=z9hG4bK{method}{number}\r\n"
+            " SIP/2.0\r\nVia: SIP/2.0/{} {ip}:{port};branch=z9hG4bK{method}{number}\r\n",
+            phones.transport()
         )?;
         self.buffer.extend_from_slice(&dialog.routes);
         write!(
             self.buffer,
-            "Max-Forwards: 70\r\nFrom: <sip:caller@pbx.example>;tag=a{number}\r\nTo: "
+            "Max-Forwards: 70\r\nFrom: <sip:{name}>;tag=a{number}\r\nTo: "
         )?;
         self.buffer.extend_from_slice(&dialog.to);
         write!(
@@ -145,6 +212,7 @@ impl Calls {
 impl Load for Calls {
     fn begin(&mut self, number: u32, phones: &mut Phones) -> Result<()> {
         self.states.resize_with(number as usize + 1, State::default);
+        self.states[number as usize].began = Some(Instant::now());
         self.invite(number, phones)
     }
 
@@ -164,7 +232,13 @@ impl Load for Calls {
         }
         call.seen |= 1 << step;
         match STEPS[step] {
-            (Start::Request(b"INVITE"), _) => self.ring_and_answer(number, message, phones)?,
+            (Start::Request(b"INVITE"), _) => {
+                if let Some(took) = call.began.map(|began| began.elapsed()) {
+                    let micros = u64::try_from(took.as_micros())?;
+                    self.arrivals.push(float(micros) / 1000.0);
+                }
+                self.ring_and_answer(number, message, phones)?;
+            }
             (Start::Response(200), b"INVITE") => {
                 call.dialog = Some(Box::new(dialog(message)?));
                 self.in_dialog(number, "ACK", phones)?;

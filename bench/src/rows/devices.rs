@@ -109,7 +109,7 @@ fn look(options: &Options, devices: u32) -> Result<Found> {
     let start = server.restart()?;
     let start_used = usage::processor_time(server.pid()?)?;
     let memory = usage::memory(server.pid()?)?;
-    let own = float(contact(devices - 1, phones.port(), true).len() as u64);
+    let own = float(contact(devices - 1, phones.port(), phones.parameter(), true).len() as u64);
     let each = |with: u64| (float(with) - float(empty)) / f64::from(devices) - own;
     Ok(Found {
         devices,

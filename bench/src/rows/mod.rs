@@ -7,6 +7,8 @@ mod comeback;
 mod connect;
 mod cores;
 mod devices;
+mod edge;
+mod edge_idle;
 mod idle;
 mod isolation;
 mod message;
@@ -68,7 +70,7 @@ pub(crate) struct Entry {
 }
 
 /// All of them, in the order of the document.
-pub(crate) const ROWS: [Entry; 15] = [
+pub(crate) const ROWS: [Entry; 17] = [
     Entry {
         name: "register",
         peers: kamailio::version,
@@ -98,6 +100,16 @@ pub(crate) const ROWS: [Entry; 15] = [
         name: "devices",
         peers: kamailio::version,
         run: devices::run,
+    },
+    Entry {
+        name: "edge",
+        peers: kamailio::version,
+        run: edge::run,
+    },
+    Entry {
+        name: "edge-idle",
+        peers: kamailio::version,
+        run: edge_idle::run,
     },
     Entry {
         name: "chat",
@@ -163,6 +175,7 @@ impl Options {
             push: None,
             xmpp: false,
             open: false,
+            edge: None,
             folder: TempDir::with_prefix("reveille-bench-")?,
             binary: &self.binary,
         })

@@ -1,0 +1,215 @@
+//! What an edge costs beside a Kamailio that ends TLS in front of another one, and the time that it adds.
+
+use super::{Options, Sample, counts, measured, progress, register_all};
+use crate::{
+    edge::Edge,
+    front::{Front, Manner},
+    kamailio,
+    load::{self, Calls, Crowd, Pace, Registers},
+    process::{Cores, ONE_CORE},
+    reveille::{Store, Straight},
+    row::{Measure, Row, Verdict},
+    socket::Phones,
+    stats::percentile,
+    streams::Streams,
+};
+use anyhow::{Context, Result};
+
+const REGISTERS: u32 = 40_000;
+const CALLS: u32 = 10_000;
+/// Seconds for which latencies are taken.
+const SECONDS: u32 = 10;
+/// Of the inside: that of the load generator, so that the edge has one for itself.
+pub(super) const WITHIN: Cores = Cores("0");
+
+/// Who is there, in the order of the table.
+pub(super) const NAMES: [&str; 3] = ["Kamailio, forward", "Kamailio, t_relay", "Reveille"];
+const STRAIGHT: &str = "Reveille, straight";
+
+/// An edge, with what is behind it.
+pub(super) enum Running {
+    Peer(Front),
+    Edge(Box<Edge>),
+    /// The same, but phones go straight to the inside.
+    Straight(Box<Edge>),
+}
+
+/// One round of one of them.
+struct Round {
+    register: Sample,
+    call: Sample,
+    /// Milliseconds from INVITE to INVITE.
+    arrivals: Vec<f64>,
+}
+
+impl Running {
+    /// One of [`NAMES`], or what is behind ours.
+    pub(super) fn start(name: &str, options: &Options, users: u32) -> Result<Self> {
+        let peer = |relay| {
+            let manner = Manner { relay, wire: "tcp" };
+            Ok(Self::Peer(Front::start(manner, ONE_CORE, WITHIN)?))
+        };
+        match name {
+            "Kamailio, forward" => return peer("forward"),
+            "Kamailio, t_relay" => return peer("t_relay"),
+            _ => {}
+        }
+        let edge = Edge::start(options.reveille(Store::Memory, WITHIN)?, ONE_CORE)?;
+        edge.inside.add_users(users).context("adding users")?;
+        let edge = Box::new(edge);
+        Ok(if name == STRAIGHT {
+            Self::Straight(edge)
+        } else {
+            Self::Edge(edge)
+        })
+    }
+
+    fn outside(&self) -> Result<Straight> {
+        match self {
+            Self::Peer(front) => Ok(front.outside()),
+            Self::Edge(edge) => Ok(edge.outside()),
+            Self::Straight(edge) => edge.inside.straight(),
+        }
+    }
+
+    /// Phones of whoever it is.
+    pub(super) fn phones(&self) -> Result<Phones> {
+        let (at, tls) = self.outside()?;
+        Ok(Phones::over(Streams::to(at, tls)?))
+    }
+
+    /// Whose cost is counted.
+    pub(super) fn pid(&self) -> Result<u32> {
+        match self {
+            Self::Peer(front) => Ok(front.pid()),
+            Self::Edge(edge) => Ok(edge.pid()),
+            Self::Straight(edge) => edge.inside.pid(),
+        }
+    }
+
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Peer(front) => front.words(),
+            Self::Edge(edge) | Self::Straight(edge) => edge.words(),
+        }
+    }
+}
+
+pub(super) fn run(options: &Options) -> Result<Row> {
+    kamailio::PACKAGES.install()?;
+    Crowd::make_room(options.users)?;
+    let all: Vec<_> = NAMES.iter().chain([&STRAIGHT]).collect();
+    let mut rounds: Vec<Vec<Round>> = all.iter().map(|_| Vec::new()).collect();
+    for round in 1..=options.rounds {
+        for (name, rounds) in all.iter().zip(&mut rounds) {
+            let played = play(name, options);
+            let played = played.with_context(|| format!("edge, round {round}, {name}"))?;
+            let told = format!(
+                "{name}: a REGISTER {:.1} µs, a call {:.1} µs, INVITE to INVITE {:.2} ms (p99)",
+                played.register.micros(),
+                played.call.micros(),
+                percentile(&played.arrivals, 99)
+            );
+            progress("edge", round, options.rounds, &told);
+            rounds.push(played);
+        }
+    }
+    Ok(row(options, &rounds))
+}
+
+fn play(name: &str, options: &Options) -> Result<Round> {
+    let running = Running::start(name, options, options.users)?;
+    played(&running, options).with_context(|| format!("it said: {}", running.words()))
+}
+
+fn played(running: &Running, options: &Options) -> Result<Round> {
+    let (mut phones, pid, window) = (running.phones()?, running.pid()?, options.window());
+    let mut registers: Registers = register_all(&mut phones, options.users, false, window)?;
+    let run = (options.users, options.requests(REGISTERS));
+    let register = measured(&mut registers, &mut phones, pid, run, window, 1)?;
+    let mut calls = Calls::among(registers.into_credentials())?;
+    let requests = options.requests(CALLS);
+    let warm = requests / 10;
+    load::run(&mut calls, &mut phones, 0, warm, window)?;
+    let run = (warm, requests);
+    let call = measured(
+        &mut calls,
+        &mut phones,
+        pid,
+        run,
+        window,
+        load::CALL_RECEIVED,
+    )?;
+    calls.take_arrivals();
+    let rate = Pace::rate(options.rate, options.users / 2);
+    let timed = options.rate * SECONDS;
+    load::run(&mut calls, &mut phones, warm + requests, timed, rate)?;
+    Ok(Round {
+        register,
+        call,
+        arrivals: calls.take_arrivals(),
+    })
+}
+
+fn row(options: &Options, rounds: &[Vec<Round>]) -> Row {
+    let mut measures = Vec::new();
+    for (name, rounds) in NAMES.iter().zip(rounds) {
+        let of = |sample: fn(&Round) -> Sample| -> Vec<_> { rounds.iter().map(sample).collect() };
+        for (what, samples) in [
+            ("a REGISTER", of(|round| round.register)),
+            ("a call", of(|round| round.call)),
+        ] {
+            let values = samples.iter().map(Sample::micros).collect();
+            let measure = Measure::new(format!("{name}, {what}"), "µs", values);
+            measures.push(measure.counted(counts(&samples)));
+        }
+    }
+    let late = |of: usize, percent| -> Vec<f64> {
+        let arrivals = rounds[of].iter().map(|round| &round.arrivals);
+        arrivals.map(|it| percentile(it, percent)).collect()
+    };
+    let all = NAMES.iter().chain([&STRAIGHT]).enumerate();
+    for (at, name) in all {
+        for percent in [50, 99] {
+            let what = format!("{name}, INVITE to INVITE, p{percent}");
+            measures.push(Measure::new(what, "ms", late(at, percent)));
+        }
+    }
+    let added = late(2, 99).into_iter().zip(late(3, 99));
+    let added = added.map(|(edge, straight)| edge - straight).collect();
+    let added = Measure::new("added by the edge at p99", "ms", added);
+    let verdicts = vec![
+        Verdict::ratio(&measures[4], &measures[0], "≤ 0.7"),
+        Verdict::ratio(&measures[5], &measures[1], "≤ 0.7"),
+        Verdict::ratio(&measures[4], &measures[2], "≤ 0.7"),
+        Verdict::ratio(&measures[5], &measures[3], "≤ 0.7"),
+        Verdict::plain(&added, "≤ 0.5"),
+    ];
+    measures.push(added);
+    Row {
+        name: "edge",
+        title: "An edge: CPU a REGISTER and a call, and the time that it adds",
+        how: format!(
+            "{} {} Latencies at {} calls a second for {SECONDS} s, from the INVITE that leaves a phone to the INVITE that comes to another.",
+            options.in_words(options.requests(REGISTERS), "REGISTERs over TLS"),
+            options.in_words(options.requests(CALLS), "calls over TLS"),
+            options.rate
+        ),
+        measures,
+        verdicts,
+        notes: notes(),
+    }
+}
+
+fn notes() -> Vec<String> {
+    vec![
+        "The edge has core 1; the server inside shares core 0 with the phones, and is not counted. Each phone has an address and a \
+         connection over TLS 1.3 of its own, all are outside, and so a call passes the edge twice. Kamailio in front ends TLS, adds Path and \
+         Record-Route, and hands on to Kamailio inside in the clear over a TCP connection, either keeping no state (`forward`), or as most set it up (`t_relay`); ours hands on \
+         through its tunnel, which is encrypted, and lets nothing through from who has not signed in."
+            .to_owned(),
+        "Both get the same octets: REGISTER with digest, each nonce with its count going up; an INVITE that is signed, too, and is checked inside \
+         by both; 13 messages as in the row of calls, of which those of the other party pass the edge again."
+            .to_owned(),
+    ]
+}
