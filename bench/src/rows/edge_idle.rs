@@ -25,7 +25,7 @@ pub(super) fn run(options: &Options) -> Result<Row> {
     kamailio::PACKAGES.install()?;
     let sizes = &options.sessions;
     let most = sizes.iter().max().copied().unwrap_or_default();
-    Crowd::make_room(2 * most)?;
+    Crowd::make_room(most)?;
     // State or none, a Kamailio keeps the same of a connection.
     let names = [NAMES[0], NAMES[2]];
     let mut values = vec![[const { Vec::new() }; 2]; sizes.len()];
