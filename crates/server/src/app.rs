@@ -4,7 +4,7 @@
 use crate::{
     accounts::{self, Ways},
     admin_socket::AdminSocket,
-    api::{self, AccessTokens, Api, Gate, Lives, Turns, health},
+    api::{self, AccessTokens, Api, Gate, Turns, health},
     apps::Apps,
     bans::BanFile,
     components,
@@ -19,12 +19,12 @@ use crate::{
     lock,
     media::Media,
     metrics::Metrics,
+    ours,
     push_test::Pushing,
     pushd,
     reload::{self, CallParts, Origin, Reload},
     reloaded::{Reloaded, Reloading},
     settings::{Source, greeting},
-    setup,
     shards::{self, Parts, Shards, Steering},
     store_watch::watch_store,
     turn,
@@ -141,13 +141,13 @@ impl Server {
         let tls = (options.tls.clone(), options.client_tls);
         let (net, events, room) = sockets(&config, &keeper, tls, &steer).await?;
         let server_tls = options.tls.map(|tls| (tls, net.handshakes()));
-        let secret = setup::token_key(&config)?;
+        let ours = ours::open(&config)?;
         let (call, im, hub) = roles(Source {
             config: &config,
             behaviour: options.behaviour.clone(),
             apps: &apps,
             net: &net,
-            secret: &secret,
+            ours: &ours,
         })?;
         steering.settle(call.clone());
         let doors = Doors::open(&config).await?;
@@ -172,16 +172,16 @@ impl Server {
         };
         let started = shards::start(parts, || until(stopped.clone())).await?;
         let (accounts, shards) = (started.accounts, started.shards);
-        let mut edges = Within::dial(&config, &AccessTokens::new(&secret))?;
+        let mut edges = Within::dial(&config, &ours.tokens)?;
         let known = Apps::of(&apps);
-        let with = (&store, &pusher, &secret[..], &apps[..]);
+        let with = (&store, &pusher, &ours.secret[..], &apps[..]);
         let push_service = push_service(&config, with, options.tenants, &metrics).await?;
         let expiry = Arc::new(Expiry::new(certificate.clone()));
         expiry.take(&config, &apps);
         let call = CallParts {
             behaviour: options.behaviour,
             net: net.clone(),
-            secret: secret.clone(),
+            ours: ours.clone(),
             shards: shards.clone(),
         };
         let service = push_service.as_ref();
@@ -192,7 +192,7 @@ impl Server {
         let parts = (&shards, &store, (&metrics, live), bans.clone());
         let reloading = (known, reloading(reload.clone()), pushers(reload.clone()));
         let with = (reloading, turn);
-        let api = api(&config, &secret, options.admin_token, parts, with);
+        let api = api(&config, &ours.tokens, options.admin_token, parts, with);
         let ready = health::Ready::default();
         let watched = health::router(metrics.clone(), ready.clone());
         let beside = keeping_apps::routes(&store, &reload, api.gate.clone());
@@ -202,9 +202,9 @@ impl Server {
         let room = (room.http, &keeper);
         edges.take((&config, &net, &metrics), behind.device.clone(), room)?;
         let (mut others, admin_socket) = doors.serve(behind, server_tls.as_ref(), room, &stopped);
-        others.extend(chores(&config, &store, accounts, shards, &stopped));
+        let (kept, expires) = ((&store, &metrics, &ours.tokens), (certificate, expiry));
+        others.extend(chores(&config, kept, accounts, shards, &stopped));
         let (looked_at, kept) = ((&net, &edges, &bans), (&store, &locks[..]));
-        let expires = (certificate, expiry);
         others.extend(watches(&metrics, looked_at, kept, expires, &stopped));
         others.push(tokio::spawn(warmed(pusher.clone())));
         others.extend(media.map(|media| tokio::spawn(media.watch(stopped))));
@@ -496,15 +496,22 @@ pub(crate) async fn warmed(pusher: push::Pusher) {
 /// What is done now and then.
 fn chores(
     config: &Config,
-    store: &Arc<dyn Store>,
+    (store, metrics, tokens): (&Arc<dyn Store>, &Arc<Metrics>, &Arc<AccessTokens>),
     accounts: Accounts,
     shards: Shards,
     stopped: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 2] {
+) -> [JoinHandle<()>; 4] {
     let retention = config.observe.retention.0;
     let prune = upkeep::prune(store.clone(), shards.clone(), retention, stopped.clone());
     let follow = upkeep::follow_store(store.clone(), accounts, shards, stopped.clone());
-    [tokio::spawn(prune), tokio::spawn(follow)]
+    let grants = upkeep::prune_grants(store.clone(), tokens.keys.clone(), stopped.clone());
+    let keys = upkeep::keep_token_keys(tokens.keys.clone(), metrics.clone(), stopped.clone());
+    [
+        tokio::spawn(prune),
+        tokio::spawn(follow),
+        tokio::spawn(grants),
+        tokio::spawn(keys),
+    ]
 }
 
 /// What operators look at: shards, store, counters and who watches, bans.
@@ -517,7 +524,7 @@ type Watched<'a> = (
 
 fn api(
     config: &Config,
-    secret: &[u8],
+    tokens: &Arc<AccessTokens>,
     admin_token: String,
     (shards, store, (metrics, live), (ban_file, guards)): Watched<'_>,
     ((apps, reload, pushing), turn): ((Apps, Reloading, Pushing), Option<im::Turn>),
@@ -534,13 +541,7 @@ fn api(
             guards: guards.clone(),
             metrics: metrics.clone(),
         },
-        tokens: {
-            let lives = Lives {
-                access: config.oauth.access.0,
-                refresh: config.oauth.refresh.0,
-            };
-            Arc::new(AccessTokens::new(secret).lasting(lives))
-        },
+        tokens: tokens.clone(),
         turns: Turns::default(),
         guards,
         ban_file,

@@ -5,8 +5,11 @@ use std::time::SystemTime;
 
 /// Now, by the clock on the wall.
 pub(crate) fn now() -> Timestamp {
-    let unix = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp::default().plus(unix)
+    timestamp(SystemTime::now())
+}
+
+/// A time of the system's, as the records keep it.
+pub(crate) fn timestamp(at: SystemTime) -> Timestamp {
+    let unix = at.duration_since(SystemTime::UNIX_EPOCH);
+    Timestamp::default().plus(unix.unwrap_or_default())
 }

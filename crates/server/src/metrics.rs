@@ -93,6 +93,7 @@ pub struct Metrics {
     auth_failures: Family<DoorLabels, Counter>,
     bans: Family<ByLabels, Gauge>,
     certificates: Family<CertificateLabels, Fraction>,
+    token_key_age: Fraction,
     edge_clients: Family<EdgeLabels, Gauge>,
     edge_refused: Family<ReasonLabels, Counter>,
     edge_up: Family<EdgeLabels, Gauge>,
@@ -136,6 +137,7 @@ impl Default for Metrics {
             auth_failures: Family::default(),
             bans: Family::default(),
             certificates: Family::default(),
+            token_key_age: Fraction::default(),
             edge_clients: Family::default(),
             edge_refused: Family::default(),
             edge_up: Family::default(),
@@ -201,6 +203,7 @@ impl Metrics {
         register(it, table::MEDIA_MISSING, self.media_missing.clone());
         register(it, table::MEDIA_RELAY_UP, self.media_relays.clone());
         register(it, table::CERTIFICATE_DAYS, self.certificates.clone());
+        register(it, table::TOKEN_KEY_AGE_DAYS, self.token_key_age.clone());
         register(it, table::ALARM_ACTIVE, self.alarms.active());
         it.register_collector(Box::new(self.store.clone()));
         it.register_collector(Box::new(process::Process::default()));
@@ -278,6 +281,11 @@ impl Metrics {
             Some(days) => drop(self.certificates.get_or_create(&labels).set(days)),
             None => drop(self.certificates.remove(&labels)),
         }
+    }
+
+    /// The key that signs tokens is so old.
+    pub(crate) fn token_key_age(&self, age: Duration) {
+        self.token_key_age.set(age.as_secs_f64() / 86_400.0);
     }
 
     /// An edge did not let so many requests through.

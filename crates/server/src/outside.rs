@@ -1,7 +1,7 @@
 //! What lies outside the configuration and makes it dangerous or useless: who reaches the admin API, who can read our keys,
 //! what our certificate is worth. `reveille check` fails for each, a server that starts warns of it.
 
-use crate::{clock, config::Config, setup, turn};
+use crate::{clock, config::Config, setup, token_keys, turn};
 use anyhow::{Result, bail};
 use net::Certificate;
 use std::{
@@ -84,6 +84,7 @@ fn secrets(config: &Config) -> Vec<(String, PathBuf)> {
         ("tls.key".to_owned(), config.tls.key.clone()),
         ("server.data_dir".to_owned(), data.join("admin.token")),
         ("server.data_dir".to_owned(), data.join("tokens.key")),
+        ("server.data_dir".to_owned(), data.join(token_keys::FILE)),
         (
             "push.client_secret_file".to_owned(),
             config.push.client_secret_file.clone(),

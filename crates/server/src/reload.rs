@@ -9,6 +9,7 @@ use crate::{
     expiry::Expiry,
     kept_apps::All,
     metrics::Metrics,
+    ours::Ours,
     pushd,
     reloaded::{Changed, Reloaded},
     settings::Source,
@@ -106,7 +107,7 @@ pub(crate) struct Parts {
 pub(crate) struct CallParts {
     pub(crate) behaviour: domain::Behaviour,
     pub(crate) net: net::Net,
-    pub(crate) secret: Vec<u8>,
+    pub(crate) ours: Ours,
     pub(crate) shards: Shards,
 }
 
@@ -307,7 +308,7 @@ impl CallParts {
             behaviour: self.behaviour.clone(),
             apps,
             net: &self.net,
-            secret: &self.secret,
+            ours: &self.ours,
         };
         let call = source.call()?;
         Ok(Decided {

@@ -6,6 +6,7 @@ use crate::{
     config::{Config, ConfigError, Span},
     entropy::random,
     networks::networks,
+    ours::Ours,
     secret,
     shards::{app_key, name_conversations},
     web,
@@ -27,7 +28,7 @@ pub(crate) struct Source<'a> {
     /// What is really bound.
     pub(crate) net: &'a net::Net,
     /// Outlives a restart.
-    pub(crate) secret: &'a [u8],
+    pub(crate) ours: &'a Ours,
 }
 
 /// How a device registers of which nothing else is known. With edges it may be outside: by our name in TLS it finds one there, and
@@ -82,14 +83,17 @@ impl Source<'_> {
                 rosters: limits.rosters,
                 ..hub::People::default()
             },
-            conversations: name_conversations(self.secret),
+            conversations: name_conversations(&self.ours.secret),
             seed: random(),
         }
     }
 
     /// For the XMPP roles.
     pub(crate) fn im(&self) -> Result<im::Settings, ConfigError> {
-        xmpp(self.config, self.secret)
+        Ok(im::Settings {
+            bearers: Some(bearers(&self.ours.tokens)),
+            ..xmpp(self.config, &self.ours.secret)?
+        })
     }
 
     /// For the SIP roles.
@@ -137,9 +141,9 @@ impl Source<'_> {
                 Arc::new(move |ip| locals.contains(ip))
             },
             shard: Shard { number: 0, of: 1 },
-            bearers: Some(bearers(self.secret)),
+            bearers: Some(bearers(&self.ours.tokens)),
             authz_server: self.config.oauth.issuer().map(Into::into),
-            secret: self.secret.to_vec(),
+            secret: self.ours.secret.clone(),
             seed: random(),
         })
     }
@@ -173,15 +177,13 @@ fn xmpp(config: &Config, secret: &[u8]) -> Result<im::Settings, ConfigError> {
         user_stanzas: config.limits.stanzas_per_user_minute,
         hibernation_with_push: config.im.hibernation_with_push.0,
         check_key: |key| push::seal::check_key(key).map_err(|error| error.to_string()),
-        bearers: Some(bearers(secret)),
         ..settings
     })
 }
 
 /// Who knows the tokens of the device API (`behaviour.md` 7).
-fn bearers(secret: &[u8]) -> Bearers {
-    let tokens = Arc::new(AccessTokens::new(secret));
-    let known = tokens.clone();
+fn bearers(tokens: &Arc<AccessTokens>) -> Bearers {
+    let (tokens, known) = (tokens.clone(), tokens.clone());
     Bearers {
         made: Arc::new(move |token, now| {
             let made = tokens.made(token, Kind::Access, now)?;

@@ -9,7 +9,10 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use rustls::pki_types::pem::PemObject;
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Our certificate from the files of the configuration.
 pub fn certificate(tls: &config::Tls) -> Result<net::TlsSource> {
@@ -112,9 +115,14 @@ pub(crate) fn tls_trusting(roots: rustls::RootCertStore) -> Result<Arc<rustls::C
     Ok(Arc::new(config))
 }
 
-/// The key of access tokens: kept in the data directory, so that tokens outlive a restart.
+/// The secret that outlives a restart: kept in the data directory.
 pub fn token_key(config: &Config) -> Result<Vec<u8>> {
-    Ok(secret_file(&config.server.data_dir.join("tokens.key"))?.into_bytes())
+    Ok(secret_file(&token_key_file(config))?.into_bytes())
+}
+
+/// Where it lies.
+pub(crate) fn token_key_file(config: &Config) -> PathBuf {
+    config.server.data_dir.join("tokens.key")
 }
 
 /// A secret of our own making, in a file that only we may read; made when it is not there.

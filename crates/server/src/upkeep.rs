@@ -10,9 +10,10 @@ use crate::{
     metrics::Metrics,
     refusals::{self, Judge},
     shards::Shards,
+    token_keys::Kept,
 };
 use anyhow::{Context, Result, ensure};
-use domain::{Address, Refusal, Timestamp};
+use domain::{Address, Change, Refusal, Timestamp};
 use hub::{Accounts, Guards, Question};
 use std::{
     path::PathBuf,
@@ -24,6 +25,10 @@ use tokio::{sync::watch, time::Interval};
 
 /// How often what is too old is removed.
 const PRUNING: Duration = Duration::from_hours(1);
+/// How often the file with the keys of tokens is looked at.
+const TOKEN_KEYS_LOOK: Duration = Duration::from_secs(5);
+/// So many grants are removed at once, so that commits of others get in between.
+const GRANTS: usize = 200;
 /// How often we look whether the command line has changed accounts behind our back.
 const STORE_LOOK: Duration = Duration::from_secs(5);
 /// How often bans are kept.
@@ -76,6 +81,69 @@ pub(crate) async fn prune(
         match store.prune(before).await {
             Ok(pruned) => tracing::debug!(?pruned, "removed what is too old"),
             Err(error) => tracing::error!(%error, "what is too old could not be removed"),
+        }
+    }
+}
+
+/// Looks after the keys of tokens.
+pub(crate) async fn keep_token_keys(
+    keys: Arc<Kept>,
+    metrics: Arc<Metrics>,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut ticks = Ticks::every(TOKEN_KEYS_LOOK, stopped);
+    let mut is_well = true;
+    while ticks.next().await {
+        let (now, looked) = (clock::now(), keys.clone());
+        let looked = tokio::task::spawn_blocking(move || looked.look(now)).await;
+        let looked = looked.map_err(anyhow::Error::from).flatten();
+        match &looked {
+            Ok(true) => tracing::info!("other keys of tokens count from now on"),
+            Err(error) if is_well => tracing::error!(
+                error = format!("{error:#}"),
+                "the keys of tokens cannot be looked at: they stay as they are"
+            ),
+            _ => {}
+        }
+        is_well = looked.is_ok();
+        metrics.token_key_age(keys.age(now));
+    }
+}
+
+/// Removes grants whose last token has ended, so that nobody can use them any more.
+pub(crate) async fn prune_grants(
+    store: Arc<dyn Store>,
+    keys: Arc<Kept>,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut ticks = Ticks::every(PRUNING, stopped);
+    while ticks.next().await {
+        let now = Duration::from_millis(clock::now().0);
+        let before = now.saturating_sub(keys.keys().longest());
+        match remove_grants(store.as_ref(), Timestamp::default().plus(before)).await {
+            Ok(removed) => tracing::debug!(removed, "removed grants that are too old"),
+            Err(error) => tracing::error!(%error, "grants that are too old could not be removed"),
+        }
+    }
+}
+
+/// Says how many.
+async fn remove_grants(store: &dyn Store, before: Timestamp) -> Result<usize, StoreError> {
+    let mut removed = 0;
+    loop {
+        let old = store.old_grants(before, GRANTS).await?;
+        let (found, remove) = (old.len(), |it: domain::Grant| {
+            Change::RemoveGrant(it.user, it.id)
+        });
+        let steps = old.into_iter().map(|it| vec![remove(it)]).collect();
+        store
+            .commit(steps)
+            .await?
+            .into_iter()
+            .collect::<Result<(), _>>()?;
+        removed += found;
+        if found < GRANTS {
+            return Ok(removed);
         }
     }
 }
@@ -293,6 +361,36 @@ mod tests {
         let key = rcgen::KeyPair::generate().unwrap();
         let chain = params.self_signed(&key).unwrap().pem();
         (chain, key.serialize_pem())
+    }
+
+    #[tokio::test]
+    async fn grants_that_nobody_can_use_any_more_are_removed_however_many_there_are() {
+        let store = store::open("memory:").unwrap();
+        let count = GRANTS / store::limits::GRANTS + 2;
+        let users = (0..count).map(|it| Address::new(&format!("user{it}"), "localhost").unwrap());
+        let grant = |user: &Address, id: usize, at: u64| domain::Grant {
+            user: user.clone(),
+            id: id.to_string(),
+            turn: 0,
+            at: Timestamp(at),
+        };
+        for address in users.clone() {
+            let user = crate::accounts::user(address.clone(), "x", crate::accounts::Ways::Digest);
+            let old = (1..store::limits::GRANTS).map(|id| grant(&address, id, 9));
+            let put = old.chain([grant(&address, 0, 10)]);
+            let put = put.map(|it| Change::PutGrant(Box::new(it)));
+            let step = std::iter::once(Change::PutUser(Box::new(user))).chain(put);
+            let saved = store.commit(vec![step.collect()]).await.unwrap();
+            assert_eq!(saved, [Ok(())]);
+        }
+        let old = count * (store::limits::GRANTS - 1);
+        assert!(old > GRANTS);
+        let before = Timestamp(10);
+        assert_eq!(remove_grants(store.as_ref(), before).await, Ok(old));
+        assert_eq!(remove_grants(store.as_ref(), before).await, Ok(0));
+        for user in users {
+            assert!(store.grant(&user, "0").await.unwrap().is_some());
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -258,6 +258,31 @@ impl World {
         assert_eq!(URL_SAFE_NO_PAD.decode(x).unwrap().len(), 32);
     }
 
+    /// An operator has tokens signed by another key.
+    async fn rotates(&self, how: &Value) {
+        let url = self.admin("/api/v1/tokens/keys");
+        let admin = Some(dev::ADMIN_TOKEN);
+        let post = request(http::Method::POST, &url, admin, Some(how)).await;
+        assert!(post.unwrap().0.is_success());
+    }
+
+    /// Waits until an edge tells clients of so many keys.
+    async fn edge_knows(&self, edge: usize, keys: usize) {
+        let https = self.edges[edge].0.bound().device_tls[0];
+        let does = async {
+            loop {
+                let stranger = Stranger::comes(self, https).await;
+                let (_, told) = stranger.asks("GET /oauth/jwks", None, "").await;
+                let told: Value = serde_json::from_str(&told).unwrap();
+                if told["keys"].as_array().unwrap().len() == keys {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, does).await.unwrap();
+    }
+
     /// An operator gives a user another password.
     async fn new_password(&self, user: &str) {
         let another = serde_json::json!({"password": "another"});
@@ -505,8 +530,8 @@ async fn with_lazy_inside() -> (EdgeRole, TempDir, Inside, Arrival, Stranger) {
         key: Identity::from_pem(&pem).unwrap().fingerprint(),
     }];
     let limits = tunnel::Limits::default();
-    let (inside, mut arrivals) =
-        Inside::dial(("inside", b"a key"), &inside, &edges, limits).unwrap();
+    let (_, told) = watch::channel([7; 32][..].into());
+    let (inside, mut arrivals) = Inside::dial(("inside", told), &inside, &edges, limits).unwrap();
     let is_up = async {
         while !matches!(inside.status()[0].state, tunnel::State::Up { .. }) {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -903,6 +928,48 @@ async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_other
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_has_signed_counts_at_every_edge_until_that_key_is_dropped() {
+    let world = World::letting_in(2, false).await;
+    let [old, refresh] = world.tokens("alice").await;
+    let shows =
+        format!("Contact: <sip:alice@192.0.2.1;transport=tls>\r\nAuthorization: Bearer {old}\r\n");
+    let mut phone = Stranger::comes(&world, world.edge(0)).await;
+    let told = phone.asks_sip("REGISTER", ("alice", "alice"), &shows).await;
+    assert!(told.starts_with("SIP/2.0 200"), "{told}");
+    let asks = async |edge: usize, head: &str, token: Option<&str>, body: &str| {
+        let https = world.edges[edge].0.bound().device_tls[0];
+        let stranger = Stranger::comes(&world, https).await;
+        stranger.asks(head, token, body).await.0
+    };
+    let device = "GET /api/v1/me/devices/tablet";
+    let again = serde_json::json!({"grant_type": "refresh_token", "refresh_token": refresh});
+    let again = again.to_string();
+    world.rotates(&serde_json::json!({})).await;
+    let [new, _] = world.tokens("alice").await;
+    for edge in [0, 1] {
+        world.edge_knows(edge, 2).await;
+        for token in [&old, &new] {
+            // The inside has answered that there is none.
+            assert_eq!(asks(edge, device, Some(token), "").await, 404);
+        }
+        assert_eq!(asks(edge, "POST /oauth/token", None, &again).await, 200);
+    }
+    world.rotates(&serde_json::json!({"drop_old": true})).await;
+    let [newest, _] = world.tokens("alice").await;
+    for edge in [0, 1] {
+        world.edge_knows(edge, 1).await;
+        for (token, status) in [(&old, 401), (&new, 401), (&newest, 404)] {
+            assert_eq!(asks(edge, device, Some(token), "").await, status);
+        }
+        assert_eq!(asks(edge, "POST /oauth/token", None, &again).await, 400);
+    }
+    // Nor does what came before go on.
+    let told = phone.asks_sip("REGISTER", ("alice", "alice"), &shows).await;
+    assert!(told.starts_with("SIP/2.0 401"), "{told}");
+    world.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_signed_out_is_sent_away_through_the_edge() {
     let world = World::letting_in(1, false).await;
     let bound = world.edges[0].0.bound();
@@ -936,10 +1003,12 @@ async fn who_is_signed_out_is_sent_away_through_the_edge() {
             _ => (http::Method::DELETE, None),
         };
         let url = world.admin(&format!("/api/v1/users/{user}@localhost"));
+        let asked = Instant::now();
         let done = request(method, &url, Some(dev::ADMIN_TOKEN), body.as_ref()).await;
         assert!(done.unwrap().0.is_success());
         client.hears("", "<stream:error").await;
         phone.hears_the_end().await;
+        println!("{how}: both are gone after {:?}", asked.elapsed());
         world.carries(0).await;
         // Nor does the token let anybody in again.
         let mut phone = Stranger::comes(&world, sip).await;

@@ -224,6 +224,10 @@ impl Grants for Faulty {
     fn grant(&self, user: &Address, id: &str) -> Answer<Option<Grant>> {
         self.alive(|inner| inner.grant(user, id))
     }
+
+    fn old_grants(&self, before: Timestamp, limit: usize) -> Answer<Vec<Grant>> {
+        self.alive(|inner| inner.old_grants(before, limit))
+    }
 }
 
 impl Sessions for Faulty {

@@ -57,6 +57,9 @@ pub trait SignIns {
 pub trait Grants {
     /// One of a user's, who has at most [`limits::GRANTS`](crate::limits::GRANTS).
     fn grant(&self, user: &Address, id: &str) -> Answer<Option<Grant>>;
+
+    /// Those that nobody has used since then, in no order that means anything, at most so many.
+    fn old_grants(&self, before: Timestamp, limit: usize) -> Answer<Vec<Grant>>;
 }
 
 /// What is read of sessions whose clients have no connection.

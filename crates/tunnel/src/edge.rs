@@ -239,7 +239,7 @@ impl Edge {
             }
         };
         tracing::info!(%from, inside = %inside.name, key = %inside.who, "a tunnel is up");
-        let why = inside.live.connection.closed().await;
+        let why = self.0.hears(&inside).await;
         self.0.is_gone(&inside, &why);
         tracing::warn!(%from, inside = %inside.name, ?why, "a tunnel is down: its clients connect again");
     }
@@ -307,21 +307,52 @@ impl Shared {
         self.insides().is_empty() && self.gone().values().any(Down::is_recent)
     }
 
+    /// Hears what is to be known of an inside, as it changes, until its connection is gone; says why it is.
+    async fn hears(&self, inside: &Inside) -> ConnectionError {
+        let connection = &inside.live.connection;
+        loop {
+            match hello::hear_anew(connection).await {
+                Ok(told) => {
+                    let mut insides = self.insides();
+                    let id = connection.stable_id();
+                    let known = insides.iter_mut();
+                    for it in known.filter(|it| it.live.connection.stable_id() == id) {
+                        it.told = told.clone();
+                    }
+                }
+                Err(error) => {
+                    if let Some(why) = connection.close_reason() {
+                        return why;
+                    }
+                    tracing::debug!(inside = %inside.name, %error, "what it tells of itself makes no sense");
+                    // Rather nobody than one who is known as it was before.
+                    connection.close(NO_HELLO, b"no hello");
+                    return connection.closed().await;
+                }
+            }
+        }
+    }
+
     fn is_gone(&self, inside: &Inside, why: &ConnectionError) {
         let id = inside.live.connection.stable_id();
         let mut insides = self.insides();
-        let before = insides.len();
-        insides.retain(|it| it.live.connection.stable_id() != id);
+        let place = insides
+            .iter()
+            .position(|it| it.live.connection.stable_id() == id);
         // One that was replaced is there.
-        if insides.len() < before && self.known.contains(&inside.who) {
+        let Some(place) = place else {
+            return;
+        };
+        let inside = insides.swap_remove(place);
+        if self.known.contains(&inside.who) {
             let state = State::Down {
                 since: Instant::now(),
                 why: why.to_string().into(),
                 reached: true,
             };
             let down = Down {
-                name: inside.name.clone(),
-                told: inside.told.clone(),
+                name: inside.name,
+                told: inside.told,
                 state,
             };
             self.gone().insert(inside.who, down);

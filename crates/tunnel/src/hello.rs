@@ -1,11 +1,14 @@
-//! The first that each side says: its name, for people who look, and what else the other side is to know of it.
+//! The first that each side says: its name, for people who look, and what else the other side is to know of it; and that anew
+//! whenever it is something else.
 
 use std::io;
 use std::sync::Arc;
 
 use quinn::Connection;
+use tokio::time::timeout;
 
 use crate::frame;
+use crate::limits::HANDSHAKE;
 
 /// The longest name that is listened to; longer ones are refused.
 const LONGEST: usize = 253;
@@ -44,4 +47,18 @@ pub(crate) async fn exchanged(connection: &Connection, ours: &Hello) -> io::Resu
         name: theirs.into_boxed_str(),
         rest: rest.into(),
     })
+}
+
+/// Says what is to be known of us from now on, over a stream of its own: the one before has been read when there is room for it.
+pub(crate) async fn say_anew(connection: &Connection, rest: &[u8]) -> io::Result<()> {
+    let mut stream = connection.open_uni().await?;
+    frame::write(&mut stream, rest).await?;
+    stream.finish().map_err(io::Error::other)
+}
+
+/// Hears what is to be known of the other side from now on, when it says so.
+pub(crate) async fn hear_anew(connection: &Connection) -> io::Result<Arc<[u8]>> {
+    let mut stream = connection.accept_uni().await?;
+    let rest = timeout(HANDSHAKE, frame::read(&mut stream, LONGEST_REST)).await;
+    Ok(rest.map_err(io::Error::from)??.into())
 }

@@ -10,7 +10,7 @@ use quinn::{
     ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream,
     TransportErrorCode, VarInt,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -66,7 +66,8 @@ pub struct Arrival {
 pub struct Inside(Arc<Shared>);
 
 struct Shared {
-    hello: Hello,
+    name: Box<str>,
+    told: watch::Receiver<Arc<[u8]>>,
     limits: Limits,
     arrivals: mpsc::Sender<Arrival>,
     edges: Mutex<Vec<Seen>>,
@@ -99,12 +100,13 @@ struct Dialled {
 }
 
 impl Inside {
-    /// Dials these edges until [`Inside::shutdown`], and gives what comes by them. Each edge is `told` so much of us, up to 1,024 octets.
+    /// Dials these edges until [`Inside::shutdown`], and gives what comes by them. Each edge is `told` so much of us, up to 1,024 octets,
+    /// and again at once when it changes.
     ///
     /// # Errors
     /// The key cannot be used.
     pub fn dial(
-        (name, told): (&str, &[u8]),
+        (name, told): (&str, watch::Receiver<Arc<[u8]>>),
         identity: &Identity,
         edges: &[EdgeAddress],
         limits: Limits,
@@ -122,10 +124,8 @@ impl Inside {
             }),
         };
         let shared = Arc::new(Shared {
-            hello: Hello {
-                name: name.into(),
-                rest: told.into(),
-            },
+            name: name.into(),
+            told,
             limits,
             arrivals,
             edges: Mutex::new(edges.iter().map(down).collect()),
@@ -227,7 +227,12 @@ impl Dialled {
 
     /// Dials, and serves the tunnel until it is gone; says why it is.
     async fn once(&self) -> io::Error {
-        let connected = timeout(HANDSHAKE, self.connected());
+        let mut told = self.shared.told.clone();
+        let hello = Hello {
+            name: self.shared.name.clone(),
+            rest: told.borrow_and_update().clone(),
+        };
+        let connected = timeout(HANDSHAKE, self.connected(&hello));
         let stop = &self.shared.stop;
         let (endpoint, connection, name) = match stop.run_until_cancelled(connected).await {
             Some(Ok(Ok(connected))) => connected,
@@ -243,6 +248,7 @@ impl Dialled {
         }
         tokio::select! {
             why = self.serve(&live) => why,
+            why = tells(&live.connection, told) => why,
             () = stop.cancelled() => {
                 // Said, and not only dropped: the edge would go on sending clients here until it misses us.
                 connection.close(VarInt::from_u32(0), b"stopping");
@@ -253,7 +259,7 @@ impl Dialled {
         }
     }
 
-    async fn connected(&self) -> io::Result<(Endpoint, Connection, Box<str>)> {
+    async fn connected(&self, hello: &Hello) -> io::Result<(Endpoint, Connection, Box<str>)> {
         let unknown = |error: io::Error| io::Error::new(io::ErrorKind::NotFound, error);
         let found = tokio::net::lookup_host(&*self.address.at).await;
         let at = found.map_err(unknown)?.next();
@@ -267,7 +273,7 @@ impl Dialled {
         let endpoint = Endpoint::client(local)?;
         let connecting = endpoint.connect_with(self.config.clone(), at, NAME);
         let connection = connecting.map_err(io::Error::other)?.await.map_err(said)?;
-        let theirs = hello::exchanged(&connection, &self.shared.hello).await?;
+        let theirs = hello::exchanged(&connection, hello).await?;
         Ok((endpoint, connection, theirs.name))
     }
 
@@ -303,6 +309,18 @@ impl Dialled {
             why: why.to_string().into(),
         });
     }
+}
+
+/// Tells an edge what is to be known of us whenever that is something else, until the tunnel is gone.
+async fn tells(connection: &Connection, mut told: watch::Receiver<Arc<[u8]>>) -> io::Error {
+    while told.changed().await.is_ok() {
+        let rest = told.borrow_and_update().clone();
+        if let Err(error) = hello::say_anew(connection, &rest).await {
+            return error;
+        }
+    }
+    // Nobody will change it any more.
+    said(connection.closed().await)
 }
 
 /// Reads whose a stream is, and hands it over.

@@ -24,7 +24,7 @@ pub use limits::Limits;
 pub use status::{Link, State, Stream};
 
 /// What TLS calls what is spoken in the tunnel (RFC 7301). Another number: the two do not understand each other.
-const ALPN: &[u8] = b"reveille-tunnel/2";
+const ALPN: &[u8] = b"reveille-tunnel/3";
 
 /// The tunnel cannot begin.
 #[derive(Debug, thiserror::Error)]

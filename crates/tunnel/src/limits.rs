@@ -55,7 +55,7 @@ impl Limits {
         let streams = if takes_streams { self.streams } else { 0 };
         transport
             .max_concurrent_bidi_streams(VarInt::from_u32(streams))
-            // Each side says hello over one.
+            // Each side says hello over one, and what has changed of it over the next.
             .max_concurrent_uni_streams(VarInt::from_u32(1))
             .stream_receive_window(VarInt::from_u32(self.stream_octets))
             .receive_window(VarInt::from_u32(self.octets))

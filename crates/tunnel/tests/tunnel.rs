@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tunnel::{
     Arrival, Edge, EdgeAddress, Fingerprint, Header, Identity, Inside, Limits, Spoken, State,
@@ -26,9 +27,19 @@ fn listen(identity: &Identity, insides: &[Fingerprint]) -> Edge {
 }
 
 fn dial(identity: &Identity, edge: &Edge, key: Fingerprint) -> (Inside, mpsc::Receiver<Arrival>) {
+    let (_, told) = watch::channel(b"a key"[..].into());
+    dial_telling(told, identity, edge, key)
+}
+
+fn dial_telling(
+    told: watch::Receiver<Arc<[u8]>>,
+    identity: &Identity,
+    edge: &Edge,
+    key: Fingerprint,
+) -> (Inside, mpsc::Receiver<Arrival>) {
     let at = edge.address().unwrap().to_string().into();
     let edges = [EdgeAddress { at, key }];
-    Inside::dial(("inside", b"a key"), identity, &edges, Limits::default()).unwrap()
+    Inside::dial(("inside", told), identity, &edges, Limits::default()).unwrap()
 }
 
 fn header(client: u16) -> Header {
@@ -173,7 +184,8 @@ async fn an_edge_whose_name_leads_nowhere_is_not_reached() {
         at: "edge.invalid:4433".into(),
         key: ours.fingerprint(),
     }];
-    let dialled = Inside::dial(("inside", b"a key"), &theirs, &edges, Limits::default());
+    let (_, told) = watch::channel(b"a key"[..].into());
+    let dialled = Inside::dial(("inside", told), &theirs, &edges, Limits::default());
     let (inside, _arrivals) = dialled.unwrap();
     wait("dialled", || why_down(&inside) != NOT_YET).await;
     assert!(!is_reached(&inside));
@@ -290,6 +302,28 @@ async fn a_client_that_comes_while_the_inside_is_gone_for_a_moment_waits_for_it(
     timeout(PATIENCE, opens).await.unwrap().unwrap().unwrap();
     taken(&mut arrivals).await;
     inside.shutdown().await;
+    edge.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_an_inside_tells_anew_is_known_at_once_and_is_what_is_remembered() {
+    let (ours, theirs) = (identity(), identity());
+    let edge = listen(&ours, &[theirs.fingerprint()]);
+    let (tell, told) = watch::channel(b"first"[..].into());
+    let (inside, mut arrivals) = dial_telling(told, &theirs, &edge, ours.fingerprint());
+    wait("up", || there(&edge) == 1).await;
+    for number in 0..20_u8 {
+        let now = [number; 1_024];
+        tell.send_replace(now[..].into());
+        wait("told anew", || edge.told() == [now[..].into()]).await;
+    }
+    // Nobody was sent away for it, and nobody is when there is nothing more to tell.
+    drop(tell);
+    edge.open(b"alice", &header(1)).await.unwrap();
+    taken(&mut arrivals).await;
+    inside.shutdown().await;
+    wait("down", || there(&edge) == 0).await;
+    assert_eq!(&*edge.told()[0], &[19; 1_024]);
     edge.shutdown().await;
 }
 

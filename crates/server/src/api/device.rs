@@ -158,7 +158,7 @@ async fn revoke(
 ) -> Result<StatusCode, Problem> {
     let said = oauth::said(&headers, &body);
     let Revocation { token } = said.ok_or_else(invalid_request)?;
-    if kind(&token, &[api.tokens.public()]) == Some(Kind::Access) {
+    if kind(&token, &api.tokens.publics()) == Some(Kind::Access) {
         return Err(unsupported_token_type());
     }
     if let Ok((user, Some(turn))) = by_token(&api, &token).await {
@@ -169,7 +169,7 @@ async fn revoke(
 
 /// By which keys our tokens are told.
 async fn jwks(State(api): State<Api>) -> Json<Value> {
-    Json(oauth::keys(&[api.tokens.public()]))
+    Json(oauth::keys(&api.tokens.publics()))
 }
 
 /// What a client says of its device.

@@ -12,6 +12,7 @@ pub(crate) mod oauth;
 mod problem;
 mod push_test;
 mod reload;
+mod token_keys;
 pub(crate) mod tokens;
 mod watch;
 
@@ -80,6 +81,7 @@ pub(crate) fn admin(api: Api) -> Router {
     let reload = reload(api.reload.clone(), api.gate.clone());
     let others = admin::routes().merge(bans::routes());
     let others = others.merge(watch::routes()).merge(push_test::routes());
+    let others = others.merge(token_keys::routes());
     others.with_state(api).merge(alarms).merge(reload)
 }
 

@@ -1,6 +1,7 @@
 //! How clients of OAuth that know nothing of us speak with us: what they are told (RFC 8414), the keys by which our tokens are told (RFC
 //! 7517), and what they say, as a form (RFC 6749 §4.3.2, §6), where the rest of the API has JSON.
 
+use crate::token_keys;
 use axum::{
     extract::Query,
     http::{HeaderMap, Uri, header::CONTENT_TYPE},
@@ -37,11 +38,12 @@ pub(crate) fn metadata(issuer: &str, passwords: bool) -> Value {
     })
 }
 
-/// Public keys of Ed25519 (RFC 8037).
+/// Public keys of Ed25519 (RFC 8037), each with the name by which tokens say that it has signed them.
 pub(crate) fn keys<K: AsRef<[u8]>>(all: &[K]) -> Value {
     let key = |key: &K| {
         let x = URL_SAFE_NO_PAD.encode(key);
-        json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "x": x})
+        let kid = token_keys::id(key.as_ref());
+        json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": kid, "x": x})
     };
     json!({ "keys": all.iter().map(key).collect::<Vec<_>>() })
 }

@@ -1,15 +1,19 @@
 //! Access and refresh tokens: who, until when, signed by us (RFC 7519, with Ed25519, RFC 8037). What is kept is which refresh token
 //! of a client counts ([`super::grants`]). Whoever has the public half of our key can tell that we have made one; whether its user still has the same password only we can.
 
-use crate::secret;
+use crate::{
+    secret,
+    token_keys::{self, Kept, LEEWAY, OCTETS},
+};
+use anyhow::Result;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{Address, Timestamp, User};
 use ring::{
     hmac,
-    signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
+    signature::{ED25519, UnparsedPublicKey},
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// How long tokens are good (`behaviour.md` 7).
 #[derive(Clone, Copy, Debug)]
@@ -29,12 +33,27 @@ impl Default for Lives {
     }
 }
 
-/// So far off the clock may be of who verifies tokens elsewhere.
-const LEEWAY: Duration = Duration::from_mins(5);
 /// Octets of the longest that is looked at. One for the longest address has two thousand.
 const LONGEST: usize = 8_192;
-/// The only header there is; what says that it is signed otherwise is no token.
-const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT"}"#;
+
+/// How a token is signed; what says anything else of that is none.
+#[derive(Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    alg: String,
+    typ: String,
+    /// By which key (RFC 7515). None of the release before this one says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
+}
+
+impl Head {
+    /// By this key.
+    fn by(kid: Option<String>) -> Self {
+        let [alg, typ] = ["EdDSA", "JWT"].map(str::to_owned);
+        Self { alg, typ, kid }
+    }
+}
 
 /// What a token is good for.
 #[derive(Copy, Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -74,33 +93,34 @@ pub(crate) struct Claims {
 /// Makes tokens and checks them.
 #[derive(Debug)]
 pub struct AccessTokens {
-    key: Ed25519KeyPair,
+    /// By which they are signed.
+    pub(crate) keys: Arc<Kept>,
     passwords: hmac::Key,
     /// Of those that are made.
     pub(super) lives: Lives,
 }
 
 impl AccessTokens {
-    /// With this secret, which may serve other ends as well; tokens of another one are no good.
-    pub(crate) fn new(secret: &[u8]) -> Self {
+    /// With this secret, which may serve other ends as well, made then, and the keys that lie there; tokens of another secret or key
+    /// are no good.
+    ///
+    /// # Errors
+    /// The keys cannot be read or written.
+    pub(crate) fn open(
+        (secret, made): (&[u8], Timestamp),
+        data_dir: &Path,
+        lives: Lives,
+    ) -> Result<Self> {
         let passwords = secret::key_for("access-tokens", secret);
-        let seed = hmac::sign(&passwords, b"ed25519");
-        Self {
-            key: Ed25519KeyPair::from_seed_unchecked(seed.as_ref())
-                .expect("every 32 octets are a seed"),
+        let mut seed = [0; OCTETS];
+        seed.copy_from_slice(hmac::sign(&passwords, b"ed25519").as_ref());
+        // What is good the longest.
+        let life = lives.refresh.max(lives.access);
+        Ok(Self {
+            keys: Arc::new(Kept::open(data_dir, (seed, made), life)?),
             passwords,
-            lives: Lives::default(),
-        }
-    }
-
-    /// The same, whose tokens are good for so long.
-    pub(crate) fn lasting(self, lives: Lives) -> Self {
-        Self { lives, ..self }
-    }
-
-    /// By this others can tell that we have made a token.
-    pub(crate) fn public(&self) -> &[u8] {
-        self.key.public_key().as_ref()
+            lives,
+        })
     }
 
     /// A token for a user to sign in with, good as long as their password stays the same.
@@ -127,22 +147,33 @@ impl AccessTokens {
             pw: self.password_of(user),
             turn,
         };
-        let claims = serde_json::json!(claims).to_string();
-        let signed = [HEADER, &claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+        let keys = self.keys.keys();
+        let key = keys.signing(now);
+        let head = serde_json::json!(Head::by(Some(key.id.clone())));
+        let parts = [head, serde_json::json!(claims)];
+        let signed = parts.map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
         let signed = signed.join(".");
-        let signature = URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes()));
+        let signature = URL_SAFE_NO_PAD.encode(key.pair.sign(signed.as_bytes()));
         format!("{signed}.{signature}")
     }
 
     /// Whose token it says to be, which says nothing of whether it is one.
     pub fn claimed(token: &str) -> Option<Address> {
-        Some(read(token)?.0.sub)
+        Some(read(token)?.claims.sub)
     }
 
     /// What a token says that we have made, of this kind, and that is not too old. Whether its user still has that password, ask
     /// [`AccessTokens::is_of`]; whether one to get new ones by was used before, the store knows.
     pub(crate) fn made(&self, token: &str, kind: Kind, now: Timestamp) -> Option<Claims> {
-        signed(token, self.public()).filter(|claims| claims.is_good(kind, now))
+        let read = read(token)?;
+        let is_ours = read.is_signed(&self.publics());
+        Some(read.claims).filter(|claims| is_ours && claims.is_good(kind, now))
+    }
+
+    /// By these others can tell that we have made a token.
+    pub(super) fn publics(&self) -> Vec<Box<[u8]>> {
+        let keys = self.keys.keys();
+        keys.all().iter().map(|key| key.public().into()).collect()
     }
 
     /// Whether a user still has the password that a token names.
@@ -185,8 +216,10 @@ pub(crate) struct Vouched {
 /// Why nobody vouches for a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NotVouched {
-    /// It is none, or too old, or good for something else.
+    /// It is none, or too old.
     Bad,
+    /// It is good for something else, or was.
+    Other,
     /// Nobody who has one of the keys has made it.
     Unknown,
 }
@@ -203,12 +236,15 @@ pub(crate) fn vouched<K: AsRef<[u8]>>(
     now: Timestamp,
 ) -> Result<Vouched, NotVouched> {
     let read = read(token).ok_or(NotVouched::Bad)?;
-    if !keys.iter().any(|key| is_signed(&read, key.as_ref())) {
+    if !read.is_signed(keys) {
         return Err(NotVouched::Unknown);
     }
-    let claims = read.0;
+    let claims = read.claims;
     let until = claims.until().plus(LEEWAY);
-    if claims.r#use != kind || now >= until {
+    if claims.r#use != kind {
+        return Err(NotVouched::Other);
+    }
+    if now >= until {
         return Err(NotVouched::Bad);
     }
     Ok(Vouched {
@@ -220,33 +256,50 @@ pub(crate) fn vouched<K: AsRef<[u8]>>(
 /// What a token is for that whoever has one of these keys has made, however old it is.
 pub(crate) fn kind<K: AsRef<[u8]>>(token: &str, keys: &[K]) -> Option<Kind> {
     let read = read(token)?;
-    let is_signed = keys.iter().any(|key| is_signed(&read, key.as_ref()));
-    is_signed.then_some(read.0.r#use)
+    read.is_signed(keys).then_some(read.claims.r#use)
 }
 
-/// What a token says, what is signed of it, and the signature.
-type Read<'a> = (Claims, &'a str, Vec<u8>);
-
-/// What a token says, if this key has signed it.
-fn signed(token: &str, key: &[u8]) -> Option<Claims> {
-    let read = read(token).filter(|it| is_signed(it, key))?;
-    Some(read.0)
+/// What is read of a token.
+struct Read<'a> {
+    claims: Claims,
+    /// By which key it says to be signed.
+    kid: Option<String>,
+    /// What is signed of it.
+    text: &'a str,
+    signature: Vec<u8>,
 }
 
-fn is_signed((_, text, signature): &Read<'_>, key: &[u8]) -> bool {
-    let key = UnparsedPublicKey::new(&ED25519, key);
-    key.verify(text.as_bytes(), signature).is_ok()
+impl Read<'_> {
+    /// Whether one of these keys has signed it.
+    fn is_signed<K: AsRef<[u8]>>(&self, keys: &[K]) -> bool {
+        let is_named = |key: &[u8]| {
+            let kid = self.kid.as_ref();
+            kid.is_none_or(|kid| *kid == token_keys::id(key))
+        };
+        let has_signed = |key: &[u8]| {
+            let key = UnparsedPublicKey::new(&ED25519, key);
+            key.verify(self.text.as_bytes(), &self.signature).is_ok()
+        };
+        let mut keys = keys.iter().map(AsRef::as_ref);
+        keys.any(|key| is_named(key) && has_signed(key))
+    }
 }
 
 fn read(token: &str) -> Option<Read<'_>> {
     let (text, signature) = token.rsplit_once('.').filter(|_| token.len() <= LONGEST)?;
-    let (header, claims) = text.split_once('.')?;
+    let (head, claims) = text.split_once('.')?;
     let decoded = |part| URL_SAFE_NO_PAD.decode(part).ok();
-    if decoded(header)? != HEADER.as_bytes() {
+    let head: Head = serde_json::from_slice(&decoded(head)?).ok()?;
+    let kid = head.kid.clone();
+    if head != Head::by(kid.clone()) {
         return None;
     }
-    let claims = serde_json::from_slice(&decoded(claims)?).ok()?;
-    Some((claims, text, decoded(signature)?))
+    Some(Read {
+        claims: serde_json::from_slice(&decoded(claims)?).ok()?,
+        kid,
+        text,
+        signature: decoded(signature)?,
+    })
 }
 
 #[cfg(test)]
@@ -254,6 +307,11 @@ mod tests {
     use super::*;
 
     impl AccessTokens {
+        fn new(secret: &[u8]) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            Self::open((secret, Timestamp(0)), directory.path(), Lives::default()).unwrap()
+        }
+
         /// Whether it is one of this kind that is good for this user now.
         fn good(&self, token: &str, kind: Kind, user: &User, now: Timestamp) -> Option<Claims> {
             let made = self.made(token, kind, now);
@@ -345,6 +403,45 @@ mod tests {
     }
 
     #[test]
+    fn a_token_of_a_key_that_has_signed_is_good_until_that_key_is_dropped() {
+        use crate::token_keys::Rotation;
+        let directory = tempfile::tempdir().unwrap();
+        let open =
+            || AccessTokens::open((b"key", Timestamp(0)), directory.path(), Lives::default());
+        let (tokens, bob) = (open().unwrap(), bob("wakeup"));
+        let now = crate::clock::now();
+        let unnamed = {
+            let named = tokens.access(&bob, now);
+            let claims = named.split('.').nth(1).unwrap();
+            let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA","typ":"JWT"}"#);
+            let text = format!("{head}.{claims}");
+            let keys = tokens.keys.keys();
+            let signature = keys.signing(now).pair.sign(text.as_bytes());
+            format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+        };
+        let first = tokens.access(&bob, now);
+        tokens.keys.rotate(Rotation::default()).unwrap();
+        let second = tokens.access(&bob, crate::clock::now());
+        let kid = |token: &str| read(token).unwrap().kid;
+        assert!(kid(&first) != kid(&second) && kid(&unnamed).is_none());
+        let good = |tokens: &AccessTokens| {
+            [&unnamed, &first, &second].map(|token| tokens.is_access(token, &bob, now))
+        };
+        assert_eq!(good(&tokens), [true; 3]);
+        assert_eq!(good(&open().unwrap()), [true; 3]);
+        // One that says to be signed by another key than it is.
+        let claims = forged(&first, 0, &kid(&first).unwrap(), &kid(&second).unwrap());
+        assert!(!tokens.is_access(&claims, &bob, now));
+        let drop_old = Rotation {
+            drop_old: true,
+            ..Rotation::default()
+        };
+        tokens.keys.rotate(drop_old).unwrap();
+        assert_eq!(good(&tokens), [false; 3]);
+        assert_eq!(good(&open().unwrap()), [false; 3]);
+    }
+
+    #[test]
     fn a_new_password_ends_all_tokens() {
         let tokens = AccessTokens::new(b"key");
         let token = refresh(&tokens, &bob("old"));
@@ -388,7 +485,7 @@ mod tests {
             vouched(
                 token,
                 kind,
-                &[others.public(), tokens.public()],
+                &[others.publics(), tokens.publics()].concat(),
                 Timestamp(now),
             )
         };
@@ -401,20 +498,23 @@ mod tests {
             })
         };
         let (bad, unknown) = (Err(NotVouched::Bad), Err(NotVouched::Unknown));
+        let other = Err(NotVouched::Other);
         assert_eq!(known(&token, Kind::Access, 0), good());
         // Its clock may be some minutes ahead.
         assert_eq!(known(&token, Kind::Access, hour + leeway - 1), good());
         assert_eq!(known(&token, Kind::Access, hour + leeway), bad);
-        assert_eq!(known(&token, Kind::Refresh, 0), bad);
+        for at in [0, hour + leeway] {
+            assert_eq!(known(&token, Kind::Refresh, at), other);
+        }
         assert_eq!(known("nonsense", Kind::Access, 0), bad);
         let forged = forged(&token, 1, "bob", "eve");
         assert_eq!(known(&forged, Kind::Access, 0), unknown);
-        assert_eq!(kind(&token, &[tokens.public()]), Some(Kind::Access));
-        assert_eq!(kind(&token, &[others.public()]), None);
-        assert_eq!(kind(&forged, &[tokens.public()]), None);
+        assert_eq!(kind(&token, &tokens.publics()), Some(Kind::Access));
+        assert_eq!(kind(&token, &others.publics()), None);
+        assert_eq!(kind(&forged, &tokens.publics()), None);
         let none: [&[u8]; 0] = [];
         assert_eq!(vouched(&token, Kind::Access, &none, Timestamp(0)), unknown);
-        let others = [others.public()];
+        let others = others.publics();
         let by_others = vouched(&token, Kind::Access, &others, Timestamp(0));
         assert_eq!(by_others, unknown);
     }

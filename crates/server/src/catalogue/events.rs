@@ -91,6 +91,10 @@ pub const EVENTS: &[Event] = &[
         "see that server.data_dir can be written",
     ),
     error(
+        "grants that are too old could not be removed",
+        "see the alarm `store_failed`; it is tried again within the hour",
+    ),
+    error(
         "its host cannot be found",
         "do what `remedy` says: the host of call.fallback has no address",
     ),
@@ -101,6 +105,10 @@ pub const EVENTS: &[Event] = &[
     error(
         "the changed certificate cannot be used: the old one stays",
         "`error` says why; mend the files, they are read again every 30 s",
+    ),
+    error(
+        "the keys of tokens cannot be looked at: they stay as they are",
+        "`error` names token-keys.json of server.data_dir: see that it is whole, and that the server may read and write it",
     ),
     error(
         "the last bans are not kept",
@@ -303,6 +311,10 @@ pub const EVENTS: &[Event] = &[
         "it is tried again; if it goes on, another process reads the database for very long",
     ),
     warn(
+        "tokens are signed by a new key, and those of all others are good no more: clients sign in anew",
+        "somebody ran `reveille tokens rotate --drop-old`",
+    ),
+    warn(
         "what was under way was not done in time: the store, or another shard, did not answer",
         "what was answered is kept; callers and senders whose requests had no answer try again",
     ),
@@ -334,12 +346,14 @@ pub const EVENTS: &[Event] = &[
     info("forgotten: out of reach for too long"),
     info("new certificate"),
     info("open files"),
+    info("other keys of tokens count from now on"),
     info("registration expired"),
     info("rtpengine answers again"),
     info("reload: nothing has changed"),
     info("reload: {changed}"),
     info("stopping"),
     info("the device does not answer: it is suspended"),
+    info("tokens have another key, which signs after so many seconds"),
     info("whoever registered so is signed out"),
     info("the push service has stopped: what is queued goes at the next start"),
     info("this host has no IPv6"),

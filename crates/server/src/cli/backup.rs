@@ -30,7 +30,7 @@ pub(super) fn backup(Backup { file, which }: &Backup) -> Result<()> {
     let server = which.server()?;
     let copied = store::backup(&server.store_url()?, file)?;
     say!(
-        "{} octets of schema {} are in {}; keep server.data_dir/tokens.key and your configuration with it",
+        "{} octets of schema {} are in {}; keep tokens.key and token-keys.json of server.data_dir, and your configuration, with it",
         copied.octets,
         copied.schema,
         file.display()

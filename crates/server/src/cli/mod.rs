@@ -24,6 +24,7 @@ mod serve;
 mod store;
 mod systemd;
 mod tenant;
+mod tokens;
 mod trace;
 mod user;
 mod watch;
@@ -79,6 +80,9 @@ enum Command {
     /// Who may push through our push service: add, list, rotate, allow, remove
     #[command(subcommand)]
     Tenant(tenant::Command),
+    /// The keys by which users' tokens are signed: list, rotate
+    #[command(subcommand)]
+    Tokens(tokens::Command),
     /// Print the push service's OpenAPI description
     Openapi,
     /// Print every alarm, metric and log event
@@ -149,6 +153,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Store(command) => store::run(&command),
         Command::Edge(command) => edge::run(command).await.map(done),
         Command::Tenant(command) => tenant::run(command).await.map(done),
+        Command::Tokens(command) => tokens::run(command).await.map(done),
         Command::Openapi => {
             say!("{:#}", crate::pushd::openapi());
             Ok(ExitCode::SUCCESS)

@@ -102,7 +102,7 @@ async fn sign_in(
 
 /// By which keys the tokens of the insides that are there are told.
 async fn jwks(State(shared): State<Arc<Shared>>) -> Json<serde_json::Value> {
-    Json(oauth::keys(&shared.tunnel.told()))
+    Json(oauth::keys(&shared.keys()))
 }
 
 /// Who signs out says in the body by which token. By one that is none nothing has to end, and nobody is told (RFC 7009); by one to sign in
@@ -116,14 +116,11 @@ async fn sign_out(
     let says: Option<Says> = oauth::said(request.headers(), request.body());
     let token = says.and_then(|says| says.token);
     let token = token.ok_or_else(device::invalid_request)?;
-    let kind = shared.kind(&token, from.ip());
-    if kind.map_err(|why| refused(&shared, why))? == Some(Kind::Access) {
-        return Err(device::unsupported_token_type());
-    }
-    let bearer = shared.bearer(&token, Kind::Refresh, from.ip());
+    let bearer = shared.bearer_or_other(&token, Kind::Refresh, from.ip());
     drop(place);
     match bearer {
-        Ok(bearer) => forward(&shared, from, &bearer.whose, request).await,
+        Ok(None) => Err(device::unsupported_token_type()),
+        Ok(Some(bearer)) => forward(&shared, from, &bearer.whose, request).await,
         Err(Refused::BadToken) => {
             shared.metrics.edge_refused(Refused::BadToken.name(), 1);
             Ok(Response::default())

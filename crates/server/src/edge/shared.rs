@@ -6,11 +6,12 @@ use super::{
     places::{Place, Places},
 };
 use crate::{
-    api::tokens::{Kind, NotVouched, kind, vouched},
+    api::tokens::{Kind, NotVouched, vouched},
     clock::now,
     config::Config,
     doorkeeper::Doorkeeper,
     metrics::Metrics,
+    token_keys::{MOST, OCTETS},
 };
 use domain::Address;
 use hub::Guards;
@@ -107,8 +108,26 @@ impl Shared {
     /// # Errors
     /// No inside that is there has made it, or none is there; or too many come from there, or of its user.
     pub(super) fn bearer(&self, token: &str, kind: Kind, from: IpAddr) -> Result<Bearer, Refused> {
+        let bearer = self.bearer_or_other(token, kind, from)?;
+        bearer.ok_or_else(|| {
+            let source = self.keeper.visitor(from).source;
+            self.places.bad_token(source, Instant::now());
+            Refused::BadToken
+        })
+    }
+
+    /// The same of whoever may show one of another kind as well, which counts as nothing bad then: nothing, if it is one.
+    ///
+    /// # Errors
+    /// See [`Shared::bearer`].
+    pub(super) fn bearer_or_other(
+        &self,
+        token: &str,
+        kind: Kind,
+        from: IpAddr,
+    ) -> Result<Option<Bearer>, Refused> {
         let (source, at) = self.may_show_token(from)?;
-        let keys = self.tunnel.told();
+        let keys = self.keys();
         if keys.is_empty() {
             return Err(Refused::NoInside);
         }
@@ -116,32 +135,38 @@ impl Shared {
             self.places.bad_token(source, at);
             why
         };
-        let vouched = vouched(token, kind, &keys, now()).map_err(|why| {
-            refused(match why {
-                // One that is not there may have made it.
-                NotVouched::Unknown if !self.has_all_insides() => Refused::NoInside,
-                NotVouched::Unknown | NotVouched::Bad => Refused::BadToken,
-            })
-        })?;
+        let vouched = match vouched(token, kind, &keys, now()) {
+            Ok(vouched) => vouched,
+            Err(NotVouched::Other) => return Ok(None),
+            // One that is not there may have made it.
+            Err(NotVouched::Unknown) if !self.has_all_insides() => {
+                return Err(refused(Refused::NoInside));
+            }
+            Err(NotVouched::Unknown | NotVouched::Bad) => return Err(refused(Refused::BadToken)),
+        };
         let shown = Shown::new(token, vouched.until);
         if self.ended().has(&shown) {
             return Err(refused(Refused::BadToken));
         }
         let place = self.places.of_user(&vouched.whose, at);
-        Ok(Bearer {
+        Ok(Some(Bearer {
             whose: vouched.whose,
             shown,
             place: place.ok_or(Refused::Crowded)?,
-        })
+        }))
     }
 
-    /// What a token is for that an inside which is there has made, however old it is.
-    ///
-    /// # Errors
-    /// Too many that were none come from there.
-    pub(super) fn kind(&self, token: &str, from: IpAddr) -> Result<Option<Kind>, Refused> {
-        self.may_show_token(from)?;
-        Ok(kind(token, &self.tunnel.told()))
+    /// The keys by which the tokens are told of insides that are there, each once.
+    pub(super) fn keys(&self) -> Vec<Box<[u8]>> {
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        for told in self.tunnel.told() {
+            for key in told.chunks_exact(OCTETS).take(MOST) {
+                if !keys.iter().any(|known| **known == *key) {
+                    keys.push(key.into());
+                }
+            }
+        }
+        keys
     }
 
     /// From which source a token is looked at, and when.

@@ -43,9 +43,13 @@ impl Within {
             streams: u32::try_from(config.limits.connections).unwrap_or(u32::MAX),
             ..Limits::default()
         };
-        let (inside, arrivals) =
-            Inside::dial((config.node(), tokens.public()), &identity, &edges, limits)
-                .context("the tunnels of edge.edges")?;
+        let (inside, arrivals) = Inside::dial(
+            (config.node(), tokens.keys.told()),
+            &identity,
+            &edges,
+            limits,
+        )
+        .context("the tunnels of edge.edges")?;
         Ok(Self(Some(Dialled {
             inside,
             arrivals: Some(arrivals),

@@ -183,6 +183,9 @@ rows! {
     CERTIFICATE_DAYS = "reveille_certificate_days", Gauge, DAYS, ["certificate"],
         "days until a certificate expires, below nought since it has: `tls`, `push.ca`, or the app whose it is",
         "see the alarms `certificate_expires` and `push_credentials_expire`";
+    TOKEN_KEY_AGE_DAYS = "reveille_token_key_age_days", Gauge, DAYS, [],
+        "days since the key was made by which access and refresh tokens are signed",
+        "`reveille tokens rotate` makes another one, and nobody has to sign in anew";
     ALARM_ACTIVE = "reveille_alarm_active", Gauge, None, ["name"],
         "1 while an alarm stands",
         "`reveille alarms` says what happened and what to do";

@@ -1,13 +1,23 @@
 //! What clients get tokens by.
 
-use super::{backend::MemoryStore, state::State};
+use super::{
+    backend::{MemoryStore, rows},
+    state::State,
+};
 use crate::{Answer, Grants, StoreError, limits};
-use domain::{Address, Grant};
+use domain::{Address, Grant, Timestamp};
 
 impl Grants for MemoryStore {
     fn grant(&self, user: &Address, id: &str) -> Answer<Option<Grant>> {
         let key = (user.clone(), id.to_owned());
         self.read(move |state| state.grants.get(&key).cloned())
+    }
+
+    fn old_grants(&self, before: Timestamp, limit: usize) -> Answer<Vec<Grant>> {
+        self.read(move |state| {
+            let old = state.grants.values().filter(|grant| grant.at < before);
+            old.take(rows(limit)).cloned().collect()
+        })
     }
 }
 

@@ -1,13 +1,13 @@
 //! What clients get tokens by.
 
 use super::{
-    backend::SqliteStore,
+    backend::{SqliteStore, rows},
     columns::{address, name, number, time, timestamp},
     database::Database,
     sql::Sql,
 };
 use crate::{Answer, Grants, limits};
-use domain::{Address, Grant};
+use domain::{Address, Grant, Timestamp};
 use rusqlite::{Result, Row, params};
 
 impl Grants for SqliteStore {
@@ -16,6 +16,13 @@ impl Grants for SqliteStore {
         self.readers.read(move |database| {
             let params = params![user.as_str(), id];
             database.one(Sql::Grant, params, grant)
+        })
+    }
+
+    fn old_grants(&self, before: Timestamp, limit: usize) -> Answer<Vec<Grant>> {
+        self.readers.read(move |database| {
+            let params = params![time(before), rows(limit)];
+            database.all(Sql::OldGrants, params, grant)
         })
     }
 }

@@ -136,6 +136,7 @@ statements! {
     LimitGrants = "DELETE FROM grants WHERE user = ?1 AND id IN (SELECT id FROM grants
         WHERE user = ?1 AND id <> ?2 ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?3)";
     Grant = "SELECT user, id, turn, at FROM grants WHERE user = ?1 AND id = ?2";
+    OldGrants = "SELECT user, id, turn, at FROM grants WHERE at < ?1 LIMIT ?2";
 
     // Sessions without a connection.
     PutSession = "INSERT INTO sessions (user, name, until, data) VALUES (?1, ?2, ?3, ?4)
@@ -309,6 +310,7 @@ mod tests {
         "Blocked SCAN blocks",
         "Sessions SCAN sessions",
         "RemoveInvitations SCAN invitations",
+        "OldGrants SCAN grants",
         "Tenants SCAN tenants",
         "PushApps SCAN push_apps",
         "Devices SCAN devices",

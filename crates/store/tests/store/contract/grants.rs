@@ -10,6 +10,7 @@ contract! {
     the_grant_that_was_used_longest_ago_makes_room,
     the_grant_that_was_just_used_stays_when_the_clock_was_set_back,
     grants_end_when_their_user_is_signed_out,
+    grants_that_nobody_has_used_for_long_are_found,
 }
 
 fn grant(user: &str, id: &str, turn: u32, at: u64) -> Grant {
@@ -106,4 +107,17 @@ async fn grants_end_when_their_user_is_signed_out(store: TheStore) {
     save(&store, [put(&some), Change::PutUser(alice.into())]).await;
     assert_eq!(kept(&store, "alice", "one").await, None);
     assert_eq!(kept(&store, "bob", "one").await, Some(other));
+}
+
+async fn grants_that_nobody_has_used_for_long_are_found(store: TheStore) {
+    save(&store, [put_user("alice"), put_user("bob")]).await;
+    let old = [grant("alice", "one", 0, 1), grant("bob", "one", 3, 9)];
+    let used = [grant("alice", "two", 1, 10), grant("bob", "two", 0, 11)];
+    save(&store, old.iter().chain(&used).map(put).collect::<Vec<_>>()).await;
+    let before = Timestamp(10);
+    let mut found = store.old_grants(before, 10).await.unwrap();
+    found.sort_by_key(|it| it.at);
+    assert_eq!(found, old);
+    assert_eq!(store.old_grants(before, 1).await.unwrap().len(), 1);
+    assert!(store.old_grants(Timestamp(1), 10).await.unwrap().is_empty());
 }
