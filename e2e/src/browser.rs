@@ -1,4 +1,4 @@
-//! Chromium with a web page that speaks XMPP (`peers/web/page.html`), driven by Debian's `chromedriver`, which needs
+//! Chromium, with a web page that speaks XMPP (`peers/web/page.html`) or with any other, driven by Debian's `chromedriver`, which needs
 //! nothing but HTTP.
 
 use std::collections::HashSet;
@@ -61,7 +61,8 @@ pub struct Browser {
     session: String,
     /// Chromium's own number.
     pid: Option<u64>,
-    library: Library,
+    /// What its page speaks XMPP with, if that is what it is for.
+    library: Option<Library>,
     taken: HashSet<usize>,
     _profile: TempDir,
 }
@@ -69,6 +70,14 @@ pub struct Browser {
 impl Browser {
     /// A browser that has opened the page, by this name for this machine.
     pub fn at_page(library: Library, host: &str) -> Self {
+        let mut browser = Self::started();
+        browser.library = Some(library);
+        browser.go(&format!("http://{host}:{}/", pages().port()));
+        browser
+    }
+
+    /// A browser that has opened nothing yet.
+    pub fn started() -> Self {
         let profile =
             TempDir::with_prefix("reveille-e2e-chromium-").expect("a temporary directory");
         let port = free_port();
@@ -83,18 +92,61 @@ impl Browser {
         let asked = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome", "acceptInsecureCerts": true, "goog:chromeOptions": options}}});
         let made = ask(address, "POST", "/session", Some(&asked));
-        let mut browser = Self {
+        Self {
             driver,
             address,
             session: made["sessionId"].as_str().expect("a session").to_owned(),
             pid: made["capabilities"]["goog:processID"].as_u64(),
-            library,
+            library: None,
             taken: HashSet::new(),
             _profile: profile,
-        };
-        let url = format!("http://{host}:{}/", pages().port());
-        browser.ask("POST", "/url", Some(&json!({"url": url})));
-        browser
+        }
+    }
+
+    /// It opens this, as if somebody had written it into the line above.
+    pub fn go(&mut self, url: &str) {
+        self.ask("POST", "/url", Some(&json!({"url": url})));
+    }
+
+    /// Where it is.
+    pub fn url(&mut self) -> String {
+        let url = self.ask("GET", "/url", None);
+        url.as_str().expect("an address").to_owned()
+    }
+
+    /// Somebody fills in a field.
+    pub fn fill(&mut self, field: &str, text: &str) {
+        let path = format!("/element/{}/value", self.element(field));
+        self.ask("POST", &path, Some(&json!({"text": text})));
+    }
+
+    /// Somebody presses it.
+    pub fn press(&mut self, button: &str) {
+        let path = format!("/element/{}/click", self.element(button));
+        self.ask("POST", &path, Some(&json!({})));
+    }
+
+    /// What stands there.
+    pub fn text(&mut self, selector: &str) -> String {
+        let path = format!("/element/{}/text", self.element(selector));
+        let text = self.ask("GET", &path, None);
+        text.as_str().expect("a text").to_owned()
+    }
+
+    /// How it is announced to who cannot see it: its name.
+    pub fn label(&mut self, selector: &str) -> String {
+        let path = format!("/element/{}/computedlabel", self.element(selector));
+        let label = self.ask("GET", &path, None);
+        label.as_str().expect("a name").to_owned()
+    }
+
+    /// The driver's name for what this selector of CSS means.
+    fn element(&mut self, selector: &str) -> String {
+        let wanted = json!({"using": "css selector", "value": selector});
+        let found = self.ask("POST", "/element", Some(&wanted));
+        let names = found.as_object().expect("an element");
+        let name = names.values().next().and_then(Value::as_str);
+        name.expect("its name").to_owned()
     }
 
     /// The page signs a `--dev` user in at this WebSocket.
@@ -120,7 +172,7 @@ impl Browser {
     }
 
     fn act(&mut self, what: &[Value]) {
-        let mut arguments = vec![json!(self.library.name())];
+        let mut arguments = vec![json!(self.library.expect("a page of XMPP").name())];
         arguments.extend_from_slice(what);
         self.call("act", &arguments);
     }

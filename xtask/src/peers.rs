@@ -47,7 +47,7 @@ const PROGRAMS: [(&str, &str); 27] = [
 
 /// What Python must be able to do, and the package that lets it. Seen working; the package named `pjsua2` is another one,
 /// and does not build.
-const MODULES: [(&str, &str); 6] = [
+const MODULES: [(&str, &str); 7] = [
     ("import pjsua2", "pjsua2-python"),
     (
         "import slixmpp; assert slixmpp.__version__ == '1.17.0'",
@@ -60,6 +60,10 @@ const MODULES: [(&str, &str); 6] = [
     ("import schemathesis", "schemathesis==4.32.5"),
     ("import aioapns", "aioapns==4.0"),
     ("import firebase_admin", "firebase-admin==7.7.0"),
+    (
+        "import authlib; assert authlib.__version__ == '1.9.10'",
+        "authlib==1.9.10",
+    ),
 ];
 
 /// Installs what is missing. A peer that cannot be had is a failure, never a skipped test.

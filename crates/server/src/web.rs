@@ -101,7 +101,7 @@ fn documents(config: &Config, bound: Bound<'_>) -> Vec<Document> {
     all.extend(config.oauth.issuer().map(|issuer| Document {
         path: oauth::METADATA,
         content_type: "application/json",
-        body: oauth::metadata(issuer, passwords).to_string(),
+        body: oauth::metadata(issuer, (passwords, !config.oauth.client.is_empty())).to_string(),
     }));
     all
 }

@@ -14,7 +14,7 @@ use lab::{
 use net::http::request;
 use reveille::{
     app::Options,
-    config::{Addresses, Config, Words},
+    config::{Addresses, Client, Config, Words},
     dev::{self, Dev},
     edge_role::EdgeRole,
 };
@@ -85,6 +85,7 @@ async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), insides: &[&str], passwords:
     config.listen.tunnel = Addresses::of(&[tunnel]);
     config.edge.insides = Words::of(insides);
     ISSUER.clone_into(&mut config.oauth.issuer);
+    config.oauth.client = vec![app_of_the_page()];
     config.edge.passwords = passwords;
     let certificate = ca.issue(&["localhost"]).unwrap();
     let (chain, key) = (certificate.chain_pem, certificate.key_pem);
@@ -126,6 +127,7 @@ impl World {
         let known: Vec<_> = known.iter().map(String::as_str).collect();
         config.edge.edges = Words::of(&known);
         ISSUER.clone_into(&mut config.oauth.issuer);
+        config.oauth.client = vec![app_of_the_page()];
         let users = dev::USERS.map(str::to_owned).to_vec();
         let credentials = DevCredentials::new();
         let table = Behaviour::default();
@@ -250,7 +252,18 @@ impl World {
         assert_eq!(told["issuer"], ISSUER);
         assert_eq!(told["token_endpoint"], format!("{ISSUER}/oauth/token"));
         assert_eq!(told["grant_types_supported"], serde_json::json!(grants));
-        told["grant_types_supported"] = inside["grant_types_supported"].clone();
+        // What goes with passwords.
+        for key in [
+            "grant_types_supported",
+            "authorization_endpoint",
+            "response_types_supported",
+            "response_modes_supported",
+            "code_challenge_methods_supported",
+            "authorization_response_iss_parameter_supported",
+        ] {
+            assert!(!inside[key].is_null(), "{key}");
+            told[key] = inside[key].clone();
+        }
         assert_eq!(told, inside);
         let [told, inside] = asks("/oauth/jwks").await;
         assert_eq!(told, inside);
@@ -708,6 +721,22 @@ impl Stranger {
         (status, body.to_owned())
     }
 
+    /// A form that a browser sends from a page there, and the whole answer.
+    async fn submits(mut self, path: &str, origin: &str, form: &str) -> String {
+        let text = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: {origin}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            form.len()
+        );
+        self.0.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // Without a goodbye of TLS it is an end as well.
+        let _ = timeout(PATIENCE, self.0.read_to_end(&mut answer))
+            .await
+            .unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
     async fn says(&mut self, method: &str, headers: &str) -> String {
         self.asks_sip(method, ("mallory", "mallory"), headers).await
     }
@@ -966,6 +995,118 @@ async fn what_a_key_has_signed_counts_at_every_edge_until_that_key_is_dropped() 
     // Nor does what came before go on.
     let told = phone.asks_sip("REGISTER", ("alice", "alice"), &shows).await;
     assert!(told.starts_with("SIP/2.0 401"), "{told}");
+    world.shutdown().await;
+}
+
+/// An app whose users sign in by the page.
+fn app_of_the_page() -> Client {
+    Client {
+        id: "org.example.phone".to_owned(),
+        name: "Phone".to_owned(),
+        redirect_uris: Words::of(&["org.example.phone:/in"]),
+    }
+}
+
+/// The challenge of RFC 7636, Appendix B, and what it is made of.
+const PKCE: [&str; 2] = [
+    "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_outside_signs_in_by_the_page_of_an_edge_that_lets_passwords_through() {
+    let world = World::letting_in(1, true).await;
+    let https = world.edges[0].0.bound().device_tls[0];
+    let asked = format!(
+        "response_type=code&client_id=org.example.phone&redirect_uri=org.example.phone%3A%2Fin\
+         &state=s&code_challenge={}&code_challenge_method=S256",
+        PKCE[0]
+    );
+    let stranger = Stranger::comes(&world, https).await;
+    let page = format!("GET /oauth/authorize?{asked}");
+    let (status, told) = stranger.asks(&page, None, "").await;
+    assert!(
+        status == 200 && told.contains("<form method=\"post\""),
+        "{told}"
+    );
+    // Nothing of that got in.
+    world.carries(0).await;
+    let signs_in = async |origin: &str, password: &str| {
+        let stranger = Stranger::comes(&world, https).await;
+        let form = format!("{asked}&username=alice&password={password}");
+        stranger.submits("/oauth/authorize", origin, &form).await
+    };
+    assert!(
+        signs_in("https://evil.example", dev::PASSWORD)
+            .await
+            .starts_with("HTTP/1.1 400")
+    );
+    let told = signs_in(ISSUER, "another").await;
+    assert!(
+        told.starts_with("HTTP/1.1 403") && told.contains("role=\"alert\""),
+        "{told}"
+    );
+    assert!(
+        told.contains("content-security-policy: default-src 'none'"),
+        "{told}"
+    );
+    let told = signs_in(ISSUER, dev::PASSWORD).await;
+    assert!(told.starts_with("HTTP/1.1 303"), "{told}");
+    let to = told
+        .lines()
+        .find_map(|it| it.strip_prefix("location: "))
+        .unwrap();
+    let code = to.strip_prefix("org.example.phone:/in?code=").unwrap();
+    let (code, rest) = code.split_once('&').unwrap();
+    assert_eq!(rest, "state=s&iss=https%3A%2F%2Fsip.localhost");
+    let exchanges = async |verifier: &str| {
+        let stranger = Stranger::comes(&world, https).await;
+        let asks = serde_json::json!({
+            "grant_type": "authorization_code", "code": code, "code_verifier": verifier,
+            "client_id": "org.example.phone", "redirect_uri": "org.example.phone:/in",
+        });
+        let asks = asks.to_string();
+        stranger.asks("POST /oauth/token", None, &asks).await
+    };
+    let (status, told) = exchanges(PKCE[1]).await;
+    assert_eq!(status, 200, "{told}");
+    let tokens: Value = serde_json::from_str(&told).unwrap();
+    let renews = async || {
+        let stranger = Stranger::comes(&world, https).await;
+        let asks = serde_json::json!({
+            "grant_type": "refresh_token", "refresh_token": tokens["refresh_token"],
+        });
+        stranger
+            .asks("POST /oauth/token", None, &asks.to_string())
+            .await
+            .0
+    };
+    assert_eq!(renews().await, 200);
+    // A second time: all that followed on it ends.
+    assert_eq!(exchanges(PKCE[1]).await.0, 400);
+    assert_eq!(renews().await, 400);
+    world.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_without_passwords_has_no_page_to_give_one_away_by() {
+    let world = World::letting_in(1, false).await;
+    let https = world.edges[0].0.bound().device_tls[0];
+    let stranger = Stranger::comes(&world, https).await;
+    let (status, told) = stranger
+        .asks("GET /oauth/authorize?client_id=x", None, "")
+        .await;
+    assert!(status == 403 && !told.contains("<form"), "{told}");
+    let stranger = Stranger::comes(&world, https).await;
+    let told = stranger
+        .submits("/oauth/authorize", ISSUER, "username=alice&password=x")
+        .await;
+    assert!(told.starts_with("HTTP/1.1 403"), "{told}");
+    world.carries(0).await;
+    let stranger = Stranger::comes(&world, https).await;
+    let path = "GET /.well-known/oauth-authorization-server";
+    let (_, told) = stranger.asks(path, None, "").await;
+    assert!(!told.contains("authorization_endpoint"), "{told}");
     world.shutdown().await;
 }
 

@@ -5,9 +5,9 @@ use super::{
     guarded::may_try,
     oauth,
     problem::Problem,
-    tokens::{Kind, Turn, kind},
+    tokens::{Claims, Kind, Turn, kind},
 };
-use crate::{accounts, clock::now, metrics::Door};
+use crate::{accounts, clock::now, form, metrics::Door};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -44,12 +44,22 @@ pub(super) fn routes() -> Router<Api> {
         .route(TURN, get(turn))
 }
 
-/// A request for tokens (RFC 6749 §4.3, §6).
+/// A request for tokens (RFC 6749 §4.1.3, §4.3, §6).
 #[derive(Deserialize)]
 #[serde(tag = "grant_type", rename_all = "snake_case")]
 enum Grant {
     Password { username: String, password: String },
     RefreshToken { refresh_token: String },
+    AuthorizationCode(Redemption),
+}
+
+/// What somebody who has a code shows with it (RFC 6749 §4.1.3, RFC 7636).
+#[derive(Deserialize)]
+struct Redemption {
+    code: String,
+    client_id: String,
+    redirect_uri: String,
+    code_verifier: String,
 }
 
 async fn token(
@@ -58,7 +68,7 @@ async fn token(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    let grant = oauth::said(&headers, &body).ok_or_else(invalid_request)?;
+    let grant = form::said(&headers, &body).ok_or_else(invalid_request)?;
     let (user, turn) = match grant {
         Grant::Password { username, password } => {
             let user = by_password(&api, from.ip(), &username, &password).await?;
@@ -73,6 +83,7 @@ async fn token(
             };
             (user, turn.ok_or_else(invalid_grant)?)
         }
+        Grant::AuthorizationCode(shown) => by_code(&api, &shown).await?,
     };
     Ok(Json(json!({
         "access_token": api.tokens.access(&user, now()),
@@ -114,7 +125,7 @@ pub(crate) fn address(username: &str, domain: &str) -> Result<Address, Problem> 
     address.map_err(|_| invalid_grant())
 }
 
-async fn by_password(
+pub(super) async fn by_password(
     api: &Api,
     from: IpAddr,
     username: &str,
@@ -135,13 +146,30 @@ async fn by_password(
 
 /// Whose token to get new ones by it is, and which of a grant, unless it was made before there were grants.
 async fn by_token(api: &Api, token: &str) -> Result<(User, Option<Turn>), Problem> {
-    let made = api.tokens.made(token, Kind::Refresh, now());
+    let (user, made) = of_user(api, token, Kind::Refresh).await?;
+    Ok((user, made.turn))
+}
+
+/// Whose token of this kind it is, and what it says, if it is good still.
+async fn of_user(api: &Api, token: &str, kind: Kind) -> Result<(User, Claims), Problem> {
+    let made = api.tokens.made(token, kind, now());
     let made = made.ok_or_else(invalid_grant)?;
     let user = api.store.user(&made.sub).await?.ok_or_else(invalid_grant)?;
     if !api.tokens.is_of(&made.pw, &user) {
         return Err(invalid_grant());
     }
-    Ok((user, made.turn))
+    Ok((user, made))
+}
+
+/// Whose code it is, and what follows on it, if its own client shows it, for the first time.
+async fn by_code(api: &Api, shown: &Redemption) -> Result<(User, Turn), Problem> {
+    let (user, made) = of_user(api, &shown.code, Kind::Code).await?;
+    let (turn, bound) = made.turn.zip(made.bound).ok_or_else(invalid_grant)?;
+    if !bound.is_of(&shown.client_id, &shown.redirect_uri, &shown.code_verifier) {
+        return Err(invalid_grant());
+    }
+    let turn = api.redeems(&user.address, turn).await?;
+    Ok((user, turn.ok_or_else(invalid_grant)?))
 }
 
 /// A token that is not to be good any more (RFC 7009).
@@ -156,9 +184,10 @@ async fn revoke(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, Problem> {
-    let said = oauth::said(&headers, &body);
+    let said = form::said(&headers, &body);
     let Revocation { token } = said.ok_or_else(invalid_request)?;
-    if kind(&token, &api.tokens.publics()) == Some(Kind::Access) {
+    let is_other = |kind: Kind| kind != Kind::Refresh;
+    if kind(&token, &api.tokens.publics()).is_some_and(is_other) {
         return Err(unsupported_token_type());
     }
     if let Ok((user, Some(turn))) = by_token(&api, &token).await {

@@ -49,8 +49,8 @@ enum Next {
     Stolen,
 }
 
-fn next(grant: &Grant, shown: u32, now: Timestamp) -> Next {
-    let may_be_lost = now < grant.at.plus(LOST_ANSWER);
+fn next(grant: &Grant, shown: u32, (now, lost_answer): (Timestamp, Duration)) -> Next {
+    let may_be_lost = now < grant.at.plus(lost_answer);
     match grant.turn.checked_sub(shown) {
         // More than we know of we have made as well: the store was restored from a backup.
         None | Some(0) => Next::Keep(shown.saturating_add(1)),
@@ -76,12 +76,30 @@ impl Api {
         user: &Address,
         shown: Turn,
     ) -> Result<Option<Turn>, Problem> {
+        self.uses(user, shown, LOST_ANSWER).await
+    }
+
+    /// The same of a code, which is good once whatever becomes of the answer (RFC 6749 §10.5): its client begins anew.
+    pub(super) async fn redeems(
+        &self,
+        user: &Address,
+        shown: Turn,
+    ) -> Result<Option<Turn>, Problem> {
+        self.uses(user, shown, Duration::ZERO).await
+    }
+
+    async fn uses(
+        &self,
+        user: &Address,
+        shown: Turn,
+        lost_answer: Duration,
+    ) -> Result<Option<Turn>, Problem> {
         let _turn = self.turns.of(user).lock().await;
         let Some(grant) = self.store.grant(user, &shown.id).await? else {
             return Ok(None);
         };
         let id = shown.id;
-        match next(&grant, shown.number, now()) {
+        match next(&grant, shown.number, (now(), lost_answer)) {
             Next::Again(number) => Ok(Some(Turn { id, number })),
             Next::Keep(number) => {
                 let turn = Turn { id, number };
@@ -89,7 +107,7 @@ impl Api {
                 Ok(Some(turn))
             }
             Next::Stolen => {
-                tracing::warn!(%user, "a refresh token was used twice: somebody has a copy, and no token follows on it");
+                tracing::warn!(%user, "a code or a refresh token was used twice: somebody has a copy, and no token follows on it");
                 self.changes(Change::RemoveGrant(user.clone(), id)).await?;
                 Ok(None)
             }
@@ -143,7 +161,11 @@ mod tests {
             // A store that was restored has forgotten some.
             (7, Timestamp(1_000), Next::Keep(8)),
         ] {
-            assert_eq!(next(&grant, shown, at), expected, "{shown} at {at:?}");
+            let found = next(&grant, shown, (at, LOST_ANSWER));
+            assert_eq!(found, expected, "{shown} at {at:?}");
         }
+        // A code has no such time.
+        let of_code = |shown| next(&grant, shown, (grant.at, Duration::ZERO));
+        assert_eq!((of_code(5), of_code(4)), (Next::Keep(6), Next::Stolen));
     }
 }

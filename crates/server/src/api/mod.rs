@@ -2,6 +2,7 @@
 
 mod admin;
 mod alarms;
+mod authorize;
 mod bans;
 pub(crate) mod device;
 mod gate;
@@ -26,8 +27,8 @@ pub(crate) use reload::reload;
 pub use tokens::{AccessTokens, Lives};
 
 use crate::{
-    accounts::Ways, apps::Apps, bans::BanFile, clock::now, live::Live, metrics::Metrics,
-    push_test::Pushing, reloaded::Reloading, shards::Shards,
+    accounts::Ways, apps::Apps, authorize::Clients, bans::BanFile, clock::now, live::Live,
+    metrics::Metrics, push_test::Pushing, reloaded::Reloading, shards::Shards,
 };
 use axum::{Router, extract::FromRequestParts, http::request::Parts};
 use domain::Address;
@@ -49,6 +50,8 @@ pub struct Api {
     pub gate: Gate,
     /// Tokens of users.
     pub tokens: Arc<AccessTokens>,
+    /// Apps whose users sign in by our page.
+    pub(crate) clients: Option<Arc<Clients>>,
     /// Who uses their refresh tokens.
     pub turns: Turns,
     /// Who may try a password.
@@ -87,7 +90,7 @@ pub(crate) fn admin(api: Api) -> Router {
 
 /// The device API.
 pub(crate) fn device(api: Api) -> Router {
-    device::routes().with_state(api)
+    device::routes().merge(authorize::routes()).with_state(api)
 }
 
 impl Api {

@@ -41,6 +41,11 @@ impl Problem {
         }
     }
 
+    /// What it is in HTTP.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// In words.
     pub(crate) fn detail(&self) -> &str {
         &self.detail

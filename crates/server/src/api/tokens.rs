@@ -2,6 +2,7 @@
 //! of a client counts ([`super::grants`]). Whoever has the public half of our key can tell that we have made one; whether its user still has the same password only we can.
 
 use crate::{
+    authorize::Bound,
     secret,
     token_keys::{self, Kept, LEEWAY, OCTETS},
 };
@@ -33,6 +34,9 @@ impl Default for Lives {
     }
 }
 
+/// A code is used at once: its client waits for it.
+const CODE: Duration = Duration::from_mins(1);
+
 /// Octets of the longest that is looked at. One for the longest address has two thousand.
 const LONGEST: usize = 8_192;
 
@@ -63,6 +67,8 @@ pub(crate) enum Kind {
     Access,
     /// Getting new tokens.
     Refresh,
+    /// Getting the first, by whoever had somebody sign in by our page.
+    Code,
 }
 
 /// Which token of a grant it is.
@@ -88,6 +94,9 @@ pub(crate) struct Claims {
     /// Of one to get new ones by: which it is. None of the release before this one says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) turn: Option<Turn>,
+    /// Of a code: for whom it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bound: Option<Bound>,
 }
 
 /// Makes tokens and checks them.
@@ -125,19 +134,25 @@ impl AccessTokens {
 
     /// A token for a user to sign in with, good as long as their password stays the same.
     pub(super) fn access(&self, user: &User, now: Timestamp) -> String {
-        self.issue(user, (Kind::Access, self.lives.access), None, now)
+        self.issue(user, (Kind::Access, self.lives.access), (None, None), now)
     }
 
     /// A token for a user to get new ones by, good as long as their password stays the same, and once.
     pub(super) fn refresh(&self, user: &User, turn: Turn, now: Timestamp) -> String {
-        self.issue(user, (Kind::Refresh, self.lives.refresh), Some(turn), now)
+        let life = (Kind::Refresh, self.lives.refresh);
+        self.issue(user, life, (Some(turn), None), now)
+    }
+
+    /// A code for a user who has signed in by our page, good for a minute, once, and for one client.
+    pub(super) fn code(&self, user: &User, turn: Turn, bound: Bound, now: Timestamp) -> String {
+        self.issue(user, (Kind::Code, CODE), (Some(turn), Some(bound)), now)
     }
 
     fn issue(
         &self,
         user: &User,
         (kind, life): (Kind, Duration),
-        turn: Option<Turn>,
+        (turn, bound): (Option<Turn>, Option<Bound>),
         now: Timestamp,
     ) -> String {
         let claims = Claims {
@@ -146,6 +161,7 @@ impl AccessTokens {
             r#use: kind,
             pw: self.password_of(user),
             turn,
+            bound,
         };
         let keys = self.keys.keys();
         let key = keys.signing(now);
@@ -396,7 +412,7 @@ mod tests {
             let name = hmac::sign(&tokens.passwords, name.as_bytes());
             URL_SAFE_NO_PAD.encode(&name.as_ref()[..16])
         };
-        let refresh = tokens.issue(&bob, (Kind::Refresh, LEEWAY), None, Timestamp(0));
+        let refresh = tokens.issue(&bob, (Kind::Refresh, LEEWAY), (None, None), Timestamp(0));
         let read = tokens.good(&refresh, Kind::Refresh, &bob, Timestamp(0));
         let read = read.unwrap();
         assert!(read.turn.is_none() && read.pw == pw);

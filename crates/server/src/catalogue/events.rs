@@ -266,7 +266,7 @@ pub const EVENTS: &[Event] = &[
         "a phone wants pushes for an app that [[push.app]] does not name: add it, or correct its team, project or id",
     ),
     warn(
-        "a refresh token was used twice: somebody has a copy, and no token follows on it",
+        "a code or a refresh token was used twice: somebody has a copy, and no token follows on it",
         "its user signs in again there; `reveille user sign-out` ends what else they have",
     ),
     warn("reload: {changed} needs a restart", "restart when it suits"),

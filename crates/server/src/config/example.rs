@@ -1,6 +1,6 @@
 //! The commented example configuration, generated from the tables.
 
-use super::{App, Component, Config, Key, Matrix, PushComponent, SECTIONS};
+use super::{App, Client, Component, Config, Key, Matrix, PushComponent, SECTIONS};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -35,6 +35,12 @@ pub fn example() -> String {
                 Component::DOC,
                 Component::KEYS,
                 value(&Component::default()),
+            )],
+            "oauth" => &[(
+                "client",
+                Client::DOC,
+                Client::KEYS,
+                value(&Client::default()),
             )],
             _ => continue,
         };

@@ -119,6 +119,7 @@ fn hint(message: &str) -> String {
     });
     let listed = super::App::KEYS
         .iter()
+        .chain(super::Client::KEYS)
         .chain(super::Component::KEYS)
         .chain(super::Matrix::KEYS)
         .chain(super::PushComponent::KEYS);

@@ -1,12 +1,14 @@
 //! The configuration: every key with its meaning and its default, in one table a section. The example file, the check
 //! for unknown keys and the environment overrides are made from these tables.
 
+mod clients;
 mod error;
 mod example;
 mod load;
 mod sound;
 mod values;
 
+pub(crate) use clients::without_port;
 pub use error::ConfigError;
 pub use example::{example, example_with};
 pub use load::load;
@@ -328,6 +330,20 @@ section! {
         access: Span = Span::seconds(3600),
         /// How long one to get new ones by is good: a client that does not ask for so long wants the password again.
         refresh: Span = Span::seconds(60 * 24 * 3600),
+        /// The apps whose users sign in by a page of ours, at /oauth/authorize; the same inside and at its edges.
+        client: Vec<Client> = Vec::new(),
+    }
+}
+
+section! {
+    /// An app whose users sign in by our page in their browser, and not by a password that the app has (authorization code with PKCE). It has no secret.
+    Client {
+        /// What it calls itself (`client_id`), as "org.example.phone".
+        id: String = String::new(),
+        /// What people call it; empty: the id.
+        name: String = String::new(),
+        /// Where a browser may take the answer to, to the letter, as `org.example.phone:/signed-in` or `https://app.example.org/signed-in`; `http://127.0.0.1/signed-in` with any port.
+        redirect_uris: Words = Words::of(&[]),
     }
 }
 

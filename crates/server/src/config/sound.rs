@@ -1,7 +1,7 @@
 //! Values that can be written and make no sense, each found with its key, what it says, and what to write instead. What lies
 //! outside the configuration (files, certificates, the store) is looked at by `reveille check` and when the server starts.
 
-use super::{Addresses, Config, ConfigError, Limits, MOST_SHARDS, Span, error::wrong};
+use super::{Addresses, Config, ConfigError, Limits, MOST_SHARDS, Span, clients, error::wrong};
 use crate::pairs;
 use std::{collections::HashSet, net::IpAddr, time::Duration};
 use tracing_subscriber::filter::LevelFilter;
@@ -20,6 +20,7 @@ pub(super) fn check(config: &Config) -> Vec<ConfigError> {
             format!("{issuer:?} is no issuer: write it as \"https://sip.example.org\", with a port if it is not 443, and nothing behind it"),
         ));
     }
+    clients::check(config, &mut found);
     media(config, &mut found);
     listeners(config, &mut found);
     times(config, &mut found);

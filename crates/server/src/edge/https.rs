@@ -1,19 +1,24 @@
 //! The device API for clients outside. What may go on goes on as a request of its own, each over a stream of the tunnel.
 
 use super::{gate::Refused, places::Place, shared::Shared};
-use crate::api::{Problem, bearer, device, oauth, tokens::Kind};
+use crate::{
+    api::{Problem, bearer, device, not_found, oauth, tokens::Kind},
+    authorize::{self, AUTHORIZE},
+    form,
+};
 use axum::{
     Json, Router,
     body::{Body, Bytes, to_bytes},
     extract::{ConnectInfo, Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, StatusCode, Uri,
         header::{
-            AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER,
-            WWW_AUTHENTICATE,
+            AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST,
+            LOCATION, ORIGIN, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE,
+            X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
         },
     },
-    response::Response,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use domain::Address;
@@ -33,8 +38,19 @@ const LONGEST_HEAD: usize = 10 * 1024;
 const LONGEST_ANSWER: usize = 256 * 1024;
 
 /// What of a request goes on, and what of its answer comes back, beside the body.
-const ASKED: [HeaderName; 2] = [AUTHORIZATION, CONTENT_TYPE];
-const ANSWERED: [HeaderName; 4] = [CONTENT_TYPE, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE];
+const ASKED: [HeaderName; 3] = [AUTHORIZATION, CONTENT_TYPE, ORIGIN];
+const ANSWERED: [HeaderName; 9] = [
+    CONTENT_TYPE,
+    CACHE_CONTROL,
+    RETRY_AFTER,
+    WWW_AUTHENTICATE,
+    // Of the page by which people sign in.
+    LOCATION,
+    CONTENT_SECURITY_POLICY,
+    REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+];
 
 /// A few seconds, within which a tunnel is there again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -43,6 +59,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub(crate) fn device_api(shared: Arc<Shared>) -> Router {
     Router::new()
         .route(oauth::TOKEN, post(sign_in))
+        .route(AUTHORIZE, get(show_page).post(sign_in_by_page))
         .route(oauth::REVOKE, post(sign_out))
         .route(oauth::JWKS, get(jwks))
         .route(
@@ -61,7 +78,7 @@ async fn sign_in(
     request: Request,
 ) -> Result<Response, Problem> {
     let (place, request) = of_a_stranger(&shared, from, request).await?;
-    let says = oauth::said(request.headers(), request.body()).unwrap_or_default();
+    let says = form::said(request.headers(), request.body()).unwrap_or_default();
     let whose = match says {
         Says {
             username: Some(name),
@@ -70,34 +87,94 @@ async fn sign_in(
         Says {
             refresh_token: Some(token),
             ..
-        } => {
-            let bearer = shared.bearer(&token, Kind::Refresh, from.ip());
-            let bearer = bearer.map_err(|why| match why {
-                Refused::BadToken => {
-                    shared.metrics.edge_refused(why.name(), 1);
-                    device::invalid_grant()
-                }
-                _ => refused(&shared, why),
-            })?;
-            drop(place);
-            let answer = forward(&shared, from, &bearer.whose, request).await?;
-            match answer.status() {
-                StatusCode::OK => shared.guards.right(from.ip(), bearer.whose.as_str()),
-                StatusCode::BAD_REQUEST => shared.has_ended(&bearer.shown),
-                _ => {}
-            }
-            return Ok(answer);
-        }
+        } => return renew(&shared, from, (&token, Kind::Refresh), (place, request)).await,
+        Says {
+            code: Some(code), ..
+        } => return renew(&shared, from, (&code, Kind::Code), (place, request)).await,
         Says { .. } => return Err(device::invalid_grant()),
     };
     if !shared.rules.passwords {
         return Err(refused(&shared, Refused::NotSignedIn));
     }
-    let answer = forward(&shared, from, &whose, request).await?;
-    if answer.status() == StatusCode::OK {
+    by_password(&shared, from, &whose, request).await
+}
+
+/// Whoever shows a token or a code that an inside has made gets others by it.
+async fn renew(
+    shared: &Shared,
+    from: SocketAddr,
+    (token, kind): (&str, Kind),
+    (place, request): (Place, http::Request<Bytes>),
+) -> Result<Response, Problem> {
+    let bearer = shared.bearer(token, kind, from.ip());
+    let bearer = bearer.map_err(|why| match why {
+        Refused::BadToken => {
+            shared.metrics.edge_refused(why.name(), 1);
+            device::invalid_grant()
+        }
+        _ => refused(shared, why),
+    })?;
+    drop(place);
+    let answer = forward(shared, from, &bearer.whose, request).await?;
+    match answer.status() {
+        StatusCode::OK => shared.guards.right(from.ip(), bearer.whose.as_str()),
+        StatusCode::BAD_REQUEST => shared.has_ended(&bearer.shown),
+        _ => {}
+    }
+    Ok(answer)
+}
+
+/// Whoever signs in by a password is known here once the inside says that it is right.
+async fn by_password(
+    shared: &Shared,
+    from: SocketAddr,
+    whose: &Address,
+    request: http::Request<Bytes>,
+) -> Result<Response, Problem> {
+    let answer = forward(shared, from, whose, request).await?;
+    // A browser is sent on with a code.
+    let to = answer.headers().get(LOCATION).map(HeaderValue::as_bytes);
+    let has_code = to.is_some_and(authorize::brings_code);
+    if answer.status() == StatusCode::OK || has_code {
         shared.guards.right(from.ip(), whose.as_str());
     }
     Ok(answer)
+}
+
+/// The page by which somebody signs in for an app is made here: nothing of a stranger gets in for it.
+async fn show_page(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
+    match &shared.rules.clients {
+        None => not_found().await.into_response(),
+        Some(_) if !shared.rules.passwords => authorize::not_here(),
+        Some(clients) => authorize::shown(clients, &uri),
+    }
+}
+
+/// What its form says goes on if it makes sense: it is a password, and nothing else may go where none is let through.
+async fn sign_in_by_page(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let Some(clients) = &shared.rules.clients else {
+        return Err(not_found().await);
+    };
+    if !shared.rules.passwords {
+        shared.metrics.edge_refused(Refused::NotSignedIn.name(), 1);
+        return Ok(authorize::not_here());
+    }
+    let (_place, request) = of_a_stranger(&shared, from, request).await?;
+    let signing_in = match authorize::submitted(clients, request.headers(), request.body()) {
+        Ok(signing_in) => signing_in,
+        Err(response) => return Ok(*response),
+    };
+    let Ok(whose) = device::address(&signing_in.username, &shared.rules.domain) else {
+        return Ok(signing_in.again(StatusCode::BAD_REQUEST));
+    };
+    match by_password(&shared, from, &whose, request).await {
+        Ok(answer) => Ok(answer),
+        Err(problem) => Ok(signing_in.again(problem.status())),
+    }
 }
 
 /// By which keys the tokens of the insides that are there are told.
@@ -113,7 +190,7 @@ async fn sign_out(
     request: Request,
 ) -> Result<Response, Problem> {
     let (place, request) = of_a_stranger(&shared, from, request).await?;
-    let says: Option<Says> = oauth::said(request.headers(), request.body());
+    let says: Option<Says> = form::said(request.headers(), request.body());
     let token = says.and_then(|says| says.token);
     let token = token.ok_or_else(device::invalid_request)?;
     let bearer = shared.bearer_or_other(&token, Kind::Refresh, from.ip());
@@ -152,6 +229,7 @@ async fn signed_in(
 struct Says {
     username: Option<String>,
     refresh_token: Option<String>,
+    code: Option<String>,
     token: Option<String>,
 }
 

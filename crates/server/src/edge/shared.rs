@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     api::tokens::{Kind, NotVouched, vouched},
+    authorize::Clients,
     clock::now,
     config::Config,
     doorkeeper::Doorkeeper,
@@ -52,6 +53,8 @@ pub(crate) struct Rules {
     pub(crate) node: Box<str>,
     /// Where tokens are given, if clients are to be told.
     pub(crate) issuer: Option<Box<str>>,
+    /// Apps whose users sign in by a page, if that may be.
+    pub(crate) clients: Option<Clients>,
 }
 
 /// Who shows a token that an inside has made.
@@ -70,6 +73,7 @@ impl Rules {
             domain: config.domain().into(),
             node: config.node().into(),
             issuer: config.oauth.issuer().map(Into::into),
+            clients: Clients::of(config),
         }
     }
 
