@@ -10,8 +10,16 @@ pub struct Grant {
     pub user: Address,
     /// Told from the user's others by this, which is drawn at random.
     pub id: String,
-    /// The number of the token that counts: so often the client has got a new one.
+    /// The number of the token that counts: so often the client has got one, by whatever it had before. See [`Grant::is_pending`].
     pub turn: u32,
     /// Since when that counts.
     pub at: Timestamp,
+}
+
+impl Grant {
+    /// Whether its client has got no token yet: there is a code for it, which somebody may show or nobody. Where a user has too many
+    /// grants, such a one makes room first.
+    pub const fn is_pending(&self) -> bool {
+        self.turn == 0
+    }
 }

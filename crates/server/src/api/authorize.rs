@@ -49,6 +49,6 @@ async fn sign_in(
 async fn code(api: &Api, from: IpAddr, signing_in: &SigningIn<'_>) -> Result<String, Problem> {
     let (username, password) = (&signing_in.username, &signing_in.password);
     let user = by_password(api, from, username, password).await?;
-    let turn = api.grants(&user.address).await?;
+    let turn = api.grants_by_code(&user.address).await?;
     Ok(api.tokens.code(&user, turn, signing_in.bound(), now()))
 }

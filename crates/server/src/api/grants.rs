@@ -16,6 +16,10 @@ use tokio::sync::Mutex;
 /// connection or its process.
 const LOST_ANSWER: Duration = Duration::from_mins(2);
 
+/// The number of a client's first refresh token. Before it stands a code: a grant that is still at that makes room for others first
+/// ([`domain::Grant::is_pending`]), so who has one made after the other sends no phone away.
+const FIRST: u32 = 1;
+
 /// So many users' grants are used at once.
 const AT_ONCE: usize = 64;
 
@@ -62,10 +66,17 @@ fn next(grant: &Grant, shown: u32, (now, lost_answer): (Timestamp, Duration)) ->
 impl Api {
     /// A client has signed in: its first refresh token.
     pub(super) async fn grants(&self, user: &Address) -> Result<Turn, Problem> {
-        let turn = Turn {
-            id: URL_SAFE_NO_PAD.encode(random::<16>()),
-            number: 0,
-        };
+        self.begins(user, FIRST).await
+    }
+
+    /// The same of a client that gets a code for it before.
+    pub(super) async fn grants_by_code(&self, user: &Address) -> Result<Turn, Problem> {
+        self.begins(user, FIRST - 1).await
+    }
+
+    async fn begins(&self, user: &Address, number: u32) -> Result<Turn, Problem> {
+        let id = URL_SAFE_NO_PAD.encode(random::<16>());
+        let turn = Turn { id, number };
         self.keeps(user, &turn).await?;
         Ok(turn)
     }

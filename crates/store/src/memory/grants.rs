@@ -33,11 +33,13 @@ impl State {
         let user = grant.user.clone();
         // This one stays, whatever clock the others were used by.
         let others = self.grants_of(&user).filter(|it| it.id != grant.id);
-        let mut others: Vec<_> = others.map(|it| (it.at, it.id.clone())).collect();
+        let mut others: Vec<_> = others
+            .map(|it| (!it.is_pending(), it.at, it.id.clone()))
+            .collect();
         self.grants.put((user.clone(), grant.id.clone()), grant);
         others.sort_unstable();
         let too_many = (others.len() + 1).saturating_sub(limits::GRANTS);
-        for (_, id) in others.into_iter().take(too_many) {
+        for (_, _, id) in others.into_iter().take(too_many) {
             self.grants.remove(&(user.clone(), id));
         }
         Ok(())

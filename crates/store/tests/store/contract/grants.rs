@@ -9,6 +9,7 @@ contract! {
     grants_go_with_their_user_and_need_one,
     the_grant_that_was_used_longest_ago_makes_room,
     the_grant_that_was_just_used_stays_when_the_clock_was_set_back,
+    a_grant_of_which_nobody_has_a_token_makes_room_first,
     grants_end_when_their_user_is_signed_out,
     grants_that_nobody_has_used_for_long_are_found,
 }
@@ -67,11 +68,11 @@ async fn the_grant_that_was_used_longest_ago_makes_room(store: TheStore) {
     let name = |number: usize| format!("grant-{number}");
     for number in 0..limits::GRANTS {
         let at = u64::try_from(number).unwrap();
-        save(&store, [put(&grant("alice", &name(number), 0, 10 + at))]).await;
+        save(&store, [put(&grant("alice", &name(number), 1, 10 + at))]).await;
     }
     // The first one is used again, so the second one is the oldest.
-    save(&store, [put(&grant("alice", &name(0), 1, 100))]).await;
-    save(&store, [put(&grant("alice", "new", 0, 101))]).await;
+    save(&store, [put(&grant("alice", &name(0), 2, 100))]).await;
+    save(&store, [put(&grant("alice", "new", 1, 101))]).await;
     assert_eq!(kept(&store, "alice", &name(1)).await, None);
     for id in [name(0), name(2), "new".to_owned()] {
         assert!(kept(&store, "alice", &id).await.is_some(), "{id}");
@@ -84,12 +85,36 @@ async fn the_grant_that_was_just_used_stays_when_the_clock_was_set_back(store: T
     let name = |number: usize| format!("grant-{number}");
     for number in 0..limits::GRANTS {
         let at = u64::try_from(number).unwrap();
-        save(&store, [put(&grant("alice", &name(number), 0, 10 + at))]).await;
+        save(&store, [put(&grant("alice", &name(number), 1, 10 + at))]).await;
     }
-    save(&store, [put(&grant("alice", "new", 0, 1))]).await;
+    save(&store, [put(&grant("alice", "new", 1, 1))]).await;
     assert!(kept(&store, "alice", "new").await.is_some());
     assert_eq!(kept(&store, "alice", &name(0)).await, None);
     assert!(kept(&store, "alice", &name(1)).await.is_some());
+}
+
+async fn a_grant_of_which_nobody_has_a_token_makes_room_first(store: TheStore) {
+    save(&store, [put_user("alice")]).await;
+    let name = |number: usize| format!("grant-{number}");
+    // A phone's, which are older than the codes that came after them.
+    for number in 0..limits::GRANTS - 2 {
+        let at = u64::try_from(number).unwrap();
+        save(&store, [put(&grant("alice", &name(number), 1, at))]).await;
+    }
+    for number in 0..5 {
+        let code = format!("code-{number}");
+        save(&store, [put(&grant("alice", &code, 0, 100 + number))]).await;
+    }
+    for number in 0..limits::GRANTS - 2 {
+        assert!(kept(&store, "alice", &name(number)).await.is_some());
+    }
+    for (code, is_there) in [("code-2", false), ("code-3", true), ("code-4", true)] {
+        assert_eq!(
+            kept(&store, "alice", code).await.is_some(),
+            is_there,
+            "{code}"
+        );
+    }
 }
 
 async fn grants_end_when_their_user_is_signed_out(store: TheStore) {
