@@ -1,7 +1,7 @@
 //! The admin API of the keys by which tokens are signed: which there are, and another one.
 
 use super::{Admin, Api, problem::Problem};
-use crate::token_keys::{KeyView, MOST, NotRotated, Rotation};
+use crate::token_keys::{KeyView, LATEST, MOST, NotRotated, Rotation};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 
 pub(super) fn routes() -> Router<Api> {
@@ -18,15 +18,16 @@ async fn rotate(
     _: Admin,
     Json(rotation): Json<Rotation>,
 ) -> Result<Json<Vec<KeyView>>, Problem> {
-    let Rotation { later, drop_old } = rotation;
-    if drop_old && later > 0 {
-        let detail = "a key that is to be alone signs at once";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
-    }
     let keys = api.tokens.keys.clone();
     let rotated = tokio::task::spawn_blocking(move || keys.rotate(rotation)).await;
     let rotated = rotated.unwrap_or_else(|error| Err(NotRotated::NotKept(error.into())));
     rotated.map_err(|why| match why {
+        NotRotated::TooLate => {
+            let days = LATEST.as_secs() / 86_400;
+            let detail =
+                format!("a key waits for {days} days at most, and one that is to be alone signs at once");
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        }
         NotRotated::TooMany => Problem::new(
             StatusCode::CONFLICT,
             format!("there are {MOST} keys: `reveille tokens list` says when the first of them ends; --drop-old ends all at once"),
@@ -36,11 +37,12 @@ async fn rotate(
             format!("nothing has changed: {error:#}"),
         ),
     })?;
-    if drop_old {
+    if rotation.drop_old {
         tracing::warn!(
             "tokens are signed by a new key, and those of all others are good no more: clients sign in anew"
         );
     } else {
+        let later = rotation.waits().unwrap_or_default().as_secs();
         tracing::info!(
             later,
             "tokens have another key, which signs after so many seconds"

@@ -87,6 +87,9 @@ pub(crate) struct Claims {
     pub(crate) sub: Address,
     /// Until when it is good, in seconds.
     exp: u64,
+    /// When it was made, in seconds; of one of the release before this one in 1970.
+    #[serde(default)]
+    iat: u64,
     /// For what.
     r#use: Kind,
     /// With which password.
@@ -158,6 +161,7 @@ impl AccessTokens {
         let claims = Claims {
             sub: user.address.clone(),
             exp: now.plus(life).0 / 1_000,
+            iat: now.0 / 1_000,
             r#use: kind,
             pw: self.password_of(user),
             turn,
@@ -238,6 +242,8 @@ pub(crate) enum NotVouched {
     Other,
     /// Nobody who has one of the keys has made it.
     Unknown,
+    /// The same; but it says to be made a moment ago with a key that may not have been heard of yet.
+    Early,
 }
 
 /// Whose token of this kind it is, if whoever has one of these keys has made it and it is not long too old. Whether it is good still,
@@ -253,7 +259,11 @@ pub(crate) fn vouched<K: AsRef<[u8]>>(
 ) -> Result<Vouched, NotVouched> {
     let read = read(token).ok_or(NotVouched::Bad)?;
     if !read.is_signed(keys) {
-        return Err(NotVouched::Unknown);
+        return Err(if read.may_be_early(keys, now) {
+            NotVouched::Early
+        } else {
+            NotVouched::Unknown
+        });
     }
     let claims = read.claims;
     let until = claims.until().plus(LEEWAY);
@@ -286,6 +296,13 @@ struct Read<'a> {
 }
 
 impl Read<'_> {
+    /// Whether it is as if none of these keys were the one that has signed it because that is so new.
+    fn may_be_early<K: AsRef<[u8]>>(&self, keys: &[K], now: Timestamp) -> bool {
+        let made = Timestamp(self.claims.iat.saturating_mul(1_000));
+        let is_other = |kid: &String| keys.iter().all(|key| *kid != token_keys::id(key.as_ref()));
+        now < made.plus(LEEWAY) && self.kid.as_ref().is_some_and(is_other)
+    }
+
     /// Whether one of these keys has signed it.
     fn is_signed<K: AsRef<[u8]>>(&self, keys: &[K]) -> bool {
         let is_named = |key: &[u8]| {
@@ -436,7 +453,11 @@ mod tests {
             format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
         };
         let first = tokens.access(&bob, now);
-        tokens.keys.rotate(Rotation::default()).unwrap();
+        let at_once = Rotation {
+            later: Some(0),
+            drop_old: false,
+        };
+        tokens.keys.rotate(at_once).unwrap();
         let second = tokens.access(&bob, crate::clock::now());
         let kid = |token: &str| read(token).unwrap().kid;
         assert!(kid(&first) != kid(&second) && kid(&unnamed).is_none());
@@ -528,10 +549,11 @@ mod tests {
         assert_eq!(kind(&token, &tokens.publics()), Some(Kind::Access));
         assert_eq!(kind(&token, &others.publics()), None);
         assert_eq!(kind(&forged, &tokens.publics()), None);
-        let none: [&[u8]; 0] = [];
-        assert_eq!(vouched(&token, Kind::Access, &none, Timestamp(0)), unknown);
-        let others = others.publics();
-        let by_others = vouched(&token, Kind::Access, &others, Timestamp(0));
-        assert_eq!(by_others, unknown);
+        for keys in [Vec::new(), others.publics()] {
+            let vouched = |at| vouched(&token, Kind::Access, &keys, Timestamp(at));
+            // Its key may be so new that nobody has heard of it.
+            assert_eq!(vouched(leeway - 1), Err(NotVouched::Early));
+            assert_eq!(vouched(leeway), unknown);
+        }
     }
 }

@@ -111,6 +111,10 @@ pub const EVENTS: &[Event] = &[
         "`error` names token-keys.json of server.data_dir: see that it is whole, and that the server may read and write it",
     ),
     error(
+        "the keys of tokens have changed, but that may not outlive a crash",
+        "`error` says what the disk did not do: see that server.data_dir is sound; the keys count, and `reveille tokens list` says which",
+    ),
+    error(
         "the last bans are not kept",
         "see that server.data_dir can be written",
     ),
@@ -309,6 +313,10 @@ pub const EVENTS: &[Event] = &[
     warn(
         "the write-ahead log stays as long as it is",
         "it is tried again; if it goes on, another process reads the database for very long",
+    ),
+    warn(
+        "there is no token-keys.json: users' tokens are signed by the first key",
+        "nothing, where a release before keys could be rotated ran until now; else put the file back from where you keep a copy; and if one was ever dropped as stolen, `reveille tokens rotate --drop-old` at once",
     ),
     warn(
         "tokens are signed by a new key, and those of all others are good no more: clients sign in anew",

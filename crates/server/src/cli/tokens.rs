@@ -21,13 +21,13 @@ const KEYS: &str = "/api/v1/tokens/keys";
 pub(super) enum Command {
     /// List the keys: which one signs, how old each is, until when it counts
     List(Listing),
-    /// Sign by a new key from now on; what others have signed is good until it ends
+    /// Sign by a new key, in a minute; what others have signed is good until it ends
     Rotate(Rotate),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Rotate {
-    /// Sign by it so much later, when servers that share the keys have the file
+    /// Sign by it so much later, when servers that share the keys have the file (30d at most)
     #[arg(long, value_name = "TIME", conflicts_with = "drop_old")]
     r#in: Option<Span>,
     /// Others may be stolen: what they have signed ends, and clients sign in anew
@@ -45,7 +45,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
             drop_old,
             listing,
         }) => {
-            let later = r#in.map_or(0, |it| it.0.as_secs());
+            let later = r#in.map(|it| it.0.as_secs());
             (listing, Some(Rotation { later, drop_old }))
         }
     };

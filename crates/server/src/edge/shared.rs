@@ -142,11 +142,17 @@ impl Shared {
         let vouched = match vouched(token, kind, &keys, now()) {
             Ok(vouched) => vouched,
             Err(NotVouched::Other) => return Ok(None),
-            // One that is not there may have made it.
-            Err(NotVouched::Unknown) if !self.has_all_insides() => {
+            // Whoever gets tokens by it would give it up, and needs a moment's patience. An access token is got anew.
+            Err(NotVouched::Early) if kind != Kind::Access => {
                 return Err(refused(Refused::NoInside));
             }
-            Err(NotVouched::Unknown | NotVouched::Bad) => return Err(refused(Refused::BadToken)),
+            // One that is not there may have made it.
+            Err(NotVouched::Unknown | NotVouched::Early) if !self.has_all_insides() => {
+                return Err(refused(Refused::NoInside));
+            }
+            Err(NotVouched::Unknown | NotVouched::Early | NotVouched::Bad) => {
+                return Err(refused(Refused::BadToken));
+            }
         };
         let shown = Shown::new(token, vouched.until);
         if self.ended().has(&shown) {

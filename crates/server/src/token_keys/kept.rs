@@ -35,6 +35,8 @@ struct Written {
 /// Why there is no other key.
 #[derive(Debug)]
 pub(crate) enum NotRotated {
+    /// It would sign too late ([`Rotation::waits`]).
+    TooLate,
     /// There are as many as there may be.
     TooMany,
     /// It cannot be kept.
@@ -68,7 +70,7 @@ impl Kept {
         let (text, mut keys) = match fs::read_to_string(&path) {
             Ok(text) => {
                 let keys = read(&text).with_context(|| {
-                    format!("{}: restore it from where you keep a copy, or move it away: the first key counts again then, and those after it end", path.display())
+                    format!("{}: restore it from where you keep a copy, or move it away: the first key counts again then, and those after it end; and if one was ever dropped as stolen, `reveille tokens rotate --drop-old` at once", path.display())
                 })?;
                 (text, keys)
             }
@@ -123,7 +125,8 @@ impl Kept {
     /// # Errors
     /// See [`NotRotated`]. Nothing has changed.
     pub(crate) fn rotate(&self, rotation: Rotation) -> Result<(), NotRotated> {
-        let Rotation { later, drop_old } = rotation;
+        let later = rotation.waits().ok_or(NotRotated::TooLate)?;
+        let drop_old = rotation.drop_old;
         let mut text = self.text();
         // What an operator has copied there a moment ago stays; where all others are to go, so does what cannot be read.
         match self.found(&text) {
@@ -135,11 +138,10 @@ impl Kept {
             Ok(None) | Err(_) => {}
         }
         let now = clock::now();
-        let at = (now, Duration::from_secs(later));
-        let key = Key::new(random(), at, self.life);
+        let key = Key::new(random(), (now, later), self.life);
         let mut keys = (*self.keys()).clone();
         keys.drop_ended(now);
-        let keys = keys.with(key, drop_old).ok_or(NotRotated::TooMany)?;
+        let keys = keys.with(key, drop_old, now).ok_or(NotRotated::TooMany)?;
         self.put(&mut text, keys).map_err(NotRotated::NotKept)
     }
 
@@ -178,10 +180,10 @@ impl Kept {
         Ok(Some((text, keys)))
     }
 
-    /// Writes them, and takes them when they are on the disk.
+    /// Writes them, and takes them when they are in their place.
     fn put(&self, text: &mut String, keys: Keys) -> Result<()> {
         let new = written(&keys)?;
-        write(&self.path, &new).with_context(|| {
+        let sure = write(&self.path, &new).with_context(|| {
             format!(
                 "cannot write {}: check that server.data_dir exists and this user may write it",
                 self.path.display()
@@ -189,6 +191,9 @@ impl Kept {
         })?;
         *text = new;
         self.take(keys);
+        if let Err(error) = sure {
+            tracing::error!(%error, "the keys of tokens have changed, but that may not outlive a crash");
+        }
         Ok(())
     }
 
@@ -228,8 +233,8 @@ fn written(keys: &Keys) -> Result<String> {
     Ok(serde_json::to_string_pretty(&all)? + "\n")
 }
 
-/// All of it or nothing, on the disk when this returns, and for our eyes only from the start.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
+/// All of it or nothing, and for our eyes only from the start. Says of what is in its place whether that is on the disk.
+fn write(path: &Path, text: &str) -> std::io::Result<std::io::Result<()>> {
     let fresh = path.with_extension("json.new");
     // One that somebody else may read would stay so.
     match fs::remove_file(&fresh) {
@@ -245,7 +250,8 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     file.sync_all()?;
     store::give_to_owner_of_directory(&fresh);
     fs::rename(&fresh, path)?;
-    fs::File::open(store::directory_of(path))?.sync_all()
+    let directory = fs::File::open(store::directory_of(path));
+    Ok(directory.and_then(|it| it.sync_all()))
 }
 
 #[cfg(test)]
@@ -255,6 +261,11 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     const LIFE: Duration = Duration::from_hours(1);
+
+    const AT_ONCE: Rotation = Rotation {
+        later: Some(0),
+        drop_old: false,
+    };
 
     fn open(at: &Path) -> Kept {
         Kept::open(at, ([7; OCTETS], Timestamp(1_000)), LIFE).unwrap()
@@ -270,12 +281,8 @@ mod tests {
         let at = directory.path();
         let kept = open(at);
         assert_eq!(kept.views()[0].made, Timestamp(1_000));
+        kept.rotate(AT_ONCE).unwrap();
         kept.rotate(Rotation::default()).unwrap();
-        let later = Rotation {
-            later: 60,
-            ..Rotation::default()
-        };
-        kept.rotate(later).unwrap();
         let (before, views) = (ids(&kept), kept.views());
         let states: Vec<_> = views.iter().map(|it| it.state).collect();
         assert_eq!(states, [KeyState::Counts, KeyState::Signs, KeyState::Next]);
@@ -285,7 +292,7 @@ mod tests {
         assert_eq!(kept.told().borrow().len(), 3 * OCTETS);
         let drop_old = Rotation {
             drop_old: true,
-            ..Rotation::default()
+            ..AT_ONCE
         };
         kept.rotate(drop_old).unwrap();
         let left = ids(&kept);
@@ -298,16 +305,13 @@ mod tests {
     fn with_as_many_as_there_may_be_none_is_added_and_none_is_lost() {
         let directory = tempfile::tempdir().unwrap();
         let kept = open(directory.path());
-        let added = std::iter::repeat_with(|| kept.rotate(Rotation::default()).is_ok());
+        let added = std::iter::repeat_with(|| kept.rotate(AT_ONCE).is_ok());
         assert_eq!(
             added.take_while(|added| *added).count(),
             super::super::MOST - 1
         );
         let before = ids(&kept);
-        assert!(matches!(
-            kept.rotate(Rotation::default()),
-            Err(NotRotated::TooMany)
-        ));
+        assert!(matches!(kept.rotate(AT_ONCE), Err(NotRotated::TooMany)));
         assert_eq!(ids(&kept), before);
     }
 
@@ -320,11 +324,11 @@ mod tests {
         let fresh = at.join("token-keys.json.new");
         fs::write(&fresh, "[{").unwrap();
         assert_eq!(ids(&open(at)), ids(&kept));
-        kept.rotate(Rotation::default()).unwrap();
+        kept.rotate(AT_ONCE).unwrap();
         assert!(!fresh.exists() && ids(&open(at)) == ids(&kept));
         let before = ids(&kept);
         fs::create_dir(&fresh).unwrap();
-        let failed = kept.rotate(Rotation::default());
+        let failed = kept.rotate(AT_ONCE);
         assert!(matches!(failed, Err(NotRotated::NotKept(_))));
         assert_eq!((ids(&kept), ids(&open(at))), (before.clone(), before));
     }
@@ -333,13 +337,13 @@ mod tests {
     fn what_ends_is_let_go_of_and_what_another_server_has_written_is_taken() {
         let [ours, theirs] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         let (kept, other) = (open(ours.path()), open(theirs.path()));
-        other.rotate(Rotation::default()).unwrap();
+        other.rotate(AT_ONCE).unwrap();
         let now = clock::now();
         assert!(!kept.look(now).unwrap());
         fs::write(ours.path().join(FILE), "[").unwrap();
         assert!(kept.look(now).is_err(), "half a copy is none");
         assert_eq!(kept.views().len(), 1);
-        let rotated = kept.rotate(Rotation::default());
+        let rotated = kept.rotate(AT_ONCE);
         assert!(matches!(rotated, Err(NotRotated::NotKept(_))));
         fs::copy(theirs.path().join(FILE), ours.path().join(FILE)).unwrap();
         assert!(kept.look(now).unwrap() && !kept.look(now).unwrap());

@@ -20,6 +20,12 @@ pub(crate) const MOST: usize = 8;
 /// Octets of a seed, and of a public key.
 pub(crate) const OCTETS: usize = 32;
 
+/// So much later a key signs that is to sign soon: whoever tells its tokens has heard of it by then.
+pub(crate) const SOON: Duration = Duration::from_mins(1);
+
+/// No key waits longer: whoever has the file could know it all the while.
+pub(crate) const LATEST: Duration = Duration::from_hours(24 * 30);
+
 /// So far off the clock may be of who verifies tokens elsewhere.
 pub(crate) const LEEWAY: Duration = Duration::from_mins(5);
 
@@ -78,10 +84,23 @@ pub(crate) struct Keys(Vec<Key>);
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rotation {
-    /// Seconds until it signs; it is known at once.
-    pub later: u64,
-    /// Whether all others count no more from now on: somebody may have them.
+    /// Seconds until it signs, if not a minute; it is known at once.
+    pub later: Option<u64>,
+    /// Whether all others count no more from now on, and it signs at once: somebody may have them.
     pub drop_old: bool,
+}
+
+impl Rotation {
+    /// How much later the key signs; nothing, if it is to wait although it is alone, or for too long.
+    pub(crate) fn waits(self) -> Option<Duration> {
+        let (usual, longest) = if self.drop_old {
+            (Duration::ZERO, Duration::ZERO)
+        } else {
+            (SOON, LATEST)
+        };
+        let later = self.later.map_or(usual, Duration::from_secs);
+        (later <= longest).then_some(later)
+    }
 }
 
 /// A key as an operator sees it.
@@ -170,21 +189,22 @@ impl Keys {
         self.0.iter().enumerate().map(view).collect()
     }
 
-    /// Adds a key, or puts it in the place of all others; nothing if there are too many.
-    fn with(&self, key: Key, drop_old: bool) -> Option<Self> {
-        let others = if drop_old { &[] } else { &self.0[..] };
-        Self::of([others, &[key]].concat())
+    /// Adds a key, or puts it in the place of all others; nothing if there are too many. One that has waited to sign until now has
+    /// signed nothing, and goes.
+    fn with(&self, key: Key, drop_old: bool, now: Timestamp) -> Option<Self> {
+        let goes = |it: &Key| drop_old || (it.made <= now && now < it.signs);
+        let mut all = self.0.clone();
+        all.retain(|it| !goes(it));
+        all.push(key);
+        Self::of(all)
     }
 
-    /// Lets go of those that count no more. True if there were some.
+    /// Lets go of those that count no more, the oldest first: until when one counts, the one behind it says. True if there were some.
     fn drop_ended(&mut self, now: Timestamp) -> bool {
-        let signing = self.place(now);
-        let stays: Vec<_> = (0..self.0.len())
-            .map(|at| at >= signing || self.until(at).is_none_or(|until| now < until))
-            .collect();
-        let mut stays_each = stays.iter();
-        self.0.retain(|_| stays_each.next() == Some(&true));
-        stays.contains(&false)
+        let has_ended = |at: &usize| self.until(*at).is_some_and(|until| until <= now);
+        let ended = (0..self.place(now)).take_while(has_ended).count();
+        self.0.drain(..ended);
+        ended > 0
     }
 
     /// Tokens that are signed from now on are good so long. True if that is longer than it was.
@@ -265,7 +285,52 @@ mod tests {
         assert!(Keys::of(many(1)).is_some() && Keys::of(many(MOST)).is_some());
         assert!(Keys::of(vec![key(1, 0), key(1, 1)]).is_none());
         let full = Keys::of(many(MOST)).unwrap();
-        assert!(full.with(key_of(MOST), false).is_none());
-        assert_eq!(full.with(key_of(MOST), true).unwrap().0.len(), 1);
+        let now = Timestamp(0);
+        assert!(full.with(key_of(MOST), false, now).is_none());
+        assert_eq!(full.with(key_of(MOST), true, now).unwrap().0.len(), 1);
+    }
+
+    #[test]
+    fn a_key_that_waits_to_sign_is_replaced_by_the_next_one_and_none_that_has_signed() {
+        let later = |seed, made| Key::new([seed; OCTETS], (Timestamp(made), HOUR), HOUR);
+        let keys = Keys::of(vec![key(1, 0), key(2, 100), later(3, 200)]).unwrap();
+        let has = |keys: &Keys, seeds: [u8; 3]| {
+            let all: Vec<_> = keys.all().iter().map(|key| key.seed[0]).collect();
+            assert_eq!(all, seeds);
+        };
+        let now = Timestamp(300);
+        has(&keys.with(later(4, 300), false, now).unwrap(), [1, 2, 4]);
+        // Where the clock went back, who knows which have signed.
+        let before = Timestamp(50);
+        let all = keys.with(later(4, 50), false, before).unwrap();
+        assert_eq!(all.all().len(), 4);
+        let at = keys.0[2].signs;
+        assert_eq!(keys.with(later(4, at.0), false, at).unwrap().all().len(), 4);
+    }
+
+    #[test]
+    fn a_key_counts_no_longer_because_the_one_behind_it_has_ended() {
+        // The second lasts so much shorter than the first that it would end before that.
+        let long = Key::new([1; OCTETS], (Timestamp(0), Duration::ZERO), 10 * HOUR);
+        let last = key(3, 0).made.plus(2 * HOUR);
+        let mut keys = Keys::of(vec![long, key(2, 1), key(3, last.0)]).unwrap();
+        let until = keys.until(0).unwrap();
+        assert!(keys.until(1).unwrap() < until);
+        assert!(!keys.drop_ended(Timestamp(until.0 - 1)));
+        assert_eq!(keys.until(0), Some(until));
+        assert!(keys.drop_ended(until));
+        assert_eq!(keys.all().len(), 1);
+    }
+
+    #[test]
+    fn a_key_signs_in_a_minute_or_when_an_operator_says_but_not_in_years() {
+        let waits = |later, drop_old| Rotation { later, drop_old }.waits();
+        let latest = LATEST.as_secs();
+        assert_eq!(waits(None, false), Some(SOON));
+        assert_eq!(waits(Some(0), false), Some(Duration::ZERO));
+        assert_eq!(waits(Some(latest), false), Some(LATEST));
+        assert_eq!(waits(Some(latest + 1), false), None);
+        assert_eq!(waits(None, true), Some(Duration::ZERO));
+        assert_eq!(waits(Some(1), true), None);
     }
 }
