@@ -545,8 +545,15 @@ async fn with_lazy_inside() -> (EdgeRole, TempDir, Inside, Arrival, Stranger) {
     let limits = tunnel::Limits::default();
     let (_, told) = watch::channel([7; 32][..].into());
     let (inside, mut arrivals) = Inside::dial(("inside", told), &inside, &edges, limits).unwrap();
+    // The edge must know of it: it may hear of the other's name later than that of its own.
+    let url = format!("http://{}/api/v1/tunnels", edge.bound().admin[0]);
     let is_up = async {
-        while !matches!(inside.status()[0].state, tunnel::State::Up { .. }) {
+        loop {
+            let told = request(http::Method::GET, &url, Some(dev::ADMIN_TOKEN), None).await;
+            let told: Value = serde_json::from_slice(&told.unwrap().1).unwrap();
+            if told[0]["up"] == true {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -944,7 +951,7 @@ async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_other
     // Nothing of it got in.
     world.carries(0).await;
     world
-        .tells_what_clients_of_oauth_need(https, &["refresh_token"])
+        .tells_what_clients_of_oauth_need(https, &["refresh_token", "authorization_code"])
         .await;
     stranger.hears(&bears(token), "<success").await;
     world.carries(1).await;
@@ -973,7 +980,7 @@ async fn what_a_key_has_signed_counts_at_every_edge_until_that_key_is_dropped() 
     let device = "GET /api/v1/me/devices/tablet";
     let again = serde_json::json!({"grant_type": "refresh_token", "refresh_token": refresh});
     let again = again.to_string();
-    world.rotates(&serde_json::json!({})).await;
+    world.rotates(&serde_json::json!({"later": 0})).await;
     let [new, _] = world.tokens("alice").await;
     for edge in [0, 1] {
         world.edge_knows(edge, 2).await;
@@ -990,7 +997,22 @@ async fn what_a_key_has_signed_counts_at_every_edge_until_that_key_is_dropped() 
         for (token, status) in [(&old, 401), (&new, 401), (&newest, 404)] {
             assert_eq!(asks(edge, device, Some(token), "").await, status);
         }
-        assert_eq!(asks(edge, "POST /oauth/token", None, &again).await, 400);
+        // It was made a moment ago: its key could be one of which the edge has not heard yet.
+        assert_eq!(asks(edge, "POST /oauth/token", None, &again).await, 503);
+    }
+    // The inside knows.
+    let token = world.admin("/oauth/token");
+    let again = serde_json::from_str(&again).unwrap();
+    let told = request(http::Method::POST, &token, None, Some(&again)).await;
+    assert_eq!(told.unwrap().0, 400);
+    // No key waits for years.
+    let url = world.admin("/api/v1/tokens/keys");
+    for how in [
+        serde_json::json!({"later": 86_400 * 30 + 1}),
+        serde_json::json!({"later": 1, "drop_old": true}),
+    ] {
+        let post = request(http::Method::POST, &url, Some(dev::ADMIN_TOKEN), Some(&how)).await;
+        assert_eq!(post.unwrap().0, 422, "{how}");
     }
     // Nor does what came before go on.
     let told = phone.asks_sip("REGISTER", ("alice", "alice"), &shows).await;
@@ -1013,17 +1035,56 @@ const PKCE: [&str; 2] = [
     "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
 ];
 
+/// What an app asks of the page.
+fn asked_of_the_page() -> String {
+    format!(
+        "response_type=code&client_id=org.example.phone&redirect_uri=org.example.phone%3A%2Fin\
+         &state=s&code_challenge={}&code_challenge_method=S256",
+        PKCE[0]
+    )
+}
+
+impl World {
+    /// The page's form, as somebody has filled it in for alice, and the whole answer.
+    async fn signs_in_by_page(&self, origin: &str, password: &str) -> String {
+        let stranger = Stranger::comes(self, self.edges[0].0.bound().device_tls[0]).await;
+        let asked = asked_of_the_page();
+        let form = format!("{asked}&username=alice&password={password}");
+        stranger.submits("/oauth/authorize", origin, &form).await
+    }
+
+    /// Somebody wants tokens by what they show.
+    async fn gives_for(&self, shown: Value) -> (u16, String) {
+        let stranger = Stranger::comes(self, self.edges[0].0.bound().device_tls[0]).await;
+        let shown = shown.to_string();
+        stranger.asks("POST /oauth/token", None, &shown).await
+    }
+}
+
+/// The code with which this answer sends the browser on.
+fn code_in(told: &str) -> String {
+    assert!(told.starts_with("HTTP/1.1 303"), "{told}");
+    let to = told.lines().find_map(|it| it.strip_prefix("location: "));
+    let code = to.unwrap().strip_prefix("org.example.phone:/in?code=");
+    let (code, rest) = code.unwrap().split_once('&').unwrap();
+    assert_eq!(rest, "state=s&iss=https%3A%2F%2Fsip.localhost");
+    code.to_owned()
+}
+
+/// What its app shows with a code.
+fn redemption(code: &str, verifier: &str) -> Value {
+    serde_json::json!({
+        "grant_type": "authorization_code", "code": code, "code_verifier": verifier,
+        "client_id": "org.example.phone", "redirect_uri": "org.example.phone:/in",
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_outside_signs_in_by_the_page_of_an_edge_that_lets_passwords_through() {
     let world = World::letting_in(1, true).await;
     let https = world.edges[0].0.bound().device_tls[0];
-    let asked = format!(
-        "response_type=code&client_id=org.example.phone&redirect_uri=org.example.phone%3A%2Fin\
-         &state=s&code_challenge={}&code_challenge_method=S256",
-        PKCE[0]
-    );
     let stranger = Stranger::comes(&world, https).await;
-    let page = format!("GET /oauth/authorize?{asked}");
+    let page = format!("GET /oauth/authorize?{}", asked_of_the_page());
     let (status, told) = stranger.asks(&page, None, "").await;
     assert!(
         status == 200 && told.contains("<form method=\"post\""),
@@ -1031,17 +1092,16 @@ async fn a_user_outside_signs_in_by_the_page_of_an_edge_that_lets_passwords_thro
     );
     // Nothing of that got in.
     world.carries(0).await;
-    let signs_in = async |origin: &str, password: &str| {
-        let stranger = Stranger::comes(&world, https).await;
-        let form = format!("{asked}&username=alice&password={password}");
-        stranger.submits("/oauth/authorize", origin, &form).await
-    };
+    let elsewhere = world.signs_in_by_page("https://evil.example", dev::PASSWORD);
+    assert!(elsewhere.await.starts_with("HTTP/1.1 400"));
+    let stranger = Stranger::comes(&world, https).await;
+    let long = "x".repeat(20_000);
+    let told = stranger.submits("/oauth/authorize", ISSUER, &long).await;
     assert!(
-        signs_in("https://evil.example", dev::PASSWORD)
-            .await
-            .starts_with("HTTP/1.1 400")
+        told.starts_with("HTTP/1.1 413") && told.contains("<h1>You cannot sign in here</h1>"),
+        "{told}"
     );
-    let told = signs_in(ISSUER, "another").await;
+    let told = world.signs_in_by_page(ISSUER, "another").await;
     assert!(
         told.starts_with("HTTP/1.1 403") && told.contains("role=\"alert\""),
         "{told}"
@@ -1050,41 +1110,53 @@ async fn a_user_outside_signs_in_by_the_page_of_an_edge_that_lets_passwords_thro
         told.contains("content-security-policy: default-src 'none'"),
         "{told}"
     );
-    let told = signs_in(ISSUER, dev::PASSWORD).await;
-    assert!(told.starts_with("HTTP/1.1 303"), "{told}");
-    let to = told
-        .lines()
-        .find_map(|it| it.strip_prefix("location: "))
-        .unwrap();
-    let code = to.strip_prefix("org.example.phone:/in?code=").unwrap();
-    let (code, rest) = code.split_once('&').unwrap();
-    assert_eq!(rest, "state=s&iss=https%3A%2F%2Fsip.localhost");
-    let exchanges = async |verifier: &str| {
-        let stranger = Stranger::comes(&world, https).await;
-        let asks = serde_json::json!({
-            "grant_type": "authorization_code", "code": code, "code_verifier": verifier,
-            "client_id": "org.example.phone", "redirect_uri": "org.example.phone:/in",
-        });
-        let asks = asks.to_string();
-        stranger.asks("POST /oauth/token", None, &asks).await
-    };
-    let (status, told) = exchanges(PKCE[1]).await;
+    let code = code_in(&world.signs_in_by_page(ISSUER, dev::PASSWORD).await);
+    let (status, told) = world.gives_for(redemption(&code, PKCE[1])).await;
     assert_eq!(status, 200, "{told}");
     let tokens: Value = serde_json::from_str(&told).unwrap();
-    let renews = async || {
-        let stranger = Stranger::comes(&world, https).await;
-        let asks = serde_json::json!({
-            "grant_type": "refresh_token", "refresh_token": tokens["refresh_token"],
-        });
-        stranger
-            .asks("POST /oauth/token", None, &asks.to_string())
-            .await
-            .0
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let stranger = Stranger::comes(&world, https).await;
+    let form = format!("grant_type=refresh_token&refresh_token={refresh}");
+    let told = stranger.submits("/oauth/token", ISSUER, &form).await;
+    assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+    for field in ["cache-control: no-store", "pragma: no-cache"] {
+        assert!(told.contains(field), "{told}");
+    }
+    world.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_says_at_an_edge_ends_no_code_and_no_token() {
+    let world = World::letting_in(1, true).await;
+    let code = code_in(&world.signs_in_by_page(ISSUER, dev::PASSWORD).await);
+    let gives_for = async |shown: Value| world.gives_for(shown).await.0;
+    // Somebody has read the code, and is first: its client gets its tokens all the same.
+    let bad_tokens = world.bad_tokens().await;
+    let guess = redemption(&code, &"x".repeat(43));
+    assert_eq!(gives_for(guess).await, 400);
+    assert_eq!(world.bad_tokens().await, bad_tokens);
+    let (status, told) = world.gives_for(redemption(&code, PKCE[1])).await;
+    assert_eq!(status, 200, "{told}");
+    let tokens: Value = serde_json::from_str(&told).unwrap();
+    let refresh = &tokens["refresh_token"];
+    // What makes no sense takes nothing from whoever says it.
+    let senseless = serde_json::json!({"refresh_token": refresh});
+    assert_eq!(gives_for(senseless).await, 400);
+    // What is looked at is what the inside would look at.
+    let mut both = redemption(&forged(&code), PKCE[1]);
+    both["refresh_token"] = refresh.clone();
+    assert_eq!(gives_for(both).await, 400);
+    assert_eq!(world.bad_tokens().await, bad_tokens + 1);
+    let renews = async |token: &Value| {
+        let shown = serde_json::json!({"grant_type": "refresh_token", "refresh_token": token});
+        world.gives_for(shown).await
     };
-    assert_eq!(renews().await, 200);
-    // A second time: all that followed on it ends.
-    assert_eq!(exchanges(PKCE[1]).await.0, 400);
-    assert_eq!(renews().await, 400);
+    let (status, told) = renews(refresh).await;
+    assert_eq!(status, 200, "{told}");
+    let tokens: Value = serde_json::from_str(&told).unwrap();
+    // The code a second time: all that followed on it ends.
+    assert_eq!(gives_for(redemption(&code, PKCE[1])).await, 400);
+    assert_eq!(renews(&tokens["refresh_token"]).await.0, 400);
     world.shutdown().await;
 }
 

@@ -12,7 +12,11 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{ConnectInfo, Path, State},
-    http::{HeaderMap, StatusCode},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CACHE_CONTROL, PRAGMA},
+    },
+    response::IntoResponse,
     routing::{get, post},
 };
 use domain::{Address, DeviceId, Mode, Platform, Refusal, User, device::SealingKey};
@@ -47,7 +51,7 @@ pub(super) fn routes() -> Router<Api> {
 /// A request for tokens (RFC 6749 §4.1.3, §4.3, §6).
 #[derive(Deserialize)]
 #[serde(tag = "grant_type", rename_all = "snake_case")]
-enum Grant {
+pub(crate) enum Grant {
     Password { username: String, password: String },
     RefreshToken { refresh_token: String },
     AuthorizationCode(Redemption),
@@ -55,8 +59,8 @@ enum Grant {
 
 /// What somebody who has a code shows with it (RFC 6749 §4.1.3, RFC 7636).
 #[derive(Deserialize)]
-struct Redemption {
-    code: String,
+pub(crate) struct Redemption {
+    pub(crate) code: String,
     client_id: String,
     redirect_uri: String,
     code_verifier: String,
@@ -67,7 +71,7 @@ async fn token(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let grant = form::said(&headers, &body).ok_or_else(invalid_request)?;
     let (user, turn) = match grant {
         Grant::Password { username, password } => {
@@ -85,12 +89,14 @@ async fn token(
         }
         Grant::AuthorizationCode(shown) => by_code(&api, &shown).await?,
     };
-    Ok(Json(json!({
+    let tokens = Json(json!({
         "access_token": api.tokens.access(&user, now()),
         "refresh_token": api.tokens.refresh(&user, turn, now()),
         "token_type": "Bearer",
         "expires_in": api.tokens.lives.access.as_secs(),
-    })))
+    }));
+    // RFC 6749 §5.1.
+    Ok(([(CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")], tokens))
 }
 
 /// Whoever asks for tokens has shown nothing that is good for them (RFC 6749 §5.2).
@@ -174,8 +180,8 @@ async fn by_code(api: &Api, shown: &Redemption) -> Result<(User, Turn), Problem>
 
 /// A token that is not to be good any more (RFC 7009).
 #[derive(Deserialize)]
-struct Revocation {
-    token: String,
+pub(crate) struct Revocation {
+    pub(crate) token: String,
 }
 
 /// By one that is no good nothing has to end, and nobody is told; an access token ends by itself, and whoever gives one back is.

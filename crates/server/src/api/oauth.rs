@@ -18,7 +18,9 @@ pub(crate) fn metadata(issuer: &str, (passwords, page): (bool, bool)) -> Value {
     let grants: &[&str] = match (passwords, page) {
         (true, true) => &["password", "refresh_token", "authorization_code"],
         (true, false) => &["password", "refresh_token"],
-        (false, _) => &["refresh_token"],
+        // A code that was got where there is a page is no password.
+        (false, true) => &["refresh_token", "authorization_code"],
+        (false, false) => &["refresh_token"],
     };
     let mut document = json!({
         "issuer": issuer,

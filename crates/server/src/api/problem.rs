@@ -41,6 +41,12 @@ impl Problem {
         }
     }
 
+    /// Whether a document is one with that name.
+    pub(crate) fn is_named(error: &str, document: &[u8]) -> bool {
+        let document: Result<serde_json::Value, _> = serde_json::from_slice(document);
+        document.is_ok_and(|it| it["error"] == error)
+    }
+
     /// What it is in HTTP.
     pub(crate) fn status(&self) -> StatusCode {
         self.status

@@ -2,6 +2,16 @@
 //! secret: each is known by where it is sent to (RFC 8252).
 
 use crate::config::{Client, Config, without_port};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// So rarely it is said that a form was sent from elsewhere.
+const RARELY: Duration = Duration::from_mins(1);
+
+/// Octets of what it says of where that is.
+const TOLD: usize = 256;
 
 /// See the module.
 #[derive(Debug)]
@@ -11,6 +21,8 @@ pub(crate) struct Clients {
     /// The same as browsers write it (RFC 6454).
     pub(super) origin: Box<str>,
     all: Vec<Registered>,
+    /// When it was said last that a form was sent from elsewhere.
+    said: Mutex<Option<Instant>>,
 }
 
 /// One of them.
@@ -40,7 +52,20 @@ impl Clients {
             issuer: issuer.into(),
             origin: issuer.to_lowercase().trim_end_matches(":443").into(),
             all,
+            said: Mutex::default(),
         })
+    }
+
+    /// A form was sent from elsewhere: by somebody who means ill, or because people reach the page by another name.
+    pub(super) fn is_sent_from(&self, origin: &[u8]) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.is_some_and(|at| at.elapsed() < RARELY) {
+            return;
+        }
+        *said = Some(Instant::now());
+        let found = String::from_utf8_lossy(&origin[..origin.len().min(TOLD)]);
+        let (expected, found) = (&self.origin, found.escape_debug());
+        tracing::warn!(%expected, %found, "a form to sign in was sent by another page than ours");
     }
 
     pub(super) fn client(&self, id: &str) -> Option<&Registered> {

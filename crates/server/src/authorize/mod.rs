@@ -46,6 +46,19 @@ pub(crate) fn not_here() -> Response {
     )
 }
 
+/// What its form says is not looked at now, and why.
+pub(crate) fn not_now(status: StatusCode) -> Response {
+    page::told(
+        status,
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => {
+                "Too many sign in at the moment. Wait a minute, and begin anew in your app."
+            }
+            _ => "The form makes no sense. Go back to your app and begin anew.",
+        },
+    )
+}
+
 /// What the page's form says.
 ///
 /// # Errors
@@ -58,6 +71,7 @@ pub(crate) fn submitted<'a>(
     // Browsers say from which page a form comes; one that does not say so is none of those that people use.
     let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
     if origin != Some(clients.origin.as_bytes()) {
+        clients.is_sent_from(origin.unwrap_or_default());
         return Err(Box::new(page::nobody(
             "This form was not sent by our own page. Go back to your app and begin anew.",
         )));
@@ -204,7 +218,7 @@ mod tests {
         for part in [
             "default-src 'none'",
             "frame-ancestors 'none'",
-            "form-action 'self' org.example.app:;",
+            "form-action https://sip.example.org org.example.app:;",
         ] {
             assert!(policy.contains(part), "{policy}");
         }
@@ -216,6 +230,9 @@ mod tests {
             page.contains("name=\"state\" value=\"a&amp;b=&lt;&quot;c\""),
             "{page}"
         );
+        // Whatever name or scheme brought the page.
+        let action = "<form method=\"post\" action=\"https://sip.example.org/oauth/authorize\">";
+        assert!(page.contains(action), "{page}");
         assert!(!page.contains("<script"));
     }
 

@@ -31,17 +31,19 @@ pub(super) fn sign_in(
     username: &str,
     says: Option<&str>,
 ) -> Response {
-    let issuer = wanted.issuer().trim_start_matches("https://");
+    let issuer = wanted.issuer();
     let mut page = format!(
         "<h1>Sign in to {}</h1>\n<p><strong>{}</strong> will call, write and be called as you.</p>\n",
-        escaped(issuer),
+        escaped(issuer.trim_start_matches("https://")),
         escaped(&wanted.client.name)
     );
     // Writing to a string does not fail.
     if let Some(says) = says {
         let _ = writeln!(page, "<p role=\"alert\" id=\"wrong\">{}</p>", escaped(says));
     }
-    let _ = writeln!(page, "<form method=\"post\" action=\"{AUTHORIZE}\">");
+    // Whatever brought the page, a password goes there in TLS and nowhere else.
+    let action = format!("{}{AUTHORIZE}", escaped(issuer));
+    let _ = writeln!(page, "<form method=\"post\" action=\"{action}\">");
     let hidden = [
         ("response_type", Some("code")),
         ("client_id", Some(&*wanted.client.id)),
@@ -79,7 +81,7 @@ pub(super) fn sign_in(
     whole(
         status,
         &page,
-        &format!("'self' {}", source(&wanted.redirect)),
+        &format!("{} {}", wanted.origin(), source(&wanted.redirect)),
     )
 }
 

@@ -106,6 +106,11 @@ impl Wanted<'_> {
         &self.clients.issuer
     }
 
+    /// Where its form goes.
+    pub(super) fn origin(&self) -> &str {
+        &self.clients.origin
+    }
+
     /// What the code is bound to.
     pub(super) fn bound(&self) -> Bound {
         Bound {

@@ -164,6 +164,10 @@ pub const EVENTS: &[Event] = &[
         "as a rule there are no files left: raise LimitNOFILE= in the unit",
     ),
     warn(
+        "a form to sign in was sent by another page than ours",
+        "once a minute at most: if people cannot sign in by the page, they reach it by another name than `expected`, which is oauth.issuer (docs/operations/edge.md)",
+    ),
+    warn(
         "a request inside a dialog was not forwarded",
         "the connection of one side is gone",
     ),

@@ -256,6 +256,7 @@ mod tests {
             ("[oauth]\naccess = \"60d\"", "shorter than oauth.refresh"),
             ("[oauth]\nissuer = \"https://a.org/\"", "nothing behind it"),
             ("[oauth]\nissuer = \"https://a.org:0\"", "oauth.issuer"),
+            ("[oauth]\nissuer = \"https://a.org:0444\"", "oauth.issuer"),
             ("[observe]\nlog = \"blah==\"", "observe.log"),
             ("[observe]\nlog = \"inof\"", "\"inof\""),
             ("[observe]\nretention = \"0s\"", "observe.retention"),

@@ -148,7 +148,11 @@ fn is_issuer(text: &str) -> bool {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (at, None),
     };
-    let is_port = |port: &str| port.parse().is_ok_and(|port: u16| port > 0);
+    // As browsers write it, which tell us by it from where a form was sent.
+    let is_port = |text: &str| {
+        let port = text.parse::<u16>();
+        port.is_ok_and(|port| port > 0 && port.to_string() == text)
+    };
     at.is_ascii() && is_host(host) && port.is_none_or(is_port)
 }
 

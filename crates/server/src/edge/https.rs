@@ -2,7 +2,12 @@
 
 use super::{gate::Refused, places::Place, shared::Shared};
 use crate::{
-    api::{Problem, bearer, device, not_found, oauth, tokens::Kind},
+    api::{
+        Problem, bearer,
+        device::{self, Grant, Revocation},
+        not_found, oauth,
+        tokens::Kind,
+    },
     authorize::{self, AUTHORIZE},
     form,
 };
@@ -14,7 +19,7 @@ use axum::{
         HeaderMap, HeaderName, HeaderValue, StatusCode, Uri,
         header::{
             AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST,
-            LOCATION, ORIGIN, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE,
+            LOCATION, ORIGIN, PRAGMA, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE,
             X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
         },
     },
@@ -24,7 +29,6 @@ use axum::{
 use domain::Address;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tunnel::{Header, Spoken, Stream};
 
@@ -39,9 +43,10 @@ const LONGEST_ANSWER: usize = 256 * 1024;
 
 /// What of a request goes on, and what of its answer comes back, beside the body.
 const ASKED: [HeaderName; 3] = [AUTHORIZATION, CONTENT_TYPE, ORIGIN];
-const ANSWERED: [HeaderName; 9] = [
+const ANSWERED: [HeaderName; 10] = [
     CONTENT_TYPE,
     CACHE_CONTROL,
+    PRAGMA,
     RETRY_AFTER,
     WWW_AUTHENTICATE,
     // Of the page by which people sign in.
@@ -71,42 +76,42 @@ pub(crate) fn device_api(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Who signs in says in the body who they are; by a password, if that may be.
+/// What an inside answers, whole.
+type Answer = http::Response<Bytes>;
+
+/// Who signs in says in the body who they are; by a password, if that may be. It is read as the inside reads it, so nothing else can be
+/// looked at there than here.
 async fn sign_in(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (place, request) = of_a_stranger(&shared, from, request).await?;
-    let says = form::said(request.headers(), request.body()).unwrap_or_default();
-    let whose = match says {
-        Says {
-            username: Some(name),
-            ..
-        } => device::address(&name, &shared.rules.domain)?,
-        Says {
-            refresh_token: Some(token),
-            ..
-        } => return renew(&shared, from, (&token, Kind::Refresh), (place, request)).await,
-        Says {
-            code: Some(code), ..
-        } => return renew(&shared, from, (&code, Kind::Code), (place, request)).await,
-        Says { .. } => return Err(device::invalid_grant()),
+    let says = form::said(request.headers(), request.body());
+    let shown = match says.ok_or_else(device::invalid_request)? {
+        Grant::Password { username, .. } => {
+            let whose = device::address(&username, &shared.rules.domain)?;
+            if !shared.rules.passwords {
+                return Err(refused(&shared, Refused::NotSignedIn));
+            }
+            let answer = by_password(&shared, from, &whose, request).await?;
+            return Ok(answer.map(Body::from));
+        }
+        Grant::RefreshToken { refresh_token } => (refresh_token, Kind::Refresh),
+        Grant::AuthorizationCode(shown) => (shown.code, Kind::Code),
     };
-    if !shared.rules.passwords {
-        return Err(refused(&shared, Refused::NotSignedIn));
-    }
-    by_password(&shared, from, &whose, request).await
+    let answer = renew(&shared, from, shown, (place, request)).await?;
+    Ok(answer.map(Body::from))
 }
 
 /// Whoever shows a token or a code that an inside has made gets others by it.
 async fn renew(
     shared: &Shared,
     from: SocketAddr,
-    (token, kind): (&str, Kind),
+    (token, kind): (String, Kind),
     (place, request): (Place, http::Request<Bytes>),
-) -> Result<Response, Problem> {
-    let bearer = shared.bearer(token, kind, from.ip());
+) -> Result<Answer, Problem> {
+    let bearer = shared.bearer(&token, kind, from.ip());
     let bearer = bearer.map_err(|why| match why {
         Refused::BadToken => {
             shared.metrics.edge_refused(why.name(), 1);
@@ -118,7 +123,12 @@ async fn renew(
     let answer = forward(shared, from, &bearer.whose, request).await?;
     match answer.status() {
         StatusCode::OK => shared.guards.right(from.ip(), bearer.whose.as_str()),
-        StatusCode::BAD_REQUEST => shared.has_ended(&bearer.shown),
+        // A code is refused to whoever has it without what its client knows, and is that client's still.
+        StatusCode::BAD_REQUEST
+            if kind == Kind::Refresh && Problem::is_named("invalid_grant", answer.body()) =>
+        {
+            shared.has_ended(&bearer.shown);
+        }
         _ => {}
     }
     Ok(answer)
@@ -130,7 +140,7 @@ async fn by_password(
     from: SocketAddr,
     whose: &Address,
     request: http::Request<Bytes>,
-) -> Result<Response, Problem> {
+) -> Result<Answer, Problem> {
     let answer = forward(shared, from, whose, request).await?;
     // A browser is sent on with a code.
     let to = answer.headers().get(LOCATION).map(HeaderValue::as_bytes);
@@ -163,7 +173,10 @@ async fn sign_in_by_page(
         shared.metrics.edge_refused(Refused::NotSignedIn.name(), 1);
         return Ok(authorize::not_here());
     }
-    let (_place, request) = of_a_stranger(&shared, from, request).await?;
+    let (_place, request) = match of_a_stranger(&shared, from, request).await {
+        Ok(taken) => taken,
+        Err(problem) => return Ok(authorize::not_now(problem.status())),
+    };
     let signing_in = match authorize::submitted(clients, request.headers(), request.body()) {
         Ok(signing_in) => signing_in,
         Err(response) => return Ok(*response),
@@ -172,7 +185,7 @@ async fn sign_in_by_page(
         return Ok(signing_in.again(StatusCode::BAD_REQUEST));
     };
     match by_password(&shared, from, &whose, request).await {
-        Ok(answer) => Ok(answer),
+        Ok(answer) => Ok(answer.map(Body::from)),
         Err(problem) => Ok(signing_in.again(problem.status())),
     }
 }
@@ -190,14 +203,16 @@ async fn sign_out(
     request: Request,
 ) -> Result<Response, Problem> {
     let (place, request) = of_a_stranger(&shared, from, request).await?;
-    let says: Option<Says> = form::said(request.headers(), request.body());
-    let token = says.and_then(|says| says.token);
-    let token = token.ok_or_else(device::invalid_request)?;
+    let says = form::said(request.headers(), request.body());
+    let Revocation { token } = says.ok_or_else(device::invalid_request)?;
     let bearer = shared.bearer_or_other(&token, Kind::Refresh, from.ip());
     drop(place);
     match bearer {
         Ok(None) => Err(device::unsupported_token_type()),
-        Ok(Some(bearer)) => forward(&shared, from, &bearer.whose, request).await,
+        Ok(Some(bearer)) => {
+            let answer = forward(&shared, from, &bearer.whose, request).await?;
+            Ok(answer.map(Body::from))
+        }
         Err(Refused::BadToken) => {
             shared.metrics.edge_refused(Refused::BadToken.name(), 1);
             Ok(Response::default())
@@ -220,17 +235,7 @@ async fn signed_in(
     if answer.status() == StatusCode::UNAUTHORIZED {
         shared.has_ended(&bearer.shown);
     }
-    Ok(answer)
-}
-
-/// Who asks for tokens, by a password or by one of them, or gives one back.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Says {
-    username: Option<String>,
-    refresh_token: Option<String>,
-    code: Option<String>,
-    token: Option<String>,
+    Ok(answer.map(Body::from))
 }
 
 /// A request that says in its body who sends it, and a place that is held until it is answered, or it is known who shows a token.
@@ -286,7 +291,7 @@ async fn forward(
     from: SocketAddr,
     whose: &Address,
     request: http::Request<Bytes>,
-) -> Result<Response, Problem> {
+) -> Result<Answer, Problem> {
     let header = Header {
         spoken: Spoken::Http,
         client: from,
@@ -307,7 +312,7 @@ async fn forward(
 }
 
 /// One request over this stream, and its answer, whole.
-async fn exchanged(stream: Stream, request: http::Request<Bytes>) -> anyhow::Result<Response> {
+async fn exchanged(stream: Stream, request: http::Request<Bytes>) -> anyhow::Result<Answer> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let (parts, body) = request.into_parts();
     let mut request = Request::builder()
@@ -322,11 +327,11 @@ async fn exchanged(stream: Stream, request: http::Request<Bytes>) -> anyhow::Res
     let answer = async move {
         let (parts, body) = sender.send_request(request).await?.into_parts();
         let body = to_bytes(Body::new(body), LONGEST_ANSWER).await?;
-        let mut response = Response::builder().status(parts.status);
+        let mut response = http::Response::builder().status(parts.status);
         for (name, value) in known(&parts.headers, &ANSWERED) {
             response = response.header(name, value);
         }
-        anyhow::Ok(response.body(Body::from(body))?)
+        anyhow::Ok(response.body(body)?)
     };
     // What is wrong with the connection is wrong with the answer.
     let (answer, _) = tokio::join!(answer, connection);
