@@ -58,14 +58,22 @@ impl Clients {
 
     /// A form was sent from elsewhere: by somebody who means ill, or because people reach the page by another name.
     pub(super) fn is_sent_from(&self, origin: &[u8]) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.is_some_and(|at| at.elapsed() < RARELY) {
+        if !self.may_say(Instant::now()) {
             return;
         }
-        *said = Some(Instant::now());
         let found = String::from_utf8_lossy(&origin[..origin.len().min(TOLD)]);
         let (expected, found) = (&self.origin, found.escape_debug());
         tracing::warn!(%expected, %found, "a form to sign in was sent by another page than ours");
+    }
+
+    /// Whether that was not said a moment ago.
+    fn may_say(&self, now: Instant) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = said.is_none_or(|at| now.duration_since(at) >= RARELY);
+        if may {
+            *said = Some(now);
+        }
+        may
     }
 
     pub(super) fn client(&self, id: &str) -> Option<&Registered> {
@@ -143,6 +151,20 @@ mod tests {
         ] {
             assert!(!app.has(other), "{other}");
         }
+    }
+
+    #[test]
+    fn whoever_sends_forms_from_elsewhere_fills_no_log() {
+        let clients = Clients {
+            issuer: "https://sip.example.org".into(),
+            origin: "https://sip.example.org".into(),
+            all: Vec::new(),
+            said: Mutex::default(),
+        };
+        let now = Instant::now();
+        let before = RARELY.saturating_sub(Duration::from_nanos(1));
+        let says = [Duration::ZERO, before, RARELY].map(|after| clients.may_say(now + after));
+        assert_eq!(says, [true, false, true]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Rotate {
-    /// Sign by it so much later, when servers that share the keys have the file (30d at most)
+    /// Sign by it so much later (30d at most): time to copy the file elsewhere
     #[arg(long, value_name = "TIME", conflicts_with = "drop_old")]
     r#in: Option<Span>,
     /// Others may be stolen: what they have signed ends, and clients sign in anew
