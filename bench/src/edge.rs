@@ -25,6 +25,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) struct Edge {
     server: Server,
     outside: Straight,
+    tunnel: SocketAddr,
     health: SocketAddr,
     folder: TempDir,
     /// The server that dials it.
@@ -45,7 +46,7 @@ impl Edge {
                 ("HEALTH", free_tcp()?),
             ],
         };
-        let [(_, at), _, _, (_, health)] = maker.listeners;
+        let [(_, at), (_, tunnel), _, (_, health)] = maker.listeners;
         let line = maker.paired_with(inside.folder.path())?;
         let tls = certificate::put_into(folder.path())?;
         let mut command = maker.command();
@@ -60,6 +61,7 @@ impl Edge {
         let edge = Self {
             server,
             outside: (at, tls),
+            tunnel,
             health,
             folder,
             inside,
@@ -90,6 +92,11 @@ impl Edge {
     /// Where phones find it.
     pub(crate) fn outside(&self) -> Straight {
         self.outside.clone()
+    }
+
+    /// Where insides dial it.
+    pub(crate) fn tunnel(&self) -> SocketAddr {
+        self.tunnel
     }
 
     /// Its process.

@@ -29,6 +29,20 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
+    /// All of it for below a table.
+    pub(crate) fn line(&self) -> String {
+        let Self {
+            date,
+            processor,
+            system,
+            load,
+            reveille,
+            command,
+            ..
+        } = self;
+        format!("{date}, `{command}`: {reveille}; {processor}; {system}; load before it {load:.2}.")
+    }
+
     /// This one, now, with these versions of peers.
     pub(crate) fn look(binary: &Path, peers: String) -> Result<Self> {
         let cpu = fs::read_to_string("/proc/cpuinfo")?;

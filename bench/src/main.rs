@@ -117,6 +117,8 @@ enum What {
     All,
     /// What strangers and one bad user can do to everybody else
     Abuse(abuse::Arguments),
+    /// What strangers outside can do to an edge, and to honest phones there
+    EdgeAbuse(abuse::Arguments),
     /// Push as a row orders: how our client takes part in `push-clients`
     #[command(hide = true)]
     PushAsOrdered {
@@ -151,6 +153,7 @@ impl What {
             Self::PushAsOrdered { .. } => "push-as-ordered",
             Self::All => "",
             Self::Abuse(_) => "abuse",
+            Self::EdgeAbuse(_) => "edge-abuse",
             Self::Instructions(_) => "instructions",
         };
         ROWS.iter()
@@ -187,6 +190,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
     }
     if let What::Abuse(what) = &arguments.row {
         return abuse::run(what, arguments.rounds.max(1), &binary);
+    }
+    if let What::EdgeAbuse(what) = &arguments.row {
+        return abuse::outside::run(what, arguments.rounds.max(1), &binary);
     }
     if arguments.users < 2 * arguments.window {
         bail!("--users must be at least twice --window, so that no phone does two things at once");

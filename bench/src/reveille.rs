@@ -333,7 +333,18 @@ impl Reveille {
         })
     }
 
-    fn admin_token(&self) -> Result<String> {
+    /// Asks its APIs, and wants it done.
+    pub(crate) fn asked(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: &str,
+    ) -> Result<Vec<u8>> {
+        expect(&mut Client::connect(self.admin)?, method, path, token, body)
+    }
+
+    pub(crate) fn admin_token(&self) -> Result<String> {
         let file = self.folder.path().join("admin.token");
         let token = std::fs::read_to_string(file).context("the admin token")?;
         Ok(token.trim().to_owned())

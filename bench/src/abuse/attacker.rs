@@ -1,12 +1,13 @@
 //! What every attacker has: whom to attack, and from where; and what came of it.
 
 use crate::reveille::Doors;
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use rustls::ClientConfig;
 use socket2::{Domain, Socket, Type};
 use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -33,11 +34,28 @@ pub(crate) struct Target {
     pub(crate) stop: AtomicBool,
 }
 
-impl Target {
+/// What is attacked for as long as somebody says.
+pub(crate) trait Stands {
     /// Whether the attack goes on.
-    pub(super) fn stands(&self) -> bool {
+    fn stands(&self) -> bool;
+}
+
+impl Stands for Target {
+    fn stands(&self) -> bool {
         !self.stop.load(Ordering::Relaxed)
     }
+}
+
+/// From here on this thread has what others leave of its processor: honest phones never wait for an attacker to be done there, only
+/// for the server.
+pub(super) fn goes_last() -> Result<()> {
+    let thread = nix::unistd::gettid().to_string();
+    let chrt = Command::new("chrt")
+        .args(["--idle", "--pid", "0", &thread])
+        .status()
+        .context("running chrt, of util-linux")?;
+    ensure!(chrt.success(), "chrt cannot make the attacker wait");
+    Ok(())
 }
 
 /// What an attacker did and got.
@@ -67,6 +85,11 @@ impl Done {
         #[expect(clippy::cast_precision_loss, reason = "a ratio to look at")]
         let times = self.got_octets as f64 / self.sent_octets.max(1) as f64;
         times
+    }
+
+    /// Whether anything was done at all.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.sent > 0
     }
 
     /// Whether somebody whose address was made up got more than twice what was sent, or more than one answer each.

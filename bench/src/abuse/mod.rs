@@ -5,6 +5,7 @@ mod attacker;
 mod attacks;
 mod honest;
 mod messages;
+pub(crate) mod outside;
 mod server;
 mod table;
 mod times;
@@ -89,16 +90,7 @@ pub(crate) fn run(arguments: &Arguments, rounds: u32, binary: &Path) -> Result<(
             failed.push(attack.name);
         }
     }
-    let Machine {
-        date,
-        processor,
-        system,
-        load,
-        reveille,
-        command,
-        ..
-    } = machine;
-    println!("\n{date}, `{command}`: {reveille}; {processor}; {system}; load before it {load:.2}.");
+    println!("\n{}", machine.line());
     if !failed.is_empty() {
         bail!("failed: {}", failed.join("; "));
     }

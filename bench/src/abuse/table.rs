@@ -8,9 +8,9 @@ use std::{
 };
 
 /// So many of a hundred are to be within twice their undisturbed time.
-const GOOD: f64 = 99.0;
+pub(super) const GOOD: f64 = 99.0;
 /// Memory is flat if it never takes more than so many bytes more than before.
-const FLAT: u64 = 24 << 20;
+pub(super) const FLAT: u64 = 24 << 20;
 /// A log in which there is more than that cannot be read: the server's own limit is a hundred a minute, and alarms.
 const LINES: usize = 120;
 
@@ -157,7 +157,7 @@ impl fmt::Display for Row<'_> {
 }
 
 /// Median and 99th percentile, in milliseconds.
-struct Shown<'t>(&'t Times);
+pub(super) struct Shown<'t>(pub(super) &'t Times);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

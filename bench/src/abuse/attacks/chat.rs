@@ -1,7 +1,7 @@
 //! The door of XMPP.
 
 use super::connections;
-use crate::abuse::attacker::{Done, Target, address, connect};
+use crate::abuse::attacker::{Done, Stands, Target, address, connect};
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Streams that begin, and go no further.
 pub(super) fn half_open(target: &Target) -> Done {
     let to = target.doors.xmpp_tcp;
-    connections::held(target, to, HEADER.as_bytes(), HALF_OPEN)
+    connections::held(target, to, (HEADER.as_bytes(), HALF_OPEN), 1)
 }
 
 /// Passwords for one user, three at a connection, as many as one takes.

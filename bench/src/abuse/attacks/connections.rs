@@ -1,12 +1,13 @@
 //! Connections that flood, or do nothing.
 
-use crate::abuse::attacker::{Done, Target, address, connect};
+use crate::abuse::attacker::{Done, Stands, Target, address, connect};
 use crate::abuse::messages::{Draft, status};
 use anyhow::Result;
-use rustls::{ClientConnection, pki_types::ServerName};
+use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 use std::{
     io::{ErrorKind, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -130,22 +131,29 @@ impl Line {
 
 /// Connections over which nothing comes.
 pub(super) fn idle(target: &Target) -> Done {
-    held(target, target.sip.into(), b"", IDLE)
+    held(target, target.sip.into(), (b"", IDLE), 1)
 }
 
 /// Requests whose end does not come.
 pub(super) fn half_sent(target: &Target) -> Done {
-    held(target, target.admin, b"GET / HTTP/1.1\r\nHost:", HALF)
+    held(target, target.admin, (b"GET / HTTP/1.1\r\nHost:", HALF), 1)
 }
 
-/// Opens so many connections from one address and says this; opens them again when they are closed.
-pub(super) fn held(target: &Target, to: SocketAddr, said: &[u8], most: usize) -> Done {
+/// Opens so many connections from so many addresses and says this; opens them again when they are closed.
+pub(crate) fn held(
+    attack: &impl Stands,
+    to: SocketAddr,
+    (said, most): (&[u8], usize),
+    sources: u32,
+) -> Done {
     let mut done = Done::default();
+    let mut number = 0;
     let mut streams: Vec<TcpStream> = Vec::new();
-    while target.stands() {
+    while attack.stands() {
         streams.retain(|stream| !is_over(stream));
-        while streams.len() < most && target.stands() {
-            let Ok(mut stream) = connect(address(0), to) else {
+        while streams.len() < most && attack.stands() {
+            number += 1;
+            let Ok(mut stream) = connect(address(number % sources), to) else {
                 break;
             };
             // It may be closed already.
@@ -176,24 +184,34 @@ fn is_over(mut stream: &TcpStream) -> bool {
 /// TLS begins, again and again, and then nothing comes: the work is the server's, since the attacker says the same each time and
 /// reads no answer.
 pub(super) fn handshakes(target: &Target, sources: u32) -> Result<Done> {
+    hellos(target, target.doors.sip_tls, &target.tls, sources)
+}
+
+/// See above.
+pub(crate) fn hellos(
+    attack: &impl Stands,
+    to: SocketAddr,
+    tls: &Arc<ClientConfig>,
+    sources: u32,
+) -> Result<Done> {
     let name = ServerName::try_from(crate::load::DOMAIN)?;
     let mut hello = Vec::new();
-    let mut client = ClientConnection::new(target.tls.clone(), name)?;
+    let mut client = ClientConnection::new(tls.clone(), name)?;
     while client.wants_write() {
         client.write_tls(&mut hello)?;
     }
     let (mut done, mut number) = (Done::default(), 0);
     let mut streams: Vec<TcpStream> = Vec::new();
-    while target.stands() {
+    while attack.stands() {
         // What was answered is closed; so the server works as fast as it can.
         streams.retain(|stream| {
             stream
                 .peek(&mut [0])
                 .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
         });
-        while streams.len() < HANDSHAKES && target.stands() {
+        while streams.len() < HANDSHAKES && attack.stands() {
             number += 1;
-            let Ok(mut stream) = connect(address(number % sources), target.doors.sip_tls) else {
+            let Ok(mut stream) = connect(address(number % sources), to) else {
                 break;
             };
             // It may be closed already.

@@ -1,6 +1,6 @@
 //! Floods of datagrams.
 
-use crate::abuse::attacker::{Done, Target, address};
+use crate::abuse::attacker::{Done, Stands, Target, address};
 use crate::abuse::messages::{Draft, status};
 use anyhow::Result;
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};

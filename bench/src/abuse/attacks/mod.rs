@@ -1,13 +1,12 @@
 //! The attacks, each with the least that brings it about.
 
 mod chat;
-mod connections;
+pub(super) mod connections;
 mod datagrams;
 mod user;
 
-use super::attacker::{Done, Target};
-use anyhow::{Context, Result, ensure};
-use std::process::Command;
+use super::attacker::{Done, Target, goes_last};
+use anyhow::Result;
 
 /// Sources of a distributed attack.
 const MANY: u32 = 1_000;
@@ -132,15 +131,9 @@ pub(crate) const ATTACKS: [Attack; 15] = [
 ];
 
 impl Attack {
-    /// Attacks until it is told to stop, with what the honest phones leave of their processor: they never wait for the attacker to
-    /// be done there, only for the server.
+    /// Attacks until it is told to stop, last of all on its processor.
     pub(crate) fn run(&self, target: &Target) -> Result<Done> {
-        let thread = nix::unistd::gettid().to_string();
-        let chrt = Command::new("chrt")
-            .args(["--idle", "--pid", "0", &thread])
-            .status()
-            .context("running chrt, of util-linux")?;
-        ensure!(chrt.success(), "chrt cannot make the attacker wait");
+        goes_last()?;
         (self.run)(target)
     }
 }

@@ -1,6 +1,6 @@
 //! One who has a password.
 
-use crate::abuse::attacker::{Done, Target, address};
+use crate::abuse::attacker::{Done, Stands, Target, address};
 use crate::abuse::messages::{Draft, status};
 use anyhow::Result;
 use std::{net::UdpSocket, time::Duration};

@@ -41,6 +41,11 @@ impl Stream {
         &self.socket
     }
 
+    /// Whether TLS is not there yet.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.tls.is_handshaking()
+    }
+
     /// Whether TLS began with a ticket.
     pub(crate) fn is_resumed(&self) -> bool {
         self.tls.handshake_kind() == Some(HandshakeKind::Resumed)

@@ -1,0 +1,108 @@
+//! Strangers at the tunnel's port, who speak QUIC and have no key that the edge knows.
+
+use super::attacks::Target;
+use crate::abuse::attacker::{Done, Stands, address};
+use anyhow::{Context, Result};
+use quinn::{
+    ClientConfig, Endpoint, EndpointConfig, TokioRuntime, crypto::rustls::QuicClientConfig,
+};
+use std::{
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{task::JoinSet, time::timeout};
+
+/// What a tunnel says that it speaks.
+const ALPN: &[u8] = b"reveille-tunnel/2";
+/// Sources of handshakes, and how many each has under way.
+const SOURCES: (u32, usize) = (32, 4);
+/// A handshake goes no further after so long.
+const GIVES_UP: Duration = Duration::from_millis(200);
+
+/// First packets of handshakes, of which nothing follows (RFC 9000 §17.2.2): each costs the edge its keys, and an answer.
+pub(super) fn first_packets(target: &Target) -> Result<Done> {
+    let packet = runtime()?.block_on(first_packet())?;
+    let sockets = (0..250)
+        .map(|number| UdpSocket::bind((address(number), 0)))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    for socket in &sockets {
+        socket.set_nonblocking(true)?;
+    }
+    let (mut done, mut buffer) = (Done::default(), [0; 2048]);
+    done.amplifies = true;
+    while target.stands() {
+        for socket in &sockets {
+            // Its buffer may be full for a moment.
+            if socket.send_to(&packet, target.tunnel).is_ok() {
+                done.sends(packet.len());
+            }
+            while let Ok(length) = socket.recv(&mut buffer) {
+                done.gets(length);
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// What a client of QUIC says first.
+async fn first_packet() -> Result<Vec<u8>> {
+    let nobody = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let client = endpoint(Ipv4Addr::LOCALHOST)?;
+    let connecting = client.connect(nobody.local_addr()?, "localhost")?;
+    let mut packet = vec![0; 2048];
+    let length = timeout(Duration::from_secs(5), nobody.recv(&mut packet)).await??;
+    packet.truncate(length);
+    drop(connecting);
+    Ok(packet)
+}
+
+/// Handshakes up to what the edge says of itself, which the client does not take.
+pub(super) fn half_handshakes(target: &Target) -> Result<Done> {
+    runtime()?.block_on(async {
+        let endpoints = (0..SOURCES.0)
+            .map(|number| endpoint(address(number)))
+            .collect::<Result<Vec<_>>>()?;
+        let (mut done, mut under_way) = (Done::default(), JoinSet::new());
+        let mut turn = endpoints.iter().cycle();
+        while target.stands() {
+            while under_way.len() < endpoints.len() * SOURCES.1 {
+                let endpoint = turn.next().context("an endpoint")?;
+                let connecting = endpoint.connect(target.tunnel, "localhost")?;
+                done.sent += 1;
+                under_way.spawn(async move { timeout(GIVES_UP, connecting).await.is_ok() });
+            }
+            if let Some(Ok(true)) = under_way.join_next().await {
+                done.got += 1;
+            }
+        }
+        Ok(done)
+    })
+}
+
+/// A client that trusts nobody.
+fn endpoint(from: Ipv4Addr) -> Result<Endpoint> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![ALPN.to_vec()];
+    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
+    let socket = UdpSocket::bind(SocketAddr::from((from, 0)))?;
+    let mut endpoint = Endpoint::new(
+        EndpointConfig::default(),
+        None,
+        socket,
+        Arc::new(TokioRuntime),
+    )?;
+    endpoint.set_default_client_config(config);
+    Ok(endpoint)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime)
+}
