@@ -1,6 +1,8 @@
 //! Any number of phones. Over UDP one socket plays them all: every address of 127.0.0.0/8 is ours, so each phone has an address,
 //! and with it a flow, of its own. Over TLS each has a connection.
 
+pub(crate) use crate::inbox::{Inbox, address};
+
 use crate::streams::Streams;
 use anyhow::{Context, Result};
 use nix::{
@@ -203,37 +205,4 @@ impl Datagrams {
             Err(error) => Err(error).context("receiving from the server"),
         }
     }
-}
-
-/// Datagrams that came, back to back.
-#[derive(Default)]
-pub(crate) struct Inbox {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Inbox {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
-    }
-
-    /// Appends one.
-    pub(crate) fn push(&mut self, datagram: &[u8]) {
-        self.bytes.extend_from_slice(datagram);
-        self.ends.push(self.bytes.len());
-    }
-
-    /// Each of them, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let begins = std::iter::once(&0).chain(&self.ends);
-        begins
-            .zip(&self.ends)
-            .map(|(begin, end)| &self.bytes[*begin..*end])
-    }
-}
-
-/// The address of a phone: one in 127.1.0.0 and up, below which the server and the sinks live.
-pub(crate) fn address(phone: u32) -> Ipv4Addr {
-    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 1)) + phone)
 }

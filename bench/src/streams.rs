@@ -2,8 +2,8 @@
 //! when it first has something to say.
 
 use crate::{
-    load::{DOMAIN, Stream},
-    socket::{Inbox, address},
+    inbox::{Inbox, address},
+    stream::Stream,
     wire::Message,
 };
 use anyhow::{Context, Result};
@@ -29,6 +29,8 @@ use std::{
 pub(crate) struct Streams {
     server: SocketAddr,
     tls: Arc<ClientConfig>,
+    /// Its name in TLS.
+    name: &'static str,
     epoll: Epoll,
     open: HashMap<Ipv4Addr, Connection>,
     events: Vec<EpollEvent>,
@@ -42,11 +44,16 @@ struct Connection {
 }
 
 impl Streams {
-    /// To this server, which is trusted so.
-    pub(crate) fn to(server: SocketAddr, tls: Arc<ClientConfig>) -> Result<Self> {
+    /// To the server of this name, which is trusted so.
+    pub(crate) fn to(
+        server: SocketAddr,
+        tls: Arc<ClientConfig>,
+        name: &'static str,
+    ) -> Result<Self> {
         Ok(Self {
             server,
             tls,
+            name,
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             open: HashMap::new(),
             events: vec![EpollEvent::empty(); 256],
@@ -70,7 +77,7 @@ impl Streams {
         match self.open.entry(from) {
             Entry::Occupied(there) => Ok(there.into_mut()),
             Entry::Vacant(place) => {
-                let stream = Stream::connect(from, self.server, &self.tls, DOMAIN)?;
+                let stream = Stream::connect(from, self.server, &self.tls, self.name)?;
                 let port = stream.socket().local_addr()?.port();
                 let event = EpollEvent::new(EpollFlags::EPOLLIN, u32::from(from).into());
                 self.epoll.add(stream.socket(), event)?;

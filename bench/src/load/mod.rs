@@ -14,7 +14,7 @@ pub(crate) use message::{Messages, RECEIVED as MESSAGE_RECEIVED};
 pub(crate) use register::{Registers, contact};
 pub(crate) use rest::{Answered, Tenant, grant};
 pub(crate) use wake::{Latencies, RECEIVED as WAKE_RECEIVED, Wakes};
-pub(crate) use xmpp::{At, Chat, Crowd, Seen, Stream, leave_word, write_to};
+pub(crate) use xmpp::{At, Chat, Crowd, Seen, leave_word, write_to};
 
 use crate::socket::{Inbox, Phones, address};
 use anyhow::{Result, bail};

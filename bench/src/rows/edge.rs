@@ -5,7 +5,7 @@ use crate::{
     edge::Edge,
     front::{Front, Manner},
     kamailio,
-    load::{self, Calls, Crowd, Pace, Registers},
+    load::{self, Calls, Crowd, DOMAIN, Pace, Registers},
     process::{Cores, ONE_CORE},
     reveille::{Store, Straight},
     row::{Measure, Row, Verdict, grouped},
@@ -76,7 +76,7 @@ impl Running {
     /// Phones of whoever it is.
     pub(super) fn phones(&self) -> Result<Phones> {
         let (at, tls) = self.outside()?;
-        Ok(Phones::over(Streams::to(at, tls)?))
+        Ok(Phones::over(Streams::to(at, tls, DOMAIN)?))
     }
 
     /// Whose cost is counted.

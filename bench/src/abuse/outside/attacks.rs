@@ -1,31 +1,13 @@
 //! The attacks on an edge, each with the least that brings it about.
 
-use super::{phone::Phone, quic};
-use crate::{
-    abuse::{
-        attacker::{Done, Stands, address},
-        attacks::connections::{held, hellos},
-        messages::status,
-    },
-    load::{DOMAIN, PASSWORD},
-    reveille::Reveille,
+use super::{phone::Phone, quic, target::Target};
+use crate::abuse::{
+    attacker::{Done, Stands, address},
+    attacks::connections::{held, hellos},
+    messages::status,
 };
-use anyhow::{Context, Result};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::{
-    rand::{SecureRandom, SystemRandom},
-    signature::Ed25519KeyPair,
-};
-use rustls::ClientConfig;
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use anyhow::Result;
+use std::{thread, time::Duration};
 
 /// Connections over which nothing comes, and whence.
 const IDLE: (usize, u32) = (10_000, 250);
@@ -35,73 +17,6 @@ const DEAF: usize = 100;
 const TOKENS: u32 = 6;
 /// A source that is kept out comes again after so long.
 const PAUSE: Duration = Duration::from_millis(5);
-
-/// What is attacked.
-pub(super) struct Target {
-    /// SIP over TLS.
-    pub(super) at: SocketAddr,
-    pub(super) tls: Arc<ClientConfig>,
-    /// Where insides dial it.
-    pub(super) tunnel: SocketAddr,
-    pub(super) tokens: Tokens,
-    /// The number of a user who has an account and means ill.
-    pub(super) bad_user: u32,
-    pub(super) stop: AtomicBool,
-}
-
-impl Stands for Target {
-    fn stands(&self) -> bool {
-        !self.stop.load(Ordering::Relaxed)
-    }
-}
-
-/// Access tokens that a stranger may have.
-pub(super) struct Tokens {
-    /// One of the user who means ill, still good.
-    own: String,
-    /// The same as long as nobody had signed that user out.
-    replayed: String,
-    /// What it says, changed.
-    forged: String,
-    /// What it says, signed by somebody else's key.
-    foreign: String,
-}
-
-impl Tokens {
-    /// Those of a user at an inside.
-    pub(super) fn of(inside: &Reveille, user: u32) -> Result<Self> {
-        let replayed = inside.access_token(user)?;
-        inside.sign_out(user)?;
-        let own = inside.access_token(user)?;
-        let [header, claims, _] = parts(&own)?;
-        let mut said = URL_SAFE_NO_PAD.decode(claims)?;
-        let at = memchr::memmem::find(&said, format!("u{user}@").as_bytes());
-        said[at.context("a token names its user")? + 1] = b'0';
-        let forged = format!(
-            "{header}.{}.{}",
-            URL_SAFE_NO_PAD.encode(said),
-            parts(&own)?[2]
-        );
-        let mut seed = [0; 32];
-        let random = SystemRandom::new().fill(&mut seed);
-        random.map_err(|_| anyhow::anyhow!("the system gives no random octets"))?;
-        let key = Ed25519KeyPair::from_seed_unchecked(&seed);
-        let key = key.map_err(|error| anyhow::anyhow!("a key: {error}"))?;
-        let text = format!("{header}.{claims}");
-        let signature = URL_SAFE_NO_PAD.encode(key.sign(text.as_bytes()));
-        Ok(Self {
-            foreign: format!("{text}.{signature}"),
-            own,
-            replayed,
-            forged,
-        })
-    }
-}
-
-fn parts(token: &str) -> Result<[&str; 3]> {
-    let parts: Vec<_> = token.split('.').collect();
-    parts.try_into().map_err(|_| anyhow::anyhow!("no token"))
-}
 
 /// An attack.
 pub(super) struct Attack {
@@ -240,25 +155,4 @@ fn deaf(target: &Target) -> Done {
         });
     }
     done
-}
-
-impl Reveille {
-    /// An access token of a user, for the password.
-    fn access_token(&self, user: u32) -> Result<String> {
-        let grant = format!(
-            "{{\"grant_type\":\"password\",\"username\":\"u{user}@{DOMAIN}\",\"password\":\"{PASSWORD}\"}}"
-        );
-        let granted: serde_json::Value =
-            serde_json::from_slice(&self.asked("POST", "/oauth/token", "", &grant)?)?;
-        let token = granted["access_token"].as_str();
-        Ok(token.context("no access token")?.to_owned())
-    }
-
-    /// Whatever the user has signed in is signed out.
-    fn sign_out(&self, user: u32) -> Result<()> {
-        let path = format!("/api/v1/users/u{user}@{DOMAIN}");
-        let token = self.admin_token()?;
-        self.asked("PUT", &path, &token, "{\"sign_out\":true}")
-            .map(drop)
-    }
 }

@@ -5,6 +5,7 @@ mod attacks;
 mod phone;
 mod quic;
 mod table;
+mod target;
 
 use super::{
     Arguments, BEGINS, JUDGED,
@@ -20,7 +21,7 @@ use crate::{
     usage::{self, Memory},
 };
 use anyhow::{Context, Result, bail};
-use attacks::{ATTACKS, Attack, Target};
+use attacks::{ATTACKS, Attack};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use phone::Phone;
 use std::{
@@ -30,6 +31,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use target::{Target, Tokens};
 use tempfile::TempDir;
 
 /// Users `u0` and up: the honest, then one who means ill.
@@ -113,7 +115,7 @@ fn round(attack: &Attack, binary: &Path, time: Duration) -> Result<Round> {
         at,
         tls,
         tunnel: edge.tunnel(),
-        tokens: attacks::Tokens::of(&edge.inside, USERS - 1)?,
+        tokens: Tokens::of(&edge.inside, USERS - 1)?,
         bad_user: USERS - 1,
         stop: AtomicBool::new(false),
     };

@@ -1,9 +1,10 @@
 //! A connection over TLS to an edge, and what is asked over it, by the honest and the others.
 
-use super::attacks::Target;
+use super::target::Target;
 use crate::{
     abuse::messages::{Draft, status},
-    load::{DOMAIN, Stream},
+    load::DOMAIN,
+    stream::Stream,
 };
 use anyhow::Result;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

@@ -1,6 +1,6 @@
 //! Strangers at the tunnel's port, who speak QUIC and have no key that the edge knows.
 
-use super::attacks::Target;
+use super::target::Target;
 use crate::abuse::attacker::{Done, Stands, address};
 use anyhow::{Context, Result};
 use quinn::{
@@ -14,7 +14,7 @@ use std::{
 use tokio::{task::JoinSet, time::timeout};
 
 /// What a tunnel says that it speaks.
-const ALPN: &[u8] = b"reveille-tunnel/2";
+const ALPN: &[u8] = b"reveille-tunnel/3";
 /// Sources of handshakes, and how many each has under way.
 const SOURCES: (u32, usize) = (32, 4);
 /// A handshake goes no further after so long.

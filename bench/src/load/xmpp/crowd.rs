@@ -3,9 +3,9 @@
 use super::{
     scram::Keys,
     session::{Lost, Seen, Session, Way},
-    stream::Stream,
 };
 use crate::load::{DOMAIN, PATIENCE};
+use crate::stream::Stream;
 use anyhow::{Context, Result, bail};
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},

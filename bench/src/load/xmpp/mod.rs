@@ -6,10 +6,8 @@ mod crowd;
 mod elements;
 mod scram;
 mod session;
-mod stream;
 mod token;
 
 pub(crate) use chat::{Chat, leave_word, write_to};
 pub(crate) use crowd::{Crowd, Server as At};
 pub(crate) use session::Seen;
-pub(crate) use stream::Stream;

@@ -4,9 +4,9 @@
 use super::{
     elements::{Elements, attribute, text},
     scram::{self, Keys},
-    stream::Stream,
     token,
 };
+use crate::stream::Stream;
 use crate::{load::DOMAIN, wire::number};
 use anyhow::{Result, bail};
 use std::time::Instant;
