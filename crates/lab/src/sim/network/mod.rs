@@ -101,10 +101,25 @@ impl Network {
                 id: 0,
             };
         }
+        self.connect_stream(now, [transport; 2], from, to)
+    }
+
+    /// The same through an edge (`behaviour.md` 10): TLS to who dials, and a stream of a tunnel to who takes it.
+    pub fn connect_by_edge(&mut self, now: Instant, from: SocketAddr, to: SocketAddr) -> Flow {
+        self.connect_stream(now, [Transport::Tls, Transport::Edge], from, to)
+    }
+
+    fn connect_stream(
+        &mut self,
+        now: Instant,
+        transports: [Transport; 2],
+        from: SocketAddr,
+        to: SocketAddr,
+    ) -> Flow {
         self.count += 1;
         let opened = now + self.latency() + self.latency();
         let taken = self.bound.contains(&to);
-        let stream = Stream::new(transport, [from, to], opened, taken);
+        let stream = Stream::new(transports, [from, to], opened, taken);
         let flow = stream.flow(self.count, 0);
         self.streams.insert(self.count, stream);
         if !taken {

@@ -8,7 +8,8 @@ use sip::endpoint::{Flow, Transport};
 /// A stream. End 0 dialled, end 1 took it.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
-    transport: Transport,
+    /// As each end sees it.
+    transports: [Transport; 2],
     ends: [SocketAddr; 2],
     /// Which ends take it for open.
     pub(super) open: [bool; 2],
@@ -21,13 +22,13 @@ pub(super) struct Stream {
 impl Stream {
     /// A stream that is open from `opened` on, if somebody takes it.
     pub(super) fn new(
-        transport: Transport,
+        transports: [Transport; 2],
         ends: [SocketAddr; 2],
         opened: Instant,
         taken: bool,
     ) -> Self {
         Self {
-            transport,
+            transports,
             ends,
             open: [true, taken],
             last: [opened; 2],
@@ -38,7 +39,7 @@ impl Stream {
     /// The stream as one end sees it.
     pub(super) fn flow(&self, number: u64, side: usize) -> Flow {
         Flow {
-            transport: self.transport,
+            transport: self.transports[side],
             local: self.ends[side],
             remote: self.ends[1 - side],
             id: 2 * number + side as u64,

@@ -101,6 +101,12 @@ impl Handset {
         self.phone.handle(now, Input::Link(link));
     }
 
+    /// A phone that registers over TLS is inside and outside in turn: each of its connections is from the other side than the last.
+    fn is_outside(&self, transport: Transport, connection: ConnectionId) -> bool {
+        let registers = self.phone.config().registers;
+        registers && transport == Transport::Tls && connection.0.is_multiple_of(2)
+    }
+
     /// Every connection comes from another port.
     fn next_address(&self, first: u16, connection: u64) -> SocketAddr {
         let [_, b, c, d] = self.number.to_be_bytes();
@@ -169,7 +175,11 @@ impl Handset {
                 Output::Connect { connection } => {
                     let (transport, server) = self.phone.config().server;
                     let from = self.next_address(40_000, connection.0);
-                    let flow = network.connect(now, transport, from, server);
+                    let flow = if self.is_outside(transport, connection) {
+                        network.connect_by_edge(now, from, server)
+                    } else {
+                        network.connect(now, transport, from, server)
+                    };
                     self.links.insert(connection, flow);
                     done.addresses.push(from);
                     let opened = Link::Opened { connection, flow };
