@@ -7,7 +7,7 @@ use std::{fmt::Write, process::Command};
 /// Where the README looks for it.
 const FILE: &str = "docs/images/demo.svg";
 /// The play whose steps are shown above the table.
-const SHOWN: &str = "Jabber iOS 13+: suspended call";
+const SHOWN: &str = "Jabber iOS 13+: suspended call, outside";
 
 /// Pixels a character and a line take in 13 px of a monospaced font.
 const CHARACTER: f64 = 7.8;

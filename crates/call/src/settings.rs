@@ -208,7 +208,8 @@ impl Settings {
         format!("sip:{}{port}{}", self.node, transport.uri_suffix())
     }
 
-    /// Our URI for a device that registers over this transport.
+    /// Our URI for a device that registers over this transport. Over TLS by our name, which the certificate has, and which leads a
+    /// device that has moved outside to an edge.
     pub fn register_at(&self, transport: Transport) -> String {
         if transport == Transport::Edge {
             return self.register_by_edge(transport.default_port());
@@ -220,11 +221,12 @@ impl Settings {
         let Some((transport, local)) = over(transport).or(self.bound.first()) else {
             return format!("sip:{}", self.node);
         };
-        format!(
-            "sip:{}{}",
-            self.sent_by(*transport, *local),
-            transport.uri_suffix()
-        )
+        let here = if transport.is_secure() {
+            format!("{}:{}", self.node, local.port())
+        } else {
+            self.sent_by(*transport, *local)
+        };
+        format!("sip:{here}{}", transport.uri_suffix())
     }
 
     /// The URI of us at the near end of a flow, with `user` in it.

@@ -48,13 +48,21 @@ pub enum Play {
     BothDoors,
     /// Many messages at once over XMPP.
     ChatBurst,
+    /// A phone falls asleep inside or outside, and is woken for a call on the other side.
+    MovesAsleep,
+    /// A phone moves to the other side in a call.
+    MovesInCall,
+    /// A phone falls asleep on one side and is woken for a call over XMPP on the other.
+    MovesAsleepOverXmpp,
+    /// A phone with both doors moves to the other side while its app is in front.
+    MovesInFront,
     /// Nothing that any play did hurts a phone or a cloud.
     PlatformRules,
 }
 
 impl Play {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::ForegroundCall,
         Self::ForegroundMessage,
         Self::SuspendedCall,
@@ -75,6 +83,10 @@ impl Play {
         Self::OfferGivenUp,
         Self::BothDoors,
         Self::ChatBurst,
+        Self::MovesAsleep,
+        Self::MovesInCall,
+        Self::MovesAsleepOverXmpp,
+        Self::MovesInFront,
         Self::PlatformRules,
     ];
 

@@ -1,4 +1,5 @@
-//! A small client for JSON APIs in plain HTTP/1.1 on loopback: the lab's control API, the device and admin API.
+//! A small client for JSON APIs in HTTP/1.1 on loopback: the lab's control API, the device and admin API, plain; and the device
+//! API in TLS.
 //!
 //! One connection a request: these APIs are called by tools and simulated phones, not in a hurry.
 
@@ -7,6 +8,7 @@ mod lines;
 pub use lines::{Lines, Opened, lines};
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -14,8 +16,11 @@ use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
 
 /// A longer answer is an error.
 const ANSWER_BYTES: usize = 16 << 20;
@@ -31,13 +36,34 @@ pub async fn request(
     bearer: Option<&str>,
     json: Option<&serde_json::Value>,
 ) -> Result<(StatusCode, Bytes), HttpError> {
-    let (request, (host, port)) = made(method, url, bearer, json)?;
+    let (request, at) = made(PLAIN, (method, url), bearer, json)?;
+    let answer = async { exchange(connected(&at).await?, request).await };
+    answered_in_time(url, answer).await
+}
+
+/// The same in TLS, at a URL like `https://127.0.0.1:8443/path?query`: its host is the name that the server's certificate must have.
+pub async fn request_in_tls(
+    tls: &Arc<ClientConfig>,
+    method: Method,
+    url: &str,
+    bearer: Option<&str>,
+    json: Option<&serde_json::Value>,
+) -> Result<(StatusCode, Bytes), HttpError> {
+    let (request, at) = made(IN_TLS, (method, url), bearer, json)?;
+    let name = ServerName::try_from(at.0.clone());
+    let name = name.map_err(|_| HttpError::Url(url.to_owned()))?;
     let answer = async {
-        let stream = TcpStream::connect((host.as_str(), port)).await?;
-        stream.set_nodelay(true)?;
-        exchange(stream, request).await
+        let stream = connected(&at).await?;
+        let tls = TlsConnector::from(tls.clone());
+        exchange(tls.connect(name, stream).await?, request).await
     };
     answered_in_time(url, answer).await
+}
+
+async fn connected((host, port): &(String, u16)) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// The same over a Unix socket: of `url` only the path counts.
@@ -47,7 +73,7 @@ pub async fn request_over(
     url: &str,
     json: Option<&serde_json::Value>,
 ) -> Result<(StatusCode, Bytes), HttpError> {
-    let (request, _) = made(method, url, None, json)?;
+    let (request, _) = made(PLAIN, (method, url), None, json)?;
     let answer = async { exchange(UnixStream::connect(socket).await?, request).await };
     answered_in_time(&socket.display().to_string(), answer).await
 }
@@ -55,16 +81,21 @@ pub async fn request_over(
 /// A request, and the host and port that it goes to.
 type Made = (Request<Full<Bytes>>, (String, u16));
 
+/// The scheme of a URL, and the port where it states none.
+type Scheme = (&'static str, u16);
+const PLAIN: Scheme = ("http", 80);
+const IN_TLS: Scheme = ("https", 443);
+
 fn made(
-    method: Method,
-    url: &str,
+    (scheme, usual): Scheme,
+    (method, url): (Method, &str),
     bearer: Option<&str>,
     json: Option<&serde_json::Value>,
 ) -> Result<Made, HttpError> {
     let uri: Uri = url.parse().map_err(|_| HttpError::Url(url.to_owned()))?;
-    let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority().cloned()) else {
-        return Err(HttpError::Url(url.to_owned()));
-    };
+    let authority = uri.authority().cloned();
+    let authority = authority.filter(|_| uri.scheme_str() == Some(scheme));
+    let authority = authority.ok_or_else(|| HttpError::Url(url.to_owned()))?;
     let path = uri
         .path_and_query()
         .map_or("/", http::uri::PathAndQuery::as_str);
@@ -84,7 +115,7 @@ fn made(
         .map_err(|_| HttpError::Url(url.to_owned()))?;
 
     let host = authority.host().trim_matches(['[', ']']).to_owned();
-    Ok((request, (host, authority.port_u16().unwrap_or(80))))
+    Ok((request, (host, authority.port_u16().unwrap_or(usual))))
 }
 
 async fn answered_in_time<T>(
@@ -141,8 +172,8 @@ async fn body_of(body: &mut hyper::body::Incoming) -> io::Result<Bytes> {
 /// No answer was had.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// Not a plain HTTP URL.
-    #[error("`{0}` is not a URL of the form http://host:port/path")]
+    /// Not a URL of HTTP, or not in TLS and ought to be, or the other way round.
+    #[error("`{0}` is not a URL of the form http://host:port/path, or https where TLS is meant")]
     Url(String),
     /// Nobody answers there, or not in HTTP, or not in time.
     #[error("{url} does not answer: {source}; is the server running there?")]

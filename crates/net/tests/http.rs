@@ -7,9 +7,9 @@ mod common;
 
 use common::{loopback, read_until};
 use http::{Method, StatusCode};
-use net::http::{HttpError, request};
+use net::http::{HttpError, request, request_in_tls};
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 #[tokio::test]
@@ -57,4 +57,23 @@ async fn nobody_there_names_the_url() {
         .await
         .unwrap_err();
     assert!(matches!(error, HttpError::Url(_)));
+}
+
+#[tokio::test]
+async fn what_is_meant_for_tls_is_not_said_in_the_clear() {
+    let certificate = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let tls = net::client_config(certificate.cert.pem().as_bytes()).unwrap();
+    let listener = TcpListener::bind(loopback()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap()
+    });
+    let ask = async |url: &str| request_in_tls(&tls, Method::GET, url, Some("secret"), None).await;
+    let error = ask(&format!("https://{address}/")).await.unwrap_err();
+    assert!(matches!(error, HttpError::Failed { .. }), "{error}");
+    // A handshake of TLS, and not the letter of a method.
+    assert_eq!(server.await.unwrap(), 22);
+    let error = ask(&format!("http://{address}/")).await.unwrap_err();
+    assert!(matches!(error, HttpError::Url(_)), "{error}");
 }

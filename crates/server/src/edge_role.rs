@@ -25,7 +25,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tunnel::{Edge, Fingerprint, Limits};
+use tunnel::{Edge, Fingerprint, Limits, State};
 
 /// How long whoever listens may take to end.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -144,6 +144,14 @@ impl EdgeRole {
         let count = insides.len();
         self.shared.tunnel.know(insides);
         Ok(count)
+    }
+
+    /// Whether an inside has dialled it.
+    pub(crate) fn is_reached(&self) -> bool {
+        let tunnels = self.shared.tunnel.status();
+        tunnels
+            .iter()
+            .any(|it| matches!(it.state, State::Up { .. }))
     }
 
     /// How long [`EdgeRole::drain`] takes at most.

@@ -20,5 +20,5 @@ pub mod terminal;
 
 pub use driver::{Entry, Phone};
 pub use machine::{
-    Caller, PhoneConfig, PhoneError, PhoneEvent, PushService, Tokens, XmppDoor, opened,
+    Caller, PhoneConfig, PhoneError, PhoneEvent, Place, PushService, Tokens, XmppDoor, opened,
 };

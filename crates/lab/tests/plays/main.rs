@@ -14,6 +14,7 @@ extern crate reveille_lab as lab;
 mod calls;
 mod chats;
 mod messages;
+mod moves;
 mod offers;
 mod platforms;
 mod programme;
@@ -64,5 +65,9 @@ plays! {
     OfferGivenUp => offers::a_caller_who_gives_up_closes_callkit_by_proposal_and_retraction_and_a_missed_call_is_pushed;
     BothDoors => offers::each_phone_rings_once_a_call_by_the_door_that_the_call_is_for;
     ChatBurst => offers::a_burst_over_xmpp_is_two_pushes_5_s_apart;
+    MovesAsleep => moves::a_phone_that_moves_asleep_is_woken_where_it_is;
+    MovesInCall => moves::a_phone_that_moves_in_a_call_is_found_there_and_either_can_end_it;
+    MovesAsleepOverXmpp => moves::a_client_that_moves_asleep_goes_on_where_it_was_and_misses_nothing;
+    MovesInFront => moves::a_phone_with_both_doors_moves_in_front_and_nothing_is_lost_or_comes_twice;
     PlatformRules => platforms::no_app_is_killed_or_woken_for_nothing_and_no_cloud_is_offended;
 }

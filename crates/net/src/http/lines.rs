@@ -1,6 +1,6 @@
 //! An answer that comes line by line, for as long as somebody reads it.
 
-use super::{HttpError, answered_in_time, body_of, made};
+use super::{HttpError, PLAIN, answered_in_time, body_of, made};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
@@ -50,7 +50,7 @@ pub async fn lines(
     url: &str,
     bearer: Option<&str>,
 ) -> Result<Opened, HttpError> {
-    let (request, (host, port)) = made(Method::GET, url, bearer, None)?;
+    let (request, (host, port)) = made(PLAIN, (Method::GET, url), bearer, None)?;
     let at = socket.map_or_else(|| url.to_owned(), |it| it.display().to_string());
     let opened = async {
         match socket {

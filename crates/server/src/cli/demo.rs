@@ -13,6 +13,7 @@ use paint::Paint;
 use screen::Screen;
 use std::{
     io::{IsTerminal as _, Write},
+    net::SocketAddr,
     process::ExitCode,
     time::Duration,
 };
@@ -70,7 +71,7 @@ pub(super) async fn run(Args { json, keep, split }: Args) -> Result<ExitCode> {
 
 async fn after(demo: &Demo, report: &Report, keep: bool) -> Result<ExitCode> {
     if keep {
-        print_addresses(demo.dev())?;
+        print_addresses(demo.dev(), demo.edge())?;
         stopped().await?;
     }
     Ok(if report.ok {
@@ -125,9 +126,9 @@ fn say(text: &str) {
 }
 
 /// On standard error, so that `--json` stays one document.
-fn print_addresses(dev: &Dev) -> Result<()> {
+fn print_addresses(dev: &Dev, edge: SocketAddr) -> Result<()> {
     let (bound, clouds) = (dev.server.bound(), dev.clouds.addresses());
-    let first = |addresses: &[std::net::SocketAddr]| {
+    let first = |addresses: &[SocketAddr]| {
         addresses
             .first()
             .map(ToString::to_string)
@@ -137,7 +138,7 @@ fn print_addresses(dev: &Dev) -> Result<()> {
         (
             "SIP",
             format!(
-                "udp {}, tcp {}, tls {}",
+                "udp {}, tcp {}, tls {}; by the edge tls {edge}",
                 first(&bound.sip.udp),
                 first(&bound.sip.tcp),
                 first(&bound.sip.tls)

@@ -3,6 +3,7 @@
 use super::{
     programme::{Client, Person},
     relay::Relay,
+    report::Side,
     stage::{Stage, kind},
 };
 use anyhow::{Result, bail, ensure};
@@ -12,6 +13,7 @@ use lab::{
     cloud::Record,
     phone::{Entry, Phone, PhoneEvent},
 };
+use sip::Transport;
 use std::{
     sync::{
         Arc,
@@ -19,6 +21,7 @@ use std::{
     },
     time::Duration,
 };
+use xmpp::stream::Framing;
 
 /// A phone with its owner. Clones speak of the same one.
 #[derive(Clone)]
@@ -26,6 +29,8 @@ pub(super) struct Actor {
     stage: Arc<Stage>,
     pub(super) who: &'static str,
     pub(super) phone: Phone,
+    /// Where it is at first.
+    pub(super) side: Side,
     /// What happened before this entry of its log was before the play.
     curtain: Arc<AtomicU64>,
     relay: Option<Arc<Relay>>,
@@ -35,13 +40,14 @@ impl Actor {
     pub(super) fn new(
         stage: Arc<Stage>,
         who: &'static str,
-        phone: Phone,
+        (phone, side): (Phone, Side),
         relay: Option<Relay>,
     ) -> Self {
         Self {
             stage,
             who,
             phone,
+            side,
             curtain: Arc::default(),
             relay: relay.map(Arc::new),
         }
@@ -83,8 +89,10 @@ impl Actor {
     /// Returns when the server knows that it sleeps.
     pub(super) async fn is_asleep(&self) -> Result<()> {
         let config = self.phone.config();
-        // Of a SIP door without a token nothing is known while it can be dialled (`behaviour.md` 5.12).
-        let is_dialled = config.sip && config.xmpp.as_ref().is_some_and(|door| door.pushes);
+        // Of a SIP door without a token nothing is known while it can be dialled (`behaviour.md` 5.12): nobody outside can.
+        let is_inside = self.side == Side::Inside;
+        let is_dialled =
+            is_inside && config.sip && config.xmpp.as_ref().is_some_and(|door| door.pushes);
         let mode = if is_dialled {
             Mode::Unknown
         } else {
@@ -93,11 +101,31 @@ impl Actor {
         self.stage.is(&self.address(), self.voip(), mode).await
     }
 
+    /// Returns when the server reaches its SIP door on this side.
+    pub(super) async fn is_on(&self, side: Side) -> Result<()> {
+        let is_it = |view: &DeviceView| {
+            let mut doors = view.doors.iter();
+            let edge = doors.any(|door| door.behind.contains(" by the edge "));
+            edge == (side == Side::Outside)
+        };
+        let what = format!("is {}", side.name());
+        let (user, token) = (self.address(), self.voip());
+        self.stage.device(&user, token, &what, is_it).await
+    }
+
     /// Its network is gone for now; it sleeps already.
     pub(super) fn enters_lift(&self) {
         if let Some(relay) = &self.relay {
             relay.cut();
         }
+    }
+
+    /// Goes to the other side of the firewall, awake or asleep: what it was connected to is gone.
+    pub(super) async fn moves_to(&self, side: Side) -> Result<()> {
+        let door = self.phone.config().xmpp.as_ref();
+        let framing = door.map_or(Framing::Tcp, |door| door.framing);
+        let place = self.stage.place(side, Transport::Tls, framing);
+        Ok(self.phone.move_to(place).await?)
     }
 
     pub(super) fn leaves_lift(&self) {
@@ -162,18 +190,34 @@ impl Actor {
         &self,
         later: Duration,
         what: &str,
+        wanted: impl FnMut(&PhoneEvent) -> bool,
+    ) -> Result<Entry> {
+        let from = self.curtain.load(Ordering::Relaxed);
+        let patience = later + self.stage.patience();
+        self.waits(from, patience, what, wanted).await
+    }
+
+    /// The same from this entry of its log on.
+    pub(super) async fn sees_from(
+        &self,
+        mark: u64,
+        what: &str,
+        wanted: impl FnMut(&PhoneEvent) -> bool,
+    ) -> Result<Entry> {
+        let from = self.curtain.load(Ordering::Relaxed).max(mark);
+        self.waits(from, self.stage.patience(), what, wanted).await
+    }
+
+    async fn waits(
+        &self,
+        from: u64,
+        patience: Duration,
+        what: &str,
         mut wanted: impl FnMut(&PhoneEvent) -> bool,
     ) -> Result<Entry> {
         let is_end = |event: &PhoneEvent| matches!(event, PhoneEvent::Killed { .. });
-        let from = self.curtain.load(Ordering::Relaxed);
-        let found = self
-            .phone
-            .wait_for_since(
-                from,
-                |event| wanted(event) || is_end(event),
-                later + self.stage.patience(),
-            )
-            .await;
+        let wanted = |event: &PhoneEvent| wanted(event) || is_end(event);
+        let found = self.phone.wait_for_since(from, wanted, patience).await;
         match found {
             Ok(Entry {
                 event: PhoneEvent::Killed { why },
@@ -247,6 +291,8 @@ pub(super) struct Part<'a> {
     pub(super) xmpp: bool,
     /// Whether it hands its tokens over in its stream, to be woken for calls over XMPP, even if it has both doors.
     pub(super) tokens_in_stream: bool,
+    /// Whether it moves from one side to the other, and registers where pushes say.
+    pub(super) roams: bool,
 }
 
 impl<'a> Part<'a> {
@@ -259,6 +305,7 @@ impl<'a> Part<'a> {
             reach: Reach::Good,
             xmpp: false,
             tokens_in_stream: false,
+            roams: false,
         }
     }
 
@@ -271,6 +318,13 @@ impl<'a> Part<'a> {
         Self {
             tokens_in_stream: true,
             ..self.by_xmpp()
+        }
+    }
+
+    pub(super) fn roaming(self) -> Self {
+        Self {
+            roams: true,
+            ..self
         }
     }
 

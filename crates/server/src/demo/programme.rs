@@ -1,8 +1,8 @@
 //! The programme: every play with its title and what is expected. One table; its order is that of the rows.
 
 use super::{
-    plays::{calls, chats, messages, offers, rules},
-    report::Title,
+    plays::{calls, chats, messages, moves, offers, rules},
+    report::{Side, Title},
     scene::Scene,
     stage::Timers,
 };
@@ -178,6 +178,10 @@ pub(super) enum Play {
     OfferGivenUp,
     BothDoors,
     ChatBurst,
+    MovesAsleep,
+    MovesInCall,
+    MovesAsleepOverXmpp,
+    MovesInFront,
     PlatformRules,
 }
 
@@ -252,6 +256,10 @@ pub(super) const PLAYS: &[Play] = &{
         OfferGivenUp,
         BothDoors,
         ChatBurst,
+        MovesAsleep,
+        MovesInCall,
+        MovesAsleepOverXmpp,
+        MovesInFront,
         CallerHearsRinging,
         WakeFails,
         WakeFailsWithForward,
@@ -260,9 +268,10 @@ pub(super) const PLAYS: &[Play] = &{
 };
 
 impl Play {
-    pub(super) fn title(&self) -> Title {
+    /// What it is about, and what happens to that.
+    fn about(&self) -> (&'static str, &'static str) {
         use Play::*;
-        let (subject, what) = match self {
+        match self {
             ForegroundCall(client) => (client.of.name, "foreground call"),
             ForegroundMessage(client) => (client.of.name, "foreground message"),
             SuspendedCall(client) => (client.of.name, "suspended call"),
@@ -283,11 +292,11 @@ impl Play {
             OfferGivenUp => ("XMPP: the caller gives up", ""),
             BothDoors => ("Phones with one door and with both", ""),
             ChatBurst => ("XMPP: a burst of messages", ""),
+            MovesAsleep => ("Moves to the other side asleep", ""),
+            MovesInCall => ("Moves to the other side in a call", ""),
+            MovesAsleepOverXmpp => ("XMPP: moves asleep", ""),
+            MovesInFront => ("Moves with both doors in front", ""),
             PlatformRules => ("The platforms' own rules", ""),
-        };
-        Title {
-            subject: subject.to_owned(),
-            what: what.to_owned(),
         }
     }
 
@@ -328,6 +337,10 @@ impl Play {
             OfferTakenElsewhere => "the others stop, by copy and by push".to_owned(),
             BothDoors => "each rings once a call, by its door".to_owned(),
             Burst | ChatBurst => format!("one push a window of {collapse}"),
+            MovesAsleep => "registers where pushed, rings".to_owned(),
+            MovesInCall => "the call goes on, both can end it".to_owned(),
+            MovesAsleepOverXmpp => "goes on by the other door, rings".to_owned(),
+            MovesInFront => "nothing lost, nothing twice".to_owned(),
             PlatformRules => "no app killed, no cloud offended".to_owned(),
         }
     }
@@ -342,6 +355,14 @@ impl Play {
                 | Self::Burst
                 | Self::ChatBurst
                 | Self::Away(_)
+        )
+    }
+
+    /// Bob's phone moves to the other side in it.
+    fn moves(&self) -> bool {
+        matches!(
+            self,
+            Self::MovesAsleep | Self::MovesInCall | Self::MovesAsleepOverXmpp | Self::MovesInFront
         )
     }
 
@@ -374,6 +395,10 @@ impl Play {
             OfferGivenUp => offers::given_up(scene).await,
             BothDoors => offers::both_doors(scene).await,
             ChatBurst => rules::burst::play(scene, true).await,
+            MovesAsleep => moves::asleep(scene).await,
+            MovesInCall => moves::in_a_call(scene).await,
+            MovesAsleepOverXmpp => moves::asleep_over_xmpp(scene).await,
+            MovesInFront => moves::in_front(scene).await,
             PlatformRules => scene.stage().verdict_of_platforms(),
         }
     }
@@ -387,6 +412,38 @@ fn spaced(span: crate::config::Span) -> String {
         .unwrap_or(text.len());
     let (number, unit) = text.split_at(unit);
     format!("{number} {unit}")
+}
+
+/// A play, with Bob's phones on this side.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Played {
+    pub(super) play: &'static Play,
+    pub(super) side: Side,
+}
+
+/// The programme, in the order in which rows are numbered: each play inside and outside, and once what looks at all.
+pub(super) fn all() -> impl Iterator<Item = Played> {
+    PLAYS.iter().flat_map(|play| {
+        let sides = [Side::Inside, Side::Outside].map(|side| Played { play, side });
+        let count = if play.is_last() { 1 } else { sides.len() };
+        sides.into_iter().take(count)
+    })
+}
+
+impl Played {
+    pub(super) fn title(self) -> Title {
+        let (subject, what) = self.play.about();
+        Title {
+            subject: subject.to_owned(),
+            what: what.to_owned(),
+            side: Some(self.side).filter(|_| !self.play.is_last()),
+        }
+    }
+
+    /// Whether a phone comes through the edge in it.
+    pub(super) fn by_edge(self) -> bool {
+        self.side == Side::Outside || self.play.moves()
+    }
 }
 
 /// A person of a play. Every play has people of its own, so that all can run over one server.
@@ -423,13 +480,13 @@ impl Person {
             Self::Bob => 2,
             Self::Carol => 3,
         };
-        format!("4{who}{play:02}")
+        format!("4{who}{play:03}")
     }
 }
 
 /// The accounts of all plays, and those that every development server has.
 pub(super) fn users() -> Vec<String> {
-    let people = (0..PLAYS.len()).flat_map(|play| Person::ALL.map(|person| person.number(play)));
+    let people = (0..all().count()).flat_map(|play| Person::ALL.map(|person| person.number(play)));
     dev::USERS
         .into_iter()
         .map(str::to_owned)
@@ -466,6 +523,10 @@ mod tests {
             Play::OfferGivenUp => (plays::Play::OfferGivenUp, None),
             Play::BothDoors => (plays::Play::BothDoors, None),
             Play::ChatBurst => (plays::Play::ChatBurst, None),
+            Play::MovesAsleep => (plays::Play::MovesAsleep, None),
+            Play::MovesInCall => (plays::Play::MovesInCall, None),
+            Play::MovesAsleepOverXmpp => (plays::Play::MovesAsleepOverXmpp, None),
+            Play::MovesInFront => (plays::Play::MovesInFront, None),
             Play::PlatformRules => (plays::Play::PlatformRules, None),
         }
     }

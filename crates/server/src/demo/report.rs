@@ -2,7 +2,35 @@
 
 use anyhow::Result;
 use serde::Serialize;
-use std::{fmt, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
+
+/// Where a phone is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Side {
+    /// Within the network of the server.
+    Inside,
+    /// It comes through the edge.
+    Outside,
+}
+
+impl Side {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inside => "inside",
+            Self::Outside => "outside",
+        }
+    }
+
+    /// Where a phone is that has moved.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Inside => Self::Outside,
+            Self::Outside => Self::Inside,
+        }
+    }
+}
 
 /// What a row is about.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -11,13 +39,19 @@ pub struct Title {
     pub subject: String,
     /// What happens to the client, as `suspended call`; empty for a rule.
     pub what: String,
+    /// Where the phones of Bob are, who is called and written to; of one that moves: where it is at first. Nothing, if it is about all.
+    pub side: Option<Side>,
 }
 
 impl fmt::Display for Title {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.what.as_str() {
-            "" => f.write_str(&self.subject),
-            what => write!(f, "{}: {what}", self.subject),
+        f.write_str(&self.subject)?;
+        if !self.what.is_empty() {
+            write!(f, ": {}", self.what)?;
+        }
+        match self.side {
+            Some(side) => write!(f, ", {}", side.name()),
+            None => Ok(()),
         }
     }
 }
@@ -44,6 +78,8 @@ pub struct Step {
 pub struct Row {
     /// What it is about.
     pub name: Title,
+    /// The edge by which Bob's phones come, if they come by one, by its address for SIP.
+    pub edge: Option<SocketAddr>,
     /// Everything was as expected.
     pub ok: bool,
     /// What should happen.
@@ -56,13 +92,14 @@ pub struct Row {
 
 impl Row {
     pub(super) fn new(
-        name: Title,
+        (name, edge): (Title, Option<SocketAddr>),
         expected: String,
         outcome: Result<String>,
         steps: Vec<Step>,
     ) -> Self {
         Self {
             name,
+            edge,
             ok: outcome.is_ok(),
             expected,
             seen: outcome.unwrap_or_else(|error| format!("{error:#}")),
@@ -78,7 +115,7 @@ pub struct Report {
     pub ok: bool,
     /// How long it took, in milliseconds.
     pub ms: u64,
-    /// One a behaviour.
+    /// One a behaviour and side.
     pub rows: Vec<Row>,
 }
 

@@ -4,14 +4,15 @@ use super::{
     phone::{Actor, Part, Reach},
     programme::{Client, JABBER_13, Person},
     relay::Relay,
-    report::Step,
+    report::{Side, Step},
     stage::Stage,
     words,
 };
 use crate::dev;
 use anyhow::{Result, bail};
 use domain::Timestamp;
-use lab::phone::{Phone, PhoneConfig, PhoneEvent, XmppDoor};
+use lab::phone::{Phone, PhoneConfig, PhoneEvent, Place, XmppDoor};
+use sip::Transport;
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -26,6 +27,8 @@ const DOMAIN: &str = "localhost";
 pub(super) struct Scene {
     stage: Arc<Stage>,
     number: usize,
+    /// Where Bob's phones are; the others are inside.
+    side: Side,
     cast: Mutex<Cast>,
 }
 
@@ -40,12 +43,18 @@ struct Cast {
 }
 
 impl Scene {
-    pub(super) fn new(stage: Arc<Stage>, number: usize) -> Self {
+    pub(super) fn new(stage: Arc<Stage>, number: usize, side: Side) -> Self {
         Self {
             stage,
             number,
+            side,
             cast: Mutex::default(),
         }
+    }
+
+    /// Where Bob's phones are at first.
+    pub(super) fn side(&self) -> Side {
+        self.side
     }
 
     pub(super) fn stage(&self) -> &Stage {
@@ -74,34 +83,51 @@ impl Scene {
             reach: Reach::Drawer,
             xmpp: false,
             tokens_in_stream: false,
+            roams: false,
         }
     }
 
     /// A phone, registered, its app in front.
     pub(super) async fn phone(&self, part: Part<'_>) -> Result<Actor> {
         let has_sip = !part.xmpp || part.client.of.both_doors;
-        let server = if has_sip {
-            self.stage.sip(part.client.of.transport)
-        } else {
-            self.stage.xmpp(framing(part.client))
+        let side = self.side_of(part.owner);
+        let mut place = self.place(&part, side);
+        let server = match &mut place.xmpp {
+            Some(xmpp) if !has_sip => xmpp,
+            _ => &mut place.server.1,
         };
         let relay = match part.reach {
-            Reach::Lift => Some(Relay::to(server).await?),
+            Reach::Lift => Some(Relay::to(*server).await?),
             Reach::Good | Reach::Drawer => None,
         };
-        let address = relay.as_ref().map_or(server, Relay::address);
-        let mut config = self.config(part.owner, part.client);
-        config.server = (part.client.of.transport, address);
+        if let Some(relay) = &relay {
+            *server = relay.address();
+        }
+        let xmpp = place.xmpp.filter(|_| part.xmpp);
+        let mut config = self.config(part.owner, part.client, place);
         config.lab = (part.reach != Reach::Drawer).then(|| self.stage.control().to_owned());
-        if part.xmpp {
-            let server = if has_sip {
-                self.stage.xmpp(framing(part.client))
-            } else {
-                address
-            };
+        config.registers_where_pushed = part.roams;
+        if let Some(server) = xmpp {
             give_xmpp_door(&mut config, server, &part);
         }
-        self.start(part.who, config, relay).await
+        self.start(part.who, (config, side), relay).await
+    }
+
+    fn side_of(&self, owner: Person) -> Side {
+        match owner {
+            Person::Bob => self.side,
+            Person::Alice | Person::Carol => Side::Inside,
+        }
+    }
+
+    /// Where a phone finds everything at first. One that moves from one side to the other speaks TLS on both.
+    fn place(&self, part: &Part<'_>, side: Side) -> Place {
+        let transport = if part.roams {
+            Transport::Tls
+        } else {
+            part.client.of.transport
+        };
+        self.stage.place(side, transport, framing(part.client))
     }
 
     /// A phone's app that was installed anew: the same device with new push tokens.
@@ -109,24 +135,23 @@ impl Scene {
         phone.phone.shutdown().await;
         let mut config = phone.phone.config().clone();
         config.tokens = lab::phone::Tokens::made_up(&config.service, config.generation);
-        self.start(phone.who, config, None).await
+        self.start(phone.who, (config, phone.side), None).await
     }
 
-    fn config(&self, owner: Person, client: &Client) -> PhoneConfig {
-        let server = (client.of.transport, self.stage.sip(client.of.transport));
+    fn config(&self, owner: Person, client: &Client, place: Place) -> PhoneConfig {
         let user = owner.number(self.number);
         PhoneConfig {
             display_name: owner.full_name().to_owned(),
             client: client.app.to_owned(),
             ca: Some(self.stage.ca().to_owned()),
-            device_api: Some(self.stage.device_api().to_owned()),
+            device_api: place.device_api,
             // A phone that is woken for nothing shall say so before the play gives up.
             call_patience: self.stage.patience() * 3 / 4,
             ..PhoneConfig::new(
                 &user,
                 dev::PASSWORD,
                 DOMAIN,
-                server,
+                place.server,
                 client.service(self.stage.webpush()),
             )
             .generation(client.of.generation)
@@ -136,13 +161,14 @@ impl Scene {
     async fn start(
         &self,
         who: &'static str,
-        config: PhoneConfig,
+        (config, side): (PhoneConfig, Side),
         relay: Option<Relay>,
     ) -> Result<Actor> {
         let phone = Phone::start(config).await?;
-        let actor = Actor::new(self.stage.clone(), who, phone.clone(), relay);
+        let actor = Actor::new(self.stage.clone(), who, (phone.clone(), side), relay);
         self.stage.add(phone.clone());
         self.cast().actors.push(actor.clone());
+        let _arrival = self.stage.arrival().await?;
         phone.register().await?;
         if phone.config().xmpp.is_some() {
             // It is there for others when it sees itself.

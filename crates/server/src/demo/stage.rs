@@ -1,7 +1,7 @@
 //! What all plays share: the running system, seen from outside. Everything here goes the way that an operator or a phone
 //! goes (admin API, the lab's journal); nothing looks into the server.
 
-use super::programme::Client;
+use super::{outside::Doors, programme::Client, report::Side};
 use crate::{
     config,
     dev::{ADMIN_TOKEN, Dev},
@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use hub::DeviceView;
 use lab::{
     cloud::{CloudHandle, Fate, Filter, Record},
-    phone::{Phone, PhoneEvent},
+    phone::{Phone, PhoneEvent, Place},
 };
 use serde_json::{Value, json};
 use sip::Transport;
@@ -21,7 +21,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+use tokio::sync::{Semaphore, SemaphorePermit};
 use xmpp::stream::Framing;
+
+/// Phones that come on at once. Some of those that are woken meanwhile sign in beside them.
+const ARRIVALS: usize = 8;
 
 /// Pause between two questions to the admin API by who waits for something there.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -50,18 +54,24 @@ pub(super) struct Stage {
     control: String,
     admin: String,
     sip_tcp: SocketAddr,
-    sip_tls: SocketAddr,
-    xmpp: SocketAddr,
-    websocket: SocketAddr,
+    inside: Doors,
+    outside: Doors,
     webpush: String,
     timers: Timers,
     patience: Duration,
+    /// Phones that come on at once: to the edge all are one source, of which 16 may sign in at a time.
+    arrivals: Semaphore,
     /// Every phone that ever came on.
     phones: Mutex<Vec<Phone>>,
 }
 
 impl Stage {
-    pub(super) fn new(dev: &Dev, timers: Timers, patience: Duration) -> Result<Self> {
+    pub(super) fn new(
+        dev: &Dev,
+        outside: Doors,
+        timers: Timers,
+        patience: Duration,
+    ) -> Result<Self> {
         let bound = dev.server.bound();
         let first = |addresses: &[SocketAddr], key: &str| {
             let address = addresses.first().copied();
@@ -72,17 +82,22 @@ impl Stage {
             control: format!("http://{}", dev.clouds.addresses().control),
             admin: format!("http://{}", first(&bound.admin, "admin")?),
             sip_tcp: first(&bound.sip.tcp, "sip_tcp")?,
-            sip_tls: first(&bound.sip.tls, "sip_tls")?,
-            xmpp: first(&bound.sip.xmpp_tls, "xmpp_tls")?,
-            websocket: first(&bound.sip.xmpp_wss, "xmpp_wss")?,
+            inside: Doors::of(bound, Side::Inside)?,
+            outside,
             webpush: format!(
                 "https://localhost:{}",
                 dev.clouds.addresses().webpush.port()
             ),
             timers,
             patience,
+            arrivals: Semaphore::new(ARRIVALS),
             phones: Mutex::default(),
         })
+    }
+
+    /// A phone may come on, until this is dropped.
+    pub(super) async fn arrival(&self) -> Result<SemaphorePermit<'_>> {
+        Ok(self.arrivals.acquire().await?)
     }
 
     pub(super) fn timers(&self) -> Timers {
@@ -93,20 +108,29 @@ impl Stage {
         self.patience
     }
 
-    /// Where phones register over `transport`.
-    pub(super) fn sip(&self, transport: Transport) -> SocketAddr {
-        if transport.is_secure() {
-            self.sip_tls
-        } else {
-            self.sip_tcp
-        }
+    /// Where phones outside register.
+    pub(super) fn edge(&self) -> SocketAddr {
+        self.outside.sip
     }
 
-    /// Where phones sign in over XMPP.
-    pub(super) fn xmpp(&self, framing: Framing) -> SocketAddr {
-        match framing {
-            Framing::Tcp | Framing::Component => self.xmpp,
-            Framing::WebSocket => self.websocket,
+    /// Where a phone on this side finds everything, which would register over `transport`: outside there is TLS alone.
+    pub(super) fn place(&self, side: Side, transport: Transport, framing: Framing) -> Place {
+        let doors = match side {
+            Side::Inside => &self.inside,
+            Side::Outside => &self.outside,
+        };
+        let is_plain = side == Side::Inside && !transport.is_secure();
+        Place {
+            server: if is_plain {
+                (Transport::Tcp, self.sip_tcp)
+            } else {
+                (Transport::Tls, doors.sip)
+            },
+            xmpp: Some(match framing {
+                Framing::Tcp | Framing::Component => doors.xmpp,
+                Framing::WebSocket => doors.websocket,
+            }),
+            device_api: Some(doors.device_api.clone()),
         }
     }
 
@@ -118,11 +142,6 @@ impl Stage {
     /// Where phones get their pushes.
     pub(super) fn control(&self) -> &str {
         &self.control
-    }
-
-    /// The device API stands beside the admin API.
-    pub(super) fn device_api(&self) -> &str {
-        &self.admin
     }
 
     pub(super) fn ca(&self) -> &str {
@@ -312,6 +331,11 @@ impl Stage {
 /// as a whole.
 pub(super) fn kind(record: &Record) -> &str {
     text(record, "kind")
+}
+
+/// Where the phone is to register, as the payload says.
+pub(super) fn register_at(record: &Record) -> &str {
+    text(record, "register_at")
 }
 
 /// How many messages wait, as the payload says.

@@ -1,15 +1,18 @@
 //! The one task of a phone: hands the machine what happens, one thing at a time, and does what it says.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use sip::Uri;
+use sip::endpoint::Transport;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::device_api::DeviceApi;
 use super::inbox::Inbox;
-use super::link::Link;
+use super::link::{Link, Server};
 use super::log::Log;
 use super::made_up;
 use super::stream::Streams;
@@ -17,7 +20,7 @@ use crate::phone::chat;
 use crate::phone::machine::{
     self, ConnectionId, Done, Input, Link as Happened, Order, OrderId, Output, Push, WordId,
 };
-use crate::phone::{PhoneConfig, PhoneError};
+use crate::phone::{PhoneConfig, PhoneError, Place};
 
 /// Pushes that wait for the phone; the inbox waits when it is full.
 const PUSHES: usize = 256;
@@ -30,6 +33,8 @@ pub(super) type Reply = oneshot::Sender<Result<Done, PhoneError>>;
 /// What the handle asks for.
 pub(super) struct Command {
     pub(super) order: Order,
+    /// Where the phone is from now on.
+    pub(super) place: Option<Place>,
     pub(super) reply: Reply,
 }
 
@@ -37,6 +42,10 @@ type Told = (WordId, Result<(), String>);
 
 pub(super) struct Actor {
     config: Arc<PhoneConfig>,
+    /// Where it registers.
+    server: Server,
+    /// Where the last push wants it to register, the next time.
+    pushed: Option<Server>,
     machine: machine::Phone,
     log: Log,
     link: Option<Link>,
@@ -82,6 +91,8 @@ impl Actor {
             machine: machine::Phone::new(Instant::now(), config.clone(), made_up::seed()),
             device_api: DeviceApi::of(&config),
             streams: Streams::of(&config),
+            server: config.server,
+            pushed: None,
             config,
             log,
             link: None,
@@ -108,7 +119,12 @@ impl Actor {
                     }
                 }
                 Wake::Command(None) => return,
-                Wake::Push(push) => self.handle(Input::Push(push)),
+                Wake::Push(push) => {
+                    if self.config.registers_where_pushed {
+                        self.pushed = push.register_at.as_deref().and_then(|at| self.found(at));
+                    }
+                    self.handle(Input::Push(push));
+                }
                 Wake::Net(Some(event)) => self.on_net(event),
                 Wake::Net(None) => self.link = None,
                 Wake::Chat(link) => self.handle(Input::Chat(link)),
@@ -151,7 +167,17 @@ impl Actor {
         self.machine.handle(Instant::now(), input);
     }
 
-    fn command(&mut self, Command { order, reply }: Command) {
+    fn command(
+        &mut self,
+        Command {
+            order,
+            place,
+            reply,
+        }: Command,
+    ) {
+        if let Some(place) = &place {
+            self.move_to(place);
+        }
         if self.replies.len() == MOST_ORDERS {
             let busy = format!("{MOST_ORDERS} orders wait for their answers already");
             return drop(reply.send(Err(PhoneError::Busy(busy))));
@@ -160,6 +186,23 @@ impl Actor {
         let id = OrderId(self.orders);
         self.replies.insert(id, reply);
         self.handle(Input::Order { id, order });
+    }
+
+    fn move_to(&mut self, place: &Place) {
+        (self.server, self.pushed) = (place.server, None);
+        self.streams.move_to(place.xmpp);
+        if let (Some(api), Some(url)) = (&mut self.device_api, &place.device_api) {
+            api.move_to(url);
+        }
+    }
+
+    /// Where a SIP URI leads from here: a name to the host that we know.
+    fn found(&self, uri: &str) -> Option<Server> {
+        let uri = Uri::parse(uri).filter(|uri| uri.scheme == "sip")?;
+        let (transport, port) = Transport::for_uri(&uri);
+        let ip = uri.host.trim_matches(['[', ']']).parse();
+        let ip = ip.unwrap_or(self.server.1.ip());
+        Some((transport, SocketAddr::new(ip, port)))
     }
 
     fn on_net(&mut self, event: net::Event) {
@@ -226,11 +269,12 @@ impl Actor {
     }
 
     async fn connect(&mut self, connection: ConnectionId) {
+        let server = self.pushed.take().unwrap_or(self.server);
         let opened = match &self.link {
-            Some(link) => Ok(link.connect(&self.config)),
-            None => Link::open(&self.config)
+            Some(link) => Ok(link.connect(server, &self.config)),
+            None => Link::open(server, &self.config)
                 .await
-                .map(|link| self.link.insert(link).connect(&self.config)),
+                .map(|link| self.link.insert(link).connect(server, &self.config)),
         };
         self.handle(Input::Link(match opened {
             Ok(flow) => Happened::Opened { connection, flow },

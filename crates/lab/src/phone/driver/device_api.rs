@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use domain::Platform;
 use http::{Method, StatusCode};
+use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -15,6 +17,7 @@ use crate::phone::machine::Word;
 pub(super) struct DeviceApi {
     url: String,
     phone: Arc<PhoneConfig>,
+    tls: Option<Arc<ClientConfig>>,
     token: Arc<Mutex<Option<String>>>,
 }
 
@@ -22,11 +25,18 @@ impl DeviceApi {
     /// The phone's client, if it is configured with a device API.
     pub(super) fn of(phone: &Arc<PhoneConfig>) -> Option<Self> {
         let url = phone.device_api.as_ref()?.trim_end_matches('/').to_owned();
+        let ca = phone.ca.as_ref();
         Some(Self {
             url,
             phone: phone.clone(),
+            tls: ca.and_then(|ca| net::client_config(ca.as_bytes()).ok()),
             token: Arc::default(),
         })
+    }
+
+    /// It is found there from now on.
+    pub(super) fn move_to(&mut self, url: &str) {
+        url.trim_end_matches('/').clone_into(&mut self.url);
     }
 
     pub(super) async fn tell(&self, word: Word) -> Result<(), String> {
@@ -73,9 +83,7 @@ impl DeviceApi {
         );
         let ask = async |renew| {
             let token = self.token(renew).await?;
-            net::http::request(method.clone(), &url, Some(&token), Some(body))
-                .await
-                .map_err(|error| error.to_string())
+            self.ask(method.clone(), &url, Some(&token), body).await
         };
         let mut answer = ask(false).await?;
         if answer.0 == StatusCode::UNAUTHORIZED {
@@ -86,6 +94,22 @@ impl DeviceApi {
         } else {
             Err(refused(answer.0, &answer.1))
         }
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        token: Option<&str>,
+        body: &Value,
+    ) -> Result<(StatusCode, Bytes), String> {
+        let answer = match &self.tls {
+            Some(tls) if url.starts_with("https:") => {
+                net::http::request_in_tls(tls, method, url, token, Some(body)).await
+            }
+            _ => net::http::request(method, url, token, Some(body)).await,
+        };
+        answer.map_err(|error| error.to_string())
     }
 
     async fn token(&self, renew: bool) -> Result<String, String> {
@@ -99,9 +123,7 @@ impl DeviceApi {
             "password": self.phone.password,
         });
         let url = format!("{}/oauth/token", self.url);
-        let (status, answer) = net::http::request(Method::POST, &url, None, Some(&body))
-            .await
-            .map_err(|error| error.to_string())?;
+        let (status, answer) = self.ask(Method::POST, &url, None, &body).await?;
         let token = serde_json::from_slice::<Value>(&answer)
             .ok()
             .and_then(|answer| Some(answer.get("access_token")?.as_str()?.to_owned()))

@@ -11,14 +11,19 @@ use crate::phone::PhoneConfig;
 /// How long a phone that closes its connection waits for its last bytes to leave.
 const FAREWELL: Duration = Duration::from_millis(300);
 
+/// Where a phone registers.
+pub(super) type Server = (Transport, SocketAddr);
+
 pub(super) struct Link {
     net: Net,
     events: Events,
 }
 
 impl Link {
-    pub(super) async fn open(phone: &PhoneConfig) -> Result<Self, BindError> {
-        let (transport, address) = phone.server;
+    pub(super) async fn open(
+        (transport, address): Server,
+        phone: &PhoneConfig,
+    ) -> Result<Self, BindError> {
         let config = Config {
             udp: if transport == Transport::Udp {
                 vec![source_for(address)]
@@ -41,8 +46,8 @@ impl Link {
     }
 
     /// Opens the connection, anew if it broke. Nothing is known of the server yet: it opens in the background.
-    pub(super) fn connect(&self, phone: &PhoneConfig) -> Flow {
-        match phone.server {
+    pub(super) fn connect(&self, server: Server, phone: &PhoneConfig) -> Flow {
+        match server {
             (Transport::Tls, address) => {
                 self.net
                     .connect_named(Transport::Tls, address, &phone.domain)

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::chat::Show;
 use super::machine::{Done, Order};
-use super::{PhoneConfig, PhoneError, PhoneEvent};
+use super::{PhoneConfig, PhoneError, PhoneEvent, Place};
 use actor::{Actor, Command};
 use log::Log;
 
@@ -125,6 +125,17 @@ impl Phone {
         self.order(Order::ChangeNetwork).await
     }
 
+    /// The same, into a network where its servers are found elsewhere.
+    pub async fn move_to(&self, place: Place) -> Result<(), PhoneError> {
+        let moved = self.commanded(Order::ChangeNetwork, Some(place));
+        moved.await.map(drop)
+    }
+
+    /// Says in every call that is up where the phone is now (re-INVITE).
+    pub async fn renew(&self) -> Result<(), PhoneError> {
+        self.order(Order::Renew).await
+    }
+
     /// The app dies: no word to the server, nothing remembered but what the platform and the disk keep. A call push
     /// starts it again.
     pub async fn crash(&self) -> Result<(), PhoneError> {
@@ -216,11 +227,18 @@ impl Phone {
     }
 
     async fn command(&self, order: Order) -> Result<Done, PhoneError> {
+        self.commanded(order, None).await
+    }
+
+    async fn commanded(&self, order: Order, place: Option<Place>) -> Result<Done, PhoneError> {
         let (reply, answer) = oneshot::channel();
-        self.commands
-            .send(Command { order, reply })
-            .await
-            .map_err(|_| PhoneError::Off)?;
+        let command = Command {
+            order,
+            place,
+            reply,
+        };
+        let sent = self.commands.send(command).await;
+        sent.map_err(|_| PhoneError::Off)?;
         answer.await.map_err(|_| PhoneError::Off)?
     }
 }

@@ -51,6 +51,13 @@ impl Streams {
         }
     }
 
+    /// The next connection is to this server.
+    pub(super) fn move_to(&mut self, server: Option<SocketAddr>) {
+        if let (Some((known, _)), Some(server)) = (&mut self.server, server) {
+            *known = server;
+        }
+    }
+
     /// What happened on the connections. Cancel safe.
     pub(super) async fn recv(&mut self) -> Option<Link> {
         self.happens.recv().await

@@ -37,7 +37,8 @@ pub struct PhoneConfig {
     pub tokens: Tokens,
     /// The lab's control API, where the pushes come from: `http://127.0.0.1:2190`. Without it none come.
     pub lab: Option<String>,
-    /// The device API: `http://127.0.0.1:8080`. Without it the server gets no key and is told no mode.
+    /// The device API: `http://127.0.0.1:8080`, or `https://…` with a certificate of `ca`. Without it the server gets no key and is
+    /// told no mode.
     pub device_api: Option<String>,
     /// Names this installation for good: a UUID, without `urn:uuid:`.
     pub instance: String,
@@ -51,10 +52,24 @@ pub struct PhoneConfig {
     pub xmpp: Option<XmppDoor>,
     /// Whether it registers at all: a server that only calls and is called does not, and opens a connection.
     pub registers: bool,
+    /// Whether it registers where the push that wakes it says (`register_at`): that port, over that transport, at the host to which
+    /// the server's name leads where the phone is. Else always at `server`.
+    pub registers_where_pushed: bool,
     /// Lifetime that it asks for its registration.
     pub expires: Duration,
     /// How long a pushed call may stay without its INVITE. Then the CallKit screen of an iPhone would never close.
     pub call_patience: Duration,
+}
+
+/// Where a phone finds its servers from where it is: inside a network and outside of it the same name leads to other hosts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// As [`PhoneConfig::server`].
+    pub server: (Transport, SocketAddr),
+    /// As [`XmppDoor::server`].
+    pub xmpp: Option<SocketAddr>,
+    /// As [`PhoneConfig::device_api`].
+    pub device_api: Option<String>,
 }
 
 /// How a phone is reached over XMPP.
@@ -163,8 +178,18 @@ impl PhoneConfig {
             sip: true,
             xmpp: None,
             registers: true,
+            registers_where_pushed: false,
             expires: Duration::from_hours(1),
             call_patience: Duration::from_secs(20),
+        }
+    }
+
+    /// Where it is when it is switched on.
+    pub fn place(&self) -> Place {
+        Place {
+            server: self.server,
+            xmpp: self.xmpp.as_ref().map(|door| door.server),
+            device_api: self.device_api.clone(),
         }
     }
 

@@ -56,7 +56,7 @@ use session::Session;
 use telling::Telling;
 use timers::{Timer, Timers};
 
-pub use config::{PhoneConfig, PushService, Tokens, XmppDoor};
+pub use config::{PhoneConfig, Place, PushService, Tokens, XmppDoor};
 pub use error::PhoneError;
 pub use event::{Caller, PhoneEvent};
 pub use io::{ConnectionId, Done, Input, Link, Order, OrderId, Output, Word, WordId};

@@ -24,6 +24,8 @@ pub struct Push {
     pub read: Vec<String>,
     /// The tracking id.
     pub tracking: Option<String>,
+    /// Where the server wants the phone to register for a call: a URI.
+    pub register_at: Option<String>,
     /// How many messages wait.
     pub unread: Option<u32>,
     /// Who calls or writes, if it was sealed for this phone.
@@ -93,6 +95,7 @@ impl Push {
                 .map(str::to_owned)
                 .collect(),
             tracking: text("tracking"),
+            register_at: text("register_at"),
             unread: number("unread"),
             kind,
             caller,

@@ -83,7 +83,7 @@ pub(in crate::demo) async fn suspended(scene: &Scene, client: &Client) -> Result
     let texts: Vec<_> = texts.collect();
     ensure!(texts == TEXTS, "it got {texts:?}");
     Ok(format!(
-        "{} in order, {} after the tap",
+        "{} in order after {}",
         TEXTS.len(),
         took(&tapped, &last)
     ))
@@ -103,7 +103,7 @@ pub(in crate::demo) async fn away(scene: &Scene, client: &Client) -> Result<Stri
     bob.phone.tap().await?;
     sees(&alice, &bob, Duration::ZERO, "available").await?;
     let took = away.instant.saturating_duration_since(asleep);
-    Ok(format!("away after {}, there again", span(took)))
+    Ok(format!("away after {}, and back", span(took)))
 }
 
 async fn received(phone: &Actor, wanted: &str) -> Result<Entry> {

@@ -91,7 +91,7 @@ pub(in crate::demo) async fn suspended(scene: &Scene, client: &Client) -> Result
         .collect();
     ensure!(received == TEXTS, "it got {received:?}");
     Ok(format!(
-        "{} in order, {} after the tap",
+        "{} in order after {}",
         TEXTS.len(),
         took(&tapped, &last)
     ))

@@ -3,6 +3,7 @@
 pub(super) mod calls;
 pub(super) mod chats;
 pub(super) mod messages;
+pub(super) mod moves;
 pub(super) mod offers;
 pub(super) mod rules;
 

@@ -195,7 +195,7 @@ pub(in crate::demo) async fn both_doors(scene: &Scene) -> Result<String> {
 }
 
 /// The phone that rings is answered, and the caller hangs up.
-async fn talk(caller: &Actor, phone: &Actor, call: &str) -> Result<()> {
+pub(super) async fn talk(caller: &Actor, phone: &Actor, call: &str) -> Result<()> {
     phone.phone.answer(call).await?;
     let is_up =
         |event: &PhoneEvent| matches!(event, PhoneEvent::Answered { call: id } if id == call);

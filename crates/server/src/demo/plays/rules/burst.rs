@@ -64,8 +64,5 @@ pub(in crate::demo) async fn play(scene: &Scene, by_xmpp: bool) -> Result<String
         "there were {} pushes for {MESSAGES} messages, and one of them came after the last",
         all - 1
     );
-    Ok(format!(
-        "{count} pushes for {MESSAGES}, the last after {}",
-        span(later)
-    ))
+    Ok(format!("{count} pushes, last after {}", span(later)))
 }
