@@ -72,7 +72,8 @@ struct Arriving {
 pub(crate) struct Registrations {
     settings: Arc<Settings>,
     grants: Grants,
-    register_at: IdMap<Transport, Arc<str>>,
+    /// By transport and port of ours.
+    register_at: IdMap<(Transport, u16), Arc<str>>,
     pending: IdMap<Ticket, Pending>,
     /// By user: what waits for the one that is pending.
     waiting: IdMap<Address, VecDeque<Register>>,
@@ -87,10 +88,14 @@ impl Registrations {
     }
 
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        let address = |transport| (transport, Arc::from(settings.register_at(transport)));
+        let edge = (Transport::Edge, Transport::Edge.default_port());
+        let bound = settings.bound.iter();
+        let bound = bound.map(|(transport, local)| (*transport, local.port()));
+        let address = |at: (Transport, u16)| (at, settings.register_at(at.0, at.1).into());
+        let register_at = bound.chain([edge]).map(address).collect();
         Self {
             grants: Grants::new(settings.apps.clone()),
-            register_at: Transport::all().map(address).collect(),
+            register_at,
             settings,
             pending: IdMap::default(),
             waiting: IdMap::default(),
@@ -100,12 +105,9 @@ impl Registrations {
 
     /// Where a device registers that came over this flow last.
     pub(crate) fn register_at(&self, flow: Flow) -> Arc<str> {
-        let (transport, port) = (flow.transport, flow.local.port());
-        if transport == Transport::Edge && port != transport.default_port() {
-            return self.settings.register_by_edge(port).into();
-        }
-        let known = self.register_at.get(&transport).cloned();
-        known.unwrap_or_else(|| self.settings.register_at(transport).into())
+        let at = (flow.transport, flow.local.port());
+        let known = self.register_at.get(&at).cloned();
+        known.unwrap_or_else(|| self.settings.register_at(at.0, at.1).into())
     }
 
     /// A door that is about to be open, and since when it is known: a call may go through it at once.

@@ -199,33 +199,29 @@ impl Settings {
         wildcards.chain([edge]).collect()
     }
 
-    /// Our URI for a device that registers by an edge which has this port for clients: that of all edges, since they have our name.
-    pub fn register_by_edge(&self, port: u16) -> String {
-        let transport = Transport::Edge;
-        let is_usual = port == transport.default_port();
-        let port = Some(port).filter(|_| !is_usual);
-        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    /// Our URI for a device that registers over this transport, at this port of ours. Over TLS by our name, which the certificate has, and
+    /// which leads a device that has moved outside to an edge; with its own port, so that inside it leads to the same listener. By an
+    /// edge by that name as well, which all edges have.
+    pub fn register_at(&self, transport: Transport, port: u16) -> String {
+        let port = match transport {
+            Transport::Edge if port == transport.default_port() => String::new(),
+            _ if transport.is_secure() => format!(":{port}"),
+            _ => return self.register_unsecured(transport),
+        };
         format!("sip:{}{port}{}", self.node, transport.uri_suffix())
     }
 
-    /// Our URI for a device that registers over this transport. Over TLS by our name, which the certificate has, and which leads a
-    /// device that has moved outside to an edge.
-    pub fn register_at(&self, transport: Transport) -> String {
-        if transport == Transport::Edge {
-            return self.register_by_edge(transport.default_port());
-        }
-        let over = |wanted: Transport| {
-            let mut bound = self.bound.iter();
-            bound.find(|(transport, _)| *transport == wanted)
-        };
-        let Some((transport, local)) = over(transport).or(self.bound.first()) else {
+    /// The same without TLS: at our first listener for this transport.
+    fn register_unsecured(&self, wanted: Transport) -> String {
+        let mut bound = self.bound.iter();
+        let over = bound.find(|(transport, _)| *transport == wanted);
+        let Some((transport, local)) = over.or(self.bound.first()) else {
             return format!("sip:{}", self.node);
         };
-        let here = if transport.is_secure() {
-            format!("{}:{}", self.node, local.port())
-        } else {
-            self.sent_by(*transport, *local)
-        };
+        if transport.is_secure() {
+            return self.register_at(*transport, local.port());
+        }
+        let here = self.sent_by(*transport, *local);
         format!("sip:{here}{}", transport.uri_suffix())
     }
 
@@ -290,4 +286,66 @@ impl std::fmt::Debug for Settings {
 /// The IP address that a host is, if it is one.
 pub(crate) fn literal(host: &str) -> Option<IpAddr> {
     host.trim_matches(['[', ']']).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(bound: &[(Transport, &str)]) -> Settings {
+        let bound = bound.iter();
+        let bound = bound.map(|(transport, at)| (*transport, at.parse().unwrap()));
+        Settings {
+            domains: ["r.example".to_owned()].into(),
+            node: "sip.r.example".to_owned(),
+            registrar: Policy::default(),
+            fallback: None,
+            trusted: Vec::new(),
+            strangers: false,
+            held_calls: 1,
+            calls: CallLimits::default(),
+            requests_per_source: 1,
+            relaying: Relaying::Off,
+            apps: Arc::new([]),
+            bound: bound.collect(),
+            is_local: Arc::new(|_| false),
+            shard: Shard { number: 0, of: 1 },
+            secret: Vec::new(),
+            bearers: None,
+            authz_server: None,
+            seed: [0; 32],
+        }
+    }
+
+    #[test]
+    fn a_device_registers_again_at_the_listener_that_it_used() {
+        let settings = settings(&[
+            (Transport::Udp, "192.0.2.1:5060"),
+            (Transport::Tcp, "0.0.0.0:5060"),
+            (Transport::Tls, "192.0.2.1:5061"),
+            (Transport::Tls, "192.0.2.2:5071"),
+        ]);
+        for (transport, port, right) in [
+            (Transport::Tls, 5061, "sip:sip.r.example:5061;transport=tls"),
+            (Transport::Tls, 5071, "sip:sip.r.example:5071;transport=tls"),
+            (Transport::Edge, 5061, "sip:sip.r.example;transport=tls"),
+            (
+                Transport::Edge,
+                5071,
+                "sip:sip.r.example:5071;transport=tls",
+            ),
+            (Transport::Udp, 5060, "sip:192.0.2.1:5060"),
+            (Transport::Tcp, 5060, "sip:sip.r.example:5060;transport=tcp"),
+        ] {
+            assert_eq!(settings.register_at(transport, port), right);
+        }
+    }
+
+    #[test]
+    fn who_used_nothing_that_there_is_registers_at_our_first_listener() {
+        let udp = |bound| settings(bound).register_at(Transport::Udp, 5060);
+        let secure = &[(Transport::Tls, "192.0.2.1:5071")];
+        assert_eq!(udp(secure), "sip:sip.r.example:5071;transport=tls");
+        assert_eq!(udp(&[]), "sip:sip.r.example");
+    }
 }

@@ -50,7 +50,8 @@ impl Source<'_> {
     /// For the hubs, beside these of the SIP role.
     pub(crate) fn hub(self, sip: &call::Settings) -> hub::Config {
         let has_edges = !self.config.edge.edges.0.is_empty();
-        let register_at = sip.register_at(usual(has_edges, &self.net.addresses().tls));
+        let usual = usual(has_edges, &self.net.addresses().tls);
+        let register_at = sip.register_at(usual, usual.default_port());
         let (call, limits) = (&self.config.call, &self.config.limits);
         let domains = domains(self.config);
         hub::Config {
