@@ -9,7 +9,7 @@ use domain::{
 use ring::{digest as hash, hmac, pbkdf2};
 use serde::{Deserialize, Serialize};
 use sip::digest::{Algorithm, ha1};
-use std::num::NonZeroU32;
+use std::{collections::HashMap, num::NonZeroU32};
 use store::{Store, StoreError};
 use xmpp::{
     jid::Jid,
@@ -52,11 +52,37 @@ impl Ways {
             Self::Digest
         }
     }
+
+    /// What of a password is kept for SCRAM.
+    fn keys(self, password: &str) -> Option<Box<Scram>> {
+        match self {
+            Self::Digest => None,
+            Self::All => scram(password).map(Box::new),
+        }
+    }
 }
 
 /// An account with this password.
 pub fn user(address: Address, password: &str, ways: Ways) -> User {
-    let secrets = secrets(&address, password, ways);
+    let keys = ways.keys(password);
+    with_keys(address, password, keys)
+}
+
+/// Accounts of names with passwords. Those with the same password have the same keys: for a development server, which has many of
+/// them, and where everybody knows it.
+pub fn alike(users: Vec<(Address, String)>, ways: Ways) -> Vec<User> {
+    let mut made = HashMap::new();
+    let user = |(address, password): (Address, String)| {
+        let keys = made.get(&password).cloned();
+        let keys = keys.unwrap_or_else(|| ways.keys(&password));
+        made.insert(password.clone(), keys.clone());
+        with_keys(address, &password, keys)
+    };
+    users.into_iter().map(user).collect()
+}
+
+fn with_keys(address: Address, password: &str, keys: Option<Box<Scram>>) -> User {
+    let secrets = secrets(&address, password, keys);
     User {
         address,
         display_name: String::new(),
@@ -88,15 +114,12 @@ pub async fn named(store: &dyn Store, address: &Address) -> Result<Named, StoreE
 }
 
 /// What a password is checked against.
-fn secrets(address: &Address, password: &str, ways: Ways) -> Secrets {
+fn secrets(address: &Address, password: &str, keys: Option<Box<Scram>>) -> Secrets {
     let digest = |algorithm| ha1(algorithm, &address.plain_name(), address.domain(), password);
     Secrets {
         md5: digest(Algorithm::Md5),
         sha256: digest(Algorithm::Sha256),
-        scram: match ways {
-            Ways::Digest => None,
-            Ways::All => scram(password).map(Box::new),
-        },
+        scram: keys,
         mark: mark(),
     }
 }
@@ -188,7 +211,7 @@ pub fn change(
         (None, None) => return Err(AccountError::NoPassword(address.clone())),
     };
     if let Some(password) = &change.password {
-        user.secrets = secrets(address, password, ways);
+        user.secrets = secrets(address, password, ways.keys(password));
     } else if change.sign_out {
         user.secrets.mark = mark();
     }
@@ -242,7 +265,7 @@ mod tests {
             assert_eq!(made(none), None, "{none:?}");
         }
         let artagnan = given("d'artagnan@h").unwrap();
-        let md5 = secrets(&artagnan, "secret", Ways::Digest).md5;
+        let md5 = secrets(&artagnan, "secret", None).md5;
         assert_eq!(
             md5,
             ha1(Algorithm::Md5, "d'artagnan", "h", "secret"),

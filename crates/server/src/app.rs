@@ -356,15 +356,17 @@ pub(crate) async fn open_store(
 
 /// Creates the accounts that are not there yet.
 async fn add_users(store: &dyn Store, config: &Config, users: Vec<(String, String)>) -> Result<()> {
+    let mut new = Vec::new();
     for (name, password) in users {
         let address = domain::Address::new(&name, config.domain())?;
         if store.user(&address).await?.is_none() {
-            let user = accounts::user(address, &password, Ways::of(config));
-            let put = domain::Change::PutUser(Box::new(user));
-            accounts::write(store, put).await?;
+            new.push((address, password));
         }
     }
-    Ok(())
+    let users = accounts::alike(new, Ways::of(config)).into_iter();
+    let put = users.map(|user| vec![domain::Change::PutUser(Box::new(user))]);
+    let saved = store.commit(put.collect()).await?;
+    Ok(saved.into_iter().collect::<Result<_, _>>()?)
 }
 
 /// Opens the sockets of SIP and XMPP, with room for as many connections as there are files.
