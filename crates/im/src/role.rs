@@ -118,6 +118,13 @@ impl Role {
         Some((self.line.settings.window, at))
     }
 
+    /// What is behind a door, in words.
+    pub fn describe(&self, door: &DoorId) -> Option<String> {
+        let session = self.line.sessions.get(door)?;
+        let whence = self.line.told.whence(session.stream);
+        Some(whence.map_or_else(|| "XMPP".to_owned(), |whence| format!("XMPP {whence}")))
+    }
+
     /// The hub has the doors of those sessions.
     pub fn begun(&mut self, now: Now, directory: &Directory) {
         self.line.finds_doors(directory);

@@ -57,6 +57,11 @@ impl Told {
         self.outside.remove(&stream);
     }
 
+    /// Whence somebody comes who is outside.
+    pub(crate) fn whence(&self, stream: StreamId) -> Option<&str> {
+        self.outside.get(&stream).map(AsRef::as_ref)
+    }
+
     /// A message goes to this device: news if that is outside.
     pub(crate) fn goes(
         &self,
@@ -64,7 +69,7 @@ impl Told {
         tracking: &TrackingId,
         (device, stream): (&DeviceId, StreamId),
     ) -> Option<Note> {
-        let whence = self.outside.get(&stream)?;
+        let whence = self.whence(stream)?;
         Some(Note::Story(TraceEvent {
             tracking: tracking.clone(),
             at: now.wall,

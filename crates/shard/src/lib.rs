@@ -192,7 +192,8 @@ impl Shard {
 
     /// What is behind a door, in words.
     pub fn describe(&self, door: &DoorId) -> Option<String> {
-        self.call.describe(door)
+        let by_xmpp = || self.im.describe(door);
+        self.call.describe(door).or_else(by_xmpp)
     }
 
     /// Where the device of a user that is, or was, at a flow has registered since then: asked by another shard.
