@@ -272,6 +272,7 @@ pub fn describe(event: &PhoneEvent) -> String {
         PhoneEvent::Answered { .. } => "answered".to_owned(),
         PhoneEvent::Connected { .. } => "connected".to_owned(),
         PhoneEvent::Renewed { .. } => "the other side renewed the call".to_owned(),
+        PhoneEvent::RenewalTaken { .. } => "the call was renewed".to_owned(),
         PhoneEvent::CallFailed { status, reason, .. } => format!("no call: {status} {reason}"),
         PhoneEvent::Cancelled { reason, .. } => match reason {
             Some(reason) => format!("stopped ringing: {reason}"),

@@ -3,10 +3,13 @@
 
 use std::time::Instant;
 
+use domain::TraceEvent;
+use domain::trace::Step;
 use lab::phone::PhoneEvent;
 use lab::phone::machine::Order;
 use lab::plays::{Client, JABBER_13, Play, WEBEX_13};
 use lab::sim::whole::{DOMAIN, Stage};
+use sip::endpoint::Transport;
 
 use crate::programme::*;
 
@@ -49,9 +52,21 @@ pub fn a_phone_that_moves_asleep_is_woken_where_it_is() {
         let (call, began) = call(&mut stage, ALICE, "bob");
         run(&mut stage, SECOND);
         assert!(when(&stage, BOB, began, rings).is_some(), "{client:?}");
+        assert_eq!(comes_by_edge(&stage), is_by_edge(&client), "{client:?}");
         talk(&mut stage, ALICE, BOB, &call);
         stage.ends().unwrap();
     }
+}
+
+/// Whether anything went to a phone by an edge.
+fn comes_by_edge(stage: &Stage) -> bool {
+    let to_phone = |event: &TraceEvent| event.step == Step::ByEdge && event.device.is_some();
+    stage.stories().any(|(_, event)| to_phone(event))
+}
+
+/// Whether a client that has moved is outside.
+fn is_by_edge(client: &Client) -> bool {
+    client.transport == Transport::Tls
 }
 
 pub fn a_phone_that_moves_in_a_call_is_found_there_and_either_can_end_it() {
@@ -59,6 +74,7 @@ pub fn a_phone_that_moves_in_a_call_is_found_there_and_either_can_end_it() {
         for (says, ends) in [(BOB, ALICE), (ALICE, BOB)] {
             let mut stage = stage(&client, shards);
             let call = begun(&mut stage);
+            assert!(!comes_by_edge(&stage), "{client:?}");
             stage.order(BOB, Order::ChangeNetwork).unwrap();
             run(&mut stage, SECOND);
             stage.order(says, Order::Renew).unwrap();
@@ -119,6 +135,7 @@ pub fn a_phone_with_both_doors_moves_in_front_and_nothing_is_lost_or_comes_twice
         let (call, began) = call(&mut stage, ALICE, "bob");
         run(&mut stage, SECOND);
         assert!(when(&stage, BOB, began, rings).is_some());
+        assert_eq!(comes_by_edge(&stage), is_by_edge(&JABBER_13));
         talk(&mut stage, ALICE, BOB, &call);
         stage.ends().unwrap();
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sip::Uri;
-use sip::endpoint::Transport;
+use sip::endpoint::{Flow, Transport};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -44,8 +44,8 @@ pub(super) struct Actor {
     config: Arc<PhoneConfig>,
     /// Where it registers.
     server: Server,
-    /// Where the last push wants it to register, the next time.
-    pushed: Option<Server>,
+    /// Where the push that wakes it wants it to register; or why it cannot.
+    pushed: Option<Result<Server, String>>,
     machine: machine::Phone,
     log: Log,
     link: Option<Link>,
@@ -121,9 +121,12 @@ impl Actor {
                 Wake::Command(None) => return,
                 Wake::Push(push) => {
                     if self.config.registers_where_pushed {
-                        self.pushed = push.register_at.as_deref().and_then(|at| self.found(at));
+                        self.pushed = Some(self.found(push.register_at.as_deref()));
                     }
                     self.handle(Input::Push(push));
+                    self.perform().await;
+                    // One that has not woken it says nothing of the next time.
+                    self.pushed = None;
                 }
                 Wake::Net(Some(event)) => self.on_net(event),
                 Wake::Net(None) => self.link = None,
@@ -196,13 +199,20 @@ impl Actor {
         }
     }
 
-    /// Where a SIP URI leads from here: a name to the host that we know.
-    fn found(&self, uri: &str) -> Option<Server> {
-        let uri = Uri::parse(uri).filter(|uri| uri.scheme == "sip")?;
+    /// Where a SIP URI leads from here: the server's name to the host that we know.
+    fn found(&self, uri: Option<&str>) -> Result<Server, String> {
+        let no = || format!("the push wants it to register at {uri:?}");
+        let uri = uri.and_then(Uri::parse).filter(|uri| uri.scheme == "sip");
+        let uri = uri.ok_or_else(no)?;
         let (transport, port) = Transport::for_uri(&uri);
-        let ip = uri.host.trim_matches(['[', ']']).parse();
-        let ip = ip.unwrap_or(self.server.1.ip());
-        Some((transport, SocketAddr::new(ip, port)))
+        let is_server = uri.host.eq_ignore_ascii_case(&self.config.domain);
+        let ip = if is_server {
+            self.server.1.ip()
+        } else {
+            let literal = uri.host.trim_matches(['[', ']']).parse();
+            literal.map_err(|_| no())?
+        };
+        Ok((transport, SocketAddr::new(ip, port)))
     }
 
     fn on_net(&mut self, event: net::Event) {
@@ -269,19 +279,22 @@ impl Actor {
     }
 
     async fn connect(&mut self, connection: ConnectionId) {
-        let server = self.pushed.take().unwrap_or(self.server);
-        let opened = match &self.link {
-            Some(link) => Ok(link.connect(server, &self.config)),
-            None => Link::open(server, &self.config)
-                .await
-                .map(|link| self.link.insert(link).connect(server, &self.config)),
+        let opened = match self.pushed.take().unwrap_or(Ok(self.server)) {
+            Ok(server) => self.open(server).await,
+            Err(why) => Err(why),
         };
         self.handle(Input::Link(match opened {
             Ok(flow) => Happened::Opened { connection, flow },
-            Err(error) => Happened::NotOpened {
-                connection,
-                why: error.to_string(),
-            },
+            Err(why) => Happened::NotOpened { connection, why },
         }));
+    }
+
+    async fn open(&mut self, server: Server) -> Result<Flow, String> {
+        if self.link.is_none() {
+            let opened = Link::open(server, &self.config).await;
+            self.link = Some(opened.map_err(|error| error.to_string())?);
+        }
+        let link = self.link.as_ref().ok_or("it was opened")?;
+        Ok(link.connect(server, &self.config))
     }
 }

@@ -52,8 +52,9 @@ pub struct PhoneConfig {
     pub xmpp: Option<XmppDoor>,
     /// Whether it registers at all: a server that only calls and is called does not, and opens a connection.
     pub registers: bool,
-    /// Whether it registers where the push that wakes it says (`register_at`): that port, over that transport, at the host to which
-    /// the server's name leads where the phone is. Else always at `server`.
+    /// Whether it registers where the push that wakes it says (`register_at`): that port, over that transport, at an address or by the
+    /// server's name, which is `domain` and leads where the phone is to the host of `server`. Where a push says nothing of use it cannot
+    /// register. Else always at `server`.
     pub registers_where_pushed: bool,
     /// Lifetime that it asks for its registration.
     pub expires: Duration,

@@ -205,6 +205,11 @@ pub enum PhoneEvent {
         /// Which call.
         call: String,
     },
+    /// The other side knows where we are now in a call that is up.
+    RenewalTaken {
+        /// Which call.
+        call: String,
+    },
     /// Our call was refused, or nobody was there.
     CallFailed {
         /// Which call.

@@ -64,6 +64,9 @@ impl Phone {
         if let Ok(cseq) = response.cseq() {
             session.ack(call.ack(cseq.number));
         }
+        self.note(PhoneEvent::RenewalTaken {
+            call: id.to_owned(),
+        });
     }
 
     /// Who does not know the call, or does not answer, is not in it any more (RFC 3261 §12.2.1.2).

@@ -101,10 +101,11 @@ impl Handset {
         self.phone.handle(now, Input::Link(link));
     }
 
-    /// A phone that registers over TLS is inside and outside in turn: each of its connections is from the other side than the last.
+    /// A phone that registers over TLS is inside and outside in turn, from each side with two connections: so it moves either way, and
+    /// comes back on either.
     fn is_outside(&self, transport: Transport, connection: ConnectionId) -> bool {
         let registers = self.phone.config().registers;
-        registers && transport == Transport::Tls && connection.0.is_multiple_of(2)
+        registers && transport == Transport::Tls && !(connection.0 / 2).is_multiple_of(2)
     }
 
     /// Every connection comes from another port.
