@@ -23,7 +23,8 @@ use tempfile::TempDir;
 /// Where the edge listens.
 const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// Ports that systems give to nobody who asks for any: nobody takes one between our look and our use of it.
+/// Ports that systems give to nobody who asks for any. Only another demo could take one between our look and our use of it, if it looks
+/// at the same one at the same moment: each begins at a place of its own.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// Ports that are looked at, one after the other, for one that is free at both addresses.
@@ -40,11 +41,12 @@ pub(super) struct Outside {
     _data: TempDir,
 }
 
-/// Where phones find the server on one side, in TLS; the device API at a URL.
+/// Where phones find the server on one side, in TLS; the device API at a URL. Operators find health and metrics of who serves there.
 pub(super) struct Doors {
     pub(super) sip: SocketAddr,
     pub(super) xmpp: SocketAddr,
     pub(super) websocket: SocketAddr,
+    pub(super) health: SocketAddr,
     pub(super) device_api: String,
 }
 
@@ -59,6 +61,7 @@ impl Doors {
             sip: first(&bound.sip.tls, "sip_tls")?,
             xmpp: first(&bound.sip.xmpp_tls, "xmpp_tls")?,
             websocket: first(&bound.sip.xmpp_wss, "xmpp_wss")?,
+            health: first(&bound.health, "health")?,
             device_api: match side {
                 Side::Inside => format!("http://{}", first(&bound.admin, "admin")?),
                 Side::Outside => format!("https://{}", first(&bound.device_tls, "device_tls")?),

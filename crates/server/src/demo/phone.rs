@@ -8,20 +8,24 @@ use super::{
 };
 use anyhow::{Result, bail, ensure};
 use domain::Mode;
-use hub::DeviceView;
+use hub::{DeviceView, DoorView};
 use lab::{
     cloud::Record,
     phone::{Entry, Phone, PhoneEvent},
 };
 use sip::Transport;
 use std::{
+    net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 use xmpp::stream::Framing;
+
+/// A port where nobody serves SIP: discard's.
+const NOWHERE: u16 = 9;
 
 /// A phone with its owner. Clones speak of the same one.
 #[derive(Clone)]
@@ -34,6 +38,7 @@ pub(super) struct Actor {
     /// What happened before this entry of its log was before the play.
     curtain: Arc<AtomicU64>,
     relay: Option<Arc<Relay>>,
+    edge: Arc<OnceLock<SocketAddr>>,
 }
 
 impl Actor {
@@ -50,6 +55,7 @@ impl Actor {
             side,
             curtain: Arc::default(),
             relay: relay.map(Arc::new),
+            edge: Arc::default(),
         }
     }
 
@@ -101,16 +107,46 @@ impl Actor {
         self.stage.is(&self.address(), self.voip(), mode).await
     }
 
-    /// Returns when the server reaches its SIP door on this side.
+    /// Returns when the server reaches it on this side, by every door that it has.
     pub(super) async fn is_on(&self, side: Side) -> Result<()> {
-        let is_it = |view: &DeviceView| {
-            let mut doors = view.doors.iter();
-            let edge = doors.any(|door| door.behind.contains(" by the edge "));
-            edge == (side == Side::Outside)
-        };
+        let is_it = |view: &DeviceView| self.has_doors(view) && is_reached_on(view, side);
         let what = format!("is {}", side.name());
+        let view = self.device(&what, is_it).await?;
+        self.notes_edge(&view);
+        Ok(())
+    }
+
+    /// Fails if the server reaches it anywhere but where it is at first.
+    pub(super) async fn is_at_home(&self) -> Result<()> {
+        let has_doors = |view: &DeviceView| self.has_doors(view);
+        let view = self.device("has all its doors", has_doors).await?;
+        self.notes_edge(&view);
+        let (who, side) = (self.who, self.side.name());
+        ensure!(is_reached_on(&view, self.side), "{who} is not {side}");
+        Ok(())
+    }
+
+    fn has_doors(&self, view: &DeviceView) -> bool {
+        let config = self.phone.config();
+        view.doors.len() == usize::from(config.sip) + usize::from(config.xmpp.is_some())
+    }
+
+    /// The server's view of it, once that is as `wanted`.
+    async fn device(&self, what: &str, wanted: impl Fn(&DeviceView) -> bool) -> Result<DeviceView> {
         let (user, token) = (self.address(), self.voip());
-        self.stage.device(&user, token, &what, is_it).await
+        self.stage.device(&user, token, what, wanted).await
+    }
+
+    fn notes_edge(&self, view: &DeviceView) {
+        if let Some(edge) = view.doors.iter().find_map(edge_of) {
+            // The first that was seen stays.
+            let _ = self.edge.set(edge);
+        }
+    }
+
+    /// The edge by which the server has been seen to reach it.
+    pub(super) fn edge(&self) -> Option<SocketAddr> {
+        self.edge.get().copied()
     }
 
     /// Its network is gone for now; it sleeps already.
@@ -125,6 +161,13 @@ impl Actor {
         let door = self.phone.config().xmpp.as_ref();
         let framing = door.map_or(Framing::Tcp, |door| door.framing);
         let place = self.stage.place(side, Transport::Tls, framing);
+        Ok(self.phone.move_to(place).await?)
+    }
+
+    /// The same, and it does not know where to register there: a push must say so.
+    pub(super) async fn strays_to(&self, side: Side) -> Result<()> {
+        let mut place = self.stage.place(side, Transport::Tls, Framing::Tcp);
+        place.server.1.set_port(NOWHERE);
         Ok(self.phone.move_to(place).await?)
     }
 
@@ -170,9 +213,8 @@ impl Actor {
 
     /// The server has delivered all that was written to it.
     pub(super) async fn has_everything(&self) -> Result<()> {
-        let (user, token) = (self.address(), self.voip());
         let has = |view: &DeviceView| view.queued == 0;
-        self.stage.device(&user, token, "has everything", has).await
+        self.device("has everything", has).await.map(drop)
     }
 
     /// What happens on it first of what is wanted, waiting for it for as long as things take that ought to happen at
@@ -267,6 +309,19 @@ impl Actor {
         }
         record
     }
+}
+
+/// Whether all its doors are reached on this side.
+fn is_reached_on(view: &DeviceView, side: Side) -> bool {
+    let is_outside = side == Side::Outside;
+    let mut doors = view.doors.iter();
+    doors.all(|door| edge_of(door).is_some() == is_outside)
+}
+
+/// The edge by which the server reaches a door, as it shows that.
+fn edge_of(door: &DoorView) -> Option<SocketAddr> {
+    let (_, edge) = door.behind.split_once(" by the edge ")?;
+    edge.split(' ').next()?.parse().ok()
 }
 
 /// How a phone takes part.

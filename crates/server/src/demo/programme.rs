@@ -292,10 +292,10 @@ impl Play {
             OfferGivenUp => ("XMPP: the caller gives up", ""),
             BothDoors => ("Phones with one door and with both", ""),
             ChatBurst => ("XMPP: a burst of messages", ""),
-            MovesAsleep => ("Moves to the other side asleep", ""),
-            MovesInCall => ("Moves to the other side in a call", ""),
-            MovesAsleepOverXmpp => ("XMPP: moves asleep", ""),
-            MovesInFront => ("Moves with both doors in front", ""),
+            MovesAsleep => ("A phone that moves", "asleep"),
+            MovesInCall => ("A phone that moves", "in a call"),
+            MovesAsleepOverXmpp => ("A phone that moves", "asleep, over XMPP"),
+            MovesInFront => ("A phone that moves", "in front, both doors"),
             PlatformRules => ("The platforms' own rules", ""),
         }
     }
@@ -358,14 +358,6 @@ impl Play {
         )
     }
 
-    /// Bob's phone moves to the other side in it.
-    fn moves(&self) -> bool {
-        matches!(
-            self,
-            Self::MovesAsleep | Self::MovesInCall | Self::MovesAsleepOverXmpp | Self::MovesInFront
-        )
-    }
-
     /// It looks at what all others have left behind.
     pub(super) fn is_last(&self) -> bool {
         matches!(self, Self::PlatformRules)
@@ -399,7 +391,7 @@ impl Play {
             MovesInCall => moves::in_a_call(scene).await,
             MovesAsleepOverXmpp => moves::asleep_over_xmpp(scene).await,
             MovesInFront => moves::in_front(scene).await,
-            PlatformRules => scene.stage().verdict_of_platforms(),
+            PlatformRules => scene.stage().verdict_of_platforms().await,
         }
     }
 }
@@ -438,11 +430,6 @@ impl Played {
             what: what.to_owned(),
             side: Some(self.side).filter(|_| !self.play.is_last()),
         }
-    }
-
-    /// Whether a phone comes through the edge in it.
-    pub(super) fn by_edge(self) -> bool {
-        self.side == Side::Outside || self.play.moves()
     }
 }
 

@@ -78,7 +78,7 @@ pub struct Step {
 pub struct Row {
     /// What it is about.
     pub name: Title,
-    /// The edge by which Bob's phones come, if they come by one, by its address for SIP.
+    /// The edge by which the server was seen to reach one of Bob's phones, with the port at which that came in.
     pub edge: Option<SocketAddr>,
     /// Everything was as expected.
     pub ok: bool,

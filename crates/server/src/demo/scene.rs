@@ -18,6 +18,7 @@ use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::sync::OwnedSemaphorePermit;
 use xmpp::stream::Framing;
 
 /// The domain of all people.
@@ -35,6 +36,8 @@ pub(super) struct Scene {
 #[derive(Default)]
 struct Cast {
     actors: Vec<Actor>,
+    /// Held until the play begins.
+    seat: Option<OwnedSemaphorePermit>,
     /// Since when steps are told.
     curtain: Option<Timestamp>,
     /// How far each phone's log, by its place in `actors`, and each token's pushes were told.
@@ -168,7 +171,7 @@ impl Scene {
         let actor = Actor::new(self.stage.clone(), who, (phone.clone(), side), relay);
         self.stage.add(phone.clone());
         self.cast().actors.push(actor.clone());
-        let _arrival = self.stage.arrival().await?;
+        let arrival = self.stage.arrival(connections(phone.config())).await?;
         phone.register().await?;
         if phone.config().xmpp.is_some() {
             // It is there for others when it sees itself.
@@ -192,12 +195,25 @@ impl Scene {
                 bail!("the server will not push to {who}: {why}");
             }
         }
+        actor.is_at_home().await?;
+        drop(arrival);
         Ok(actor)
+    }
+
+    /// The edge by which the server has been seen to reach a phone.
+    pub(super) fn edge(&self) -> Option<SocketAddr> {
+        self.cast().actors.iter().find_map(Actor::edge)
+    }
+
+    /// Others have to wait until the play begins.
+    pub(super) fn takes_seat(&self, seat: Option<OwnedSemaphorePermit>) {
+        self.cast().seat = seat;
     }
 
     /// The play begins: what happened before is not told.
     pub(super) fn curtain(&self) {
         let mut cast = self.cast();
+        cast.seat = None;
         for actor in &cast.actors {
             actor.curtain();
         }
@@ -259,6 +275,13 @@ impl Scene {
             actor.phone.shutdown().await;
         }
     }
+}
+
+/// How many a phone opens when it comes on.
+fn connections(config: &PhoneConfig) -> u32 {
+    u32::from(config.sip)
+        + u32::from(config.xmpp.is_some())
+        + u32::from(config.device_api.is_some())
 }
 
 /// A page reaches a server over a `WebSocket` and in no other way.

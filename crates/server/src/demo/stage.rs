@@ -24,8 +24,12 @@ use std::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 use xmpp::stream::Framing;
 
-/// Phones that come on at once. Some of those that are woken meanwhile sign in beside them.
-const ARRIVALS: usize = 8;
+/// Connections of phones that come on at once. To the edge all are of one source, of which 16 may sign in at a time; phones that are
+/// woken sign in beside them.
+const ARRIVALS: usize = 12;
+
+/// How many an edge has sent away for that, before the number.
+const CROWDED: &str = "reveille_edge_refused_total{reason=\"crowded\"} ";
 
 /// Pause between two questions to the admin API by who waits for something there.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -59,7 +63,7 @@ pub(super) struct Stage {
     webpush: String,
     timers: Timers,
     patience: Duration,
-    /// Phones that come on at once: to the edge all are one source, of which 16 may sign in at a time.
+    /// See [`ARRIVALS`].
     arrivals: Semaphore,
     /// Every phone that ever came on.
     phones: Mutex<Vec<Phone>>,
@@ -95,9 +99,9 @@ impl Stage {
         })
     }
 
-    /// A phone may come on, until this is dropped.
-    pub(super) async fn arrival(&self) -> Result<SemaphorePermit<'_>> {
-        Ok(self.arrivals.acquire().await?)
+    /// A phone with so many connections may come on, until this is dropped.
+    pub(super) async fn arrival(&self, connections: u32) -> Result<SemaphorePermit<'_>> {
+        Ok(self.arrivals.acquire_many(connections).await?)
     }
 
     pub(super) fn timers(&self) -> Timers {
@@ -254,7 +258,7 @@ impl Stage {
         token: &str,
         what: &str,
         wanted: impl Fn(&DeviceView) -> bool,
-    ) -> Result<()> {
+    ) -> Result<DeviceView> {
         let token = crate::shown::shown(token);
         let has_token = |view: &DeviceView| {
             let voip = view.device.tokens.voip.as_ref();
@@ -266,8 +270,9 @@ impl Stage {
             let devices = self.ask(Method::GET, &path, None).await?;
             let devices: Vec<DeviceView> =
                 serde_json::from_value(devices.context("no list of devices")?)?;
-            if devices.iter().any(|view| has_token(view) && wanted(view)) {
-                return Ok(());
+            let mut devices = devices.into_iter();
+            if let Some(view) = devices.find(|view| has_token(view) && wanted(view)) {
+                return Ok(view);
             }
             ensure!(
                 Instant::now() < deadline,
@@ -280,8 +285,8 @@ impl Stage {
     /// Returns when the server thinks that the phone is in this mode.
     pub(super) async fn is(&self, user: &str, token: &str, mode: Mode) -> Result<()> {
         let what = format!("is {}", mode.name());
-        self.device(user, token, &what, |view| view.mode == mode)
-            .await
+        let is_it = |view: &DeviceView| view.mode == mode;
+        self.device(user, token, &what, is_it).await.map(drop)
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Option<Value>> {
@@ -296,8 +301,21 @@ impl Stage {
         Ok(Some(serde_json::from_slice(&answer).unwrap_or_default()))
     }
 
+    /// The edge has sent no phone away because too many signed in at once: what fails then is none of the plays'.
+    async fn edge_had_room(&self) -> Result<()> {
+        let url = format!("http://{}/metrics", self.outside.health);
+        let (_, page) = net::http::request(Method::GET, &url, None, None).await?;
+        let page = String::from_utf8(page.to_vec())?;
+        let mut lines = page.lines();
+        let count = lines.find_map(|line| line.strip_prefix(CROWDED));
+        let count = count.context("the edge does not say whom it refused")?;
+        ensure!(count == "0", "the edge sent {count} away: too many at once");
+        Ok(())
+    }
+
     /// Nothing that any play did may have hurt a phone or a cloud.
-    pub(super) fn verdict_of_platforms(&self) -> Result<String> {
+    pub(super) async fn verdict_of_platforms(&self) -> Result<String> {
+        self.edge_had_room().await?;
         let phones = self.phones().clone();
         let complaint = |event: PhoneEvent| match event {
             PhoneEvent::Killed { why } => Some(format!("killed: {why}")),
