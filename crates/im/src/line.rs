@@ -15,7 +15,7 @@ use crate::{
     vocabulary::{Output, Post},
 };
 use bytes::Bytes;
-use domain::{Address, DoorId, IdMap, Message, Namer, Now, Refusal};
+use domain::{Address, DoorId, IdMap, Message, Namer, Now, Refusal, TrackingId};
 use hub::{Accounts, NotDone, Said, Ticket};
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -49,6 +49,8 @@ pub(crate) enum Waiting {
     /// A client of ours, for whether it is done; what it said, without what is in it, to answer it by, unless nobody wants an
     /// answer.
     Client(DoorId, Option<Box<Element>>),
+    /// The same for a letter of its, and which story that is in if it is kept.
+    Letter(DoorId, Option<Box<Element>>, Option<TrackingId>),
     /// A client, for whether its user has the other password that it wants.
     Password(DoorId, Box<Element>),
     /// A client, for whether the hub opens its door.
@@ -208,6 +210,7 @@ impl Line {
             return Some(self.ticket(waiting));
         }
         if let Waiting::Client(_, Some(head))
+        | Waiting::Letter(_, Some(head), _)
         | Waiting::Password(_, head)
         | Waiting::Roster(_, head, _)
         | Waiting::Push(_, head) = waiting
@@ -253,6 +256,7 @@ impl Line {
             self.components.is_answered(domain);
         }
         if let Waiting::Client(door, _)
+        | Waiting::Letter(door, ..)
         | Waiting::Password(door, _)
         | Waiting::Roster(door, ..)
         | Waiting::Push(door, _) = &waiting
@@ -484,6 +488,13 @@ impl Line {
                     self.refuses_component(&domain, &head, condition);
                 }
             }
+            Some(Waiting::Letter(door, head, story)) => match (result, head) {
+                (Ok(()), _) => self.tells_edge(now, &door, story),
+                (Err(condition), Some(head)) => {
+                    self.refuse(now, &door, &head, &condition.into());
+                }
+                (Err(_), None) => {}
+            },
             Some(
                 Waiting::Client(door, Some(head))
                 | Waiting::Password(door, head)

@@ -13,7 +13,7 @@ use crate::{
     vocabulary::{Letter, Output, Post},
 };
 use bytes::Bytes;
-use domain::{Address, Class, DoorId, Message, Now};
+use domain::{Address, Class, DoorId, Message, Now, TrackingId};
 use std::time::Duration;
 use xmpp::{
     stanza::{MessageType, StanzaCondition},
@@ -90,7 +90,10 @@ impl Line {
         // RFC 6121 §8.5.2.2.1: nobody hears that an error or a headline was not for anybody.
         let is_answered = !matches!(kind, MessageType::Error | MessageType::Headline);
         let head = is_answered.then(|| Box::new(head(&element)));
-        let Some(ticket) = self.ticket_of(now, door, Waiting::Client(door.clone(), head)) else {
+        let tracking: TrackingId = self.namer.fresh(now.wall);
+        let story = letters::is_kept(class).then(|| tracking.clone());
+        let waiting = Waiting::Letter(door.clone(), head, story);
+        let Some(ticket) = self.ticket_of(now, door, waiting) else {
             return;
         };
         if class == Class::Call {
@@ -112,10 +115,19 @@ impl Line {
             to,
             kind,
             class,
-            tracking: self.namer.fresh(now.wall),
+            tracking,
             stanza: element,
         };
         self.post(reader, Post::Letter(Box::new(letter)));
+    }
+
+    /// A client's letter is kept: if it is outside, its story says whence it came.
+    pub(crate) fn tells_edge(&mut self, now: Now, door: &DoorId, story: Option<TrackingId>) {
+        let Some((story, session)) = story.zip(self.sessions.get(door)) else {
+            return;
+        };
+        let note = self.told.came(now, &story, session.stream);
+        self.out.extend(note.map(Output::Note));
     }
 
     /// A client writes to a component: that is kept nowhere.

@@ -69,14 +69,30 @@ impl Told {
         tracking: &TrackingId,
         (device, stream): (&DeviceId, StreamId),
     ) -> Option<Note> {
+        self.by_edge(now, tracking, Some(device), stream)
+    }
+
+    /// A message that is kept came from there: news if that is outside.
+    pub(crate) fn came(&self, now: Now, tracking: &TrackingId, stream: StreamId) -> Option<Note> {
+        self.by_edge(now, tracking, None, stream)
+    }
+
+    fn by_edge(
+        &self,
+        now: Now,
+        tracking: &TrackingId,
+        to: Option<&DeviceId>,
+        stream: StreamId,
+    ) -> Option<Note> {
         let whence = self.whence(stream)?;
+        let way = if to.is_some() { "to" } else { "from" };
         Some(Note::Story(TraceEvent {
             tracking: tracking.clone(),
             at: now.wall,
             step: Step::ByEdge,
             alias: None,
-            device: Some(device.clone()),
-            detail: format!("to XMPP {whence}"),
+            device: to.cloned(),
+            detail: format!("{way} XMPP {whence}"),
         }))
     }
 
