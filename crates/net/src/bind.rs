@@ -107,15 +107,20 @@ fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 }
 
 pub(crate) fn tcp(transport: Transport, address: SocketAddr) -> Result<TcpListener, BindError> {
-    let open = || {
-        let socket = socket(address, Type::STREAM, Protocol::TCP)?;
-        // A restart must not wait for connections of the last run to leave TIME_WAIT.
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
-    };
-    open().map_err(|error| BindError::new(transport, address, error))
+    listen(address).map_err(|error| BindError::new(transport, address, error))
+}
+
+/// Listens there, over TCP. Who listens at every IPv6 address leaves the IPv4 ones to others.
+///
+/// # Errors
+/// Somebody else does, or we may not.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+    // A restart must not wait for connections of the last run to leave TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {

@@ -37,7 +37,7 @@ mod udp;
 mod websocket;
 mod wire;
 
-pub use bind::BindError;
+pub use bind::{BindError, listen};
 pub use carried::Carried;
 pub use certificate::Certificate;
 pub use config::{

@@ -268,10 +268,15 @@ impl Net {
         self.shared.table().end(stream.0, &self.shared.limits);
     }
 
-    /// Shows these to anybody who asks for them where a WebSocket begins. To be said once; before that there are none.
+    /// Shows these, and no others, to anybody who asks for them where a WebSocket begins. Before that there are none.
     pub fn publish(&self, documents: Vec<Document>) {
-        // A second time has no effect.
-        let _ = self.shared.documents.set(documents);
+        self.shared.publish(documents);
+    }
+
+    /// The one at this path, if it is shown.
+    pub fn published(&self, path: &str) -> Option<Document> {
+        let documents = self.shared.documents();
+        documents.iter().find(|it| it.path == path).cloned()
     }
 
     /// The counters.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) local_ips: LocalIps,
     pub(crate) counters: Counters,
     /// What can be read where a WebSocket begins.
-    pub(crate) documents: OnceLock<Vec<Document>>,
+    documents: RwLock<Arc<[Document]>>,
     /// Every task of this `Net`, so that shutting down can wait for the last one.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
@@ -59,12 +59,24 @@ impl Shared {
             udp,
             local_ips: LocalIps::default(),
             counters: Counters::default(),
-            documents: OnceLock::new(),
+            documents: RwLock::default(),
             tasks: TaskTracker::new(),
             table: Mutex::default(),
             shards,
             next_connection: AtomicU64::new(first_connection_id()),
         }
+    }
+
+    /// What can be read where a WebSocket begins.
+    pub(crate) fn documents(&self) -> Arc<[Document]> {
+        let documents = self.documents.read();
+        documents.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// These can be read there from now on.
+    pub(crate) fn publish(&self, documents: Vec<Document>) {
+        let published = self.documents.write();
+        *published.unwrap_or_else(PoisonError::into_inner) = documents.into();
     }
 
     /// Held for a look-up only, never across an await.

@@ -77,7 +77,7 @@ impl Alone {
         let reload = Arc::new(Reload::new(parts, pushing));
         let guards = Guards::default();
         let keeper = Doorkeeper::new(&guards, &config, metrics.clone())?;
-        let doors = Doors::open(&config).await?;
+        let doors = Doors::open(&config)?;
         let bound = Bound::of(net::Addresses::default(), &doors);
         let (stop, stopped) = watch::channel(false);
         let ready = health::Ready::default();
@@ -95,7 +95,7 @@ impl Alone {
         };
         let tls = options.tls.map(|tls| (tls, handshakes));
         let (mut others, admin_socket) =
-            doors.serve(behind, tls.as_ref(), (room.http, &keeper), &stopped);
+            doors.serve(behind, tls.as_ref(), (room.http, &keeper), [&stopped; 2]);
         let renewals = certificate.map(|it| it.follow(metrics.clone(), stopped.clone()));
         others.extend(renewals.map(tokio::spawn));
         let with = (&store, &metrics, stopped);

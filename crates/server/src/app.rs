@@ -128,7 +128,7 @@ impl Server {
     }
 
     async fn started(options: Options) -> Result<Self> {
-        let config = on_this_host(options.config);
+        let config = setup::on_this_host(options.config);
         let locks = lock::all(&config.server.data_dir, &config.store_url())?;
         let store = open_store(&config, options.users).await?;
         let metrics = Arc::new(Metrics::default());
@@ -151,7 +151,7 @@ impl Server {
             ours: &ours,
         })?;
         steering.settle(call.clone());
-        let doors = Doors::open(&config).await?;
+        let doors = Doors::open(&config)?;
         let (stop, stopped) = watch::channel(false);
         let bound = Bound::of(net.addresses().clone(), &doors);
         web::publish(&config, &net, &bound.device_tls);
@@ -198,11 +198,12 @@ impl Server {
         let watched = health::router(metrics.clone(), ready.clone());
         let beside = keeping_apps::routes(&store, &reload, api.gate.clone());
         let beside = beside.merge(edge::router(edges.links(), api.gate.clone()));
-        let pages = web::router(&config, (&bound.sip, &bound.device_tls));
+        let pages = web::router(&net);
         let behind = behind(api, watched, service, (beside, pages));
         let room = (room.http, &keeper);
         edges.take((&config, &net, &metrics), behind.device.clone(), room)?;
-        let (mut others, admin_socket) = doors.serve(behind, server_tls.as_ref(), room, &stopped);
+        let (mut others, admin_socket) =
+            doors.serve(behind, server_tls.as_ref(), room, [&stopped; 2]);
         let (kept, expires) = ((&store, &metrics, &ours.tokens), (certificate, expiry));
         others.extend(chores(&config, kept, accounts, shards, &stopped));
         let (looked_at, kept) = ((&net, &edges, &bans), (&store, &locks[..]));
@@ -291,33 +292,6 @@ impl Server {
             tracing::error!(%error, "the store was not closed well");
         }
     }
-}
-
-/// The configuration without those IPv6 addresses for any host that this one does not have: they are in the defaults.
-pub(crate) fn on_this_host(mut config: Config) -> Config {
-    let listen = &mut config.listen;
-    for addresses in [
-        &mut listen.sip_udp,
-        &mut listen.sip_tcp,
-        &mut listen.sip_tls,
-        &mut listen.xmpp_tcp,
-        &mut listen.xmpp_tls,
-        &mut listen.xmpp_ws,
-        &mut listen.xmpp_wss,
-    ] {
-        let there = |address: &SocketAddr| {
-            let any =
-                address.is_ipv4() || !(address.ip().is_unspecified() || address.ip().is_loopback());
-            any || std::net::UdpSocket::bind((address.ip(), 0)).is_ok()
-        };
-        let left: Vec<_> = addresses.0.iter().copied().filter(there).collect();
-        // If nothing were left, whoever binds says why.
-        if left.len() < addresses.0.len() && !left.is_empty() {
-            tracing::info!(?left, "this host has no IPv6");
-            addresses.0 = left;
-        }
-    }
-    config
 }
 
 /// What the roles and the hub are set to.

@@ -45,7 +45,7 @@ pub(crate) struct Behind {
 
 impl Doors {
     /// Opens those of our roles.
-    pub(crate) async fn open(config: &Config) -> Result<Self> {
+    pub(crate) fn open(config: &Config) -> Result<Self> {
         let listen = &config.listen;
         let of_role = |role: &str, addresses: &[SocketAddr]| {
             let mut addresses = addresses.to_vec();
@@ -63,12 +63,12 @@ impl Doors {
         let push = of_role("push", &listen.push.0);
         let push_tls = of_role("push", &listen.push_tls.0);
         Ok(Self {
-            admin: listeners(&listen.admin.0, "listen.admin").await?,
-            device: listeners(&device, "listen.device").await?,
-            device_tls: listeners(&device_tls, "listen.device_tls").await?,
-            health: listeners(&listen.health.0, "listen.health").await?,
-            push: listeners(&push, "listen.push").await?,
-            push_tls: listeners(&push_tls, "listen.push_tls").await?,
+            admin: listeners(&listen.admin.0, "listen.admin")?,
+            device: listeners(&device, "listen.device")?,
+            device_tls: listeners(&device_tls, "listen.device_tls")?,
+            health: listeners(&listen.health.0, "listen.health")?,
+            push: listeners(&push, "listen.push")?,
+            push_tls: listeners(&push_tls, "listen.push_tls")?,
             socket: AdminSocket::open(listen)?,
         })
     }
@@ -88,13 +88,14 @@ impl Doors {
         }
     }
 
-    /// Serves until we stop. Admin and device API share a listener unless the device API has some of its own.
+    /// Serves until we stop; where clients come in TLS until they are to come no more, which is earlier where they are sent away
+    /// first. Admin and device API share a listener unless the device API has some of its own.
     pub(crate) fn serve(
         self,
         behind: Behind,
         tls: Option<&http::Tls>,
         (room, keeper): (usize, &Doorkeeper),
-        stopped: &watch::Receiver<bool>,
+        [stopped, shut]: [&watch::Receiver<bool>; 2],
     ) -> (Vec<JoinHandle<()>>, Option<AdminSocket>) {
         let mut tasks = Vec::new();
         let mut socket = None;
@@ -110,16 +111,17 @@ impl Doors {
         } else {
             behind.admin
         };
-        for (listeners, tls, router) in [
-            (self.admin, None, admin.fallback(not_found)),
-            (self.device, None, behind.device.clone().fallback(not_found)),
-            (self.device_tls, tls, behind.device.fallback(not_found)),
-            (self.health, None, behind.health),
-            (self.push, None, behind.push.clone()),
-            (self.push_tls, tls, behind.push),
+        let device = behind.device.fallback(not_found);
+        for (listeners, tls, router, ends) in [
+            (self.admin, None, admin.fallback(not_found), stopped),
+            (self.device, None, device.clone(), stopped),
+            (self.device_tls, tls, device, shut),
+            (self.health, None, behind.health, stopped),
+            (self.push, None, behind.push.clone(), stopped),
+            (self.push_tls, tls, behind.push, stopped),
         ] {
             for listener in listeners {
-                let (router, stop) = (router.clone(), until(stopped.clone()));
+                let (router, stop) = (router.clone(), until(ends.clone()));
                 let at = (listener, tls.cloned());
                 let serving = http::serve(at, router, (room, keeper.clone()), stop);
                 tasks.push(tokio::spawn(serving));
@@ -129,10 +131,10 @@ impl Doors {
     }
 }
 
-async fn listeners(addresses: &[SocketAddr], key: &str) -> Result<Vec<TcpListener>> {
+fn listeners(addresses: &[SocketAddr], key: &str) -> Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     for address in addresses {
-        let listener = TcpListener::bind(address).await.with_context(|| {
+        let listener = net::listen(*address).with_context(|| {
             format!("cannot listen at {address}: end what listens there, or move {key} (REVEILLE_{}=127.0.0.1:PORT)", key.replace('.', "__").to_uppercase())
         })?;
         listeners.push(listener);

@@ -3,29 +3,35 @@
 use crate::{
     admin_socket::AdminSocket,
     api::{self, Gate, health},
-    app::{Bound, Options, net_config, on_this_host},
-    config::{self, Config},
+    app::{Bound, Options, net_config},
+    config::Config,
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
-    edge::{self, Links, Refused, Rules, SendAway, Shared},
+    edge::{self, Links, Rules, SendAway, Shared},
+    edge_reload::{EdgeReload, insides},
     expiry::Expiry,
     files, lock,
     metrics::Metrics,
     pairs,
-    reload::Origin,
+    reloaded::Reloaded,
+    setup,
     upkeep::CertificateFiles,
     web,
 };
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use axum::Router;
 use hub::Guards;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
     time::timeout,
 };
-use tunnel::{Edge, Fingerprint, Limits, State};
+use tunnel::{Edge, Limits, State};
 
 /// How long whoever listens may take to end.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -36,10 +42,11 @@ pub struct EdgeRole {
     tunnel: SocketAddr,
     ready: health::Ready,
     stop: watch::Sender<bool>,
-    origin: Option<Origin>,
+    /// Whether clients are to come no more to what is beside `net`.
+    shut: watch::Sender<bool>,
+    reload: Arc<EdgeReload>,
     shared: Arc<Shared>,
     orders: mpsc::Sender<SendAway>,
-    drains: Duration,
     others: Vec<JoinHandle<()>>,
     _locks: Vec<lock::Lock>,
     _admin_socket: Option<AdminSocket>,
@@ -54,7 +61,7 @@ impl EdgeRole {
             origin,
             ..
         } = options;
-        let config = on_this_host(config);
+        let config = setup::on_this_host(config);
         let locks = lock::all(&config.server.data_dir, "memory:")?;
         let metrics = Arc::new(Metrics::default());
         let guards = Guards::default();
@@ -64,7 +71,7 @@ impl EdgeRole {
         let listening = net_config(&config, (room, &keeper), tls.clone(), None)?;
         let limits = listening.limits.message;
         let (net, events) = net::Net::bind(listening).await?;
-        let doors = Doors::open(&config).await?;
+        let doors = Doors::open(&config)?;
         let tunnel = listen(&config)?;
         let tunnel_at = tunnel.address()?;
         let bound = Bound::of(net.addresses().clone(), &doors);
@@ -72,12 +79,17 @@ impl EdgeRole {
         let seen = (metrics.clone(), guards.clone(), keeper.clone());
         let shared = Shared::new((net, tunnel), limits, Rules::of(&config), seen);
         let shared = Arc::new(shared);
-        // All are there from the start.
-        for why in Refused::ALL {
-            metrics.edge_refused(why.name(), 0);
-        }
         let https = tls.clone().map(|tls| (tls, shared.net.handshakes()));
         let (stop, stopped) = watch::channel(false);
+        let (shut, is_shut) = watch::channel(false);
+        let certificate = CertificateFiles::of(&config, tls.as_ref()).map(Arc::new);
+        let reload = Arc::new(EdgeReload {
+            origin,
+            shared: shared.clone(),
+            certificate: certificate.clone(),
+            device_tls: bound.device_tls.clone(),
+            running: Mutex::new(config),
+        });
         let ready = health::Ready::default();
         let gate = Gate {
             token: options.admin_token.into(),
@@ -86,34 +98,26 @@ impl EdgeRole {
         };
         let links = links(shared.clone());
         let behind = Behind {
-            admin: edge::router(links.clone(), gate.clone())
-                .merge(api::alarms(metrics.clone(), gate)),
-            device: outside_api(&config, &bound, &shared),
+            admin: for_operators(&links, &reload, gate),
+            device: outside_api(&bound, &shared),
             health: health::router(metrics.clone(), ready.clone()),
             push: Router::new(),
         };
-        let (mut others, admin_socket) =
-            doors.serve(behind, https.as_ref(), (http, &keeper), &stopped);
+        let ends = [&stopped, &is_shut];
+        let (mut others, admin_socket) = doors.serve(behind, https.as_ref(), (http, &keeper), ends);
         let (orders, ordered) = mpsc::channel(1);
-        let certificate = CertificateFiles::of(&config, tls.as_ref()).map(Arc::new);
-        let expiry = Arc::new(Expiry::new(certificate.clone()));
-        let renewals = certificate.map(|it| it.follow(metrics.clone(), stopped.clone()));
-        others.extend(renewals.map(tokio::spawn));
-        others.extend([
-            tokio::spawn(expiry.watch(metrics.clone(), stopped.clone())),
-            tokio::spawn(edge::watch(links, metrics, stopped)),
-            tokio::spawn(edge::run(shared.clone(), events, ordered)),
-        ]);
+        others.extend(watchers(links, certificate, &metrics, &stopped));
+        others.push(tokio::spawn(edge::run(shared.clone(), events, ordered)));
         ready.set(true);
         Ok(Self {
             bound,
             tunnel: tunnel_at,
             ready,
             stop,
-            origin,
+            shut,
+            reload,
             shared,
             orders,
-            drains: config.edge.drain.0,
             others,
             _locks: locks,
             _admin_socket: admin_socket,
@@ -130,20 +134,12 @@ impl EdgeRole {
         self.tunnel
     }
 
-    /// Reads again which insides may dial; whoever is not among them any more is sent away. Gives their number.
+    /// Reads the configuration again and takes what can be taken of it. Clients of an inside that may dial no more are sent away.
     ///
     /// # Errors
-    /// The configuration is wrong, or there is none to be read. Nothing has changed.
-    pub fn reload(&self) -> Result<usize> {
-        let origin = self.origin.as_ref();
-        let file = &origin
-            .context("there is no configuration to read again")?
-            .file;
-        let written = config::load(&Config::default(), Some(file), std::env::vars())?;
-        let insides = insides(&written)?;
-        let count = insides.len();
-        self.shared.tunnel.know(insides);
-        Ok(count)
+    /// What is wrong with it, or that there is none to be read. Nothing has changed.
+    pub fn reload(&self) -> Result<Reloaded> {
+        self.reload.reload()
     }
 
     /// Whether an inside has dialled it.
@@ -156,7 +152,7 @@ impl EdgeRole {
 
     /// How long [`EdgeRole::drain`] takes at most.
     pub fn drains(&self) -> Duration {
-        self.drains
+        self.reload.drains()
     }
 
     /// Lets nobody in any more and sends clients away, not all at once, and those in a call when that is over. Returns when
@@ -164,13 +160,16 @@ impl EdgeRole {
     pub async fn drain(&self) {
         self.ready.set(false);
         self.shared.net.let_nobody_in();
-        edge::drain(&self.orders, self.drains).await;
+        // Whoever listens may be gone already.
+        let _ = self.shut.send(true);
+        edge::drain(&self.orders, self.drains()).await;
     }
 
     /// Stops: clients are sent away, each after what it has been told, and come back by another edge.
     pub async fn shutdown(self) {
         self.ready.set(false);
         // Nobody may listen any more.
+        let _ = self.shut.send(true);
         let _ = self.stop.send(true);
         self.shared.net.shutdown().await;
         self.shared.tasks.close();
@@ -185,23 +184,42 @@ impl EdgeRole {
     }
 }
 
+/// What operators ask.
+fn for_operators(links: &Links, reload: &Arc<EdgeReload>, gate: Gate) -> Router {
+    let metrics = gate.metrics.clone();
+    edge::router(links.clone(), gate.clone())
+        .merge(api::reload(reload.clone().reloading(), gate.clone()))
+        .merge(api::alarms(metrics, gate))
+}
+
+/// What looks after tunnels and the certificate as long as we run.
+fn watchers(
+    links: Links,
+    certificate: Option<Arc<CertificateFiles>>,
+    metrics: &Arc<Metrics>,
+    stopped: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    let (metrics, stopped) = (|| metrics.clone(), || stopped.clone());
+    let expiry = Arc::new(Expiry::new(certificate.clone()));
+    let follows = certificate.map(|it| tokio::spawn(it.follow(metrics(), stopped())));
+    let others = [
+        tokio::spawn(expiry.watch(metrics(), stopped())),
+        tokio::spawn(edge::watch(links, metrics(), stopped())),
+    ];
+    follows.into_iter().chain(others).collect()
+}
+
 /// How the tunnels are.
 fn links(shared: Arc<Shared>) -> Links {
     Arc::new(move || shared.tunnel.status())
 }
 
 /// What clients find in TLS, if they are let to it.
-fn outside_api(config: &Config, bound: &Bound, shared: &Arc<Shared>) -> Router {
+fn outside_api(bound: &Bound, shared: &Arc<Shared>) -> Router {
     if bound.device_tls.is_empty() {
         return Router::new();
     }
-    edge::device_api(shared.clone()).merge(web::router(config, (&bound.sip, &bound.device_tls)))
-}
-
-fn insides(config: &Config) -> Result<Vec<Fingerprint>> {
-    let insides = config.edge.insides.0.iter().map(|key| pairs::inside(key));
-    let insides = insides.collect::<Result<Vec<_>, _>>();
-    insides.map_err(|error| anyhow!("edge.insides: {error}"))
+    edge::device_api(shared.clone()).merge(web::router(&shared.net))
 }
 
 fn listen(config: &Config) -> Result<Edge> {

@@ -30,6 +30,7 @@ mod doctor;
 mod doorkeeper;
 mod doors;
 mod edge;
+mod edge_reload;
 pub mod edge_role;
 mod entropy;
 mod expiry;

@@ -23,8 +23,11 @@ use std::{path::PathBuf, sync::Arc};
 use store::Store;
 use tokio::sync::Mutex;
 
-/// The keys that are taken while the server runs. What is not here needs a restart.
-pub(crate) const TAKEN: &[(&str, &[&str])] = &[
+/// The keys that are taken while a process runs, by section. What is not here needs a restart.
+pub(crate) type Taken = [(&'static str, &'static [&'static str])];
+
+/// Those that a server takes, and a push service.
+pub(crate) const TAKEN: &Taken = &[
     (
         "call",
         &[
@@ -69,6 +72,15 @@ pub(crate) const TAKEN: &[(&str, &[&str])] = &[
             "handshakes_per_second",
         ],
     ),
+];
+
+/// Those that an edge takes.
+pub(crate) const TAKEN_AT_EDGE: &Taken = &[
+    ("edge", &["insides", "passwords", "drain"]),
+    ("oauth", &["issuer"]),
+    ("tls", &["certificate", "key"]),
+    ("observe", &["log"]),
+    ("limits", &["strangers_per_second", "handshakes_per_second"]),
 ];
 
 /// Of these, what changes nothing of how we push: who pushes through us.
@@ -169,9 +181,7 @@ impl Reload {
             bail!("a development server has no configuration to read again");
         };
         let mut running = self.running.lock().await;
-        let written = config::load(&Config::default(), Some(&origin.file), std::env::vars())?;
-        let (config, reloaded) = merged(&running.config, &written)?;
-        crate::settings::check(&config)?;
+        let (config, reloaded) = origin.read_again(&running.config, TAKEN)?;
         let (base, route) = (setup::apps(&config.push)?, setup::route(&config.push)?);
         let is_other = |key: &str| key.starts_with("push.") && !THROUGH_US.contains(&key);
         let is_other = reloaded.taken.iter().any(|it| is_other(&it.key));
@@ -227,14 +237,9 @@ impl Reload {
             None => None,
         };
         // From here on nothing is refused, but for the certificate, which comes first.
-        if let Some(certificate) = &self.parts.certificate {
-            certificate.take(&config.tls).context("tls")?;
-        }
-        if let Some(origin) = &self.parts.origin {
-            (origin.set_log)(&config.observe.log)?;
-        }
-        let handshakes = config.limits.handshakes_per_second;
-        self.parts.handshakes.set_pace(handshakes);
+        let certificate = self.parts.certificate.as_deref();
+        let origin = self.parts.origin.as_ref();
+        taken_by_all(&config, (certificate, origin), &self.parts.handshakes)?;
         if let Some((call, decided)) = call.zip(decided) {
             call.net.set_pace(config.limits.strangers_per_second);
             call.shards.reconfigure(decided).await;
@@ -319,7 +324,40 @@ impl CallParts {
     }
 }
 
-fn tell(reloaded: &Reloaded) {
+impl Origin {
+    /// The running configuration with what can be taken of the one that is written now; and what is different.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn read_again(&self, running: &Config, taken: &Taken) -> Result<(Config, Reloaded)> {
+        let written = config::load(&Config::default(), Some(&self.file), std::env::vars())?;
+        let (config, reloaded) = merged(running, &setup::on_this_host(written), taken)?;
+        crate::settings::check(&config)?;
+        Ok((config, reloaded))
+    }
+}
+
+/// What a process of any role takes: the certificate, the filter of the log, and how many strangers may begin with TLS.
+///
+/// # Errors
+/// The certificate cannot be used. Nothing has changed.
+pub(crate) fn taken_by_all(
+    config: &Config,
+    (certificate, origin): (Option<&CertificateFiles>, Option<&Origin>),
+    handshakes: &net::Handshakes,
+) -> Result<()> {
+    if let Some(certificate) = certificate {
+        certificate.take(&config.tls).context("tls")?;
+    }
+    if let Some(origin) = origin {
+        (origin.set_log)(&config.observe.log)?;
+    }
+    handshakes.set_pace(config.limits.handshakes_per_second);
+    Ok(())
+}
+
+/// Says in the log what came of it.
+pub(crate) fn tell(reloaded: &Reloaded) {
     for changed in &reloaded.taken {
         tracing::info!("reload: {changed}");
     }
@@ -332,7 +370,7 @@ fn tell(reloaded: &Reloaded) {
 }
 
 /// The running configuration with what can be taken of another one; and what is different.
-fn merged(running: &Config, written: &Config) -> Result<(Config, Reloaded)> {
+fn merged(running: &Config, written: &Config, taken: &Taken) -> Result<(Config, Reloaded)> {
     let mut table = toml::Table::try_from(running)?;
     let new = toml::Table::try_from(written)?;
     let mut reloaded = Reloaded::default();
@@ -353,7 +391,7 @@ fn merged(running: &Config, written: &Config) -> Result<(Config, Reloaded)> {
                 before: shown(section, key, before),
                 after: shown(section, key, Some(value)),
             };
-            let known = TAKEN.iter().find(|(known, _)| known == section);
+            let known = taken.iter().find(|(known, _)| known == section);
             if known.is_some_and(|(_, keys)| keys.contains(&key.as_str())) {
                 old.insert(key.clone(), value.clone());
                 reloaded.taken.push(changed);
@@ -417,7 +455,7 @@ fn fingerprint(push: &config::Push, all: &All) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{SECTIONS, Span};
+    use crate::config::{Addresses, SECTIONS, Span};
 
     #[test]
     fn what_can_be_taken_is_and_the_rest_waits_for_a_restart() {
@@ -427,7 +465,7 @@ mod tests {
         written.call.no_answer = Span::seconds(30);
         written.server.node = "sip.example.org".to_owned();
         written.push.proxy = "user:secret@proxy.example.net:3128".to_owned();
-        let (config, reloaded) = merged(&running, &written).unwrap();
+        let (config, reloaded) = merged(&running, &written, TAKEN).unwrap();
         let keys =
             |changed: &[Changed]| changed.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
         assert_eq!(
@@ -442,14 +480,38 @@ mod tests {
         assert!(!format!("{reloaded:?}").contains("secret"), "{reloaded:?}");
         assert_eq!(config.call.fallback, written.call.fallback);
         assert_eq!(config.server.node, "");
-        let (_, again) = merged(&config, &written).unwrap();
+        let (_, again) = merged(&config, &written, TAKEN).unwrap();
         assert_eq!(keys(&again.needs_restart), ["server.node"], "it still does");
         assert!(again.taken.is_empty());
     }
 
     #[test]
+    fn what_needs_a_restart_is_said_by_its_name() {
+        let running = Config::default();
+        let mut written = running.clone();
+        written.call.media = "rtpengine".to_owned();
+        written.media.rtpengine = Addresses::of(&["10.0.0.20:2223"]);
+        written.turn.ttl = Span::seconds(60);
+        written.edge.passwords = false;
+        for (taken, at_once) in [(TAKEN, None), (TAKEN_AT_EDGE, Some("edge.passwords"))] {
+            let (_, reloaded) = merged(&running, &written, taken).unwrap();
+            let all = [
+                "call.media",
+                "edge.passwords",
+                "media.rtpengine",
+                "turn.ttl",
+            ];
+            let late = reloaded.needs_restart.iter().map(|it| &*it.key);
+            let mut late: Vec<_> = late.collect();
+            late.sort_unstable();
+            let expected: Vec<_> = all.into_iter().filter(|it| Some(*it) != at_once).collect();
+            assert_eq!(late, expected);
+        }
+    }
+
+    #[test]
     fn every_key_that_is_taken_is_one() {
-        for (section, keys) in TAKEN {
+        for (section, keys) in TAKEN.iter().chain(TAKEN_AT_EDGE) {
             let (_, _, known) = SECTIONS.iter().find(|(name, ..)| name == section).unwrap();
             for key in *keys {
                 assert!(known.iter().any(|it| it.name == *key), "{section}.{key}");

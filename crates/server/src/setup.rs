@@ -10,9 +10,38 @@ use crate::{
 use anyhow::{Context, Result};
 use rustls::pki_types::pem::PemObject;
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// The configuration without those IPv6 addresses for any host that this one does not have: they are in the defaults.
+pub(crate) fn on_this_host(mut config: Config) -> Config {
+    let listen = &mut config.listen;
+    for addresses in [
+        &mut listen.sip_udp,
+        &mut listen.sip_tcp,
+        &mut listen.sip_tls,
+        &mut listen.xmpp_tcp,
+        &mut listen.xmpp_tls,
+        &mut listen.xmpp_ws,
+        &mut listen.xmpp_wss,
+        &mut listen.device_tls,
+    ] {
+        let there = |address: &SocketAddr| {
+            let any =
+                address.is_ipv4() || !(address.ip().is_unspecified() || address.ip().is_loopback());
+            any || std::net::UdpSocket::bind((address.ip(), 0)).is_ok()
+        };
+        let left: Vec<_> = addresses.0.iter().copied().filter(there).collect();
+        // If nothing were left, whoever binds says why.
+        if left.len() < addresses.0.len() && !left.is_empty() {
+            tracing::info!(?left, "this host has no IPv6");
+            addresses.0 = left;
+        }
+    }
+    config
+}
 
 /// Our certificate from the files of the configuration.
 pub fn certificate(tls: &config::Tls) -> Result<net::TlsSource> {

@@ -7,7 +7,10 @@ use crate::{
 };
 use axum::{
     Router,
-    http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE},
+    http::{
+        StatusCode,
+        header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE},
+    },
     routing::get,
 };
 use net::{Document, Origins, WebSocketConfig};
@@ -62,8 +65,14 @@ pub(crate) fn url(config: &Config, wss: &[SocketAddr]) -> Option<String> {
     Some(format!("wss://{}:{port}{PATH}", config.node()))
 }
 
+/// Where they are, those that there are.
+const PATHS: [&str; 4] = [ADDRESSES, HOST_META, HOST_META_JSON, oauth::METADATA];
+const ADDRESSES: &str = "/.well-known/reveille.json";
+const HOST_META: &str = "/.well-known/host-meta";
+const HOST_META_JSON: &str = "/.well-known/host-meta.json";
+
 /// What is really bound: sockets, and the device API in TLS.
-pub(crate) type Bound<'a> = (&'a net::Addresses, &'a [SocketAddr]);
+type Bound<'a> = (&'a net::Addresses, &'a [SocketAddr]);
 
 /// Tells whoever asks at a WebSocket where we are.
 pub(crate) fn publish(config: &Config, net: &net::Net, device_tls: &[SocketAddr]) {
@@ -71,20 +80,21 @@ pub(crate) fn publish(config: &Config, net: &net::Net, device_tls: &[SocketAddr]
 }
 
 /// The same for whoever asks in HTTP.
-pub(crate) fn router(config: &Config, bound: Bound<'_>) -> Router {
-    let all = documents(config, bound).into_iter();
-    all.fold(Router::new(), |router, document| {
-        let Document {
-            path,
-            content_type,
-            body,
-        } = document;
-        let fields = [
-            (CONTENT_TYPE, content_type),
-            (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-            (CACHE_CONTROL, "max-age=300"),
-        ];
-        router.route(path, get(async move || (fields, body)))
+pub(crate) fn router(net: &net::Net) -> Router {
+    PATHS.into_iter().fold(Router::new(), |router, path| {
+        let net = net.clone();
+        let show = async move || {
+            let Document {
+                content_type, body, ..
+            } = net.published(path).ok_or(StatusCode::NOT_FOUND)?;
+            let fields = [
+                (CONTENT_TYPE, content_type),
+                (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+                (CACHE_CONTROL, "max-age=300"),
+            ];
+            Ok::<_, StatusCode>((fields, body))
+        };
+        router.route(path, get(show))
     })
 }
 
@@ -92,7 +102,7 @@ pub(crate) fn router(config: &Config, bound: Bound<'_>) -> Router {
 fn documents(config: &Config, bound: Bound<'_>) -> Vec<Document> {
     let url = url(config, &bound.0.xmpp_wss);
     let mut all = vec![Document {
-        path: "/.well-known/reveille.json",
+        path: ADDRESSES,
         content_type: "application/json",
         body: addresses(config, bound, url.as_deref()).to_string(),
     }];
@@ -126,7 +136,7 @@ fn addresses(config: &Config, (net, device_tls): Bound<'_>, websocket: Option<&s
 fn host_meta(url: &str) -> [Document; 2] {
     [
         Document {
-            path: "/.well-known/host-meta",
+            path: HOST_META,
             content_type: "application/xrd+xml",
             body: format!(
                 "<?xml version='1.0' encoding='utf-8'?>\n<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\n  \
@@ -134,7 +144,7 @@ fn host_meta(url: &str) -> [Document; 2] {
             ),
         },
         Document {
-            path: "/.well-known/host-meta.json",
+            path: HOST_META_JSON,
             content_type: "application/json",
             body: json!({"links": [{"rel": RELATION, "href": url}]}).to_string(),
         },

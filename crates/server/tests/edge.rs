@@ -459,6 +459,9 @@ async fn a_client_outside_goes_on_by_another_edge_when_its_own_is_gone() {
         .await
         .unwrap();
     sees(&inside, says("and back")).await;
+    let by = format!("by the edge {}", xmpp(&world.edges[0].0));
+    world.tells("by_edge", &["from XMPP 127.0.0.1:", &by]).await;
+    world.tells("by_edge", &["to XMPP 127.0.0.1:", &by]).await;
 
     leads_to.send_replace(xmpp(&world.edges[1].0));
     let (gone, _at) = world.edges.remove(0);
@@ -516,7 +519,10 @@ async fn an_edge_that_is_told_to_stop_sends_clients_away_and_nobody_in_a_call() 
         () = &mut drained => panic!("a call was cut"),
         () = moves => {}
     }
-    assert!(TcpStream::connect(world.edge(0)).await.is_err());
+    let device_tls = world.edges[0].0.bound().device_tls[0];
+    for nobody_listens_at in [world.edge(0), device_tls] {
+        assert!(TcpStream::connect(nobody_listens_at).await.is_err());
+    }
     let heard = talking.events().into_iter();
     assert_eq!(heard.filter(|entry| is_lost(&entry.event)).count(), 0);
     inside.hangup(&call).await.unwrap();

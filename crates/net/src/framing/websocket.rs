@@ -96,12 +96,12 @@ impl Framing for Handshake<'_> {
 
     fn next(&mut self) -> Option<Framed> {
         let config = self.config;
-        let documents = self.shared.documents.get().map(Vec::as_slice);
+        let documents = self.shared.documents();
         let served = Served {
             path: &config.path,
             protocol: self.protocol,
             origins: &config.origins,
-            documents: documents.unwrap_or_default(),
+            documents: &documents,
         };
         match handshake::answer(&self.read, &served) {
             Outcome::NeedsMore => None,

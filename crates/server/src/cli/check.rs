@@ -43,6 +43,7 @@ pub(super) async fn run(Args { config, json }: &Args) -> Result<ExitCode> {
         report.say("store", check_store(&config));
         let settings = crate::settings::check(&config).map_err(Into::into);
         report.say("settings", settings.map(|()| "call".to_owned()));
+        report.say("media", Ok(media(&config)));
         report.say("web clients", Ok(web_clients(&config)));
     }
     for fault in outside::faults(&config) {
@@ -115,11 +116,21 @@ fn clients(config: &Config) -> Result<String> {
     Ok(match (config.edge.passwords, doors.is_empty()) {
         (_, true) => "nobody: open listen.sip_tls, or listen.xmpp_tls with its domains".to_owned(),
         (true, false) => format!("{}, by password or token", doors.join(", ")),
-        (false, false) => format!(
-            "{}, by token alone, which SIP has no way for yet",
-            doors.join(", ")
-        ),
+        (false, false) => format!("{}, by token alone", doors.join(", ")),
     })
+}
+
+/// What relays audio of phones outside: nobody is asked here.
+fn media(config: &Config) -> String {
+    if !config.relays_media() {
+        return "not relayed".to_owned();
+    }
+    let daemons = config.media.rtpengine.0.iter();
+    let daemons: Vec<_> = daemons.map(ToString::to_string).collect();
+    format!(
+        "relayed by rtpengine at {}, which `reveille doctor` asks",
+        daemons.join(", ")
+    )
 }
 
 /// What web pages are told, and where it must be found.

@@ -2,9 +2,10 @@
 
 use super::{
     admin::Listing,
-    init::{made, write},
+    init::{Start, data_dir, give, made, service, write},
     options::{config_file, load_config},
     output::{heading, plain, table},
+    systemd,
 };
 use crate::{
     alarms::{Alarm, Standing},
@@ -55,7 +56,7 @@ pub(super) struct Init {
     // One of 64 begins with a hyphen.
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     inside: Vec<String>,
-    /// Where its key goes; else DIR
+    /// Where its key goes; else DIR; below /etc: /var/lib/reveille
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -87,16 +88,31 @@ fn init(args: &Init) -> Result<()> {
         "{} is there already: remove it, or name another directory",
         file.display()
     );
-    let text = configuration(args, &dir)?;
-    let data = made(args.data_dir.as_ref().unwrap_or(&dir), 0o700)?;
+    let data = data_dir(args.data_dir.as_ref(), &dir);
+    let text = configuration(args, &dir, &data)?;
+    let start = Start::as_packaged(systemd::USER, &file, &data);
+    let service = service(systemd::USER, start)?;
+    let data = made(&data, 0o700)?;
     let ca = lab::cloud::Ca::new()?;
-    let certificate = ca.issue_now(&[&args.name], SystemTime::now())?;
+    // Clients of XMPP ask for the domain, whatever host they find it at.
+    let names = [&args.name].into_iter().chain(&args.domain);
+    let names: Vec<_> = names.map(String::as_str).collect();
+    let certificate = ca.issue_now(&names, SystemTime::now())?;
     write(&dir.join("ca.pem"), ca.ca_pem(), 0o644)?;
     write(&dir.join("certificate.pem"), &certificate.chain_pem, 0o644)?;
     write(&dir.join("key.pem"), &certificate.key_pem, 0o600)?;
     write(&file, &text, 0o640)?;
+    for theirs in [&data, &dir.join("key.pem"), &file] {
+        give(theirs, service.as_ref())?;
+    }
     setup::secret_file(&data.join("admin.token"))?;
     let line = edges_line(&args.name, PORT, &data)?;
+    tell(args, (&dir, &data), &line, &start.by(&dir));
+    Ok(())
+}
+
+/// What was written, and what is to be done next.
+fn tell(args: &Init, (dir, data): (&Path, &Path), line: &str, start: &str) {
     let (name, domain) = (&args.name, args.domain.first());
     let of = domain.map_or("example.org", String::as_str);
     let (records, ports) = match domain {
@@ -110,7 +126,8 @@ fn init(args: &Init) -> Result<()> {
         ),
         None => (String::new(), "5061"),
     };
-    let (file, dir) = (file.display(), dir.display());
+    let file = dir.join("reveille.toml");
+    let (file, dir, data) = (file.display(), dir.display(), data.display());
     let missing = if args.inside.is_empty() {
         format!(
             "\n     and here, into [edge] of {file}, the line that `reveille edge pair` prints there"
@@ -119,7 +136,8 @@ fn init(args: &Init) -> Result<()> {
         String::new()
     };
     say!(
-        "Written to {dir}: reveille.toml, certificate.pem, key.pem, ca.pem, tunnel.key
+        "Written to {dir}: reveille.toml, certificate.pem, key.pem, ca.pem
+Written to {data}: tunnel.key, admin.token
 
 DNS records outside, with the domain of your users for {of}:
   {name}.  A / AAAA  the address of this host
@@ -134,16 +152,14 @@ Next:
   1. Put a certificate of a public CA into [tls] of {file}
   2. Put this line into [edge] of the inside's configuration, and start it again:
        {line}{missing}
-  3. reveille serve --config {file}
+  3. {start}
   4. reveille edge status --config {file}"
     );
-    Ok(())
 }
 
 /// The example with what is known of this edge filled in.
-fn configuration(args: &Init, dir: &Path) -> Result<String> {
+fn configuration(args: &Init, dir: &Path, data: &Path) -> Result<String> {
     let quoted = |text: &dyn std::fmt::Display| toml::Value::String(text.to_string()).to_string();
-    let data = args.data_dir.as_deref().unwrap_or(dir);
     let all = |words: &[String]| {
         let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
         format!("[{}]", words.join(", "))

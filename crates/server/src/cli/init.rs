@@ -52,7 +52,7 @@ struct Plan<'a> {
 
 /// How the server is to be started.
 #[derive(Copy, Clone, PartialEq)]
-enum Start {
+pub(super) enum Start {
     /// By whoever wants it.
     ByHand,
     /// By systemd, with a unit that we write.
@@ -63,12 +63,30 @@ enum Start {
 
 impl Start {
     fn of(args: &Args, file: &Path, data: &Path) -> Self {
-        if systemd::is_packaged(file, data, &args.service_user) {
+        match Self::as_packaged(&args.service_user, file, data) {
+            Self::ByHand if args.systemd => Self::OwnUnit,
+            start => start,
+        }
+    }
+
+    /// By the unit of our package, if that is for these files and this user; else by hand.
+    pub(super) fn as_packaged(user: &str, file: &Path, data: &Path) -> Self {
+        if systemd::is_packaged(file, data, user) {
             Self::PackagedUnit
-        } else if args.systemd {
-            Self::OwnUnit
         } else {
             Self::ByHand
+        }
+    }
+
+    /// What the operator says for it.
+    pub(super) fn by(self, dir: &Path) -> String {
+        let dir = dir.display();
+        match self {
+            Self::ByHand => format!("reveille serve --config {dir}/reveille.toml"),
+            Self::OwnUnit => format!(
+                "install -m 644 {dir}/reveille.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now reveille"
+            ),
+            Self::PackagedUnit => "systemctl enable --now reveille".to_owned(),
         }
     }
 }
@@ -86,15 +104,9 @@ pub(super) async fn run(args: &Args) -> Result<()> {
         "{} is there already: remove it, or name another directory",
         file.display()
     );
-    let data = args.data_dir.clone().unwrap_or_else(|| {
-        if dir.starts_with("/etc") {
-            DATA.into()
-        } else {
-            dir.clone()
-        }
-    });
+    let data = data_dir(args.data_dir.as_ref(), &dir);
     let start = Start::of(args, &file, &data);
-    let service = service(args, start)?;
+    let service = service(&args.service_user, start)?;
     let data = made(&data, 0o700)?;
     let plan = Plan {
         dir: &dir,
@@ -125,12 +137,21 @@ fn domain_user(user: &str, domain: &str) -> Result<Address> {
     Ok(Address::new(user, domain)?)
 }
 
+/// Where data go, if nothing else is said.
+pub(super) fn data_dir(named: Option<&PathBuf>, dir: &Path) -> PathBuf {
+    let usual = if dir.starts_with("/etc") {
+        Path::new(DATA)
+    } else {
+        dir
+    };
+    named.map_or(usual, PathBuf::as_path).to_owned()
+}
+
 /// The user that is to run the server, if it is another one than who makes all this.
-fn service(args: &Args, start: Start) -> Result<Option<User>> {
+pub(super) fn service(name: &str, start: Start) -> Result<Option<User>> {
     if start == Start::ByHand || !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
-    let name = &args.service_user;
     let user = User::from_name(name)?.with_context(|| {
         format!(
             "there is no user {name} to run the server: `useradd --system --user-group --home-dir {DATA} --shell /usr/sbin/nologin {name}`, or name another with --service-user"
@@ -162,7 +183,7 @@ impl Plan<'_> {
         write(&dir.join("key.pem"), &certificate.key_pem, 0o600)?;
         write(&dir.join("reveille.toml"), &configuration(self), 0o640)?;
         for theirs in [data, &dir.join("key.pem"), &dir.join("reveille.toml")] {
-            self.give(theirs)?;
+            give(theirs, self.service)?;
         }
         setup::secret_file(&data.join("admin.token"))?;
         let store = store::open(&format!("sqlite:{}", data.join("reveille.db").display()))?;
@@ -170,16 +191,16 @@ impl Plan<'_> {
         accounts::write(store.as_ref(), Change::PutUser(Box::new(user))).await?;
         Ok(store.close().await?)
     }
+}
 
-    /// To whom runs the server. What is made in a directory of theirs is theirs, too.
-    fn give(&self, path: &Path) -> Result<()> {
-        let Some(user) = self.service else {
-            return Ok(());
-        };
-        let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
-        std::os::unix::fs::chown(path, Some(uid), Some(gid))
-            .with_context(|| format!("{} cannot be given to {}", path.display(), user.name))
-    }
+/// To whom runs the server. What is made in a directory of theirs is theirs, too.
+pub(super) fn give(path: &Path, service: Option<&User>) -> Result<()> {
+    let Some(user) = service else {
+        return Ok(());
+    };
+    let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+    std::os::unix::fs::chown(path, Some(uid), Some(gid))
+        .with_context(|| format!("{} cannot be given to {}", path.display(), user.name))
 }
 
 /// The example with what is known of this server filled in.
@@ -217,17 +238,11 @@ fn next_steps(plan: &Plan<'_>, address: &Address, password: &str) -> String {
         start,
         ..
     } = plan;
-    let file = dir.join("reveille.toml");
+    let (file, start_by) = (dir.join("reveille.toml"), start.by(dir));
     let (file, dir, data) = (file.display(), dir.display(), data.display());
-    let (unit, start) = match start {
-        Start::ByHand => ("", format!("reveille serve --config {file}")),
-        Start::OwnUnit => (
-            ", reveille.service",
-            format!(
-                "install -m 644 {dir}/reveille.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now reveille"
-            ),
-        ),
-        Start::PackagedUnit => ("", "systemctl enable --now reveille".to_owned()),
+    let unit = match start {
+        Start::OwnUnit => ", reveille.service",
+        Start::ByHand | Start::PackagedUnit => "",
     };
     format!(
         "Written to {dir}: reveille.toml, certificate.pem, key.pem, ca.pem{unit}
@@ -249,7 +264,7 @@ Next:
   1. Describe your app in [[push.app]] of {file}: the key from Apple or Google goes there
   2. reveille check --config {file}
   3. reveille user add NAME --config {file}
-  4. {start}
+  4. {start_by}
 "
     )
 }

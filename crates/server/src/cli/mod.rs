@@ -50,7 +50,7 @@ enum Command {
     Serve(serve::Args),
     /// Write a configuration, certificates and an account; say what to do next
     Init(init::Args),
-    /// Check a configuration and what it names
+    /// Check a configuration and what it names, on this host; `doctor` asks over the network
     Check(check::Args),
     /// Look at the live installation: DNS, certificates, ports, providers, store, clock
     Doctor(admin::Listing),

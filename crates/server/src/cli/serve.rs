@@ -154,13 +154,7 @@ async fn serve_edge(options: Options, ended: Ended) -> Result<()> {
 
 async fn until_edge_is_told_to_stop(edge: &EdgeRole, orders: &mut Orders) -> Result<()> {
     while let Order::Reload = orders.next().await? {
-        match edge.reload() {
-            Ok(insides) => tracing::info!(
-                insides,
-                "edge.insides was read again; what else has changed needs a restart"
-            ),
-            Err(error) => tracing::error!("reload: nothing has changed: {error:#}"),
-        }
+        tell(edge.reload());
     }
     Ok(())
 }

@@ -90,8 +90,8 @@ async fn sign_in(
     let says = form::said(request.headers(), request.body());
     let shown = match says.ok_or_else(device::invalid_request)? {
         Grant::Password { username, .. } => {
-            let whose = device::address(&username, &shared.rules.domain)?;
-            if !shared.rules.passwords {
+            let whose = device::address(&username, &shared.rules().domain)?;
+            if !shared.rules().passwords {
                 return Err(refused(&shared, Refused::NotSignedIn));
             }
             let answer = by_password(&shared, from, &whose, request).await?;
@@ -153,9 +153,9 @@ async fn by_password(
 
 /// The page by which somebody signs in for an app is made here: nothing of a stranger gets in for it.
 async fn show_page(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
-    match &shared.rules.clients {
+    match &shared.rules().clients {
         None => not_found().await.into_response(),
-        Some(_) if !shared.rules.passwords => authorize::not_here(),
+        Some(_) if !shared.rules().passwords => authorize::not_here(),
         Some(clients) => authorize::shown(clients, &uri),
     }
 }
@@ -166,10 +166,11 @@ async fn sign_in_by_page(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Some(clients) = &shared.rules.clients else {
+    let rules = shared.rules();
+    let Some(clients) = &rules.clients else {
         return Err(not_found().await);
     };
-    if !shared.rules.passwords {
+    if !shared.rules().passwords {
         shared.metrics.edge_refused(Refused::NotSignedIn.name(), 1);
         return Ok(authorize::not_here());
     }
@@ -181,7 +182,7 @@ async fn sign_in_by_page(
         Ok(signing_in) => signing_in,
         Err(response) => return Ok(*response),
     };
-    let Ok(whose) = device::address(&signing_in.username, &shared.rules.domain) else {
+    let Ok(whose) = device::address(&signing_in.username, &shared.rules().domain) else {
         return Ok(signing_in.again(StatusCode::BAD_REQUEST));
     };
     match by_password(&shared, from, &whose, request).await {

@@ -18,7 +18,6 @@ mod within;
 mod xmpp;
 
 pub(crate) use drain::{SendAway, drain};
-pub(crate) use gate::Refused;
 pub(crate) use https::device_api;
 pub(crate) use look::{Links, View, router, watch};
 pub(crate) use relay::run;

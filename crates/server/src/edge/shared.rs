@@ -19,7 +19,7 @@ use hub::Guards;
 use net::Net;
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Instant,
 };
 use tokio_util::task::TaskTracker;
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     /// What a message may be made of.
     pub(super) limits: sip::Limits,
-    pub(super) rules: Rules,
+    rules: RwLock<Arc<Rules>>,
     pub(super) metrics: Arc<Metrics>,
     /// From where somebody has signed in.
     pub(super) guards: Guards,
@@ -93,18 +93,34 @@ impl Shared {
         rules: Rules,
         (metrics, guards, keeper): (Arc<Metrics>, Guards, Doorkeeper),
     ) -> Self {
+        // All are there from the start.
+        for why in Refused::ALL {
+            metrics.edge_refused(why.name(), 0);
+        }
         Self {
             net,
             tunnel,
             tasks: TaskTracker::new(),
             limits,
-            rules,
+            rules: RwLock::new(Arc::new(rules)),
             metrics,
             guards,
             keeper,
             places: Arc::default(),
             ended: Mutex::default(),
         }
+    }
+
+    /// Who is let in now.
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        let rules = self.rules.read();
+        rules.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who is let in from now on. Who is in stays.
+    pub(crate) fn take(&self, rules: Rules) {
+        let now = self.rules.write();
+        *now.unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
 
     /// Who shows this token of this kind there.

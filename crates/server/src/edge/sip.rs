@@ -87,8 +87,8 @@ impl Phones {
         let place = match may {
             Ok(place) => place,
             Err(why) => {
-                let terms = shared.rules.terms();
-                if lock(&gate).is_asked_for_a_token((message, why), terms) {
+                let rules = shared.rules();
+                if lock(&gate).is_asked_for_a_token((message, why), rules.terms()) {
                     ask_for_token(shared, flow, message, why);
                     let new = || Known::new(flow, gate);
                     self.known.entry(flow.id).or_insert_with(new);
@@ -153,7 +153,7 @@ fn may_go_on(
             Some(place)
         }
     };
-    gate.client_says(message, shared.rules.terms())?;
+    gate.client_says(message, shared.rules().terms())?;
     Ok(place)
 }
 
@@ -166,7 +166,7 @@ fn whose(gate: &Gate, message: &Message) -> String {
 /// A message does not go on, and its sender may try again with another token.
 fn ask_for_token(shared: &Shared, flow: Flow, message: &Message, why: Refused) {
     shared.metrics.edge_refused(why.name(), 1);
-    let challenge = why.challenge(message, shared.rules.issuer.as_deref());
+    let challenge = why.challenge(message, shared.rules().issuer.as_deref());
     shared.net.send(Transmit {
         flow,
         bytes: challenge.bytes().clone(),

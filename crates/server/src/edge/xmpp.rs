@@ -117,7 +117,7 @@ impl Clients {
     }
 
     fn element(&mut self, stream: StreamId, element: &Element, held: Held) {
-        let signs_in = signs_in(element, self.shared.rules.passwords);
+        let signs_in = signs_in(element, self.shared.rules().passwords);
         if let Some(framing) = self.denied.remove(&stream).filter(|_| signs_in) {
             let why = Element::new(ns::SASL, Failure::NotAuthorized.name());
             let failure = Element::new(element.namespace(), "failure").with_child(why);
@@ -161,7 +161,7 @@ impl Clients {
         let (shared, framing) = (&self.shared, link.framing);
         let shows = im::bearer(greeted);
         let bearer = match shows.map(|it| shared.bearer(&it, Kind::Access, link.remote.ip())) {
-            None if !shared.rules.passwords => {
+            None if !shared.rules().passwords => {
                 return refuse(shared, stream, framing, Refused::NotSignedIn);
             }
             Some(Err(Refused::BadToken)) => return self.denies(stream, (framing, greeted)),
