@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::{Process, SOON};
+use crate::{Process, SOON, reveille_binary};
 
 /// Where `cargo xtask test` has said that the base system is.
 const BASE: &str = "REVEILLE_DEBIAN";
@@ -34,6 +34,13 @@ mount -t tmpfs tmpfs tmp
 chmod 1777 tmp
 echo held
 exec cat";
+
+/// Where a package has its unit, and an operator what is added to that.
+const UNIT: &str = "/usr/lib/systemd/system/reveille.service";
+const DROP_IN: &str = "/etc/systemd/system/reveille.service.d/override.conf";
+
+/// What a package does when it is installed.
+const POSTINST: &str = include_str!("../../contrib/debian/postinst");
 
 /// The system.
 pub struct Clean {
@@ -61,6 +68,59 @@ impl Clean {
         let holder = Process::spawn("a clean Debian", &mut hold);
         holder.expect_anywhere("held", SOON);
         Self { holder, folder }
+    }
+
+    /// The same with the program under test, as its package would have brought it.
+    pub fn with_program() -> Self {
+        let clean = Self::started();
+        fs::copy(reveille_binary(), clean.path("/usr/bin/reveille")).expect("the binary");
+        clean.run(&format!(
+            "mkdir -p {} && reveille config unit >{UNIT}",
+            UNIT.rsplit_once('/').expect("a path").0
+        ));
+        fs::write(clean.path("/root/postinst"), POSTINST).expect("ours");
+        clean.run("sh /root/postinst configure");
+        clean
+    }
+
+    /// A cable to another one, with these addresses at its ends.
+    pub fn joins(&self, other: &Self, [ours, theirs]: [&str; 2]) {
+        let (id, link) = (other.holder.id(), format!("to{}", other.holder.id()));
+        let mut near = self.on_its_network("ip", &["link", "add", &link, "type", "veth", "peer"]);
+        near.args(["name", "out", "netns", &id.to_string()]);
+        succeeds(near);
+        for (of, link, address) in [(self, &*link, ours), (other, "out", theirs)] {
+            let address = format!("{address}/24");
+            succeeds(of.on_its_network("ip", &["address", "add", &address, "dev", link]));
+            succeeds(of.on_its_network("ip", &["link", "set", link, "up"]));
+        }
+    }
+
+    /// A program of the host that tests, on the network of this one.
+    pub fn on_its_network(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.holder.id().to_string(), "--net", program]);
+        command.args(arguments);
+        command
+    }
+
+    /// The server as the unit that was installed has it run; here is no systemd to do so.
+    pub fn service(&self) -> Process {
+        let unit = fs::read_to_string(self.path(UNIT)).expect("the unit");
+        let drop_in = fs::read_to_string(self.path(DROP_IN)).unwrap_or_default();
+        let value = |of: &str, key: &str| {
+            let value = |line: &str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
+            of.lines().find_map(value)
+        };
+        let named = |key| value(&unit, key).unwrap_or_else(|| panic!("no {key} in {unit}"));
+        let may = value(&drop_in, "AmbientCapabilities").map(|it| it.to_lowercase());
+        let may = may.map(|it| it.replacen("cap_", "+", 1));
+        let may = may.map(|it| format!("--inh-caps={it} --ambient-caps={it} "));
+        let line = named("ExecStart");
+        let line = format!("{}{line}", may.unwrap_or_default());
+        let server = self.spawn(&as_user(&named("User"), &line));
+        server.expect_anywhere("is ready", SOON);
+        server
     }
 
     /// A file in it, as it is seen from outside. What lies in its `/run` and `/tmp` is not.
@@ -103,4 +163,14 @@ impl Clean {
     pub fn spawn(&self, line: &str) -> Process {
         Process::spawn(line, &mut self.command(&format!("exec {line}")))
     }
+}
+
+/// What `runuser` runs, as the process itself and not as a child of it.
+pub fn as_user(user: &str, line: &str) -> String {
+    format!("setpriv --reuid={user} --regid={user} --init-groups {line}")
+}
+
+fn succeeds(mut command: Command) {
+    let output = command.output().expect("nsenter");
+    assert!(output.status.success(), "{command:?}: {output:?}");
 }

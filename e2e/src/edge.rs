@@ -7,12 +7,22 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::{Host, Process, Reveille, SOON, Tls, free_port, reveille_binary};
+use crate::{Host, Process, Reveille, SOON, Tls, free_port, http, reveille_binary};
 
 /// The listeners of an edge, by the name of their key under `[listen]`.
-const LISTENERS: [&str; 7] = [
-    "sip_tls", "xmpp_tcp", "xmpp_tls", "xmpp_wss", "tunnel", "admin", "health",
+const LISTENERS: [&str; 8] = [
+    "sip_tls",
+    "xmpp_tcp",
+    "xmpp_tls",
+    "xmpp_wss",
+    "device_tls",
+    "tunnel",
+    "admin",
+    "health",
 ];
+
+/// What changes the clock of a program (Debian's libfaketime).
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 /// Those that are for whoever is on the same host.
 const ITS_OWN: [&str; 2] = ["admin", "health"];
@@ -25,6 +35,8 @@ pub struct Edge {
     ip: IpAddr,
     /// What is set in its environment.
     settings: Vec<(String, String)>,
+    /// How far its clock is off, as libfaketime wants it.
+    clock: Option<&'static str>,
     // Ended before its directory goes.
     process: Option<Process>,
     directory: TempDir,
@@ -33,8 +45,21 @@ pub struct Edge {
 impl Edge {
     /// Makes one that this inside may dial; nothing runs yet.
     pub fn of(inside: &Reveille) -> Self {
+        Self::between(&[inside])
+    }
+
+    /// The same for several insides.
+    pub fn between(insides: &[&Reveille]) -> Self {
         let ports = std::array::from_fn(|_| free_port());
-        Self::made(inside, ports, (Host::default(), Ipv4Addr::LOCALHOST.into()))
+        let here = (Host::default(), Ipv4Addr::LOCALHOST.into());
+        Self::made(insides, ports, here)
+    }
+
+    /// Its clock is so far off, as `+2d`, from its next start on.
+    #[must_use]
+    pub fn off_by(mut self, clock: &'static str) -> Self {
+        self.clock = Some(clock);
+        self
     }
 
     /// The same on a host of its own, at this address; with the ports of another one, where there is one.
@@ -43,33 +68,31 @@ impl Edge {
             Some(other) if !ITS_OWN.contains(&LISTENERS[at]) => other.ports[at],
             _ => free_port(),
         });
-        Self::made(inside, ports, (host, ip.into()))
+        Self::made(&[inside], ports, (host, ip.into()))
     }
 
-    fn made(inside: &Reveille, ports: [u16; LISTENERS.len()], (host, ip): (Host, IpAddr)) -> Self {
-        let line = inside.ask(&["edge", "pair"]);
-        let key = line.trim().trim_start_matches("insides = [\"");
-        let key = key.trim_end_matches("\"]");
+    fn made(
+        insides: &[&Reveille],
+        ports: [u16; LISTENERS.len()],
+        (host, ip): (Host, IpAddr),
+    ) -> Self {
         let edge = Self {
             ports,
             host,
             ip,
             settings: Vec::new(),
+            clock: None,
             directory: TempDir::with_prefix("reveille-edge-").expect("a temporary directory"),
             process: None,
         };
         let directory = edge.directory.path().to_string_lossy().into_owned();
-        edge.ask(&[
-            "edge",
-            "init",
-            &directory,
-            "--name",
-            "localhost",
-            "--domain",
-            "localhost",
-            "--inside",
-            key,
-        ]);
+        let who = ["--name", "localhost", "--domain", "localhost"];
+        let mut init = [&["edge", "init", &directory][..], &who].concat();
+        let keys: Vec<_> = insides.iter().map(|inside| key_of(inside)).collect();
+        for key in &keys {
+            init.extend(["--inside", key]);
+        }
+        edge.ask(&init);
         edge
     }
 
@@ -98,6 +121,11 @@ impl Edge {
     pub fn start(&mut self) {
         let mut command = self.command();
         command.args(["serve", "--config", &self.config()]);
+        if let Some(clock) = self.clock {
+            command.env("LD_PRELOAD", FAKETIME).env("FAKETIME", clock);
+            // It measures time as before.
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
         let mut process = Process::spawn("reveille serve, an edge", &mut command);
         process.expect(" is ready: ", SOON);
         self.process = Some(process);
@@ -135,6 +163,24 @@ impl Edge {
     /// Who vouches for its certificate, PEM.
     pub fn ca(&self) -> String {
         fs::read_to_string(self.ca_file()).expect("init writes it")
+    }
+
+    /// Where clients find the device API.
+    pub fn device_api(&self) -> SocketAddr {
+        self.address("device_tls")
+    }
+
+    /// Its metrics, as Prometheus reads them.
+    pub fn metrics(&self) -> String {
+        let answer = http(self.address("health"), "GET", "/metrics", None);
+        answer.expect("/metrics answers").body
+    }
+
+    /// In its configuration this line stands in the place of that one.
+    pub fn rewrites(&self, from: &str, to: &str) {
+        let written = fs::read_to_string(self.config()).expect("init writes it");
+        assert_eq!(written.matches(from).count(), 1, "{from}");
+        fs::write(self.config(), written.replace(from, to)).expect("a file of ours");
     }
 
     /// Its certificate is renewed: in the place of its own lies that of another one from now on.
@@ -181,6 +227,12 @@ impl Edge {
         self.host.runs(command)
     }
 
+    /// What one of its commands says, which must succeed.
+    pub fn asks(&self, arguments: &[&str]) -> String {
+        let config = self.config();
+        self.ask(&[arguments, &["--config", &config]].concat())
+    }
+
     fn ask(&self, arguments: &[&str]) -> String {
         let output = self.command().args(arguments).output();
         let output = output.expect("the reveille binary");
@@ -189,4 +241,11 @@ impl Edge {
         assert!(output.status.success(), "{arguments:?}:\n{said}{errors}");
         said
     }
+}
+
+/// By which edges know this inside.
+fn key_of(inside: &Reveille) -> String {
+    let line = inside.ask(&["edge", "pair"]);
+    let key = line.trim().trim_start_matches("insides = [\"");
+    key.trim_end_matches("\"]").to_owned()
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -34,6 +36,53 @@ pub fn http_as(
     body: Option<&Value>,
 ) -> io::Result<Answer> {
     ask(server, method, path, (token, body), Duration::from_secs(10))
+}
+
+/// One request in TLS by `curl`, which trusts this CA and asks for `localhost`.
+pub fn https_as(
+    (server, ca): (SocketAddr, &Path),
+    method: &str,
+    path: &str,
+    token: &str,
+    body: Option<&Value>,
+) -> Answer {
+    let port = server.port();
+    let mut curl = Command::new("curl");
+    curl.args([
+        "-sS",
+        "--http1.1",
+        "-X",
+        method,
+        "-w",
+        "\n%{http_code}",
+        "--cacert",
+    ]);
+    curl.arg(ca);
+    curl.args(["--resolve", &format!("localhost:{port}:{}", server.ip())]);
+    if !token.is_empty() {
+        curl.args(["-H", &format!("Authorization: Bearer {token}")]);
+    }
+    if let Some(body) = body {
+        curl.args([
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            &body.to_string(),
+        ]);
+    }
+    curl.arg(format!("https://localhost:{port}{path}"));
+    let output = curl.output();
+    let output = output.expect("curl: `cargo xtask test --only peers` installs it");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{method} {path}: {said}{errors}");
+    let (body, status) = said
+        .rsplit_once('\n')
+        .expect("the status is in the last line");
+    Answer {
+        status: status.parse().expect("a status"),
+        body: body.to_owned(),
+    }
 }
 
 /// The same, of somebody who may take longer.

@@ -8,12 +8,14 @@
     reason = "this crate is test support: a broken expectation is its failure"
 )]
 
+mod audio;
 mod browser;
 mod clean;
 mod coturn;
 mod dev;
 mod digest;
 mod edge;
+mod forward;
 mod gajim;
 mod go_sendxmpp;
 mod http;
@@ -46,14 +48,16 @@ mod xmpp_servers;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use audio::{ENOUGH, heard, is_answered, talk};
 pub use browser::{Browser, Library, Line};
-pub use clean::Clean;
+pub use clean::{Clean, as_user};
 pub use coturn::Coturn;
 pub use dev::{PASSWORD, android, iphone, iphone_with_two_tokens, new_token};
 pub use edge::Edge;
+pub use forward::Forward;
 pub use gajim::Gajim;
 pub use go_sendxmpp::{go_listening, go_send};
-pub use http::{Answer, http, http_as};
+pub use http::{Answer, http, http_as, https_as};
 pub use lab::{LabApi, Notification};
 pub use linphone::{Account, Linphone, PushParams};
 pub use mutate::Mutator;

@@ -33,6 +33,39 @@ const EDGES: [Ipv4Addr; 2] = [
     Ipv4Addr::new(198, 51, 100, 12),
 ];
 
+/// The legs of a media relay in the DMZ, each an address of its own: for who is inside, and for who is outside.
+const RELAY: [Ipv4Addr; 2] = [
+    Ipv4Addr::new(198, 51, 100, 21),
+    Ipv4Addr::new(198, 51, 100, 22),
+];
+
+/// One for what stands on the way to an edge.
+const ON_THE_WAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 13);
+
+/// What the firewall counts.
+const COUNTERS: [(&str, &str); 11] = [
+    ("inwards", "tried to be opened inwards, and was not"),
+    (
+        "tunnel",
+        "between edges and inside, begun as QUIC from there",
+    ),
+    ("besides", "from inside to the DMZ and nothing of all this"),
+    ("control", "what a relay is asked, and answers"),
+    ("audio_up", "from inside to the relay"),
+    (
+        "audio_down",
+        "from the relay to whoever has sent it something from inside",
+    ),
+    ("early", "the same before that, which is not let through"),
+    ("audio_in", "from outside to the relay"),
+    ("audio_out", "from the relay to outside"),
+    (
+        "unrelayed",
+        "from a phone outside to one inside, where nothing relays it",
+    ),
+    ("lost", "by the weather"),
+];
+
 /// A host in one of the networks, or the one where the test runs.
 #[derive(Clone, Debug, Default)]
 pub struct Host(Option<String>);
@@ -132,9 +165,9 @@ impl Networks {
             let gateway = format!("{net}.1");
             ip(&["-n", &there, "route", "add", "default", "via", &gateway]);
         }
-        for edge in EDGES {
+        for host in EDGES.into_iter().chain(RELAY).chain([ON_THE_WAY]) {
             let (there, link) = (networks.name('d'), networks.far('d'));
-            let address = format!("{edge}/24");
+            let address = format!("{host}/24");
             ip(&["-n", &there, "address", "add", &address, "dev", &link]);
         }
         networks.tell(
@@ -148,30 +181,44 @@ impl Networks {
         networks
     }
 
-    /// Nobody opens anything inwards, outside reaches the DMZ by TCP, and inside reaches there what [`Networks::tunnel`] says. That
-    /// nobody is there is said by ICMP, wherever somebody may be asked.
+    /// Nobody opens anything inwards, outside reaches the DMZ by TCP, and inside reaches there what [`Networks::tunnel`] says, if it
+    /// begins as QUIC does (RFC 9000 §17.2.2). A media relay is asked from inside, and heard where it was sent something to
+    /// from there ([`Networks::relays`]). That nobody is there is said by ICMP, wherever somebody may be asked.
     fn set_rules(&self) {
         let [outside, dmz, inside] = LEGS.map(|(leg, _)| self.leg(leg));
+        let [within, without] = RELAY;
+        let counters = COUNTERS.map(|(name, _)| format!("counter {name} {{}}"));
+        let counters = counters.join("\n");
+        let (up, down) = (
+            format!("iifname {inside} oifname {dmz}"),
+            format!("iifname {dmz} oifname {inside}"),
+        );
         let rules = format!(
             "table inet wall {{
                 set tunnels {{ type inet_service; }}
-                counter inwards {{}}
-                counter tunnel {{}}
-                counter besides {{}}
-                counter media {{}}
-                counter lost {{}}
+                set controls {{ type inet_service; }}
+                set media {{ type inet_service; flags interval; }}
+                {counters}
                 chain weather {{}}
                 chain forward {{
                     type filter hook forward priority 0; policy drop;
                     jump weather
-                    iifname {inside} oifname {dmz} udp dport @tunnels counter name tunnel accept
-                    iifname {dmz} oifname {inside} udp sport @tunnels ct state established counter name tunnel accept
+                    {up} udp dport @tunnels ct state new @th,64,40 & 0xb0ffffffff != 0x8000000001 counter name besides drop
+                    {up} udp dport @tunnels counter name tunnel accept
+                    {down} udp sport @tunnels ct state established counter name tunnel accept
+                    {up} ip daddr {within} udp dport @controls counter name control accept
+                    {down} ip saddr {within} udp sport @controls ct state established counter name control accept
+                    {up} ip daddr {within} udp dport @media counter name audio_up accept
+                    {down} ip saddr {within} udp sport @media ct state established counter name audio_down accept
+                    {down} ip saddr {within} udp sport @media counter name early drop
                     meta l4proto icmp ct state related accept
-                    iifname {inside} oifname {dmz} counter name besides drop
-                    iifname {dmz} oifname {inside} counter name inwards drop
-                    iifname {outside} oifname {inside} meta l4proto udp counter name media drop
+                    {up} counter name besides drop
+                    {down} counter name inwards drop
+                    iifname {outside} oifname {inside} meta l4proto udp counter name unrelayed drop
                     iifname {outside} oifname {inside} counter name inwards drop
                     iifname {outside} oifname {dmz} meta l4proto tcp accept
+                    iifname {outside} oifname {dmz} ip daddr {without} udp dport @media counter name audio_in accept
+                    iifname {dmz} oifname {outside} ip saddr {without} udp sport @media counter name audio_out accept
                     iifname {dmz} oifname {outside} ct state established accept
                 }}
             }}"
@@ -194,17 +241,43 @@ impl Networks {
         EDGES[number]
     }
 
+    /// The address in the DMZ for what stands on the way to an edge.
+    pub fn on_the_way(&self) -> Ipv4Addr {
+        ON_THE_WAY
+    }
+
     /// The name `localhost` leads outside to the edge of this number.
     pub fn leads_to(&self, number: usize) {
+        self.leads(EDGES[number]);
+    }
+
+    /// The name `localhost` leads outside there.
+    pub fn leads(&self, to: Ipv4Addr) {
         let folder = hosts(&self.tag);
         fs::create_dir_all(&folder).expect("/etc/netns");
-        let line = format!("{} localhost\n", EDGES[number]);
+        let line = format!("{to} localhost\n");
         fs::write(folder.join("hosts"), line).expect("a file of ours");
     }
 
     /// Inside may dial this port (UDP) in the DMZ.
     pub fn tunnel(&self, port: u16) {
         self.nft(&format!("add element inet wall tunnels {{ {port} }}"));
+    }
+
+    /// The legs of a media relay in the DMZ: for who is inside, and for who is outside.
+    pub fn relay(&self) -> [Ipv4Addr; 2] {
+        RELAY
+    }
+
+    /// A relay is asked at this port, from inside alone, and these are for media.
+    pub fn relays(&self, control: u16, (first, last): (u16, u16)) {
+        self.nft(&format!("add element inet wall controls {{ {control} }}"));
+        self.nft(&format!("add element inet wall media {{ {first}-{last} }}"));
+    }
+
+    /// The address of the host inside.
+    pub fn inside(&self) -> Ipv4Addr {
+        Ipv4Addr::new(10, 77, 0, 10)
     }
 
     /// Of a hundred packets between outside and the DMZ so many are lost, in each direction.
@@ -232,9 +305,10 @@ impl Networks {
         self.nft("flush chain inet wall weather");
     }
 
-    /// Packets that a counter has seen: `inwards`, which nothing was let through; `tunnel`; `besides`, from inside to the DMZ and
-    /// no tunnel; `media`, which a phone outside tried to send inwards where nothing relays it, and was dropped as well; `lost`.
+    /// Packets that a counter has seen; they are in the table above.
     pub fn packets(&self, counter: &str) -> u64 {
+        let is_one = COUNTERS.iter().any(|(name, _)| *name == counter);
+        assert!(is_one, "{counter}");
         let said = self.tell(
             'w',
             "nft",
@@ -250,7 +324,7 @@ impl Networks {
 
     /// Whether somebody in that network can connect to inside.
     pub fn gets_inside(&self, from: &Host, port: u16) -> bool {
-        let at = format!("exec 3<>/dev/tcp/10.77.0.10/{port}");
+        let at = format!("exec 3<>/dev/tcp/{}/{port}", self.inside());
         let mut command = Command::new("timeout");
         command.args(["1", "bash", "-c", &at]).stderr(Stdio::null());
         let mut process = Process::spawn("who wants in", &mut from.runs(command));

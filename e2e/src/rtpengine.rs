@@ -1,22 +1,28 @@
-//! Debian's rtpengine, forwarding in user space on loopback, on ports of its own.
+//! Debian's rtpengine, forwarding in user space, on ports of its own: on loopback, or on a host with two legs.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::{Process, SOON, free_port, ports::port_range};
+use crate::{Host, Process, SOON, free_port, ports::port_range};
 
 /// A running daemon.
 pub struct Rtpengine {
     control: SocketAddr,
+    ports: (u16, u16),
     process: Process,
 }
 
 impl Rtpengine {
     /// Starts one, and waits until it listens.
     pub fn started() -> Self {
-        let control = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let (first, last) = port_range();
+        Self::on(&Host::default(), [Ipv4Addr::LOCALHOST; 2])
+    }
+
+    /// The same on a host with a leg inside, where it is asked, and one outside.
+    pub fn on(host: &Host, [inside, outside]: [Ipv4Addr; 2]) -> Self {
+        let control = SocketAddr::from((inside, free_port()));
+        let ports = port_range();
         let mut command = Command::new("rtpengine");
         command.args([
             "--config-file=none",
@@ -24,21 +30,30 @@ impl Rtpengine {
             "--foreground",
             "--log-stderr",
             "--log-level=6",
-            "--interface=inside/127.0.0.1",
-            "--interface=outside/127.0.0.1",
             "--delete-delay=0",
         ]);
+        command.arg(format!("--interface=inside/{inside}"));
+        command.arg(format!("--interface=outside/{outside}"));
         command.arg(format!("--listen-ng={control}"));
-        command.arg(format!("--port-min={first}"));
-        command.arg(format!("--port-max={last}"));
-        let process = Process::spawn("rtpengine", &mut command);
+        command.arg(format!("--port-min={}", ports.0));
+        command.arg(format!("--port-max={}", ports.1));
+        let process = Process::spawn("rtpengine", &mut host.runs(command));
         process.expect_anywhere("Startup complete", SOON);
-        Self { control, process }
+        Self {
+            control,
+            ports,
+            process,
+        }
     }
 
     /// Where it is asked.
     pub fn control(&self) -> SocketAddr {
         self.control
+    }
+
+    /// The first and the last of its ports for media.
+    pub fn ports(&self) -> (u16, u16) {
+        self.ports
     }
 
     /// `kill -9`.

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use reveille_e2e::{Clean, Process, SOON};
+use reveille_e2e::{Clean, Process, SOON, as_user};
 use tempfile::TempDir;
 
 /// The package under test: `cargo xtask test` has said where it is.
@@ -50,25 +50,6 @@ fn installed() -> Clean {
     let said = clean.run(&format!("cd /root && {install}"));
     assert!(said.contains("reveille init /etc/reveille"), "{said}");
     clean
-}
-
-/// The server as the unit that was installed has it run; here is no systemd to do so.
-fn service(clean: &Clean) -> Process {
-    let unit = fs::read_to_string(clean.path("/usr/lib/systemd/system/reveille.service"));
-    let unit = unit.expect("the unit");
-    let value = |key: &str| {
-        let mut lines = unit.lines();
-        let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        value.unwrap_or_else(|| panic!("no {key} in {unit}"))
-    };
-    let server = clean.spawn(&as_user(value("User"), value("ExecStart")));
-    server.expect_anywhere("is ready", SOON);
-    server
-}
-
-/// What `runuser` runs, as the process itself and not as a child of it.
-fn as_user(user: &str, line: &str) -> String {
-    format!("setpriv --reuid={user} --regid={user} --init-groups {line}")
 }
 
 fn phone(clean: &Clean, user: &str) -> Process {
@@ -126,7 +107,7 @@ fn used(clean: &Clean) {
     assert!(steps.contains("systemctl enable --now reveille"), "{steps}");
     let checked = clean.run(documented("reveille check"));
     assert!(checked.lines().all(|it| it.starts_with("ok ")), "{checked}");
-    let mut server = service(clean);
+    let mut server = clean.service();
 
     let lab = "reveille lab --keys /var/lib/reveille/lab";
     documented(&format!("runuser -u reveille -- {lab}"));
@@ -242,7 +223,7 @@ fn the_package_is_used_upgraded_removed_and_purged() {
     clean.run("cd /root && apt install ./newer.deb");
     assert!(clean.run("dpkg -s reveille").contains("Version: 1:"));
     assert_eq!(clean.run(OURS), before, "an upgrade changes nothing");
-    let mut server = service(&clean);
+    let mut server = clean.service();
     assert!(clean.run("reveille user list").contains("bob@example.org"));
     assert!(server.terminate(SOON).success());
 

@@ -4,10 +4,14 @@
 use reveille_e2e::scram::{Scram, Signed, offered};
 use reveille_e2e::{
     Account, Edge, Linphone, Login, PASSWORD, Pjsua, Reveille, SOON, Slixmpp, Tls, Transport,
-    XmppClient, android, iphone, new_token, poll, xml,
+    XmppClient, android, https_as, iphone, new_token, poll, xml,
 };
 use ring::digest::{SHA256, digest};
 use serde_json::json;
+use std::time::Duration;
+
+/// Longer than a tunnel is missed (12 s), and than a phone that was sent away waits.
+const BACK: Duration = Duration::from_mins(1);
 
 /// Waits until the tunnels of the inside are as they should be.
 fn wait_tunnels(inside: &Reveille, wanted: &[bool]) {
@@ -227,6 +231,165 @@ fn nothing_gets_in_by_xmpp_of_who_has_not_signed_in() {
     let mut late = stranger();
     late.send(&auth("AGFsaWNlAHdyb25n"));
     assert_eq!(late.stream_error(SOON), "remote-connection-failed");
+}
+
+#[test]
+fn when_one_of_two_insides_is_lost_its_phones_go_over_to_the_other_and_what_it_kept_comes_later() {
+    let mut insides = [Reveille::new(), Reveille::new()];
+    let mut edge = Edge::between(&insides.each_ref());
+    edge.start();
+    let line = edge.line();
+    insides = insides.map(|it| it.with("edge", "edges", &line));
+    for inside in &mut insides {
+        inside.start();
+        wait_tunnels(inside, &[true]);
+    }
+    let mut bob = Linphone::registered(Account {
+        user: "bob".to_owned(),
+        password: PASSWORD.to_owned(),
+        transport: Transport::Tls,
+        server: edge.sip_tls(),
+        push: Some(iphone(&new_token())),
+        ca: Some(edge.ca()),
+        friends: Vec::new(),
+    });
+    let [mut its, mut other] = insides;
+    if its.devices("bob").is_empty() {
+        std::mem::swap(&mut its, &mut other);
+    }
+    assert_eq!(its.devices("bob").len(), 1);
+    assert!(other.devices("bob").is_empty());
+    let says = |alice: &mut Pjsua, text: &str| {
+        alice.message("sip:bob@localhost", text);
+        alice.expect("SENT 20", SOON);
+    };
+    let mut alice = Pjsua::registered(&its, "alice", Transport::Udp);
+    says(&mut alice, "at the first");
+    bob.expect("at the first", SOON);
+
+    // Its phone is sent away, and comes back by itself.
+    its.kill();
+    let over = poll(BACK, || (other.devices("bob").len() == 1).then_some(()));
+    assert!(over.is_some(), "{}", bob.process().tail());
+    let mut there = Pjsua::registered(&other, "alice", Transport::Udp);
+    says(&mut there, "at the other");
+    bob.expect("at the other", BACK);
+    there.call("sip:bob@localhost");
+    bob.wait_ringing(BACK);
+    bob.answer();
+    there.expect("CALL CONFIRMED 200", SOON);
+    bob.hang_up();
+    there.expect("CALL DISCONNECTED", SOON);
+
+    // The first is there again, and keeps what is for its phone until that comes anew.
+    its.start();
+    wait_tunnels(&its, &[true]);
+    let mut alice = Pjsua::registered(&its, "alice", Transport::Udp);
+    says(&mut alice, "kept at the first");
+    bob.kill();
+    bob.start();
+    bob.expect("kept at the first", BACK);
+    its.wait_delivered("bob");
+    assert_eq!(bob.times_received("kept at the first"), 1);
+    its.assert_healthy();
+    other.assert_healthy();
+}
+
+#[test]
+fn an_edge_whose_clock_is_wrong_carries_all_and_refuses_tokens_that_it_takes_for_old() {
+    for (clock, takes_tokens) in [("+1h", true), ("+2d", false), ("-1h", true), ("-2d", true)] {
+        let mut inside = Reveille::new();
+        let mut edge = Edge::of(&inside).off_by(clock);
+        edge.start();
+        inside = inside.with("edge", "edges", &edge.line());
+        inside.start();
+        wait_tunnels(&inside, &[true]);
+        assert!(is_let_in(&edge, "bob"), "{clock}");
+        let ca_file = edge.ca_file();
+        let at = (edge.device_api(), &*ca_file);
+        let who = json!({"grant_type": "password", "username": "bob", "password": PASSWORD});
+        let told = https_as(at, "POST", "/oauth/token", "", Some(&who));
+        assert_eq!(told.status, 200, "{clock}: {}", told.body);
+        let told: serde_json::Value = serde_json::from_str(&told.body).expect("JSON");
+        let token = told["access_token"].as_str().expect("a token");
+        let put = https_as(at, "PUT", "/api/v1/me/devices/a", token, Some(&json!({})));
+        assert_eq!(put.status, if takes_tokens { 204 } else { 401 }, "{clock}");
+        // What the operator sees of it.
+        let refused = "reveille_edge_refused_total{reason=\"bad_token\"} ";
+        let refused = format!("{refused}{}\n", u8::from(!takes_tokens));
+        assert!(
+            edge.metrics().contains(&refused),
+            "{clock}: {}",
+            edge.metrics()
+        );
+        edge.process().hang_up();
+        let certificate = if clock == "-2d" {
+            "it has expired, or is not good yet"
+        } else {
+            "reload: nothing has changed"
+        };
+        edge.process().expect(certificate, SOON);
+        inside.assert_healthy();
+    }
+}
+
+/// Whether somebody is let in with a password by this edge.
+fn is_let_in(edge: &Edge, user: &str) -> bool {
+    let (mut client, _) = XmppClient::offered_at(edge.xmpp(Tls::Direct), Tls::Direct, &edge.ca());
+    let signed = client.scram(&Scram {
+        mechanism: "SCRAM-SHA-256".to_owned(),
+        user: user.to_owned(),
+        password: PASSWORD.to_owned(),
+        flag: "n".to_owned(),
+        channel: Vec::new(),
+    });
+    matches!(signed, Signed::In(_))
+}
+
+#[test]
+fn an_edge_takes_what_it_can_of_another_configuration_and_names_what_needs_a_restart() {
+    let (mut inside, mut edge) = with_edge();
+    let (start, ca) = (Tls::Direct, edge.ca());
+    let (mut there, _) = XmppClient::offered_at(edge.xmpp(start), start, &ca);
+    there.authenticate("alice");
+    there.bind("alice", "phone");
+    let metadata = "/.well-known/oauth-authorization-server";
+    let ca_file = edge.ca_file();
+    let ask = |at| https_as((at, &*ca_file), "GET", metadata, "", None);
+    assert_eq!(ask(edge.device_api()).status, 404);
+    edge.rewrites("#! passwords = true", "passwords = false");
+    edge.rewrites("#! issuer = \"\"", "issuer = \"https://localhost\"");
+    edge.rewrites("node = \"localhost\"", "node = \"other.localhost\"");
+    let told = edge.asks(&["reload"]);
+    for taken in ["edge.passwords", "oauth.issuer"] {
+        assert!(told.contains(taken), "{told}");
+    }
+    let late = "server.node: \"localhost\" -> \"other.localhost\" needs a restart";
+    edge.process().expect(late, SOON);
+    assert!(told.contains("server.node"), "{told}");
+    let shown = ask(edge.device_api());
+    assert!(
+        shown.body.contains("https://localhost/oauth/token"),
+        "{}",
+        shown.body
+    );
+    // Nobody comes in by a password any more, and who is in stays.
+    let (mut late, _) = XmppClient::offered_at(edge.xmpp(start), start, &ca);
+    late.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGJvYgB3</auth>");
+    assert_eq!(late.stream_error(SOON), "not-authorized");
+    there.ping();
+
+    // By a signal it is the same; and a configuration that is none changes nothing.
+    edge.rewrites("passwords = false", "passwords = true");
+    edge.process().hang_up();
+    edge.process().expect("edge.passwords: false -> true", SOON);
+    assert!(is_let_in(&edge, "bob"));
+    edge.rewrites("passwords = true", "passwords = maybe");
+    edge.process().hang_up();
+    edge.process().expect("reload: nothing has changed", SOON);
+    assert!(is_let_in(&edge, "bob"));
+    there.ping();
+    inside.assert_healthy();
 }
 
 #[test]

@@ -1,16 +1,20 @@
 //! Outside, a DMZ with two edges, inside, and a firewall that lets nothing be opened inwards: phones and clients outside are
 //! served all the same, whatever breaks on the way.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reveille_e2e::{
-    Account, Edge, Linphone, Login, Networks, PASSWORD, Pjsua, Reveille, SOON, Slixmpp, Tls,
-    Transport, iphone, new_token, poll,
+    Account, ENOUGH, Edge, Forward, Host, Linphone, Login, Networks, PASSWORD, Pjsua, Reveille,
+    Rtpengine, SOON, Slixmpp, Tls, Transport, heard, iphone, is_answered, new_token, poll,
 };
 use serde_json::json;
 
 /// Longer than a tunnel is missed (12 s), and than the longest wait before it is dialled again (15 s).
 const BACK: Duration = Duration::from_secs(40);
+
+/// So much later is there what is said over a bad way, each way.
+const LONG_WAY: Duration = Duration::from_millis(200);
 
 /// What Linphone says when it is registered, again as well.
 const REGISTERED: &str = "to [LinphoneRegistrationOk]";
@@ -25,8 +29,23 @@ struct World {
 impl World {
     /// `None` outside of the networks, where the test is over when it is inside.
     fn enter(test: &str) -> Option<Self> {
+        Self::made(Networks::enter(test)?, Reveille::new())
+    }
+
+    /// The same with a media relay in the DMZ, which the inside asks.
+    fn enter_with_relay(test: &str) -> Option<(Self, Rtpengine)> {
         let networks = Networks::enter(test)?;
-        let inside = Reveille::new();
+        let relay = Rtpengine::on(&networks.dmz(), networks.relay());
+        networks.relays(relay.control().port(), relay.ports());
+        let inside = Reveille::new()
+            .with("call", "media", "rtpengine")
+            .with("media", "rtpengine", &relay.control().to_string())
+            .with("media", "inside", "inside")
+            .with("media", "outside", "outside");
+        Some((Self::made(networks, inside)?, relay))
+    }
+
+    fn made(networks: Networks, inside: Reveille) -> Option<Self> {
         let (dmz, at) = (|| networks.dmz(), |number| networks.edge(number));
         let first = Edge::on(&inside, dmz(), at(0), None);
         let second = Edge::on(&inside, dmz(), at(1), Some(&first));
@@ -68,19 +87,57 @@ impl World {
 
     /// A Linphone outside that is registered by the first edge.
     fn phone(&self, user: &str, token: &str) -> Linphone {
-        let account = Account {
-            user: user.to_owned(),
-            password: PASSWORD.to_owned(),
-            transport: Transport::Tls,
-            server: self.edges[0].sip_tls(),
-            push: Some(iphone(token)),
-            ca: Some(self.edges.each_ref().map(Edge::ca).concat()),
-            friends: Vec::new(),
-        };
+        let ca = self.edges.each_ref().map(Edge::ca).concat();
+        let at = self.edges[0].sip_tls();
+        let account = account(user, token, (Transport::Tls, at), Some(ca));
         let mut phone = Linphone::installed(account).on(self.networks.outside());
         phone.start();
         phone.wait_registered();
         phone
+    }
+
+    /// A phone at a desk inside. The server itself listens on loopback alone.
+    fn desk_phone(&self, user: &str) -> (Linphone, Forward) {
+        let server = self.inside.sip(Transport::Tcp);
+        // At its port: a phone may answer by a connection of its own (RFC 3261 §18.2.2).
+        let at = SocketAddr::from((self.networks.inside(), server.port()));
+        let way = Forward::started(&Host::default(), at, server, Duration::ZERO);
+        let account = account(user, &new_token(), (Transport::Tcp, at), None);
+        (Linphone::registered(account), way)
+    }
+
+    /// Bob's phone outside has registered by the first edge, and both are gone: it is killed, and so is that.
+    fn lost_with_its_edge(&mut self, token: &str) -> Linphone {
+        let mut bob = self.phone("bob", token);
+        bob.kill();
+        self.edges[0].kill();
+        self.networks.leads_to(1);
+        self.wait_tunnels(1);
+        bob
+    }
+
+    /// Bob's phone is woken for a call, and comes back by the other edge.
+    fn wakes(&self, bob: &mut Linphone, token: &str) {
+        let push = self.inside.lab().wait_for_push(token, "call", SOON);
+        let port = self.edges[0].sip_tls().port();
+        assert_eq!(
+            push.data("register_at"),
+            format!("sip:localhost:{port};transport=tls")
+        );
+        bob.start();
+        bob.wait_registered();
+        bob.wait_ringing(SOON);
+    }
+
+    /// So much has gone by all these ways of audio.
+    fn assert_heard(&self, ways: &[&str], none: &[&str]) {
+        let packets = |way: &&str| self.networks.packets(way);
+        for way in ways {
+            assert!(packets(way) >= ENOUGH, "{way}: {}", packets(way));
+        }
+        for way in none {
+            assert_eq!(packets(way), 0, "{way}");
+        }
     }
 
     /// Nothing was opened inwards, and nothing but tunnels was opened at all.
@@ -107,28 +164,64 @@ fn a_phone_outside_comes_back_by_the_other_edge_and_nothing_is_opened_inwards() 
         return;
     };
     let token = new_token();
-    let mut bob = world.phone("bob", &token);
-    bob.kill();
-    world.edges[0].kill();
-    world.networks.leads_to(1);
-    world.wait_tunnels(1);
-
+    let mut bob = world.lost_with_its_edge(&token);
     let mut alice = Pjsua::registered(&world.inside, "alice", Transport::Udp);
     alice.call("sip:bob@localhost");
-    let push = world.inside.lab().wait_for_push(&token, "call", SOON);
-    let port = world.edges[0].sip_tls().port();
-    assert_eq!(
-        push.data("register_at"),
-        format!("sip:localhost:{port};transport=tls")
-    );
-    bob.start();
-    bob.wait_registered();
-    bob.wait_ringing(SOON);
+    world.wakes(&mut bob, &token);
     alice.expect("CALL EARLY 180", SOON);
     bob.answer();
     alice.expect("CALL CONFIRMED 200", SOON);
     bob.hang_up();
     alice.expect("CALL DISCONNECTED", SOON);
+    world.inside.assert_healthy();
+    world.assert_closed();
+}
+
+#[test]
+fn a_phone_that_was_woken_by_the_other_edge_is_heard_at_a_desk_through_a_relay_in_the_dmz() {
+    let name =
+        "a_phone_that_was_woken_by_the_other_edge_is_heard_at_a_desk_through_a_relay_in_the_dmz";
+    let Some((mut world, mut relay)) = World::enter_with_relay(name) else {
+        return;
+    };
+    let token = new_token();
+    let mut bob = world.lost_with_its_edge(&token);
+    let (mut alice, _way) = world.desk_phone("alice");
+    alice.uses_files();
+    alice.call("sip:bob@localhost");
+    world.wakes(&mut bob, &token);
+    bob.uses_files();
+    is_answered(&mut alice, &mut bob);
+    heard(&mut relay, [&mut bob, &mut alice]);
+    world.assert_heard(
+        &["audio_in", "audio_out", "audio_up", "audio_down"],
+        &["unrelayed"],
+    );
+    assert!(world.networks.packets("control") > 0);
+    world.inside.assert_healthy();
+    world.assert_closed();
+}
+
+#[test]
+fn two_phones_outside_one_of_them_woken_hear_each_other_through_the_relay_and_nothing_of_it_comes_in()
+ {
+    let name = "two_phones_outside_one_of_them_woken_hear_each_other_through_the_relay_and_nothing_of_it_comes_in";
+    let Some((mut world, mut relay)) = World::enter_with_relay(name) else {
+        return;
+    };
+    let token = new_token();
+    let mut bob = world.lost_with_its_edge(&token);
+    let mut carol = world.phone("carol", &new_token());
+    carol.uses_files();
+    carol.call("sip:bob@localhost");
+    world.wakes(&mut bob, &token);
+    bob.uses_files();
+    is_answered(&mut carol, &mut bob);
+    heard(&mut relay, [&mut bob, &mut carol]);
+    world.assert_heard(
+        &["audio_in", "audio_out"],
+        &["audio_up", "audio_down", "early", "unrelayed"],
+    );
     world.inside.assert_healthy();
     world.assert_closed();
 }
@@ -243,6 +336,44 @@ fn whatever_breaks_on_the_way_a_phone_outside_rings_and_no_message_is_lost_or_do
 }
 
 #[test]
+fn at_the_end_of_a_long_way_that_loses_packets_a_phone_is_woken_rings_and_loses_no_message() {
+    let name =
+        "at_the_end_of_a_long_way_that_loses_packets_a_phone_is_woken_rings_and_loses_no_message";
+    let Some(mut world) = World::enter(name) else {
+        return;
+    };
+    let edge = world.edges[0].sip_tls();
+    let at = SocketAddr::from((world.networks.on_the_way(), edge.port()));
+    let _way = Forward::started(&world.networks.dmz(), at, edge, LONG_WAY);
+    world.networks.leads(world.networks.on_the_way());
+    world.networks.loses(5);
+    let token = new_token();
+    let mut bob = world.phone("bob", &token);
+    let mut alice = Pjsua::registered(&world.inside, "alice", Transport::Udp);
+    bob.kill();
+    alice.call("sip:bob@localhost");
+    world.wakes(&mut bob, &token);
+    alice.expect("CALL EARLY 180", SOON);
+    bob.answer();
+    alice.expect("CALL CONFIRMED 200", SOON);
+    bob.hang_up();
+    alice.expect("CALL DISCONNECTED", SOON);
+    for number in 0..10 {
+        alice.message("sip:bob@localhost", &format!("from afar {number}"));
+        alice.expect("SENT 20", SOON);
+    }
+    bob.expect("from afar 9", BACK);
+    world.wait_delivered(10);
+    for number in 0..10 {
+        let text = format!("from afar {number}");
+        assert_eq!(bob.times_received(&text), 1, "{text}");
+    }
+    assert!(world.networks.packets("lost") > 0);
+    world.inside.assert_healthy();
+    world.assert_closed();
+}
+
+#[test]
 fn a_phone_that_rings_when_its_edge_is_killed_rings_on_and_stops_when_the_caller_gives_up() {
     let name =
         "a_phone_that_rings_when_its_edge_is_killed_rings_on_and_stops_when_the_caller_gives_up";
@@ -298,6 +429,23 @@ fn an_edge_that_is_stopped_waits_for_a_call_and_a_second_signal_ends_that() {
     bob.wait_call_over(BACK);
     world.inside.assert_healthy();
     world.assert_closed();
+}
+
+fn account(
+    user: &str,
+    token: &str,
+    (transport, server): (Transport, SocketAddr),
+    ca: Option<String>,
+) -> Account {
+    Account {
+        user: user.to_owned(),
+        password: PASSWORD.to_owned(),
+        transport,
+        server,
+        push: Some(iphone(token)),
+        ca,
+        friends: Vec::new(),
+    }
 }
 
 /// A time that is the fault itself.

@@ -14,8 +14,11 @@ use crate::{deb, debian};
 /// What makes Prosody push: no program, but a file of its package that is there when it is.
 const MOD_CLOUD_NOTIFY: &str = "/usr/lib/prosody/modules/mod_cloud_notify/mod_cloud_notify.lua";
 
+/// What gives a program another clock.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
 /// A program, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 27] = [
+const PROGRAMS: [(&str, &str); 28] = [
     ("linphonec", "linphone-cli"),
     ("sipp", "sip-tester"),
     ("go-sendxmpp", "go-sendxmpp"),
@@ -43,6 +46,7 @@ const PROGRAMS: [(&str, &str); 27] = [
     ("turnserver", "coturn"),
     ("openssl", "openssl"),
     ("curl", "curl"),
+    (FAKETIME, "libfaketime"),
 ];
 
 /// What Python must be able to do, and the package that lets it. Seen working; the package named `pjsua2` is another one,

@@ -243,6 +243,7 @@ fn demo(workspace: &Workspace) -> Result<()> {
 /// Tests of what knows no shards: they are run once.
 const ONCE: [&str; 9] = [
     "deb",
+    "edge_document",
     "edge_networks",
     "install",
     "lab_clients",
