@@ -53,36 +53,36 @@ impl World {
         certificates(&world.edges);
         world
     }
+}
 
-    /// What somebody who signs in by this edge is told.
-    fn token(&self, edge: &Clean) -> (String, Value) {
-        let ca = edge.path("/root/fullchain.pem");
-        let who = json!({
-            "grant_type": "password", "username": "alice@example.org", "password": PASSWORD,
-        });
-        let resolve = "sip.example.org:443:127.0.0.1";
-        let mut curl = edge.on_its_network("curl", &["-sS", "--resolve", resolve]);
-        curl.arg("--cacert").arg(ca).args(["-w", "\n%{http_code}"]);
-        curl.args([
-            "-H",
-            "Content-Type: application/json",
-            "-d",
-            &who.to_string(),
-        ]);
-        let output = curl.arg("https://sip.example.org/oauth/token").output();
-        let output = output.expect("curl");
-        assert!(output.status.success(), "{output:?}");
-        let said = String::from_utf8(output.stdout).expect("text");
-        let (told, status) = said.rsplit_once('\n').expect("a status");
-        let told = serde_json::from_str(told).unwrap_or_else(|_| panic!("{said}"));
-        (status.to_owned(), told)
-    }
+/// What somebody who signs in by this edge is told.
+fn token(edge: &Clean) -> (String, Value) {
+    let ca = edge.path("/root/fullchain.pem");
+    let who = json!({
+        "grant_type": "password", "username": "alice@example.org", "password": PASSWORD,
+    });
+    let resolve = "sip.example.org:443:127.0.0.1";
+    let mut curl = edge.on_its_network("curl", &["-sS", "--resolve", resolve]);
+    curl.arg("--cacert").arg(ca).args(["-w", "\n%{http_code}"]);
+    curl.args([
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        &who.to_string(),
+    ]);
+    let output = curl.arg("https://sip.example.org/oauth/token").output();
+    let output = output.expect("curl");
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).expect("text");
+    let (told, status) = said.rsplit_once('\n').expect("a status");
+    let told = serde_json::from_str(told).unwrap_or_else(|_| panic!("{said}"));
+    (status.to_owned(), told)
+}
 
-    fn assert_lets_in(&self, edge: &Clean) {
-        let (status, told) = self.token(edge);
-        assert_eq!(status, "200", "{told}");
-        assert!(told["access_token"].is_string(), "{told}");
-    }
+fn assert_lets_in(edge: &Clean) {
+    let (status, told) = token(edge);
+    assert_eq!(status, "200", "{told}");
+    assert!(told["access_token"].is_string(), "{told}");
 }
 
 /// What a public CA gives for both edges: here it vouches for itself.
@@ -203,13 +203,13 @@ fn two_edges_are_set_up_used_and_taken_down_as_the_page_says() {
         assert!(up.is_some(), "{}", host.run(status[0]));
     }
     for edge in edges {
-        world.assert_lets_in(edge);
+        assert_lets_in(edge);
     }
 
     // An edge that is stopped takes nobody with it; and a pair that is ended at the edge is ended at once.
     one.ask_to_end();
     assert!(one.wait(SOON).success());
-    world.assert_lets_in(&edges[1]);
+    assert_lets_in(&edges[1]);
     let forget = "sed -i 's|^insides = .*|insides = []|' /etc/reveille/reveille.toml";
     edges[1].run(forget);
     let ended = "reveille reload";
@@ -217,7 +217,7 @@ fn two_edges_are_set_up_used_and_taken_down_as_the_page_says() {
     let said = edges[1].run(ended);
     assert!(said.contains("edge.insides"), "{said}");
     assert!(edges[1].run(status[0]).contains("no tunnel"));
-    assert_eq!(world.token(&edges[1]).0, "503");
+    assert_eq!(token(&edges[1]).0, "503");
     other.ask_to_end();
     assert!(other.wait(SOON).success());
     server.ask_to_end();

@@ -241,7 +241,7 @@ fn demo(workspace: &Workspace) -> Result<()> {
 }
 
 /// Tests of what knows no shards: they are run once.
-const ONCE: [&str; 9] = [
+const ONCE: [&str; 10] = [
     "deb",
     "edge_document",
     "edge_networks",

@@ -26,6 +26,7 @@ use crate::{
     reload::{self, CallParts, Origin, Reload},
     reloaded::{Reloaded, Reloading},
     settings::{Source, greeting},
+    setup,
     shards::{self, Parts, Shards, Steering},
     store_watch::watch_store,
     turn,
@@ -141,7 +142,7 @@ impl Server {
         let (accounts, ban_file, keeper) = guarded(&config, &metrics)?;
         let tls = (options.tls.clone(), options.client_tls);
         let (net, events, room) = sockets(&config, &keeper, tls, &steer).await?;
-        let server_tls = options.tls.map(|tls| (tls, net.handshakes()));
+        let https = options.tls.map(|tls| (tls, net.handshakes()));
         let ours = ours::open(&config)?;
         let (call, im, hub) = roles(Source {
             config: &config,
@@ -202,8 +203,7 @@ impl Server {
         let behind = behind(api, watched, service, (beside, pages));
         let room = (room.http, &keeper);
         edges.take((&config, &net, &metrics), behind.device.clone(), room)?;
-        let (mut others, admin_socket) =
-            doors.serve(behind, server_tls.as_ref(), room, [&stopped; 2]);
+        let (mut others, admin_socket) = doors.serve(behind, https.as_ref(), room, [&stopped; 2]);
         let (kept, expires) = ((&store, &metrics, &ours.tokens), (certificate, expiry));
         others.extend(chores(&config, kept, accounts, shards, &stopped));
         let (looked_at, kept) = ((&net, &edges, &bans), (&store, &locks[..]));
