@@ -511,6 +511,15 @@ impl Line {
             _ => {}
         }
     }
+
+    /// A client's letter is kept: if it is outside, its story says whence it came.
+    fn tells_edge(&mut self, now: Now, door: &DoorId, story: Option<TrackingId>) {
+        let Some((story, session)) = story.zip(self.sessions.get(door)) else {
+            return;
+        };
+        let note = self.told.came(now, &story, session.stream);
+        self.out.extend(note.map(Output::Note));
+    }
 }
 
 /// Why something was not done, as a client hears it (RFC 6120 §8.3.3).

@@ -121,15 +121,6 @@ impl Line {
         self.post(reader, Post::Letter(Box::new(letter)));
     }
 
-    /// A client's letter is kept: if it is outside, its story says whence it came.
-    pub(crate) fn tells_edge(&mut self, now: Now, door: &DoorId, story: Option<TrackingId>) {
-        let Some((story, session)) = story.zip(self.sessions.get(door)) else {
-            return;
-        };
-        let note = self.told.came(now, &story, session.stream);
-        self.out.extend(note.map(Output::Note));
-    }
-
     /// A client writes to a component: that is kept nowhere.
     fn writes_to_component(
         &mut self,
