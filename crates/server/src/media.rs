@@ -115,10 +115,15 @@ impl Media {
             Turn::Offer => daemon.offer(command, self.0.patience).await,
             Turn::Answer => daemon.ask(command, self.0.patience).await,
         };
-        if daemon.trouble() != before {
+        self.tell_if_other(daemon, before.as_ref());
+        answer
+    }
+
+    /// Says how the daemons are if this one is not as it was.
+    fn tell_if_other(&self, daemon: &Daemon, before: Option<&String>) {
+        if daemon.trouble().as_ref() != before {
             self.tell();
         }
-        answer
     }
 
     /// No daemon need know this any more. One that does not hear of it forgets by itself when nothing is said.
@@ -128,8 +133,11 @@ impl Media {
         let command = ng::delete(over);
         // Of a leg from before a restart it is not known where it is.
         for at in known.map_or(all, |at| at..at + 1) {
+            let daemon = &self.0.daemons[at];
+            let before = daemon.trouble();
             // What becomes of it changes nothing here.
-            let _ = self.ask(&self.0.daemons[at], &command, Turn::Answer).await;
+            daemon.forget(&command, self.0.patience).await;
+            self.tell_if_other(daemon, before.as_ref());
         }
     }
 

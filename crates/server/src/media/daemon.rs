@@ -30,8 +30,8 @@ const REPEAT: Duration = Duration::from_millis(100);
 /// Octets of an answer.
 const LONGEST: usize = 65_535;
 
-/// Who waits for an answer, by its cookie.
-type Asked = Arc<Mutex<HashMap<Box<str>, oneshot::Sender<Value>>>>;
+/// Who waits for an answer, by its cookie; nothing is told of one that cannot be read.
+type Asked = Arc<Mutex<HashMap<Box<str>, oneshot::Sender<Option<Value>>>>>;
 
 /// Why a question has no answer, or none that helps.
 #[derive(Debug, Eq, PartialEq)]
@@ -178,25 +178,39 @@ impl Daemon {
     /// Has it do something, and learns from that how it is.
     pub(super) async fn ask(&self, command: &Value, patience: Duration) -> Result<Value, Failed> {
         let answer = self.question(command, patience).await;
+        self.shows(&answer);
+        answer
+    }
+
+    /// Has it forget something. What it says of that grows with what it is about, and may be longer than a datagram can be: silence
+    /// says nothing of how it is.
+    pub(super) async fn forget(&self, command: &Value, patience: Duration) {
+        let answer = self.question(command, patience).await;
+        if !matches!(answer, Err(Failed::Unanswered(_))) {
+            self.shows(&answer);
+        }
+    }
+
+    /// How it is, by what it has answered: anything at all is a sign of life.
+    fn shows(&self, answer: &Result<Value, Failed>) {
         let is_down = {
             let mut health = locked(&self.health);
-            health.silent = match &answer {
-                Ok(_) => 0,
+            health.silent = match answer {
+                Ok(_) | Err(Failed::Refused(_)) => 0,
                 Err(Failed::Unanswered(_)) => health.silent.saturating_add(1),
-                Err(_) => health.silent,
+                Err(Failed::Local(_) | Failed::Unreachable(_)) => health.silent,
             };
-            match &answer {
+            match answer {
                 Err(Failed::Unanswered(_)) => health.silent >= SILENT,
                 Err(Failed::Unreachable(_)) => true,
                 _ => false,
             }
         };
-        if let Err(error) = &answer
+        if let Err(error) = answer
             && is_down
         {
             self.is_down(&error.to_string());
         }
-        answer
     }
 
     /// Has it take an offer: whoever answers pings may still not answer these.
@@ -239,9 +253,12 @@ impl Daemon {
             }
             let now = Instant::now();
             match timeout_at(end.min(now + pause), &mut answer).await {
-                Ok(answered) => {
-                    return answered
-                        .map_err(|_| Failed::Unreachable("its port is closed".to_owned()));
+                Ok(Ok(answered)) => {
+                    let refused = || Refused("its answer cannot be read".to_owned());
+                    return answered.ok_or_else(|| refused().into());
+                }
+                Ok(Err(_)) => {
+                    return Err(Failed::Unreachable("its port is closed".to_owned()));
                 }
                 Err(_) if Instant::now() >= end => {
                     return Err(Failed::Unanswered(patience));
@@ -273,11 +290,10 @@ async fn read(socket: Arc<UdpSocket>, asked: Asked) {
             continue;
         };
         let cookie = std::str::from_utf8(&answer[..blank]).unwrap_or_default();
-        let value = Value::read(&answer[blank + 1..]);
-        let waiting = value.and_then(|value| Some((locked(&asked).remove(cookie)?, value)));
-        if let Some((waiting, value)) = waiting {
+        let waiting = locked(&asked).remove(cookie);
+        if let Some(waiting) = waiting {
             // Whoever asked may have gone.
-            let _ = waiting.send(value);
+            let _ = waiting.send(Value::read(&answer[blank + 1..]));
         }
     }
 }

@@ -18,7 +18,11 @@ enum Does {
     SaysNothing,
     /// It says that it is there, and takes nothing.
     OnlyPongs,
+    /// Its answer to a `delete` is longer than a datagram can be, so that nothing comes.
+    SaysNothingOfWhatEnds,
     SaysNonsense,
+    /// Of its answers a part is missing.
+    SaysHalf,
 }
 
 /// Cookies and commands as they came.
@@ -88,7 +92,9 @@ async fn serve(socket: UdpSocket, heard: Heard, does: Arc<Mutex<Does>>) {
         let answer = match does {
             Does::SaysNothing => continue,
             Does::OnlyPongs if command.get("command") != Some(b"ping") => continue,
+            Does::SaysNothingOfWhatEnds if command.get("command") == Some(b"delete") => continue,
             Does::AnswersRepeated if is_first => continue,
+            Does::SaysHalf => format!("{cookie} d6:result").into_bytes(),
             Does::SaysNonsense => b"nonsense of nobody".to_vec(),
             Does::Refuses => written(
                 &cookie,
@@ -97,7 +103,10 @@ async fn serve(socket: UdpSocket, heard: Heard, does: Arc<Mutex<Does>>) {
                     ("error-reason", Value::text("Ran out of ports")),
                 ]),
             ),
-            Does::Answers | Does::AnswersRepeated | Does::OnlyPongs => {
+            Does::Answers
+            | Does::AnswersRepeated
+            | Does::OnlyPongs
+            | Does::SaysNothingOfWhatEnds => {
                 let sdp = command.get("sdp").unwrap_or_default();
                 let result = match command.get("command") {
                     Some(b"ping") => "pong",
@@ -301,6 +310,45 @@ async fn a_daemon_that_takes_no_offers_is_shown_whatever_its_pongs_say() {
     assert_eq!(metrics.alarms().standing().len(), 1);
     daemon.does(Does::Answers);
     assert!(media.relay(offer("leg")).await.is_ok());
+    assert!(metrics.alarms().standing().is_empty());
+}
+
+#[tokio::test]
+async fn who_says_nothing_of_what_ends_is_there_all_the_same() {
+    let daemon = Fake::new(Does::SaysNothingOfWhatEnds).await;
+    let (media, metrics) = asking(&[daemon.at]).await;
+    for leg in ["one", "other", "third"] {
+        assert!(media.relay(offer(leg)).await.is_ok());
+    }
+    for leg in ["one", "other", "third"] {
+        media.forget(&over(leg)).await;
+    }
+    assert!(media.0.daemons[0].is_up());
+    assert!(metrics.alarms().standing().is_empty());
+    // And one silence after them is still the first.
+    daemon.does(Does::SaysNothing);
+    assert!(media.relay(answer("fourth")).await.is_err());
+    assert!(media.0.daemons[0].is_up());
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_ends_its_question_and_is_a_sign_of_life() {
+    let daemon = Fake::new(Does::SaysNothing).await;
+    let (media, metrics) = asking(&[daemon.at]).await;
+    assert!(media.relay(answer("leg")).await.is_err());
+    daemon.does(Does::SaysHalf);
+    let before = daemon.heard().len();
+    for _ in 0..3 {
+        let why = media.relay(offer("leg")).await.unwrap_err();
+        assert!(why.ends_with("its answer cannot be read"), "{why}");
+    }
+    assert_eq!(daemon.heard().len(), before + 3, "each is asked once");
+    daemon.does(Does::SaysNothing);
+    assert!(media.relay(answer("leg")).await.is_err());
+    assert!(
+        media.0.daemons[0].is_up(),
+        "it is silent for the first time"
+    );
     assert!(metrics.alarms().standing().is_empty());
 }
 
