@@ -29,11 +29,12 @@ pub(crate) struct EdgeReload {
 }
 
 impl EdgeReload {
-    /// Reads the configuration again, and takes what can be taken of it, all of it or nothing. Clients that are in stay, but those of
-    /// an inside that may dial no more.
+    /// Reads the configuration again, and takes what can be taken of it. Clients that are in stay, but those of an inside that may dial
+    /// no more: a pair can be ended whatever is wrong with the certificate.
     ///
     /// # Errors
-    /// What is wrong with it, or that there is none to be read. Nothing has changed.
+    /// What is wrong with it, or that there is none to be read: nothing has changed. Or what is wrong with the certificate: all else
+    /// was taken, and the one before is shown.
     pub(crate) fn reload(&self) -> Result<Reloaded> {
         let origin = self.origin.as_ref();
         let origin = origin.context("there is no configuration to read again")?;
@@ -41,15 +42,20 @@ impl EdgeReload {
         let (config, reloaded) = origin.read_again(&running, TAKEN_AT_EDGE)?;
         let insides = insides(&config)?;
         let net = &self.shared.net;
-        // From here on nothing is refused, but for the certificate, which comes first.
-        let certificate = self.certificate.as_deref();
-        taken_by_all(&config, (certificate, Some(origin)), &net.handshakes())?;
+        self.shared.tunnel.know(insides);
         net.set_pace(config.limits.strangers_per_second);
         self.shared.take(Rules::of(&config));
         web::publish(&config, net, &self.device_tls);
-        self.shared.tunnel.know(insides);
-        tell(&reloaded);
+        let shown = running.tls.clone();
         *running = config;
+        taken_by_all(&running, (None, Some(origin)), &net.handshakes())?;
+        tell(&reloaded);
+        if let Some(certificate) = &self.certificate
+            && let Err(error) = certificate.take(&running.tls)
+        {
+            running.tls = shown;
+            return Err(error.context("tls: the certificate stays as it was, all else is taken"));
+        }
         Ok(reloaded)
     }
 
