@@ -1,7 +1,7 @@
 //! Opens the listening sockets, and says in plain words why one cannot be opened.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use sip::endpoint::Transport;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -97,7 +97,7 @@ pub(crate) fn udp(address: SocketAddr, sockets: usize) -> Result<Vec<UdpSocket>,
 }
 
 fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+    let socket = socket(address, (Type::DGRAM, Protocol::UDP), true)?;
     socket.set_recv_buffer_size(UDP_BUFFER)?;
     socket.set_send_buffer_size(UDP_BUFFER)?;
     #[cfg(unix)]
@@ -107,15 +107,21 @@ fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 }
 
 pub(crate) fn tcp(transport: Transport, address: SocketAddr) -> Result<TcpListener, BindError> {
-    listen(address).map_err(|error| BindError::new(transport, address, error))
+    stream(address, true).map_err(|error| BindError::new(transport, address, error))
 }
 
-/// Listens there, over TCP. Who listens at every IPv6 address leaves the IPv4 ones to others.
+/// Listens there, over TCP. At `[::]` that is at every IPv4 address, too, as the system has it, unless `0.0.0.0` with the same port
+/// is `beside` it: then they are two listeners.
 ///
 /// # Errors
 /// Somebody else does, or we may not.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+pub fn listen(address: SocketAddr, beside: &[SocketAddr]) -> io::Result<TcpListener> {
+    let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
+    stream(address, beside.contains(&any))
+}
+
+fn stream(address: SocketAddr, is_of_its_family: bool) -> io::Result<TcpListener> {
+    let socket = socket(address, (Type::STREAM, Protocol::TCP), is_of_its_family)?;
     // A restart must not wait for connections of the last run to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -123,11 +129,15 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+/// `is_of_its_family`: `[::]` and `0.0.0.0` are two listeners, and an IPv4 peer never shows as `::ffff:…`.
+fn socket(
+    address: SocketAddr,
+    (kind, protocol): (Type, Protocol),
+    is_of_its_family: bool,
+) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
-    if address.is_ipv6() {
-        // `[::]` and `0.0.0.0` are two listeners: an IPv4 peer never shows as `::ffff:…`.
+    if address.is_ipv6() && is_of_its_family {
         socket.set_only_v6(true)?;
     }
     Ok(socket)

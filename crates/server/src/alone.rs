@@ -45,7 +45,7 @@ pub struct Alone {
 impl Alone {
     /// Starts everything, or nothing. When it returns, the service takes notifications.
     pub async fn start(options: Options) -> Result<Self> {
-        let config = options.config;
+        let config = setup::on_this_host(options.config);
         let locks = lock::all(&config.server.data_dir, &config.store_url())?;
         let store = app::open_store(&config, options.users).await?;
         let metrics = Arc::new(Metrics::default());

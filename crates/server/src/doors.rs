@@ -134,7 +134,7 @@ impl Doors {
 fn listeners(addresses: &[SocketAddr], key: &str) -> Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     for address in addresses {
-        let listener = net::listen(*address).with_context(|| {
+        let listener = net::listen(*address, addresses).with_context(|| {
             format!("cannot listen at {address}: end what listens there, or move {key} (REVEILLE_{}=127.0.0.1:PORT)", key.replace('.', "__").to_uppercase())
         })?;
         listeners.push(listener);

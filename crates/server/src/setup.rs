@@ -26,7 +26,12 @@ pub(crate) fn on_this_host(mut config: Config) -> Config {
         &mut listen.xmpp_tls,
         &mut listen.xmpp_ws,
         &mut listen.xmpp_wss,
+        &mut listen.admin,
+        &mut listen.device,
         &mut listen.device_tls,
+        &mut listen.health,
+        &mut listen.push,
+        &mut listen.push_tls,
     ] {
         let there = |address: &SocketAddr| {
             let any =
