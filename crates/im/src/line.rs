@@ -11,11 +11,11 @@ use crate::{
     sessions::Sessions,
     settings::Settings,
     sign_in::Of,
-    told::Told,
+    told::{Came, Told},
     vocabulary::{Output, Post},
 };
 use bytes::Bytes;
-use domain::{Address, DoorId, IdMap, Message, Namer, Now, Refusal, TrackingId};
+use domain::{Address, DoorId, IdMap, Message, Namer, Now, Refusal};
 use hub::{Accounts, NotDone, Said, Ticket};
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -49,8 +49,8 @@ pub(crate) enum Waiting {
     /// A client of ours, for whether it is done; what it said, without what is in it, to answer it by, unless nobody wants an
     /// answer.
     Client(DoorId, Option<Box<Element>>),
-    /// The same for a letter of its, and which story that is in if it is kept.
-    Letter(DoorId, Option<Box<Element>>, Option<TrackingId>),
+    /// The same for a letter of its; and, if that is kept and came from outside, which story says whence.
+    Letter(DoorId, Option<Box<Element>>, Option<Box<Came>>),
     /// A client, for whether its user has the other password that it wants.
     Password(DoorId, Box<Element>),
     /// A client, for whether the hub opens its door.
@@ -488,8 +488,11 @@ impl Line {
                     self.refuses_component(&domain, &head, condition);
                 }
             }
-            Some(Waiting::Letter(door, head, story)) => match (result, head) {
-                (Ok(()), _) => self.tells_edge(now, &door, story),
+            Some(Waiting::Letter(door, head, came)) => match (result, head) {
+                (Ok(()), _) => {
+                    let note = came.map(|it| Output::Note(it.note(now)));
+                    self.out.extend(note);
+                }
                 (Err(condition), Some(head)) => {
                     self.refuse(now, &door, &head, &condition.into());
                 }
@@ -510,15 +513,6 @@ impl Line {
             },
             _ => {}
         }
-    }
-
-    /// A client's letter is kept: if it is outside, its story says whence it came.
-    fn tells_edge(&mut self, now: Now, door: &DoorId, story: Option<TrackingId>) {
-        let Some((story, session)) = story.zip(self.sessions.get(door)) else {
-            return;
-        };
-        let note = self.told.came(now, &story, session.stream);
-        self.out.extend(note.map(Output::Note));
     }
 }
 

@@ -84,15 +84,16 @@ impl Line {
         let Some(session) = self.sessions.get(door) else {
             return;
         };
-        let (from, user) = (session.jid.clone(), session.user.clone());
+        let (from, user, stream) = (session.jid.clone(), session.user.clone(), session.stream);
         letters::honest(&mut element, &user, &self.settings);
         let class = classify::class(kind, &element);
         // RFC 6121 §8.5.2.2.1: nobody hears that an error or a headline was not for anybody.
         let is_answered = !matches!(kind, MessageType::Error | MessageType::Headline);
         let head = is_answered.then(|| Box::new(head(&element)));
         let tracking: TrackingId = self.namer.fresh(now.wall);
-        let story = letters::is_kept(class).then(|| tracking.clone());
-        let waiting = Waiting::Letter(door.clone(), head, story);
+        // When it is kept its writer may be gone, or here anew from elsewhere.
+        let came = letters::is_kept(class).then(|| self.told.came(&tracking, stream));
+        let waiting = Waiting::Letter(door.clone(), head, came.flatten());
         let Some(ticket) = self.ticket_of(now, door, waiting) else {
             return;
         };

@@ -34,6 +34,32 @@ pub(crate) struct Told {
     outside: IdMap<StreamId, Box<str>>,
 }
 
+/// A message of somebody outside that is to be kept, and whence it came.
+#[derive(Debug)]
+pub(crate) struct Came {
+    tracking: TrackingId,
+    whence: Box<str>,
+}
+
+impl Came {
+    /// It is kept.
+    pub(crate) fn note(self, now: Now) -> Note {
+        let detail = format!("from XMPP {}", self.whence);
+        by_edge(now, self.tracking, None, detail)
+    }
+}
+
+fn by_edge(now: Now, tracking: TrackingId, to: Option<&DeviceId>, detail: String) -> Note {
+    Note::Story(TraceEvent {
+        tracking,
+        at: now.wall,
+        step: Step::ByEdge,
+        alias: None,
+        device: to.cloned(),
+        detail,
+    })
+}
+
 /// A call that was taken.
 #[derive(Debug)]
 struct Talking {
@@ -69,31 +95,16 @@ impl Told {
         tracking: &TrackingId,
         (device, stream): (&DeviceId, StreamId),
     ) -> Option<Note> {
-        self.by_edge(now, tracking, Some(device), stream)
-    }
-
-    /// A message that is kept came from there: news if that is outside.
-    pub(crate) fn came(&self, now: Now, tracking: &TrackingId, stream: StreamId) -> Option<Note> {
-        self.by_edge(now, tracking, None, stream)
-    }
-
-    fn by_edge(
-        &self,
-        now: Now,
-        tracking: &TrackingId,
-        to: Option<&DeviceId>,
-        stream: StreamId,
-    ) -> Option<Note> {
         let whence = self.whence(stream)?;
-        let way = if to.is_some() { "to" } else { "from" };
-        Some(Note::Story(TraceEvent {
-            tracking: tracking.clone(),
-            at: now.wall,
-            step: Step::ByEdge,
-            alias: None,
-            device: to.cloned(),
-            detail: format!("{way} XMPP {whence}"),
-        }))
+        let detail = format!("to XMPP {whence}");
+        Some(by_edge(now, tracking.clone(), Some(device), detail))
+    }
+
+    /// A message comes from there: worth telling, once it is kept, if that is outside.
+    pub(crate) fn came(&self, tracking: &TrackingId, stream: StreamId) -> Option<Box<Came>> {
+        let whence = self.whence(stream)?.into();
+        let tracking = tracking.clone();
+        Some(Box::new(Came { tracking, whence }))
     }
 
     /// A call was taken.
@@ -222,3 +233,38 @@ impl Told {
 
 /// Why, where the store or a limit of the hub says no.
 const NOT_KEPT: &str = "it could not be kept";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Timestamp;
+    use std::{net::SocketAddr, time::Instant};
+    use xmpp::stream::Framing;
+
+    #[test]
+    fn whence_a_letter_came_is_told_when_its_writer_is_gone_by_then() {
+        let mut told = Told::default();
+        let link = Link {
+            remote: SocketAddr::from(([203, 0, 113, 7], 40_112)),
+            edge: Some(SocketAddr::from(([192, 0, 2, 10], 5_223))),
+            framing: Framing::Tcp,
+            exporter: None,
+            end_point: None,
+        };
+        let (stream, tracking) = (StreamId(1), TrackingId::from("t"));
+        told.comes(stream, &link);
+        let came = told.came(&tracking, stream).expect("it is outside");
+        told.gone(stream);
+        assert!(told.came(&tracking, stream).is_none());
+        let now = Now {
+            instant: Instant::now(),
+            wall: Timestamp(5),
+        };
+        let Note::Story(event) = came.note(now) else {
+            panic!("no story");
+        };
+        assert_eq!((event.tracking, event.at), (tracking, now.wall));
+        let whence = "from XMPP 203.0.113.7:40112 by the edge 192.0.2.10:5223";
+        assert_eq!(event.detail, whence);
+    }
+}
