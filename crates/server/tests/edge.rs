@@ -45,6 +45,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Where clients get tokens, as they are told.
 const ISSUER: &str = "https://sip.localhost";
 
+/// What the server is called, and what each edge is.
+const INSIDE: &str = "sip.localhost";
+const EDGE: &str = "edge.localhost";
+
 /// For so long nothing more is taken of who is slowed down.
 const STILL: Duration = Duration::from_secs(1);
 
@@ -75,6 +79,7 @@ async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), insides: &[&str], passwords:
     let mut config = Config::default();
     config.server.roles = Words::of(&["edge"]);
     config.server.data_dir = at.to_owned();
+    EDGE.clone_into(&mut config.server.node);
     config.listen.sip_udp = nowhere.clone();
     config.listen.sip_tcp = nowhere;
     config.listen.sip_tls = Addresses::of(&["127.0.0.1:0"]);
@@ -124,6 +129,7 @@ impl World {
         }
         let mut config = dev::on_free_ports();
         inside.path().clone_into(&mut config.server.data_dir);
+        INSIDE.clone_into(&mut config.server.node);
         let known: Vec<_> = known.iter().map(String::as_str).collect();
         config.edge.edges = Words::of(&known);
         ISSUER.clone_into(&mut config.oauth.issuer);
@@ -762,12 +768,14 @@ impl Stranger {
         String::from_utf8_lossy(&answer[..read.unwrap().unwrap()]).into_owned()
     }
 
+    /// `whose`: from whom, at which host if not at the domain, and to whom.
     async fn sends(&mut self, method: &str, (from, to): (&str, &str), headers: &str) {
         static ASKED: AtomicU32 = AtomicU32::new(0);
         let number = ASKED.fetch_add(1, Ordering::Relaxed) + 1;
+        let (from, host) = from.split_once('@').unwrap_or((from, "localhost"));
         let text = format!(
             "{method} sip:{to}@localhost SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bK{number}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:{from}@localhost>;tag=1\r\nTo: <sip:{to}@localhost>\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{from}@{host}>;tag=1\r\nTo: <sip:{to}@localhost>\r\n\
              Call-ID: {number}\r\nCSeq: {number} {method}\r\n{headers}Content-Length: 0\r\n\r\n"
         );
         self.0.write_all(text.as_bytes()).await.unwrap();
@@ -895,7 +903,7 @@ async fn the_device_api_is_there_for_clients_outside_and_nothing_beside_it() {
     assert_eq!(told["xmpp_tls"], bound.sip.xmpp_tls[0].port());
     assert_eq!(
         told["device_api"],
-        format!("https://localhost:{}", edge.port())
+        format!("https://{EDGE}:{}", edge.port())
     );
     let World {
         dev,
@@ -1371,6 +1379,16 @@ async fn a_phone_registers_by_a_token_where_no_password_is_taken_and_speaks_for_
         assert!(told.starts_with("SIP/2.0 200"), "{told}");
         let told = phone.asks_sip("MESSAGE", ("bob", "alice"), headers).await;
         assert!(told.starts_with("SIP/2.0 403 From Is Not Yours"), "{told}");
+    }
+    // By the name of the server inside it is the same user; by the edge's own, or another one, nobody.
+    for (host, said) in [(INSIDE, "202"), (EDGE, "403"), ("other.localhost", "403")] {
+        let mut phone = Stranger::comes(&world, world.edge(0)).await;
+        let from = format!("alice@{host}");
+        let told = phone.asks_sip("MESSAGE", (&from, "bob"), &text).await;
+        assert!(
+            told.starts_with(&format!("SIP/2.0 {said}")),
+            "{host}: {told}"
+        );
     }
     // A request other than REGISTER gets in by a token as well, a password does not.
     let mut phone = Stranger::comes(&world, world.edge(0)).await;

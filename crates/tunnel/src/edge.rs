@@ -185,6 +185,14 @@ impl Edge {
         known.iter().map(link).collect()
     }
 
+    /// Whether an inside calls itself so, of those that are there, and those that were.
+    pub fn is_name(&self, name: &str) -> bool {
+        let (insides, gone) = (self.0.insides(), self.0.gone());
+        let there = insides.iter().map(|inside| &inside.name);
+        let mut names = there.chain(gone.values().map(|down| &down.name));
+        names.any(|it| it.eq_ignore_ascii_case(name))
+    }
+
     /// What the insides have told of themselves: those that are there, and those that were a moment ago and are expected as they were.
     pub fn told(&self) -> Vec<Arc<[u8]>> {
         let (insides, gone) = (self.0.insides(), self.0.gone());

@@ -47,8 +47,8 @@ pub(super) struct Gate {
 pub(super) struct Terms<'a> {
     /// Whether who has none of our tokens may sign in by a password.
     pub(super) passwords: bool,
-    /// The name of the server, by which some name its users.
-    pub(super) node: &'a str,
+    /// Whether the server has this name, by which some name its users: the inside says so, an edge has another one.
+    pub(super) is_server: &'a dyn Fn(&str) -> bool,
 }
 
 /// Why a message does not go on: it is answered so, if it is a request, and its sender is sent away.
@@ -111,7 +111,7 @@ impl Gate {
         if has_token {
             self.showed = named(message);
         }
-        let is_another = |user: &&Address| !is_of(message, user, terms.node);
+        let is_another = |user: &&Address| !is_of(message, user, terms.is_server);
         if begins(message)
             && let Some(user) = self.whose().filter(is_another)
         {
@@ -235,14 +235,12 @@ fn begins(message: &Message) -> bool {
 }
 
 /// Whether this user sends it.
-fn is_of(message: &Message, user: &Address, node: &str) -> bool {
+fn is_of(message: &Message, user: &Address, is_server: &dyn Fn(&str) -> bool) -> bool {
     let Ok(from) = message.from() else {
         return false;
     };
     let host = from.uri.host;
-    let is_ours = [user.domain(), node]
-        .iter()
-        .any(|it| host.eq_ignore_ascii_case(it));
+    let is_ours = host.eq_ignore_ascii_case(user.domain()) || is_server(host);
     let name = from.uri.user_decoded();
     let named = name.and_then(|name| Address::of_name(&name, user.domain()).ok());
     is_ours && named.as_ref() == Some(user)
@@ -331,7 +329,7 @@ mod tests {
 
     const BY_PASSWORD: Terms<'_> = Terms {
         passwords: true,
-        node: "sip.example.org",
+        is_server: &|name| name.eq_ignore_ascii_case("sip.example.org"),
     };
     const BY_TOKENS: Terms<'_> = Terms {
         passwords: false,

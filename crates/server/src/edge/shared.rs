@@ -49,8 +49,6 @@ pub(crate) struct Rules {
     pub(crate) passwords: bool,
     /// The domain of whoever names none.
     pub(crate) domain: Box<str>,
-    /// The name of the server, by which some name its users.
-    pub(crate) node: Box<str>,
     /// Where tokens are given, if clients are to be told.
     pub(crate) issuer: Option<Box<str>>,
     /// Apps whose users sign in by a page, if that may be.
@@ -71,17 +69,8 @@ impl Rules {
         Self {
             passwords: config.edge.passwords,
             domain: config.domain().into(),
-            node: config.node().into(),
             issuer: config.oauth.issuer().map(Into::into),
             clients: Clients::of(config),
-        }
-    }
-
-    /// As the gate of SIP needs it.
-    pub(super) fn terms(&self) -> Terms<'_> {
-        Terms {
-            passwords: self.passwords,
-            node: &self.node,
         }
     }
 }
@@ -115,6 +104,14 @@ impl Shared {
     pub(super) fn rules(&self) -> Arc<Rules> {
         let rules = self.rules.read();
         rules.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Does this with them, as the gate of SIP needs them.
+    pub(super) fn by_terms<T>(&self, act: impl FnOnce(Terms<'_>) -> T) -> T {
+        act(Terms {
+            passwords: self.rules().passwords,
+            is_server: &|name| self.tunnel.is_name(name),
+        })
     }
 
     /// Who is let in from now on. Who is in stays.

@@ -3,7 +3,7 @@
 use super::{
     calls::Calls,
     drain::Left,
-    gate::{Gate, Refused, is_acknowledged_here, token},
+    gate::{Gate, Refused, Terms, is_acknowledged_here, token},
     lane::{Lane, Voice},
     places::Place,
     shared::{Bearer, Shared},
@@ -87,8 +87,9 @@ impl Phones {
         let place = match may {
             Ok(place) => place,
             Err(why) => {
-                let rules = shared.rules();
-                if lock(&gate).is_asked_for_a_token((message, why), rules.terms()) {
+                let asks =
+                    |terms: Terms<'_>| lock(&gate).is_asked_for_a_token((message, why), terms);
+                if shared.by_terms(asks) {
                     ask_for_token(shared, flow, message, why);
                     let new = || Known::new(flow, gate);
                     self.known.entry(flow.id).or_insert_with(new);
@@ -153,7 +154,7 @@ fn may_go_on(
             Some(place)
         }
     };
-    gate.client_says(message, shared.rules().terms())?;
+    shared.by_terms(|terms| gate.client_says(message, terms))?;
     Ok(place)
 }
 
