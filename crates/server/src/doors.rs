@@ -89,7 +89,7 @@ impl Doors {
     }
 
     /// Serves until we stop; where clients come in TLS until they are to come no more, which is earlier where they are sent away
-    /// first. Admin and device API share a listener unless the device API has some of its own.
+    /// first: what they have asked by then is answered, and when all is, nobody holds on to `shut` any more. Admin and device API share a listener unless the device API has some of its own.
     pub(crate) fn serve(
         self,
         behind: Behind,
@@ -121,10 +121,15 @@ impl Doors {
             (self.push_tls, tls, behind.push, stopped),
         ] {
             for listener in listeners {
-                let (router, stop) = (router.clone(), until(ends.clone()));
+                let end = (until(ends.clone()), until(stopped.clone()));
                 let at = (listener, tls.cloned());
-                let serving = http::serve(at, router, (room, keeper.clone()), stop);
-                tasks.push(tokio::spawn(serving));
+                let serving = http::serve(at, router.clone(), (room, keeper.clone()), end);
+                let held = ends.clone();
+                tasks.push(tokio::spawn(async move {
+                    serving.await;
+                    // Whoever sent clients away sees by this that all are answered.
+                    drop(held);
+                }));
             }
         }
         (tasks, socket)
@@ -140,4 +145,31 @@ fn listeners(addresses: &[SocketAddr], key: &str) -> Result<Vec<TcpListener>> {
         listeners.push(listener);
     }
     Ok(listeners)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    use tokio::net::TcpStream;
+
+    #[tokio::test]
+    async fn every_ipv6_address_alone_is_every_ipv4_address_too_and_beside_those_it_is_not() {
+        let ipv6 = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        let ipv4 = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        let Ok(alone) = listeners(&[ipv6(0)], "listen.health") else {
+            // A host without IPv6.
+            return;
+        };
+        let port = alone[0].local_addr().unwrap().port();
+        assert!(
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+                .await
+                .is_ok()
+        );
+        drop(alone);
+        for both in [[ipv6(port), ipv4(port)], [ipv4(port), ipv6(port)]] {
+            assert_eq!(listeners(&both, "listen.health").unwrap().len(), 2);
+        }
+    }
 }

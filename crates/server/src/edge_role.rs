@@ -10,7 +10,7 @@ use crate::{
     edge::{self, Links, Rules, SendAway, Shared},
     edge_reload::{EdgeReload, insides},
     expiry::Expiry,
-    files, lock,
+    files, http, lock,
     metrics::Metrics,
     pairs,
     reloaded::Reloaded,
@@ -155,14 +155,17 @@ impl EdgeRole {
         self.reload.drains()
     }
 
-    /// Lets nobody in any more and sends clients away, not all at once, and those in a call when that is over. Returns when
-    /// nobody is left, or when `edge.drain` is over.
+    /// Lets nobody in any more and sends clients away, not all at once, and those in a call when that is over; what the device API was
+    /// asked by then is answered. Returns when nobody is left, or when `edge.drain` is over.
     pub async fn drain(&self) {
         self.ready.set(false);
         self.shared.net.let_nobody_in();
         // Whoever listens may be gone already.
         let _ = self.shut.send(true);
-        edge::drain(&self.orders, self.drains()).await;
+        let drains = self.drains();
+        let answered = timeout(drains.min(http::WHOLE), self.shut.closed());
+        // Whoever is not answered by then hears nothing more.
+        let ((), _) = tokio::join!(edge::drain(&self.orders, drains), answered);
     }
 
     /// Stops: clients are sent away, each after what it has been told, and come back by another edge.

@@ -19,18 +19,19 @@ use hyper_util::{
 };
 use net::Standing;
 use push::together::{Together, patient};
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener},
     task::JoinSet,
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
 /// The head of a request must be whole within this time; a connection without a request is closed after it.
 const HEAD: Duration = Duration::from_secs(10);
 /// A request must be read and answered within this time.
-const WHOLE: Duration = Duration::from_secs(30);
+pub(crate) const WHOLE: Duration = Duration::from_secs(30);
 /// How long connections may take to end at shutdown.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// This part of the connections is not for strangers.
@@ -50,18 +51,23 @@ const SHARE: usize = 16 * 1024;
 /// Pause when the system gives no more files.
 const NO_FILES: Duration = Duration::from_millis(100);
 
+/// What answers, and when a connection is to end with what is under way.
+type Serves = (Router, CancellationToken);
+
 /// Our certificate, and where the work of handshakes is done.
 pub(crate) type Tls = (net::TlsSource, net::Handshakes);
 
-/// Serves until `stop`, over TLS where there is a certificate: at most `room` connections, some of which are not for strangers; one more is closed at once.
+/// Serves until `stop`, over TLS where there is a certificate: at most `room` connections, some of which are not for strangers; one
+/// more is closed at once. Then nobody is let in any more, and what is under way is answered; a little after `cut` all is cut off.
 pub(crate) async fn serve(
     (listener, tls): (TcpListener, Option<Tls>),
     router: Router,
     (room, keeper): (usize, Doorkeeper),
-    stop: impl Future<Output = ()>,
+    (stop, cut): (impl Future<Output = ()>, impl Future<Output = ()>),
 ) {
     let mut connections = JoinSet::new();
     let places = Arc::new(Room::default());
+    let shut = CancellationToken::new();
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -70,7 +76,11 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next() => continue,
         };
         let (stream, from) = match accepted {
-            Ok(accepted) => accepted,
+            // An IPv4 peer that comes to a listener of IPv6 is the same one.
+            Ok((stream, from)) => (
+                stream,
+                SocketAddr::new(from.ip().to_canonical(), from.port()),
+            ),
             Err(error) => {
                 tracing::debug!(%error, "an API cannot accept a connection");
                 tokio::time::sleep(NO_FILES).await;
@@ -93,15 +103,25 @@ pub(crate) async fn serve(
             refuse(&keeper, Refusal::Connections).await;
             continue;
         };
-        let (tls, router, keeper) = (tls.clone(), router.clone(), keeper.clone());
+        let (tls, keeper) = (tls.clone(), keeper.clone());
+        let serves = (router.clone(), shut.clone());
         connections.spawn(async move {
-            accepted_from(from, stream, tls, router, &keeper).await;
+            // In a place of its own: it is large.
+            Box::pin(accepted_from(from, stream, tls, serves, &keeper)).await;
             drop(place);
         });
     }
-    let ended = async { while connections.join_next().await.is_some() {} };
+    drop(listener);
+    shut.cancel();
+    let farewell = async {
+        cut.await;
+        tokio::time::sleep(FAREWELL).await;
+    };
     // What is not over by then is cut off with the set.
-    let _ = timeout(FAREWELL, ended).await;
+    tokio::select! {
+        () = async { while connections.join_next().await.is_some() {} } => {}
+        () = farewell => {}
+    }
 }
 
 /// One more was not taken. There may be thousands behind it, and what others wait for is not to wait behind them all.
@@ -127,9 +147,10 @@ pub(crate) async fn serve_local(
         };
         match accepted {
             Ok((stream, _)) if connections.len() < room => {
-                let (router, keeper) = (router.clone(), keeper.clone());
+                let serves = (router.clone(), CancellationToken::new());
+                let keeper = keeper.clone();
                 connections.spawn(async move {
-                    connection((stream, false), OverSocket, router, &keeper).await;
+                    connection((stream, false), OverSocket, serves, &keeper).await;
                 });
             }
             Ok(_) => keeper.refused(Refusal::Connections),
@@ -150,7 +171,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let _opened = keeper.opened("tls");
-    connection((stream, false), ConnectInfo(from), router, keeper).await;
+    let serves = (router, CancellationToken::new());
+    connection((stream, false), ConnectInfo(from), serves, keeper).await;
 }
 
 /// Finds out what is spoken, and serves it.
@@ -158,7 +180,7 @@ async fn accepted_from(
     from: SocketAddr,
     stream: TcpStream,
     tls: Option<Tls>,
-    router: Router,
+    serves: Serves,
     keeper: &Doorkeeper,
 ) {
     let _opened = keeper.opened(if tls.is_some() { "tls" } else { "tcp" });
@@ -167,7 +189,7 @@ async fn accepted_from(
     let Some((tls, handshakes)) = tls else {
         match timeout(HEAD, begins_with_http2(&stream)).await {
             Ok(is_http2) => {
-                connection((stream, is_http2), ConnectInfo(from), router, keeper).await;
+                connection((stream, is_http2), ConnectInfo(from), serves, keeper).await;
             }
             Err(_) => keeper.refused(Refusal::Silent),
         }
@@ -181,7 +203,7 @@ async fn accepted_from(
     match timeout(HEAD, accepted).await {
         Ok(Ok(stream)) => {
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            connection((stream, is_http2), ConnectInfo(from), router, keeper).await;
+            connection((stream, is_http2), ConnectInfo(from), serves, keeper).await;
         }
         Ok(Err(error)) => {
             keeper.refused(Refusal::Silent);
@@ -210,7 +232,7 @@ async fn begins_with_http2(stream: &TcpStream) -> bool {
 async fn connection<S, F>(
     (stream, is_http2): (S, bool),
     from: F,
-    router: Router,
+    (router, shut): Serves,
     keeper: &Doorkeeper,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -241,14 +263,31 @@ async fn connection<S, F>(
             .keep_alive_interval(ALIVE.0)
             .keep_alive_timeout(ALIVE.1)
             .serve_connection(io, service);
-        patient(served).await
+        let mut served = pin!(served);
+        patient(async {
+            tokio::select! {
+                biased;
+                ended = &mut served => return ended,
+                () = shut.cancelled() => served.as_mut().graceful_shutdown(),
+            }
+            served.await
+        })
+        .await
     } else {
         let io = TokioIo::new(stream);
-        http1::Builder::new()
+        let served = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)
-            .serve_connection(io, service)
-            .await
+            .serve_connection(io, service);
+        let mut served = pin!(served);
+        tokio::select! {
+            biased;
+            ended = &mut served => ended,
+            () = shut.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
+        }
     };
     if let Err(error) = served {
         if error.is_timeout() {
@@ -276,7 +315,7 @@ mod tests {
             (listener, None),
             router,
             (room, keeper),
-            std::future::pending(),
+            (std::future::pending(), std::future::pending()),
         ));
         address
     }
@@ -313,6 +352,47 @@ mod tests {
             }
         }
         panic!("no place");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_when_nobody_is_let_in_any_more_is_answered_and_who_asks_nothing_goes()
+     {
+        let keeper = Doorkeeper::new(&Guards::default(), &Config::default(), Arc::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(tokio::sync::Notify::new());
+        let tells = asked.clone();
+        let slow = async move || {
+            tells.notify_one();
+            tokio::time::sleep(FAREWELL * 5).await;
+            "late"
+        };
+        let router = Router::new().route("/", get(|| async { "here" }));
+        let router = router.route("/slow", get(slow));
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let ends = (async { drop(stopped.await) }, std::future::pending());
+        let serving = serve((listener, None), router, (10, keeper.unwrap()), ends);
+        let serving = tokio::spawn(serving);
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"here") {
+            idle.read_buf(&mut heard).await.unwrap();
+        }
+        let mut busy = TcpStream::connect(address).await.unwrap();
+        busy.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        asked.notified().await;
+        let begun = tokio::time::Instant::now();
+        stop.send(()).unwrap();
+        assert_eq!(all(&mut idle).await, "");
+        assert!(begun.elapsed() < FAREWELL);
+        assert!(TcpStream::connect(address).await.is_err());
+        assert!(all(&mut busy).await.ends_with("late"));
+        serving.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
