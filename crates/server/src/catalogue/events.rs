@@ -353,7 +353,6 @@ pub const EVENTS: &[Event] = &[
     info("banned by an operator"),
     info("credentials of an app are in the store"),
     info("credentials of an app are removed"),
-    info("edge.insides was read again; what else has changed needs a restart"),
     info("forgotten: its user has too many devices"),
     info("forgotten: out of reach for too long"),
     info("new certificate"),
