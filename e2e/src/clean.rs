@@ -113,11 +113,19 @@ impl Clean {
             of.lines().find_map(value)
         };
         let named = |key| value(&unit, key).unwrap_or_else(|| panic!("no {key} in {unit}"));
-        let may = value(&drop_in, "AmbientCapabilities").map(|it| it.to_lowercase());
-        let may = may.map(|it| it.replacen("cap_", "+", 1));
-        let may = may.map(|it| format!("--inh-caps={it} --ambient-caps={it} "));
-        let line = named("ExecStart");
-        let line = format!("{}{line}", may.unwrap_or_default());
+        // What is in the drop-in is more than what is in the unit (systemd.exec(5)).
+        let capabilities = |key| {
+            let both = [Some(named(key)), value(&drop_in, key)];
+            let words = both.iter().flatten().flat_map(|it| it.split_whitespace());
+            let names = words.map(|it| it.to_lowercase().replacen("cap_", ",+", 1));
+            names.collect::<String>()
+        };
+        let may = capabilities("AmbientCapabilities");
+        let line = format!(
+            "--bounding-set=-all{} --inh-caps=-all{may} --ambient-caps=-all{may} {}",
+            capabilities("CapabilityBoundingSet"),
+            named("ExecStart")
+        );
         let server = self.spawn(&as_user(&named("User"), &line));
         server.expect_anywhere("is ready", SOON);
         server

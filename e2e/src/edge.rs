@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::{Host, Process, Reveille, SOON, Tls, free_port, http, reveille_binary};
+use crate::{Host, Process, Reveille, SOON, Tls, free_port, http, poll, reveille_binary};
 
 /// The listeners of an edge, by the name of their key under `[listen]`.
 const LISTENERS: [&str; 8] = [
@@ -21,8 +21,8 @@ const LISTENERS: [&str; 8] = [
     "health",
 ];
 
-/// What changes the clock of a program (Debian's libfaketime).
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+/// Where `cargo xtask test` has said that the library is which changes the clock of a program (Debian's libfaketime).
+const FAKETIME: &str = "REVEILLE_FAKETIME";
 
 /// Those that are for whoever is on the same host.
 const ITS_OWN: [&str; 2] = ["admin", "health"];
@@ -122,7 +122,10 @@ impl Edge {
         let mut command = self.command();
         command.args(["serve", "--config", &self.config()]);
         if let Some(clock) = self.clock {
-            command.env("LD_PRELOAD", FAKETIME).env("FAKETIME", clock);
+            let library = std::env::var_os(FAKETIME).unwrap_or_else(|| {
+                panic!("{FAKETIME} names no libfaketimeMT.so.1: `cargo xtask test --only peers` installs it")
+            });
+            command.env("LD_PRELOAD", library).env("FAKETIME", clock);
             // It measures time as before.
             command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
@@ -183,6 +186,15 @@ impl Edge {
         fs::write(self.config(), written.replace(from, to)).expect("a file of ours");
     }
 
+    /// By its configuration no inside may dial it any more.
+    pub fn knows_nobody(&self) {
+        let written = fs::read_to_string(self.config()).expect("init writes it");
+        let (before, rest) = written.split_once("\ninsides = [").expect("a list");
+        let (_, after) = rest.split_once(']').expect("its end");
+        let written = format!("{before}\ninsides = []{after}");
+        fs::write(self.config(), written).expect("a file of ours");
+    }
+
     /// Its certificate is renewed: in the place of its own lies that of another one from now on.
     pub fn renew_from(&self, other: &Self) {
         for file in ["key.pem", "certificate.pem"] {
@@ -241,6 +253,31 @@ impl Edge {
         assert!(output.status.success(), "{arguments:?}:\n{said}{errors}");
         said
     }
+}
+
+/// Waits until the tunnels of the inside are as they should be.
+pub fn wait_tunnels(inside: &Reveille, wanted: &[bool]) {
+    let seen = poll(SOON, || {
+        let told = inside.ask(&["edge", "status", "--json"]);
+        let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+        let up = told.as_array().expect("a list").iter();
+        let mut up: Vec<_> = up.map(|it| it["up"] == true).collect();
+        up.sort_unstable();
+        (up == wanted).then_some(())
+    });
+    assert!(seen.is_some(), "{}", inside.ask(&["edge", "status"]));
+}
+
+/// An inside with one edge, whose tunnel is up.
+pub fn with_edge() -> (Reveille, Edge) {
+    let mut inside = Reveille::new();
+    let mut edge = Edge::of(&inside);
+    edge.start();
+    let line = edge.line();
+    inside = inside.with("edge", "edges", &line);
+    inside.start();
+    wait_tunnels(&inside, &[true]);
+    (inside, edge)
 }
 
 /// By which edges know this inside.

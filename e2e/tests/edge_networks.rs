@@ -2,6 +2,7 @@
 //! served all the same, whatever breaks on the way.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use reveille_e2e::{
@@ -335,6 +336,23 @@ fn whatever_breaks_on_the_way_a_phone_outside_rings_and_no_message_is_lost_or_do
     world.assert_closed();
 }
 
+/// How long TLS with whoever listens there takes, once there is a connection, from this host.
+fn handshake(from: &Host, at: SocketAddr) -> Duration {
+    let mut curl = Command::new("curl");
+    curl.args(["-sk", "--max-time", "10", "-o", "/dev/null"]);
+    curl.args(["-w", "%{time_connect} %{time_appconnect}"]);
+    curl.arg(format!("https://{at}/"));
+    let said = from.runs(curl).output().expect("curl").stdout;
+    let said = String::from_utf8(said).expect("text");
+    let times = said.split_whitespace().map(str::parse::<f64>);
+    let times: Vec<_> = times.map(|it| it.expect("seconds")).collect();
+    let [connected, secured] = times[..] else {
+        panic!("{said}");
+    };
+    assert!(secured > 0.0, "no TLS: {said}");
+    Duration::from_secs_f64(secured - connected)
+}
+
 #[test]
 fn at_the_end_of_a_long_way_that_loses_packets_a_phone_is_woken_rings_and_loses_no_message() {
     let name =
@@ -345,6 +363,10 @@ fn at_the_end_of_a_long_way_that_loses_packets_a_phone_is_woken_rings_and_loses_
     let edge = world.edges[0].sip_tls();
     let at = SocketAddr::from((world.networks.on_the_way(), edge.port()));
     let _way = Forward::started(&world.networks.dmz(), at, edge, LONG_WAY);
+    // The handshake of TLS is there and back at least, which is none of the two ends' doing.
+    let took = handshake(&world.networks.outside(), at);
+    let round = Duration::from_millis(400);
+    assert!(took >= round, "{took:?}");
     world.networks.leads(world.networks.on_the_way());
     world.networks.loses(5);
     let token = new_token();

@@ -3,7 +3,7 @@
 
 use reveille_e2e::{
     Account, Coturn, Edge, Linphone, PASSWORD, Reveille, Rtpengine, SOON, Transport, XmppClient,
-    heard, http, http_as, https_as, iphone, new_token, poll, talk, xml,
+    heard, http, http_as, iphone, new_token, poll, talk, xml,
 };
 use serde_json::{Value, json};
 
@@ -92,40 +92,6 @@ fn a_relay_that_is_killed_in_a_call_ends_no_call_and_another_takes_the_next() {
     relays[1 - its].kill();
     alice.call("sip:bob@localhost");
     alice.expect("SIP/2.0 503 No Media Relay", SOON);
-    inside.assert_healthy();
-}
-
-#[test]
-fn a_client_outside_gets_by_the_edge_what_lets_it_into_coturn() {
-    let coturn = Coturn::started();
-    let secret = coturn.secret_file();
-    let mut inside = Reveille::new();
-    let mut edge = Edge::of(&inside);
-    edge.start();
-    inside = inside
-        .with("edge", "edges", &edge.line())
-        .with("turn", "urls", &coturn.url())
-        .with("turn", "secret_file", &secret.to_string_lossy());
-    inside.start();
-    let (at, path) = ((edge.device_api(), &*edge.ca_file()), "/api/v1/me/turn");
-    let who = json!({"grant_type": "password", "username": "alice", "password": PASSWORD});
-    // Until the tunnel is up it is told to come again.
-    let tokens = poll(SOON, || {
-        let told = https_as(at, "POST", "/oauth/token", "", Some(&who));
-        (told.status == 200).then_some(told.body)
-    });
-    let tokens: Value = serde_json::from_str(&tokens.expect("tokens")).expect("JSON");
-    let token = tokens["access_token"].as_str().expect("a token");
-    for nobody in ["", "nonsense"] {
-        assert_eq!(https_as(at, "GET", path, nobody, None).status, 401);
-    }
-    let told = https_as(at, "GET", path, token, None);
-    assert_eq!(told.status, 200, "{}", told.body);
-    let told: Value = serde_json::from_str(&told.body).expect("JSON");
-    assert_eq!(told["uris"], json!([coturn.url()]));
-    let text = |key: &str| told[key].as_str().expect("a text").to_owned();
-    assert!(coturn.relays(&text("username"), &text("password")));
-    assert!(!coturn.relays(&text("username"), "wrong"));
     inside.assert_healthy();
 }
 

@@ -14,11 +14,11 @@ use crate::{deb, debian};
 /// What makes Prosody push: no program, but a file of its package that is there when it is.
 const MOD_CLOUD_NOTIFY: &str = "/usr/lib/prosody/modules/mod_cloud_notify/mod_cloud_notify.lua";
 
-/// What gives a program another clock.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+/// What gives a program another clock, in one of the folders of `/usr/lib`: that of this machine's architecture.
+const FAKETIME: [&str; 2] = ["libfaketime", "faketime/libfaketimeMT.so.1"];
 
 /// A program, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 28] = [
+const PROGRAMS: [(&str, &str); 27] = [
     ("linphonec", "linphone-cli"),
     ("sipp", "sip-tester"),
     ("go-sendxmpp", "go-sendxmpp"),
@@ -46,7 +46,6 @@ const PROGRAMS: [(&str, &str); 28] = [
     ("turnserver", "coturn"),
     ("openssl", "openssl"),
     ("curl", "curl"),
-    (FAKETIME, "libfaketime"),
 ];
 
 /// What Python must be able to do, and the package that lets it. Seen working; the package named `pjsua2` is another one,
@@ -72,11 +71,14 @@ const MODULES: [(&str, &str); 7] = [
 
 /// Installs what is missing. A peer that cannot be had is a failure, never a skipped test.
 pub(crate) fn install(workspace: &Workspace) -> Result<()> {
-    let missing: Vec<&str> = PROGRAMS
+    let mut missing: Vec<&str> = PROGRAMS
         .iter()
         .filter(|(program, _)| !exists(program))
         .map(|(_, package)| *package)
         .collect();
+    if faketime().is_err() {
+        missing.push(FAKETIME[0]);
+    }
     if !missing.is_empty() {
         install_from_debian(&missing)?;
     }
@@ -86,12 +88,25 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
         }
         println!("{program} is there");
     }
+    println!("{} is there", faketime()?.display());
     install_modules(&venv(workspace))?;
     install_scripts(workspace)?;
     debian::unpack("prometheus", &unpacked(workspace))?;
     debian::make_base()?;
     deb::cargo_deb(workspace)?;
     Ok(())
+}
+
+/// The library that gives a program another clock.
+pub(crate) fn faketime() -> Result<PathBuf> {
+    let [package, library] = FAKETIME;
+    for folder in fs::read_dir("/usr/lib")? {
+        let file = folder?.path().join(library);
+        if file.exists() {
+            return Ok(file);
+        }
+    }
+    bail!("/usr/lib/*/{library} is missing: install the Debian package {package}")
 }
 
 /// Where programs are that are unpacked and not installed: as a service, Prometheus would begin to run.

@@ -241,10 +241,11 @@ fn demo(workspace: &Workspace) -> Result<()> {
 }
 
 /// Tests of what knows no shards: they are run once.
-const ONCE: [&str; 10] = [
+const ONCE: [&str; 11] = [
     "deb",
     "edge_document",
     "edge_networks",
+    "edge_once",
     "install",
     "lab_clients",
     "prometheus",
@@ -264,6 +265,7 @@ fn e2e(workspace: &Workspace) -> Result<()> {
             ("REVEILLE_E2E_PYTHON", peers::python(workspace)),
             ("REVEILLE_E2E_NPM", peers::scripts(workspace)),
             ("REVEILLE_PROMETHEUS", peers::prometheus(workspace)),
+            ("REVEILLE_FAKETIME", peers::faketime()?),
             ("REVEILLE_DEBIAN", debian::base()?),
             ("REVEILLE_DEB", deb::file(workspace)?),
             (SHARDS_KEY, shards.into()),
