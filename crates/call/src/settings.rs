@@ -200,19 +200,24 @@ impl Settings {
     }
 
     /// Our URI for a device that registers over this transport, at this port of ours. Over TLS by our name, which the certificate has, and
-    /// which leads a device that has moved outside to an edge; with its own port, so that inside it leads to the same listener. By an
-    /// edge by that name as well, which all edges have.
+    /// which leads a device that has moved outside to an edge; with its own port, so that inside it leads to the same listener, as long as we
+    /// listen there. By an edge by that name as well, which all edges have.
     pub fn register_at(&self, transport: Transport, port: u16) -> String {
+        let is_bound = self
+            .bound
+            .iter()
+            .any(|(bound, local)| (*bound, local.port()) == (transport, port));
         let port = match transport {
             Transport::Edge if port == transport.default_port() => String::new(),
-            _ if transport.is_secure() => format!(":{port}"),
-            _ => return self.register_unsecured(transport),
+            Transport::Edge => format!(":{port}"),
+            _ if transport.is_secure() && is_bound => format!(":{port}"),
+            _ => return self.register_elsewhere(transport),
         };
         format!("sip:{}{port}{}", self.node, transport.uri_suffix())
     }
 
-    /// The same without TLS: at our first listener for this transport.
-    fn register_unsecured(&self, wanted: Transport) -> String {
+    /// The same for who has used no port of ours, or one without TLS: at our first listener for this transport.
+    fn register_elsewhere(&self, wanted: Transport) -> String {
         let mut bound = self.bound.iter();
         let over = bound.find(|(transport, _)| *transport == wanted);
         let Some((transport, local)) = over.or(self.bound.first()) else {
@@ -346,6 +351,11 @@ mod tests {
         let udp = |bound| settings(bound).register_at(Transport::Udp, 5060);
         let secure = &[(Transport::Tls, "192.0.2.1:5071")];
         assert_eq!(udp(secure), "sip:sip.r.example:5071;transport=tls");
+        // Its port before a restart, or that from which we had dialled it.
+        let tls = |bound| settings(bound).register_at(Transport::Tls, 49_152);
+        assert_eq!(tls(secure), "sip:sip.r.example:5071;transport=tls");
+        let unsecured = &[(Transport::Udp, "192.0.2.1:5060")];
+        assert_eq!(tls(unsecured), udp(unsecured));
         assert_eq!(udp(&[]), "sip:sip.r.example");
     }
 }

@@ -5,14 +5,15 @@ use crate::{
     edge::{Rules, Shared},
     pairs,
     reload::{Origin, TAKEN_AT_EDGE, taken_by_all, tell},
-    reloaded::{Reloaded, Reloading},
+    reloaded::{InPart, Reloaded, Reloading},
     upkeep::CertificateFiles,
-    web,
 };
 use anyhow::{Context, Result, anyhow};
 use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tunnel::Fingerprint;
@@ -22,8 +23,8 @@ pub(crate) struct EdgeReload {
     pub(crate) origin: Option<Origin>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) certificate: Option<Arc<CertificateFiles>>,
-    /// Where clients find the device API.
-    pub(crate) device_tls: Vec<SocketAddr>,
+    /// Whether clients of XMPP are offered to sign in by a password.
+    pub(crate) passwords: Arc<AtomicBool>,
     /// Held while it is read again: one at a time.
     pub(crate) running: Mutex<Config>,
 }
@@ -39,24 +40,28 @@ impl EdgeReload {
         let origin = self.origin.as_ref();
         let origin = origin.context("there is no configuration to read again")?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let (config, reloaded) = origin.read_again(&running, TAKEN_AT_EDGE)?;
+        let (config, mut reloaded) = origin.read_again(&running, TAKEN_AT_EDGE)?;
         let insides = insides(&config)?;
         let net = &self.shared.net;
+        taken_by_all(&config, (None, Some(origin)), &net.handshakes())?;
         self.shared.tunnel.know(insides);
         net.set_pace(config.limits.strangers_per_second);
+        self.passwords
+            .store(config.edge.passwords, Ordering::Relaxed);
         self.shared.take(Rules::of(&config));
-        web::publish(&config, net, &self.device_tls);
         let shown = running.tls.clone();
         *running = config;
-        taken_by_all(&running, (None, Some(origin)), &net.handshakes())?;
-        tell(&reloaded);
-        if let Some(certificate) = &self.certificate
-            && let Err(error) = certificate.take(&running.tls)
-        {
+        let refused = self.certificate.as_ref();
+        let refused = refused.and_then(|it| it.take(&running.tls).err());
+        if refused.is_some() {
             running.tls = shown;
-            return Err(error.context("tls: the certificate stays as it was, all else is taken"));
+            reloaded.taken.retain(|it| !it.key.starts_with("tls."));
         }
-        Ok(reloaded)
+        tell(&reloaded);
+        match refused {
+            Some(error) => Err(error.context(InPart("the certificate"))),
+            None => Ok(reloaded),
+        }
     }
 
     /// How long sending clients away may take.

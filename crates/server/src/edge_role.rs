@@ -14,6 +14,7 @@ use crate::{
     metrics::Metrics,
     pairs,
     reloaded::Reloaded,
+    settings::offer_at_edge,
     setup,
     upkeep::CertificateFiles,
     web,
@@ -23,7 +24,7 @@ use axum::Router;
 use hub::Guards;
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::{
@@ -68,7 +69,11 @@ impl EdgeRole {
         let keeper = Doorkeeper::new(&guards, &config, metrics.clone())?;
         let room = files::room(files::raise(), &config.limits);
         let http = room.http;
-        let listening = net_config(&config, (room, &keeper), tls.clone(), None)?;
+        let mut listening = net_config(&config, (room, &keeper), tls.clone(), None)?;
+        let passwords = Arc::new(AtomicBool::new(config.edge.passwords));
+        if let Some(xmpp) = &mut listening.xmpp {
+            xmpp.offer = offer_at_edge(passwords.clone());
+        }
         let limits = listening.limits.message;
         let (net, events) = net::Net::bind(listening).await?;
         let doors = Doors::open(&config)?;
@@ -87,7 +92,7 @@ impl EdgeRole {
             origin,
             shared: shared.clone(),
             certificate: certificate.clone(),
-            device_tls: bound.device_tls.clone(),
+            passwords,
             running: Mutex::new(config),
         });
         let ready = health::Ready::default();

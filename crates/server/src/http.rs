@@ -195,11 +195,15 @@ async fn accepted_from(
         }
         return;
     };
-    let mut config = (*tls.current()).clone();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let who = || keeper.visitor(from.ip());
-    // In a place of its own, which is given back after it.
-    let accepted = Box::pin(handshakes.accept(who, Arc::new(config), stream));
+    let accepted = async {
+        // Who says nothing costs next to nothing: thousands may do so.
+        stream.readable().await?;
+        let mut config = (*tls.current()).clone();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let who = || keeper.visitor(from.ip());
+        // In a place of its own, which is given back after it.
+        Box::pin(handshakes.accept(who, Arc::new(config), stream)).await
+    };
     match timeout(HEAD, accepted).await {
         Ok(Ok(stream)) => {
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

@@ -77,7 +77,6 @@ pub(crate) const TAKEN: &Taken = &[
 /// Those that an edge takes.
 pub(crate) const TAKEN_AT_EDGE: &Taken = &[
     ("edge", &["insides", "passwords", "drain"]),
-    ("oauth", &["issuer"]),
     ("tls", &["certificate", "key"]),
     ("observe", &["log"]),
     ("limits", &["strangers_per_second", "handshakes_per_second"]),

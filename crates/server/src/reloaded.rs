@@ -8,6 +8,11 @@ use std::{fmt, pin::Pin, sync::Arc};
 pub type Reloading =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Reloaded>> + Send>> + Send + Sync>;
 
+/// Why something was not taken; all else was.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} stays as it was, all else is taken")]
+pub(crate) struct InPart(pub(crate) &'static str);
+
 /// A key whose value is another one.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Changed {

@@ -16,7 +16,13 @@ use domain::{Behaviour, Slice, delivery, quota::Allowance, wake};
 use hub::Bearers;
 use ring::hmac;
 use sip::{Transport, registrar::Policy};
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use xmpp::{sasl::BindingKind, stream::Offer};
 
 /// What both are made of.
@@ -206,21 +212,23 @@ pub(crate) fn greeting(config: &Config) -> Result<Option<net::XmppConfig>, Confi
         tls: listen.xmpp_tls.0.clone(),
         websocket: web::config(config)?,
         domains: xmpp(config, &[])?.domains,
-        offer: {
-            let by_tokens = config.has_role("edge") && !config.edge.passwords;
-            Arc::new(move |link| {
-                Arc::new(if by_tokens {
-                    im::offer_to_bearers()
-                } else {
-                    offer(link)
-                })
-            })
-        },
+        offer: Arc::new(|link| Arc::new(offer(link))),
         steer: Arc::new(move |greeted| {
             im::steer(greeted, AccessTokens::claimed)
                 .map_or(0, |user| Slice::of(&user).shard(shards))
         }),
     }))
+}
+
+/// What an edge offers: ways to sign in by a password as long as it lets those through.
+pub(crate) fn offer_at_edge(passwords: Arc<AtomicBool>) -> net::OfferTo {
+    Arc::new(move |link| {
+        Arc::new(if passwords.load(Ordering::Relaxed) {
+            offer(link)
+        } else {
+            im::offer_to_bearers()
+        })
+    })
 }
 
 fn offer(link: &net::StreamLink) -> Offer {

@@ -185,11 +185,12 @@ impl Edge {
         known.iter().map(link).collect()
     }
 
-    /// Whether an inside calls itself so, of those that are there, and those that were.
+    /// Whether an inside calls itself so, of those that are there, and those that were a moment ago.
     pub fn is_name(&self, name: &str) -> bool {
         let (insides, gone) = (self.0.insides(), self.0.gone());
         let there = insides.iter().map(|inside| &inside.name);
-        let mut names = there.chain(gone.values().map(|down| &down.name));
+        let expected = gone.values().filter(|down| down.is_recent());
+        let mut names = there.chain(expected.map(|down| &down.name));
         names.any(|it| it.eq_ignore_ascii_case(name))
     }
 

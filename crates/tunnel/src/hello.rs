@@ -1,5 +1,5 @@
-//! The first that each side says: its name, for people who look, and what else the other side is to know of it; and that anew
-//! whenever it is something else.
+//! The first that each side says: its name, for people who look, and by which an inside's users may be called at an edge; and what else
+//! the other side is to know of it, anew whenever that is something else.
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The admin API of the configuration: it is read again.
 
 use super::{gate::Gate, problem::Problem};
-use crate::reloaded::{Reloaded, Reloading};
+use crate::reloaded::{InPart, Reloaded, Reloading};
 use axum::{Json, Router, http::StatusCode, routing::post};
 
 /// For every role.
@@ -9,7 +9,11 @@ pub(crate) fn reload(reloading: Reloading, gate: Gate) -> Router {
     let read = async move || -> Result<Json<Reloaded>, Problem> {
         let reloaded = reloading().await;
         reloaded.map(Json).map_err(|error| {
-            let detail = format!("nothing has changed: {error:#}");
+            let detail = if error.is::<InPart>() {
+                format!("{error:#}")
+            } else {
+                format!("nothing has changed: {error:#}")
+            };
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
         })
     };

@@ -99,6 +99,10 @@ pub const EVENTS: &[Event] = &[
         "do what `remedy` says: the host of call.fallback has no address",
     ),
     error(
+        "reload in part: {error:#}",
+        "mend what is named, and reload again: all else counts already",
+    ),
+    error(
         "reload: nothing has changed: {error:#}",
         "mend the file; `reveille check` reads it as well",
     ),

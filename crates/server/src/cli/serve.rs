@@ -9,7 +9,7 @@ use crate::{
     edge_role::EdgeRole,
     log, notify, outside,
     reload::Origin,
-    reloaded::Reloaded,
+    reloaded::{InPart, Reloaded},
     setup,
 };
 use anyhow::{Context, Result, bail};
@@ -292,7 +292,9 @@ async fn until_alone_is_told_to_stop(service: &Alone, ended: Ended) -> Result<()
 
 /// What came of it is in the log.
 fn tell(reloaded: Result<Reloaded>) {
-    if let Err(error) = reloaded {
-        tracing::error!("reload: nothing has changed: {error:#}");
+    match reloaded {
+        Ok(_) => {}
+        Err(error) if error.is::<InPart>() => tracing::error!("reload in part: {error:#}"),
+        Err(error) => tracing::error!("reload: nothing has changed: {error:#}"),
     }
 }

@@ -153,9 +153,10 @@ async fn by_password(
 
 /// The page by which somebody signs in for an app is made here: nothing of a stranger gets in for it.
 async fn show_page(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
-    match &shared.rules().clients {
+    let rules = shared.rules();
+    match &rules.clients {
         None => not_found().await.into_response(),
-        Some(_) if !shared.rules().passwords => authorize::not_here(),
+        Some(_) if !rules.passwords => authorize::not_here(),
         Some(clients) => authorize::shown(clients, &uri),
     }
 }
@@ -170,7 +171,7 @@ async fn sign_in_by_page(
     let Some(clients) = &rules.clients else {
         return Err(not_found().await);
     };
-    if !shared.rules().passwords {
+    if !rules.passwords {
         shared.metrics.edge_refused(Refused::NotSignedIn.name(), 1);
         return Ok(authorize::not_here());
     }
@@ -182,7 +183,7 @@ async fn sign_in_by_page(
         Ok(signing_in) => signing_in,
         Err(response) => return Ok(*response),
     };
-    let Ok(whose) = device::address(&signing_in.username, &shared.rules().domain) else {
+    let Ok(whose) = device::address(&signing_in.username, &rules.domain) else {
         return Ok(signing_in.again(StatusCode::BAD_REQUEST));
     };
     match by_password(&shared, from, &whose, request).await {
