@@ -10,7 +10,8 @@ use crate::{
     edge::{self, Links, Rules, SendAway, Shared},
     edge_reload::{EdgeReload, insides},
     expiry::Expiry,
-    files, http, lock,
+    files::{self, Room},
+    http, lock,
     metrics::Metrics,
     pairs,
     reloaded::Reloaded,
@@ -69,11 +70,7 @@ impl EdgeRole {
         let keeper = Doorkeeper::new(&guards, &config, metrics.clone())?;
         let room = files::room(files::raise(), &config.limits);
         let http = room.http;
-        let mut listening = net_config(&config, (room, &keeper), tls.clone(), None)?;
-        let passwords = Arc::new(AtomicBool::new(config.edge.passwords));
-        if let Some(xmpp) = &mut listening.xmpp {
-            xmpp.offer = offer_at_edge(passwords.clone());
-        }
+        let (listening, passwords) = listening(&config, (room, &keeper), tls.clone())?;
         let limits = listening.limits.message;
         let (net, events) = net::Net::bind(listening).await?;
         let doors = Doors::open(&config)?;
@@ -190,6 +187,20 @@ impl EdgeRole {
             }
         }
     }
+}
+
+/// How clients are listened to; and whether those of XMPP are offered to sign in by a password, which may change.
+fn listening(
+    config: &Config,
+    (room, keeper): (Room, &Doorkeeper),
+    tls: Option<net::TlsSource>,
+) -> Result<(net::Config, Arc<AtomicBool>)> {
+    let mut listening = net_config(config, (room, keeper), tls, None)?;
+    let passwords = Arc::new(AtomicBool::new(config.edge.passwords));
+    if let Some(xmpp) = &mut listening.xmpp {
+        xmpp.offer = offer_at_edge(passwords.clone());
+    }
+    Ok((listening, passwords))
 }
 
 /// What operators ask.
