@@ -7,9 +7,11 @@ use crate::{
     reload::{Origin, TAKEN_AT_EDGE, taken_by_all, tell},
     reloaded::{InPart, Reloaded, Reloading},
     upkeep::CertificateFiles,
+    web,
 };
 use anyhow::{Context, Result, anyhow};
 use std::{
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -23,6 +25,8 @@ pub(crate) struct EdgeReload {
     pub(crate) origin: Option<Origin>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) certificate: Option<Arc<CertificateFiles>>,
+    /// Where clients find the device API.
+    pub(crate) device_tls: Vec<SocketAddr>,
     /// Whether clients of XMPP are offered to sign in by a password.
     pub(crate) passwords: Arc<AtomicBool>,
     /// Held while it is read again: one at a time.
@@ -49,6 +53,8 @@ impl EdgeReload {
         self.passwords
             .store(config.edge.passwords, Ordering::Relaxed);
         self.shared.take(Rules::of(&config));
+        // They say whether passwords are taken.
+        web::publish(&config, net, &self.device_tls);
         let shown = running.tls.clone();
         *running = config;
         let refused = self.certificate.as_ref();

@@ -89,6 +89,7 @@ impl EdgeRole {
             origin,
             shared: shared.clone(),
             certificate: certificate.clone(),
+            device_tls: bound.device_tls.clone(),
             passwords,
             running: Mutex::new(config),
         });
