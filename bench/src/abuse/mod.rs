@@ -60,13 +60,7 @@ struct Round {
 
 /// Runs them all, and prints a table. An error says which fail.
 pub(crate) fn run(arguments: &Arguments, rounds: u32, binary: &Path) -> Result<()> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raising the limit on open files")?;
-    process::pin_load()?;
-    let machine = Machine::look(binary, String::new())?;
-    if let Some(warning) = machine.warning() {
-        eprintln!("{warning}");
-    }
+    let machine = prepare(binary)?;
     let time = Duration::from_secs(arguments.seconds);
     let chosen = ATTACKS
         .iter()
@@ -90,6 +84,23 @@ pub(crate) fn run(arguments: &Arguments, rounds: u32, binary: &Path) -> Result<(
             failed.push(attack.name);
         }
     }
+    ended(&machine, &failed)
+}
+
+/// Makes ready for attacks: many open files, a core of our own; says on what machine.
+fn prepare(binary: &Path) -> Result<Machine> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raising the limit on open files")?;
+    process::pin_load()?;
+    let machine = Machine::look(binary, String::new())?;
+    if let Some(warning) = machine.warning() {
+        eprintln!("{warning}");
+    }
+    Ok(machine)
+}
+
+/// Says where it was tried, below the table. An error says what failed.
+fn ended(machine: &Machine, failed: &[&str]) -> Result<()> {
     println!("\n{}", machine.line());
     if !failed.is_empty() {
         bail!("failed: {}", failed.join("; "));

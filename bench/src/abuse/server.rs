@@ -94,8 +94,8 @@ impl Attacked {
         let pid = self.0.pid()?;
         let answer = Client::connect(self.0.health())?.ask("GET", "/metrics", "", "")?;
         let metrics = String::from_utf8_lossy(&answer.body).into_owned();
-        let refused = labelled(&metrics, "reveille_refused_total{reason=");
-        let alarms = labelled(&metrics, "reveille_alarm_active{name=");
+        let refused = values(&metrics, "reveille_refused_total");
+        let alarms = values(&metrics, "reveille_alarm_active");
         let look = Look {
             memory: usage::memory(pid)?,
             log: self.0.log()?,
@@ -110,21 +110,31 @@ impl Attacked {
     }
 }
 
-/// The values of a metric, by its label.
-fn labelled(metrics: &str, start: &str) -> impl Iterator<Item = (String, u64)> {
+/// The values of a metric, by what its labels say.
+pub(super) fn values<'m>(
+    metrics: &'m str,
+    name: &'m str,
+) -> impl Iterator<Item = (String, u64)> + 'm {
     metrics.lines().filter_map(move |line| {
-        let (label, value) = line.strip_prefix(start)?.rsplit_once("} ")?;
-        Some((label.trim_matches('"').to_owned(), value.parse().ok()?))
+        let rest = line.strip_prefix(name)?;
+        let (labels, value) = rest.strip_prefix('{')?.rsplit_once("} ")?;
+        let said: Vec<_> = labels.split('"').skip(1).step_by(2).collect();
+        Some((said.join(" "), value.parse().ok()?))
     })
+}
+
+/// What was refused since an earlier look, by reason.
+pub(super) fn refused_since(now: &mut BTreeMap<String, u64>, earlier: &BTreeMap<String, u64>) {
+    for (reason, times) in &mut *now {
+        *times -= earlier.get(reason).copied().unwrap_or_default();
+    }
+    now.retain(|_, times| *times > 0);
 }
 
 impl Look {
     /// What changed since an earlier one.
     pub(crate) fn since(mut self, earlier: &Self) -> Changes {
-        for (reason, times) in &mut self.refused {
-            *times -= earlier.refused.get(reason).copied().unwrap_or_default();
-        }
-        self.refused.retain(|_, times| *times > 0);
+        refused_since(&mut self.refused, &earlier.refused);
         let lines = self.log.get(earlier.log.len()..).unwrap_or_default();
         Changes {
             before: earlier.memory.resident,
@@ -144,7 +154,14 @@ mod tests {
     #[test]
     fn a_metric_is_read_by_its_label() {
         let text = "# TYPE a counter\nreveille_refused_total{reason=\"shed\"} 12\nreveille_refused_total{reason=\"banned\"} 0\n";
-        let read: Vec<_> = labelled(text, "reveille_refused_total{reason=").collect();
+        let read: Vec<_> = values(text, "reveille_refused_total").collect();
         assert_eq!(read, [("shed".to_owned(), 12), ("banned".to_owned(), 0)]);
+    }
+
+    #[test]
+    fn a_metric_is_read_whatever_labels_it_has() {
+        let text = "# TYPE a counter\na_total{x=\"in\",y=\"tls\"} 3\na_total{x=\"out\",y=\"udp\"} 4\na_total_more{x=\"in\"} 5\n";
+        let read: Vec<_> = values(text, "a_total").collect();
+        assert_eq!(read, [("in tls".to_owned(), 3), ("out udp".to_owned(), 4)]);
     }
 }

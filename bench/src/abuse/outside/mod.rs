@@ -10,19 +10,19 @@ mod target;
 use super::{
     Arguments, BEGINS, JUDGED,
     attacker::{Done, goes_last},
+    ended, prepare,
+    server::{refused_since, values},
     times::Times,
 };
 use crate::{
     edge::Edge,
     http::Client,
-    machine::Machine,
-    process::{self, Cores, ONE_CORE},
+    process::{Cores, ONE_CORE},
     reveille::{Setup, Store},
     usage::{self, Memory},
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use attacks::{ATTACKS, Attack};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use phone::Phone;
 use std::{
     collections::BTreeMap,
@@ -63,13 +63,7 @@ struct Round {
 
 /// Runs them all, and prints a table. An error says which fail.
 pub(crate) fn run(arguments: &Arguments, rounds: u32, binary: &Path) -> Result<()> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raising the limit on open files")?;
-    process::pin_load()?;
-    let machine = Machine::look(binary, String::new())?;
-    if let Some(warning) = machine.warning() {
-        eprintln!("{warning}");
-    }
+    let machine = prepare(binary)?;
     let time = Duration::from_secs(arguments.seconds);
     let chosen = ATTACKS
         .iter()
@@ -87,11 +81,7 @@ pub(crate) fn run(arguments: &Arguments, rounds: u32, binary: &Path) -> Result<(
             failed.push(attack.name);
         }
     }
-    println!("\n{}", machine.line());
-    if !failed.is_empty() {
-        bail!("failed: {}", failed.join("; "));
-    }
-    Ok(())
+    ended(&machine, &failed)
 }
 
 fn round(attack: &Attack, binary: &Path, time: Duration) -> Result<Round> {
@@ -140,10 +130,7 @@ fn round(attack: &Attack, binary: &Path, time: Duration) -> Result<Round> {
     thread::sleep(JUDGED);
     let look = Look::at(&edge, &honest)?;
     let mut refused = look.refused;
-    for (reason, times) in &mut refused {
-        *times -= at_first.refused.get(reason).copied().unwrap_or_default();
-    }
-    refused.retain(|_, times| *times > 0);
+    refused_since(&mut refused, &at_first.refused);
     Ok(Round {
         before,
         during,
@@ -188,16 +175,6 @@ impl Look {
     }
 }
 
-/// The values of a metric, by what its labels say.
-fn values<'m>(metrics: &'m str, name: &'m str) -> impl Iterator<Item = (String, u64)> + 'm {
-    metrics.lines().filter_map(move |line| {
-        let rest = line.strip_prefix(name)?;
-        let (labels, value) = rest.strip_prefix('{')?.rsplit_once("} ")?;
-        let said: Vec<_> = labels.split('"').skip(1).step_by(2).collect();
-        Some((said.join(" "), value.parse().ok()?))
-    })
-}
-
 /// Phones of the users `u0` and up, one of which connects and registers after the other.
 struct Honest<'t> {
     target: &'t Target,
@@ -233,17 +210,5 @@ impl<'t> Honest<'t> {
             thread::sleep(PAUSE);
         }
         times
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::values;
-
-    #[test]
-    fn a_metric_is_read_whatever_labels_it_has() {
-        let text = "# TYPE a counter\na_total{x=\"in\",y=\"tls\"} 3\na_total{x=\"out\",y=\"udp\"} 4\na_total_more{x=\"in\"} 5\n";
-        let read: Vec<_> = values(text, "a_total").collect();
-        assert_eq!(read, [("in tls".to_owned(), 3), ("out udp".to_owned(), 4)]);
     }
 }
