@@ -270,8 +270,14 @@ pub fn wait_tunnels(inside: &Reveille, wanted: &[bool]) {
 
 /// An inside with one edge, whose tunnel is up.
 pub fn with_edge() -> (Reveille, Edge) {
+    with_edge_that(|_| ())
+}
+
+/// The same, with an edge to which this is done before it starts.
+pub fn with_edge_that(prepare: impl FnOnce(&Edge)) -> (Reveille, Edge) {
     let mut inside = Reveille::new();
     let mut edge = Edge::of(&inside);
+    prepare(&edge);
     edge.start();
     let line = edge.line();
     inside = inside.with("edge", "edges", &line);

@@ -53,7 +53,7 @@ pub use browser::{Browser, Library, Line};
 pub use clean::{Clean, as_user};
 pub use coturn::Coturn;
 pub use dev::{PASSWORD, android, iphone, iphone_with_two_tokens, new_token};
-pub use edge::{Edge, wait_tunnels, with_edge};
+pub use edge::{Edge, wait_tunnels, with_edge, with_edge_that};
 pub use forward::Forward;
 pub use gajim::Gajim;
 pub use go_sendxmpp::{go_listening, go_send};

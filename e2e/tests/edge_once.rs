@@ -4,7 +4,7 @@
 use reveille_e2e::scram::{Scram, Signed};
 use reveille_e2e::{
     Account, Coturn, Edge, Linphone, PASSWORD, Pjsua, Reveille, SOON, Tls, Transport, XmppClient,
-    https_as, iphone, new_token, poll, wait_tunnels, with_edge,
+    https_as, iphone, new_token, poll, wait_tunnels, with_edge_that,
 };
 use serde_json::{Value, json};
 use std::process::Command;
@@ -150,7 +150,9 @@ fn is_let_in(edge: &Edge, user: &str) -> bool {
 
 #[test]
 fn an_edge_takes_what_it_can_of_another_configuration_and_names_what_needs_a_restart() {
-    let (mut inside, mut edge) = with_edge();
+    let (mut inside, mut edge) = with_edge_that(|edge| {
+        edge.rewrites("#! issuer = \"\"", "issuer = \"https://localhost\"");
+    });
     let (start, ca) = (Tls::Direct, edge.ca());
     let (mut there, _) = XmppClient::offered_at(edge.xmpp(start), start, &ca);
     there.authenticate("alice");
@@ -158,9 +160,10 @@ fn an_edge_takes_what_it_can_of_another_configuration_and_names_what_needs_a_res
     let metadata = "/.well-known/oauth-authorization-server";
     let ca_file = edge.ca_file();
     let ask = |at| https_as((at, &*ca_file), "GET", metadata, "", None);
-    assert_eq!(ask(edge.device_api()).status, 404);
+    let shown = ask(edge.device_api()).body;
+    assert!(shown.contains("\"password\""), "{shown}");
     edge.rewrites("#! passwords = true", "passwords = false");
-    edge.rewrites("#! issuer = \"\"", "issuer = \"https://localhost\"");
+    edge.rewrites("https://localhost", "https://other.localhost");
     edge.rewrites("node = \"localhost\"", "node = \"other.localhost\"");
     let told = edge.asks(&["reload"]);
     assert!(told.contains("edge.passwords"), "{told}");
@@ -169,7 +172,11 @@ fn an_edge_takes_what_it_can_of_another_configuration_and_names_what_needs_a_res
     assert!(told.contains("server.node"), "{told}");
     // The issuer is one for all, and an inside takes another one by a restart.
     assert!(told.contains("oauth.issuer"), "{told}");
-    assert_eq!(ask(edge.device_api()).status, 404);
+    let shown = ask(edge.device_api()).body;
+    assert!(
+        shown.contains("https://localhost/oauth/token") && !shown.contains("\"password\""),
+        "{shown}"
+    );
     // Nobody comes in by a password any more, and who is in stays.
     let (mut late, offered) = XmppClient::offered_at(edge.xmpp(start), start, &ca);
     assert!(
