@@ -6,7 +6,6 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -15,19 +14,23 @@ use sip::endpoint::Flow;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::delivery::{Delivery, Taken};
 use crate::event::Event;
 use crate::framing::Framing;
+use crate::outbox::Outbox;
 use crate::shared::Shared;
 use crate::table::Link;
 
 /// Bytes asked for by one read. Most messages fit in one; an idle connection should cost little.
 const READ_CHUNK: usize = 4_096;
 
-/// Messages joined into one write.
+/// Messages joined into one write…
 const WRITE_BATCH: usize = 32;
+
+/// …for so many of which a connection keeps room.
+const FEW: usize = 4;
 
 /// TCP asks a peer that is silent for so long whether it is still there…
 const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
@@ -69,19 +72,13 @@ where
     S: AsyncRead + AsyncWrite,
     F: Framing,
 {
-    let Link {
-        flow,
-        queue,
-        queued_bytes,
-        abort,
-    } = link;
+    let Link { flow, outbox } = link;
     let mut writer = Writer {
         shared,
-        queued_bytes,
-        out: Vec::new(),
+        outbox,
         stream: writer,
     };
-    let write = writer.run(queue);
+    let write = writer.run();
     tokio::pin!(write);
     let last_moment = async {
         shared.stop.cancelled().await;
@@ -90,12 +87,12 @@ where
     let end = tokio::select! {
         end = read(shared, *flow, reader, framing) => end,
         written = &mut write => written.map_or_else(End::Failed, |()| End::Closed),
-        () = abort.cancelled() => End::QueueFull,
+        () = poll_fn(|context| outbox.poll_full(context)) => End::QueueFull,
         () = last_moment => End::Closed,
     };
     tracing::debug!(?flow, ?end, "connection ended");
     if let End::Upgrade = end {
-        let drained = drained(write, queued_bytes);
+        let drained = drained(write, outbox);
         let limit = shared.limits.tls_handshake;
         shared.within(limit, drained).await == Some(true)
     } else {
@@ -138,11 +135,11 @@ async fn told(shared: &Shared, gone: Option<(usize, Event)>) {
 /// Goes on writing until all that is queued is written; false if that cannot be.
 async fn drained(
     mut write: Pin<&mut impl Future<Output = io::Result<()>>>,
-    queued: &AtomicUsize,
+    outbox: &Outbox,
 ) -> bool {
     poll_fn(|context| {
         let ended = write.as_mut().poll(context).is_ready();
-        if ended || queued.load(Ordering::Relaxed) == 0 {
+        if ended || outbox.is_written() {
             return Poll::Ready(!ended);
         }
         Poll::Pending
@@ -201,6 +198,8 @@ async fn read(
     framing: &mut impl Framing,
 ) -> End {
     let after = |limit| Instant::now() + limit;
+    let clock = sleep_until(Instant::now());
+    tokio::pin!(clock);
     // When a message that is owed (the first one, or the one that has begun) must be whole.
     let mut whole_by = framing.patience().first.map(after);
     let mut incoming = Incoming {
@@ -213,7 +212,7 @@ async fn read(
         let patience = incoming.framing.patience();
         let by = whole_by.or_else(|| patience.idle.map(after));
         let octets = read_some(reader, |octets| incoming.framing.push(octets));
-        match until(earlier(by, patience.by), octets).await {
+        match until(clock.as_mut(), earlier(by, patience.by), octets).await {
             None => {
                 // It owes nothing, and may only be silent.
                 let is_silent = whole_by.is_none() && patience.by.is_none();
@@ -236,7 +235,7 @@ async fn read(
             }
             Some(Ok(_)) => {}
         }
-        match incoming.take_all().await {
+        match incoming.take_all(clock.as_mut()).await {
             ControlFlow::Break(end) => return end,
             ControlFlow::Continue(true) => whole_by = None,
             ControlFlow::Continue(false) => {}
@@ -252,12 +251,33 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     one.into_iter().chain(other).min()
 }
 
-/// The result of `future`, or `None` if it did not come by then.
-async fn until<T>(by: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
-    match by {
-        Some(by) => timeout_at(by, future).await.ok(),
-        None => Some(future.await),
-    }
+/// The result of `future`, or `None` if it did not come by then. The clock is one for all that a connection waits for: mostly what is
+/// waited for comes long before it is late, and then the clock, which goes off too early, is set only when it does.
+async fn until<T>(
+    mut clock: Pin<&mut Sleep>,
+    by: Option<Instant>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::pin!(future);
+    poll_fn(|context| {
+        if let Poll::Ready(result) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(result));
+        }
+        let Some(by) = by else {
+            return Poll::Pending;
+        };
+        if clock.deadline() > by {
+            clock.as_mut().reset(by);
+        }
+        while clock.as_mut().poll(context).is_ready() {
+            if clock.deadline() >= by {
+                return Poll::Ready(None);
+            }
+            clock.as_mut().reset(by);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 struct Incoming<'a, F> {
@@ -270,11 +290,12 @@ struct Incoming<'a, F> {
 impl<F: Framing> Incoming<'_, F> {
     /// Acts on everything whole that has been read, waiting for shards where it must. Says whether there was a message
     /// among it.
-    async fn take_all(&mut self) -> ControlFlow<End, bool> {
+    async fn take_all(&mut self, mut clock: Pin<&mut Sleep>) -> ControlFlow<End, bool> {
         let mut had_message = self.take().await?;
         while self.framing.waits() {
             let by = self.framing.patience().by;
-            if until(by, self.framing.answered()).await.is_none() {
+            let answered = self.framing.answered();
+            if until(clock.as_mut(), by, answered).await.is_none() {
                 return ControlFlow::Break(End::TimedOut);
             }
             had_message |= self.take().await?;
@@ -323,18 +344,19 @@ impl<F: Framing> Incoming<'_, F> {
 
 struct Writer<'a, W> {
     shared: &'a Shared,
-    queued_bytes: &'a AtomicUsize,
-    out: Vec<u8>,
+    outbox: &'a Outbox,
     stream: W,
 }
 
 impl<W: AsyncWrite + Unpin> Writer<'_, W> {
-    /// Writes what is queued until the queue is closed, then says goodbye to the peer.
-    async fn run(&mut self, queue: &mut tokio::sync::mpsc::Receiver<Bytes>) -> io::Result<()> {
-        let mut batch = Vec::with_capacity(WRITE_BATCH);
-        while queue.recv_many(&mut batch, WRITE_BATCH).await > 0 {
+    /// Writes what is queued until nothing more comes, then says goodbye to the peer.
+    async fn run(&mut self) -> io::Result<()> {
+        let (outbox, mut batch) = (self.outbox, Vec::new());
+        while poll_fn(|context| outbox.poll_some(context, (&mut batch, WRITE_BATCH))).await {
             self.write(&batch).await?;
             batch.clear();
+            // An idle connection should cost little.
+            batch.shrink_to(FEW);
         }
         self.stream.shutdown().await
     }
@@ -343,17 +365,10 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
     async fn write(&mut self, batch: &[Bytes]) -> io::Result<()> {
         match batch {
             [one] => self.stream.write_all(one).await?,
-            many => {
-                self.out.clear();
-                for bytes in many {
-                    self.out.extend_from_slice(bytes);
-                }
-                self.stream.write_all(&self.out).await?;
-            }
+            many => self.stream.write_all(&many.concat()).await?,
         }
         self.stream.flush().await?;
-        self.queued_bytes
-            .fetch_sub(batch.iter().map(Bytes::len).sum(), Ordering::Relaxed);
+        self.outbox.written(batch.iter().map(Bytes::len).sum());
         self.shared.counters.sent.add(batch.len());
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::Event;
-use crate::shards::{Held, Receiver};
+use crate::shards::Receiver;
 use crate::shared::Shared;
 
 /// The stream of events of one shard of a [`crate::Net`]. Dropping it closes every socket.
@@ -25,19 +25,13 @@ impl Events {
     /// The next event, or `None` after [`crate::Net::shutdown`]. Datagrams that the shard has still queued are sent
     /// first, so that a role that loops over this never holds any back while it waits. Cancel safe.
     pub async fn recv(&mut self) -> Option<Event> {
-        let (event, _) = self.recv_held().await?;
-        Some(event)
-    }
-
-    /// The same, for who does not want to be brought more by that connection yet. Cancel safe.
-    pub async fn recv_held(&mut self) -> Option<(Event, Held)> {
-        if let Some(event) = self.receiver.try_recv() {
+        if let Some(event) = self.try_recv() {
             return Some(event);
         }
         self.shared.flush(self.shard);
         tokio::select! {
             biased;
-            event = self.receiver.recv() => Some(event),
+            (event, _) = self.receiver.recv() => Some(event),
             () = self.shared.stop.cancelled() => None,
         }
     }

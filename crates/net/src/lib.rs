@@ -1,7 +1,7 @@
 //! Real sockets for the protocol cores: UDP in batches, TCP, TLS and WebSocket with framing, limits and idle timeouts.
 //!
 //! [`Net::bind`] opens the listeners and gives a cheap handle for sending plus one bounded stream of [`Event`]s (or one
-//! for each shard, [`Net::bind_sharded`]), whole and parsed messages with the [`sip::endpoint::Flow`] they came over. What a message means is nobody's business here: this crate
+//! for each shard, [`Net::bind_sharded`]; or none, [`Net::bind_unqueued`]), whole and parsed messages with the [`sip::endpoint::Flow`] they came over. What a message means is nobody's business here: this crate
 //! answers only what cannot be parsed at all, and keep-alives, and greets streams of XMPP up to where somebody signs in. [`http`] is a small JSON client for the APIs on loopback.
 
 mod batch;
@@ -25,6 +25,7 @@ pub mod http;
 mod listen;
 mod local;
 mod net;
+mod outbox;
 mod progress;
 mod resolve;
 mod serve;
@@ -52,7 +53,7 @@ pub use handshakes::Handshakes;
 pub use local::LocalIps;
 pub use net::{Addresses, Net};
 pub use resolve::resolve;
-pub use shards::{Held, Steer};
+pub use shards::{Held, Steer, Taker};
 pub use stats::{OpenBy, Stats};
 pub use tls::{TlsError, TlsSource, client_config};
 pub use websocket::client as behind_proxy;

@@ -12,7 +12,7 @@ use crate::local::{Routes, unspecified};
 use crate::serve::component::Component;
 use crate::serve::sip::Sip;
 use crate::serve::xmpp::{Begins, Xmpp};
-use crate::shards::{Shards, Steer};
+use crate::shards::{Shards, Steer, Taker};
 use crate::shared::Shared;
 use crate::udp::Udp;
 use crate::{
@@ -79,6 +79,37 @@ impl Net {
         shards: usize,
         steer: Steer,
     ) -> Result<(Self, Vec<Events>), BindError> {
+        let (shards, receivers) = Shards::new(shards, &config.limits, steer);
+        let net = Self::open(config, (shards, receivers.len()))?;
+        let events = receivers
+            .into_iter()
+            .enumerate()
+            .map(|(shard, receiver)| Events::new(receiver, shard, net.shared.clone()))
+            .collect();
+        Ok((net, events))
+    }
+
+    /// Opens every address of `config`, or none, for whoever takes events in the tasks that bring them: nothing is read on before
+    /// [`Net::take_by`] has said who does.
+    ///
+    /// # Errors
+    /// An address cannot be listened on.
+    #[expect(
+        clippy::unused_async,
+        reason = "needs a runtime, and says so; binding may yet resolve names"
+    )]
+    pub async fn bind_unqueued(config: Config) -> Result<Self, BindError> {
+        let shards = Shards::unqueued(&config.limits);
+        Self::open(config, (shards, 1))
+    }
+
+    /// Who takes events from now on, after [`Net::bind_unqueued`]. Said once.
+    pub fn take_by(&self, taker: Taker) {
+        self.shared.shards.take_by(taker);
+    }
+
+    /// Opens every address, or none, each for so many shards.
+    fn open(config: Config, (shards, count): (Shards, usize)) -> Result<Self, BindError> {
         let Config {
             udp,
             tcp,
@@ -96,8 +127,7 @@ impl Net {
         if let (Some(&address), None) = (tls.iter().chain(in_xmpp).next(), &server_tls) {
             return Err(BindError::NoCertificate { address });
         }
-        let (shards, receivers) = Shards::new(shards, &limits, steer);
-        let udp = bind_udp(&udp, receivers.len())?;
+        let udp = bind_udp(&udp, count)?;
         let tcp = Listeners::bind(&tcp, &Sip(None))?;
         let tls = Listeners::bind(&tls, &Sip(server_tls.clone()))?;
         let xmpp = xmpp.map(Arc::new);
@@ -125,19 +155,13 @@ impl Net {
             listeners.spawn(&shared);
         }
         component.spawn(&shared);
-        let events = receivers
-            .into_iter()
-            .enumerate()
-            .map(|(shard, receiver)| Events::new(receiver, shard, shared.clone()))
-            .collect();
-        let net = Self {
+        Ok(Self {
             shared,
             xmpp,
             addresses: Arc::new(addresses),
             routes: Arc::default(),
             shard: 0,
-        };
-        Ok((net, events))
+        })
     }
 
     /// The handle of a shard: its datagrams leave from its own sockets, in its own batches.
@@ -189,15 +213,15 @@ impl Net {
     /// background, what is sent meanwhile is queued, and if it cannot be opened, [`crate::Event::Closed`] says so. A TLS
     /// peer must have a certificate for its IP address; [`Net::connect_named`] verifies a name.
     pub fn connect(&self, transport: Transport, remote: SocketAddr) -> Flow {
-        self.open(transport, remote, None)
+        self.flow_to(transport, remote, None)
     }
 
     /// Like [`Net::connect`], with the host name that a TLS peer's certificate must have (RFC 5922 §4).
     pub fn connect_named(&self, transport: Transport, remote: SocketAddr, name: &str) -> Flow {
-        self.open(transport, remote, Some(name))
+        self.flow_to(transport, remote, Some(name))
     }
 
-    fn open(&self, transport: Transport, remote: SocketAddr, name: Option<&str>) -> Flow {
+    fn flow_to(&self, transport: Transport, remote: SocketAddr, name: Option<&str>) -> Flow {
         if transport.is_reliable() {
             return connect::connect(&self.shared, transport, remote, name);
         }

@@ -3,13 +3,16 @@
 //! one of its messages; and strangers come last, of whom there are never more than a few in a shard.
 //!
 //! A connection is read on when what it has brought is taken. So it has at most as much here as one read brings.
+//!
+//! Where what is brought needs no shard, because whoever takes it can do so anywhere, it is taken in the socket's own task
+//! ([`Taker`]): nothing waits then, and each processor takes what it has read.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sip::Message;
 use sip::endpoint::Flow;
-use tokio::sync::{AcquireError, Notify, Semaphore, oneshot};
+use tokio::sync::{AcquireError, Notify, Semaphore, SetOnce, oneshot};
 
 use crate::doorman::Standing;
 use crate::event::Event;
@@ -21,12 +24,24 @@ use crate::{Limits, Visitor};
 /// beyond the last shard wraps around.
 pub type Steer = Arc<dyn Fn(&Flow, &Message) -> usize + Send + Sync>;
 
+/// Takes events in the tasks of the sockets that brought them, several at once: those of one connection in order, one after the
+/// other.
+pub type Taker = Arc<dyn Fn(Event, Held) + Send + Sync>;
+
 /// The sending ends, one a shard.
 pub(crate) struct Shards {
     steer: Steer,
-    queues: Vec<Arc<Queue>>,
+    ways: Ways,
     /// Places of strangers, of all shards together.
     pub(crate) strangers: Gate,
+}
+
+/// Where events go.
+enum Ways {
+    /// Each shard's.
+    Queues(Vec<Arc<Queue>>),
+    /// To this one, once somebody has said who it is.
+    Taker(SetOnce<Taker>),
 }
 
 /// Who has a turn of their own.
@@ -102,25 +117,40 @@ impl Shards {
         };
         let queues: Vec<_> = (0..count.max(1)).map(queue).collect();
         let receivers = queues.iter().cloned().map(Receiver).collect();
-        let shards = Self {
+        (
+            Self::of(Ways::Queues(queues), count, limits, steer),
+            receivers,
+        )
+    }
+
+    /// No queue: all of it is taken where it comes in, once there is a taker ([`Shards::take_by`]).
+    pub(crate) fn unqueued(limits: &Limits) -> Self {
+        Self::of(Ways::Taker(SetOnce::new()), 1, limits, Arc::new(|_, _| 0))
+    }
+
+    fn of(ways: Ways, count: usize, limits: &Limits, steer: Steer) -> Self {
+        Self {
             steer,
-            queues,
+            ways,
             strangers: Gate::new(limits.strangers.max(count), limits.strangers_per_second),
-        };
-        (shards, receivers)
+        }
+    }
+
+    /// Who takes everything from now on. Once; and only where there are no queues.
+    pub(crate) fn take_by(&self, taker: Taker) {
+        if let Ways::Taker(of) = &self.ways {
+            // There is one already, which goes on.
+            let _ = of.set(taker);
+        }
     }
 
     /// Which shard something is for.
     pub(crate) fn shard_of(&self, event: &Event) -> usize {
         match event {
-            Event::Message { flow, message } => (self.steer)(flow, message) % self.queues.len(),
+            Event::Message { flow, message } => (self.steer)(flow, message),
             // Of no use but to be counted: one shard does it. (Streams know their shards.)
             Event::Closed { .. } | Event::Malformed { .. } | Event::Xmpp(..) => 0,
         }
-    }
-
-    fn queue(&self, shard: usize) -> &Arc<Queue> {
-        &self.queues[shard % self.queues.len()]
     }
 
     /// Hands over what one read of a connection brought, in order, each to its shard. It waits for room, and until all of it is
@@ -130,70 +160,122 @@ impl Shards {
         who: Visitor,
         events: Vec<(usize, Event)>,
     ) -> Result<(), Gone> {
-        match who.standing {
-            Standing::Known => self.hand_over_known(events).await,
-            Standing::Stranger | Standing::Banned => {
-                for (shard, event) in events {
-                    let place = self.strangers.turn(who).await.map_err(|_| Gone)?;
-                    let (taken, is_taken) = oneshot::channel();
-                    let taken = Held(Some(taken));
-                    self.queue(shard).put_strange(event, place, taken)?;
-                    // Its sender is dropped.
-                    let _ = is_taken.await;
+        if who.standing == Standing::Known {
+            return match &self.ways {
+                Ways::Queues(queues) => hand_over_known(queues, events).await,
+                Ways::Taker(taker) => {
+                    let taker = taker.wait().await;
+                    for (_, event) in events {
+                        taken(|held| taker(event, held)).await;
+                    }
+                    Ok(())
                 }
+            };
+        }
+        for (shard, event) in events {
+            let place = self.strangers.turn(who).await.map_err(|_| Gone)?;
+            match &self.ways {
+                Ways::Queues(queues) => {
+                    let queue = of(queues, shard);
+                    taken(|held| queue.put_strange(event, place, held)).await?;
+                }
+                Ways::Taker(taker) => {
+                    let taker = taker.wait().await;
+                    taken(|held| taker(event, held)).await;
+                    drop(place);
+                }
+            }
+        }
+        Ok(())
+    }
+    /// Hands over a datagram of somebody known; `false`, and it is lost, if there is no room, or they have their share of it.
+    pub(crate) fn offer(&self, shard: usize, event: Event) -> bool {
+        match &self.ways {
+            Ways::Queues(queues) => of(queues, shard).offer(event),
+            Ways::Taker(taker) => taker
+                .get()
+                .inspect(|taker| taker(event, Held::default()))
+                .is_some(),
+        }
+    }
+
+    /// Hands over what came in a datagram of a stranger.
+    pub(crate) fn hand_over_strange(&self, shard: usize, event: Event, place: Place) {
+        match &self.ways {
+            // Nobody takes anything any more if this fails, and everybody finds out.
+            Ways::Queues(queues) => {
+                let _ = of(queues, shard).put_strange(event, place, Held::default());
+            }
+            Ways::Taker(_) => {
+                self.offer(shard, event);
+            }
+        }
+    }
+
+    /// The last that a connection says to its shard: nobody waits until it is taken.
+    pub(crate) async fn last(&self, shard: usize, event: Event) -> Result<(), Gone> {
+        match &self.ways {
+            Ways::Queues(queues) => of(queues, shard).put(vec![event]).await.map(drop),
+            Ways::Taker(taker) => {
+                taker.wait().await(event, Held::default());
                 Ok(())
             }
         }
     }
 
-    async fn hand_over_known(&self, events: Vec<(usize, Event)>) -> Result<(), Gone> {
-        let mut taken = Vec::new();
-        for (shard, part) in parts(events) {
-            let queue = self.queue(shard);
-            let mut part = part.into_iter().peekable();
-            while part.peek().is_some() {
-                let some: Vec<_> = part.by_ref().take(queue.most).collect();
-                taken.push(queue.put(some).await?);
-            }
-        }
-        for taken in taken {
-            // Its sender is dropped.
-            let _ = taken.await;
-        }
-        Ok(())
-    }
-
-    /// Hands over a datagram of somebody known; `false`, and it is lost, if there is no room, or they have their share of it.
-    pub(crate) fn offer(&self, shard: usize, event: Event) -> bool {
-        self.queue(shard).offer(event)
-    }
-
-    /// Hands over what came in a datagram of a stranger.
-    pub(crate) fn hand_over_strange(&self, shard: usize, event: Event, place: Place) {
-        let queue = self.queue(shard);
-        // Nobody takes anything any more if this fails, and everybody finds out.
-        let _ = queue.put_strange(event, place, Held::default());
-    }
-
-    /// The last that a connection says to its shard: nobody waits until it is taken.
-    pub(crate) async fn last(&self, shard: usize, event: Event) -> Result<(), Gone> {
-        self.queue(shard).put(vec![event]).await.map(drop)
-    }
-
     /// Tells every shard that a flow is gone: any of them may know it.
     pub(crate) async fn closed(&self, flow: Flow) -> Result<(), Gone> {
-        for queue in &self.queues {
-            queue.put(vec![Event::Closed { flow }]).await?;
+        match &self.ways {
+            Ways::Queues(queues) => {
+                for queue in queues {
+                    queue.put(vec![Event::Closed { flow }]).await?;
+                }
+                Ok(())
+            }
+            Ways::Taker(_) => self.last(0, Event::Closed { flow }).await,
         }
-        Ok(())
     }
 
-    /// The same without waiting: a shard too busy to take it finds out by its own timers.
+    /// The same without waiting, of a flow over which nothing could be sent: a shard too busy to take it finds out by its own
+    /// timers. A taker hears it from the task of the connection, which ends: it is in no other.
     pub(crate) fn try_closed(&self, flow: Flow) {
-        for queue in &self.queues {
-            queue.offer(Event::Closed { flow });
+        if let Ways::Queues(queues) = &self.ways {
+            for queue in queues {
+                queue.offer(Event::Closed { flow });
+            }
         }
     }
+}
+
+/// What is beyond the last one wraps around.
+fn of(queues: &[Arc<Queue>], shard: usize) -> &Queue {
+    &queues[shard % queues.len()]
+}
+
+async fn hand_over_known(queues: &[Arc<Queue>], events: Vec<(usize, Event)>) -> Result<(), Gone> {
+    let mut taken = Vec::new();
+    for (shard, part) in parts(events) {
+        let queue = of(queues, shard);
+        let mut part = part.into_iter().peekable();
+        while part.peek().is_some() {
+            let some: Vec<_> = part.by_ref().take(queue.most).collect();
+            taken.push(queue.put(some).await?);
+        }
+    }
+    for taken in taken {
+        // Its sender is dropped.
+        let _ = taken.await;
+    }
+    Ok(())
+}
+
+/// Gives something away by this, and waits until it is taken.
+async fn taken<T>(give: impl FnOnce(Held) -> T) -> T {
+    let (taken, is_taken) = oneshot::channel();
+    let given = give(Held(Some(taken)));
+    // Its sender is dropped.
+    let _ = is_taken.await;
+    given
 }
 
 /// What goes to one shard, one behind the other, goes at once.

@@ -103,7 +103,9 @@ impl Shared {
 
     /// Says that a flow is gone, waiting for room.
     pub(crate) async fn closed(&self, flow: Flow) {
-        self.unless_stopped(self.shards.closed(flow)).await;
+        // In a place of its own, as above.
+        self.unless_stopped(Box::pin(self.shards.closed(flow)))
+            .await;
     }
 
     /// What a UDP socket needs of it.

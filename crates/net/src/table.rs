@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use sip::endpoint::{Flow, Transport};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
+use crate::outbox::{Outbox, Sender, outbox};
 use crate::progress::Progress;
 use crate::stats::{OpenBy, Spoken};
 use crate::websocket::Code;
@@ -33,9 +31,7 @@ pub(crate) struct Table {
 
 /// The sending end of a connection.
 struct Connection {
-    queue: mpsc::Sender<Bytes>,
-    queued_bytes: Arc<AtomicUsize>,
-    abort: CancellationToken,
+    queue: Sender,
     origin: Origin,
     transport: Transport,
     /// How far the stream is, if it is one of XMPP.
@@ -55,11 +51,7 @@ enum Origin {
 /// The receiving end: what a connection's task owns.
 pub(crate) struct Link {
     pub(crate) flow: Flow,
-    /// Ends when the connection is to be closed after what is queued.
-    pub(crate) queue: mpsc::Receiver<Bytes>,
-    pub(crate) queued_bytes: Arc<AtomicUsize>,
-    /// Cancelled when the connection is to be closed at once.
-    pub(crate) abort: CancellationToken,
+    pub(crate) outbox: Arc<Outbox>,
 }
 
 impl Table {
@@ -73,7 +65,7 @@ impl Table {
         }
         self.accepted += 1;
         self.accepted_of.insert(from.source, of_source + 1);
-        Some(self.insert(flow, Origin::Accepted(from.source), limits))
+        Some(self.insert(flow, Origin::Accepted(from.source)))
     }
 
     /// Room for an outgoing connection, or `None` at the limit.
@@ -87,7 +79,7 @@ impl Table {
             return None;
         }
         self.outgoing.insert(destination.clone(), flow);
-        Some(self.insert(flow, Origin::Outgoing(destination), limits))
+        Some(self.insert(flow, Origin::Outgoing(destination)))
     }
 
     pub(crate) fn open(&self) -> usize {
@@ -102,14 +94,10 @@ impl Table {
         self.outgoing.get(destination).copied()
     }
 
-    fn insert(&mut self, flow: Flow, origin: Origin, limits: &Limits) -> Link {
-        let (sender, queue) = mpsc::channel(limits.send_queue_messages.max(1));
-        let queued_bytes = Arc::new(AtomicUsize::new(0));
-        let abort = CancellationToken::new();
+    fn insert(&mut self, flow: Flow, origin: Origin) -> Link {
+        let (queue, outbox) = outbox();
         let connection = Connection {
-            queue: sender,
-            queued_bytes: queued_bytes.clone(),
-            abort: abort.clone(),
+            queue,
             origin,
             transport: flow.transport,
             progress: None,
@@ -118,12 +106,7 @@ impl Table {
         };
         self.open_by.opens(connection.spoken());
         self.connections.insert(flow.id, connection);
-        Link {
-            flow,
-            queue,
-            queued_bytes,
-            abort,
-        }
+        Link { flow, outbox }
     }
 
     /// The connection carries a stream of XMPP from now on.
@@ -199,14 +182,14 @@ impl Table {
     pub(crate) fn send(&mut self, id: u64, bytes: Bytes, limits: &Limits) -> bool {
         let connection = self.connections.get(&id);
         connection
-            .inspect(|it| it.send(it.wire.message(bytes), limits))
+            .inspect(|it| it.queue.send(it.wire.message(bytes), limits))
             .is_some()
     }
 
     /// The same for what a framing answers, which is as it is to be on the wire.
     pub(crate) fn reply(&mut self, id: u64, bytes: Bytes, limits: &Limits) {
         if let Some(connection) = self.connections.get(&id) {
-            connection.send(bytes, limits);
+            connection.queue.send(bytes, limits);
         }
     }
 
@@ -216,13 +199,13 @@ impl Table {
         if let Some((connection, end)) =
             connection.and_then(|it| Some((it, it.wire.end(Code::Normal)?)))
         {
-            connection.send(end, limits);
+            connection.queue.send(end, limits);
         }
         self.remove(id);
     }
 
     /// Forgets a connection; no effect if there is none. If its task is still running, it writes what is queued and
-    /// then ends, because the queue's only sender is dropped here.
+    /// then ends, because the sender of its outbox is dropped here.
     pub(crate) fn remove(&mut self, id: u64) {
         let Some(connection) = self.connections.remove(&id) else {
             return;
@@ -256,7 +239,7 @@ impl Table {
             let last_words = connection.progress.as_ref().and_then(|it| it.last_words());
             let end = connection.wire.end(Code::GoingAway);
             for last_words in last_words.into_iter().chain(end) {
-                connection.send(last_words, limits);
+                connection.queue.send(last_words, limits);
             }
         }
         *self = Self {
@@ -285,14 +268,6 @@ impl Connection {
             (Wire::Stream, true, true) => Spoken::XmppTls,
             (Wire::Stream, false, false) => Spoken::SipTcp,
             (Wire::Stream, false, true) => Spoken::SipTls,
-        }
-    }
-
-    fn send(&self, bytes: Bytes, limits: &Limits) {
-        let length = bytes.len();
-        let queued = self.queued_bytes.fetch_add(length, Ordering::Relaxed) + length;
-        if queued > limits.send_queue_bytes || self.queue.try_send(bytes).is_err() {
-            self.abort.cancel();
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
-    edge::{self, Links, Rules, SendAway, Shared},
+    edge::{self, Links, Relay, Rules, Shared},
     edge_reload::{EdgeReload, insides},
     expiry::Expiry,
     files::{self, Room},
@@ -28,11 +28,7 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tunnel::{Edge, Limits, State};
 
 /// How long whoever listens may take to end.
@@ -48,7 +44,7 @@ pub struct EdgeRole {
     shut: watch::Sender<bool>,
     reload: Arc<EdgeReload>,
     shared: Arc<Shared>,
-    orders: mpsc::Sender<SendAway>,
+    relay: Arc<Relay>,
     others: Vec<JoinHandle<()>>,
     _locks: Vec<lock::Lock>,
     _admin_socket: Option<AdminSocket>,
@@ -72,7 +68,7 @@ impl EdgeRole {
         let http = room.http;
         let (listening, passwords) = listening(&config, (room, &keeper), tls.clone())?;
         let limits = listening.limits.message;
-        let (net, events) = net::Net::bind(listening).await?;
+        let net = net::Net::bind_unqueued(listening).await?;
         let doors = Doors::open(&config)?;
         let tunnel = listen(&config)?;
         let tunnel_at = tunnel.address()?;
@@ -108,9 +104,8 @@ impl EdgeRole {
         };
         let ends = [&stopped, &is_shut];
         let (mut others, admin_socket) = doors.serve(behind, https.as_ref(), (http, &keeper), ends);
-        let (orders, ordered) = mpsc::channel(1);
         others.extend(watchers(links, certificate, &metrics, &stopped));
-        others.push(tokio::spawn(edge::run(shared.clone(), events, ordered)));
+        let relay = Relay::begin(&shared);
         ready.set(true);
         Ok(Self {
             bound,
@@ -120,7 +115,7 @@ impl EdgeRole {
             shut,
             reload,
             shared,
-            orders,
+            relay,
             others,
             _locks: locks,
             _admin_socket: admin_socket,
@@ -168,7 +163,7 @@ impl EdgeRole {
         let drains = self.drains();
         let answered = timeout(drains.min(http::WHOLE), self.shut.closed());
         // Whoever is not answered by then hears nothing more.
-        let ((), _) = tokio::join!(edge::drain(&self.orders, drains), answered);
+        let ((), _) = tokio::join!(self.relay.drain(drains), answered);
     }
 
     /// Stops: clients are sent away, each after what it has been told, and come back by another edge.

@@ -21,7 +21,7 @@ pub use header::{Header, Malformed, Spoken};
 pub use identity::{Fingerprint, Identity, IdentityError};
 pub use inside::{Arrival, EdgeAddress, Inside};
 pub use limits::Limits;
-pub use status::{Link, State, Stream};
+pub use status::{Link, ReadHalf, State, Stream, WriteHalf};
 
 /// What TLS calls what is spoken in the tunnel (RFC 7301). Another number: the two do not understand each other.
 const ALPN: &[u8] = b"reveille-tunnel/3";

@@ -8,10 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, Join, ReadBuf};
 
 use crate::Fingerprint;
+
+/// Octets of a stream that are taken at once.
+const MOST_AT_ONCE: usize = 16 * 1024;
 
 /// One tunnel, as one side sees it.
 #[derive(Clone, Debug)]
@@ -91,8 +95,18 @@ impl Live {
         self.clients.fetch_add(1, Ordering::Relaxed);
         Stream {
             both: tokio::io::join(receive, send),
-            clients: self.clients.clone(),
+            client: Client(self.clients.clone()),
         }
+    }
+}
+
+/// Counts as a client for as long as it is there.
+#[derive(Debug)]
+struct Client(Arc<AtomicUsize>);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -100,12 +114,54 @@ impl Live {
 #[derive(Debug)]
 pub struct Stream {
     both: Join<RecvStream, SendStream>,
-    clients: Arc<AtomicUsize>,
+    client: Client,
 }
 
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.clients.fetch_sub(1, Ordering::Relaxed);
+/// What comes over a stream.
+#[derive(Debug)]
+pub struct ReadHalf {
+    receive: RecvStream,
+    _client: Client,
+}
+
+/// What goes over a stream. Dropped, it ends after what was written.
+#[derive(Debug)]
+pub struct WriteHalf(SendStream);
+
+impl Stream {
+    /// Both directions, each for itself.
+    pub fn split(self) -> (ReadHalf, WriteHalf) {
+        let (receive, send) = self.both.into_inner();
+        let read = ReadHalf {
+            receive,
+            _client: self.client,
+        };
+        (read, WriteHalf(send))
+    }
+}
+
+impl ReadHalf {
+    /// What comes next, as it is in the packet that brought it; nothing at the end. Cancel safe.
+    ///
+    /// # Errors
+    /// The tunnel is gone, or the other side has given the stream up.
+    pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        let chunk = self.receive.read_chunk(MOST_AT_ONCE, true).await?;
+        Ok(chunk.map(|chunk| chunk.bytes))
+    }
+}
+
+impl WriteHalf {
+    /// Writes as many of these octets as there is room for.
+    ///
+    /// # Errors
+    /// The tunnel is gone, or the other side has given the stream up.
+    pub fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        AsyncWrite::poll_write(Pin::new(&mut self.0), context, octets)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sip::endpoint::Flow;
-use sip::{Frame, Framer, Message};
+use sip::{Frame, Framer, Message, ParseError};
 
 use super::{Framed, Framing, Patience};
 use crate::event::Event;
@@ -20,7 +20,6 @@ const MESSAGE_BEGUN: usize = 4;
 /// The messages of one connection.
 pub(crate) struct Sip {
     flow: Flow,
-    limits: sip::Limits,
     framer: Framer,
     patience: Patience,
     /// We have connected, so we know why.
@@ -59,7 +58,6 @@ impl Sip {
         };
         Self {
             flow,
-            limits: limits.message,
             framer,
             patience,
             is_opened: false,
@@ -78,7 +76,10 @@ impl Framing for Sip {
                 Ok(None) => None,
                 Ok(Some(Frame::Pong)) => continue,
                 Ok(Some(Frame::Ping)) => Some(Framed::Reply(PONG)),
-                Ok(Some(Frame::Message(octets))) => Some(message(self.flow, &octets, &self.limits)),
+                Ok(Some(Frame::Message(message))) => Some(whole(self.flow, message)),
+                Ok(Some(Frame::Malformed(octets, error))) => {
+                    Some(unread(self.flow, &octets, &error))
+                }
                 Err(error) => Some(Framed::Malformed {
                     reply: error.reply(),
                     event: malformed(self.flow, &error),
@@ -107,12 +108,20 @@ impl Framing for Sip {
 /// Reads one whole message.
 pub(crate) fn message(flow: Flow, octets: &Bytes, limits: &sip::Limits) -> Framed {
     match Message::parse(octets.clone(), limits) {
-        Ok(message) => Framed::Whole(Event::Message { flow, message }),
-        Err(error) => Framed::Malformed {
-            reply: error.reply(octets),
-            event: malformed(flow, &error),
-            broken: false,
-        },
+        Ok(message) => whole(flow, message),
+        Err(error) => unread(flow, octets, &error),
+    }
+}
+
+fn whole(flow: Flow, message: Message) -> Framed {
+    Framed::Whole(Event::Message { flow, message })
+}
+
+fn unread(flow: Flow, octets: &[u8], error: &ParseError) -> Framed {
+    Framed::Malformed {
+        reply: error.reply(octets),
+        event: malformed(flow, error),
+        broken: false,
     }
 }
 

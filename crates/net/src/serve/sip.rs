@@ -45,3 +45,41 @@ impl Serve for Sip {
         shared.closed(flow).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::Limits;
+    use crate::outbox::outbox;
+    use crate::shards::Shards;
+
+    /// What a silent phone costs beside what TLS keeps: most are silent most of the time.
+    #[tokio::test]
+    async fn the_task_of_a_connection_is_small() {
+        let shards = Shards::unqueued(&Limits::default());
+        let udp = vec![Vec::new()];
+        let shared = Arc::new(Shared::new((Limits::default(), None), None, udp, shards));
+        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (chain, key) = (issued.cert.pem(), issued.signing_key.serialize_pem());
+        let tls = TlsSource::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let local = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(local).await.unwrap();
+        let flow = ::sip::endpoint::Flow {
+            transport: Transport::Tls,
+            local,
+            remote: local,
+            id: 1,
+        };
+        let link = Link {
+            flow,
+            outbox: outbox().1,
+        };
+        let task = Sip(Some(tls)).serve(shared, link, stream);
+        let task = size_of_val(&task);
+        println!("{task} octets of the task");
+        assert!(task < 1 << 11, "{task}");
+    }
+}

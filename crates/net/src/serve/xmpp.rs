@@ -185,10 +185,7 @@ impl Talk<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-
     use tokio::net::TcpListener;
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::Limits;
@@ -214,7 +211,6 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let local = listener.local_addr().unwrap();
         let stream = TcpStream::connect(local).await.unwrap();
-        let (_, queue) = tokio::sync::mpsc::channel(1);
         let link = Link {
             flow: ::sip::endpoint::Flow {
                 transport: Transport::Tcp,
@@ -222,9 +218,7 @@ mod tests {
                 remote: local,
                 id: 1,
             },
-            queue,
-            queued_bytes: Arc::new(AtomicUsize::new(0)),
-            abort: CancellationToken::new(),
+            outbox: crate::outbox::outbox().1,
         };
         let config = Arc::new(config);
         let framing = (1, Frames::Tcp);

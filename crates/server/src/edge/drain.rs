@@ -2,22 +2,13 @@
 //! is over. What decides is the edge, which sees calls begin and end ([`calls`](super::calls)).
 
 use std::time::Duration;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, interval},
-};
+use tokio::time::{Instant, interval};
 
 /// How often some are sent away.
 const TICK: Duration = Duration::from_millis(100);
 
 /// So many each time at least: another edge has no trouble with that, and few clients are not made to wait.
 const AT_ONCE: usize = 20;
-
-/// To send so many away that are in no call.
-pub(crate) struct SendAway {
-    pub(super) most: usize,
-    left: oneshot::Sender<Left>,
-}
 
 /// Who is there yet.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -40,19 +31,12 @@ impl Left {
     }
 }
 
-impl SendAway {
-    /// It was done.
-    pub(super) fn done(self, left: Left) {
-        // Nobody wants to know any more.
-        let _ = self.left.send(left);
-    }
-}
-
-/// Sends all away, those in no call within half of this time; returns when nobody is left, or when it is over.
-pub(crate) async fn drain(orders: &mpsc::Sender<SendAway>, within: Duration) {
+/// Sends all away by `send_away`, which sends so many that are in no call: those within half of this time. Returns when nobody is
+/// left, or when it is over.
+pub(super) async fn drain(mut send_away: impl FnMut(usize) -> Left, within: Duration) {
     let begun = Instant::now();
     let mut ticks = interval(TICK);
-    let mut there = ask(orders, 0).await;
+    let mut there = send_away(0);
     tracing::info!(
         clients = there.idle + there.calling,
         calling = there.calling,
@@ -69,7 +53,7 @@ pub(crate) async fn drain(orders: &mpsc::Sender<SendAway>, within: Duration) {
             return;
         }
         let most = share(there.idle, (within / 2).saturating_sub(begun.elapsed()));
-        there = ask(orders, most).await;
+        there = send_away(most);
     }
 }
 
@@ -79,50 +63,34 @@ fn share(idle: usize, time: Duration) -> usize {
     idle.div_ceil(ticks.max(1)).max(AT_ONCE)
 }
 
-/// Nobody is left where nobody answers.
-async fn ask(orders: &mpsc::Sender<SendAway>, most: usize) -> Left {
-    let (left, answer) = oneshot::channel();
-    // Nobody takes it if the loop is over, and then nobody answers.
-    let _ = orders.send(SendAway { most, left }).await;
-    answer.await.unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A loop with so many clients, of which some are in calls that end when so much time has passed. Gives how many went each time.
+    /// An edge with so many clients, of which some are in calls that end when so much time has passed. Gives how many went each time.
     async fn drained(
         mut idle: usize,
         calling: usize,
         ends: Duration,
         within: Duration,
     ) -> Vec<usize> {
-        let (orders, mut asked) = mpsc::channel(1);
         let (begun, mut calling) = (Instant::now(), calling);
-        let world = async {
-            let mut went = Vec::new();
-            while let Some(order) = asked.recv().await {
-                let order: SendAway = order;
-                if begun.elapsed() >= ends {
-                    idle += std::mem::take(&mut calling);
-                }
-                let sent = order.most.min(idle);
-                idle -= sent;
-                went.push(sent);
-                order.done(Left {
-                    sent,
-                    idle,
-                    calling,
-                });
+        let mut went = Vec::new();
+        let send_away = |most: usize| {
+            if begun.elapsed() >= ends {
+                idle += std::mem::take(&mut calling);
             }
-            went
+            let sent = most.min(idle);
+            idle -= sent;
+            went.push(sent);
+            Left {
+                sent,
+                idle,
+                calling,
+            }
         };
-        let all = async move {
-            drain(&orders, within).await;
-            drop(orders);
-        };
-        tokio::join!(world, all).0
+        drain(send_away, within).await;
+        went
     }
 
     #[tokio::test(start_paused = true)]

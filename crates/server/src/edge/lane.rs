@@ -1,22 +1,17 @@
 //! One client of an edge: a stream to the inside once something of it may go there, and what comes back.
 
-use super::{places::Place, shared::Shared};
+use super::{inward::Inward, places::Place, shared::Shared};
 use bytes::Bytes;
 use net::Held;
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
-use tokio::{
-    io::{AsyncWriteExt, ReadHalf, WriteHalf},
-    sync::mpsc,
-    time::{Instant, sleep_until},
-};
-use tunnel::{Header, Stream};
+use tokio::time::timeout;
+use tunnel::{Header, ReadHalf};
 
 /// Who has not signed in by then is sent away.
 const SIGN_IN: Duration = Duration::from_secs(30);
 
-/// The way from a client to the inside. What one read of its connection brought waits here at most: it is read on when that is in
-/// the tunnel, so a client that is faster than the tunnel is slowed down by TCP.
-pub(super) struct Lane(mpsc::UnboundedSender<Brought>);
+/// The way from a client to the inside, as long as the client is there.
+pub(super) struct Lane(Arc<Inward>);
 
 /// A message, and what holds its connection back until it is in the tunnel.
 pub(super) type Brought = (Bytes, Held);
@@ -46,24 +41,27 @@ impl Lane {
         place: Place,
         voice: impl Voice,
     ) -> Self {
-        let (to_inside, queue) = mpsc::unbounded_channel();
-        let lane = Self(to_inside);
-        lane.pass(first);
+        let inward = Arc::new(Inward::default());
+        inward.pass(first);
         let task = Task {
             shared: shared.clone(),
             from: header.client.ip(),
             voice,
         };
-        shared
-            .tasks
-            .spawn(task.run((header, whose), (queue, place)));
-        lane
+        let run = task.run((header, whose), inward.clone(), place);
+        shared.tasks.spawn(run);
+        Self(inward)
     }
 
     /// Hands a message on.
     pub(super) fn pass(&self, message: Brought) {
-        // If nobody takes it any more, its connection is about to be closed.
-        let _ = self.0.send(message);
+        self.0.pass(message);
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
@@ -74,17 +72,17 @@ struct Task<V> {
 }
 
 impl<V: Voice> Task<V> {
-    async fn run(
-        mut self,
-        (header, whose): (Header, String),
-        (queue, place): (mpsc::UnboundedReceiver<Brought>, Place),
-    ) {
-        match self.shared.tunnel.open(whose.as_bytes(), &header).await {
+    async fn run(mut self, (header, whose): (Header, String), inward: Arc<Inward>, place: Place) {
+        let open = self.shared.tunnel.open(whose.as_bytes(), &header);
+        // In a place of its own, which is given back then: a lane that waits is small.
+        match Box::pin(open).await {
             Ok(stream) => {
-                let (from, to) = tokio::io::split(stream);
+                drop((header, whose));
+                let (from, to) = stream.split();
+                inward.open(to);
                 // Either ends both: a client that is gone leaves nothing, nor does an inside.
                 tokio::select! {
-                    () = carry_in(queue, to) => {}
+                    () = inward.carry() => {}
                     () = self.carry_out(from, place) => {}
                 }
             }
@@ -93,56 +91,42 @@ impl<V: Voice> Task<V> {
                 self.voice.no_inside();
             }
         }
+        inward.abandon();
         self.voice.end();
     }
 
     /// What the inside says, to the client.
-    async fn carry_out(&mut self, mut from: ReadHalf<Stream>, place: Place) {
-        let mut place = Some(place);
-        let by = Instant::now() + SIGN_IN;
-        loop {
-            let late = async {
-                if place.is_some() {
-                    sleep_until(by).await;
-                } else {
-                    std::future::pending::<()>().await;
-                }
-            };
-            let read = tokio::select! {
-                read = some_of(&mut from) => read,
-                () = late => return,
-            };
-            let told = read.and_then(|octets| self.voice.tell(octets));
-            match told {
-                Ok(None) => {}
-                Ok(Some(whose)) => {
-                    place = None;
-                    // From there somebody known comes.
-                    self.shared.guards.right(self.from, &whose);
-                }
-                Err(_) => return,
+    async fn carry_out(&mut self, mut from: ReadHalf, place: Place) {
+        if timeout(SIGN_IN, self.until_signed_in(&mut from)).await != Ok(true) {
+            return;
+        }
+        drop(place);
+        while let Ok(Some(octets)) = from.next().await {
+            if self.says(octets).is_err() {
+                return;
             }
         }
     }
-}
 
-/// Waits for octets; an error at the end.
-async fn some_of(from: &mut ReadHalf<Stream>) -> io::Result<Bytes> {
-    let mut some = Bytes::new();
-    match net::read_some(from, |octets| some = Bytes::copy_from_slice(octets)).await? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(some),
-    }
-}
-
-/// What the client says, to the inside; ends when the client is gone.
-async fn carry_in(mut queue: mpsc::UnboundedReceiver<Brought>, mut to: WriteHalf<Stream>) {
-    while let Some((octets, held)) = queue.recv().await {
-        if to.write_all(&octets).await.is_err() {
-            return;
+    /// False if it ends before.
+    async fn until_signed_in(&mut self, from: &mut ReadHalf) -> bool {
+        while let Ok(Some(octets)) = from.next().await {
+            match self.says(octets) {
+                Ok(false) => {}
+                Ok(true) => return true,
+                Err(_) => return false,
+            }
         }
-        drop(held);
+        false
     }
-    // It ends either way.
-    let _ = to.shutdown().await;
+
+    /// Tells the client; true if it has signed in by that.
+    fn says(&mut self, octets: Bytes) -> io::Result<bool> {
+        let whose = self.voice.tell(octets)?;
+        if let Some(whose) = &whose {
+            // From there somebody known comes.
+            self.shared.guards.right(self.from, whose);
+        }
+        Ok(whose.is_some())
+    }
 }

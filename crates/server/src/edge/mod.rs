@@ -8,6 +8,7 @@ mod drain;
 mod ended;
 mod gate;
 mod https;
+mod inward;
 mod lane;
 mod look;
 mod places;
@@ -17,9 +18,8 @@ mod sip;
 mod within;
 mod xmpp;
 
-pub(crate) use drain::{SendAway, drain};
 pub(crate) use https::device_api;
 pub(crate) use look::{Links, View, router, watch};
-pub(crate) use relay::run;
+pub(crate) use relay::Relay;
 pub(crate) use shared::{Rules, Shared};
 pub(crate) use within::Within;

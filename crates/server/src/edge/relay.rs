@@ -1,45 +1,62 @@
-//! The loop of an edge: what clients say is looked at, and goes on or does not.
+//! What clients say is looked at, and goes on or does not: in the task of each client's connection, so that no client waits for
+//! another one.
 
-use super::{drain::SendAway, shared::Shared, sip::Phones, xmpp::Clients};
-use net::{Event, Events, Held};
-use std::sync::Arc;
-use tokio::sync::mpsc;
+use super::{
+    drain::{Left, drain},
+    shared::Shared,
+    sip::Phones,
+    xmpp::Clients,
+};
+use net::{Event, Held};
+use std::{sync::Arc, time::Duration};
 
-/// Runs until the sockets are closed.
-pub(crate) async fn run(
+/// All clients of an edge.
+pub(crate) struct Relay {
     shared: Arc<Shared>,
-    mut events: Events,
-    mut orders: mpsc::Receiver<SendAway>,
-) {
-    let mut phones = Phones::new(shared.clone());
-    let mut clients = Clients::new(shared.clone());
-    loop {
-        tokio::select! {
-            Some(order) = orders.recv() => {
-                let left = phones.send_away(order.most);
-                let still = order.most.saturating_sub(left.sent);
-                order.done(left.and(clients.send_away(still)));
-            }
-            event = events.recv_held() => match event {
-                Some(event) => took(&shared, (&mut phones, &mut clients), event),
-                None => return,
-            }
-        }
-    }
+    phones: Phones,
+    clients: Clients,
 }
 
-fn took(
-    shared: &Shared,
-    (phones, clients): (&mut Phones, &mut Clients),
-    (event, held): (Event, Held),
-) {
-    match event {
-        Event::Message { flow, message } => phones.says(flow, &message, held),
-        Event::Closed { flow } => phones.gone(flow),
-        Event::Malformed { flow, reason } => {
-            shared.metrics.malformed();
-            tracing::debug!(from = %flow.remote, %reason, "a message that cannot be read");
+impl Relay {
+    /// Takes whatever the connections bring from now on.
+    pub(crate) fn begin(shared: &Arc<Shared>) -> Arc<Self> {
+        let relay = Arc::new(Self {
+            shared: shared.clone(),
+            phones: Phones::new(shared.clone()),
+            clients: Clients::new(shared.clone()),
+        });
+        // Its sockets do not keep it.
+        let takes = Arc::downgrade(&relay);
+        let take = move |event, held| {
+            if let Some(relay) = takes.upgrade() {
+                relay.took(event, held);
+            }
+        };
+        shared.net.take_by(Arc::new(take));
+        relay
+    }
+
+    /// Sends all away, not all at once; see [`drain`].
+    pub(crate) async fn drain(&self, within: Duration) {
+        drain(|most| self.send_away(most), within).await;
+    }
+
+    /// Sends so many away that are in no call; says who is left.
+    fn send_away(&self, most: usize) -> Left {
+        let left = self.phones.send_away(most);
+        let still = most.saturating_sub(left.sent);
+        left.and(self.clients.send_away(still))
+    }
+
+    fn took(&self, event: Event, held: Held) {
+        match event {
+            Event::Message { flow, message } => self.phones.says(flow, &message, held),
+            Event::Closed { flow } => self.phones.gone(flow),
+            Event::Malformed { flow, reason } => {
+                self.shared.metrics.malformed();
+                tracing::debug!(from = %flow.remote, %reason, "a message that cannot be read");
+            }
+            Event::Xmpp(stream, event) => self.clients.says(stream, event, held),
         }
-        Event::Xmpp(stream, event) => clients.says(stream, event, held),
     }
 }

@@ -4,7 +4,7 @@ use super::{
     calls::Calls,
     drain::Left,
     gate::{Gate, Refused, Terms, is_acknowledged_here, token},
-    lane::{Lane, Voice},
+    lane::{Brought, Lane, Voice},
     places::Place,
     shared::{Bearer, Shared},
 };
@@ -22,91 +22,120 @@ use tunnel::{Header, Spoken};
 /// All of them. As many as there are connections, which have their limit.
 pub(super) struct Phones {
     shared: Arc<Shared>,
-    known: HashMap<u64, Known>,
+    known: Mutex<HashMap<u64, Arc<Known>>>,
 }
 
 /// One that has tried to sign in.
 struct Known {
     flow: Flow,
     gate: Arc<Mutex<Gate>>,
-    /// Once something of it may go on.
-    lane: Option<Lane>,
-    calls: Calls,
+    goes_on: Mutex<GoesOn>,
 }
 
-impl Known {
-    fn new(flow: Flow, gate: Arc<Mutex<Gate>>) -> Self {
-        Self {
-            flow,
-            gate,
-            lane: None,
-            calls: Calls::default(),
-        }
-    }
+/// What of it goes on.
+#[derive(Default)]
+struct GoesOn {
+    /// Once something may.
+    lane: Option<Lane>,
+    calls: Calls,
 }
 
 impl Phones {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            known: HashMap::new(),
+            known: Mutex::default(),
         }
     }
 
     /// A connection is gone.
-    pub(super) fn gone(&mut self, flow: Flow) {
-        self.known.remove(&flow.id);
+    pub(super) fn gone(&self, flow: Flow) {
+        let gone = self.known().remove(&flow.id);
+        if let Some(gone) = gone {
+            lock(&gone.goes_on).lane = None;
+        }
     }
 
     /// Sends so many away that are in no call; says who is left.
-    pub(super) fn send_away(&mut self, most: usize) -> Left {
-        let idle = self.known.values().filter(|it| !it.calls.any());
-        let flows: Vec<_> = idle.map(|it| it.flow).take(most).collect();
-        for flow in &flows {
-            self.gone(*flow);
-            self.shared.net.close(*flow);
+    pub(super) fn send_away(&self, most: usize) -> Left {
+        let known: Vec<_> = self.known().values().cloned().collect();
+        let (calling, idle): (Vec<_>, Vec<_>) = known
+            .into_iter()
+            .partition(|it| lock(&it.goes_on).calls.any());
+        for phone in idle.iter().take(most) {
+            self.shared.net.close(phone.flow);
+            self.gone(phone.flow);
         }
-        let calling = self.known.values().filter(|it| it.calls.any()).count();
+        let sent = idle.len().min(most);
         Left {
-            sent: flows.len(),
-            idle: self.known.len() - calling,
-            calling,
+            sent,
+            idle: idle.len() - sent,
+            calling: calling.len(),
         }
     }
 
     /// A message goes on, or it does not.
-    pub(super) fn says(&mut self, flow: Flow, message: &Message, held: Held) {
+    pub(super) fn says(&self, flow: Flow, message: &Message, held: Held) {
         let shared = &self.shared;
-        // Gone while its message waited: nobody would say so again.
+        // Sent away before it was read: nobody would say so again.
         if !shared.net.is_open(flow.id) || is_acknowledged_here(message) {
             return;
         }
-        let gate = self.known.get(&flow.id);
-        let gate = gate.map_or_else(Arc::default, |it| it.gate.clone());
-        let may = may_go_on(shared, flow, message, &mut lock(&gate));
+        let known = self.known().get(&flow.id).cloned();
+        let known = known.unwrap_or_else(|| Arc::new(Known::new(flow)));
+        let may = may_go_on(shared, flow, message, &mut lock(&known.gate));
         let place = match may {
             Ok(place) => place,
             Err(why) => {
-                let asks =
-                    |terms: Terms<'_>| lock(&gate).is_asked_for_a_token((message, why), terms);
+                let asks = |terms: Terms<'_>| {
+                    lock(&known.gate).is_asked_for_a_token((message, why), terms)
+                };
                 if shared.by_terms(asks) {
                     ask_for_token(shared, flow, message, why);
-                    let new = || Known::new(flow, gate);
-                    self.known.entry(flow.id).or_insert_with(new);
+                    self.known().entry(flow.id).or_insert(known);
                     return;
                 }
                 return refuse(shared, flow, message, why);
             }
         };
         let brought = (message.bytes().clone(), held);
-        let known = self.known.get_mut(&flow.id);
-        if let Some((lane, calls)) = known.and_then(|it| Some((it.lane.as_ref()?, &mut it.calls))) {
-            calls.says(message);
+        let mut goes_on = lock(&known.goes_on);
+        goes_on.calls.says(message);
+        if let Some(lane) = &goes_on.lane {
             return lane.pass(brought);
         }
         let Some(place) = place.or_else(|| shared.place(flow.remote.ip())) else {
             return refuse(shared, flow, message, Refused::Crowded);
         };
+        goes_on.lane = Some(known.opens(shared, message, brought, place));
+        drop(goes_on);
+        self.known().insert(flow.id, known);
+    }
+
+    /// Held for a look-up only.
+    fn known(&self) -> MutexGuard<'_, HashMap<u64, Arc<Known>>> {
+        lock(&self.known)
+    }
+}
+
+impl Known {
+    fn new(flow: Flow) -> Self {
+        Self {
+            flow,
+            gate: Arc::default(),
+            goes_on: Mutex::default(),
+        }
+    }
+
+    /// Opens its way to the inside, beginning with this message.
+    fn opens(
+        &self,
+        shared: &Arc<Shared>,
+        message: &Message,
+        brought: Brought,
+        place: Place,
+    ) -> Lane {
+        let flow = self.flow;
         let header = Header {
             spoken: Spoken::SipTls,
             client: flow.remote,
@@ -115,19 +144,15 @@ impl Phones {
             exporter: None,
             end_point: None,
         };
-        let whose = whose(&lock(&gate), message);
+        let whose = whose(&lock(&self.gate), message);
+        let begins = (message.clone(), Framer::client(shared.limits));
         let voice = Phone {
             shared: shared.clone(),
             flow,
-            gate: gate.clone(),
-            first: message.clone(),
-            reads: Some(Framer::client(shared.limits)),
+            gate: self.gate.clone(),
+            begins: Some(Box::new(begins)),
         };
-        let lane = Lane::open(shared, (header, whose), brought, place, voice);
-        let mut known = Known::new(flow, gate);
-        known.calls.says(message);
-        known.lane = Some(lane);
-        self.known.insert(flow.id, known);
+        Lane::open(shared, (header, whose), brought, place, voice)
     }
 }
 
@@ -187,8 +212,8 @@ fn refuse(shared: &Shared, flow: Flow, message: &Message, why: Refused) {
     shared.net.close(flow);
 }
 
-fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
-    gate.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The address that a REGISTER, or the answer to one, is about.
@@ -203,36 +228,37 @@ struct Phone {
     shared: Arc<Shared>,
     flow: Flow,
     gate: Arc<Mutex<Gate>>,
-    first: Message,
-    /// What the inside says is read until it has let the client in.
-    reads: Option<Framer>,
+    /// Its first message, and what the inside says to it, which is read until it has let the client in.
+    begins: Option<Box<(Message, Framer)>>,
 }
 
 impl Phone {
-    /// Whom this message lets in.
-    fn signs_in(&self, frame: &Frame) -> Option<String> {
-        let Frame::Message(octets) = frame else {
-            return None;
-        };
-        let message = Message::parse(octets.clone(), &self.shared.limits).ok()?;
-        let mut gate = lock(&self.gate);
-        if let Some(shown) = gate.has_ended(&message) {
-            self.shared.has_ended(shown);
+    /// Whom this lets in.
+    fn signs_in(&self, octets: &[u8], (first, framer): &mut (Message, Framer)) -> Option<String> {
+        framer.push(octets);
+        let mut who = None;
+        while let Ok(Some(frame)) = framer.next() {
+            let Frame::Message(message) = frame else {
+                continue;
+            };
+            let mut gate = lock(&self.gate);
+            if let Some(shown) = gate.has_ended(&message) {
+                self.shared.has_ended(shown);
+            }
+            if gate.inside_says(&message) {
+                who = who.or_else(|| Some(whose(&gate, first)));
+            }
         }
-        gate.inside_says(&message)
-            .then(|| whose(&gate, &self.first))
+        who
     }
 }
 
 impl Voice for Phone {
     fn tell(&mut self, octets: Bytes) -> io::Result<Option<String>> {
         let mut who = None;
-        if let Some(mut framer) = self.reads.take() {
-            framer.push(&octets);
-            while let Ok(Some(frame)) = framer.next() {
-                who = who.or_else(|| self.signs_in(&frame));
-            }
-            self.reads = who.is_none().then_some(framer);
+        if let Some(mut begins) = self.begins.take() {
+            who = self.signs_in(&octets, &mut begins);
+            self.begins = who.is_none().then_some(begins);
         }
         self.shared.net.send(Transmit {
             flow: self.flow,
@@ -242,7 +268,10 @@ impl Voice for Phone {
     }
 
     fn no_inside(&self) {
-        refuse(&self.shared, self.flow, &self.first, Refused::NoInside);
+        // It is told before anything was said to it.
+        if let Some(begins) = &self.begins {
+            refuse(&self.shared, self.flow, &begins.0, Refused::NoInside);
+        }
     }
 
     fn end(&self) {

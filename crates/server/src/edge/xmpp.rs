@@ -33,10 +33,13 @@ use xmpp::{
 /// All of them. As many as there are connections, which have their limit.
 pub(super) struct Clients {
     shared: Arc<Shared>,
-    lanes: HashMap<StreamId, (Lane, Arc<Known>)>,
+    lanes: Mutex<HashMap<StreamId, Way>>,
     /// Those whose token is none: whatever they answer to that, they hear next that it has failed (RFC 7628 §3.2.3).
-    denied: HashMap<StreamId, Framing>,
+    denied: Mutex<HashMap<StreamId, Framing>>,
 }
+
+/// The way of one to the inside, and what is known of it.
+type Way = (Arc<Lane>, Arc<Known>);
 
 /// What is known of one.
 struct Known {
@@ -81,21 +84,21 @@ impl Clients {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            lanes: HashMap::new(),
-            denied: HashMap::new(),
+            lanes: Mutex::default(),
+            denied: Mutex::default(),
         }
     }
 
     /// Something of a stream goes on, or it does not.
-    pub(super) fn says(&mut self, stream: StreamId, event: XmppEvent, held: Held) {
+    pub(super) fn says(&self, stream: StreamId, event: XmppEvent, held: Held) {
         match event {
             XmppEvent::Greeted(greeted, link) => self.greeted(stream, &greeted, &link, held),
             XmppEvent::Element(element) => self.element(stream, &element, held),
             XmppEvent::Opened(header) => self.pass(stream, header.said(), held),
             XmppEvent::Ended => self.pass(stream, Framing::Tcp.close().to_vec(), held),
             XmppEvent::Gone => {
-                self.lanes.remove(&stream);
-                self.denied.remove(&stream);
+                lock(&self.lanes).remove(&stream);
+                lock(&self.denied).remove(&stream);
             }
             // No components are served here.
             XmppEvent::Component(_) => {}
@@ -103,28 +106,34 @@ impl Clients {
     }
 
     /// Sends so many away; says who is left. Their calls are none of a connection's: they go on by another edge where they were.
-    pub(super) fn send_away(&mut self, most: usize) -> Left {
-        let streams: Vec<_> = self.lanes.keys().copied().take(most).collect();
+    pub(super) fn send_away(&self, most: usize) -> Left {
+        let mut lanes = lock(&self.lanes);
+        let streams: Vec<_> = lanes.keys().copied().take(most).collect();
         for stream in &streams {
-            self.lanes.remove(stream);
+            lanes.remove(stream);
             self.shared.net.end(*stream);
         }
         Left {
             sent: streams.len(),
-            idle: self.lanes.len(),
+            idle: lanes.len(),
             calling: 0,
         }
     }
 
-    fn element(&mut self, stream: StreamId, element: &Element, held: Held) {
+    fn way(&self, stream: StreamId) -> Option<Way> {
+        lock(&self.lanes).get(&stream).cloned()
+    }
+
+    fn element(&self, stream: StreamId, element: &Element, held: Held) {
         let signs_in = signs_in(element, self.shared.rules().passwords);
-        if let Some(framing) = self.denied.remove(&stream).filter(|_| signs_in) {
+        let denied = lock(&self.denied).remove(&stream);
+        if let Some(framing) = denied.filter(|_| signs_in) {
             let why = Element::new(ns::SASL, Failure::NotAuthorized.name());
             let failure = Element::new(element.namespace(), "failure").with_child(why);
             let octets = failure.to_octets(framing.context());
             return self.shared.net.write(stream, octets.into());
         }
-        match self.lanes.get(&stream) {
+        match self.way(stream) {
             Some((_, known)) if !known.is_in.load(Ordering::Acquire) && !signs_in => {
                 refuse(&self.shared, stream, known.framing, Refused::NotSignedIn);
             }
@@ -133,7 +142,7 @@ impl Clients {
     }
 
     fn pass(&self, stream: StreamId, octets: Vec<u8>, held: Held) {
-        match self.lanes.get(&stream) {
+        match self.way(stream) {
             Some((lane, _)) => lane.pass((octets.into(), held)),
             // Better it comes anew than that something is missing.
             None => self.shared.net.end(stream),
@@ -141,8 +150,8 @@ impl Clients {
     }
 
     /// A client's token is none: it is told so as by the inside, and may try again.
-    fn denies(&mut self, stream: StreamId, (framing, greeted): (Framing, &Greeted)) {
-        self.denied.insert(stream, framing);
+    fn denies(&self, stream: StreamId, (framing, greeted): (Framing, &Greeted)) {
+        lock(&self.denied).insert(stream, framing);
         let metrics = &self.shared.metrics;
         metrics.edge_refused(Refused::BadToken.name(), 1);
         let denial = STANDARD.encode(Denial::invalid_token().challenge());
@@ -152,12 +161,12 @@ impl Clients {
     }
 
     /// A client begins to sign in, for the first time or again.
-    fn greeted(&mut self, stream: StreamId, greeted: &Greeted, link: &StreamLink, held: Held) {
+    fn greeted(&self, stream: StreamId, greeted: &Greeted, link: &StreamLink, held: Held) {
         // Gone while it waited: nobody would say so again.
         if !self.shared.net.is_open(stream.0) {
             return;
         }
-        self.denied.remove(&stream);
+        lock(&self.denied).remove(&stream);
         let (shared, framing) = (&self.shared, link.framing);
         let shows = im::bearer(greeted);
         let bearer = match shows.map(|it| shared.bearer(&it, Kind::Access, link.remote.ip())) {
@@ -172,8 +181,8 @@ impl Clients {
         let (said, place) = Said::by(greeted, bearer);
         let whose = said.whose.clone();
         let element = xmpp::stream::said(&greeted.element);
-        if let Some((_, known)) = self.lanes.get(&stream) {
-            *known.said() = said;
+        if let Some((_, known)) = self.way(stream) {
+            *lock(&known.said) = said;
             return self.pass(stream, element, held);
         }
         let Some(place) = place.or_else(|| shared.place(link.remote.ip())) else {
@@ -200,7 +209,7 @@ impl Clients {
         };
         let first = [greeted.opened.said(), element].concat();
         let lane = Lane::open(shared, (header, whose), (first.into(), held), place, client);
-        self.lanes.insert(stream, (lane, known));
+        lock(&self.lanes).insert(stream, (Arc::new(lane), known));
     }
 }
 
@@ -220,11 +229,9 @@ fn signs_in(element: &Element, passwords: bool) -> bool {
     is_sasl || (passwords && asks_for_account(element))
 }
 
-impl Known {
-    /// Held for a look-up only.
-    fn said(&self) -> MutexGuard<'_, Said> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Held for a look-up only.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One of them, as its lane speaks to it.
@@ -244,14 +251,14 @@ impl Voice for Client {
                 Heard::Say(octets) => self.shared.net.write(self.stream, octets.into()),
                 Heard::Asked => {
                     // Who shows a token is asked for more when it is none (RFC 7628 §3.2.2).
-                    if let Some(token) = self.known.said().shown.take() {
+                    if let Some(token) = lock(&self.known.said).shown.take() {
                         self.shared.has_ended(&token);
                     }
                 }
                 Heard::SignedIn { restart } => {
                     self.known.is_in.store(true, Ordering::Release);
                     self.shared.net.signed_in(self.stream, restart);
-                    who = Some(self.known.said().whose.clone());
+                    who = Some(lock(&self.known.said).whose.clone());
                 }
             }
         }

@@ -3,14 +3,17 @@
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memmem;
 
-use super::scan::{self, Lines};
+use super::Message;
+use super::scan::{self, Head};
 use crate::{Limits, ParseError};
 
 /// What comes out of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
-    /// The octets of one message, for [`Message::parse`](crate::Message::parse).
-    Message(Bytes),
+    /// One message.
+    Message(Message),
+    /// The octets of one that cannot be read, and why; [`ParseError::reply`] answers them.
+    Malformed(Bytes, ParseError),
     /// `CRLF CRLF` between messages: answer `CRLF` at once.
     Ping,
     /// `CRLF` between messages, the answer to our ping.
@@ -136,41 +139,59 @@ impl Framer {
     }
 
     fn message(&mut self) -> Result<Option<Frame>, ParseError> {
-        let Some(whole) = self.whole_length()? else {
+        if self.whole.is_none() && !self.has_head()? {
             return Ok(None);
-        };
+        }
+        // Once more if its body was not there, which is rare: a head takes much room.
+        if self.whole.is_some_and(|whole| self.buffer.len() < whole) {
+            return Ok(None);
+        }
+        let head = self.head()?;
+        let whole = self.length(&head)?;
         if self.buffer.len() < whole {
+            self.whole = Some(whole);
             return Ok(None);
         }
         self.whole = None;
         self.searched = 0;
-        Ok(Some(Frame::Message(self.buffer.split_to(whole).freeze())))
+        let octets = self.taken(whole);
+        Ok(Some(match Message::read(octets.clone(), &head) {
+            Ok(message) => Frame::Message(message),
+            Err(error) => Frame::Malformed(octets, error),
+        }))
     }
 
-    /// Octets of the message at the start of the buffer; `None` while its head is not complete.
-    fn whole_length(&mut self) -> Result<Option<usize>, ParseError> {
-        if self.whole.is_some() {
-            return Ok(self.whole);
+    /// Takes so many octets out. An empty buffer does not hold on to them: most streams are idle most of the time.
+    fn taken(&mut self, whole: usize) -> Bytes {
+        if self.buffer.len() == whole {
+            std::mem::take(&mut self.buffer).freeze()
+        } else {
+            self.buffer.split_to(whole).freeze()
         }
+    }
+
+    /// Whether the head of the message at the start of the buffer is complete.
+    fn has_head(&mut self) -> Result<bool, ParseError> {
         // An end that came in two pushes starts up to three octets before the new ones.
         let from = self.searched.saturating_sub(3);
-        if memmem::find(&self.buffer[from..], b"\r\n\r\n").is_none() {
-            self.searched = self.buffer.len();
-            if self.searched > self.limits.message_bytes {
-                return Err(ParseError::new(513, "Message Too Large"));
-            }
-            return Ok(None);
+        if memmem::find(&self.buffer[from..], b"\r\n\r\n").is_some() {
+            return Ok(true);
         }
-        self.whole = Some(self.read_length()?);
-        Ok(self.whole)
+        self.searched = self.buffer.len();
+        if self.searched > self.limits.message_bytes {
+            return Err(ParseError::new(513, "Message Too Large"));
+        }
+        Ok(false)
     }
 
-    /// Reads the length out of a complete head.
-    fn read_length(&self) -> Result<usize, ParseError> {
+    fn head(&self) -> Result<Head, ParseError> {
         let start_line = scan::start_line_end(&self.buffer, &self.limits)?;
-        let mut lines = Lines::new();
-        let head = scan::header_lines(&self.buffer, start_line + 2, &self.limits, &mut lines)?;
-        let length = scan::stated_length(&self.buffer, &lines)?
+        scan::head(&self.buffer, start_line, &self.limits)
+    }
+
+    /// Octets of the message with this head.
+    fn length(&self, head: &Head) -> Result<usize, ParseError> {
+        let length = scan::stated_length(&self.buffer, &head.lines)?
             .ok_or(ParseError::bad("Content-Length Required on a Stream"))?;
         head.body
             .checked_add(length)
@@ -193,6 +214,11 @@ mod tests {
         \r\n\
         h\r\n\r\n";
 
+    fn options() -> Frame {
+        let octets = Bytes::from_static(OPTIONS.as_bytes());
+        Frame::Message(Message::parse(octets, &Limits::default()).unwrap())
+    }
+
     fn frames(framer: &mut Framer) -> Vec<Frame> {
         std::iter::from_fn(|| framer.next().unwrap()).collect()
     }
@@ -200,7 +226,7 @@ mod tests {
     #[test]
     fn a_stream_cut_anywhere_gives_the_same_frames() {
         let stream = format!("\r\n\r\n{OPTIONS}\r\n\r\n{OPTIONS}{OPTIONS}\r\n{OPTIONS}\r\n\r\n");
-        let message = Frame::Message(Bytes::from_static(OPTIONS.as_bytes()));
+        let message = options();
         let expected = [
             Frame::Ping,
             message.clone(),
@@ -230,10 +256,7 @@ mod tests {
             framer.push(&[*octet]);
             got.extend(frames(&mut framer));
         }
-        assert_eq!(
-            got,
-            vec![Frame::Message(Bytes::from_static(OPTIONS.as_bytes())); 2]
-        );
+        assert_eq!(got, vec![options(); 2]);
     }
 
     #[test]
@@ -280,19 +303,11 @@ mod tests {
         let broken = OPTIONS.replace("Call-ID: o1", "no colon here");
         framer.push(broken.as_bytes());
         framer.push(OPTIONS.as_bytes());
-        let Ok(Some(Frame::Message(first))) = framer.next() else {
+        let Ok(Some(Frame::Malformed(octets, error))) = framer.next() else {
             panic!("a frame")
         };
-        assert_eq!(
-            crate::Message::parse(first, &Limits::default())
-                .unwrap_err()
-                .status,
-            400
-        );
-        assert_eq!(
-            framer.next(),
-            Ok(Some(Frame::Message(Bytes::from_static(OPTIONS.as_bytes()))))
-        );
+        assert_eq!((&octets[..], error.status), (broken.as_bytes(), 400));
+        assert_eq!(framer.next(), Ok(Some(options())));
     }
 
     #[test]

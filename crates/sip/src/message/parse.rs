@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::error::ParseError;
 use super::lex::{all, is_token, is_uri_octet};
-use super::scan::{self, Lines};
+use super::scan::{self, Head};
 use super::{Message, StartLine};
 use crate::Limits;
 
@@ -26,19 +26,27 @@ impl Message {
         }
         let end = scan::start_line_end(&bytes, limits)?;
         let start = start_line(&bytes[..end])?;
-        let mut lines = Lines::new();
-        let scan::HeadEnd { body, fault } =
-            scan::header_lines(&bytes, end + 2, limits, &mut lines)?;
-        if let Some(fault) = fault {
-            return Err(fault);
+        let head = scan::head(&bytes, end, limits)?;
+        Self::of(bytes, start, &head)
+    }
+
+    /// The same of octets whose head is known.
+    pub(super) fn read(bytes: Bytes, head: &Head) -> Result<Self, ParseError> {
+        let start = start_line(&bytes[..head.start_line])?;
+        Self::of(bytes, start, head)
+    }
+
+    fn of(mut bytes: Bytes, start: StartLine, head: &Head) -> Result<Self, ParseError> {
+        if let Some(fault) = &head.fault {
+            return Err(*fault);
         }
-        if let Some(length) = scan::stated_length(&bytes, &lines)? {
-            if length > bytes.len() - body {
+        if let Some(length) = scan::stated_length(&bytes, &head.lines)? {
+            if length > bytes.len() - head.body {
                 return Err(ParseError::bad("Content-Length Beyond Message"));
             }
-            bytes.truncate(body + length);
+            bytes.truncate(head.body + length);
         }
-        Ok(Self::new(bytes, start, &lines, offset(body)?))
+        Ok(Self::new(bytes, start, &head.lines, offset(head.body)?))
     }
 }
 

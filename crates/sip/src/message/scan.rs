@@ -60,28 +60,41 @@ pub(crate) fn start_line_end(bytes: &[u8], limits: &Limits) -> Result<usize, Par
     }
 }
 
-/// Where the head of a message ends, and the first header field in it that is none.
-pub(crate) struct HeadEnd {
+/// A head, as it was found at the start of a message.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    /// Octets of the start line, without its CRLF.
+    pub(crate) start_line: usize,
+    pub(crate) lines: Lines,
     /// First octet of the body.
     pub(crate) body: usize,
     /// A field without a name: the message is refused, but where it ends is not in doubt.
     pub(crate) fault: Option<ParseError>,
 }
 
-/// Reads the header fields that start at `at`.
-pub(crate) fn header_lines(
+/// Reads the head that has this start line ([`start_line_end`]).
+pub(crate) fn head(bytes: &[u8], start_line: usize, limits: &Limits) -> Result<Head, ParseError> {
+    let mut lines = Lines::new();
+    let (body, fault) = header_lines(bytes, start_line + 2, limits, &mut lines)?;
+    Ok(Head {
+        start_line,
+        lines,
+        body,
+        fault,
+    })
+}
+
+/// Reads the header fields that start at `at`. Gives the first octet of the body, and what is wrong with the first field that is none.
+fn header_lines(
     bytes: &[u8],
     mut at: usize,
     limits: &Limits,
     lines: &mut Lines,
-) -> Result<HeadEnd, ParseError> {
+) -> Result<(usize, Option<ParseError>), ParseError> {
     let mut fault = None;
     loop {
         if bytes[at..].starts_with(b"\r\n") {
-            return Ok(HeadEnd {
-                body: at + 2,
-                fault,
-            });
+            return Ok((at + 2, fault));
         }
         let end = field_end(bytes, at)?;
         if end - at > limits.header_bytes {

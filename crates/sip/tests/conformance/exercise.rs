@@ -48,8 +48,10 @@ pub(crate) fn framer(octets: &[u8]) {
     assert_eq!(whole, cut);
     let mut rest = stream;
     for frame in &whole.0 {
-        let Frame::Message(bytes) = frame else {
-            continue;
+        let bytes = match frame {
+            Frame::Message(message) => message.bytes(),
+            Frame::Malformed(bytes, _) => bytes,
+            Frame::Ping | Frame::Pong => continue,
         };
         while !rest.starts_with(bytes) {
             rest = rest
