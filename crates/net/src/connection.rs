@@ -26,11 +26,8 @@ use crate::table::Link;
 /// Bytes asked for by one read. Most messages fit in one; an idle connection should cost little.
 const READ_CHUNK: usize = 4_096;
 
-/// Messages joined into one write…
+/// Messages joined into one write.
 const WRITE_BATCH: usize = 32;
-
-/// …for so many of which a connection keeps room.
-const FEW: usize = 4;
 
 /// TCP asks a peer that is silent for so long whether it is still there…
 const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
@@ -85,7 +82,7 @@ where
         tokio::time::sleep(shared.limits.shutdown).await;
     };
     let end = tokio::select! {
-        end = read(shared, *flow, reader, framing) => end,
+        end = read(shared, flow, reader, framing) => end,
         written = &mut write => written.map_or_else(End::Failed, |()| End::Closed),
         () = poll_fn(|context| outbox.poll_full(context)) => End::QueueFull,
         () = last_moment => End::Closed,
@@ -193,7 +190,7 @@ enum End {
 
 async fn read(
     shared: &Shared,
-    flow: Flow,
+    flow: &Flow,
     reader: &mut (impl AsyncRead + Unpin),
     framing: &mut impl Framing,
 ) -> End {
@@ -282,7 +279,7 @@ async fn until<T>(
 
 struct Incoming<'a, F> {
     shared: &'a Shared,
-    flow: Flow,
+    flow: &'a Flow,
     framing: &'a mut F,
     malformed: u32,
 }
@@ -351,12 +348,13 @@ struct Writer<'a, W> {
 impl<W: AsyncWrite + Unpin> Writer<'_, W> {
     /// Writes what is queued until nothing more comes, then says goodbye to the peer.
     async fn run(&mut self) -> io::Result<()> {
-        let (outbox, mut batch) = (self.outbox, Vec::new());
-        while poll_fn(|context| outbox.poll_some(context, (&mut batch, WRITE_BATCH))).await {
+        let outbox = self.outbox;
+        loop {
+            let batch = poll_fn(|context| outbox.poll_some(context, WRITE_BATCH)).await;
+            if batch.is_empty() {
+                break;
+            }
             self.write(&batch).await?;
-            batch.clear();
-            // An idle connection should cost little.
-            batch.shrink_to(FEW);
         }
         self.stream.shutdown().await
     }

@@ -8,9 +8,6 @@ use bytes::Bytes;
 
 use crate::Limits;
 
-/// Places of a queue that stay when it is empty: an idle connection should cost little.
-const KEPT: usize = 4;
-
 /// The end for whoever has something to say. Dropped, it closes the connection after what is queued.
 pub(crate) struct Sender(Arc<Outbox>);
 
@@ -59,26 +56,18 @@ impl Drop for Sender {
 }
 
 impl Outbox {
-    /// Moves some of what is queued to `batch`, so many at most; false once nothing comes any more.
-    pub(crate) fn poll_some(
-        &self,
-        context: &Context<'_>,
-        (batch, most): (&mut Vec<Bytes>, usize),
-    ) -> Poll<bool> {
+    /// Takes some of what is queued, so many at most; nothing once nothing comes any more. What is empty keeps no room: an idle
+    /// connection should cost little.
+    pub(crate) fn poll_some(&self, context: &Context<'_>, most: usize) -> Poll<Vec<Bytes>> {
         let mut state = self.state();
-        if state.queue.is_empty() {
-            return if state.is_closed {
-                Poll::Ready(false)
-            } else {
-                state.waits(context)
-            };
+        if state.queue.is_empty() && !state.is_closed {
+            return state.waits(context);
         }
-        let most = most.min(state.queue.len());
-        batch.extend(state.queue.drain(..most));
-        if state.queue.is_empty() && state.queue.capacity() > KEPT {
-            state.queue = VecDeque::new();
-        }
-        Poll::Ready(true)
+        Poll::Ready(if state.queue.len() > most {
+            state.queue.drain(..most).collect()
+        } else {
+            std::mem::take(&mut state.queue).into()
+        })
     }
 
     /// So many octets of it were written.
@@ -129,12 +118,10 @@ fn wake(mut state: MutexGuard<'_, State>) {
 mod tests {
     use super::*;
 
-    /// What is taken out at once, if there is anything.
-    fn taken(outbox: &Outbox) -> Poll<Option<Vec<Bytes>>> {
-        let mut batch = Vec::new();
-        let context = Context::from_waker(Waker::noop());
-        let some = outbox.poll_some(&context, (&mut batch, 2));
-        some.map(|is_open| is_open.then_some(batch))
+    /// The lengths of what is taken out at once.
+    fn taken(outbox: &Outbox) -> Poll<Vec<usize>> {
+        let some = outbox.poll_some(&Context::from_waker(Waker::noop()), 2);
+        some.map(|batch| batch.iter().map(Bytes::len).collect())
     }
 
     fn is_full(outbox: &Outbox) -> bool {
@@ -155,11 +142,9 @@ mod tests {
             sender.send(octets(length), &Limits::default());
         }
         drop(sender);
-        let lengths = |all: Vec<Bytes>| all.iter().map(Bytes::len).collect::<Vec<_>>();
-        let all = || taken(&outbox).map(|batch| batch.map(lengths));
-        assert_eq!(all(), Poll::Ready(Some(vec![1, 2])));
-        assert_eq!(all(), Poll::Ready(Some(vec![3])));
-        assert_eq!(all(), Poll::Ready(None));
+        assert_eq!(taken(&outbox), Poll::Ready(vec![1, 2]));
+        assert_eq!(taken(&outbox), Poll::Ready(vec![3]));
+        assert_eq!(taken(&outbox), Poll::Ready(vec![]));
         outbox.written(5);
         assert!(!outbox.is_written());
         outbox.written(1);

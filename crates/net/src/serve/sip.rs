@@ -25,24 +25,35 @@ impl Serve for Sip {
         }
     }
 
-    async fn serve(self, shared: Arc<Shared>, mut link: Link, stream: TcpStream) {
-        let flow = link.flow;
-        let mut framing = Framing::accepted(flow, &shared.limits);
-        match self.0.map(|tls| tls.current()) {
-            None => {
-                let mut halves = tokio::io::split(stream);
-                connection::run(&shared, &mut link, &mut halves, &mut framing).await;
-            }
-            Some(config) => {
-                let limit = shared.limits.tls_handshake;
-                let handshake = handshake(&shared, flow, config, stream, limit).await;
-                if let Some(mut halves) = handshake.map(tokio::io::split) {
+    // No `async fn`, which would keep its arguments twice: a task that waits is small.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn keeps its arguments twice"
+    )]
+    fn serve(
+        self,
+        shared: Arc<Shared>,
+        mut link: Link,
+        stream: TcpStream,
+    ) -> impl Future<Output = ()> + Send {
+        async move {
+            let mut framing = Framing::accepted(link.flow, &shared.limits);
+            match self.0.map(|tls| tls.current()) {
+                None => {
+                    let mut halves = tokio::io::split(stream);
                     connection::run(&shared, &mut link, &mut halves, &mut framing).await;
                 }
+                Some(config) => {
+                    let limit = shared.limits.tls_handshake;
+                    let handshake = handshake(&shared, link.flow, config, stream, limit);
+                    if let Some(mut halves) = handshake.await.map(tokio::io::split) {
+                        connection::run(&shared, &mut link, &mut halves, &mut framing).await;
+                    }
+                }
             }
+            shared.table().remove(link.flow.id);
+            shared.closed(link.flow).await;
         }
-        shared.table().remove(flow.id);
-        shared.closed(flow).await;
     }
 }
 

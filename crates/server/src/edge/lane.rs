@@ -5,7 +5,7 @@ use bytes::Bytes;
 use net::Held;
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 use tokio::time::timeout;
-use tunnel::{Header, ReadHalf};
+use tunnel::{Header, ReadHalf, Stream};
 
 /// Who has not signed in by then is sent away.
 const SIGN_IN: Duration = Duration::from_secs(30);
@@ -73,11 +73,10 @@ struct Task<V> {
 
 impl<V: Voice> Task<V> {
     async fn run(mut self, (header, whose): (Header, String), inward: Arc<Inward>, place: Place) {
-        let open = self.shared.tunnel.open(whose.as_bytes(), &header);
         // In a place of its own, which is given back then: a lane that waits is small.
-        match Box::pin(open).await {
-            Ok(stream) => {
-                drop((header, whose));
+        let opened = Box::pin(opened(self.shared.clone(), (header, whose)));
+        match opened.await {
+            Some(stream) => {
                 let (from, to) = stream.split();
                 inward.open(to);
                 // Either ends both: a client that is gone leaves nothing, nor does an inside.
@@ -86,10 +85,7 @@ impl<V: Voice> Task<V> {
                     () = self.carry_out(from, place) => {}
                 }
             }
-            Err(error) => {
-                tracing::debug!(client = %header.client, %error, "a client has no inside");
-                self.voice.no_inside();
-            }
+            None => self.voice.no_inside(),
         }
         inward.abandon();
         self.voice.end();
@@ -129,4 +125,14 @@ impl<V: Voice> Task<V> {
         }
         Ok(whose.is_some())
     }
+}
+
+/// A stream to the inside of `whose`, if one is there.
+async fn opened(shared: Arc<Shared>, (header, whose): (Header, String)) -> Option<Stream> {
+    let opened = shared.tunnel.open(whose.as_bytes(), &header).await;
+    opened
+        .inspect_err(
+            |error| tracing::debug!(client = %header.client, %error, "a client has no inside"),
+        )
+        .ok()
 }

@@ -28,7 +28,7 @@ pub(super) struct Phones {
 /// One that has tried to sign in.
 struct Known {
     flow: Flow,
-    gate: Arc<Mutex<Gate>>,
+    gate: Mutex<Gate>,
     goes_on: Mutex<GoesOn>,
 }
 
@@ -122,14 +122,14 @@ impl Known {
     fn new(flow: Flow) -> Self {
         Self {
             flow,
-            gate: Arc::default(),
+            gate: Mutex::default(),
             goes_on: Mutex::default(),
         }
     }
 
     /// Opens its way to the inside, beginning with this message.
     fn opens(
-        &self,
+        self: &Arc<Self>,
         shared: &Arc<Shared>,
         message: &Message,
         brought: Brought,
@@ -148,8 +148,7 @@ impl Known {
         let begins = (message.clone(), Framer::client(shared.limits));
         let voice = Phone {
             shared: shared.clone(),
-            flow,
-            gate: self.gate.clone(),
+            known: self.clone(),
             begins: Some(Box::new(begins)),
         };
         Lane::open(shared, (header, whose), brought, place, voice)
@@ -226,8 +225,7 @@ fn address(message: &Message) -> String {
 /// One of them, as its lane speaks to it.
 struct Phone {
     shared: Arc<Shared>,
-    flow: Flow,
-    gate: Arc<Mutex<Gate>>,
+    known: Arc<Known>,
     /// Its first message, and what the inside says to it, which is read until it has let the client in.
     begins: Option<Box<(Message, Framer)>>,
 }
@@ -241,7 +239,7 @@ impl Phone {
             let Frame::Message(message) = frame else {
                 continue;
             };
-            let mut gate = lock(&self.gate);
+            let mut gate = lock(&self.known.gate);
             if let Some(shown) = gate.has_ended(&message) {
                 self.shared.has_ended(shown);
             }
@@ -261,7 +259,7 @@ impl Voice for Phone {
             self.begins = who.is_none().then_some(begins);
         }
         self.shared.net.send(Transmit {
-            flow: self.flow,
+            flow: self.known.flow,
             bytes: octets,
         });
         Ok(who)
@@ -270,11 +268,11 @@ impl Voice for Phone {
     fn no_inside(&self) {
         // It is told before anything was said to it.
         if let Some(begins) = &self.begins {
-            refuse(&self.shared, self.flow, &begins.0, Refused::NoInside);
+            refuse(&self.shared, self.known.flow, &begins.0, Refused::NoInside);
         }
     }
 
     fn end(&self) {
-        self.shared.net.close(self.flow);
+        self.shared.net.close(self.known.flow);
     }
 }
