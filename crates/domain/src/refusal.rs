@@ -27,7 +27,7 @@ pub enum Refusal {
     Requests,
     /// A connection was closed since nothing whole came over it in time.
     Silent,
-    /// A datagram was dropped unread: more come from strangers than can be looked at.
+    /// A datagram, or a handshake where tunnels are, was dropped unread: more come from strangers than can be looked at.
     Shed,
     /// The store, or the line before a user, has more to do than it can take.
     Overloaded,

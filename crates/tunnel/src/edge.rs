@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{ConnectionError, Endpoint, Incoming, ServerConfig, VarInt};
 use rustls::pki_types::CertificateDer;
-use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{sleep_until, timeout};
 
 use crate::handshakes::{Handshakes, Place};
 use crate::hello::{self, Hello};
-use crate::limits::{HANDSHAKE, HANDSHAKES};
+use crate::limits::{HANDSHAKE, HANDSHAKES_WAITING, OCTETS_WAITING};
 use crate::pinned::{self, Known};
 use crate::status::Live;
 use crate::{Fingerprint, Header, Identity, Limits, Link, State, Stream, TunnelError, frame};
@@ -49,6 +50,17 @@ struct Shared {
     since: Instant,
     /// An inside has come.
     comes: Notify,
+    unanswered: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// Handshakes that have come to nothing, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strangers {
+    /// Not answered: more came than an edge looks at.
+    pub unanswered: u64,
+    /// Begun, and not ended as an inside ends it.
+    pub failed: u64,
 }
 
 /// An inside that is there.
@@ -84,7 +96,9 @@ impl Edge {
         let mut config = ServerConfig::with_crypto(Arc::new(tls));
         config
             .transport_config(limits.transport(false))
-            .max_incoming(HANDSHAKES)
+            // Those that wait, insides' and strangers', and one that has just come.
+            .max_incoming(2 * HANDSHAKES_WAITING + 1)
+            .incoming_buffer_size(OCTETS_WAITING)
             // Both sides stand still; an inside that has moved dials anew.
             .migration(false);
         let edge = Self(Arc::new(Shared {
@@ -99,6 +113,8 @@ impl Edge {
             gone: Mutex::default(),
             since: Instant::now(),
             comes: Notify::new(),
+            unanswered: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
         }));
         tokio::spawn(edge.clone().accept());
         Ok(edge)
@@ -212,41 +228,72 @@ impl Edge {
         let _ = timeout(HANDSHAKE, self.0.endpoint.wait_idle()).await;
     }
 
+    /// Of those that were no insides.
+    pub fn strangers(&self) -> Strangers {
+        Strangers {
+            unanswered: self.0.unanswered.load(Ordering::Relaxed),
+            failed: self.0.failed.load(Ordering::Relaxed),
+        }
+    }
+
     async fn accept(self) {
-        let handshakes = Handshakes::default();
-        while let Some(incoming) = self.0.endpoint.accept().await {
-            // Who has not shown that packets reach it costs nothing but one (RFC 9000 §8.1.2).
-            if !incoming.remote_address_validated() && incoming.may_retry() {
-                // It may retry, as was just asked.
-                let _ = incoming.retry();
-                continue;
+        let mut handshakes = Handshakes::new(Instant::now());
+        let (came, mut insides) = mpsc::channel(1);
+        loop {
+            while let Some((incoming, place)) = handshakes.next(Instant::now()) {
+                let came = came.clone();
+                tokio::spawn(self.clone().admit(incoming, place, came));
             }
-            match handshakes.place(incoming.remote_address().ip()) {
-                Some(place) => {
-                    tokio::spawn(self.clone().admit(incoming, place));
+            let turn = async {
+                match handshakes.due() {
+                    Some(due) => sleep_until(due.into()).await,
+                    None => std::future::pending().await,
                 }
-                None => incoming.ignore(),
+            };
+            tokio::select! {
+                incoming = self.0.endpoint.accept() => match incoming {
+                    Some(incoming) => self.comes(incoming, &mut handshakes),
+                    None => return,
+                },
+                Some(from) = insides.recv() => handshakes.is_of_inside(from),
+                () = turn => {}
             }
         }
     }
 
-    async fn admit(self, incoming: Incoming, place: Place) {
+    /// Somebody dials.
+    fn comes(&self, incoming: Incoming, handshakes: &mut Handshakes<Incoming>) {
+        // Who has not shown that packets reach it costs nothing but one (RFC 9000 §8.1.2).
+        if !incoming.remote_address_validated() && incoming.may_retry() {
+            // It may retry, as was just asked.
+            let _ = incoming.retry();
+            return;
+        }
+        let from = incoming.remote_address().ip();
+        if let Some(too_many) = handshakes.comes(from, incoming) {
+            self.0.unanswered.fetch_add(1, Ordering::Relaxed);
+            too_many.ignore();
+        }
+    }
+
+    async fn admit(self, incoming: Incoming, mut place: Place, came: mpsc::Sender<IpAddr>) {
         let from = incoming.remote_address();
-        let connected = timeout(HANDSHAKE, self.connected(incoming)).await;
+        let connected = tokio::select! {
+            connected = timeout(HANDSHAKE, self.connected(incoming)) => connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            () = place.is_taken_away() => Err(io::Error::other("others wait")),
+        };
+        drop(place);
         let inside = match connected {
-            Ok(Ok(inside)) => {
-                place.proves_good();
-                inside
-            }
-            Ok(Err(error)) => {
+            Ok(inside) => inside,
+            Err(error) => {
+                self.0.failed.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(%from, %error, "no tunnel");
                 return;
             }
-            Err(_) => {
-                tracing::debug!(%from, "no tunnel: the handshake took too long");
-                return;
-            }
         };
+        // Nobody listens if we stop.
+        let _ = came.send(from.ip()).await;
+        drop(came);
         tracing::info!(%from, inside = %inside.name, key = %inside.who, "a tunnel is up");
         let why = self.0.hears(&inside).await;
         self.0.is_gone(&inside, &why);

@@ -1,80 +1,131 @@
-//! Who may begin a tunnel now. Whoever dials has shown that packets reach it, and nothing else yet.
+//! Handshakes at an edge: who dials it is a stranger until its key is seen, and each costs a key exchange and a signature. So they have a
+//! pace, each source has its turn, and who takes long makes room for who comes next; addresses from which an inside has come have all that
+//! for themselves. Whoever is turned away hears nothing, and asks again by itself. Pure.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashSet, VecDeque};
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use crate::limits::{HANDSHAKES, HANDSHAKES_OF_KNOWN, HANDSHAKES_OF_ONE};
+use tokio::sync::oneshot;
+
+use crate::limits::{HANDSHAKE_EVERY, HANDSHAKES, HANDSHAKES_AFTER_PAUSE, HANDSHAKES_WAITING};
+
+/// What may be used ahead of the pace after a pause.
+const AHEAD: Duration = HANDSHAKE_EVERY.saturating_mul(HANDSHAKES_AFTER_PAUSE);
 
 /// Addresses that are remembered since an inside came from there. Insides have few; with more, all are forgotten, and each is known
 /// again when it comes.
 const REMEMBERED: usize = 64;
 
-/// Handshakes under way. Clones are the same.
-#[derive(Clone, Default)]
-pub(crate) struct Handshakes(Arc<Mutex<Counts>>);
-
-#[derive(Default)]
-struct Counts {
-    all: usize,
-    of_one: HashMap<IpAddr, usize>,
-    known: HashSet<IpAddr>,
+/// All that want to begin, and those that have.
+pub(crate) struct Handshakes<T> {
+    of_insides: Line<T>,
+    of_strangers: Line<T>,
+    insides: HashSet<IpAddr>,
 }
 
-/// One of them, until it is dropped.
-pub(crate) struct Place {
-    of: Handshakes,
-    from: IpAddr,
+/// Those of one kind.
+struct Line<T> {
+    /// In the order of their turns, one of a source.
+    waiting: VecDeque<(IpAddr, T)>,
+    /// The oldest first. Some of them are over.
+    under_way: VecDeque<oneshot::Sender<Infallible>>,
+    /// Those that have begun would take until then at the pace that there is.
+    used: Instant,
 }
 
-impl Handshakes {
-    /// A place for who dials from there, if there is one.
-    pub(crate) fn place(&self, from: IpAddr) -> Option<Place> {
-        let from = source(from);
-        let mut counts = self.counts();
-        let counts = &mut *counts;
-        let kept = if counts.known.contains(&from) {
-            0
-        } else {
-            HANDSHAKES_OF_KNOWN
-        };
-        let of_one = counts.of_one.get(&from).copied().unwrap_or_default();
-        if counts.all >= HANDSHAKES - kept || of_one >= HANDSHAKES_OF_ONE {
-            return None;
+/// That of a handshake among those that are under way, until it is dropped.
+pub(crate) struct Place(oneshot::Receiver<Infallible>);
+
+impl<T> Handshakes<T> {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            of_insides: Line::new(now),
+            of_strangers: Line::new(now),
+            insides: HashSet::new(),
         }
-        counts.all += 1;
-        counts.of_one.insert(from, of_one + 1);
-        let of = self.clone();
-        Some(Place { of, from })
     }
 
-    /// Held for a look-up only.
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// One more wants to begin, from there. It is given back if it is not to wait.
+    pub(crate) fn comes(&mut self, from: IpAddr, one: T) -> Option<T> {
+        let from = source(from);
+        let line = if self.insides.contains(&from) {
+            &mut self.of_insides
+        } else {
+            &mut self.of_strangers
+        };
+        line.comes(from, one)
+    }
+
+    /// Whose turn it is now.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<(T, Place)> {
+        let lines = [&mut self.of_insides, &mut self.of_strangers];
+        lines.into_iter().find_map(|line| line.next(now))
+    }
+
+    /// When it is somebody's turn, if anybody waits.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let lines = [&self.of_insides, &self.of_strangers];
+        lines.into_iter().filter_map(Line::due).min()
+    }
+
+    /// An inside has come from there.
+    pub(crate) fn is_of_inside(&mut self, from: IpAddr) {
+        if self.insides.len() >= REMEMBERED {
+            self.insides.clear();
+        }
+        self.insides.insert(source(from));
+    }
+}
+
+impl<T> Line<T> {
+    fn new(now: Instant) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            under_way: VecDeque::new(),
+            used: now,
+        }
+    }
+
+    fn comes(&mut self, from: IpAddr, one: T) -> Option<T> {
+        let has_turn = self.waiting.iter().any(|(source, _)| *source == from);
+        if has_turn || self.waiting.len() >= HANDSHAKES_WAITING {
+            return Some(one);
+        }
+        self.waiting.push_back((from, one));
+        None
+    }
+
+    fn next(&mut self, now: Instant) -> Option<(T, Place)> {
+        if self.used > now + AHEAD {
+            return None;
+        }
+        let (_, next) = self.waiting.pop_front()?;
+        self.used = self.used.max(now) + HANDSHAKE_EVERY;
+        if self.under_way.len() >= HANDSHAKES {
+            self.under_way.retain(|it| !it.is_closed());
+        }
+        if self.under_way.len() >= HANDSHAKES {
+            // Dropped, it is given up.
+            self.under_way.pop_front();
+        }
+        let (under_way, place) = oneshot::channel();
+        self.under_way.push_back(under_way);
+        Some((next, Place(place)))
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let any = !self.waiting.is_empty();
+        any.then(|| self.used.checked_sub(AHEAD).unwrap_or(self.used))
     }
 }
 
 impl Place {
-    /// An inside has come by it.
-    pub(crate) fn proves_good(self) {
-        let mut counts = self.of.counts();
-        if counts.known.len() >= REMEMBERED {
-            counts.known.clear();
-        }
-        counts.known.insert(self.from);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.of.counts();
-        counts.all -= 1;
-        if let Some(count) = counts.of_one.get_mut(&self.from) {
-            *count -= 1;
-            if *count == 0 {
-                counts.of_one.remove(&self.from);
-            }
-        }
+    /// Waits until it is needed for somebody else.
+    pub(crate) async fn is_taken_away(&mut self) {
+        // Nobody says anything by it.
+        let _ = (&mut self.0).await;
     }
 }
 
@@ -90,35 +141,96 @@ fn source(from: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn at(number: u32) -> IpAddr {
+        IpAddr::from(number.to_be_bytes())
+    }
+
+    /// All whose turn it is now.
+    fn all(handshakes: &mut Handshakes<u32>, now: Instant) -> Vec<(u32, Place)> {
+        std::iter::from_fn(|| handshakes.next(now)).collect()
+    }
+
+    fn numbers(begun: &[(u32, Place)]) -> Vec<u32> {
+        begun.iter().map(|(number, _)| *number).collect()
+    }
+
     #[test]
-    fn an_address_has_few_places_and_some_are_for_those_that_insides_had() {
-        let handshakes = Handshakes::default();
-        let place = |from: u32| handshakes.place(IpAddr::from(from.to_be_bytes()));
-        place(1).unwrap().proves_good();
-        let mut taken: Vec<_> = (0..HANDSHAKES_OF_ONE).map(|_| place(2).unwrap()).collect();
-        assert!(place(2).is_none());
-        let mut others = 3..;
-        taken.extend(std::iter::from_fn(|| place(others.next()?)));
-        assert_eq!(taken.len(), HANDSHAKES - HANDSHAKES_OF_KNOWN);
-        assert!(place(1).is_some(), "an inside that comes again");
-        drop(taken);
-        assert!(place(2).is_some());
-        assert_eq!(handshakes.counts().all, 0);
+    fn strangers_have_a_pace_each_source_its_turn_and_insides_wait_behind_none_of_them() {
+        let begun = Instant::now();
+        let mut handshakes = Handshakes::new(begun);
+        handshakes.is_of_inside(at(1_000));
+        assert_eq!(handshakes.due(), None);
+        for number in 0..100 {
+            assert_eq!(handshakes.comes(at(number), number), None);
+        }
+        assert_eq!(
+            handshakes.comes(at(99), 100),
+            Some(100),
+            "it has a turn already"
+        );
+        let at_once = all(&mut handshakes, begun);
+        let burst = HANDSHAKES_AFTER_PAUSE + 1;
+        assert_eq!(numbers(&at_once), (0..burst).collect::<Vec<_>>());
+        // Source 0 comes again, and has its turn behind the others that wait.
+        assert_eq!(handshakes.comes(at(0), 100), None);
+        assert_eq!(handshakes.comes(at(1_000), 1_000), None);
+        assert!(handshakes.due().is_some_and(|due| due <= begun));
+        assert_eq!(numbers(&all(&mut handshakes, begun)), [1_000]);
+        let (mut now, mut order) = (begun, Vec::new());
+        while let Some(due) = handshakes.due() {
+            now = due;
+            order.extend(numbers(&all(&mut handshakes, now)));
+        }
+        assert_eq!(order, (burst..=100).collect::<Vec<_>>());
+        let took = now - begun;
+        assert_eq!(took, HANDSHAKE_EVERY * (101 - burst));
+    }
+
+    #[test]
+    fn no_more_wait_than_there_is_room_for() {
+        let mut handshakes = Handshakes::new(Instant::now());
+        let most = u32::try_from(HANDSHAKES_WAITING).unwrap();
+        let back = (0..most + 10).filter_map(|number| handshakes.comes(at(number), number));
+        assert_eq!(back.count(), 10);
+    }
+
+    #[tokio::test]
+    async fn who_takes_long_makes_room_and_whose_handshake_is_over_has_no_place() {
+        let mut now = Instant::now();
+        let mut handshakes = Handshakes::new(now);
+        let mut begin = |handshakes: &mut Handshakes<u32>| {
+            now += HANDSHAKE_EVERY;
+            assert_eq!(handshakes.comes(at(1), 1), None);
+            handshakes.next(now).unwrap().1
+        };
+        let mut places: VecDeque<_> = (0..HANDSHAKES).map(|_| begin(&mut handshakes)).collect();
+        drop(places.remove(1));
+        places.push_back(begin(&mut handshakes));
+        assert!(
+            places
+                .iter_mut()
+                .all(|place| place.0.try_recv() == Err(oneshot::error::TryRecvError::Empty))
+        );
+        places.push_back(begin(&mut handshakes));
+        places.pop_front().unwrap().is_taken_away().await;
+        assert_eq!(places.len(), HANDSHAKES);
+        assert!(
+            places
+                .iter_mut()
+                .all(|place| place.0.try_recv() == Err(oneshot::error::TryRecvError::Empty))
+        );
+        assert_eq!(handshakes.of_strangers.under_way.len(), HANDSHAKES);
     }
 
     #[test]
     fn the_addresses_of_one_customer_are_one() {
-        let handshakes = Handshakes::default();
-        let place = |from: String| handshakes.place(from.parse().unwrap());
-        let taken: Vec<_> = (0..HANDSHAKES_OF_ONE)
-            .map(|number| place(format!("2001:db8::{number}")).unwrap())
-            .collect();
-        assert!(place("2001:db8::ffff:0:0:1".to_owned()).is_none());
-        assert!(place("2001:db8:0:1::1".to_owned()).is_some());
-        drop(taken);
-        let _v4: Vec<_> = (0..HANDSHAKES_OF_ONE)
-            .map(|number| place(format!("192.0.2.{number}")).unwrap())
-            .collect();
-        assert!(place("::ffff:192.0.2.9".to_owned()).is_some());
+        let mut handshakes = Handshakes::new(Instant::now());
+        let mut waits = |from: &str| handshakes.comes(from.parse().unwrap(), ()).is_none();
+        assert!(waits("2001:db8::1"));
+        assert!(!waits("2001:db8::ffff:0:0:1"));
+        assert!(waits("2001:db8:0:1::1"));
+        assert!(waits("192.0.2.1"));
+        assert!(!waits("::ffff:192.0.2.1"));
+        assert!(waits("192.0.2.2"));
     }
 }

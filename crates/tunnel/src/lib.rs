@@ -16,7 +16,7 @@ mod limits;
 mod pinned;
 mod status;
 
-pub use edge::{Edge, NoInside};
+pub use edge::{Edge, NoInside, Strangers};
 pub use header::{Header, Malformed, Spoken};
 pub use identity::{Fingerprint, Identity, IdentityError};
 pub use inside::{Arrival, EdgeAddress, Inside};

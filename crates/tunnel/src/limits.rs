@@ -8,14 +8,20 @@ use quinn::{TransportConfig, VarInt};
 /// How long a QUIC handshake may take, which is longer than a lost packet is waited for three times.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Handshakes under way at once at an edge; what comes beyond them is not answered…
-pub(crate) const HANDSHAKES: usize = 32;
+/// From one handshake to the next at an edge, by strangers and by addresses from which an inside has come before, each…
+pub(crate) const HANDSHAKE_EVERY: Duration = Duration::from_millis(10);
 
-/// …of which one address has so many…
-pub(crate) const HANDSHAKES_OF_ONE: usize = 4;
+/// …but so many at once after a pause, as when several insides start…
+pub(crate) const HANDSHAKES_AFTER_PAUSE: u32 = 20;
 
-/// …and so many are for addresses from which an inside has come before.
-pub(crate) const HANDSHAKES_OF_KNOWN: usize = 8;
+/// …of which so many are under way. One more ends the oldest, which has had more than a second by then…
+pub(crate) const HANDSHAKES: usize = 128;
+
+/// …and so many sources wait for their turn. One more is not answered.
+pub(crate) const HANDSHAKES_WAITING: usize = 256;
+
+/// Octets of who waits that are kept: what a client says first, and that again.
+pub(crate) const OCTETS_WAITING: u64 = 8 << 10;
 
 /// Who says nothing for so long is gone…
 const SILENT: Duration = Duration::from_secs(12);
