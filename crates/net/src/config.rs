@@ -113,6 +113,9 @@ pub struct Limits {
     pub reserved: usize,
     /// Accepted connections open at once from one source. One more is closed right after `accept`.
     pub connections_per_peer: usize,
+    /// With so many accepted connections open, one more of a stranger over which TLS is to begin takes the place of one over which nothing
+    /// has come: the oldest of the source that has most of them.
+    pub silent: usize,
     /// Outgoing connections open at once. One more fails at once.
     pub outgoing: usize,
     /// A connection over which nothing was received for so long is closed. Longer than a registration lives by
@@ -166,6 +169,7 @@ impl Default for Limits {
             connections: 20_000,
             reserved: 0,
             connections_per_peer: 2_000,
+            silent: 18_000,
             outgoing: 10_000,
             idle: Duration::from_secs(4_000),
             first_message: Duration::from_secs(10),

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, LazyConfigAcceptor};
 
-use crate::gate::Gate;
+use crate::gate::{Gate, Place};
 use crate::{Limits, Visitor};
 
 /// The places for it, whatever is spoken behind TLS. Clones have the same places.
@@ -38,20 +38,25 @@ impl Handshakes {
         config: Arc<rustls::ServerConfig>,
         stream: TcpStream,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let heard = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        // Each step is in a place of its own: whoever waits for a turn has nothing but what it said.
+        let heard = Box::pin(LazyConfigAcceptor::new(Acceptor::default(), stream)).await?;
         let place = self.0.turn(who()).await;
         let place = place.map_err(io::Error::other)?;
-        let accept = heard.into_stream(config);
-        let worked = tokio::task::spawn_blocking(move || {
-            let worked = work(accept);
-            drop(place);
-            worked
-        });
-        match worked.await.map_err(io::Error::other)? {
-            (_, Poll::Ready(done)) => done,
-            // What is left to do is little.
-            (accept, Poll::Pending) => accept.await,
-        }
+        Box::pin(agreed(heard.into_stream(config), place)).await
+    }
+}
+
+/// Does the work in a thread for it, and waits for the peer's part.
+async fn agreed(accept: Accept<TcpStream>, place: Place) -> io::Result<TlsStream<TcpStream>> {
+    let worked = tokio::task::spawn_blocking(move || {
+        let worked = work(accept);
+        drop(place);
+        worked
+    });
+    match worked.await.map_err(io::Error::other)? {
+        (_, Poll::Ready(done)) => done,
+        // What is left to do is little.
+        (accept, Poll::Pending) => accept.await,
     }
 }
 

@@ -31,6 +31,7 @@ mod resolve;
 mod serve;
 mod shards;
 mod shared;
+mod silence;
 mod stats;
 mod table;
 mod tls;

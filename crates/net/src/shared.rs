@@ -14,6 +14,7 @@ use crate::doorman::anybody;
 use crate::handshakes::Handshakes;
 use crate::local::LocalIps;
 use crate::shards::{Gone, Shards};
+use crate::silence::Silence;
 use crate::stats::Counters;
 use crate::table::Table;
 use crate::udp::{Rim, Udp};
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) full: CancellationToken,
     /// Handshakes of TLS for which we work at once.
     pub(crate) handshakes: Handshakes,
+    /// Strangers who have connected and said nothing.
+    pub(crate) silence: Silence,
     table: Mutex<Table>,
     pub(crate) shards: Shards,
     next_connection: AtomicU64,
@@ -53,6 +56,7 @@ impl Shared {
             full: stop.child_token(),
             stop,
             handshakes: Handshakes::new(&limits),
+            silence: Silence::default(),
             limits,
             doorman: doorman.unwrap_or_else(anybody),
             client_tls,

@@ -86,6 +86,11 @@ impl Table {
         self.connections.len()
     }
 
+    /// Of those that are open, how many were accepted.
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted
+    }
+
     pub(crate) fn open_by(&self) -> OpenBy {
         self.open_by
     }

@@ -7,12 +7,16 @@ extern crate reveille_net as net;
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use common::{call_id, closed, loopback, message, options, read_to_close, transmit};
-use net::{Config, Events, Limits, Net, TlsSource, client_config};
+use net::{Config, Events, Limits, Net, Standing, TlsSource, Visitor, client_config};
 use sip::endpoint::Transport;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 struct Certificate {
     chain: String,
@@ -120,9 +124,47 @@ async fn a_handshake_that_never_comes_is_given_up() {
         ..Limits::default()
     };
     let (server, mut events) = server(certificate(&["localhost"]).source(), limits).await;
-    let mut silent = TcpStream::connect(server.addresses().tls[0]).await.unwrap();
-    closed(&mut events).await;
+    let at = server.addresses().tls[0];
+    // Nobody has heard of this one.
+    let mut silent = TcpStream::connect(at).await.unwrap();
     read_to_close(&mut silent).await;
+    let mut begun = TcpStream::connect(at).await.unwrap();
+    begun.write_all(&[22]).await.unwrap();
+    closed(&mut events).await;
+    read_to_close(&mut begun).await;
+    assert_eq!(server.stats().silent, 2);
+    assert_eq!(server.stats().open, 0);
+}
+
+#[tokio::test]
+async fn who_says_nothing_makes_room_for_who_comes_later_and_who_speaks_is_served() {
+    let certificate = certificate(&["localhost"]);
+    let came = AtomicU8::new(0);
+    let config = Config {
+        tls: vec![loopback()],
+        server_tls: Some(certificate.source()),
+        // The first two are from one source, and nobody else is.
+        doorman: Some(Arc::new(move |_| Visitor {
+            source: [192, 0, 2, came.fetch_add(1, Ordering::Relaxed).max(1)].into(),
+            standing: Standing::Stranger,
+        })),
+        limits: Limits {
+            silent: 2,
+            ..Limits::default()
+        },
+        ..Config::default()
+    };
+    let (server, _events) = Net::bind(config).await.unwrap();
+    let at = server.addresses().tls[0];
+    let mut first = TcpStream::connect(at).await.unwrap();
+    let second = TcpStream::connect(at).await.unwrap();
+    let _third = TcpStream::connect(at).await.unwrap();
+    read_to_close(&mut first).await;
+    let trusts = client_config(certificate.chain.as_bytes()).unwrap();
+    let name = "localhost".try_into().unwrap();
+    let speaks = TlsConnector::from(trusts).connect(name, second);
+    speaks.await.unwrap();
+    assert_eq!(server.stats().silent, 1);
 }
 
 #[test]

@@ -407,7 +407,7 @@ fn watches(
     (certificate, expiry): (Option<Arc<CertificateFiles>>, Arc<Expiry>),
     stopped: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
-    let refusals = upkeep::watch_refusals(metrics.clone(), net.clone(), stopped.clone());
+    let refusals = upkeep::watch_refusals(metrics.clone(), net.clone(), Vec::new, stopped.clone());
     let kept = upkeep::keep_bans(bans.clone(), metrics.clone(), stopped.clone());
     let expires = expiry.watch(metrics.clone(), stopped.clone());
     let stored = watch_store(store.clone(), metrics.clone(), stopped.clone());
@@ -559,6 +559,7 @@ pub(crate) fn net_limits(limits: &config::Limits, room: Room) -> net::Limits {
     net::Limits {
         connections: room.connections,
         reserved: room.reserved,
+        silent: room.silent,
         connections_per_peer: room.connections_per_peer,
         outgoing: room.outgoing,
         message,

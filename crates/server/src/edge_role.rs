@@ -11,17 +11,18 @@ use crate::{
     edge_reload::{EdgeReload, insides},
     expiry::Expiry,
     files::{self, Room},
-    http, lock,
+    http, kernel_drops, lock,
     metrics::Metrics,
     pairs,
     reloaded::Reloaded,
     settings::offer_at_edge,
     setup,
-    upkeep::CertificateFiles,
+    upkeep::{self, CertificateFiles},
     web,
 };
 use anyhow::{Context, Result};
 use axum::Router;
+use domain::Refusal;
 use hub::Guards;
 use std::{
     net::SocketAddr,
@@ -104,7 +105,7 @@ impl EdgeRole {
         };
         let ends = [&stopped, &is_shut];
         let (mut others, admin_socket) = doors.serve(behind, https.as_ref(), (http, &keeper), ends);
-        others.extend(watchers(links, certificate, &metrics, &stopped));
+        others.extend(watchers(&shared, certificate, &metrics, &stopped));
         let relay = Relay::begin(&shared);
         ready.set(true);
         Ok(Self {
@@ -207,9 +208,9 @@ fn for_operators(links: &Links, reload: &Arc<EdgeReload>, gate: Gate) -> Router 
         .merge(api::alarms(metrics, gate))
 }
 
-/// What looks after tunnels and the certificate as long as we run.
+/// What looks after tunnels, strangers and the certificate as long as we run.
 fn watchers(
-    links: Links,
+    shared: &Arc<Shared>,
     certificate: Option<Arc<CertificateFiles>>,
     metrics: &Arc<Metrics>,
     stopped: &watch::Receiver<bool>,
@@ -217,9 +218,12 @@ fn watchers(
     let (metrics, stopped) = (|| metrics.clone(), || stopped.clone());
     let expiry = Arc::new(Expiry::new(certificate.clone()));
     let follows = certificate.map(|it| tokio::spawn(it.follow(metrics(), stopped())));
+    let refused = refused_at_tunnel(shared.clone());
+    let refused = upkeep::watch_refusals(metrics(), shared.net.clone(), refused, stopped());
     let others = [
         tokio::spawn(expiry.watch(metrics(), stopped())),
-        tokio::spawn(edge::watch(links, metrics(), stopped())),
+        tokio::spawn(edge::watch(links(shared.clone()), metrics(), stopped())),
+        tokio::spawn(refused),
     ];
     follows.into_iter().chain(others).collect()
 }
@@ -227,6 +231,16 @@ fn watchers(
 /// How the tunnels are.
 fn links(shared: Arc<Shared>) -> Links {
     Arc::new(move || shared.tunnel.status())
+}
+
+/// What strangers were refused where insides dial.
+fn refused_at_tunnel(shared: Arc<Shared>) -> impl Fn() -> Vec<(Refusal, u64)> {
+    let at: Vec<_> = shared.tunnel.address().into_iter().collect();
+    move || {
+        let strangers = shared.tunnel.strangers();
+        let unread = strangers.unanswered + kernel_drops::dropped(&at);
+        vec![(Refusal::Shed, unread), (Refusal::Silent, strangers.failed)]
+    }
 }
 
 /// What clients find in TLS, if they are let to it.

@@ -13,6 +13,8 @@ const OUTGOING: usize = 10_000;
 const PART_OF_ONE: usize = 4;
 /// This part of all connections is for sources from which somebody has signed in.
 const PART_OF_KNOWN: usize = 4;
+/// This part of what strangers have is not for those who say nothing.
+const PART_OF_SPEAKING: usize = 10;
 
 /// Takes as many files as the system gives; says how many that are.
 pub(crate) fn raise() -> usize {
@@ -36,6 +38,8 @@ pub(crate) struct Room {
     pub(crate) connections: usize,
     /// So many of these are not for strangers.
     pub(crate) reserved: usize,
+    /// With so many, one more of a stranger takes the place of one who has said nothing.
+    pub(crate) silent: usize,
     /// That we make.
     pub(crate) outgoing: usize,
     /// Of one source.
@@ -57,9 +61,12 @@ pub(crate) fn room(files: usize, limits: &config::Limits) -> Room {
             "limits.connections is more than there are files: raise the hard limit (LimitNOFILE= in the unit, or ulimit -Hn)"
         );
     }
+    let reserved = connections / PART_OF_KNOWN;
+    let strangers = connections - reserved;
     Room {
         connections,
-        reserved: connections / PART_OF_KNOWN,
+        reserved,
+        silent: strangers - strangers.div_ceil(PART_OF_SPEAKING),
         outgoing: OUTGOING.min(free / 8).max(1),
         connections_per_peer: limits
             .connections_per_peer
@@ -83,6 +90,7 @@ mod tests {
             let Room {
                 connections,
                 reserved,
+                silent,
                 outgoing,
                 connections_per_peer,
                 http,
@@ -91,6 +99,7 @@ mod tests {
                 let all = connections + outgoing + 4 * http + RESERVE;
                 assert!(files < 1024 || all <= files, "{all} of {files}");
                 assert!(reserved > 0 && reserved + connections_per_peer < connections);
+                assert!(reserved + silent < connections);
                 assert!(connections_per_peer * 4 <= connections, "{files}");
             }
             assert!(connections > 0 && connections_per_peer > 0 && http > 0);

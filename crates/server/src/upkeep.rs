@@ -16,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 use domain::{Address, Change, Refusal, Timestamp};
 use hub::{Accounts, Guards, Question};
 use std::{
+    collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -148,28 +149,34 @@ async fn remove_grants(store: &dyn Store, before: Timestamp) -> Result<usize, St
     }
 }
 
-/// Raises alarms for what is refused.
+/// Raises alarms for what is refused: by `net`, and `elsewhere`, which says how many that have been since the start.
 pub(crate) async fn watch_refusals(
     metrics: Arc<Metrics>,
     net: net::Net,
+    elsewhere: impl Fn() -> Vec<(Refusal, u64)>,
     stopped: watch::Receiver<bool>,
 ) {
     let mut ticks = Ticks::every(refusals::LOOK, stopped);
-    let (mut judge, mut before, mut unseen) = (Judge::default(), net::Stats::default(), 0);
+    let mut judge = Judge::default();
+    let mut before: HashMap<Refusal, u64> = HashMap::new();
     while ticks.next().await {
         let (stats, refusals) = (net.stats(), metrics.refusals());
         let dropped = kernel_drops::dropped(&net.addresses().udp);
-        let shed = stats.shed - before.shed + dropped.saturating_sub(unseen);
-        unseen = dropped;
-        for (why, times) in [
-            (Refusal::Connections, stats.refused - before.refused),
-            (Refusal::Banned, stats.banned - before.banned),
-            (Refusal::Silent, stats.silent - before.silent),
-            (Refusal::Shed, shed),
-        ] {
-            refusals.count(why, times);
+        let here = [
+            (Refusal::Connections, stats.refused),
+            (Refusal::Banned, stats.banned),
+            (Refusal::Silent, stats.silent),
+            (Refusal::Shed, stats.shed + dropped),
+        ];
+        let mut totals: HashMap<Refusal, u64> = HashMap::new();
+        for (why, times) in here.into_iter().chain(elsewhere()) {
+            *totals.entry(why).or_default() += times;
         }
-        before = stats;
+        for (&why, &total) in &totals {
+            let counted = before.get(&why).copied().unwrap_or_default();
+            refusals.count(why, total.saturating_sub(counted));
+        }
+        before = totals;
         for (protocol, transport, open) in stats.open_by.all() {
             metrics.connections_are(protocol, transport, open);
         }

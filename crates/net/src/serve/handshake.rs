@@ -18,12 +18,8 @@ pub(super) async fn handshake(
     limit: Duration,
 ) -> Option<TlsStream<TcpStream>> {
     let who = || (shared.doorman)(flow.remote.ip());
-    let handshake = async {
-        // Who says nothing costs next to nothing: thousands may do so.
-        stream.readable().await?;
-        // In a place of its own, which is given back after it: a task that waits is small.
-        Box::pin(shared.handshakes.accept(who, config, stream)).await
-    };
+    // In a place of its own, which is given back after it: a task that waits is small.
+    let handshake = Box::pin(shared.handshakes.accept(who, config, stream));
     match shared.within(limit, handshake).await {
         Some(Ok(stream)) => {
             let name = stream.get_ref().1.server_name();
