@@ -264,6 +264,11 @@ impl Reveille {
         self.sip
     }
 
+    /// Where its data are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Where strangers find its other doors.
     pub(crate) fn doors(&self) -> Result<Doors> {
         self.doors.context("it is open to strangers")

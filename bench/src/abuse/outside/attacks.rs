@@ -6,6 +6,7 @@ use crate::abuse::{
     attacks::connections::{held, hellos},
     messages::status,
 };
+use crate::load::DOMAIN;
 use anyhow::Result;
 use std::{thread, time::Duration};
 
@@ -15,6 +16,8 @@ const IDLE: (usize, u32) = (10_000, 250);
 const DEAF: usize = 100;
 /// An edge asks for a token so many times a connection.
 const TOKENS: u32 = 6;
+/// What is sent in the name of others, and by their flows.
+const CLAIMS: [&str; 5] = ["INVITE", "MESSAGE", "BYE", "REFER", "NOTIFY"];
 /// A source that is kept out comes again after so long.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -24,7 +27,7 @@ pub(super) struct Attack {
     pub(super) run: fn(&Target) -> Result<Done>,
     /// Why the edge refuses it, one of these at least; nothing where a kernel or QUIC does without a word.
     pub(super) reasons: &'static [&'static str],
-    /// So many of its requests may reach the inside, which alone knows whether a user is signed out.
+    /// So many of its requests may reach the inside, which alone knows whether a user is signed out: each edge asks it once.
     pub(super) may_reach: u64,
 }
 
@@ -43,7 +46,7 @@ const fn attack(
 }
 
 /// All of them.
-pub(super) const ATTACKS: [Attack; 10] = [
+pub(super) const ATTACKS: [Attack; 13] = [
     attack(
         "TLS handshakes, one source",
         |target| hellos(target, target.at, &target.tls, 1),
@@ -59,13 +62,19 @@ pub(super) const ATTACKS: [Attack; 10] = [
     attack(
         "QUIC: first packets, 250 sources",
         quic::first_packets,
-        &[],
+        &["shed"],
         0,
     ),
     attack(
         "QUIC: handshakes that go no further",
         quic::half_handshakes,
-        &[],
+        &["shed", "silent"],
+        0,
+    ),
+    attack(
+        "QUIC: handshakes left half open, 250 sources",
+        quic::half_open,
+        &["shed", "silent"],
         0,
     ),
     attack(
@@ -75,6 +84,12 @@ pub(super) const ATTACKS: [Attack; 10] = [
         0,
     ),
     attack("100 who read no answer", |target| Ok(deaf(target)), &[], 0),
+    attack(
+        "requests that claim another's flow",
+        claims_flow,
+        &["not_signed_in"],
+        0,
+    ),
     attack(
         "forged tokens",
         |target| shows(target, &target.tokens.forged, target.bad_user),
@@ -88,10 +103,16 @@ pub(super) const ATTACKS: [Attack; 10] = [
         0,
     ),
     attack(
+        "tokens that have expired",
+        |target| shows(target, &target.tokens.expired, target.bad_user),
+        &["bad_token"],
+        0,
+    ),
+    attack(
         "a token of who was signed out",
         |target| shows(target, &target.tokens.replayed, target.bad_user),
         &["bad_token"],
-        8,
+        1,
     ),
     attack(
         "a good token for somebody else",
@@ -125,6 +146,33 @@ fn shows(target: &Target, token: &str, user: u32) -> Result<Done> {
                 status(&answer, &draft.id) != Some(200),
                 "a token that is no good was taken"
             );
+        }
+    }
+    Ok(done)
+}
+
+/// Requests and answers as in the dialogs and over the flows of others: by the token that would be in our Record-Route, in the name of
+/// a phone that is there.
+fn claims_flow(target: &Target) -> Result<Done> {
+    let mut done = Done::default();
+    for number in 0.. {
+        if !target.stands() {
+            break;
+        }
+        let Ok(mut phone) = Phone::connect(address(number % 50), target) else {
+            thread::sleep(PAUSE);
+            continue;
+        };
+        let turn = usize::try_from(number)? % CLAIMS.len();
+        let mut draft = phone.register(number % 100, 3_000_000 + number);
+        draft.method = CLAIMS[turn];
+        let flow = format!("Route: <sip:{}@{DOMAIN};lr>\r\n", "A".repeat(86));
+        let text = draft.text(0, &flow);
+        done.sends(text.len());
+        if let Some(answer) = phone.asks(&draft, &text) {
+            done.gets(answer.len());
+            let refused = status(&answer, &draft.id).is_some_and(|it| it >= 300);
+            anyhow::ensure!(refused, "somebody else's flow was taken");
         }
     }
     Ok(done)

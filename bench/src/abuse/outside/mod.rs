@@ -2,6 +2,7 @@
 //! up with flat memory, nothing of the attack is to reach the inside, and the honest are to take no more than twice their time.
 
 mod attacks;
+mod muted;
 mod phone;
 mod quic;
 mod table;

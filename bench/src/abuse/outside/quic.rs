@@ -1,10 +1,10 @@
 //! Strangers at the tunnel's port, who speak QUIC and have no key that the edge knows.
 
-use super::target::Target;
+use super::{muted::Muted, target::Target};
 use crate::abuse::attacker::{Done, Stands, address};
 use anyhow::{Context, Result};
 use quinn::{
-    ClientConfig, Endpoint, EndpointConfig, TokioRuntime, crypto::rustls::QuicClientConfig,
+    ClientConfig, Endpoint, EndpointConfig, Runtime, TokioRuntime, crypto::rustls::QuicClientConfig,
 };
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
@@ -19,6 +19,12 @@ const ALPN: &[u8] = b"reveille-tunnel/3";
 const SOURCES: (u32, usize) = (32, 4);
 /// A handshake goes no further after so long.
 const GIVES_UP: Duration = Duration::from_millis(200);
+/// Handshakes that are begun and left so, and whence.
+const LEFT: (usize, u32) = (500, 250);
+/// How long somebody who says nothing more stays; and what it says before: that it is there, and that it is where it says.
+const STAYS: (Duration, usize) = (Duration::from_secs(4), 2);
+/// Between looks at them.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// First packets of handshakes, of which nothing follows (RFC 9000 §17.2.2): each costs the edge its keys, and an answer.
 pub(super) fn first_packets(target: &Target) -> Result<Done> {
@@ -48,7 +54,7 @@ pub(super) fn first_packets(target: &Target) -> Result<Done> {
 /// What a client of QUIC says first.
 async fn first_packet() -> Result<Vec<u8>> {
     let nobody = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let client = endpoint(Ipv4Addr::LOCALHOST)?;
+    let client = endpoint(Ipv4Addr::LOCALHOST, usize::MAX)?;
     let connecting = client.connect(nobody.local_addr()?, "localhost")?;
     let mut packet = vec![0; 2048];
     let length = timeout(Duration::from_secs(5), nobody.recv(&mut packet)).await??;
@@ -61,7 +67,7 @@ async fn first_packet() -> Result<Vec<u8>> {
 pub(super) fn half_handshakes(target: &Target) -> Result<Done> {
     runtime()?.block_on(async {
         let endpoints = (0..SOURCES.0)
-            .map(|number| endpoint(address(number)))
+            .map(|number| endpoint(address(number), usize::MAX))
             .collect::<Result<Vec<_>>>()?;
         let (mut done, mut under_way) = (Done::default(), JoinSet::new());
         let mut turn = endpoints.iter().cycle();
@@ -80,8 +86,33 @@ pub(super) fn half_handshakes(target: &Target) -> Result<Done> {
     })
 }
 
-/// A client that trusts nobody.
-fn endpoint(from: Ipv4Addr) -> Result<Endpoint> {
+/// Handshakes up to where the edge has done its part of the work; then the client is silent, and does not say that it goes.
+pub(super) fn half_open(target: &Target) -> Result<Done> {
+    runtime()?.block_on(async {
+        let (mut done, mut under_way) = (Done::default(), JoinSet::new());
+        let mut turn = (0..LEFT.1).cycle();
+        while target.stands() {
+            while under_way.len() < LEFT.0 && target.stands() {
+                let from = address(turn.next().context("a source")?);
+                let endpoint = endpoint(from, STAYS.1)?;
+                let connecting = endpoint.connect(target.tunnel, "localhost")?;
+                done.sent += 1;
+                under_way.spawn(async move {
+                    let is_over = timeout(STAYS.0, connecting).await.is_ok();
+                    drop(endpoint);
+                    is_over
+                });
+            }
+            if let Ok(Some(Ok(true))) = timeout(PAUSE, under_way.join_next()).await {
+                done.got += 1;
+            }
+        }
+        Ok(done)
+    })
+}
+
+/// A client that trusts nobody, and sends so many packets at most.
+fn endpoint(from: Ipv4Addr, packets: usize) -> Result<Endpoint> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -90,10 +121,11 @@ fn endpoint(from: Ipv4Addr) -> Result<Endpoint> {
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
     let socket = UdpSocket::bind(SocketAddr::from((from, 0)))?;
-    let mut endpoint = Endpoint::new(
+    let socket = Muted::after(packets, TokioRuntime.wrap_udp_socket(socket)?);
+    let mut endpoint = Endpoint::new_with_abstract_socket(
         EndpointConfig::default(),
         None,
-        socket,
+        Arc::new(socket),
         Arc::new(TokioRuntime),
     )?;
     endpoint.set_default_client_config(config);

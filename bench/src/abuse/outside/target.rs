@@ -20,6 +20,9 @@ use std::{
     },
 };
 
+/// In seconds.
+const LONG_AGO: u64 = 1_600_000_000;
+
 /// What is attacked.
 pub(super) struct Target {
     /// SIP over TLS.
@@ -49,6 +52,8 @@ pub(super) struct Tokens {
     pub(super) forged: String,
     /// What it says, signed by somebody else's key.
     pub(super) foreign: String,
+    /// The same as it would be had it been made long ago.
+    pub(super) expired: String,
 }
 
 impl Tokens {
@@ -69,17 +74,27 @@ impl Tokens {
         let mut seed = [0; 32];
         let random = SystemRandom::new().fill(&mut seed);
         random.map_err(|_| anyhow::anyhow!("the system gives no random octets"))?;
-        let key = Ed25519KeyPair::from_seed_unchecked(&seed);
-        let key = key.map_err(|error| anyhow::anyhow!("a key: {error}"))?;
-        let text = format!("{header}.{claims}");
-        let signature = URL_SAFE_NO_PAD.encode(key.sign(text.as_bytes()));
+        let mut old: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?;
+        for at in ["iat", "exp"] {
+            old[at] = LONG_AGO.into();
+        }
+        let old = URL_SAFE_NO_PAD.encode(old.to_string());
         Ok(Self {
-            foreign: format!("{text}.{signature}"),
+            foreign: signed(&format!("{header}.{claims}"), &seed)?,
+            expired: signed(&format!("{header}.{old}"), &inside.token_seed()?)?,
             own,
             replayed,
             forged,
         })
     }
+}
+
+/// This, with the signature of a key.
+fn signed(text: &str, seed: &[u8]) -> Result<String> {
+    let key = Ed25519KeyPair::from_seed_unchecked(seed);
+    let key = key.map_err(|error| anyhow::anyhow!("a key: {error}"))?;
+    let signature = URL_SAFE_NO_PAD.encode(key.sign(text.as_bytes()));
+    Ok(format!("{text}.{signature}"))
 }
 
 fn parts(token: &str) -> Result<[&str; 3]> {
@@ -97,6 +112,14 @@ impl Reveille {
             serde_json::from_slice(&self.asked("POST", "/oauth/token", "", &grant)?)?;
         let token = granted["access_token"].as_str();
         Ok(token.context("no access token")?.to_owned())
+    }
+
+    /// Of the key that signs its tokens; no stranger has it.
+    fn token_seed(&self) -> Result<Vec<u8>> {
+        let keys = std::fs::read(self.folder().join("token-keys.json"))?;
+        let keys: serde_json::Value = serde_json::from_slice(&keys)?;
+        let seed = keys[0]["seed"].as_str().context("no key of tokens")?;
+        Ok(URL_SAFE_NO_PAD.decode(seed)?)
     }
 
     /// Whatever the user has signed in is signed out.
