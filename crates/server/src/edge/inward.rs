@@ -1,8 +1,8 @@
 //! What a client of an edge says, on its way into the tunnel. Whoever has read it writes it there at once; what has no room yet waits
 //! here, and its connection with it: a client that is faster than the tunnel is slowed down by TCP.
 
-use super::lane::Brought;
-use bytes::Buf;
+use bytes::{Buf, Bytes};
+use net::Held;
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -11,6 +11,9 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 use tunnel::WriteHalf;
+
+/// A message, and what holds its connection back until it is in the tunnel.
+pub(super) type Brought = (Bytes, Held);
 
 /// One client's. What one read of its connection brought waits here at most.
 #[derive(Default)]

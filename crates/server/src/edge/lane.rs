@@ -1,8 +1,11 @@
 //! One client of an edge: a stream to the inside once something of it may go there, and what comes back.
 
-use super::{inward::Inward, places::Place, shared::Shared};
+use super::{
+    inward::{Brought, Inward},
+    places::Place,
+    shared::Shared,
+};
 use bytes::Bytes;
-use net::Held;
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 use tokio::time::timeout;
 use tunnel::{Header, ReadHalf, Stream};
@@ -12,9 +15,6 @@ const SIGN_IN: Duration = Duration::from_secs(30);
 
 /// The way from a client to the inside, as long as the client is there.
 pub(super) struct Lane(Arc<Inward>);
-
-/// A message, and what holds its connection back until it is in the tunnel.
-pub(super) type Brought = (Bytes, Held);
 
 /// What a client is told, in the protocol that it speaks.
 pub(super) trait Voice: Send + 'static {

@@ -4,7 +4,8 @@ use super::{
     calls::Calls,
     drain::Left,
     gate::{Gate, Refused, Terms, is_acknowledged_here, token},
-    lane::{Brought, Lane, Voice},
+    inward::Brought,
+    lane::{Lane, Voice},
     places::Place,
     shared::{Bearer, Shared},
 };
