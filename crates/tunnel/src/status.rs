@@ -141,13 +141,14 @@ impl Stream {
 }
 
 impl ReadHalf {
-    /// What comes next, as it is in the packet that brought it; nothing at the end. Cancel safe.
+    /// What comes next; nothing at the end. Cancel safe.
     ///
     /// # Errors
     /// The tunnel is gone, or the other side has given the stream up.
     pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
         let chunk = self.receive.read_chunk(MOST_AT_ONCE, true).await?;
-        Ok(chunk.map(|chunk| chunk.bytes))
+        // Not as it is: it would keep all that the system has received with it.
+        Ok(chunk.map(|chunk| Bytes::copy_from_slice(&chunk.bytes)))
     }
 }
 
