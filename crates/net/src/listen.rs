@@ -104,20 +104,11 @@ fn admit(
     let Some(from) = let_in(shared, remote) else {
         return false;
     };
-    let transport = service.transport();
-    let is_crowded = shared.table().accepted() >= shared.limits.silent;
-    let silent = transport
-        .is_secure()
-        .then(|| shared.silence.begins(from, is_crowded));
-    if let Some(None) = silent {
-        shared.counters.silent.add(1);
-        return false;
-    }
     let Ok(local) = stream.local_addr() else {
         return false;
     };
     let flow = Flow {
-        transport,
+        transport: service.transport(),
         local,
         remote,
         id: shared.connection_id(),
@@ -125,6 +116,15 @@ fn admit(
     let Some(link) = room(shared, flow, from) else {
         return false;
     };
+    let silent = flow
+        .transport
+        .is_secure()
+        .then(|| shared.silence.begins(from, is_crowded(shared)));
+    if let Some(None) = silent {
+        shared.counters.silent.add(1);
+        shared.table().remove(flow.id);
+        return false;
+    }
     match silent.flatten() {
         None => begin(shared, link, stream, service.clone()),
         Some(silent) => {
@@ -133,6 +133,15 @@ fn admit(
             true
         }
     }
+}
+
+/// Whether those who say nothing are to make room: strangers' room is nearly taken, and they have as much as is left or more. Where
+/// others have it, they would make room for nobody but each other.
+fn is_crowded(shared: &Shared) -> bool {
+    let limits = &shared.limits;
+    let strangers = limits.connections.saturating_sub(limits.reserved);
+    let left = strangers.saturating_sub(limits.silent);
+    shared.table().accepted() >= limits.silent && shared.silence.count() >= left
 }
 
 /// Waits until the peer says something, and serves it then. To look for octets and not only to wait until there may be some: a connection

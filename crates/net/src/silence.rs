@@ -32,6 +32,8 @@ struct State {
     of: HashMap<IpAddr, VecDeque<One>>,
     /// Who loses one next is last: who has most, and of those the one whose oldest is the oldest of all.
     ranks: BTreeSet<Rank>,
+    /// All of them.
+    count: usize,
     next: u64,
 }
 
@@ -75,6 +77,11 @@ impl Silence {
         })))
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.state().count
+    }
+
     /// Held for a look-up only.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -88,7 +95,9 @@ impl State {
         if let Some(rank) = rank(source, its) {
             self.ranks.remove(&rank);
         }
+        self.count -= its.len();
         change(its);
+        self.count += its.len();
         match rank(source, its) {
             Some(rank) => drop(self.ranks.insert(rank)),
             None => drop(self.of.remove(&source)),
@@ -150,13 +159,7 @@ mod tests {
     fn who_has_most_loses_the_oldest_and_who_has_none_has_room() {
         let silence = Silence::default();
         let begins = |source| {
-            let is_crowded = silence
-                .state()
-                .of
-                .values()
-                .map(VecDeque::len)
-                .sum::<usize>()
-                >= 4;
+            let is_crowded = silence.count() >= 4;
             silence.begins(who(source, Standing::Stranger), is_crowded)
         };
         let mut all: Vec<_> = [1, 2, 2, 2].map(|it| begins(it).unwrap()).into();

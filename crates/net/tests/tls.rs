@@ -149,6 +149,8 @@ async fn who_says_nothing_makes_room_for_who_comes_later_and_who_speaks_is_serve
             standing: Standing::Stranger,
         })),
         limits: Limits {
+            connections: 5,
+            reserved: 1,
             silent: 2,
             ..Limits::default()
         },
