@@ -36,11 +36,12 @@ impl Sender {
     /// Queues something, as far as the limits let it; what is beyond them ends the connection.
     pub(crate) fn send(&self, bytes: Bytes, limits: &Limits) {
         let mut state = self.0.state();
-        state.octets += bytes.len();
-        if state.octets > limits.send_queue_bytes || state.queue.len() >= limits.send_queue_messages
-        {
-            state.is_full = true;
-        } else {
+        let octets = state.octets + bytes.len();
+        let messages = limits.send_queue_messages.max(1);
+        state.is_full |= octets > limits.send_queue_bytes || state.queue.len() >= messages;
+        // Nothing goes out behind what is missing.
+        if !state.is_full {
+            state.octets = octets;
             state.queue.push_back(bytes);
         }
         wake(state);

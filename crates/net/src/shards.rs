@@ -144,6 +144,11 @@ impl Shards {
         }
     }
 
+    /// Whether what comes waits in queues.
+    pub(crate) fn are_queued(&self) -> bool {
+        matches!(self.ways, Ways::Queues(_))
+    }
+
     /// Which shard something is for.
     pub(crate) fn shard_of(&self, event: &Event) -> usize {
         match event {
@@ -181,13 +186,18 @@ impl Shards {
                 }
                 Ways::Taker(taker) => {
                     let taker = taker.wait().await;
-                    taken(|held| taker(event, held)).await;
-                    drop(place);
+                    // The place is for looking at it; only its own connection waits for what becomes of it.
+                    let take = |held| {
+                        taker(event, held);
+                        drop(place);
+                    };
+                    taken(take).await;
                 }
             }
         }
         Ok(())
     }
+
     /// Hands over a datagram of somebody known; `false`, and it is lost, if there is no room, or they have their share of it.
     pub(crate) fn offer(&self, shard: usize, event: Event) -> bool {
         match &self.ways {
@@ -216,8 +226,9 @@ impl Shards {
     pub(crate) async fn last(&self, shard: usize, event: Event) -> Result<(), Gone> {
         match &self.ways {
             Ways::Queues(queues) => of(queues, shard).put(vec![event]).await.map(drop),
-            Ways::Taker(taker) => {
-                taker.wait().await(event, Held::default());
+            // Who came before there was a taker is known to nobody.
+            Ways::Taker(_) => {
+                self.offer(shard, event);
                 Ok(())
             }
         }

@@ -102,14 +102,13 @@ impl Shared {
 
     /// Tells a shard what it is told last of a connection, waiting for room.
     pub(crate) async fn last(&self, shard: usize, event: Event) {
-        self.unless_stopped(self.shards.last(shard, event)).await;
+        self.at_last(self.shards.last(shard, event)).await;
     }
 
     /// Says that a flow is gone, waiting for room.
     pub(crate) async fn closed(&self, flow: Flow) {
         // In a place of its own, as above.
-        self.unless_stopped(Box::pin(self.shards.closed(flow)))
-            .await;
+        self.at_last(Box::pin(self.shards.closed(flow))).await;
     }
 
     /// What a UDP socket needs of it.
@@ -132,6 +131,15 @@ impl Shared {
             biased;
             () = self.stop.cancelled() => {}
             handed = handed => if handed.is_err() { self.stop.cancel() },
+        }
+    }
+
+    /// The same of what is said last of a connection. A taker, which lets nobody wait, hears it even then: it has something to end by it.
+    async fn at_last(&self, handed: impl Future<Output = Result<(), Gone>>) {
+        if self.shards.are_queued() {
+            self.unless_stopped(handed).await;
+        } else if handed.await.is_err() {
+            self.stop.cancel();
         }
     }
 

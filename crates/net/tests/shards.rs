@@ -11,8 +11,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use common::{call_id, closed, event, loopback, message, options, transmit, write};
-use net::{Config, Event, Events, Limits, Net, Steer};
+use net::{Config, Event, Events, Held, Limits, Net, Standing, Steer, Visitor};
 use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::mpsc;
 
 const SHARDS: usize = 3;
 
@@ -161,4 +162,61 @@ async fn the_end_of_one_shard_is_the_end_of_all() {
     drop(events.pop());
     assert!(events[0].recv().await.is_none());
     assert!(events[1].recv().await.is_none());
+}
+
+/// Without queues, with as many places of strangers as there are, and what the taker is given.
+async fn unqueued() -> (Net, mpsc::UnboundedReceiver<(Event, Held)>) {
+    let config = Config {
+        tcp: vec![loopback()],
+        limits: Limits {
+            strangers: 1,
+            ..Limits::default()
+        },
+        doorman: Some(Arc::new(|source| Visitor {
+            source,
+            standing: Standing::Stranger,
+        })),
+        ..Config::default()
+    };
+    let net = Net::bind_unqueued(config).await.unwrap();
+    let (taken, takes) = mpsc::unbounded_channel();
+    net.take_by(Arc::new(move |event, held| {
+        taken.send((event, held)).unwrap();
+    }));
+    (net, takes)
+}
+
+#[tokio::test]
+async fn what_a_taker_holds_keeps_its_own_connection_back_and_nobody_else() {
+    let (net, mut takes) = unqueued().await;
+    let at = net.addresses().tcp[0];
+    let mut first = TcpStream::connect(at).await.unwrap();
+    write(&mut first, &options("first", "")).await;
+    let (event, held) = takes.recv().await.unwrap();
+    assert!(matches!(event, Event::Message { .. }));
+    write(&mut first, &options("behind", "")).await;
+    let mut second = TcpStream::connect(at).await.unwrap();
+    write(&mut second, &options("second", "")).await;
+    let came = |event: Event| match event {
+        Event::Message { message, .. } => call_id(&message),
+        other => panic!("{other:?}"),
+    };
+    let (event, _other) = takes.recv().await.unwrap();
+    assert_eq!(came(event), "second");
+    drop(held);
+    let (event, _held) = takes.recv().await.unwrap();
+    assert_eq!(came(event), "behind");
+    net.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_taker_hears_of_every_connection_that_a_stop_ends() {
+    let (net, mut takes) = unqueued().await;
+    let mut peer = TcpStream::connect(net.addresses().tcp[0]).await.unwrap();
+    write(&mut peer, &options("first", "")).await;
+    let (event, held) = takes.recv().await.unwrap();
+    drop((event, held));
+    net.shutdown().await;
+    let last = takes.recv().await.map(|(event, _)| event);
+    assert!(matches!(last, Some(Event::Closed { .. })), "{last:?}");
 }

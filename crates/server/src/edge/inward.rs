@@ -15,7 +15,7 @@ use tunnel::WriteHalf;
 /// A message, and what holds its connection back until it is in the tunnel.
 pub(super) type Brought = (Bytes, Held);
 
-/// One client's. What one read of its connection brought waits here at most.
+/// One client's. Its connection brings the next message when this one is in the tunnel.
 #[derive(Default)]
 pub(super) struct Inward(Mutex<State>);
 

@@ -71,23 +71,33 @@ struct Task<V> {
     voice: V,
 }
 
+/// As long as it is there somebody takes what waits, however that ends.
+struct Taken(Arc<Inward>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 impl<V: Voice> Task<V> {
     async fn run(mut self, (header, whose): (Header, String), inward: Arc<Inward>, place: Place) {
+        let inward = Taken(inward);
         // In a place of its own, which is given back then: a lane that waits is small.
         let opened = Box::pin(opened(self.shared.clone(), (header, whose)));
         match opened.await {
             Some(stream) => {
                 let (from, to) = stream.split();
-                inward.open(to);
+                inward.0.open(to);
                 // Either ends both: a client that is gone leaves nothing, nor does an inside.
                 tokio::select! {
-                    () = inward.carry() => {}
+                    () = inward.0.carry() => {}
                     () = self.carry_out(from, place) => {}
                 }
             }
             None => self.voice.no_inside(),
         }
-        inward.abandon();
+        drop(inward);
         self.voice.end();
     }
 

@@ -1,4 +1,4 @@
-//! What the loop of an edge and the tasks of its clients share.
+//! What all clients of an edge share.
 
 use super::{
     ended::{Ended, Shown},

@@ -105,6 +105,10 @@ impl Phones {
         if let Some(lane) = &goes_on.lane {
             return lane.pass(brought);
         }
+        // Sent away meanwhile, and its lane with it.
+        if !shared.net.is_open(flow.id) {
+            return;
+        }
         let Some(place) = place.or_else(|| shared.place(flow.remote.ip())) else {
             return refuse(shared, flow, message, Refused::Crowded);
         };
