@@ -151,10 +151,7 @@ async fn discard(reader: &mut (impl AsyncRead + Unpin)) {
 
 /// Waits for octets, gives them to `take`, and says how many there were; none at the end. They are read into the stack:
 /// a connection that waits has no buffer.
-///
-/// # Errors
-/// The connection has failed.
-pub async fn read_some(
+async fn read_some(
     reader: &mut (impl AsyncRead + Unpin),
     mut take: impl FnMut(&[u8]),
 ) -> io::Result<usize> {
@@ -195,10 +192,10 @@ async fn read(
     framing: &mut impl Framing,
 ) -> End {
     let after = |limit| Instant::now() + limit;
-    let clock = sleep_until(Instant::now());
-    tokio::pin!(clock);
     // When a message that is owed (the first one, or the one that has begun) must be whole.
     let mut whole_by = framing.patience().first.map(after);
+    let clock = sleep_until(whole_by.unwrap_or_else(Instant::now));
+    tokio::pin!(clock);
     let mut incoming = Incoming {
         shared,
         flow,

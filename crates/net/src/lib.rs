@@ -46,7 +46,6 @@ pub use config::{
     ComponentConfig, Config, IsProxy, Limits, OfferTo, SteerComponent, SteerStream,
     WebSocketConfig, WebSocketLimits, XmppConfig, XmppLimits,
 };
-pub use connection::read_some;
 pub use doorman::{Doorman, Standing, Visitor};
 pub use event::{Event, StreamLink, XmppEvent};
 pub use events::Events;

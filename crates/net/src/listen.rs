@@ -211,16 +211,12 @@ fn room(shared: &Shared, flow: Flow, from: Visitor) -> Option<Link> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Limits;
     use crate::serve::sip::Sip;
-    use crate::shards::Shards;
 
     /// What a connection costs over which nothing comes: strangers may have thousands.
     #[tokio::test]
     async fn the_task_of_a_connection_over_which_nothing_came_is_small() {
-        let (shards, _receivers) = Shards::new(1, &Limits::default(), Arc::new(|_, _| 0));
-        let udp = vec![Vec::new()];
-        let shared = Arc::new(Shared::new((Limits::default(), None), None, udp, shards));
+        let shared = Shared::alone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let stream = TcpStream::connect(at).await.unwrap();

@@ -165,28 +165,24 @@ impl Shards {
         who: Visitor,
         events: Vec<(usize, Event)>,
     ) -> Result<(), Gone> {
-        if who.standing == Standing::Known {
-            return match &self.ways {
-                Ways::Queues(queues) => hand_over_known(queues, events).await,
-                Ways::Taker(taker) => {
-                    let taker = taker.wait().await;
-                    for (_, event) in events {
-                        taken(|held| taker(event, held)).await;
-                    }
-                    Ok(())
-                }
-            };
-        }
-        for (shard, event) in events {
-            let place = self.strangers.turn(who).await.map_err(|_| Gone)?;
-            match &self.ways {
-                Ways::Queues(queues) => {
-                    let queue = of(queues, shard);
+        let is_known = who.standing == Standing::Known;
+        match &self.ways {
+            Ways::Queues(queues) if is_known => return hand_over_known(queues, events).await,
+            Ways::Queues(queues) => {
+                for (shard, event) in events {
+                    let (queue, place) = (of(queues, shard), self.turn(who).await?);
                     taken(|held| queue.put_strange(event, place, held)).await?;
                 }
-                Ways::Taker(taker) => {
-                    let taker = taker.wait().await;
-                    // The place is for looking at it; only its own connection waits for what becomes of it.
+            }
+            Ways::Taker(taker) => {
+                let taker = taker.wait().await;
+                for (_, event) in events {
+                    // It is for looking at what came; only its own connection waits for what becomes of that.
+                    let place = if is_known {
+                        None
+                    } else {
+                        Some(self.turn(who).await?)
+                    };
                     let take = |held| {
                         taker(event, held);
                         drop(place);
@@ -196,6 +192,11 @@ impl Shards {
             }
         }
         Ok(())
+    }
+
+    /// A stranger's place, when it is its turn.
+    async fn turn(&self, who: Visitor) -> Result<Place, Gone> {
+        self.strangers.turn(who).await.map_err(|_| Gone)
     }
 
     /// Hands over a datagram of somebody known; `false`, and it is lost, if there is no room, or they have their share of it.

@@ -197,3 +197,13 @@ fn first_connection_id() -> u64 {
         .unwrap_or_default();
     since_epoch.as_secs() << 28
 }
+
+#[cfg(test)]
+impl Shared {
+    /// Without sockets, and nobody takes what comes.
+    pub(crate) fn alone() -> Arc<Self> {
+        let limits = Limits::default();
+        let shards = Shards::unqueued(&limits);
+        Arc::new(Self::new((limits, None), None, vec![Vec::new()], shards))
+    }
+}

@@ -49,6 +49,7 @@ mod log;
 mod meant;
 mod media;
 pub mod metrics;
+mod mutex;
 mod named_files;
 mod networks;
 mod notify;

@@ -189,14 +189,11 @@ mod tests {
 
     use super::*;
     use crate::Limits;
-    use crate::shards::Shards;
 
     /// What an idle stream costs beside what TLS and the parser keep: most streams are idle most of the time.
     #[tokio::test]
     async fn the_task_of_a_stream_is_small() {
-        let (shards, _receivers) = Shards::new(1, &Limits::default(), Arc::new(|_, _| 0));
-        let udp = vec![Vec::new()];
-        let shared = Arc::new(Shared::new((Limits::default(), None), None, udp, shards));
+        let shared = Shared::alone();
         let config = XmppConfig {
             tcp: Vec::new(),
             tls: Vec::new(),

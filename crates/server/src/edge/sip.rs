@@ -9,14 +9,14 @@ use super::{
     places::Place,
     shared::{Bearer, Shared},
 };
-use crate::api::tokens::Kind;
+use crate::{api::tokens::Kind, mutex::locked};
 use bytes::Bytes;
 use net::Held;
 use sip::{Flow, Frame, Framer, Message, endpoint::Transmit};
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 use tunnel::{Header, Spoken};
 
@@ -53,7 +53,7 @@ impl Phones {
     pub(super) fn gone(&self, flow: Flow) {
         let gone = self.known().remove(&flow.id);
         if let Some(gone) = gone {
-            lock(&gone.goes_on).lane = None;
+            locked(&gone.goes_on).lane = None;
         }
     }
 
@@ -62,7 +62,7 @@ impl Phones {
         let known: Vec<_> = self.known().values().cloned().collect();
         let (calling, idle): (Vec<_>, Vec<_>) = known
             .into_iter()
-            .partition(|it| lock(&it.goes_on).calls.any());
+            .partition(|it| locked(&it.goes_on).calls.any());
         for phone in idle.iter().take(most) {
             self.shared.net.close(phone.flow);
             self.gone(phone.flow);
@@ -84,12 +84,12 @@ impl Phones {
         }
         let known = self.known().get(&flow.id).cloned();
         let known = known.unwrap_or_else(|| Arc::new(Known::new(flow)));
-        let may = may_go_on(shared, flow, message, &mut lock(&known.gate));
+        let may = may_go_on(shared, flow, message, &mut locked(&known.gate));
         let place = match may {
             Ok(place) => place,
             Err(why) => {
                 let asks = |terms: Terms<'_>| {
-                    lock(&known.gate).is_asked_for_a_token((message, why), terms)
+                    locked(&known.gate).is_asked_for_a_token((message, why), terms)
                 };
                 if shared.by_terms(asks) {
                     ask_for_token(shared, flow, message, why);
@@ -100,7 +100,7 @@ impl Phones {
             }
         };
         let brought = (message.bytes().clone(), held);
-        let mut goes_on = lock(&known.goes_on);
+        let mut goes_on = locked(&known.goes_on);
         goes_on.calls.says(message);
         if let Some(lane) = &goes_on.lane {
             return lane.pass(brought);
@@ -119,7 +119,7 @@ impl Phones {
 
     /// Held for a look-up only.
     fn known(&self) -> MutexGuard<'_, HashMap<u64, Arc<Known>>> {
-        lock(&self.known)
+        locked(&self.known)
     }
 }
 
@@ -149,7 +149,7 @@ impl Known {
             exporter: None,
             end_point: None,
         };
-        let whose = whose(&lock(&self.gate), message);
+        let whose = whose(&locked(&self.gate), message);
         let begins = (message.clone(), Framer::client(shared.limits));
         let voice = Phone {
             shared: shared.clone(),
@@ -216,10 +216,6 @@ fn refuse(shared: &Shared, flow: Flow, message: &Message, why: Refused) {
     shared.net.close(flow);
 }
 
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The address that a REGISTER, or the answer to one, is about.
 fn address(message: &Message) -> String {
     let to = message.to().ok().map(|to| to.uri);
@@ -244,7 +240,7 @@ impl Phone {
             let Frame::Message(message) = frame else {
                 continue;
             };
-            let mut gate = lock(&self.known.gate);
+            let mut gate = locked(&self.known.gate);
             if let Some(shown) = gate.has_ended(&message) {
                 self.shared.has_ended(shown);
             }

@@ -9,7 +9,10 @@ use super::{
     places::Place,
     shared::{Bearer, Shared},
 };
-use crate::api::{AccessTokens, tokens::Kind};
+use crate::{
+    api::{AccessTokens, tokens::Kind},
+    mutex::locked,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::Address;
@@ -18,7 +21,7 @@ use std::{
     collections::HashMap,
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -97,8 +100,8 @@ impl Clients {
             XmppEvent::Opened(header) => self.pass(stream, header.said(), held),
             XmppEvent::Ended => self.pass(stream, Framing::Tcp.close().to_vec(), held),
             XmppEvent::Gone => {
-                lock(&self.lanes).remove(&stream);
-                lock(&self.denied).remove(&stream);
+                locked(&self.lanes).remove(&stream);
+                locked(&self.denied).remove(&stream);
             }
             // No components are served here.
             XmppEvent::Component(_) => {}
@@ -107,26 +110,31 @@ impl Clients {
 
     /// Sends so many away; says who is left. Their calls are none of a connection's: they go on by another edge where they were.
     pub(super) fn send_away(&self, most: usize) -> Left {
-        let mut lanes = lock(&self.lanes);
+        let mut lanes = locked(&self.lanes);
         let streams: Vec<_> = lanes.keys().copied().take(most).collect();
-        for stream in &streams {
-            lanes.remove(stream);
+        let gone: Vec<_> = streams
+            .into_iter()
+            .map(|it| (it, lanes.remove(&it)))
+            .collect();
+        let idle = lanes.len();
+        drop(lanes);
+        for (stream, _) in &gone {
             self.shared.net.end(*stream);
         }
         Left {
-            sent: streams.len(),
-            idle: lanes.len(),
+            sent: gone.len(),
+            idle,
             calling: 0,
         }
     }
 
     fn way(&self, stream: StreamId) -> Option<Way> {
-        lock(&self.lanes).get(&stream).cloned()
+        locked(&self.lanes).get(&stream).cloned()
     }
 
     fn element(&self, stream: StreamId, element: &Element, held: Held) {
         let signs_in = signs_in(element, self.shared.rules().passwords);
-        let denied = lock(&self.denied).remove(&stream);
+        let denied = locked(&self.denied).remove(&stream);
         if let Some(framing) = denied.filter(|_| signs_in) {
             let why = Element::new(ns::SASL, Failure::NotAuthorized.name());
             let failure = Element::new(element.namespace(), "failure").with_child(why);
@@ -151,7 +159,7 @@ impl Clients {
 
     /// A client's token is none: it is told so as by the inside, and may try again.
     fn denies(&self, stream: StreamId, (framing, greeted): (Framing, &Greeted)) {
-        lock(&self.denied).insert(stream, framing);
+        locked(&self.denied).insert(stream, framing);
         let metrics = &self.shared.metrics;
         metrics.edge_refused(Refused::BadToken.name(), 1);
         let denial = STANDARD.encode(Denial::invalid_token().challenge());
@@ -166,7 +174,7 @@ impl Clients {
         if !self.shared.net.is_open(stream.0) {
             return;
         }
-        lock(&self.denied).remove(&stream);
+        locked(&self.denied).remove(&stream);
         let (shared, framing) = (&self.shared, link.framing);
         let shows = im::bearer(greeted);
         let bearer = match shows.map(|it| shared.bearer(&it, Kind::Access, link.remote.ip())) {
@@ -182,7 +190,7 @@ impl Clients {
         let whose = said.whose.clone();
         let element = xmpp::stream::said(&greeted.element);
         if let Some((_, known)) = self.way(stream) {
-            *lock(&known.said) = said;
+            *locked(&known.said) = said;
             return self.pass(stream, element, held);
         }
         let Some(place) = place.or_else(|| shared.place(link.remote.ip())) else {
@@ -209,7 +217,7 @@ impl Clients {
         };
         let first = [greeted.opened.said(), element].concat();
         let lane = Lane::open(shared, (header, whose), (first.into(), held), place, client);
-        lock(&self.lanes).insert(stream, (Arc::new(lane), known));
+        locked(&self.lanes).insert(stream, (Arc::new(lane), known));
     }
 }
 
@@ -229,11 +237,6 @@ fn signs_in(element: &Element, passwords: bool) -> bool {
     is_sasl || (passwords && asks_for_account(element))
 }
 
-/// Held for a look-up only.
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// One of them, as its lane speaks to it.
 struct Client {
     shared: Arc<Shared>,
@@ -251,14 +254,14 @@ impl Voice for Client {
                 Heard::Say(octets) => self.shared.net.write(self.stream, octets.into()),
                 Heard::Asked => {
                     // Who shows a token is asked for more when it is none (RFC 7628 §3.2.2).
-                    if let Some(token) = lock(&self.known.said).shown.take() {
+                    if let Some(token) = locked(&self.known.said).shown.take() {
                         self.shared.has_ended(&token);
                     }
                 }
                 Heard::SignedIn { restart } => {
                     self.known.is_in.store(true, Ordering::Release);
                     self.shared.net.signed_in(self.stream, restart);
-                    who = Some(lock(&self.known.said).whose.clone());
+                    who = Some(locked(&self.known.said).whose.clone());
                 }
             }
         }

@@ -2,14 +2,14 @@
 //! done twice is done once; an answer counts for the question whose cookie it has.
 
 use super::{bencode::Value, ng::Refused};
-use crate::{entropy::random, hex};
+use crate::{entropy::random, hex, mutex::locked};
 use std::{
     collections::HashMap,
     fmt,
     io::{self, ErrorKind},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -114,10 +114,6 @@ impl Drop for Question<'_> {
     fn drop(&mut self) {
         locked(self.0).remove(self.1);
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Daemon {

@@ -6,6 +6,7 @@ use super::desk::Desk;
 use crate::{
     config::{self, Config, ConfigError},
     entropy::fresh,
+    mutex::locked,
     networks::networks,
 };
 use anyhow::{Context, Result, ensure};
@@ -285,7 +286,7 @@ async fn notify(
         "push gateway"
     );
     let now = now();
-    let mut dead = lock(&shared.dead);
+    let mut dead = locked(&shared.dead);
     for _ in &rejected {
         // What is too much is said at the next request.
         let _ = dead.take(now, source);
@@ -305,13 +306,13 @@ impl Shared {
     /// A place among the requests of this source.
     fn place(&self, source: Source) -> Result<Place<'_>, Error> {
         let now = now();
-        if let Some(wait) = lock(&self.dead).wait(now, &source) {
+        if let Some(wait) = locked(&self.dead).wait(now, &source) {
             return Err(Error::busy(
                 wait,
                 "too many pushkeys that are none any more",
             ));
         }
-        let taken = lock(&self.requests).take(now, source);
+        let taken = locked(&self.requests).take(now, source);
         taken.map_err(|over| Error::busy(over.wait, "too many requests"))?;
         Ok(Place(&self.requests, source))
     }
@@ -431,12 +432,8 @@ struct Place<'a>(&'a Mutex<Quota<Source>>, Source);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        lock(self.0).give_back(&self.1);
+        locked(self.0).give_back(&self.1);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn now() -> Instant {

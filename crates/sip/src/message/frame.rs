@@ -142,10 +142,10 @@ impl Framer {
         if self.whole.is_none() && !self.has_head()? {
             return Ok(None);
         }
-        // Once more if its body was not there, which is rare: a head takes much room.
         if self.whole.is_some_and(|whole| self.buffer.len() < whole) {
             return Ok(None);
         }
+        // Once more if its body was not there before, which is rare: a head takes too much room to be kept.
         let head = self.head()?;
         let whole = self.length(&head)?;
         if self.buffer.len() < whole {
