@@ -264,7 +264,7 @@ fn the_trace_of_a_woken_call_tells_each_step_with_milliseconds() {
         "a push token is not for the screen:\n{story}"
     );
     assert_eq!(
-        server.ask(&["trace", push.data("call")]),
+        server.ask(&["trace", "--", push.data("call")]),
         story,
         "the caller's Call-ID tells the same story"
     );

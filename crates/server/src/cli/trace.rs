@@ -18,6 +18,8 @@ use store::Store;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Tracking id, Call-ID or message id, or its beginning; else the latest are listed
+    // PJSIP's Call-IDs begin with any character of 64, and the hyphen is one.
+    #[arg(allow_hyphen_values = true)]
     id: Option<String>,
     /// Go on with each step as it happens, until Ctrl-C
     #[arg(long, short)]
@@ -139,4 +141,38 @@ fn tell(events: &[TraceEvent], json: bool, in_lines: bool) -> Result<()> {
     }
     output::table(&rows);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parsed(args: &[&str]) -> Args {
+        let all = ["trace"].iter().chain(args);
+        Command::try_parse_from(all).unwrap().args
+    }
+
+    #[test]
+    fn an_id_may_begin_with_a_hyphen_and_flags_are_still_flags() {
+        for id in ["-ZsGONiAgZDNANjYxIZeUyJqg-e-GAJq", "--x", "-0", "-"] {
+            assert_eq!(parsed(&[id]).id.as_deref(), Some(id));
+            let args = parsed(&["--json", "-f", id]);
+            assert_eq!(
+                (args.id.as_deref(), args.follow, args.json),
+                (Some(id), true, true)
+            );
+        }
+        // What begins like a flag of ours stands behind two hyphens.
+        for id in ["-f1", "-h1", "--json"] {
+            assert_eq!(parsed(&["--", id]).id.as_deref(), Some(id));
+        }
+        assert!(parsed(&["-f"]).follow && parsed(&["--json"]).json);
+    }
 }
