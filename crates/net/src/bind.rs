@@ -1,11 +1,11 @@
 //! Opens the listening sockets, and says in plain words why one cannot be opened.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use sip::endpoint::Transport;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 
 /// The queue of connections that the kernel completed and we have not accepted yet.
 const BACKLOG: i32 = 1_024;
@@ -85,12 +85,12 @@ pub(crate) fn udp(address: SocketAddr, sockets: usize) -> Result<Vec<UdpSocket>,
         // The first one alone finds out whether the address is free, and which port it is.
         let first = udp_socket(address, false)?;
         if sockets == 1 {
-            return Ok(vec![UdpSocket::from_std(first.into())?]);
+            return Ok(vec![first.into()]);
         }
         let address = first.local_addr()?.as_socket().unwrap_or(address);
         drop(first);
         (0..sockets)
-            .map(|_| UdpSocket::from_std(udp_socket(address, true)?.into()))
+            .map(|_| udp_socket(address, true).map(UdpSocket::from))
             .collect()
     };
     open().map_err(|error| BindError::new(Transport::Udp, address, error))

@@ -1,15 +1,17 @@
-//! One UDP socket: it is read in batches, and has a queue that is sent in batches.
+//! One UDP socket: it is read in batches, and has a queue that is sent in batches. It asks to be told of what comes, and of room only when
+//! there is none: else whatever has left would wake us once more.
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ::sip::endpoint::{Flow, Transport};
 use bytes::Bytes;
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
 use crate::batch::{self, BATCH, Buffers, Datagram};
@@ -25,7 +27,10 @@ pub(crate) struct Rim<'s> {
 }
 
 pub(crate) struct Udp {
-    socket: UdpSocket,
+    /// Says when something comes, and nothing else.
+    socket: AsyncFd<UdpSocket>,
+    /// The same by a descriptor of its own, by which the task waits for room.
+    writer: UdpSocket,
     /// The bound address, as flows name it.
     pub(crate) local: SocketAddr,
     queue: Mutex<VecDeque<Datagram>>,
@@ -37,8 +42,10 @@ pub(crate) struct Udp {
 impl Udp {
     pub(crate) fn new(socket: UdpSocket) -> io::Result<Self> {
         let local = socket.local_addr()?;
+        let writer = socket.try_clone()?;
         Ok(Self {
-            socket,
+            socket: told(socket, Interest::READABLE)?,
+            writer,
             local,
             queue: Mutex::default(),
             blocked: AtomicBool::new(false),
@@ -69,10 +76,7 @@ impl Udp {
         self.blocked.store(false, Ordering::Relaxed);
         while !queue.is_empty() {
             let datagrams = queue.make_contiguous();
-            match self
-                .socket
-                .try_io(Interest::WRITABLE, || batch::send(&self.socket, datagrams))
-            {
+            match batch::send(&self.writer, datagrams) {
                 Ok(sent) => {
                     queue.drain(..sent);
                     rim.counters.sent.add(sent);
@@ -111,8 +115,19 @@ impl Udp {
 
     /// Reads a batch.
     pub(crate) async fn receive(&self, buffers: &mut Buffers) -> io::Result<()> {
-        let receive = || batch::receive(&self.socket, buffers);
-        self.socket.async_io(Interest::READABLE, receive).await
+        loop {
+            let mut is_ready = self.socket.readable().await?;
+            match batch::receive(self.socket.get_ref(), buffers) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => is_ready.clear_ready(),
+                received => {
+                    // What comes later is told anew.
+                    if received.is_ok() && buffers.has_room() {
+                        is_ready.clear_ready();
+                    }
+                    return received;
+                }
+            }
+        }
     }
 
     /// Waits until the kernel has room for what it did not take.
@@ -121,6 +136,16 @@ impl Udp {
         if !self.blocked.load(Ordering::Relaxed) {
             self.newly_blocked.notified().await;
         }
-        self.socket.writable().await
+        let writer = told(self.writer.as_fd(), Interest::WRITABLE)?;
+        writer.writable().await.map(drop)
     }
+}
+
+/// We are told of this about a socket, and of nothing else.
+#[expect(
+    deprecated,
+    reason = "what came in its place is unsafe for what does not own its descriptor; a socket does, and one is lent for as long as this is there"
+)]
+pub(crate) fn told<S: AsRawFd>(socket: S, of: Interest) -> io::Result<AsyncFd<S>> {
+    AsyncFd::with_interest(socket, of)
 }

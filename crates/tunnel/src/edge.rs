@@ -18,7 +18,9 @@ use crate::hello::{self, Hello};
 use crate::limits::{HANDSHAKE, HANDSHAKES_WAITING, OCTETS_WAITING};
 use crate::pinned::{self, Known};
 use crate::status::Live;
-use crate::{Fingerprint, Header, Identity, Limits, Link, State, Stream, TunnelError, frame};
+use crate::{
+    Fingerprint, Header, Identity, Limits, Link, State, Stream, TunnelError, frame, socket,
+};
 
 /// Why a tunnel ends, for whoever is at the other end: an error code of the application (RFC 9000 §20.2).
 pub(crate) const STOPPING: VarInt = VarInt::from_u32(0);
@@ -102,7 +104,7 @@ impl Edge {
             // Both sides stand still; an inside that has moved dials anew.
             .migration(false);
         let edge = Self(Arc::new(Shared {
-            endpoint: Endpoint::server(config, at)?,
+            endpoint: socket::endpoint(at, Some(config))?,
             hello: Hello {
                 name: name.into(),
                 rest: Arc::default(),

@@ -22,6 +22,7 @@ use crate::limits::HANDSHAKE;
 use crate::status::Live;
 use crate::{
     Fingerprint, Header, Identity, Limits, Link, State, Stream, TunnelError, frame, header, pinned,
+    socket,
 };
 
 /// The first wait before an edge is dialled again; each one is twice the one before…
@@ -270,7 +271,7 @@ impl Dialled {
             (Ipv6Addr::UNSPECIFIED, 0).into()
         };
         // A socket of its own for each attempt: what stands between may have forgotten the one before.
-        let endpoint = Endpoint::client(local)?;
+        let endpoint = socket::endpoint(local, None)?;
         let connecting = endpoint.connect_with(self.config.clone(), at, NAME);
         let connection = connecting.map_err(io::Error::other)?.await.map_err(said)?;
         let theirs = hello::exchanged(&connection, hello).await?;

@@ -14,6 +14,7 @@ mod identity;
 mod inside;
 mod limits;
 mod pinned;
+mod socket;
 mod status;
 
 pub use edge::{Edge, NoInside, Strangers};
