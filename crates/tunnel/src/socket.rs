@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -55,16 +56,21 @@ impl quinn::Runtime for Runtime {
 #[derive(Debug)]
 struct Socket {
     /// Says when something comes, and nothing else.
-    socket: AsyncFd<UdpSocket>,
+    udp: AsyncFd<UdpSocket>,
     state: UdpSocketState,
+    /// The kernel had no room for what was sent last.
+    is_full: AtomicBool,
 }
 
 impl Socket {
     fn new(socket: UdpSocket) -> io::Result<Self> {
         // It does not block from then on.
         let state = UdpSocketState::new((&socket).into())?;
-        let socket = told(socket, Interest::READABLE)?;
-        Ok(Self { socket, state })
+        Ok(Self {
+            udp: told(socket, Interest::READABLE)?,
+            state,
+            is_full: AtomicBool::new(false),
+        })
     }
 }
 
@@ -86,7 +92,11 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.state.send(self.socket.get_ref().into(), transmit)
+        let sent = self.state.send(self.udp.get_ref().into(), transmit);
+        if matches!(&sent, Err(error) if error.kind() == ErrorKind::WouldBlock) {
+            self.is_full.store(true, Ordering::Relaxed);
+        }
+        sent
     }
 
     fn poll_recv(
@@ -96,8 +106,8 @@ impl AsyncUdpSocket for Socket {
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
         loop {
-            let mut is_ready = ready!(self.socket.poll_read_ready(context))?;
-            let received = self.state.recv(self.socket.get_ref().into(), room, metas);
+            let mut is_ready = ready!(self.udp.poll_read_ready(context))?;
+            let received = self.state.recv(self.udp.get_ref().into(), room, metas);
             match received {
                 Ok(count) => {
                     // Had there been more, there would be more: what comes later is told anew.
@@ -114,7 +124,7 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.get_ref().local_addr()
+        self.udp.get_ref().local_addr()
     }
 
     fn max_transmit_segments(&self) -> usize {
@@ -139,14 +149,19 @@ struct Room {
 impl UdpPoller for Room {
     fn poll_writable(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        // Asked before each packet is sent.
+        if !this.socket.is_full.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
         let waits = match &mut this.waits {
             Some(waits) => waits,
             none => {
-                let socket = this.socket.socket.get_ref().try_clone()?;
+                let socket = this.socket.udp.get_ref().try_clone()?;
                 none.insert(told(socket, Interest::WRITABLE)?)
             }
         };
         let has_room = ready!(waits.poll_write_ready(context)).map(drop);
+        this.socket.is_full.store(false, Ordering::Relaxed);
         this.waits = None;
         Poll::Ready(has_room)
     }
@@ -155,5 +170,48 @@ impl UdpPoller for Room {
 impl fmt::Debug for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Room").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::task::Waker;
+
+    fn socket() -> Arc<Socket> {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Arc::new(Socket::new(socket).unwrap())
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_room_waits_for_some_and_nobody_else_does() {
+        let socket = socket();
+        let mut room = socket.clone().create_io_poller();
+        let mut nobody = Context::from_waker(Waker::noop());
+        assert!(room.as_mut().poll_writable(&mut nobody).is_ready());
+        socket.is_full.store(true, Ordering::Relaxed);
+        assert!(room.as_mut().poll_writable(&mut nobody).is_pending());
+        poll_fn(|context| room.as_mut().poll_writable(context))
+            .await
+            .unwrap();
+        assert!(room.as_mut().poll_writable(&mut nobody).is_ready());
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_all_was_read_is_told_anew() {
+        let (one, other) = (socket(), socket());
+        let to = one.local_addr().unwrap();
+        let mut octets = [[0; 8]; 2];
+        for said in [b"first", b"later"] {
+            other.udp.get_ref().send_to(said, to).unwrap();
+            let count = poll_fn(|context| {
+                let mut room = octets.each_mut().map(|it| IoSliceMut::new(it));
+                let mut metas = [RecvMeta::default(); 2];
+                one.poll_recv(context, &mut room, &mut metas)
+            });
+            assert_eq!(count.await.unwrap(), 1);
+            assert_eq!(&octets[0][..said.len()], said);
+        }
     }
 }
