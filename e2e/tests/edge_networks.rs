@@ -297,14 +297,16 @@ fn whatever_breaks_on_the_way_a_phone_outside_rings_and_no_message_is_lost_or_do
     world.wait_delivered(2);
     assert_eq!(bob.process().count(REGISTERED), registered);
 
-    // So long that both sides give it up: the phone is sent away, and comes back by itself.
-    world.networks.cut();
-    says(&mut alice, "cut for long");
-    world.wait_tunnels(0);
-    world.networks.mend();
-    bob.expect("cut for long", BACK);
-    world.wait_tunnels(2);
-    world.wait_delivered(3);
+    // So long that both sides give it up, before it is mended or after: the phone is sent away, and comes back by itself.
+    for (seconds, text, delivered) in [(10, "cut for long", 3), (60, "cut for a minute", 4)] {
+        world.networks.cut();
+        says(&mut alice, text);
+        wait(Duration::from_secs(seconds));
+        world.networks.mend();
+        bob.expect(text, BACK);
+        world.wait_tunnels(2);
+        world.wait_delivered(delivered);
+    }
 
     // An inside that starts again has what it acknowledged.
     world.inside.stop();
