@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use call::{AppKey, Nonces, Role, Settings};
+use call::{AppKey, Role, Settings, Shared};
 use domain::{
     Address, AppId, AppProfile, Change, Generation, Message as Chat, Now, Outcome, Platform,
     Provider, Timestamp, User, delivery::NameConversation, user::Secrets,
@@ -71,11 +71,11 @@ impl World {
         }
         let hub = Hub::new(hub_config(), accounts.clone());
         let settings = settings()?;
-        let nonces = Nonces::new(KEY, &settings.domains);
+        let shared = Shared::new(KEY, &settings.domains);
         let im = im::Settings::new(&settings.domains, KEY)?;
         let domains = im.domains.clone();
         let im = im::Role::new(im, accounts.clone(), [4; 32]);
-        let role = Role::new(settings, nonces, accounts, [3; 32]);
+        let role = Role::new(settings, shared, accounts, [3; 32]);
         Ok(Self {
             shard: Shard::new(hub, role, im),
             now: Now {

@@ -234,11 +234,6 @@ impl Bindings {
         self.left.has(flow, device)
     }
 
-    /// Whether any door is behind this connection.
-    pub(crate) fn leads_somewhere(&self, flow: Flow) -> bool {
-        self.behind(flow).next().is_some()
-    }
-
     fn behind(&self, flow: Flow) -> impl Iterator<Item = &DoorId> {
         self.by_connection
             .range((flow.id, Place::MIN)..=(flow.id, Place::MAX))

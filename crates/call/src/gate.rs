@@ -1,6 +1,9 @@
 //! Who may ask: our users, by digest authentication or by a token (RFC 8898), servers that the operator trusts, and what each may claim to be.
 
-use crate::settings::{Settings, is_spiral};
+use crate::{
+    settings::{Settings, is_spiral},
+    signed_in::{SignIns, SignedIn},
+};
 use domain::{Address, Now, User, guard::Verdict};
 use hub::Accounts;
 use sip::{
@@ -74,18 +77,24 @@ pub(crate) enum NotAdmitted {
     Challenge(u16, HeaderName<'static>, Vec<String>),
 }
 
-/// What is needed to know who asks. The nonces in use are shared by all shards.
+/// What the gates of all shards share: the nonces in use, and who has signed in over which connection.
 #[derive(Clone, Debug)]
-pub struct Nonces(Arc<HashMap<String, Verifier>>);
+pub struct Shared {
+    nonces: Arc<HashMap<String, Verifier>>,
+    signed_in: SignedIn,
+}
 
-impl Nonces {
+impl Shared {
     /// For these domains; the key is drawn anew at each start.
     pub fn new(key: [u8; 32], domains: &[String]) -> Self {
         let verifier = |domain: &String| {
             let verifier = Verifier::new(key, digest::Settings::new(domain));
             (domain.clone(), verifier)
         };
-        Self(Arc::new(domains.iter().map(verifier).collect()))
+        Self {
+            nonces: Arc::new(domains.iter().map(verifier).collect()),
+            signed_in: SignedIn::default(),
+        }
     }
 }
 
@@ -93,16 +102,19 @@ impl Nonces {
 #[derive(Debug)]
 pub(crate) struct Gate {
     settings: Arc<Settings>,
-    nonces: Nonces,
+    nonces: Arc<HashMap<String, Verifier>>,
     accounts: Accounts,
+    /// Over connections of those who are not trusted.
+    pub(crate) sign_ins: SignIns,
 }
 
 impl Gate {
-    pub(crate) fn new(settings: Arc<Settings>, nonces: Nonces, accounts: Accounts) -> Self {
+    pub(crate) fn new(settings: Arc<Settings>, shared: Shared, accounts: Accounts) -> Self {
         Self {
             settings,
-            nonces,
+            nonces: shared.nonces,
             accounts,
+            sign_ins: SignIns::new(shared.signed_in),
         }
     }
 
@@ -117,7 +129,7 @@ impl Gate {
 
     /// Lets a request in, or says how to answer it. `salt` makes the challenge unlike any other.
     pub(crate) fn admit(
-        &self,
+        &mut self,
         now: Now,
         flow: Flow,
         request: &Message,
@@ -159,11 +171,17 @@ impl Gate {
             None => self.verify(now, &claimed, request, realm),
         };
         match shown {
-            Ok(user) if user == claimed => {
+            Ok(user) if user.address == claimed => {
                 guards.right(source, account);
-                Ok(Sender::User(user))
+                let was_new = guarded && self.sign_ins.note(flow, &user);
+                if was_new && !self.is_still(&user) {
+                    return refused(403, "Signed Out");
+                }
+                // Whatever is kept of the user shares the account's memory.
+                Ok(Sender::User(user.address.clone()))
             }
             Ok(user) => {
+                let user = &user.address;
                 tracing::debug!(%user, %claimed, from = %flow.remote, "a user claims to be another");
                 refused(403, "From Is Not Yours")
             }
@@ -194,7 +212,7 @@ impl Gate {
         let offers = server.is_some() && flow.transport.is_secure();
         let by_token =
             (offers || bad_token.is_some()).then(|| bearer::challenge(domain, server, bad_token));
-        let verifier = self.nonces.0.get(domain);
+        let verifier = self.nonces.get(domain);
         let seconds = now.wall.0 / 1000;
         let by_password = verifier.map(|it| it.challenge(seconds, stale, salt));
         let values = by_token
@@ -203,11 +221,17 @@ impl Gate {
         NotAdmitted::Challenge(status, header, values.collect())
     }
 
+    /// Whether a user signs in by what they have just signed in by.
+    fn is_still(&self, user: &User) -> bool {
+        let now = self.accounts.get(&user.address);
+        now.is_some_and(|now| now.secrets.mark == user.secrets.mark)
+    }
+
     /// Whose a token is.
-    fn bearer(&self, now: Now, token: &str) -> Result<Address, Why> {
+    fn bearer(&self, now: Now, token: &str) -> Result<Arc<User>, Why> {
         let bearers = self.settings.bearers.as_ref().ok_or(Why::Token)?;
         let user = bearers.user(token, &self.accounts, now.wall);
-        user.map(|it| it.address.clone()).ok_or(Why::Token)
+        user.ok_or(Why::Token)
     }
 
     fn verify(
@@ -216,9 +240,9 @@ impl Gate {
         claimed: &Address,
         request: &Message,
         realm: Realm,
-    ) -> Result<Address, Why> {
+    ) -> Result<Arc<User>, Why> {
         let domain = claimed.domain();
-        let verifier = self.nonces.0.get(domain).ok_or(Rejected::Missing)?;
+        let verifier = self.nonces.get(domain).ok_or(Rejected::Missing)?;
         let method = request.method().ok_or(Rejected::Malformed)?;
         let address = |name: &str| {
             let name = name
@@ -233,8 +257,7 @@ impl Gate {
         let mut found = None;
         let ha1 = |name: &str, algorithm: Algorithm| {
             let user = self.accounts.get(&address(name)?)?;
-            // Whatever is kept of the user shares the account's memory.
-            found = Some(user.address.clone());
+            found = Some(user.clone());
             // SHA-512/256 is not offered, and no verifier is kept for it.
             (algorithm != Algorithm::Sha512_256).then_some(Ha1 { user, algorithm })
         };

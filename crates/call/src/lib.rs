@@ -31,6 +31,7 @@ mod requests;
 mod role;
 mod seal;
 mod settings;
+mod signed_in;
 mod subscriptions;
 mod talks;
 mod token;
@@ -38,7 +39,7 @@ mod told;
 mod vocabulary;
 
 pub use documents::Documents;
-pub use gate::Nonces;
+pub use gate::Shared;
 pub use media::{Description, MediaId, Over, Relayed, Side, Turn};
 pub use network::Network;
 pub use reach::{ReachId, Way};

@@ -81,28 +81,24 @@ impl Presence {
         self.subscriptions.show(now.instant, showing);
     }
 
-    /// Whoever was this user is nobody any more: what their phones asked for and said is over (RFC 6665 §4.1.3). Which flows they used,
-    /// and what the hub is to be told.
+    /// Whoever was this user is nobody any more: what their phones asked for and said is over (RFC 6665 §4.1.3). What the hub is to be
+    /// told.
     pub(crate) fn signed_out(
         &mut self,
         now: Now,
         endpoint: &mut Endpoint,
         user: &Address,
-    ) -> (Vec<Flow>, Vec<Input>) {
+    ) -> Vec<Input> {
         let mut told = Vec::new();
-        let (waiting, mut flows) = self.subscriptions.end_all(now.instant, user, "deactivated");
+        let waiting = self.subscriptions.end_all(now.instant, user, "deactivated");
         for wanted in waiting {
             refuse(endpoint, now, wanted.txn, refusal(403, "Signed Out"));
             told.push(looks_away(wanted.subscription));
         }
-        let published = self.publications.end_all(user);
-        if !published.is_empty() {
+        if self.publications.end_all(user) {
             told.push(self.states(user));
         }
-        flows.extend(published);
-        flows.sort_unstable_by_key(|flow| flow.id);
-        flows.dedup_by_key(|flow| flow.id);
-        (flows, told)
+        told
     }
 
     /// There may be a way to a user's phones again.
@@ -305,7 +301,6 @@ impl Presence {
         tag: &str,
     ) -> Result<u32, Refusal> {
         let Request {
-            flow,
             message: request,
             sender,
             ..
@@ -332,7 +327,6 @@ impl Presence {
             known,
             stated,
             seconds,
-            flow,
         };
         let published = self.publications.publish(now.instant, user, publish, tag);
         published.map_err(|why| match why {

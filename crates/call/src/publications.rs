@@ -3,7 +3,7 @@
 
 use domain::{Address, IdMap};
 use hub::Stated;
-use sip::{Flow, HeaderName, Message};
+use sip::{HeaderName, Message};
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
@@ -21,8 +21,6 @@ pub(crate) const SHORTEST: u32 = 60;
 struct Publication {
     tag: String,
     stated: Stated,
-    /// How it came last.
-    flow: Flow,
     until: Instant,
     /// Counts what was said: who spoke last counts.
     said: u64,
@@ -46,8 +44,6 @@ pub(crate) struct Publish {
     pub(crate) stated: Option<Stated>,
     /// For how many seconds; none: it is taken back.
     pub(crate) seconds: u32,
-    /// How it comes.
-    pub(crate) flow: Flow,
 }
 
 /// Why it is refused.
@@ -114,7 +110,6 @@ impl Publications {
                 all.push(Publication {
                     tag: tag.to_owned(),
                     stated,
-                    flow: publish.flow,
                     until: now + Duration::from_secs(publish.seconds.into()),
                     said: order.unwrap_or(said),
                 });
@@ -123,13 +118,11 @@ impl Publications {
         result
     }
 
-    /// This user has none any more: how they came.
-    pub(crate) fn end_all(&mut self, user: &Address) -> Vec<Flow> {
-        let mut flows = Vec::new();
-        self.change(user, |all| {
-            flows.extend(all.drain(..).map(|it| it.flow));
-        });
-        flows
+    /// This user has none any more: whether there was one.
+    pub(crate) fn end_all(&mut self, user: &Address) -> bool {
+        let mut any = false;
+        self.change(user, |all| any = all.drain(..).next().is_some());
+        any
     }
 
     /// Whose are over.

@@ -22,7 +22,7 @@ use crate::{
     calls::Calls,
     dialogs::{Dialogs, Whereabouts},
     documents::Documents,
-    gate::{Gate, Nonces},
+    gate::{Gate, Shared},
     media::{self, Legs},
     messages::Messages,
     presence::Presence,
@@ -84,9 +84,9 @@ pub struct Role {
 }
 
 impl Role {
-    /// The role of one shard. `nonces` and `accounts` are shared by all. `seed` is unlike any other shard's.
+    /// The role of one shard. `shared` and `accounts` are shared by all. `seed` is unlike any other shard's.
     /// Until it is told [otherwise](Self::with_documents), no phone is shown anything, and none says anything.
-    pub fn new(settings: Settings, nonces: Nonces, accounts: Accounts, seed: [u8; 32]) -> Self {
+    pub fn new(settings: Settings, shared: Shared, accounts: Accounts, seed: [u8; 32]) -> Self {
         let settings = Arc::new(settings);
         let seed_of_all: [u8; 16] = std::array::from_fn(|at| settings.seed[at]);
         let mut config = endpoint::Config::new(seed_of_all);
@@ -98,7 +98,7 @@ impl Role {
         };
         Self {
             endpoint: Endpoint::new(config),
-            gate: Gate::new(settings.clone(), nonces, accounts.clone()),
+            gate: Gate::new(settings.clone(), shared, accounts.clone()),
             dialogs: Dialogs::new(settings.clone()),
             bindings: Bindings::default(),
             registrations: Registrations::new(settings.clone()),

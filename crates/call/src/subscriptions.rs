@@ -316,30 +316,28 @@ impl Subscriptions {
     }
 
     /// Nothing that this user's phones asked for stands any more, and they are told so at once, for this reason: those that wait for
-    /// the hub, and over which flows they all asked.
+    /// the hub.
     pub(crate) fn end_all(
         &mut self,
         now: Instant,
         user: &Address,
         reason: &'static str,
-    ) -> (Vec<Wanted>, Vec<Flow>) {
+    ) -> Vec<Wanted> {
         let waiting = self
             .waiting
             .extract_if(|_, it| it.subscription.user == *user);
-        let waiting: Vec<Wanted> = waiting.map(|(_, wanted)| wanted).collect();
-        let mut flows: Vec<Flow> = waiting.iter().map(|it| it.subscription.flow).collect();
+        let waiting = waiting.map(|(_, wanted)| wanted).collect();
         for id in self.of_user.get(user).cloned().unwrap_or_default() {
             let mut telling = None;
             self.change(id, |one| {
                 telling = one.telling.take();
-                flows.push(one.flow);
                 one.ends(now, reason);
             });
             if let Some(txn) = telling {
                 self.by_txn.remove(&txn);
             }
         }
-        (waiting, flows)
+        waiting
     }
 
     /// There may be a way to a user's phones again.

@@ -1217,7 +1217,18 @@ async fn who_is_signed_out_is_sent_away_through_the_edge() {
         client.hears(HEADER, "</stream:features>").await;
         client.hears(&bears(&token), "<success").await;
         client.hears(HEADER, "</stream:features>").await;
-        world.carries(2).await;
+        // Others have never registered; one of them comes to the inside itself.
+        let shows_to_proxy =
+            format!("Proxy-Authorization: Bearer {token}\r\nContent-Type: text/plain\r\n");
+        let mut writers = Vec::new();
+        for at in [sip, world.dev.server.bound().sip.tls[0]] {
+            let mut writer = Stranger::comes(&world, at).await;
+            let told = writer.asks_sip("MESSAGE", (user, "dave"), &shows_to_proxy);
+            let told = told.await;
+            assert!(told.starts_with("SIP/2.0 202"), "{told}");
+            writers.push(writer);
+        }
+        world.carries(3).await;
         let (method, body) = match how {
             "password" => (
                 http::Method::PUT,
@@ -1235,7 +1246,10 @@ async fn who_is_signed_out_is_sent_away_through_the_edge() {
         assert!(done.unwrap().0.is_success());
         client.hears("", "<stream:error").await;
         phone.hears_the_end().await;
-        println!("{how}: both are gone after {:?}", asked.elapsed());
+        for mut writer in writers {
+            writer.hears_the_end().await;
+        }
+        println!("{how}: all are gone after {:?}", asked.elapsed());
         world.carries(0).await;
         // Nor does the token let anybody in again.
         let mut phone = Stranger::comes(&world, sip).await;

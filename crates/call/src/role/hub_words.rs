@@ -21,7 +21,7 @@ impl Role {
                     self.bindings.remove(&door);
                 }
             }
-            hub::Output::SignedOut(user) => self.signed_out(now, directory, user),
+            hub::Output::SignedOut(user) => self.signed_out(now, directory, &user),
             hub::Output::Ring(call, door) => match self.way_to(now, &door) {
                 Some(way) => self.reach(now, Waiting::Ring(call, door), way),
                 None => self.ring(now, call, door, None),
@@ -94,27 +94,25 @@ impl Role {
         }
     }
 
-    /// Whoever was this user is nobody any more: what its phones see and say ends, their connections end, and its doors are closed,
+    /// Whoever was this user is nobody any more: what its phones see and say ends, its doors are closed, and its connections end,
     /// until a phone shows again who it is.
-    fn signed_out(&mut self, now: Now, directory: &Directory, user: Address) {
-        let (used, told) = self.presence.signed_out(now, &mut self.endpoint, &user);
+    fn signed_out(&mut self, now: Now, directory: &Directory, user: &Address) {
+        let told = self.presence.signed_out(now, &mut self.endpoint, user);
         self.tell(told);
         // They hear of it before their connections end.
         self.notifies(now, directory);
         self.transmits();
         self.close_doors(now, directory, user);
-        for flow in used {
-            let is_others = self.gate.trusts(flow) || self.bindings.leads_somewhere(flow);
-            if flow.transport.is_reliable() && !is_others {
-                self.out.push_back(Output::Close(flow));
-                self.flow_closed(now, flow);
-            }
+        for flow in self.gate.sign_ins.left_by(user, &self.accounts) {
+            tracing::info!(%user, from = %flow.remote, "whoever signed in over this connection is signed out");
+            self.out.push_back(Output::Close(flow));
+            self.flow_closed(now, flow);
         }
     }
 
     /// All doors of a user are closed that phones have opened.
-    fn close_doors(&mut self, now: Now, directory: &Directory, user: Address) {
-        let of_user = directory.of(&user).flat_map(|entry| {
+    fn close_doors(&mut self, now: Now, directory: &Directory, user: &Address) {
+        let of_user = directory.of(user).flat_map(|entry| {
             let doors = entry.doors.iter().map(|open| open.number);
             doors.map(|number| DoorId {
                 device: entry.device.id.clone(),
@@ -133,7 +131,7 @@ impl Role {
             let (ticket, opened) = (self.ticket(), Vec::new());
             self.tell([hub::Input::Doors(hub::Doors {
                 ticket,
-                user,
+                user: user.clone(),
                 opened,
                 closed,
             })]);
@@ -142,10 +140,14 @@ impl Role {
 
     /// The connection behind a door ends, or only that door's way over it if it is others' as well.
     fn hangs_up(&mut self, now: Now, door: &DoorId) {
-        let Some(flow) = self.bindings.get(door).and_then(Bound::flow) else {
+        let bound = self.bindings.get(door);
+        let Some((flow, user)) = bound.and_then(|it| Some((it.flow()?, &it.user))) else {
             return;
         };
-        if self.bindings.shares_connection(door) {
+        let sign_ins = &self.gate.sign_ins;
+        let is_others =
+            self.bindings.shares_connection(door) || sign_ins.is_shared(flow, user, &self.accounts);
+        if is_others {
             self.bindings.detach(door);
             self.lost(door.clone());
         } else if flow.transport.is_reliable() {

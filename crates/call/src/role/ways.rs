@@ -54,6 +54,7 @@ impl Role {
 
     pub(super) fn flow_closed(&mut self, now: Now, flow: Flow) {
         self.dialogs.flow_lost(flow);
+        self.gate.sign_ins.lost(flow);
         for door in self.bindings.flow_lost(flow) {
             tracing::debug!(%door, from = %flow.remote, "connection closed");
             self.lost(door);

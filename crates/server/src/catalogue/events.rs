@@ -370,6 +370,7 @@ pub const EVENTS: &[Event] = &[
     info("the device does not answer: it is suspended"),
     info("tokens have another key, which signs after so many seconds"),
     info("whoever registered so is signed out"),
+    info("whoever signed in over this connection is signed out"),
     info("the push service has stopped: what is queued goes at the next start"),
     info("this host has no IPv6"),
 ];

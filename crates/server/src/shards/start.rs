@@ -9,7 +9,7 @@ use crate::{
     alarms::Alarm, entropy::random, hex, live::Live, media::Media, metrics::Metrics, secret,
 };
 use anyhow::{Context, Result};
-use call::{AppKey, Nonces, Role, Settings, Shard as Number};
+use call::{AppKey, Role, Settings, Shard as Number, Shared};
 use domain::{Record, Slice, delivery::NameConversation};
 use hub::{Accounts, Hub};
 use ring::hmac;
@@ -94,7 +94,7 @@ where
 }
 
 fn make(parts: &Parts, accounts: &Accounts, count: usize) -> Vec<Shard> {
-    let nonces = Nonces::new(random(), &parts.call.domains);
+    let shared = Shared::new(random(), &parts.call.domains);
     let shard = |number: usize| {
         let mut call = parts.call.clone();
         call.shard = Number {
@@ -106,7 +106,7 @@ fn make(parts: &Parts, accounts: &Accounts, count: usize) -> Vec<Shard> {
             ..parts.hub.clone()
         };
         let hub = Hub::new(hub, accounts.clone());
-        let call = Role::new(call, nonces.clone(), accounts.clone(), random());
+        let call = Role::new(call, shared.clone(), accounts.clone(), random());
         let im = im::Role::new(parts.im.clone(), accounts.clone(), random());
         Shard::new(hub, call, im)
     };

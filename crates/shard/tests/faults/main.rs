@@ -18,6 +18,7 @@ mod peer;
 mod refused;
 mod relaying;
 mod settings;
+mod signing_out;
 mod store;
 mod stories;
 mod strangers;

@@ -13,7 +13,7 @@ use crate::{
     store::Store,
     time,
 };
-use call::{Nonces, Relaying, Role, Settings};
+use call::{Relaying, Role, Settings, Shared};
 use domain::{Address, Now, Record, Refusal, Slice, Timestamp, TraceEvent};
 use hub::{Accounts, Answer, DeviceView, Hub, NotDone, Question, Ticket};
 use shard::{Input, Shard, steer};
@@ -117,6 +117,11 @@ impl World {
         self.ask(user, put).unwrap();
     }
 
+    /// Who has an account.
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
     /// Who may try a password.
     pub(crate) fn guards(&self) -> &hub::Guards {
         self.accounts.guards()
@@ -130,7 +135,7 @@ impl World {
     fn start(&mut self, count: usize) -> (Accounts, Vec<Shard>) {
         self.starts += 1;
         let accounts = Accounts::default();
-        let nonces = Nonces::new([self.starts; 32], &self.settings.domains);
+        let shared = Shared::new([self.starts; 32], &self.settings.domains);
         let starts = self.starts;
         self.settings.seed = [starts; 32];
         let shard = |number: usize| {
@@ -142,7 +147,7 @@ impl World {
                 seed,
                 ..self.hub.clone()
             };
-            let role = Role::new(call, nonces.clone(), accounts.clone(), seed);
+            let role = Role::new(call, shared.clone(), accounts.clone(), seed);
             let im = im::Settings::new(&["localhost".to_owned()], [7; 32]).unwrap();
             let im = im::Role::new(im, accounts.clone(), seed);
             Shard::new(Hub::new(hub, accounts.clone()), role, im)
@@ -219,6 +224,11 @@ impl World {
     pub(crate) fn connection_to(&self, remote: &str) -> Option<Flow> {
         let remote = at(remote);
         self.open.iter().copied().find(|it| it.remote == remote)
+    }
+
+    /// Whether a connection is up.
+    pub(crate) fn is_open(&self, flow: Flow) -> bool {
+        self.open.contains(&flow)
     }
 
     /// A connection ends.

@@ -10,7 +10,7 @@ use crate::{
         COMPONENTS, DOMAIN, ODD, START, USERS, account, address, bearers, call_settings, hub_config,
     },
 };
-use call::{Nonces, Role};
+use call::{Role, Shared};
 use domain::{
     Address, ArchivePage, ArchiveQuery, Change, Message, Note, Now, Record, Slice, TraceEvent,
     archive::sides,
@@ -68,7 +68,7 @@ fn some_instant() -> Instant {
 
 /// New shards that know nothing but who has an account. No run has the entropy of another one.
 fn start(shards: usize, run: u8, accounts: &Accounts) -> Vec<Shard> {
-    let nonces = Nonces::new([1; 32], &call_settings().domains);
+    let shared = Shared::new([1; 32], &call_settings().domains);
     let shard = |number: usize| {
         let mut call = call_settings();
         let number = u8::try_from(number).unwrap();
@@ -79,7 +79,7 @@ fn start(shards: usize, run: u8, accounts: &Accounts) -> Vec<Shard> {
             seed,
             ..hub_config()
         };
-        let call = Role::new(call, nonces.clone(), accounts.clone(), seed);
+        let call = Role::new(call, shared.clone(), accounts.clone(), seed);
         let im = im::Settings::new(&[DOMAIN.to_owned()], [7; 32]).unwrap();
         let im = im::Settings {
             sessions_per_user: 5,
@@ -329,6 +329,7 @@ impl World {
     pub(crate) fn password_is_changed(&mut self, user: &str) {
         let mut account = account(user);
         account.secrets.sha256 = "0".repeat(64);
+        account.secrets.mark = 1;
         let shard = self.shard_of(&account.address);
         let asked = Input::Asked(Ticket(1), Question::PutUser(Box::new(account), 0));
         self.inputs.push_back((shard, asked));

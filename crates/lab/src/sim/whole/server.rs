@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use call::{Nonces, ReachId, Role, Settings, Way, is_spiral};
+use call::{ReachId, Role, Settings, Shared, Way, is_spiral};
 use domain::{
     Address, ArchiveQuery, Change, DeviceId, MessageId, Note, NotificationId, Now, Record, Slice,
     User, user::Secrets,
@@ -144,7 +144,7 @@ impl Server {
     fn load_all(&mut self) {
         self.store.twice.clear();
         let accounts = Accounts::default();
-        let nonces = Nonces::new(self.rng.bytes(), &self.settings.domains);
+        let shared = Shared::new(self.rng.bytes(), &self.settings.domains);
         let seed = self.rng.bytes();
         self.shards.clear();
         for number in 0..self.settings.shard.of {
@@ -155,7 +155,7 @@ impl Server {
                 seed: self.rng.bytes(),
                 ..setting::hub(self.switch, self.limits)
             };
-            let role = Role::new(call, nonces.clone(), accounts.clone(), self.rng.bytes());
+            let role = Role::new(call, shared.clone(), accounts.clone(), self.rng.bytes());
             let own = self.rng.bytes();
             let im = setting::im(accounts.clone(), own, self.switch);
             let hub = Hub::new(hub, accounts.clone());
