@@ -4,6 +4,7 @@ use crate::{
     admin_socket::AdminSocket,
     api::{self, Gate, health},
     app::{Bound, Options, net_config},
+    clock::clock,
     config::Config,
     doorkeeper::Doorkeeper,
     doors::{Behind, Doors},
@@ -261,7 +262,7 @@ fn listen(config: &Config) -> Result<Edge> {
     let at = config.listen.tunnel.0.first();
     let at = at.context("listen.tunnel is needed with the role edge: as \"0.0.0.0:4433\"")?;
     let identity = pairs::identity(&config.server.data_dir)?;
-    let limits = Limits::default();
-    Edge::listen(*at, config.node(), &identity, insides, limits)
+    let rest = (Limits::default(), clock());
+    Edge::listen(*at, config.node(), &identity, insides, rest)
         .with_context(|| format!("cannot listen at {at} (listen.tunnel)"))
 }

@@ -28,7 +28,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -554,9 +554,9 @@ async fn with_lazy_inside() -> (EdgeRole, TempDir, Inside, Arrival, Stranger) {
         at: edge.tunnel().to_string().into(),
         key: Identity::from_pem(&pem).unwrap().fingerprint(),
     }];
-    let limits = tunnel::Limits::default();
+    let rest: (tunnel::Limits, tunnel::Clock) = (<_>::default(), Arc::new(SystemTime::now));
     let (_, told) = watch::channel([7; 32][..].into());
-    let (inside, mut arrivals) = Inside::dial(("inside", told), &inside, &edges, limits).unwrap();
+    let (inside, mut arrivals) = Inside::dial(("inside", told), &inside, &edges, rest).unwrap();
     // The edge must know of it: it may hear of the other's name later than that of its own.
     let url = format!("http://{}/api/v1/tunnels", edge.bound().admin[0]);
     let is_up = async {
@@ -658,6 +658,58 @@ async fn a_token_of_an_inside_that_may_be_away_is_not_called_bad() {
         assert_eq!(asked.await.0, status, "{token}");
     }
     world.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_wrong_is_an_alarm_until_it_is_right() {
+    let ca = Ca::new().unwrap();
+    let inside = Identity::from_pem(&Identity::generate().unwrap()).unwrap();
+    let (at, of_edge) = keyed();
+    let key = inside.fingerprint().to_string();
+    let edge = edge(&ca, (at.path(), "127.0.0.1:0"), &[&key], true).await;
+    let edges = [EdgeAddress {
+        at: edge.tunnel().to_string().into(),
+        key: of_edge.parse().unwrap(),
+    }];
+    let wrong = Arc::new(AtomicU32::new(37));
+    let behind = wrong.clone();
+    let clock: tunnel::Clock = Arc::new(move || {
+        SystemTime::now() - Duration::from_secs(behind.load(Ordering::Relaxed).into())
+    });
+    let (_, told) = watch::channel([7; 32][..].into());
+    let rest = (tunnel::Limits::default(), clock);
+    let (inside, _arrivals) = Inside::dial(("inside", told), &inside, &edges, rest).unwrap();
+    let asks = async |path: &str| -> Value {
+        let url = format!("http://{}{path}", edge.bound().admin[0]);
+        let told = request(http::Method::GET, &url, Some(dev::ADMIN_TOKEN), None).await;
+        serde_json::from_slice(&told.unwrap().1).unwrap()
+    };
+    let stands = async |wanted: bool| {
+        let is_so = async {
+            loop {
+                let all = asks("/api/v1/alarms").await;
+                let alarms = all.as_array().unwrap();
+                let it = alarms.iter().find(|it| it["name"] == "clocks_differ");
+                if it.is_some() == wanted {
+                    return it.cloned().unwrap_or_default();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, is_so).await.unwrap()
+    };
+    let alarm = stands(true).await;
+    assert_eq!(alarm["subject"], key);
+    assert_eq!(alarm["severity"], "warning");
+    let detail = alarm["detail"].as_str().unwrap();
+    assert!(detail.contains("37 s behind ours"), "{detail}");
+    let tunnels = asks("/api/v1/tunnels").await;
+    let ahead = tunnels[0]["clock_ahead_ms"].as_i64().unwrap();
+    assert!((-38_000..-36_000).contains(&ahead), "{tunnels}");
+    wrong.store(0, Ordering::Relaxed);
+    stands(false).await;
+    inside.shutdown().await;
+    edge.shutdown().await;
 }
 
 /// The same token with another signature.

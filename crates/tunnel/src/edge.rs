@@ -13,6 +13,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep_until, timeout};
 
+use crate::clocks::{self, Clock};
 use crate::handshakes::{Handshakes, Place};
 use crate::hello::{self, Hello};
 use crate::limits::{HANDSHAKE, HANDSHAKES_WAITING, OCTETS_WAITING};
@@ -46,6 +47,7 @@ struct Shared {
     hello: Hello,
     known: Known,
     limits: Limits,
+    clock: Clock,
     insides: Mutex<Vec<Inside>>,
     /// Those that were there and are not any more; no more than are known.
     gone: Mutex<HashMap<Fingerprint, Down>>,
@@ -81,7 +83,7 @@ struct Inside {
 pub struct NoInside(String);
 
 impl Edge {
-    /// Listens for the insides that are known.
+    /// Listens for the insides that are known, whose clocks are compared with this one.
     ///
     /// # Errors
     /// The address cannot be listened at, or the key cannot be used.
@@ -90,7 +92,7 @@ impl Edge {
         name: &str,
         identity: &Identity,
         insides: impl IntoIterator<Item = Fingerprint>,
-        limits: Limits,
+        (limits, clock): (Limits, Clock),
     ) -> Result<Self, TunnelError> {
         let known = Known::new(insides);
         let tls = pinned::server(identity, &known)?;
@@ -111,6 +113,7 @@ impl Edge {
             },
             known,
             limits,
+            clock,
             insides: Mutex::default(),
             gone: Mutex::default(),
             since: Instant::now(),
@@ -297,7 +300,10 @@ impl Edge {
         let _ = came.send(from.ip()).await;
         drop(came);
         tracing::info!(%from, inside = %inside.name, key = %inside.who, "a tunnel is up");
-        let why = self.0.hears(&inside).await;
+        let why = tokio::select! {
+            why = self.0.hears(&inside) => why,
+            why = self.0.compared(&inside.live) => why,
+        };
         self.0.is_gone(&inside, &why);
         tracing::warn!(%from, inside = %inside.name, ?why, "a tunnel is down: its clients connect again");
     }
@@ -389,6 +395,11 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Compares our clock with an inside's until its connection is gone; says why it is.
+    async fn compared(&self, live: &Live) -> ConnectionError {
+        clocks::compared(&live.connection, &live.skew, &self.clock).await
     }
 
     fn is_gone(&self, inside: &Inside, why: &ConnectionError) {

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clocks::{self, Clock};
 use crate::edge::{REPLACED, STOPPING};
 use crate::hello::{self, Hello};
 use crate::identity::NAME;
@@ -70,6 +71,7 @@ struct Shared {
     name: Box<str>,
     told: watch::Receiver<Arc<[u8]>>,
     limits: Limits,
+    clock: Clock,
     arrivals: mpsc::Sender<Arrival>,
     edges: Mutex<Vec<Seen>>,
     stop: CancellationToken,
@@ -102,7 +104,7 @@ struct Dialled {
 
 impl Inside {
     /// Dials these edges until [`Inside::shutdown`], and gives what comes by them. Each edge is `told` so much of us, up to 1,024 octets,
-    /// and again at once when it changes.
+    /// and again at once when it changes; its clock is compared with this one.
     ///
     /// # Errors
     /// The key cannot be used.
@@ -110,7 +112,7 @@ impl Inside {
         (name, told): (&str, watch::Receiver<Arc<[u8]>>),
         identity: &Identity,
         edges: &[EdgeAddress],
-        limits: Limits,
+        (limits, clock): (Limits, Clock),
     ) -> Result<(Self, mpsc::Receiver<Arrival>), TunnelError> {
         let (arrivals, receiver) = mpsc::channel(ARRIVALS);
         let since = Instant::now();
@@ -128,6 +130,7 @@ impl Inside {
             name: name.into(),
             told,
             limits,
+            clock,
             arrivals,
             edges: Mutex::new(edges.iter().map(down).collect()),
             stop: CancellationToken::new(),
@@ -250,6 +253,7 @@ impl Dialled {
         tokio::select! {
             why = self.serve(&live) => why,
             why = tells(&live.connection, told) => why,
+            why = clocks::compared(&live.connection, &live.skew, &self.shared.clock) => said(why),
             () = stop.cancelled() => {
                 // Said, and not only dropped: the edge would go on sending clients here until it misses us.
                 connection.close(VarInt::from_u32(0), b"stopping");

@@ -5,6 +5,7 @@
 //! A stream begins with a [`Header`] that says who the client is; what follows is what the client sends, and what it is
 //! sent. What that means is nobody's business here.
 
+mod clocks;
 mod edge;
 mod frame;
 mod handshakes;
@@ -17,6 +18,7 @@ mod pinned;
 mod socket;
 mod status;
 
+pub use clocks::{Clock, Skew};
 pub use edge::{Edge, NoInside, Strangers};
 pub use header::{Header, Malformed, Spoken};
 pub use identity::{Fingerprint, Identity, IdentityError};

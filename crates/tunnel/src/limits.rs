@@ -29,6 +29,9 @@ const SILENT: Duration = Duration::from_secs(12);
 /// …and so is asked before.
 const ASK_AFTER: Duration = Duration::from_secs(4);
 
+/// Octets of datagrams that wait to be read, or to be sent; then the oldest are dropped.
+const DATAGRAMS: usize = 1_024;
+
 /// Limits of one tunnel.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -66,7 +69,9 @@ impl Limits {
             .stream_receive_window(VarInt::from_u32(self.stream_octets))
             .receive_window(VarInt::from_u32(self.octets))
             .send_window(u64::from(self.octets))
-            .datagram_receive_buffer_size(None)
+            // They bring questions and answers about the time, and only the last ones count.
+            .datagram_receive_buffer_size(Some(DATAGRAMS))
+            .datagram_send_buffer_size(DATAGRAMS)
             .keep_alive_interval(Some(ASK_AFTER))
             .max_idle_timeout(SILENT.try_into().ok());
         Arc::new(transport)

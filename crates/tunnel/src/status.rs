@@ -12,7 +12,8 @@ use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, Join, ReadBuf};
 
-use crate::Fingerprint;
+use crate::clocks::Known;
+use crate::{Fingerprint, Skew};
 
 /// Octets of a stream that are taken at once.
 const MOST_AT_ONCE: usize = 16 * 1024;
@@ -45,6 +46,8 @@ pub enum State {
         lost: f64,
         /// Clients over it.
         clients: usize,
+        /// How its clock differs from ours, once that is known.
+        skew: Option<Skew>,
     },
     /// It is not.
     Down {
@@ -63,6 +66,8 @@ pub(crate) struct Live {
     pub(crate) connection: Connection,
     pub(crate) since: Instant,
     clients: Arc<AtomicUsize>,
+    /// How the other side's clock differs from ours.
+    pub(crate) skew: Known,
 }
 
 impl Live {
@@ -71,6 +76,7 @@ impl Live {
             connection,
             since: Instant::now(),
             clients: Arc::default(),
+            skew: Known::default(),
         }
     }
 
@@ -81,6 +87,7 @@ impl Live {
             round_trip: self.connection.rtt(),
             lost: self.lost(),
             clients: self.clients.load(Ordering::Relaxed),
+            skew: self.skew.get(),
         }
     }
 

@@ -5,17 +5,22 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Endpoint};
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tunnel::{Edge, EdgeAddress, Identity, Inside, Limits, State, Strangers};
+use tunnel::{Clock, Edge, EdgeAddress, Identity, Inside, Limits, State, Strangers};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is as always.
+fn rest() -> (Limits, Clock) {
+    (Limits::default(), Arc::new(SystemTime::now))
+}
 
 fn identity() -> Identity {
     Identity::from_pem(&Identity::generate().unwrap()).unwrap()
@@ -62,7 +67,7 @@ async fn an_inside_comes_in_beside_strangers_who_leave_their_handshakes_half_ope
     let (ours, theirs) = (identity(), identity());
     let insides = [theirs.fingerprint()];
     let at = "127.0.0.1:0".parse().unwrap();
-    let edge = Edge::listen(at, "edge", &ours, insides, Limits::default()).unwrap();
+    let edge = Edge::listen(at, "edge", &ours, insides, rest()).unwrap();
     let at = edge.address().unwrap();
     let strangers = (1..=40).map(|number| half_open(Ipv4Addr::new(127, 100, 0, number), at));
     let strangers: JoinSet<_> = strangers.collect();
@@ -72,8 +77,7 @@ async fn an_inside_comes_in_beside_strangers_who_leave_their_handshakes_half_ope
         at: at.to_string().into(),
         key: ours.fingerprint(),
     }];
-    let (inside, _arrivals) =
-        Inside::dial(("inside", told), &theirs, &edges, Limits::default()).unwrap();
+    let (inside, _arrivals) = Inside::dial(("inside", told), &theirs, &edges, rest()).unwrap();
     let begun = Instant::now();
     while !matches!(inside.status()[0].state, State::Up { .. }) {
         assert!(begun.elapsed() < PATIENCE, "the inside is kept out");

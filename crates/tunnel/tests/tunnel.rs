@@ -4,13 +4,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tunnel::{
-    Arrival, Edge, EdgeAddress, Fingerprint, Header, Identity, Inside, Limits, Spoken, State,
+    Arrival, Clock, Edge, EdgeAddress, Fingerprint, Header, Identity, Inside, Limits, Skew, Spoken,
+    State,
 };
 
 /// Longer than anything here takes.
@@ -20,10 +21,16 @@ fn identity() -> Identity {
     Identity::from_pem(&Identity::generate().unwrap()).unwrap()
 }
 
+/// A clock that is so far ahead.
+fn ahead(of_the_truth: Duration) -> Clock {
+    Arc::new(move || SystemTime::now() + of_the_truth)
+}
+
 fn listen(identity: &Identity, insides: &[Fingerprint]) -> Edge {
     let at = "127.0.0.1:0".parse().unwrap();
     let known = insides.iter().copied();
-    Edge::listen(at, "edge", identity, known, Limits::default()).unwrap()
+    let rest = (Limits::default(), ahead(Duration::ZERO));
+    Edge::listen(at, "edge", identity, known, rest).unwrap()
 }
 
 fn dial(identity: &Identity, edge: &Edge, key: Fingerprint) -> (Inside, mpsc::Receiver<Arrival>) {
@@ -39,7 +46,8 @@ fn dial_telling(
 ) -> (Inside, mpsc::Receiver<Arrival>) {
     let at = edge.address().unwrap().to_string().into();
     let edges = [EdgeAddress { at, key }];
-    Inside::dial(("inside", told), identity, &edges, Limits::default()).unwrap()
+    let rest = (Limits::default(), ahead(Duration::ZERO));
+    Inside::dial(("inside", told), identity, &edges, rest).unwrap()
 }
 
 fn header(client: u16) -> Header {
@@ -185,7 +193,8 @@ async fn an_edge_whose_name_leads_nowhere_is_not_reached() {
         key: ours.fingerprint(),
     }];
     let (_, told) = watch::channel(b"a key"[..].into());
-    let dialled = Inside::dial(("inside", told), &theirs, &edges, Limits::default());
+    let rest = (Limits::default(), ahead(Duration::ZERO));
+    let dialled = Inside::dial(("inside", told), &theirs, &edges, rest);
     let (inside, _arrivals) = dialled.unwrap();
     wait("dialled", || why_down(&inside) != NOT_YET).await;
     assert!(!is_reached(&inside));
@@ -350,5 +359,34 @@ async fn an_inside_that_starts_again_takes_its_own_place() {
     let _stream = edge.open(b"alice", &header(1)).await.unwrap();
     taken(&mut arrivals).await;
     after.shutdown().await;
+    edge.shutdown().await;
+}
+
+#[tokio::test]
+async fn both_sides_find_out_that_a_clock_is_wrong_and_by_how_much() {
+    let (ours, theirs) = (identity(), identity());
+    let known = [theirs.fingerprint()];
+    let wrong = (Limits::default(), ahead(Duration::from_secs(37)));
+    let at = "127.0.0.1:0".parse().unwrap();
+    let edge = Edge::listen(at, "edge", &ours, known, wrong).unwrap();
+    let (inside, _arrivals) = dial(&theirs, &edge, ours.fingerprint());
+    let skew = |state: State| match state {
+        State::Up { skew, .. } => skew,
+        State::Down { .. } => None,
+    };
+    let of_edge = || skew(edge.status()[0].state.clone());
+    let of_inside = || skew(inside.status()[0].state.clone());
+    wait("compared", || of_edge().is_some() && of_inside().is_some()).await;
+    for (skew, ahead) in [(of_inside(), 37_000), (of_edge(), -37_000)] {
+        let Skew {
+            ahead: found,
+            give_or_take,
+        } = skew.unwrap();
+        let off = Duration::from_millis(found.abs_diff(ahead));
+        // Each clock is read to the millisecond.
+        let most = give_or_take + Duration::from_millis(2);
+        assert!(off <= most, "{found} for {ahead}, {give_or_take:?}");
+    }
+    inside.shutdown().await;
     edge.shutdown().await;
 }

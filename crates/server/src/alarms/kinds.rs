@@ -112,6 +112,10 @@ alarms! {
     /// a warning while another tunnel is up.
     TunnelDown = "tunnel_down", Critical,
         "the detail says what the other side said: each needs the other's line of `reveille edge pair`, and the same release; at an edge see that the inside runs, and has this edge in edge.edges";
+    /// The clocks of an edge and of an inside differ by five seconds or more: one of them is wrong. An edge that is ahead refuses tokens that
+    /// are good still, one that is behind lets old ones through. Critical from five minutes on, which is what is borne.
+    ClocksDiffer = "clocks_differ", Warning,
+        "`timedatectl` at each end says which clock is not synchronised: set that right there (chrony, systemd-timesyncd), and the alarm ends by itself";
     /// A daemon of rtpengine does not answer: calls with clients outside go by another one, or, when there is none (then it is critical),
     /// as `media.missing` says.
     MediaRelayDown = "media_relay_down", Warning,

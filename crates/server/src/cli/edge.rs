@@ -25,9 +25,10 @@ use std::{
 const PORT: u16 = 4433;
 
 /// What of the alarms that stand is about edges.
-const ALARMS: [Alarm; 4] = [
+const ALARMS: [Alarm; 5] = [
     Alarm::EdgeUnreachable,
     Alarm::TunnelDown,
+    Alarm::ClocksDiffer,
     Alarm::CertificateExpires,
     Alarm::CertificateRefused,
 ];
@@ -240,7 +241,7 @@ async fn status(Listing { json, which }: Listing) -> Result<()> {
         return Ok(());
     }
     let mut rows = vec![heading(&[
-        "tunnel", "state", "for", "at", "ms", "lost", "clients", "key",
+        "tunnel", "state", "for", "at", "ms", "lost", "clock", "clients", "key",
     ])];
     rows.extend(tunnels.into_iter().map(|it| {
         let state = match it.why {
@@ -257,6 +258,7 @@ async fn status(Listing { json, which }: Listing) -> Result<()> {
             it.at.unwrap_or_default(),
             round_trip.unwrap_or_default(),
             lost.unwrap_or_default(),
+            it.clock_ahead_ms.map(signed).unwrap_or_default(),
             it.clients.to_string(),
             it.key,
         ]
@@ -274,10 +276,24 @@ async fn status(Listing { json, which }: Listing) -> Result<()> {
     Ok(())
 }
 
+/// By how much a clock is ahead, to the millisecond as long as that says anything.
+fn signed(ahead_ms: i64) -> String {
+    match ahead_ms {
+        -999..=999 => format!("{ahead_ms:+} ms"),
+        _ => format!("{:+} s", ahead_ms / 1_000),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::{Args, FromArgMatches};
+
+    #[test]
+    fn it_is_seen_whether_a_clock_is_ahead_or_behind() {
+        let shown = [0, 3, -999, 1_000, -37_200].map(signed);
+        assert_eq!(shown, ["+0 ms", "+3 ms", "-999 ms", "+1 s", "-37 s"]);
+    }
 
     #[test]
     fn a_key_may_begin_with_a_hyphen() {

@@ -4,6 +4,7 @@ use crate::{
     alarms::{Alarm, Notice, Severity},
     api::Gate,
     metrics::Metrics,
+    token_keys::LEEWAY,
     upkeep::until,
 };
 use axum::{Json, Router, routing::get};
@@ -18,8 +19,12 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A tunnel that is down for so long is an alarm: one that is dialled again at once, as after a restart, is none.
 const DOWN: Duration = Duration::from_secs(5);
 
-/// What may stand of a tunnel.
+/// What may stand of a tunnel that is down.
 const ALARMS: [Alarm; 2] = [Alarm::EdgeUnreachable, Alarm::TunnelDown];
+
+/// Clocks that differ by so much are an alarm. Those that are kept right are milliseconds apart, so one of the two is not; and the
+/// operator hears of it long before the five minutes are used up that are borne of tokens ([`LEEWAY`]).
+const APART: Duration = Duration::from_secs(5);
 
 /// Says how all tunnels are.
 pub(crate) type Links = Arc<dyn Fn() -> Vec<Link> + Send + Sync>;
@@ -44,6 +49,9 @@ pub(crate) struct View {
     /// Of the packets that were sent from here, the part that was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lost: Option<f64>,
+    /// By so many milliseconds its clock is ahead of ours; less than 0: behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) clock_ahead_ms: Option<i64>,
     /// Clients over it.
     pub(crate) clients: usize,
     /// Why it is not there.
@@ -61,6 +69,7 @@ impl View {
             at: None,
             round_trip_ms: None,
             lost: None,
+            clock_ahead_ms: None,
             clients: 0,
             why: None,
         };
@@ -71,6 +80,7 @@ impl View {
                 round_trip,
                 lost,
                 clients,
+                skew,
             } => Self {
                 up: true,
                 seconds: since.elapsed().as_secs(),
@@ -78,6 +88,7 @@ impl View {
                 round_trip_ms: Some(round_trip.as_secs_f64() * 1_000.0),
                 lost: Some(*lost),
                 clients: *clients,
+                clock_ahead_ms: skew.map(|it| it.ahead),
                 ..view
             },
             State::Down { since, why, .. } => Self {
@@ -120,7 +131,7 @@ pub(crate) async fn watch(all: Links, metrics: Arc<Metrics>, stopped: Receiver<b
             .filter(|at| !links.iter().any(|link| link.at == **at))
         {
             metrics.tunnel_is_gone(at);
-            for alarm in ALARMS {
+            for alarm in ALARMS.into_iter().chain([Alarm::ClocksDiffer]) {
                 metrics.alarms().about(alarm, at, None);
             }
         }
@@ -140,8 +151,53 @@ pub(crate) async fn watch(all: Links, metrics: Arc<Metrics>, stopped: Receiver<b
                 let notice = notice.map(|(_, notice)| notice);
                 metrics.alarms().about(alarm, &link.at, notice);
             }
+            let differ = match clocks(&link.state) {
+                Clocks::Unsure => continue,
+                Clocks::Agree => None,
+                Clocks::Differ(notice) => Some(notice),
+            };
+            let alarms = metrics.alarms();
+            alarms.about(Alarm::ClocksDiffer, &link.at, differ.as_ref());
         }
     }
+}
+
+/// What there is to say of the clocks at both ends.
+#[derive(Debug, PartialEq)]
+enum Clocks {
+    /// They have not been compared yet, or with so much time between question and answer that it could be either: what was said of them stands.
+    Unsure,
+    /// Or nobody is there to differ from.
+    Agree,
+    Differ(Notice),
+}
+
+fn clocks(state: &State) -> Clocks {
+    let State::Up { skew, .. } = state else {
+        return Clocks::Agree;
+    };
+    let Some(skew) = skew else {
+        return Clocks::Unsure;
+    };
+    let [least, most] = skew.apart();
+    if most < APART {
+        return Clocks::Agree;
+    }
+    if least < APART {
+        return Clocks::Unsure;
+    }
+    let severity = if least < LEEWAY {
+        Alarm::ClocksDiffer.severity()
+    } else {
+        Severity::Critical
+    };
+    let seconds = skew.ahead.unsigned_abs() / 1_000;
+    let way = if skew.ahead < 0 { "behind" } else { "ahead of" };
+    let detail = format!("its clock is {seconds} s {way} ours: one of the two is wrong");
+    Clocks::Differ(Notice {
+        severity,
+        ..Notice::of(Alarm::ClocksDiffer, detail)
+    })
 }
 
 /// What there is to say of a tunnel that is down, if anything.
@@ -173,6 +229,49 @@ fn stands(state: &State, severity: Severity) -> Option<(Alarm, Notice)> {
 mod tests {
     use super::*;
     use std::time::Instant;
+    use tunnel::Skew;
+
+    #[test]
+    fn clocks_differ_when_it_is_sure_and_agree_when_that_is() {
+        let found = |skew: Option<(i64, u64)>| {
+            let skew = skew.map(|(ahead, give_or_take)| Skew {
+                ahead,
+                give_or_take: Duration::from_millis(give_or_take),
+            });
+            clocks(&State::Up {
+                since: Instant::now(),
+                at: ([192, 0, 2, 10], 4433).into(),
+                round_trip: Duration::ZERO,
+                lost: 0.0,
+                clients: 0,
+                skew,
+            })
+        };
+        let said = |skew| match found(Some(skew)) {
+            Clocks::Differ(notice) => Some((notice.severity, notice.detail)),
+            _ => None,
+        };
+        assert_eq!(found(None), Clocks::Unsure);
+        for skew in [(0, 1), (4_990, 1), (-4_990, 1), (1_000, 3_000)] {
+            assert_eq!(found(Some(skew)), Clocks::Agree, "{skew:?}");
+        }
+        for skew in [(4_999, 1), (5_200, 300), (-5_200, 300), (0, 5_000)] {
+            assert_eq!(found(Some(skew)), Clocks::Unsure, "{skew:?}");
+        }
+        let detail = "its clock is 37 s behind ours: one of the two is wrong";
+        let warned = Some((Severity::Warning, detail.to_owned()));
+        assert_eq!(said((-37_200, 300)), warned);
+        let leeway = i64::try_from(LEEWAY.as_millis()).unwrap();
+        let detail = "its clock is 300 s ahead of ours: one of the two is wrong";
+        let refused = Some((Severity::Critical, detail.to_owned()));
+        assert_eq!(said((leeway, 0)), refused);
+        let down = State::Down {
+            since: Instant::now(),
+            why: "timed out".into(),
+            reached: true,
+        };
+        assert_eq!(clocks(&down), Clocks::Agree);
+    }
 
     #[test]
     fn an_edge_that_does_not_answer_is_another_alarm_than_a_tunnel_that_is_not_taken() {

@@ -3,6 +3,7 @@
 use super::{gate::Refused, look::Links};
 use crate::{
     api::{AccessTokens, not_found},
+    clock::clock,
     config::Config,
     doorkeeper::Doorkeeper,
     http,
@@ -47,7 +48,7 @@ impl Within {
             (config.node(), tokens.keys.told()),
             &identity,
             &edges,
-            limits,
+            (limits, clock()),
         )
         .context("the tunnels of edge.edges")?;
         Ok(Self(Some(Dialled {
