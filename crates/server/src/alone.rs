@@ -63,11 +63,14 @@ impl Alone {
         let service = service.await?;
         let room = files::room(files::raise(), &config.limits);
         let handshakes = net::Handshakes::new(&app::net_limits(&config.limits, room));
+        let guards = Guards::default();
+        let keeper = Doorkeeper::new(&guards, &config, metrics.clone())?;
         let parts = reload::Parts {
             origin: options.origin,
             store: store.clone(),
             metrics: metrics.clone(),
             certificate: certificate.clone(),
+            keeper: keeper.clone(),
             handshakes: handshakes.clone(),
             expiry: expiry.clone(),
             apps: Apps::of(&apps),
@@ -75,8 +78,6 @@ impl Alone {
             call: None,
         };
         let reload = Arc::new(Reload::new(parts, pushing));
-        let guards = Guards::default();
-        let keeper = Doorkeeper::new(&guards, &config, metrics.clone())?;
         let doors = Doors::open(&config)?;
         let bound = Bound::of(net::Addresses::default(), &doors);
         let (stop, stopped) = watch::channel(false);

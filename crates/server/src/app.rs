@@ -187,7 +187,7 @@ impl Server {
             shards: shards.clone(),
         };
         let service = push_service.as_ref();
-        let with = (&store, &metrics, (&certificate, &expiry));
+        let with = (&store, &metrics, (&certificate, &expiry, &keeper));
         let parts = reload_parts(options.origin, with, &known, (service, call));
         let reload = Arc::new(Reload::new(parts, pushing));
         let bans = (ban_file, accounts.guards().clone());
@@ -202,7 +202,7 @@ impl Server {
         let pages = web::router(&net);
         let behind = behind(api, watched, service, (beside, pages));
         let room = (room.http, &keeper);
-        edges.take((&config, &net, &metrics), behind.device.clone(), room)?;
+        edges.take((&net, &metrics), behind.device.clone(), room);
         let (mut others, admin_socket) = doors.serve(behind, https.as_ref(), room, [&stopped; 2]);
         let (kept, expires) = ((&store, &metrics, &ours.tokens), (certificate, expiry));
         others.extend(chores(&config, kept, accounts, shards, &stopped));
@@ -357,16 +357,20 @@ async fn sockets(
     Ok((net, events, room))
 }
 
-/// What is kept, counted, and watched for its end.
+/// What is kept, counted, and watched for its end; and who is at the doors.
 type Kept<'a> = (
     &'a Arc<dyn Store>,
     &'a Arc<Metrics>,
-    (&'a Option<Arc<CertificateFiles>>, &'a Arc<Expiry>),
+    (
+        &'a Option<Arc<CertificateFiles>>,
+        &'a Arc<Expiry>,
+        &'a Doorkeeper,
+    ),
 );
 
 fn reload_parts(
     origin: Option<Origin>,
-    (store, metrics, (certificate, expiry)): Kept<'_>,
+    (store, metrics, (certificate, expiry, keeper)): Kept<'_>,
     apps: &Apps,
     (push_service, call): (Option<&pushd::Running>, CallParts),
 ) -> reload::Parts {
@@ -375,6 +379,7 @@ fn reload_parts(
         store: store.clone(),
         metrics: metrics.clone(),
         certificate: certificate.clone(),
+        keeper: keeper.clone(),
         handshakes: call.net.handshakes(),
         expiry: expiry.clone(),
         apps: apps.clone(),

@@ -15,13 +15,17 @@ use domain::{
 use hub::Guards;
 use net::{Doorman, Standing, Visitor};
 use prometheus_client::metrics::gauge::Gauge;
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 /// See above. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Doorkeeper {
     guards: Guards,
-    trusted: Arc<[Network]>,
+    /// Read for each connection and each batch of datagrams, written when the configuration is read again.
+    trusted: Arc<RwLock<Box<[Network]>>>,
     metrics: Arc<Metrics>,
 }
 
@@ -33,14 +37,27 @@ impl Doorkeeper {
     ) -> Result<Self, ConfigError> {
         Ok(Self {
             guards: guards.clone(),
-            trusted: settings::trusted(config)?.into(),
+            trusted: Arc::new(RwLock::new(settings::trusted(config)?.into())),
             metrics,
         })
     }
 
+    /// The operator's servers are there from now on, and nowhere else.
+    pub(crate) fn trust(&self, networks: Vec<Network>) {
+        let now = self.trusted.write();
+        *now.unwrap_or_else(PoisonError::into_inner) = networks.into();
+    }
+
+    /// Whether one of the operator's servers may be there.
+    pub(crate) fn trusts(&self, from: IpAddr) -> bool {
+        let trusted = self.trusted.read();
+        let trusted = trusted.unwrap_or_else(PoisonError::into_inner);
+        trusted.iter().any(|network| network.contains(from))
+    }
+
     /// Who is there now.
     pub(crate) fn visitor(&self, from: IpAddr) -> Visitor {
-        let is_trusted = self.trusted.iter().any(|network| network.contains(from));
+        let is_trusted = self.trusts(from);
         let standing = match self.guards.standing(now(), from) {
             // Whatever was guessed from there; only the operator bans whom the operator trusts.
             guard::Standing::Banned if is_trusted && !self.guards.is_shut_out(now(), from) => {
@@ -114,6 +131,10 @@ mod tests {
             guards.ban(from.parse().unwrap(), until);
             assert_eq!(standing(from), Standing::Banned, "{from}");
         }
+        // Another clone than the one that is asked.
+        keeper.clone().trust(vec!["192.0.2.0/24".parse().unwrap()]);
+        assert_eq!(standing("192.0.2.1"), Standing::Known);
+        assert_eq!(standing("198.51.100.2"), Standing::Stranger);
         let visitor = keeper.visitor("2001:db8:1:2:3::4".parse().unwrap());
         assert_eq!(visitor.source.to_string(), "2001:db8:1:2::");
     }

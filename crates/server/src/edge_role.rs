@@ -70,9 +70,8 @@ impl EdgeRole {
         let http = room.http;
         let (listening, passwords) = listening(&config, (room, &keeper), tls.clone())?;
         let limits = listening.limits.message;
-        let net = net::Net::bind_unqueued(listening).await?;
         let doors = Doors::open(&config)?;
-        let tunnel = listen(&config)?;
+        let (net, tunnel) = open(&config, listening).await?;
         let tunnel_at = tunnel.address()?;
         let bound = Bound::of(net.addresses().clone(), &doors);
         web::publish(&config, &net, &bound.device_tls);
@@ -250,6 +249,18 @@ fn outside_api(bound: &Bound, shared: &Arc<Shared>) -> Router {
         return Router::new();
     }
     edge::device_api(shared.clone()).merge(web::router(&shared.net))
+}
+
+/// Opens what clients come to, and what insides dial: both or neither.
+async fn open(config: &Config, listening: net::Config) -> Result<(net::Net, Edge)> {
+    let net = net::Net::bind_unqueued(listening).await?;
+    match listen(config) {
+        Ok(tunnel) => Ok((net, tunnel)),
+        Err(error) => {
+            net.shutdown().await;
+            Err(error)
+        }
+    }
 }
 
 fn listen(config: &Config) -> Result<Edge> {

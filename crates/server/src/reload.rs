@@ -6,6 +6,7 @@ use crate::{
     apps::Apps,
     components,
     config::{self, Config},
+    doorkeeper::Doorkeeper,
     expiry::Expiry,
     kept_apps::All,
     metrics::Metrics,
@@ -104,6 +105,7 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) certificate: Option<Arc<CertificateFiles>>,
+    pub(crate) keeper: Doorkeeper,
     /// The work of TLS that we accept.
     pub(crate) handshakes: net::Handshakes,
     pub(crate) expiry: Arc<Expiry>,
@@ -230,6 +232,7 @@ impl Reload {
         let call = self.parts.call.as_ref();
         let decided = call.map(|call| call.decided(&config, &all.apps, pusher.clone()));
         let decided = decided.transpose()?;
+        let trusted = crate::settings::trusted(&config)?;
         let service = self.parts.push_service.as_ref();
         let others = match service.filter(|_| is_read_again) {
             Some(service) => Some((service, pushd::Others::read(&config, &all.apps)?)),
@@ -239,6 +242,7 @@ impl Reload {
         let certificate = self.parts.certificate.as_deref();
         let origin = self.parts.origin.as_ref();
         taken_by_all(&config, (certificate, origin), &self.parts.handshakes)?;
+        self.parts.keeper.trust(trusted);
         if let Some((call, decided)) = call.zip(decided) {
             call.net.set_pace(config.limits.strangers_per_second);
             call.shards.reconfigure(decided).await;
@@ -455,6 +459,41 @@ fn fingerprint(push: &config::Push, all: &All) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::config::{Addresses, SECTIONS, Span};
+    use hub::Guards;
+    use std::fs;
+
+    #[tokio::test]
+    async fn whom_the_operator_trusts_is_known_at_the_doors_as_well() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("reveille.toml");
+        fs::write(&file, "[call]\ntrusted = [\"198.51.100.0/24\"]\n").unwrap();
+        let (config, metrics) = (Config::default(), Arc::new(Metrics::default()));
+        let keeper = Doorkeeper::new(&Guards::default(), &config, metrics.clone()).unwrap();
+        let store = store::open("memory:").unwrap();
+        let pushes = (Vec::new(), setup::route(&config.push).unwrap());
+        let running = Running::made(&config, pushes, store.as_ref(), &metrics).await;
+        let parts = Parts {
+            origin: Some(Origin {
+                file,
+                set_log: Arc::new(|_| Ok(())),
+            }),
+            store,
+            metrics,
+            certificate: None,
+            keeper: keeper.clone(),
+            handshakes: net::Handshakes::new(&net::Limits::default()),
+            expiry: Arc::new(Expiry::new(None)),
+            apps: Apps::of(&[]),
+            push_service: None,
+            call: None,
+        };
+        let reload = Reload::new(parts, running.unwrap().1);
+        let server = "198.51.100.7".parse().unwrap();
+        assert!(!keeper.trusts(server));
+        let reloaded = reload.reload().await.unwrap();
+        assert!(reloaded.taken.iter().any(|it| it.key == "call.trusted"));
+        assert!(keeper.trusts(server));
+    }
 
     #[test]
     fn what_can_be_taken_is_and_the_rest_waits_for_a_restart() {

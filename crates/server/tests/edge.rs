@@ -74,11 +74,22 @@ struct World {
     inside: TempDir,
 }
 
-async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), insides: &[&str], passwords: bool) -> EdgeRole {
+async fn edge(ca: &Ca, at: (&Path, &str), insides: &[&str], passwords: bool) -> EdgeRole {
+    let options = options_of_edge(ca, at, insides, passwords);
+    EdgeRole::start(options).await.unwrap()
+}
+
+/// What such an edge is started with.
+fn options_of_edge(
+    ca: &Ca,
+    (at, tunnel): (&Path, &str),
+    insides: &[&str],
+    passwords: bool,
+) -> Options {
     let nowhere = Addresses::of(&[]);
     let mut config = Config::default();
     config.server.roles = Words::of(&["edge"]);
-    config.server.data_dir = at.to_owned();
+    at.clone_into(&mut config.server.data_dir);
     EDGE.clone_into(&mut config.server.node);
     config.listen.sip_udp = nowhere.clone();
     config.listen.sip_tcp = nowhere;
@@ -95,7 +106,7 @@ async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), insides: &[&str], passwords:
     let certificate = ca.issue(&["localhost"]).unwrap();
     let (chain, key) = (certificate.chain_pem, certificate.key_pem);
     let tls = net::TlsSource::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
-    let options = Options {
+    Options {
         config,
         behaviour: Behaviour::default(),
         apps: Vec::new(),
@@ -106,8 +117,7 @@ async fn edge(ca: &Ca, (at, tunnel): (&Path, &str), insides: &[&str], passwords:
         origin: None,
         users: Vec::new(),
         tenants: Vec::new(),
-    };
-    EdgeRole::start(options).await.unwrap()
+    }
 }
 
 impl World {
@@ -658,6 +668,29 @@ async fn a_token_of_an_inside_that_may_be_away_is_not_called_bad() {
         assert_eq!(asked.await.0, status, "{token}");
     }
     world.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_cannot_start_leaves_no_listener_behind() {
+    let ca = Ca::new().unwrap();
+    let (at, _) = keyed();
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tunnel = taken.local_addr().unwrap().to_string();
+    let free = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    let [sip, device] = [free(), free()];
+    let mut options = options_of_edge(&ca, (at.path(), &tunnel), &[], true);
+    options.config.listen.sip_tls = Addresses::of(&[&sip]);
+    options.config.listen.device_tls = Addresses::of(&[&device]);
+    let Err(error) = EdgeRole::start(options).await else {
+        panic!("it listens where somebody else does");
+    };
+    assert!(format!("{error:#}").contains(&tunnel), "{error:#}");
+    for at in [sip, device] {
+        std::net::TcpListener::bind(&at).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

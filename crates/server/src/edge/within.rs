@@ -14,7 +14,6 @@ use crate::{
 };
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
-use call::Network;
 use net::{Carried, Standing};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -61,17 +60,16 @@ impl Within {
     /// Begins to take who comes by them: connections of `net`'s, and requests of the device API, of which so many at once have room.
     pub(crate) fn take(
         &mut self,
-        (config, net, metrics): (&Config, &net::Net, &Arc<Metrics>),
+        (net, metrics): (&net::Net, &Arc<Metrics>),
         device: Router,
         (room, keeper): (usize, &Doorkeeper),
-    ) -> Result<()> {
+    ) {
         let Some(dialled) = &mut self.0 else {
-            return Ok(());
+            return;
         };
         let taking = Taking {
             net: net.clone(),
             metrics: metrics.clone(),
-            trusted: settings::trusted(config)?,
             tls: net.addresses().tls.clone(),
             is_told: false,
             device: device.fallback(not_found),
@@ -80,7 +78,6 @@ impl Within {
         };
         let arrivals = dialled.arrivals.take();
         dialled.task = arrivals.map(|arrivals| tokio::spawn(taking.run(arrivals)));
-        Ok(())
     }
 
     /// How they are.
@@ -104,8 +101,6 @@ impl Within {
 struct Taking {
     net: net::Net,
     metrics: Arc<Metrics>,
-    /// Where the operator's servers are: no client outside is there, whatever an edge says.
-    trusted: Vec<Network>,
     /// Our listeners of SIP in TLS.
     tls: Vec<SocketAddr>,
     /// Whether it was said that none of them has the port of an edge.
@@ -136,7 +131,8 @@ impl Taking {
             stream,
         } = arrival;
         let from = header.client.ip();
-        if self.trusted.iter().any(|network| network.contains(from)) {
+        // No client outside is where the operator's servers are, whatever an edge says.
+        if self.keeper.trusts(from) {
             return false;
         }
         let (spoken, name) = (header.spoken, header.name.as_deref());
