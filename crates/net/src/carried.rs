@@ -13,6 +13,7 @@ use crate::framing::xmpp::{Peers, Xmpp};
 use crate::listen::place;
 use crate::net::Net;
 use crate::shared::Shared;
+use crate::stats::Spoken;
 use crate::table::Link;
 use crate::{StreamLink, XmppConfig};
 
@@ -44,6 +45,10 @@ impl Net {
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
         let shared = self.shared.clone();
+        let spoken = match what {
+            Carried::Sip => Spoken::SipTls,
+            Carried::Xmpp { .. } => Spoken::XmppTls,
+        };
         let stream_of = match (what, &self.xmpp) {
             (Carried::Sip, _) => None,
             (Carried::Xmpp { .. }, None) => return false,
@@ -72,7 +77,7 @@ impl Net {
             remote,
             id: shared.connection_id(),
         };
-        let Some(link) = place(&shared, flow) else {
+        let Some(link) = place(&shared, flow, spoken) else {
             return false;
         };
         let (tasks, halves) = (shared.tasks.clone(), tokio::io::split(stream));
@@ -90,7 +95,7 @@ async fn sip<S: AsyncRead + AsyncWrite>(
     mut halves: Halves<S>,
 ) {
     let flow = link.flow;
-    let mut framing = Sip::carried(flow, &shared.limits);
+    let mut framing = Sip::carried(flow, link.since, &shared.limits);
     connection::run(&shared, &mut link, &mut halves, &mut framing).await;
     shared.table().remove(flow.id);
     shared.closed(flow).await;
@@ -104,7 +109,7 @@ async fn xmpp<S: AsyncRead + AsyncWrite>(
 ) {
     let id = link.flow.id;
     let (of, peers) = ((id, over.framing), Peers::Clients(config));
-    let mut framing = Xmpp::new(of, peers, shared.udp.len(), &shared.limits.xmpp);
+    let mut framing = Xmpp::new(of, link.since, peers, shared.udp.len(), &shared.limits);
     shared.table().attach(id, framing.progress());
     framing.secured(over);
     connection::run(&shared, &mut link, &mut halves, &mut framing).await;

@@ -113,18 +113,18 @@ pub struct Limits {
     pub reserved: usize,
     /// Accepted connections open at once from one source. One more is closed right after `accept`.
     pub connections_per_peer: usize,
-    /// With so many accepted connections open, one more of a stranger over which TLS is to begin takes the place of one over which nothing
-    /// has come: the oldest of the source that has most of them.
+    /// With so many accepted connections open, one more of a stranger takes the place of one of a stranger who has proven nothing: the
+    /// oldest of the source that has most of them.
     pub silent: usize,
     /// Outgoing connections open at once. One more fails at once.
     pub outgoing: usize,
     /// A connection over which nothing was received for so long is closed. Longer than a registration lives by
     /// default, because a phone may keep quiet until it registers again; a dead peer is found sooner by TCP itself.
     pub idle: Duration,
-    /// An accepted connection must bring its first whole message within this time, and every message, once begun,
-    /// must be whole within it; else it is closed.
+    /// From `accept` to the first whole message, or the first header of a stream, TLS included; and every message, once begun, must be
+    /// whole within it. Else the connection is closed.
     pub first_message: Duration,
-    /// A TLS handshake, either side, that takes longer fails.
+    /// A TLS handshake, either side, that takes longer fails: from `accept`, where it is what a connection begins with.
     pub tls_handshake: Duration,
     /// Accepted TLS handshakes for which keys are made and signed at once; others wait for their turn, each source for its own. Fewer
     /// than there are processors leave room for other work.
@@ -201,7 +201,7 @@ pub(crate) fn processors() -> usize {
 /// How long the peer of a WebSocket may take. What a message may be made of follows from what goes over it.
 #[derive(Clone, Debug)]
 pub struct WebSocketLimits {
-    /// From `accept`, or the end of TLS's handshake, to the end of its own; one that takes longer is closed.
+    /// From `accept` to the end of its own handshake, that of TLS included; one that takes longer is closed.
     pub handshake: Duration,
     /// Once it may be silent, it is asked after so much silence whether it is there. Shorter than the minute after which many
     /// proxies close a connection over which nothing goes.

@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::delivery::{Delivery, Taken};
 use crate::event::Event;
 use crate::framing::Framing;
-use crate::outbox::Outbox;
+use crate::outbox::{Abort, Outbox};
 use crate::shared::Shared;
 use crate::table::Link;
 
@@ -69,7 +69,7 @@ where
     S: AsyncRead + AsyncWrite,
     F: Framing,
 {
-    let Link { flow, outbox } = link;
+    let Link { flow, outbox, .. } = link;
     let mut writer = Writer {
         shared,
         outbox,
@@ -84,7 +84,7 @@ where
     let end = tokio::select! {
         end = read(shared, flow, reader, framing) => end,
         written = &mut write => written.map_or_else(End::Failed, |()| End::Closed),
-        () = poll_fn(|context| outbox.poll_full(context)) => End::QueueFull,
+        abort = outbox.aborted() => End::Aborted(abort),
         () = last_moment => End::Closed,
     };
     tracing::debug!(?flow, ?end, "connection ended");
@@ -93,6 +93,9 @@ where
         let limit = shared.limits.tls_handshake;
         shared.within(limit, drained).await == Some(true)
     } else {
+        if let End::Aborted(Abort::Displaced) = end {
+            shared.counters.silent.add(1);
+        }
         shared.table().remove(flow.id);
         let goodbye = goodbye::<F>(shared, &end, write, reader);
         // In a place of its own, which no connection needs as long as it lives.
@@ -175,8 +178,7 @@ enum End {
     Failed(io::Error),
     /// Nothing received for too long, or a message that never became whole.
     TimedOut,
-    /// The peer does not read what we send.
-    QueueFull,
+    Aborted(Abort),
     /// What the peer sends makes no sense.
     Garbage,
     /// The peer was told that nothing more is read.
@@ -193,7 +195,7 @@ async fn read(
 ) -> End {
     let after = |limit| Instant::now() + limit;
     // When a message that is owed (the first one, or the one that has begun) must be whole.
-    let mut whole_by = framing.patience().first.map(after);
+    let mut whole_by = framing.patience().first;
     let clock = sleep_until(whole_by.unwrap_or_else(Instant::now));
     tokio::pin!(clock);
     let mut incoming = Incoming {

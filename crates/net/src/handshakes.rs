@@ -11,6 +11,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, LazyConfigAcceptor};
 
 use crate::gate::{Gate, Place};
+use crate::hello;
 use crate::{Limits, Visitor};
 
 /// The places for it, whatever is spoken behind TLS. Clones have the same places.
@@ -28,7 +29,7 @@ impl Handshakes {
         self.0.set_pace(per_second);
     }
 
-    /// Begins TLS. Hears what the peer can do, which costs nothing, and waits for its turn to do the work.
+    /// Begins TLS. Hears what the peer can do, for which nothing is made before it is whole, and waits for its turn to do the work.
     ///
     /// # Errors
     /// The connection ended, or the two do not agree.
@@ -38,6 +39,7 @@ impl Handshakes {
         config: Arc<rustls::ServerConfig>,
         stream: TcpStream,
     ) -> io::Result<TlsStream<TcpStream>> {
+        hello::comes(&stream).await?;
         // Each step is in a place of its own: whoever waits for a turn has nothing but what it said.
         let heard = Box::pin(LazyConfigAcceptor::new(Acceptor::default(), stream)).await?;
         let place = self.0.turn(who()).await;

@@ -1,8 +1,10 @@
 //! Accepts connections, within the limits, whatever is served over them.
 
 use std::future::poll_fn;
+use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +13,17 @@ use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::shared::Shared;
-use crate::silence::Silent;
-use crate::table::Link;
-use crate::{BindError, Standing, Visitor, bind, connection};
+use crate::stats::Spoken;
+use crate::table::{Link, NoPlace};
+use crate::{BindError, Standing, Visitor, bind, connection, hello};
 
 /// Pause after `accept` failed, which it does when file descriptors run out: retrying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a listener serves.
 pub(crate) trait Serve: Clone + Send + Sync + 'static {
-    /// How a connection begins.
-    fn transport(&self) -> Transport;
+    /// What a connection carries.
+    fn spoken(&self) -> Spoken;
 
     /// Serves one to its end, then forgets it and tells whoever must know.
     fn serve(
@@ -45,7 +47,7 @@ impl<S: Serve> Listeners<S> {
     /// Binds all of them, or none.
     pub(crate) fn bind(addresses: &[SocketAddr], service: &S) -> Result<Self, BindError> {
         let open = |&address: &SocketAddr| {
-            let listener = bind::tcp(service.transport(), address)?;
+            let listener = bind::tcp(service.spoken().transport(), address)?;
             let address = listener.local_addr().unwrap_or(address);
             Ok((listener, address, service.clone()))
         };
@@ -93,8 +95,8 @@ async fn run(shared: Arc<Shared>, listener: TcpListener, service: impl Serve) {
     }
 }
 
-/// Serves a connection, if there is a place for it: nothing is done for one that there is none for, and next to nothing for one over which
-/// TLS is to begin, until its peer says something.
+/// Serves a connection, if there is a place for it: nothing is done for one that there is none for, and next to nothing for others until
+/// their peer says something.
 fn admit(
     shared: &Arc<Shared>,
     stream: TcpStream,
@@ -108,56 +110,38 @@ fn admit(
         return false;
     };
     let flow = Flow {
-        transport: service.transport(),
+        transport: service.spoken().transport(),
         local,
         remote,
         id: shared.connection_id(),
     };
-    let Some(link) = room(shared, flow, from) else {
+    let Some(link) = room(shared, (flow, service.spoken()), from) else {
         return false;
     };
-    let silent = flow
-        .transport
-        .is_secure()
-        .then(|| shared.silence.begins(from, is_crowded(shared)));
-    if let Some(None) = silent {
-        shared.counters.silent.add(1);
-        shared.table().remove(flow.id);
-        return false;
-    }
-    match silent.flatten() {
-        None => begin(shared, link, stream, service.clone()),
-        Some(silent) => {
-            let waits = wait(shared.clone(), (link, silent), stream, service.clone());
-            shared.tasks.spawn(waits);
-            true
-        }
-    }
+    let waits = wait(shared.clone(), link, stream, service.clone());
+    shared.tasks.spawn(waits);
+    true
 }
 
-/// Whether those who say nothing are to make room: strangers' room is nearly taken, and they have as much as is left or more. Where
-/// others have it, they would make room for nobody but each other.
-fn is_crowded(shared: &Shared) -> bool {
+/// Waits until the peer says something, and serves it then.
+async fn wait(shared: Arc<Shared>, link: Link, stream: TcpStream, service: impl Serve) {
     let limits = &shared.limits;
-    let strangers = limits.connections.saturating_sub(limits.reserved);
-    let left = strangers.saturating_sub(limits.silent);
-    shared.table().accepted() >= limits.silent && shared.silence.count() >= left
-}
-
-/// Waits until the peer says something, and serves it then. To look for octets and not only to wait until there may be some: a connection
-/// that is new counts as one where there may.
-async fn wait(
-    shared: Arc<Shared>,
-    (link, silent): (Link, Silent),
-    stream: TcpStream,
-    service: impl Serve,
-) {
-    let octets = poll_fn(|context| {
-        let mut octet = [MaybeUninit::uninit()];
-        stream.poll_peek(context, &mut ReadBuf::uninit(&mut octet))
-    });
-    let speaks = shared.within(shared.limits.tls_handshake, silent.until(octets));
-    if let Some(Some(Ok(1..))) = speaks.await {
+    let by = if link.flow.transport.is_secure() {
+        link.since + limits.tls_handshake
+    } else {
+        link.since + limits.first_message
+    };
+    let has_spoken = {
+        // Handed on by its place: whoever takes a future keeps it twice.
+        let mut speaks = pin!(async {
+            tokio::select! {
+                said = speaks(&stream, link.flow.transport) => said.is_ok(),
+                _ = link.outbox.aborted() => false,
+            }
+        });
+        shared.by(by, speaks.as_mut()).await == Some(true)
+    };
+    if has_spoken {
         begin(&shared, link, stream, service);
     } else {
         shared.counters.silent.add(1);
@@ -166,22 +150,37 @@ async fn wait(
     }
 }
 
-/// Serves a connection from now on. False if it is over.
-fn begin(shared: &Arc<Shared>, link: Link, stream: TcpStream, service: impl Serve) -> bool {
+/// Waits for what TLS begins with, or for an octet of anything else. To look for octets and not only to wait until there may be some: a
+/// connection that is new counts as one where there may.
+async fn speaks(stream: &TcpStream, transport: Transport) -> io::Result<()> {
+    if transport.is_secure() {
+        return hello::comes(stream).await;
+    }
+    let octets = poll_fn(|context| {
+        let mut octet = [MaybeUninit::uninit()];
+        stream.poll_peek(context, &mut ReadBuf::uninit(&mut octet))
+    });
+    match octets.await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Serves a connection from now on.
+fn begin(shared: &Arc<Shared>, link: Link, stream: TcpStream, service: impl Serve) {
     // A peer may be gone already.
     if connection::prepare(&stream).is_err() {
         shared.table().remove(link.flow.id);
-        return false;
+        return;
     }
     let serve = service.serve(shared.clone(), link, stream);
     shared.tasks.spawn(serve);
-    true
 }
 
 /// The place of a connection that was accepted, if there is one for whoever is there.
-pub(crate) fn place(shared: &Shared, flow: Flow) -> Option<Link> {
+pub(crate) fn place(shared: &Shared, flow: Flow, spoken: Spoken) -> Option<Link> {
     let from = let_in(shared, flow.remote)?;
-    room(shared, flow, from)
+    room(shared, (flow, spoken), from)
 }
 
 /// Who is there, unless they are kept out.
@@ -196,16 +195,18 @@ fn let_in(shared: &Shared, remote: SocketAddr) -> Option<Visitor> {
 }
 
 /// Room for a connection, if there is any for whoever is there.
-fn room(shared: &Shared, flow: Flow, from: Visitor) -> Option<Link> {
-    let link = shared.table().accept(flow, from, &shared.limits);
-    if link.is_none() {
-        shared.counters.refused.add(1);
-        // Counted, not warned of: whoever floods us should not fill the log as well.
-        tracing::debug!(remote = %flow.remote, "connection refused: limit reached");
-        return None;
-    }
-    shared.counters.accepted.add(1);
-    link
+fn room(shared: &Shared, (flow, spoken): (Flow, Spoken), from: Visitor) -> Option<Link> {
+    let by = (&shared.limits, &shared.doorman);
+    let accepted = shared.table().accept((flow, spoken), from, by);
+    let counter = match accepted {
+        Ok(_) => &shared.counters.accepted,
+        Err(NoPlace::Full) => &shared.counters.refused,
+        Err(NoPlace::Displaced) => &shared.counters.silent,
+    };
+    counter.add(1);
+    // Counted, not warned of: whoever floods us should not fill the log as well.
+    let why = |why| tracing::debug!(remote = %flow.remote, ?why, "connection refused");
+    accepted.map_err(why).ok()
 }
 
 #[cfg(test)]
@@ -230,9 +231,9 @@ mod tests {
             source: at.ip(),
             standing: Standing::Stranger,
         };
-        let silent = shared.silence.begins(from, false).unwrap();
-        let link = room(&shared, flow, from).unwrap();
-        let task = wait(shared, (link, silent), stream, Sip(None));
+        let link = room(&shared, (flow, Spoken::SipTls), from).unwrap();
+        let task = wait(shared, link, stream, Sip(None));
+        println!("{} octets of the task", size_of_val(&task));
         assert!(size_of_val(&task) <= 1 << 10, "{}", size_of_val(&task));
     }
 }

@@ -281,7 +281,9 @@ impl Net {
     /// place of this one (RFC 6120 §6.4.6). To be said before the `<success/>` is written, so that it is so for all
     /// that the peer sends when it has read that.
     pub fn signed_in(&self, stream: StreamId, restart: bool) {
-        if let Some(progress) = self.shared.table().progress(stream.0) {
+        let mut table = self.shared.table();
+        table.is_proven(stream.0);
+        if let Some(progress) = table.progress(stream.0) {
             progress.sign_in(restart);
         }
     }

@@ -1,6 +1,7 @@
 //! What is to be written to one connection: put in by whoever has something to say, taken out by the connection's task.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -21,9 +22,18 @@ struct State {
     octets: usize,
     /// Nothing more comes.
     is_closed: bool,
-    /// There is more than there may be: the peer does not read.
-    is_full: bool,
+    /// It ends before what is queued is written.
+    abort: Option<Abort>,
     task: Option<Waker>,
+}
+
+/// Why a connection ends at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Abort {
+    /// There is more to be written than there may be: the peer does not read.
+    Full,
+    /// Its place is somebody else's.
+    Displaced,
 }
 
 /// Both ends.
@@ -38,12 +48,21 @@ impl Sender {
         let mut state = self.0.state();
         let octets = state.octets + bytes.len();
         let messages = limits.send_queue_messages.max(1);
-        state.is_full |= octets > limits.send_queue_bytes || state.queue.len() >= messages;
+        if octets > limits.send_queue_bytes || state.queue.len() >= messages {
+            state.abort.get_or_insert(Abort::Full);
+        }
         // Nothing goes out behind what is missing.
-        if !state.is_full {
+        if state.abort.is_none() {
             state.octets = octets;
             state.queue.push_back(bytes);
         }
+        wake(state);
+    }
+
+    /// Ends the connection at once, for somebody else.
+    pub(crate) fn displace(&self) {
+        let mut state = self.0.state();
+        state.abort.get_or_insert(Abort::Displaced);
         wake(state);
     }
 }
@@ -61,7 +80,9 @@ impl Outbox {
     /// connection should cost little.
     pub(crate) fn poll_some(&self, context: &Context<'_>, most: usize) -> Poll<Vec<Bytes>> {
         let mut state = self.state();
-        if state.queue.is_empty() && !state.is_closed {
+        // It ends without what is queued.
+        let is_over = state.abort.is_some();
+        if is_over || (state.queue.is_empty() && !state.is_closed) {
             return state.waits(context);
         }
         Poll::Ready(if state.queue.len() > most {
@@ -82,13 +103,16 @@ impl Outbox {
         self.state().octets == 0
     }
 
-    /// Ready once the peer has left more unread than it may.
-    pub(crate) fn poll_full(&self, context: &Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        if state.is_full {
-            return Poll::Ready(());
-        }
-        state.waits(context)
+    /// Waits until the connection is to end at once.
+    pub(crate) async fn aborted(&self) -> Abort {
+        poll_fn(|context| {
+            let mut state = self.state();
+            match state.abort {
+                Some(abort) => Poll::Ready(abort),
+                None => state.waits(context),
+            }
+        })
+        .await
     }
 
     /// Held for a moment, never across an await.
@@ -118,6 +142,7 @@ fn wake(mut state: MutexGuard<'_, State>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
 
     /// The lengths of what is taken out at once.
     fn taken(outbox: &Outbox) -> Poll<Vec<usize>> {
@@ -125,10 +150,12 @@ mod tests {
         some.map(|batch| batch.iter().map(Bytes::len).collect())
     }
 
+    fn abort(outbox: &Outbox) -> Poll<Abort> {
+        pin!(outbox.aborted()).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
     fn is_full(outbox: &Outbox) -> bool {
-        outbox
-            .poll_full(&Context::from_waker(Waker::noop()))
-            .is_ready()
+        abort(outbox) == Poll::Ready(Abort::Full)
     }
 
     fn octets(count: usize) -> Bytes {
@@ -175,5 +202,16 @@ mod tests {
         assert!(!is_full(&outbox));
         sender.send(octets(1), &limits);
         assert!(is_full(&outbox));
+    }
+
+    #[test]
+    fn who_is_displaced_ends_and_says_nothing_more() {
+        let (sender, outbox) = outbox();
+        assert!(abort(&outbox).is_pending());
+        sender.displace();
+        sender.send(octets(1), &Limits::default());
+        drop(sender);
+        assert_eq!(abort(&outbox), Poll::Ready(Abort::Displaced));
+        assert_eq!(taken(&outbox), Poll::Pending);
     }
 }

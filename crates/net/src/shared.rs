@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use sip::endpoint::Flow;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,7 +15,6 @@ use crate::doorman::anybody;
 use crate::handshakes::Handshakes;
 use crate::local::LocalIps;
 use crate::shards::{Gone, Shards};
-use crate::silence::Silence;
 use crate::stats::Counters;
 use crate::table::Table;
 use crate::udp::{Rim, Udp};
@@ -37,8 +37,6 @@ pub(crate) struct Shared {
     pub(crate) full: CancellationToken,
     /// Handshakes of TLS for which we work at once.
     pub(crate) handshakes: Handshakes,
-    /// Strangers who have connected and said nothing.
-    pub(crate) silence: Silence,
     table: Mutex<Table>,
     pub(crate) shards: Shards,
     next_connection: AtomicU64,
@@ -56,7 +54,6 @@ impl Shared {
             full: stop.child_token(),
             stop,
             handshakes: Handshakes::new(&limits),
-            silence: Silence::default(),
             limits,
             doorman: doorman.unwrap_or_else(anybody),
             client_tls,
@@ -149,8 +146,17 @@ impl Shared {
         limit: Duration,
         future: impl Future<Output = T>,
     ) -> Option<T> {
+        self.by(Instant::now() + limit, future).await
+    }
+
+    /// The same, or `None` if it did not come by then.
+    pub(crate) async fn by<T>(
+        &self,
+        moment: Instant,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
         tokio::select! {
-            result = tokio::time::timeout(limit, future) => result.ok(),
+            result = tokio::time::timeout_at(moment, future) => result.ok(),
             () = self.stop.cancelled() => None,
         }
     }

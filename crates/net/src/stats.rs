@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sip::endpoint::Transport;
+
 /// The counters, as [`crate::Net::stats`] gives them: totals since the start, unless they say otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -20,7 +22,7 @@ pub struct Stats {
     /// Datagrams of strangers dropped unread: more come than can be looked at.
     pub shed: u64,
     /// Connections closed, by us or by their peer, before what that owed had come: a handshake, a first message, the rest of one, a
-    /// sign-in.
+    /// sign-in. Those of strangers who had proven nothing, and made room for others, are among them.
     pub silent: u64,
     /// Connections open now, accepted and outgoing.
     pub open: usize,
@@ -44,6 +46,25 @@ pub(crate) enum Spoken {
     XmppTls,
     XmppWs,
     XmppWss,
+}
+
+impl Spoken {
+    /// SIP over this.
+    pub(crate) fn sip(transport: Transport) -> Self {
+        if transport.is_secure() {
+            Self::SipTls
+        } else {
+            Self::SipTcp
+        }
+    }
+
+    /// How such a connection begins.
+    pub(crate) fn transport(self) -> Transport {
+        match self {
+            Self::SipTcp | Self::XmppTcp | Self::XmppWs => Transport::Tcp,
+            Self::SipTls | Self::XmppTls | Self::XmppWss => Transport::Tls,
+        }
+    }
 }
 
 impl Spoken {

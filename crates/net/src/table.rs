@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sip::endpoint::{Flow, Transport};
+use tokio::time::Instant;
 
 use crate::outbox::{Outbox, Sender, outbox};
 use crate::progress::Progress;
 use crate::stats::{OpenBy, Spoken};
+use crate::unproven::{Unproven, Yields};
 use crate::websocket::Code;
 use crate::wire::Wire;
-use crate::{Limits, Standing, Visitor};
+use crate::{Doorman, Limits, Standing, Visitor};
 
 /// Which outgoing connection serves a remote: the TLS name counts, because it is what was verified.
 pub(crate) type Destination = (Transport, SocketAddr, Option<String>);
@@ -24,6 +26,8 @@ pub(crate) struct Table {
     accepted: usize,
     /// By source.
     accepted_of: HashMap<IpAddr, usize>,
+    /// Those of strangers, who may lose their place.
+    unproven: Unproven,
     outgoing: HashMap<Destination, Flow>,
     /// We are stopping: nobody gets in any more.
     shut: bool,
@@ -33,7 +37,7 @@ pub(crate) struct Table {
 struct Connection {
     queue: Sender,
     origin: Origin,
-    transport: Transport,
+    spoken: Spoken,
     /// How far the stream is, if it is one of XMPP.
     progress: Option<Arc<Progress>>,
     wire: Wire,
@@ -52,20 +56,75 @@ enum Origin {
 pub(crate) struct Link {
     pub(crate) flow: Flow,
     pub(crate) outbox: Arc<Outbox>,
+    /// Since when.
+    pub(crate) since: Instant,
+}
+
+/// Why there is no place for one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    /// At a limit.
+    Full,
+    /// Whoever has proven nothing makes room for others, and has none for more.
+    Displaced,
 }
 
 impl Table {
-    /// Room for an accepted connection, or `None` at a limit.
-    pub(crate) fn accept(&mut self, flow: Flow, from: Visitor, limits: &Limits) -> Option<Link> {
+    /// Room for an accepted connection. When it is crowded, one of a stranger has the place of another one, if there is one.
+    pub(crate) fn accept(
+        &mut self,
+        (flow, spoken): (Flow, Spoken),
+        from: Visitor,
+        (limits, doorman): (&Limits, &Doorman),
+    ) -> Result<Link, NoPlace> {
         let most = most(from.standing, limits);
         let of_source = self.accepted_of.get(&from.source).copied();
         let of_source = of_source.unwrap_or_default();
-        if self.shut || self.accepted >= most || of_source >= limits.connections_per_peer {
-            return None;
+        if self.shut || self.accepted > most || of_source >= limits.connections_per_peer {
+            return Err(NoPlace::Full);
+        }
+        if from.standing == Standing::Stranger && self.is_crowded(limits) {
+            self.make_room(from.source, doorman)?;
+        }
+        if self.accepted >= most {
+            return Err(NoPlace::Full);
         }
         self.accepted += 1;
         self.accepted_of.insert(from.source, of_source + 1);
-        Some(self.insert(flow, Origin::Accepted(from.source)))
+        if from.standing == Standing::Stranger {
+            self.unproven.add(from.source, flow.id);
+        }
+        Ok(self.insert(flow, spoken, Origin::Accepted(from.source)))
+    }
+
+    /// Whether those who have proven nothing are to make room: strangers' room is nearly taken, and they have as much as is left or
+    /// more. Where others have it, they would make room for nobody but each other.
+    fn is_crowded(&self, limits: &Limits) -> bool {
+        let left = most(Standing::Stranger, limits).saturating_sub(limits.silent);
+        self.accepted >= limits.silent && self.unproven.count() >= left
+    }
+
+    /// Ends one for one more from there.
+    fn make_room(&mut self, source: IpAddr, doorman: &Doorman) -> Result<(), NoPlace> {
+        let is_known = |source| doorman(source).standing == Standing::Known;
+        match self.unproven.yields(source, is_known) {
+            Yields::Nobody => {}
+            Yields::Itself => return Err(NoPlace::Displaced),
+            Yields::Other(id) => {
+                if let Some(connection) = self.connections.get(&id) {
+                    connection.queue.displace();
+                }
+                self.remove(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever is there has proven who it is.
+    pub(crate) fn is_proven(&mut self, id: u64) {
+        if let Some(Origin::Accepted(source)) = self.connections.get(&id).map(|it| &it.origin) {
+            self.unproven.remove(*source, id);
+        }
     }
 
     /// Room for an outgoing connection, or `None` at the limit.
@@ -79,16 +138,12 @@ impl Table {
             return None;
         }
         self.outgoing.insert(destination.clone(), flow);
-        Some(self.insert(flow, Origin::Outgoing(destination)))
+        let spoken = Spoken::sip(flow.transport);
+        Some(self.insert(flow, spoken, Origin::Outgoing(destination)))
     }
 
     pub(crate) fn open(&self) -> usize {
         self.connections.len()
-    }
-
-    /// Of those that are open, how many were accepted.
-    pub(crate) fn accepted(&self) -> usize {
-        self.accepted
     }
 
     pub(crate) fn open_by(&self) -> OpenBy {
@@ -99,24 +154,30 @@ impl Table {
         self.outgoing.get(destination).copied()
     }
 
-    fn insert(&mut self, flow: Flow, origin: Origin) -> Link {
+    fn insert(&mut self, flow: Flow, spoken: Spoken, origin: Origin) -> Link {
         let (queue, outbox) = outbox();
         let connection = Connection {
             queue,
             origin,
-            transport: flow.transport,
+            spoken,
             progress: None,
             wire: Wire::default(),
             name: None,
         };
-        self.open_by.opens(connection.spoken());
+        self.open_by.opens(spoken);
         self.connections.insert(flow.id, connection);
-        Link { flow, outbox }
+        Link {
+            flow,
+            outbox,
+            since: Instant::now(),
+        }
     }
 
     /// The connection carries a stream of XMPP from now on.
     pub(crate) fn attach(&mut self, id: u64, progress: Arc<Progress>) {
-        self.becomes(id, |connection| connection.progress = Some(progress));
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.progress = Some(progress);
+        }
     }
 
     /// The peer has asked for us by this name.
@@ -137,15 +198,8 @@ impl Table {
 
     /// What is written to the connection is a message of a WebSocket from now on.
     pub(crate) fn becomes_websocket(&mut self, id: u64) {
-        self.becomes(id, |connection| connection.wire = Wire::WebSocket);
-    }
-
-    /// Something else is spoken over the connection from now on.
-    fn becomes(&mut self, id: u64, change: impl FnOnce(&mut Connection)) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            self.open_by.closes(connection.spoken());
-            change(connection);
-            self.open_by.opens(connection.spoken());
+            connection.wire = Wire::WebSocket;
         }
     }
 
@@ -173,6 +227,10 @@ impl Table {
         }
         self.accepted_of.insert(from.source, of_source + 1);
         connection.origin = Origin::Accepted(from.source);
+        self.unproven.remove(known, id);
+        if from.standing == Standing::Stranger {
+            self.unproven.add(from.source, id);
+        }
         self.forget_one_of(known);
         true
     }
@@ -215,18 +273,17 @@ impl Table {
         let Some(connection) = self.connections.remove(&id) else {
             return;
         };
-        self.open_by.closes(connection.spoken());
+        self.open_by.closes(connection.spoken);
         match connection.origin {
             Origin::Outgoing(destination) => {
                 self.outgoing.remove(&destination);
             }
-            Origin::Accepted(source) => self.forget_accepted(source),
+            Origin::Accepted(source) => {
+                self.accepted -= 1;
+                self.forget_one_of(source);
+                self.unproven.remove(source, id);
+            }
         }
-    }
-
-    fn forget_accepted(&mut self, source: IpAddr) {
-        self.accepted -= 1;
-        self.forget_one_of(source);
     }
 
     fn forget_one_of(&mut self, source: IpAddr) {
@@ -260,19 +317,5 @@ fn most(standing: Standing, limits: &Limits) -> usize {
         Standing::Known => limits.connections,
         Standing::Stranger => limits.connections.saturating_sub(limits.reserved),
         Standing::Banned => 0,
-    }
-}
-
-impl Connection {
-    fn spoken(&self) -> Spoken {
-        let is_tls = self.transport.is_secure();
-        match (self.wire, self.progress.is_some(), is_tls) {
-            (Wire::WebSocket, _, false) => Spoken::XmppWs,
-            (Wire::WebSocket, _, true) => Spoken::XmppWss,
-            (Wire::Stream, true, false) => Spoken::XmppTcp,
-            (Wire::Stream, true, true) => Spoken::XmppTls,
-            (Wire::Stream, false, false) => Spoken::SipTcp,
-            (Wire::Stream, false, true) => Spoken::SipTls,
-        }
     }
 }

@@ -152,9 +152,13 @@ async fn a_connection_that_brings_no_message_is_closed() {
         ..Limits::default()
     };
     let (_net, mut events, address) = tcp_net(limits).await;
+    // Nobody has heard of this one.
     let mut silent = TcpStream::connect(address).await.unwrap();
-    closed(&mut events).await;
     read_to_close(&mut silent).await;
+    let mut begun = TcpStream::connect(address).await.unwrap();
+    write(&mut begun, "O").await;
+    closed(&mut events).await;
+    read_to_close(&mut begun).await;
 
     let mut pinging = TcpStream::connect(address).await.unwrap();
     write(&mut pinging, "\r\n\r\n").await;

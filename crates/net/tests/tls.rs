@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::{call_id, closed, loopback, message, options, read_to_close, transmit};
 use net::{Config, Events, Limits, Net, Standing, TlsSource, Visitor, client_config};
 use sip::endpoint::Transport;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -123,16 +123,26 @@ async fn a_handshake_that_never_comes_is_given_up() {
         tls_handshake: Duration::from_millis(50),
         ..Limits::default()
     };
-    let (server, mut events) = server(certificate(&["localhost"]).source(), limits).await;
+    let certificate = certificate(&["localhost"]);
+    let (server, mut events) = server(certificate.source(), limits).await;
     let at = server.addresses().tls[0];
-    // Nobody has heard of this one.
-    let mut silent = TcpStream::connect(at).await.unwrap();
-    read_to_close(&mut silent).await;
+    // Nobody has heard of these.
+    for said in [&[][..], &[22]] {
+        let mut silent = TcpStream::connect(at).await.unwrap();
+        silent.write_all(said).await.unwrap();
+        read_to_close(&mut silent).await;
+    }
+    let trusts = client_config(certificate.chain.as_bytes()).unwrap();
+    let mut client =
+        rustls::ClientConnection::new(trusts, "localhost".try_into().unwrap()).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
     let mut begun = TcpStream::connect(at).await.unwrap();
-    begun.write_all(&[22]).await.unwrap();
+    begun.write_all(&hello).await.unwrap();
     closed(&mut events).await;
-    read_to_close(&mut begun).await;
-    assert_eq!(server.stats().silent, 2);
+    let mut heard = Vec::new();
+    begun.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(server.stats().silent, 3);
     assert_eq!(server.stats().open, 0);
 }
 

@@ -24,7 +24,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -99,16 +99,26 @@ pub(crate) async fn serve(
             }
         };
         while connections.try_join_next().is_some() {}
-        let Some(place) = places.take(visitor.source, (all, of_one)) else {
+        let (whose, most) = (visitor.source, (all, of_one));
+        let place = match visitor.standing {
+            Standing::Stranger if !from.ip().is_loopback() => {
+                let is_known = |it| keeper.visitor(it).standing == Standing::Known;
+                places.take_unproven(whose, most, is_known)
+            }
+            _ => places.take(whose, most),
+        };
+        let Some(mut place) = place else {
             refuse(&keeper, Refusal::Connections).await;
             continue;
         };
         let (tls, keeper) = (tls.clone(), keeper.clone());
         let serves = (router.clone(), shut.clone());
         connections.spawn(async move {
-            // In a place of its own: it is large.
-            Box::pin(accepted_from(from, stream, tls, serves, &keeper)).await;
-            drop(place);
+            tokio::select! {
+                () = accepted_from(from, stream, tls, serves, &keeper) => {}
+                // By somebody who has proven nothing, for somebody else.
+                () = place.is_lost() => keeper.refused(Refusal::Silent),
+            }
         });
     }
     drop(listener);
@@ -175,7 +185,8 @@ where
     connection((stream, false), ConnectInfo(from), serves, keeper).await;
 }
 
-/// Finds out what is spoken, and serves it.
+/// Finds out what is spoken, and serves it. All that this needs is in places of its own: who says nothing costs next to nothing, since
+/// thousands may do so.
 async fn accepted_from(
     from: SocketAddr,
     stream: TcpStream,
@@ -186,25 +197,37 @@ async fn accepted_from(
     let _opened = keeper.opened(if tls.is_some() { "tls" } else { "tcp" });
     // Answers are written at once: what is small must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
-    let Some((tls, handshakes)) = tls else {
-        match timeout(HEAD, begins_with_http2(&stream)).await {
-            Ok(is_http2) => {
-                connection((stream, is_http2), ConnectInfo(from), serves, keeper).await;
-            }
-            Err(_) => keeper.refused(Refusal::Silent),
+    let by = Instant::now() + HEAD;
+    let spoken = match &tls {
+        Some(_) => timeout_at(by, net::hello_comes(&stream))
+            .await
+            .map(|it| it.is_ok()),
+        None => timeout_at(by, begins_with_http2(&stream)).await,
+    };
+    match (tls, spoken) {
+        (Some(tls), Ok(true)) => Box::pin(in_tls(from, stream, (tls, by), serves, keeper)).await,
+        (None, Ok(is_http2)) => {
+            let served = connection((stream, is_http2), ConnectInfo(from), serves, keeper);
+            Box::pin(served).await;
         }
-        return;
-    };
-    let accepted = async {
-        // Who says nothing costs next to nothing: thousands may do so.
-        stream.readable().await?;
-        let mut config = (*tls.current()).clone();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let who = || keeper.visitor(from.ip());
-        // In a place of its own, which is given back after it.
-        Box::pin(handshakes.accept(who, Arc::new(config), stream)).await
-    };
-    match timeout(HEAD, accepted).await {
+        _ => keeper.refused(Refusal::Silent),
+    }
+}
+
+/// Begins TLS, which must be there by then, and serves what is spoken in it.
+async fn in_tls(
+    from: SocketAddr,
+    stream: TcpStream,
+    ((tls, handshakes), by): (Tls, Instant),
+    serves: Serves,
+    keeper: &Doorkeeper,
+) {
+    let mut config = (*tls.current()).clone();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let who = || keeper.visitor(from.ip());
+    // In a place of its own, which is given back after it.
+    let accepted = Box::pin(handshakes.accept(who, Arc::new(config), stream));
+    match timeout_at(by, accepted).await {
         Ok(Ok(stream)) => {
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             connection((stream, is_http2), ConnectInfo(from), serves, keeper).await;
@@ -390,7 +413,7 @@ mod tests {
             .await
             .unwrap();
         asked.notified().await;
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         stop.send(()).unwrap();
         assert_eq!(all(&mut idle).await, "");
         assert!(begun.elapsed() < FAREWELL);
@@ -412,10 +435,29 @@ mod tests {
         let address = started(10, &metrics).await;
         let mut half = TcpStream::connect(address).await.unwrap();
         half.write_all(sent).await.unwrap();
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         all(&mut half).await;
         assert!(begun.elapsed() <= HEAD + Duration::from_secs(1));
         tokio::task::yield_now().await;
         assert_eq!(metrics.refusals().total(Refusal::Silent), 1);
+    }
+
+    /// What a connection costs over which nothing came: strangers may have thousands.
+    #[tokio::test]
+    async fn the_task_of_a_connection_over_which_nothing_came_is_small() {
+        let keeper = Doorkeeper::new(&Guards::default(), &Config::default(), Arc::default());
+        let keeper = keeper.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (chain, key) = (issued.cert.pem(), issued.signing_key.serialize_pem());
+        let tls = net::TlsSource::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+        let handshakes = net::Handshakes::new(&net::Limits::default());
+        let serves = (Router::new(), CancellationToken::new());
+        let stream = TcpStream::connect(at).await.unwrap();
+        let accepted = accepted_from(at, stream, Some((tls, handshakes)), serves, &keeper);
+        let size = size_of_val(&accepted);
+        println!("{size} octets of the task");
+        assert!(size <= 1 << 10, "{size}");
     }
 }

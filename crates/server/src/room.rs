@@ -1,13 +1,20 @@
 //! Room for so many at once, of which one source has a part: connections of an API, and requests that come by edges.
 
+use net::{Unproven, Yields};
 use std::{
     collections::HashMap,
+    convert::Infallible,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::sync::oneshot;
 
 /// One source has at most this part of it.
 const PART_OF_ONE: usize = 4;
+
+/// Strangers who have proven nothing make room for others if they have at least this part of it: where others have it, they would make
+/// room for nobody but each other.
+const PART_OF_UNPROVEN: usize = 10;
 
 /// What one source has at most, of room for so many.
 pub(crate) fn part_of_one(room: usize) -> usize {
@@ -22,12 +29,19 @@ pub(crate) struct Room(Mutex<Taken>);
 struct Taken {
     all: usize,
     of: HashMap<IpAddr, usize>,
+    /// Strangers who may lose their place to others.
+    unproven: Unproven,
+    /// By their number: their source, and what is dropped when the place is somebody else's.
+    kept: HashMap<u64, (IpAddr, oneshot::Sender<Infallible>)>,
+    next: u64,
 }
 
 /// Counts as one of them until it is dropped.
 pub(crate) struct Place {
     room: Arc<Room>,
     source: IpAddr,
+    /// Of one who may lose it.
+    unproven: Option<(u64, oneshot::Receiver<Infallible>)>,
 }
 
 impl Room {
@@ -37,15 +51,36 @@ impl Room {
         source: IpAddr,
         (all, of_one): (usize, usize),
     ) -> Option<Place> {
+        self.taken().take(source, (all, of_one)).then(|| Place {
+            room: self.clone(),
+            source,
+            unproven: None,
+        })
+    }
+
+    /// The same for a stranger, who gets the place of another one when there is none left, and may lose it so.
+    pub(crate) fn take_unproven(
+        self: &Arc<Self>,
+        source: IpAddr,
+        (all, of_one): (usize, usize),
+        is_known: impl Fn(IpAddr) -> bool,
+    ) -> Option<Place> {
         let mut taken = self.taken();
-        let theirs = taken.of.get(&source).copied().unwrap_or_default();
-        if taken.all >= all || theirs >= of_one {
+        taken.make_room(source, all, is_known);
+        if !taken.take(source, (all, of_one)) {
             return None;
         }
-        taken.all += 1;
-        taken.of.insert(source, theirs + 1);
-        let room = self.clone();
-        Some(Place { room, source })
+        let number = taken.next;
+        taken.next += 1;
+        let (kept, lost) = oneshot::channel();
+        taken.unproven.add(source, number);
+        taken.kept.insert(number, (source, kept));
+        drop(taken);
+        Some(Place {
+            room: self.clone(),
+            source,
+            unproven: Some((number, lost)),
+        })
     }
 
     /// Held for a look-up only.
@@ -54,15 +89,64 @@ impl Room {
     }
 }
 
+impl Taken {
+    fn take(&mut self, source: IpAddr, (all, of_one): (usize, usize)) -> bool {
+        let theirs = self.of.get(&source).copied().unwrap_or_default();
+        let is_room = self.all < all && theirs < of_one;
+        if is_room {
+            self.all += 1;
+            self.of.insert(source, theirs + 1);
+        }
+        is_room
+    }
+
+    fn give_back(&mut self, source: IpAddr) {
+        self.all -= 1;
+        if let Some(theirs) = self.of.get_mut(&source) {
+            *theirs -= 1;
+            if *theirs == 0 {
+                self.of.remove(&source);
+            }
+        }
+    }
+
+    /// Ends one for one more from there, where that gives it a place.
+    fn make_room(&mut self, to: IpAddr, all: usize, is_known: impl Fn(IpAddr) -> bool) {
+        let are_many = self.unproven.count() >= all.div_ceil(PART_OF_UNPROVEN);
+        if self.all == all
+            && are_many
+            && let Yields::Other(number) = self.unproven.yields(to, is_known)
+        {
+            self.ends(number);
+        }
+    }
+
+    /// The place of one who has proven nothing is free; no effect if it was before.
+    fn ends(&mut self, number: u64) {
+        if let Some((source, _kept)) = self.kept.remove(&number) {
+            self.unproven.remove(source, number);
+            self.give_back(source);
+        }
+    }
+}
+
+impl Place {
+    /// Waits until it is somebody else's, which it may never be.
+    pub(crate) async fn is_lost(&mut self) {
+        match &mut self.unproven {
+            // Nobody says anything by it.
+            Some((_, lost)) => drop(lost.await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.room.taken();
-        taken.all -= 1;
-        if let Some(theirs) = taken.of.get_mut(&self.source) {
-            *theirs -= 1;
-            if *theirs == 0 {
-                taken.of.remove(&self.source);
-            }
+        match self.unproven {
+            Some((number, _)) => taken.ends(number),
+            None => taken.give_back(self.source),
         }
     }
 }
@@ -84,5 +168,33 @@ mod tests {
         assert!(place(1).is_some());
         let left = room.taken();
         assert!(left.all == 0 && left.of.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_stranger_gets_the_place_of_who_has_most_and_that_is_lost_once() {
+        let room = Arc::new(Room::default());
+        let most = (4, 4);
+        let at = |source: u32| IpAddr::from(source.to_be_bytes());
+        let place = |source| room.take_unproven(at(source), most, |it| it == at(9));
+        let mut first = place(1).unwrap();
+        let others = [1, 1].map(|source| place(source).unwrap());
+        let known = place(9).unwrap();
+        assert!(place(1).is_none(), "its own would be the next to go");
+        let second = place(2).unwrap();
+        first.is_lost().await;
+        assert_eq!(room.taken().all, 4);
+        drop(first);
+        assert_eq!(room.taken().all, 4, "it is somebody else's");
+        // Of who is known none is taken.
+        drop(others);
+        let third = place(3).unwrap();
+        let _taken = room.take(at(4), most).unwrap();
+        let mut of_known = known;
+        let lost = tokio::time::timeout(std::time::Duration::ZERO, of_known.is_lost());
+        assert!(lost.await.is_err());
+        drop((second, third, of_known, _taken));
+        let left = room.taken();
+        assert!(left.all == 0 && left.of.is_empty() && left.kept.is_empty());
+        assert_eq!(left.unproven.count(), 0);
     }
 }

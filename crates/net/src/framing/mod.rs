@@ -59,8 +59,8 @@ pub(crate) trait Framing: Send {
 /// How long a peer may take. When the time is over, the connection is closed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// For its first message, if it owes one.
-    pub(crate) first: Option<Duration>,
+    /// When its first message must be whole, if it owes one.
+    pub(crate) first: Option<Instant>,
     /// For a message that has begun.
     pub(crate) whole: Duration,
     /// For anything, when no message is owed; `None` for ever.

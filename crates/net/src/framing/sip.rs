@@ -1,11 +1,11 @@
 //! SIP over a stream (RFC 3261 §18.3) with its keep-alives (RFC 5626 §4.4.1), and in a datagram.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use sip::endpoint::Flow;
 use sip::{Frame, Framer, Message, ParseError};
+use tokio::time::Instant;
 
 use super::{Framed, Framing, Patience};
 use crate::event::Event;
@@ -27,15 +27,15 @@ pub(crate) struct Sip {
 }
 
 impl Sip {
-    /// For a connection that was accepted.
-    pub(crate) fn accepted(flow: Flow, limits: &Limits) -> Self {
+    /// For a connection that was accepted then.
+    pub(crate) fn accepted(flow: Flow, since: Instant, limits: &Limits) -> Self {
         let framer = Framer::new(limits.message);
-        Self::new(flow, framer, Some(limits.first_message), limits)
+        Self::new(flow, framer, Some(since + limits.first_message), limits)
     }
 
     /// For one that was accepted elsewhere, where it is seen whether its peer is still there.
-    pub(crate) fn carried(flow: Flow, limits: &Limits) -> Self {
-        let mut framing = Self::accepted(flow, limits);
+    pub(crate) fn carried(flow: Flow, since: Instant, limits: &Limits) -> Self {
+        let mut framing = Self::accepted(flow, since, limits);
         framing.patience.idle = None;
         framing
     }
@@ -49,7 +49,7 @@ impl Sip {
         }
     }
 
-    fn new(flow: Flow, framer: Framer, first: Option<Duration>, limits: &Limits) -> Self {
+    fn new(flow: Flow, framer: Framer, first: Option<Instant>, limits: &Limits) -> Self {
         let patience = Patience {
             first,
             whole: limits.first_message,

@@ -10,6 +10,7 @@ use super::{Framed, Framing, Patience};
 use crate::Standing;
 use crate::event::Event;
 use crate::shared::Shared;
+use crate::table::Link;
 use crate::websocket::handshake::{self, BANNED, NEEDS_TLS, Outcome, Served, TOO_MANY};
 use crate::websocket::{self, Code, Fault, Frame, Frames, Kind};
 use crate::{Doorman, Visitor, WebSocketConfig, WebSocketLimits};
@@ -41,20 +42,23 @@ pub(crate) struct Handshake<'s> {
 }
 
 impl<'s> Handshake<'s> {
-    /// For a connection of this number from there, over which this protocol is spoken.
+    /// For this connection, over which this protocol is spoken.
     pub(crate) fn new(
         shared: &'s Shared,
         config: &'s WebSocketConfig,
         protocol: &'static str,
-        (id, remote, is_secure): (u64, IpAddr, bool),
+        link: &Link,
+        is_secure: bool,
     ) -> Self {
+        let limits = &shared.limits;
+        let whole = limits.first_message.min(limits.websocket.handshake);
         Self {
-            by: Instant::now() + shared.limits.websocket.handshake,
+            by: link.since + whole,
             shared,
             config,
             protocol,
-            id,
-            remote,
+            id: link.flow.id,
+            remote: link.flow.remote.ip(),
             is_secure,
             read: Vec::new(),
             client: None,

@@ -5,7 +5,6 @@ mod source;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -23,7 +22,7 @@ use crate::event::{Event, StreamLink, XmppEvent};
 use crate::progress::{Phase, Progress, last_words};
 use crate::websocket::{Code, Fault, Kind};
 use crate::wire::Wire;
-use crate::{ComponentConfig, Doorman, Visitor, XmppConfig, XmppLimits};
+use crate::{ComponentConfig, Doorman, Limits, Visitor, XmppConfig, XmppLimits};
 
 /// Who connects, and how they are greeted.
 #[derive(Clone)]
@@ -86,18 +85,35 @@ struct Greeting {
     elements: usize,
     /// How often it has begun to sign in.
     tries: usize,
-    /// When it must be over.
+    /// When its first header must be there…
+    header_by: Instant,
+    /// …and when it must be over.
     by: Instant,
 }
 
+impl Greeting {
+    /// When the next thing that is owed must be there.
+    fn next_by(&self, progress: &Progress) -> Instant {
+        let has_opened = progress.is_open() || self.elements > 0;
+        if has_opened {
+            self.by
+        } else {
+            self.by.min(self.header_by)
+        }
+    }
+}
+
 impl Xmpp {
-    /// For a connection that was accepted now, between so many shards.
+    /// For a connection that was accepted then, between so many shards.
     pub(crate) fn new(
         (id, framing): (u64, stream::Framing),
+        since: Instant,
         peers: Peers,
         shards: usize,
-        limits: &XmppLimits,
+        limits: &Limits,
     ) -> Self {
+        let first_message = limits.first_message;
+        let limits = &limits.xmpp;
         let greeting = Greeting {
             greeter: peers.greeter(framing),
             id: random_id(),
@@ -105,7 +121,8 @@ impl Xmpp {
             unnamed: None,
             elements: 0,
             tries: 0,
-            by: Instant::now() + limits.sign_in,
+            header_by: since + first_message,
+            by: since + limits.sign_in,
         };
         Self {
             id: StreamId(id),
@@ -132,12 +149,9 @@ impl Xmpp {
         self.framing
     }
 
-    /// How long the peer may still take to sign in.
-    pub(crate) fn time_left(&self) -> Duration {
-        let by = self.greeting.as_ref().map(|greeting| greeting.by);
-        by.map_or(Duration::ZERO, |by| {
-            by.saturating_duration_since(Instant::now())
-        })
+    /// When the peer must have signed in, if it has not.
+    pub(crate) fn signs_in_by(&self) -> Option<Instant> {
+        self.greeting.as_ref().map(|greeting| greeting.by)
     }
 
     /// TLS has begun, with this.
@@ -366,7 +380,7 @@ impl Framing for Xmpp {
             first: None,
             whole: self.limits.element,
             idle: None,
-            by: self.greeting.as_ref().map(|greeting| greeting.by),
+            by: self.greeting.as_ref().map(|it| it.next_by(&self.progress)),
         }
     }
 

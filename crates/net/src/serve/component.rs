@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use ::sip::endpoint::Transport;
 use tokio::net::TcpStream;
 
 use crate::framing::xmpp::{Peers, Xmpp as Framing};
 use crate::listen::Serve;
 use crate::shared::Shared;
+use crate::stats::Spoken;
 use crate::table::Link;
 use crate::{ComponentConfig, connection};
 use xmpp::stream::Framing as Frames;
@@ -23,14 +23,15 @@ impl Component {
 }
 
 impl Serve for Component {
-    fn transport(&self) -> Transport {
-        Transport::Tcp
+    fn spoken(&self) -> Spoken {
+        Spoken::XmppTcp
     }
 
     async fn serve(self, shared: Arc<Shared>, mut link: Link, stream: TcpStream) {
         let id = link.flow.id;
-        let (peers, limits) = (Peers::Components(self.0), &shared.limits.xmpp);
-        let mut framing = Framing::new((id, Frames::Component), peers, shared.udp.len(), limits);
+        let (of, peers) = ((id, Frames::Component), Peers::Components(self.0));
+        let (shards, limits) = (shared.udp.len(), &shared.limits);
+        let mut framing = Framing::new(of, link.since, peers, shards, limits);
         shared.table().attach(id, framing.progress());
         let mut halves = tokio::io::split(stream);
         connection::run(&shared, &mut link, &mut halves, &mut framing).await;

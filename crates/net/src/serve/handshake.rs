@@ -1,26 +1,35 @@
 //! How TLS begins on a connection that was accepted.
 
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sip::endpoint::Flow;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use crate::shared::Shared;
+use crate::table::Link;
 
-/// Begins TLS, within the limit.
+/// Begins TLS, which must be there by then.
 pub(super) async fn handshake(
     shared: &Shared,
-    flow: Flow,
+    Link { flow, outbox, .. }: &Link,
     config: Arc<rustls::ServerConfig>,
     stream: TcpStream,
-    limit: Duration,
+    by: Instant,
 ) -> Option<TlsStream<TcpStream>> {
     let who = || (shared.doorman)(flow.remote.ip());
     // In a place of its own, which is given back after it: a task that waits is small.
-    let handshake = Box::pin(shared.handshakes.accept(who, config, stream));
-    match shared.within(limit, handshake).await {
+    let mut handshake = Box::pin(shared.handshakes.accept(who, config, stream));
+    let accepted = async {
+        tokio::select! {
+            accepted = &mut handshake => accepted,
+            _ = outbox.aborted() => Err(io::Error::other("its place is somebody else's")),
+        }
+    };
+    let accepted = shared.by(by, accepted).await;
+    drop(handshake);
+    match accepted {
         Some(Ok(stream)) => {
             let name = stream.get_ref().1.server_name();
             shared.table().asked_for(flow.id, name);

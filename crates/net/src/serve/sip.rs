@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use ::sip::endpoint::Transport;
 use tokio::net::TcpStream;
 
 use super::handshake::handshake;
 use crate::framing::sip::Sip as Framing;
 use crate::listen::Serve;
 use crate::shared::Shared;
+use crate::stats::Spoken;
 use crate::table::Link;
 use crate::{TlsSource, connection};
 
@@ -17,11 +17,11 @@ use crate::{TlsSource, connection};
 pub(crate) struct Sip(pub(crate) Option<TlsSource>);
 
 impl Serve for Sip {
-    fn transport(&self) -> Transport {
+    fn spoken(&self) -> Spoken {
         if self.0.is_some() {
-            Transport::Tls
+            Spoken::SipTls
         } else {
-            Transport::Tcp
+            Spoken::SipTcp
         }
     }
 
@@ -36,15 +36,15 @@ impl Serve for Sip {
         stream: TcpStream,
     ) -> impl Future<Output = ()> + Send {
         async move {
-            let mut framing = Framing::accepted(link.flow, &shared.limits);
+            let mut framing = Framing::accepted(link.flow, link.since, &shared.limits);
             match self.0.map(|tls| tls.current()) {
                 None => {
                     let mut halves = tokio::io::split(stream);
                     connection::run(&shared, &mut link, &mut halves, &mut framing).await;
                 }
                 Some(config) => {
-                    let limit = shared.limits.tls_handshake;
-                    let handshake = handshake(&shared, link.flow, config, stream, limit);
+                    let by = link.since + shared.limits.tls_handshake;
+                    let handshake = handshake(&shared, &link, config, stream, by);
                     if let Some(mut halves) = handshake.await.map(tokio::io::split) {
                         connection::run(&shared, &mut link, &mut halves, &mut framing).await;
                     }
@@ -58,6 +58,7 @@ impl Serve for Sip {
 
 #[cfg(test)]
 mod tests {
+    use ::sip::endpoint::Transport;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -82,6 +83,7 @@ mod tests {
         let link = Link {
             flow,
             outbox: outbox().1,
+            since: tokio::time::Instant::now(),
         };
         let task = Sip(Some(tls)).serve(shared, link, stream);
         let task = size_of_val(&task);

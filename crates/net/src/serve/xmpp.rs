@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ::sip::endpoint::Transport;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 use xmpp::stream::Framing as Frames;
 
@@ -15,6 +15,7 @@ use crate::framing::websocket::{Handshake, WebSocket};
 use crate::framing::xmpp::{Peers, Xmpp as Framing};
 use crate::listen::Serve;
 use crate::shared::Shared;
+use crate::stats::Spoken;
 use crate::table::Link;
 use crate::tls::Shown;
 use crate::{StreamLink, TlsSource, XmppConfig};
@@ -58,10 +59,12 @@ impl Begins {
 }
 
 impl Serve for Xmpp {
-    fn transport(&self) -> Transport {
+    fn spoken(&self) -> Spoken {
         match self.begins {
-            Begins::Starttls(_) | Begins::Ws => Transport::Tcp,
-            Begins::Tls(_) | Begins::Wss(_) => Transport::Tls,
+            Begins::Starttls(_) => Spoken::XmppTcp,
+            Begins::Tls(_) => Spoken::XmppTls,
+            Begins::Ws => Spoken::XmppWs,
+            Begins::Wss(_) => Spoken::XmppWss,
         }
     }
 
@@ -69,9 +72,10 @@ impl Serve for Xmpp {
         let id = link.flow.id;
         let mut framing = Framing::new(
             (id, self.begins.framing()),
+            link.since,
             Peers::Clients(self.config.clone()),
             shared.udp.len(),
-            &shared.limits.xmpp,
+            &shared.limits,
         );
         shared.table().attach(id, framing.progress());
         let talk = Talk {
@@ -105,7 +109,8 @@ impl Talk<'_> {
         if connection::run(self.shared, self.link, &mut halves, self.framing).await {
             let stream = halves.0.unsplit(halves.1);
             let shown = tls.shown();
-            if let Some(mut halves) = self.secured(&shown, &shown.config, stream).await {
+            let secured = self.secured((&shown, &shown.config), stream, Instant::now());
+            if let Some(mut halves) = secured.await {
                 connection::run(self.shared, self.link, &mut halves, self.framing).await;
             }
         }
@@ -113,7 +118,8 @@ impl Talk<'_> {
 
     async fn tls(mut self, tls: &TlsSource, stream: TcpStream) {
         let shown = tls.shown();
-        if let Some(mut halves) = self.secured(&shown, &shown.direct_xmpp, stream).await {
+        let secured = self.secured((&shown, &shown.direct_xmpp), stream, self.link.since);
+        if let Some(mut halves) = secured.await {
             connection::run(self.shared, self.link, &mut halves, self.framing).await;
         }
     }
@@ -134,22 +140,23 @@ impl Talk<'_> {
 
     async fn wss(mut self, tls: &TlsSource, stream: TcpStream) {
         let shown = tls.shown();
-        if let Some(halves) = self.secured(&shown, &shown.http, stream).await {
+        let secured = self.secured((&shown, &shown.http), stream, self.link.since);
+        if let Some(halves) = secured.await {
             self.websocket(halves, true).await;
         }
     }
 
-    /// Begins TLS; what the stream says is for that from then on.
+    /// Begins TLS, for which there is time since then; what the stream says is for that from then on.
     async fn secured(
         &mut self,
-        shown: &Shown,
-        config: &Arc<rustls::ServerConfig>,
+        (shown, config): (&Shown, &Arc<rustls::ServerConfig>),
         stream: TcpStream,
+        since: Instant,
     ) -> Option<Halves<TlsStream<TcpStream>>> {
-        let limit = self.shared.limits.tls_handshake;
-        let limit = limit.min(self.framing.time_left());
+        let by = since + self.shared.limits.tls_handshake;
+        let by = self.framing.signs_in_by().map_or(by, |last| last.min(by));
         let flow = self.link.flow;
-        let stream = handshake(self.shared, flow, config.clone(), stream, limit).await?;
+        let stream = handshake(self.shared, self.link, config.clone(), stream, by).await?;
         self.framing.secured(StreamLink {
             local: flow.local,
             carried: false,
@@ -169,8 +176,7 @@ impl Talk<'_> {
             link,
             framing,
         } = self;
-        let who = (link.flow.id, link.flow.remote.ip(), is_secure);
-        let mut begins = Handshake::new(shared, &config.websocket, SUBPROTOCOL, who);
+        let mut begins = Handshake::new(shared, &config.websocket, SUBPROTOCOL, link, is_secure);
         if !connection::run(shared, link, &mut halves, &mut begins).await {
             return;
         }
@@ -185,6 +191,7 @@ impl Talk<'_> {
 
 #[cfg(test)]
 mod tests {
+    use ::sip::endpoint::Transport;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -216,11 +223,12 @@ mod tests {
                 id: 1,
             },
             outbox: crate::outbox::outbox().1,
+            since: Instant::now(),
         };
         let config = Arc::new(config);
         let framing = (1, Frames::Tcp);
         let peers = Peers::Clients(config.clone());
-        let framing = Framing::new(framing, peers, 1, &Limits::default().xmpp);
+        let framing = Framing::new(framing, link.since, peers, 1, &Limits::default());
         let task = Xmpp::new(config, Begins::Starttls(tls)).serve(shared, link, stream);
         let (framing, task) = (size_of_val(&framing), size_of_val(&task));
         println!("{framing} octets of framing, {task} of the task with it");

@@ -16,6 +16,7 @@ const SHORT: Duration = Duration::from_millis(300);
 
 fn limits(xmpp: XmppLimits) -> Limits {
     Limits {
+        first_message: xmpp.sign_in,
         xmpp,
         ..Limits::default()
     }

@@ -1,0 +1,170 @@
+//! What a peer says first in TLS, looked at where it lies: in the system's buffer. Nothing is made for a connection before it is
+//! whole, so whoever says a part of it and no more costs what whoever says nothing does.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use nix::sys::socket::{MsgFlags, recv};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+/// Octets that are looked at. Whoever has said so many has said enough: the rest is read as it comes.
+const LOOKED_AT: usize = 4_096;
+
+/// The types of a record and of a message (RFC 8446 §5.1, §4), and the length of what stands before the latter's content.
+const HANDSHAKE: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
+const MESSAGE: usize = 4;
+
+/// Waits until a peer has said all of its first message in TLS, or what is none; what it said is still to be read.
+///
+/// # Errors
+/// The connection ended before.
+pub async fn comes(stream: &TcpStream) -> io::Result<()> {
+    loop {
+        let ready = stream.ready(Interest::READABLE).await?;
+        // Whoever is not satisfied waits for more than there was: that the same octets are still there is no news.
+        let looked = stream.try_io(Interest::READABLE, || look(stream));
+        match looked {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            looked => return looked,
+        }
+        if ready.is_read_closed() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// Whether it is there.
+fn look(stream: &TcpStream) -> io::Result<()> {
+    let mut octets = [0; LOOKED_AT];
+    match recv(stream.as_raw_fd(), &mut octets, MsgFlags::MSG_PEEK)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        length if is_enough(&octets[..length]) => Ok(()),
+        _ => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+/// Whether nothing more is to be waited for.
+fn is_enough(mut octets: &[u8]) -> bool {
+    if octets.len() >= LOOKED_AT {
+        return true;
+    }
+    // A message may be in several records.
+    let (mut header, mut length) = (Vec::with_capacity(MESSAGE), 0);
+    while let Some((&record, rest)) = octets.split_first() {
+        if record != HANDSHAKE {
+            return true;
+        }
+        let Some((&[_, _, high, low], rest)) = rest.split_first_chunk() else {
+            return false;
+        };
+        let content = usize::from(u16::from_be_bytes([high, low]));
+        let there = &rest[..content.min(rest.len())];
+        header.extend(there.iter().take(MESSAGE - header.len()));
+        if header
+            .first()
+            .is_some_and(|&message| message != CLIENT_HELLO)
+        {
+            return true;
+        }
+        length += there.len();
+        if let [_, high, middle, low] = header[..]
+            && length >= MESSAGE + u32::from_be_bytes([0, high, middle, low]) as usize
+        {
+            return true;
+        }
+        octets = &rest[there.len()..];
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    fn hello() -> Vec<u8> {
+        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let config = crate::client_config(issued.cert.pem().as_bytes()).unwrap();
+        let name = "localhost".try_into().unwrap();
+        let mut client = rustls::ClientConnection::new(Arc::clone(&config), name).unwrap();
+        let mut octets = Vec::new();
+        client.write_tls(&mut octets).unwrap();
+        octets
+    }
+
+    /// The same message in records of so many octets.
+    fn in_records(hello: &[u8], of: usize) -> Vec<u8> {
+        let record = |content: &[u8]| {
+            let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+            [&hello[..3], &length, content].concat()
+        };
+        hello[5..].chunks(of).flat_map(record).collect()
+    }
+
+    #[test]
+    fn it_is_enough_when_it_is_whole_and_no_octet_sooner() {
+        let hello = hello();
+        for octets in [
+            hello.clone(),
+            in_records(&hello, 1),
+            in_records(&hello, 100),
+        ] {
+            for length in 0..octets.len() {
+                assert!(!is_enough(&octets[..length]), "{length}");
+            }
+            assert!(is_enough(&octets));
+        }
+    }
+
+    #[test]
+    fn what_is_no_hello_or_is_long_is_not_waited_for() {
+        for octets in [&b"GET / HTTP/1.1\r\n"[..], &[21], &[22, 3, 1, 0, 9, 2]] {
+            assert!(is_enough(octets), "{octets:?}");
+        }
+        let mut long = vec![22, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc];
+        long.resize(LOOKED_AT - 1, 0);
+        assert!(!is_enough(&long));
+        long.push(0);
+        assert!(is_enough(&long));
+        let empty = [22, 3, 1, 0, 0].repeat(100);
+        assert!(!is_enough(&empty));
+    }
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        (client.unwrap(), accepted.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn who_says_it_octet_by_octet_is_heard_when_it_is_whole_and_nothing_is_taken() {
+        let (mut client, server) = pair().await;
+        let hello = hello();
+        let mut comes = Box::pin(comes(&server));
+        for octet in &hello {
+            let polled = comes.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+            client.write_all(&[*octet]).await.unwrap();
+        }
+        comes.await.unwrap();
+        let mut there = vec![0; hello.len() + 1];
+        assert_eq!(server.peek(&mut there).await.unwrap(), hello.len());
+    }
+
+    #[tokio::test]
+    async fn who_goes_in_the_midst_of_it_is_gone() {
+        for said in [0, 1, 100] {
+            let (mut client, server) = pair().await;
+            client.write_all(&hello()[..said]).await.unwrap();
+            drop(client);
+            let error = comes(&server).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{said}");
+        }
+    }
+}
