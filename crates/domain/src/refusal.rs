@@ -29,13 +29,15 @@ pub enum Refusal {
     Silent,
     /// A datagram, or a handshake where tunnels are, was dropped unread: more come from strangers than can be looked at.
     Shed,
+    /// A datagram, whosesoever, that the kernel dropped: its buffer was full, since more came at once than were read.
+    Unread,
     /// The store, or the line before a user, has more to do than it can take.
     Overloaded,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Challenged,
         Self::NoRoom,
         Self::Calls,
@@ -49,6 +51,7 @@ impl Refusal {
         Self::Requests,
         Self::Silent,
         Self::Shed,
+        Self::Unread,
         Self::Overloaded,
     ];
 
@@ -68,6 +71,7 @@ impl Refusal {
             Self::Requests => "requests",
             Self::Silent => "silent",
             Self::Shed => "shed",
+            Self::Unread => "unread",
             Self::Overloaded => "overloaded",
         }
     }

@@ -21,7 +21,7 @@ pub struct Unproven {
 /// Who has most, and of those whoever is there longest.
 type Rank = (usize, Reverse<u64>, IpAddr);
 
-/// What one customer may have at most: an IPv4 address, or the /48 of an IPv6 address (RFC 6177 §2).
+/// What one customer may have at most: an IPv4 address, or the /48 of an IPv6 address, which is what larger ones have.
 #[derive(Debug, Default)]
 struct Site {
     count: usize,

@@ -238,8 +238,12 @@ fn refused_at_tunnel(shared: Arc<Shared>) -> impl Fn() -> Vec<(Refusal, u64)> {
     let at: Vec<_> = shared.tunnel.address().into_iter().collect();
     move || {
         let strangers = shared.tunnel.strangers();
-        let unread = strangers.unanswered + kernel_drops::dropped(&at);
-        vec![(Refusal::Shed, unread), (Refusal::Silent, strangers.failed)]
+        vec![
+            (Refusal::Challenged, strangers.challenged),
+            (Refusal::Shed, strangers.unanswered),
+            (Refusal::Silent, strangers.failed),
+            (Refusal::Unread, kernel_drops::dropped(&at)),
+        ]
     }
 }
 

@@ -457,7 +457,6 @@ mod tests {
         let stream = TcpStream::connect(at).await.unwrap();
         let accepted = accepted_from(at, stream, Some((tls, handshakes)), serves, &keeper);
         let size = size_of_val(&accepted);
-        println!("{size} octets of the task");
         assert!(size <= 1 << 10, "{size}");
     }
 }

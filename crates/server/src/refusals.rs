@@ -22,7 +22,7 @@ const MINUTE: u32 = 60;
 type TooMany = (&'static [Refusal], u64);
 
 /// Which alarm says so, when there are so many in a window.
-const JUDGED: [(Alarm, &[TooMany]); 6] = [
+const JUDGED: [(Alarm, &[TooMany]); 7] = [
     (
         Alarm::StrangersFlood,
         &[
@@ -31,6 +31,8 @@ const JUDGED: [(Alarm, &[TooMany]); 6] = [
             (&[Refusal::Shed], 1),
         ],
     ),
+    // Whosesoever they are. Ten a second: a burst now and then is sent again, and nobody is to get up for it.
+    (Alarm::DatagramsLost, &[(&[Refusal::Unread], 50)]),
     (
         Alarm::LimitsReached,
         &[(&[Refusal::NoRoom, Refusal::Calls, Refusal::Connections], 1)],
@@ -235,5 +237,21 @@ mod tests {
         judge.look(&refusals, &alarms);
         assert_eq!(names(&alarms), ["strangers_flood"]);
         assert_eq!(alarms.standing()[0].detail, "refused in 5 s: shed 1");
+    }
+
+    #[test]
+    fn what_the_kernel_drops_is_nobody_s_flood() {
+        let (refusals, alarms, mut judge) =
+            (Refusals::default(), Alarms::default(), Judge::default());
+        refusals.count(Refusal::Unread, 49);
+        judge.look(&refusals, &alarms);
+        assert!(alarms.standing().is_empty(), "a burst");
+        refusals.count(Refusal::Unread, 1);
+        judge.look(&refusals, &alarms);
+        let [alarm] = &alarms.standing()[..] else {
+            panic!("{:?}", alarms.standing());
+        };
+        assert_eq!(alarm.name, "datagrams_lost");
+        assert_eq!(alarm.detail, "refused in 5 s: unread 50");
     }
 }

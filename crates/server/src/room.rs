@@ -188,11 +188,11 @@ mod tests {
         // Of who is known none is taken.
         drop(others);
         let third = place(3).unwrap();
-        let _taken = room.take(at(4), most).unwrap();
+        let fourth = room.take(at(4), most).unwrap();
         let mut of_known = known;
         let lost = tokio::time::timeout(std::time::Duration::ZERO, of_known.is_lost());
         assert!(lost.await.is_err());
-        drop((second, third, of_known, _taken));
+        drop((second, third, of_known, fourth));
         let left = room.taken();
         assert!(left.all == 0 && left.of.is_empty() && left.kept.is_empty());
         assert_eq!(left.unproven.count(), 0);

@@ -161,12 +161,12 @@ pub(crate) async fn watch_refusals(
     let mut before: HashMap<Refusal, u64> = HashMap::new();
     while ticks.next().await {
         let (stats, refusals) = (net.stats(), metrics.refusals());
-        let dropped = kernel_drops::dropped(&net.addresses().udp);
         let here = [
             (Refusal::Connections, stats.refused),
             (Refusal::Banned, stats.banned),
             (Refusal::Silent, stats.silent),
-            (Refusal::Shed, stats.shed + dropped),
+            (Refusal::Shed, stats.shed),
+            (Refusal::Unread, kernel_drops::dropped(&net.addresses().udp)),
         ];
         let mut totals: HashMap<Refusal, u64> = HashMap::new();
         for (why, times) in here.into_iter().chain(elsewhere()) {

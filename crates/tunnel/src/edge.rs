@@ -16,7 +16,7 @@ use tokio::time::{sleep_until, timeout};
 use crate::clocks::{self, Clock};
 use crate::handshakes::{Handshakes, Place};
 use crate::hello::{self, Hello};
-use crate::limits::{HANDSHAKE, HANDSHAKES_WAITING, OCTETS_WAITING};
+use crate::limits::{FIRST_PACKETS, HANDSHAKE, HANDSHAKES_WAITING, OCTETS_WAITING};
 use crate::pinned::{self, Known};
 use crate::status::Live;
 use crate::{
@@ -54,13 +54,16 @@ struct Shared {
     since: Instant,
     /// An inside has come.
     comes: Notify,
+    challenged: AtomicU64,
     unanswered: AtomicU64,
     failed: AtomicU64,
 }
 
-/// Handshakes that have come to nothing, since the start.
+/// Handshakes of those who were no insides yet, since the start. Insides that dial in are challenged as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Strangers {
+    /// Asked to show that packets reach them where they say they are.
+    pub challenged: u64,
     /// Not answered: more came than an edge looks at.
     pub unanswered: u64,
     /// Begun, and not ended as an inside ends it.
@@ -100,8 +103,8 @@ impl Edge {
         let mut config = ServerConfig::with_crypto(Arc::new(tls));
         config
             .transport_config(limits.transport(false))
-            // Those that wait, insides' and strangers', and one that has just come.
-            .max_incoming(2 * HANDSHAKES_WAITING + 1)
+            // Those that wait, insides' and strangers', and those that have just come: we turn away, and count, who is too many.
+            .max_incoming(2 * HANDSHAKES_WAITING + FIRST_PACKETS)
             .incoming_buffer_size(OCTETS_WAITING)
             // Both sides stand still; an inside that has moved dials anew.
             .migration(false);
@@ -118,6 +121,7 @@ impl Edge {
             gone: Mutex::default(),
             since: Instant::now(),
             comes: Notify::new(),
+            challenged: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         }));
@@ -236,6 +240,7 @@ impl Edge {
     /// Of those that were no insides.
     pub fn strangers(&self) -> Strangers {
         Strangers {
+            challenged: self.0.challenged.load(Ordering::Relaxed),
             unanswered: self.0.unanswered.load(Ordering::Relaxed),
             failed: self.0.failed.load(Ordering::Relaxed),
         }
@@ -270,6 +275,7 @@ impl Edge {
     fn comes(&self, incoming: Incoming, handshakes: &mut Handshakes<Incoming>) {
         // Who has not shown that packets reach it costs nothing but one (RFC 9000 §8.1.2).
         if !incoming.remote_address_validated() && incoming.may_retry() {
+            self.0.challenged.fetch_add(1, Ordering::Relaxed);
             // It may retry, as was just asked.
             let _ = incoming.retry();
             return;

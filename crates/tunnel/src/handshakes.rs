@@ -1,8 +1,9 @@
 //! Handshakes at an edge: who dials it is a stranger until its key is seen, and each costs a key exchange and a signature. So they have a
 //! pace, each source has its turn, and who takes long makes room for who comes next; addresses from which an inside has come have all that
-//! for themselves. Whoever is turned away hears nothing, and asks again by itself. Pure.
+//! for themselves. When no more can wait, the site that has most of them loses one: so a network of many sources keeps nobody else out.
+//! Whoever is turned away hears nothing, and asks again by itself. Pure.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
@@ -14,15 +15,16 @@ use crate::limits::{HANDSHAKE_EVERY, HANDSHAKES, HANDSHAKES_AFTER_PAUSE, HANDSHA
 /// What may be used ahead of the pace after a pause.
 const AHEAD: Duration = HANDSHAKE_EVERY.saturating_mul(HANDSHAKES_AFTER_PAUSE);
 
-/// Addresses that are remembered since an inside came from there. Insides have few; with more, all are forgotten, and each is known
-/// again when it comes.
+/// Addresses that are remembered since an inside came from there. One more takes the place of the one from which none has come for
+/// longest.
 const REMEMBERED: usize = 64;
 
 /// All that want to begin, and those that have.
 pub(crate) struct Handshakes<T> {
     of_insides: Line<T>,
     of_strangers: Line<T>,
-    insides: HashSet<IpAddr>,
+    /// The one from which an inside came last is last.
+    insides: VecDeque<IpAddr>,
 }
 
 /// Those of one kind.
@@ -43,11 +45,11 @@ impl<T> Handshakes<T> {
         Self {
             of_insides: Line::new(now),
             of_strangers: Line::new(now),
-            insides: HashSet::new(),
+            insides: VecDeque::new(),
         }
     }
 
-    /// One more wants to begin, from there. It is given back if it is not to wait.
+    /// One more wants to begin, from there. Whoever is not to wait, or not any more, is given back.
     pub(crate) fn comes(&mut self, from: IpAddr, one: T) -> Option<T> {
         let from = source(from);
         let line = if self.insides.contains(&from) {
@@ -72,10 +74,12 @@ impl<T> Handshakes<T> {
 
     /// An inside has come from there.
     pub(crate) fn is_of_inside(&mut self, from: IpAddr) {
+        let from = source(from);
+        self.insides.retain(|known| *known != from);
         if self.insides.len() >= REMEMBERED {
-            self.insides.clear();
+            self.insides.pop_front();
         }
-        self.insides.insert(source(from));
+        self.insides.push_back(from);
     }
 }
 
@@ -90,11 +94,31 @@ impl<T> Line<T> {
 
     fn comes(&mut self, from: IpAddr, one: T) -> Option<T> {
         let has_turn = self.waiting.iter().any(|(source, _)| *source == from);
-        if has_turn || self.waiting.len() >= HANDSHAKES_WAITING {
+        if has_turn {
             return Some(one);
         }
+        let mut turned_away = None;
+        if self.waiting.len() >= HANDSHAKES_WAITING {
+            let Some(place) = self.makes_room(from) else {
+                return Some(one);
+            };
+            turned_away = self.waiting.remove(place);
+        }
         self.waiting.push_back((from, one));
-        None
+        turned_away.map(|(_, one)| one)
+    }
+
+    /// The place of who makes room for one from there: the last that came from the site that has most. None, if that site would have no
+    /// more than this one then.
+    fn makes_room(&self, from: IpAddr) -> Option<usize> {
+        let mut sites: HashMap<IpAddr, (usize, usize)> = HashMap::new();
+        for (place, (source, _)) in self.waiting.iter().enumerate() {
+            let (count, last) = sites.entry(site(*source)).or_default();
+            (*count, *last) = (*count + 1, place);
+        }
+        let own = sites.get(&site(from)).map_or(0, |(count, _)| *count);
+        let (most, last) = sites.into_values().max()?;
+        (most > own + 1).then_some(last)
     }
 
     fn next(&mut self, now: Instant) -> Option<(T, Place)> {
@@ -131,8 +155,18 @@ impl Place {
 
 /// What is counted as one address: of IPv6 the /64, which is one customer's.
 fn source(from: IpAddr) -> IpAddr {
-    match from.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) & (u128::MAX << 64)).into(),
+    network(from.to_canonical(), 64)
+}
+
+/// What one customer may have of such: of IPv6 a /48, which is what larger ones have.
+fn site(source: IpAddr) -> IpAddr {
+    network(source, 48)
+}
+
+/// The network of an IPv6 address that has such a prefix.
+fn network(from: IpAddr, prefix: u32) -> IpAddr {
+    match from {
+        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) & (u128::MAX << (128 - prefix))).into(),
         v4 @ IpAddr::V4(_) => v4,
     }
 }
@@ -192,6 +226,48 @@ mod tests {
         let most = u32::try_from(HANDSHAKES_WAITING).unwrap();
         let back = (0..most + 10).filter_map(|number| handshakes.comes(at(number), number));
         assert_eq!(back.count(), 10);
+    }
+
+    #[test]
+    fn a_network_of_many_sources_keeps_nobody_else_out() {
+        let mut handshakes = Handshakes::new(Instant::now());
+        let of_network = |number: u32| {
+            let source = (0x2001_0db8_0000_u128 << 80) | (u128::from(number) << 64);
+            IpAddr::from(Ipv6Addr::from(source))
+        };
+        let most = u32::try_from(HANDSHAKES_WAITING).unwrap();
+        for number in 0..most {
+            assert_eq!(handshakes.comes(of_network(number), number), None);
+        }
+        let from = |number| handshakes.of_strangers.makes_room(of_network(number));
+        assert_eq!(from(most), None);
+        for number in 1..=3 {
+            let turned_away = handshakes.comes(at(number), 1_000 + number);
+            assert_eq!(turned_away, Some(most - number), "the last that came");
+        }
+        assert_eq!(handshakes.of_strangers.waiting.len(), HANDSHAKES_WAITING);
+        let last: Vec<_> = handshakes
+            .of_strangers
+            .waiting
+            .iter()
+            .rev()
+            .take(3)
+            .collect();
+        assert!(last.iter().all(|(_, number)| *number > 1_000));
+    }
+
+    #[test]
+    fn of_too_many_insides_the_one_that_came_longest_ago_is_a_stranger() {
+        let mut handshakes = Handshakes::<u32>::new(Instant::now());
+        let most = u32::try_from(REMEMBERED).unwrap();
+        for number in 0..most {
+            handshakes.is_of_inside(at(number));
+        }
+        handshakes.is_of_inside(at(0));
+        handshakes.is_of_inside(at(most));
+        assert_eq!(handshakes.insides.len(), REMEMBERED);
+        let known = [0, 1, 2, most].map(|number| handshakes.insides.contains(&at(number)));
+        assert_eq!(known, [true, false, true, true]);
     }
 
     #[tokio::test]

@@ -17,8 +17,12 @@ pub(crate) const HANDSHAKES_AFTER_PAUSE: u32 = 20;
 /// …of which so many are under way. One more ends the oldest, which has had more than a second by then…
 pub(crate) const HANDSHAKES: usize = 128;
 
-/// …and so many sources wait for their turn. One more is not answered.
+/// …and so many sources wait for their turn. One more is not answered. Each keeps all that the system read together with its first packet,
+/// which the QUIC library does not copy: 64 KiB at most, if somebody sends it so.
 pub(crate) const HANDSHAKES_WAITING: usize = 256;
+
+/// First packets that may come with one read, of 32 times 64 packets: what is read beyond it before we look is lost, and not counted.
+pub(crate) const FIRST_PACKETS: usize = 2_048;
 
 /// Octets of who waits that are kept: what a client says first, and that again.
 pub(crate) const OCTETS_WAITING: u64 = 8 << 10;

@@ -187,6 +187,17 @@ pub(super) fn handshakes(target: &Target, sources: u32) -> Result<Done> {
     hellos(target, target.doors.sip_tls, &target.tls, sources)
 }
 
+/// What somebody says first in TLS.
+pub(crate) fn hello(tls: &Arc<ClientConfig>) -> Result<Vec<u8>> {
+    let name = ServerName::try_from(crate::load::DOMAIN)?;
+    let mut hello = Vec::new();
+    let mut client = ClientConnection::new(tls.clone(), name)?;
+    while client.wants_write() {
+        client.write_tls(&mut hello)?;
+    }
+    Ok(hello)
+}
+
 /// See above.
 pub(crate) fn hellos(
     attack: &impl Stands,
@@ -194,12 +205,7 @@ pub(crate) fn hellos(
     tls: &Arc<ClientConfig>,
     sources: u32,
 ) -> Result<Done> {
-    let name = ServerName::try_from(crate::load::DOMAIN)?;
-    let mut hello = Vec::new();
-    let mut client = ClientConnection::new(tls.clone(), name)?;
-    while client.wants_write() {
-        client.write_tls(&mut hello)?;
-    }
+    let hello = hello(tls)?;
     let (mut done, mut number) = (Done::default(), 0);
     let mut streams: Vec<TcpStream> = Vec::new();
     while attack.stands() {

@@ -3,7 +3,7 @@
 use super::{phone::Phone, quic, target::Target};
 use crate::abuse::{
     attacker::{Done, Stands, address},
-    attacks::connections::{held, hellos},
+    attacks::connections::{held, hello, hellos},
     messages::status,
 };
 use crate::load::DOMAIN;
@@ -46,7 +46,7 @@ const fn attack(
 }
 
 /// All of them.
-pub(super) const ATTACKS: [Attack; 13] = [
+pub(super) const ATTACKS: [Attack; 15] = [
     attack(
         "TLS handshakes, one source",
         |target| hellos(target, target.at, &target.tls, 1),
@@ -80,6 +80,18 @@ pub(super) const ATTACKS: [Attack; 13] = [
     attack(
         "10,000 idle connections, 250 sources",
         |target| Ok(held(target, target.at, (b"", IDLE.0), IDLE.1)),
+        &["silent", "connections"],
+        0,
+    ),
+    attack(
+        "10,000 who say one octet, 250 sources",
+        |target| Ok(held(target, target.at, (&[22], IDLE.0), IDLE.1)),
+        &["silent", "connections"],
+        0,
+    ),
+    attack(
+        "10,000 who begin TLS and go no further, 250 sources",
+        begun,
         &["silent", "connections"],
         0,
     ),
@@ -176,6 +188,12 @@ fn claims_flow(target: &Target) -> Result<Done> {
         }
     }
     Ok(done)
+}
+
+/// Connections over which TLS begins, whose peers say nothing more and stay.
+fn begun(target: &Target) -> Result<Done> {
+    let hello = hello(&target.tls)?;
+    Ok(held(target, target.at, (&hello, IDLE.0), IDLE.1))
 }
 
 /// Connections that say more and more, and read nothing of what is answered.

@@ -23,12 +23,16 @@ const GIVES_UP: Duration = Duration::from_millis(200);
 const LEFT: (usize, u32) = (500, 250);
 /// How long somebody who says nothing more stays; and what it says before: that it is there, and that it is where it says.
 const STAYS: (Duration, usize) = (Duration::from_secs(4), 2);
+/// First packets, each of a handshake of its own: of those with one connection id QUIC sees one. More than an edge has waiting, and
+/// no multiple of the sources.
+const PACKETS: usize = 1_009;
 /// Between looks at them.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// First packets of handshakes, of which nothing follows (RFC 9000 §17.2.2): each costs the edge its keys, and an answer.
 pub(super) fn first_packets(target: &Target) -> Result<Done> {
-    let packet = runtime()?.block_on(first_packet())?;
+    let packets = runtime()?.block_on(first_packets_of(PACKETS))?;
+    let mut packets = packets.iter().cycle();
     let sockets = (0..250)
         .map(|number| UdpSocket::bind((address(number), 0)))
         .collect::<std::io::Result<Vec<_>>>()?;
@@ -38,9 +42,9 @@ pub(super) fn first_packets(target: &Target) -> Result<Done> {
     let (mut done, mut buffer) = (Done::default(), [0; 2048]);
     done.amplifies = true;
     while target.stands() {
-        for socket in &sockets {
+        for (socket, packet) in sockets.iter().zip(&mut packets) {
             // Its buffer may be full for a moment.
-            if socket.send_to(&packet, target.tunnel).is_ok() {
+            if socket.send_to(packet, target.tunnel).is_ok() {
                 done.sends(packet.len());
             }
             while let Ok(length) = socket.recv(&mut buffer) {
@@ -51,16 +55,21 @@ pub(super) fn first_packets(target: &Target) -> Result<Done> {
     Ok(done)
 }
 
-/// What a client of QUIC says first.
-async fn first_packet() -> Result<Vec<u8>> {
+/// What so many clients of QUIC say first.
+async fn first_packets_of(clients: usize) -> Result<Vec<Vec<u8>>> {
     let nobody = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let client = endpoint(Ipv4Addr::LOCALHOST, usize::MAX)?;
-    let connecting = client.connect(nobody.local_addr()?, "localhost")?;
-    let mut packet = vec![0; 2048];
-    let length = timeout(Duration::from_secs(5), nobody.recv(&mut packet)).await??;
-    packet.truncate(length);
-    drop(connecting);
-    Ok(packet)
+    let mut packets = Vec::with_capacity(clients);
+    for _ in 0..clients {
+        // It says that once, and nothing when it goes.
+        let client = endpoint(Ipv4Addr::LOCALHOST, 1)?;
+        let connecting = client.connect(nobody.local_addr()?, "localhost")?;
+        let mut packet = vec![0; 2048];
+        let length = timeout(Duration::from_secs(5), nobody.recv(&mut packet)).await??;
+        packet.truncate(length);
+        packets.push(packet);
+        drop(connecting);
+    }
+    Ok(packets)
 }
 
 /// Handshakes up to what the edge says of itself, which the client does not take.

@@ -126,6 +126,9 @@ alarms! {
     /// Very many requests come from nobody in particular.
     StrangersFlood = "strangers_flood", Warning,
         "they are challenged and cost no memory; unless all your phones register at once, keep the sources out before they reach this host (docs/operations/strangers.md)";
+    /// The kernel drops datagrams, of SIP or at listen.tunnel: more come at once than are read, and their buffer is full.
+    DatagramsLost = "datagrams_lost", Warning,
+        "they are sent again by whoever sent them, and calls take longer; where strangers_flood stands as well it is that flood, else this host has too little processor time for what comes (`top`), or comes to it in bursts";
     /// Something is refused since a limit of the whole server is reached.
     LimitsReached = "limits_reached", Warning,
         "raise the limit in [limits] if your users need more; reveille_refused_total says which reason grows";
