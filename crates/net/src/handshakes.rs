@@ -1,14 +1,16 @@
 //! The work of TLS handshakes that we accept: in threads of its own, for a few at a time, and each source in its turn.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use rustls::server::Acceptor;
 use tokio::net::TcpStream;
+use tokio::task::unconstrained;
 use tokio_rustls::server::TlsStream;
-use tokio_rustls::{Accept, LazyConfigAcceptor};
+use tokio_rustls::{Accept, LazyConfigAcceptor, StartHandshake};
 
 use crate::gate::{Gate, Place};
 use crate::hello;
@@ -29,7 +31,7 @@ impl Handshakes {
         self.0.set_pace(per_second);
     }
 
-    /// Begins TLS. Hears what the peer can do, for which nothing is made before it is whole, and waits for its turn to do the work.
+    /// Begins TLS. Waits until all is there that the peer says first, and for its turn to do the work: nothing is made before.
     ///
     /// # Errors
     /// The connection ended, or the two do not agree.
@@ -40,11 +42,23 @@ impl Handshakes {
         stream: TcpStream,
     ) -> io::Result<TlsStream<TcpStream>> {
         hello::comes(&stream).await?;
-        // Each step is in a place of its own: whoever waits for a turn has nothing but what it said.
-        let heard = Box::pin(LazyConfigAcceptor::new(Acceptor::default(), stream)).await?;
         let place = self.0.turn(who()).await;
         let place = place.map_err(io::Error::other)?;
-        Box::pin(agreed(heard.into_stream(config), place)).await
+        Box::pin(async {
+            let heard = heard(stream).await?;
+            agreed(heard.into_stream(config), place).await
+        })
+        .await
+    }
+}
+
+/// Hears what the peer can do, which it has said: nobody is waited for in this place.
+async fn heard(stream: TcpStream) -> io::Result<StartHandshake<TcpStream>> {
+    let mut hears = pin!(LazyConfigAcceptor::new(Acceptor::default(), stream));
+    let heard = poll_fn(|context| Poll::Ready(hears.as_mut().poll(context)));
+    match unconstrained(heard).await {
+        Poll::Ready(heard) => heard,
+        Poll::Pending => Err(io::Error::other("it does not begin as TLS does")),
     }
 }
 

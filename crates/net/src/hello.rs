@@ -8,8 +8,8 @@ use nix::sys::socket::{MsgFlags, recv};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// Octets that are looked at. Whoever has said so many has said enough: the rest is read as it comes.
-const LOOKED_AT: usize = 4_096;
+/// Octets that are looked at, which no client needs: one record of TLS has no more.
+const LOOKED_AT: usize = 16_384;
 
 /// The types of a record and of a message (RFC 8446 §5.1, §4), and the length of what stands before the latter's content.
 const HANDSHAKE: u8 = 22;
@@ -19,7 +19,7 @@ const MESSAGE: usize = 4;
 /// Waits until a peer has said all of its first message in TLS, or what is none; what it said is still to be read.
 ///
 /// # Errors
-/// The connection ended before.
+/// The connection ended before, or what it says first is too long.
 pub async fn comes(stream: &TcpStream) -> io::Result<()> {
     loop {
         let ready = stream.ready(Interest::READABLE).await?;
@@ -41,15 +41,13 @@ fn look(stream: &TcpStream) -> io::Result<()> {
     match recv(stream.as_raw_fd(), &mut octets, MsgFlags::MSG_PEEK)? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         length if is_enough(&octets[..length]) => Ok(()),
+        LOOKED_AT => Err(io::ErrorKind::InvalidData.into()),
         _ => Err(io::ErrorKind::WouldBlock.into()),
     }
 }
 
 /// Whether nothing more is to be waited for.
 fn is_enough(mut octets: &[u8]) -> bool {
-    if octets.len() >= LOOKED_AT {
-        return true;
-    }
     // A message may be in several records.
     let (mut header, mut length) = (Vec::with_capacity(MESSAGE), 0);
     while let Some((&record, rest)) = octets.split_first() {
@@ -122,15 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hello_or_is_long_is_not_waited_for() {
+    fn what_is_no_hello_is_not_waited_for() {
         for octets in [&b"GET / HTTP/1.1\r\n"[..], &[21], &[22, 3, 1, 0, 9, 2]] {
             assert!(is_enough(octets), "{octets:?}");
         }
-        let mut long = vec![22, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc];
-        long.resize(LOOKED_AT - 1, 0);
-        assert!(!is_enough(&long));
-        long.push(0);
-        assert!(is_enough(&long));
         let empty = [22, 3, 1, 0, 0].repeat(100);
         assert!(!is_enough(&empty));
     }
@@ -155,6 +148,16 @@ mod tests {
         comes.await.unwrap();
         let mut there = vec![0; hello.len() + 1];
         assert_eq!(server.peek(&mut there).await.unwrap(), hello.len());
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_is_not_waited_for() {
+        let (mut client, server) = pair().await;
+        let mut long = vec![22, 3, 1, 0x40, 0, 1, 0, 0x7f, 0xff];
+        long.resize(LOOKED_AT, 0);
+        client.write_all(&long).await.unwrap();
+        let error = comes(&server).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 
     #[tokio::test]

@@ -103,8 +103,8 @@ impl Edge {
         let mut config = ServerConfig::with_crypto(Arc::new(tls));
         config
             .transport_config(limits.transport(false))
-            // Those that wait, insides' and strangers', and those that have just come: we turn away, and count, who is too many.
-            .max_incoming(2 * HANDSHAKES_WAITING + FIRST_PACKETS)
+            // Those that wait, insides' and strangers', and those that have just come.
+            .max_incoming(2 * HANDSHAKES_WAITING + FIRST_PACKETS as usize)
             .incoming_buffer_size(OCTETS_WAITING)
             // Both sides stand still; an inside that has moved dials anew.
             .migration(false);
@@ -260,9 +260,18 @@ impl Edge {
                     None => std::future::pending().await,
                 }
             };
+            let next = async {
+                if let Some(at) = handshakes.may_look() {
+                    sleep_until(at.into()).await;
+                }
+                self.0.endpoint.accept().await
+            };
             tokio::select! {
-                incoming = self.0.endpoint.accept() => match incoming {
-                    Some(incoming) => self.comes(incoming, &mut handshakes),
+                incoming = next => match incoming {
+                    Some(incoming) => {
+                        handshakes.looks(Instant::now());
+                        self.comes(incoming, &mut handshakes);
+                    }
                     None => return,
                 },
                 Some(from) = insides.recv() => handshakes.is_of_inside(from),

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::limits::{HANDSHAKE_EVERY, HANDSHAKES, HANDSHAKES_AFTER_PAUSE, HANDSHAKES_WAITING};
+use crate::limits::{
+    FIRST_PACKET_EVERY, FIRST_PACKETS, HANDSHAKE_EVERY, HANDSHAKES, HANDSHAKES_AFTER_PAUSE,
+    HANDSHAKES_WAITING,
+};
 
 /// What may be used ahead of the pace after a pause.
 const AHEAD: Duration = HANDSHAKE_EVERY.saturating_mul(HANDSHAKES_AFTER_PAUSE);
@@ -23,6 +26,8 @@ const REMEMBERED: usize = 64;
 pub(crate) struct Handshakes<T> {
     of_insides: Line<T>,
     of_strangers: Line<T>,
+    /// First packets that were looked at would take until then at the pace that there is.
+    looked: Instant,
     /// The one from which an inside came last is last.
     insides: VecDeque<IpAddr>,
 }
@@ -45,8 +50,19 @@ impl<T> Handshakes<T> {
         Self {
             of_insides: Line::new(now),
             of_strangers: Line::new(now),
+            looked: now,
             insides: VecDeque::new(),
         }
+    }
+
+    /// When one more first packet may be looked at, if not at any time.
+    pub(crate) fn may_look(&self) -> Option<Instant> {
+        self.looked.checked_sub(FIRST_PACKET_EVERY * FIRST_PACKETS)
+    }
+
+    /// One is looked at.
+    pub(crate) fn looks(&mut self, now: Instant) {
+        self.looked = self.looked.max(now) + FIRST_PACKET_EVERY;
     }
 
     /// One more wants to begin, from there. Whoever is not to wait, or not any more, is given back.
@@ -218,6 +234,23 @@ mod tests {
         assert_eq!(order, (burst..=100).collect::<Vec<_>>());
         let took = now - begun;
         assert_eq!(took, HANDSHAKE_EVERY * (101 - burst));
+    }
+
+    #[test]
+    fn first_packets_have_a_pace_whosesoever_they_are() {
+        let begun = Instant::now();
+        let mut handshakes = Handshakes::<u32>::new(begun);
+        let mut looks = |now| {
+            let may = handshakes.may_look().is_none_or(|at| at <= now);
+            may.then(|| handshakes.looks(now)).is_some()
+        };
+        let at_once = FIRST_PACKETS as usize + 1;
+        assert_eq!((0..1_000).filter(|_| looks(begun)).count(), at_once);
+        let in_a_second = (1..=1_000).map(|ms| {
+            let now = begun + Duration::from_millis(ms);
+            (0..1_000).filter(|_| looks(now)).count()
+        });
+        assert_eq!(in_a_second.sum::<usize>(), 10_000);
     }
 
     #[test]

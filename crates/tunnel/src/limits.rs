@@ -21,8 +21,13 @@ pub(crate) const HANDSHAKES: usize = 128;
 /// which the QUIC library does not copy: 64 KiB at most, if somebody sends it so.
 pub(crate) const HANDSHAKES_WAITING: usize = 256;
 
-/// First packets that may come with one read, of 32 times 64 packets: what is read beyond it before we look is lost, and not counted.
-pub(crate) const FIRST_PACKETS: usize = 2_048;
+/// From one first packet that is looked at to the next, whosesoever: each is answered with work for keys, and a flood of them is not to
+/// take the processor that clients have.
+pub(crate) const FIRST_PACKET_EVERY: Duration = Duration::from_micros(100);
+
+/// So many at once after a pause, in which a timer goes off, and so many that wait for it. One more the QUIC library drops before it
+/// works for it, and does not say so.
+pub(crate) const FIRST_PACKETS: u32 = 128;
 
 /// Octets of who waits that are kept: what a client says first, and that again.
 pub(crate) const OCTETS_WAITING: u64 = 8 << 10;

@@ -62,7 +62,7 @@ pub(super) const ATTACKS: [Attack; 15] = [
     attack(
         "QUIC: first packets, 250 sources",
         quic::first_packets,
-        &["shed"],
+        &["challenged"],
         0,
     ),
     attack(
