@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 /// Octets that are looked at, which no client needs: one record of TLS has no more.
 const LOOKED_AT: usize = 16_384;
 
-/// The types of a record and of a message (RFC 8446 §5.1, §4), and the length of what stands before the latter's content.
+/// The types of a record and of a message in TLS, and the length of what stands before the latter's content.
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const MESSAGE: usize = 4;

@@ -23,7 +23,7 @@ pub(crate) const HANDSHAKES_WAITING: usize = 256;
 
 /// From one first packet that is looked at to the next, whosesoever: each is answered with work for keys, and a flood of them is not to
 /// take the processor that clients have.
-pub(crate) const FIRST_PACKET_EVERY: Duration = Duration::from_micros(100);
+pub(crate) const FIRST_PACKET_EVERY: Duration = Duration::from_micros(50);
 
 /// So many at once after a pause, in which a timer goes off, and so many that wait for it. One more the QUIC library drops before it
 /// works for it, and does not say so.
