@@ -81,35 +81,50 @@ impl Drop for Taken {
 }
 
 impl<V: Voice> Task<V> {
-    async fn run(mut self, (header, whose): (Header, String), inward: Arc<Inward>, place: Place) {
+    /// No async fn, which keeps its arguments twice: a lane that waits is small.
+    fn run(
+        mut self,
+        (header, whose): (Header, String),
+        inward: Arc<Inward>,
+        place: Place,
+    ) -> impl Future<Output = ()> + Send {
         let inward = Taken(inward);
-        // In a place of its own, which is given back then: a lane that waits is small.
+        // In a place of its own, which is given back then.
         let opened = Box::pin(opened(self.shared.clone(), (header, whose)));
-        match opened.await {
-            Some(stream) => {
-                let (from, to) = stream.split();
-                inward.0.open(to);
-                // Either ends both: a client that is gone leaves nothing, nor does an inside.
-                tokio::select! {
-                    () = inward.0.carry() => {}
-                    () = self.carry_out(from, place) => {}
+        async move {
+            match opened.await {
+                Some(stream) => {
+                    let (from, to) = stream.split();
+                    inward.0.open(to);
+                    // Either ends both: a client that is gone leaves nothing, nor does an inside.
+                    tokio::select! {
+                        () = inward.0.carry() => {}
+                        () = self.carry_out(from, place) => {}
+                    }
                 }
+                None => self.voice.no_inside(),
             }
-            None => self.voice.no_inside(),
+            drop(inward);
+            self.voice.end();
         }
-        drop(inward);
-        self.voice.end();
     }
 
     /// What the inside says, to the client.
-    async fn carry_out(&mut self, mut from: ReadHalf, place: Place) {
-        if timeout(SIGN_IN, self.until_signed_in(&mut from)).await != Ok(true) {
-            return;
-        }
-        drop(place);
-        while let Ok(Some(octets)) = from.next().await {
-            if self.says(octets).is_err() {
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn keeps its arguments twice, and a lane that waits is small"
+    )]
+    fn carry_out(&mut self, mut from: ReadHalf, place: Place) -> impl Future<Output = ()> + Send {
+        async move {
+            let signed_in = Box::pin(timeout(SIGN_IN, self.until_signed_in(&mut from)));
+            if signed_in.await != Ok(true) {
                 return;
+            }
+            drop(place);
+            while let Ok(Some(octets)) = from.next().await {
+                if self.says(octets).is_err() {
+                    return;
+                }
             }
         }
     }
@@ -145,4 +160,22 @@ async fn opened(shared: Arc<Shared>, (header, whose): (Header, String)) -> Optio
             |error| tracing::debug!(client = %header.client, %error, "a client has no inside"),
         )
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::sip::Phone;
+
+    /// The size of what it makes.
+    fn size_made<A, B, C, D, F>(_: impl FnOnce(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// There is one for each phone outside.
+    #[test]
+    fn the_task_of_a_lane_is_small() {
+        let task = size_made(Task::<Phone>::run);
+        assert!(task <= 512, "{task}");
+    }
 }

@@ -224,7 +224,7 @@ fn address(message: &Message) -> String {
 }
 
 /// One of them, as its lane speaks to it.
-struct Phone {
+pub(super) struct Phone {
     shared: Arc<Shared>,
     known: Arc<Known>,
     /// Its first message, and what the inside says to it, which is read until it has let the client in.
