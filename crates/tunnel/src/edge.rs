@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{ConnectionError, Endpoint, Incoming, ServerConfig, VarInt};
 use rustls::pki_types::CertificateDer;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::time::{sleep_until, timeout};
 
 use crate::clocks::{self, Clock};
+use crate::first_packets::FirstPackets;
 use crate::handshakes::{Handshakes, Place};
 use crate::hello::{self, Hello};
 use crate::limits::{FIRST_PACKETS, HANDSHAKE, HANDSHAKES_WAITING, OCTETS_WAITING};
@@ -44,6 +45,7 @@ pub struct Edge(Arc<Shared>);
 
 struct Shared {
     endpoint: Endpoint,
+    first: Arc<FirstPackets>,
     hello: Hello,
     known: Known,
     limits: Limits,
@@ -103,13 +105,15 @@ impl Edge {
         let mut config = ServerConfig::with_crypto(Arc::new(tls));
         config
             .transport_config(limits.transport(false))
-            // Those that wait, insides' and strangers', and those that have just come.
-            .max_incoming(2 * HANDSHAKES_WAITING + FIRST_PACKETS as usize)
+            // Those that wait, insides' and strangers', and those that have just come of both.
+            .max_incoming(2 * (HANDSHAKES_WAITING + FIRST_PACKETS as usize))
             .incoming_buffer_size(OCTETS_WAITING)
             // Both sides stand still; an inside that has moved dials anew.
             .migration(false);
+        let first = Arc::new(FirstPackets::new(Instant::now()));
         let edge = Self(Arc::new(Shared {
-            endpoint: socket::endpoint(at, Some(config))?,
+            endpoint: socket::listening(at, config, first.clone())?,
+            first,
             hello: Hello {
                 name: name.into(),
                 rest: Arc::default(),
@@ -241,18 +245,16 @@ impl Edge {
     pub fn strangers(&self) -> Strangers {
         Strangers {
             challenged: self.0.challenged.load(Ordering::Relaxed),
-            unanswered: self.0.unanswered.load(Ordering::Relaxed),
+            unanswered: self.0.unanswered.load(Ordering::Relaxed) + self.0.first.dropped(),
             failed: self.0.failed.load(Ordering::Relaxed),
         }
     }
 
     async fn accept(self) {
         let mut handshakes = Handshakes::new(Instant::now());
-        let (came, mut insides) = mpsc::channel(1);
         loop {
             while let Some((incoming, place)) = handshakes.next(Instant::now()) {
-                let came = came.clone();
-                tokio::spawn(self.clone().admit(incoming, place, came));
+                tokio::spawn(self.clone().admit(incoming, place));
             }
             let turn = async {
                 match handshakes.due() {
@@ -260,21 +262,11 @@ impl Edge {
                     None => std::future::pending().await,
                 }
             };
-            let next = async {
-                if let Some(at) = handshakes.may_look() {
-                    sleep_until(at.into()).await;
-                }
-                self.0.endpoint.accept().await
-            };
             tokio::select! {
-                incoming = next => match incoming {
-                    Some(incoming) => {
-                        handshakes.looks(Instant::now());
-                        self.comes(incoming, &mut handshakes);
-                    }
+                incoming = self.0.endpoint.accept() => match incoming {
+                    Some(incoming) => self.comes(incoming, &mut handshakes),
                     None => return,
                 },
-                Some(from) = insides.recv() => handshakes.is_of_inside(from),
                 () = turn => {}
             }
         }
@@ -290,13 +282,14 @@ impl Edge {
             return;
         }
         let from = incoming.remote_address().ip();
-        if let Some(too_many) = handshakes.comes(from, incoming) {
+        let is_of_inside = self.0.first.knows(from);
+        if let Some(too_many) = handshakes.comes(from, is_of_inside, incoming) {
             self.0.unanswered.fetch_add(1, Ordering::Relaxed);
             too_many.ignore();
         }
     }
 
-    async fn admit(self, incoming: Incoming, mut place: Place, came: mpsc::Sender<IpAddr>) {
+    async fn admit(self, incoming: Incoming, mut place: Place) {
         let from = incoming.remote_address();
         let connected = tokio::select! {
             connected = timeout(HANDSHAKE, self.connected(incoming)) => connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
@@ -311,9 +304,7 @@ impl Edge {
                 return;
             }
         };
-        // Nobody listens if we stop.
-        let _ = came.send(from.ip()).await;
-        drop(came);
+        self.0.first.is_of_inside(from.ip());
         tracing::info!(%from, inside = %inside.name, key = %inside.who, "a tunnel is up");
         let why = tokio::select! {
             why = self.0.hears(&inside) => why,

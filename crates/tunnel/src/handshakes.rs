@@ -10,26 +10,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::limits::{
-    FIRST_PACKET_EVERY, FIRST_PACKETS, HANDSHAKE_EVERY, HANDSHAKES, HANDSHAKES_AFTER_PAUSE,
-    HANDSHAKES_WAITING,
-};
+use crate::limits::{HANDSHAKE_EVERY, HANDSHAKES, HANDSHAKES_AFTER_PAUSE, HANDSHAKES_WAITING};
 
 /// What may be used ahead of the pace after a pause.
 const AHEAD: Duration = HANDSHAKE_EVERY.saturating_mul(HANDSHAKES_AFTER_PAUSE);
-
-/// Addresses that are remembered since an inside came from there. One more takes the place of the one from which none has come for
-/// longest.
-const REMEMBERED: usize = 64;
 
 /// All that want to begin, and those that have.
 pub(crate) struct Handshakes<T> {
     of_insides: Line<T>,
     of_strangers: Line<T>,
-    /// First packets that were looked at would take until then at the pace that there is.
-    looked: Instant,
-    /// The one from which an inside came last is last.
-    insides: VecDeque<IpAddr>,
 }
 
 /// Those of one kind.
@@ -50,30 +39,17 @@ impl<T> Handshakes<T> {
         Self {
             of_insides: Line::new(now),
             of_strangers: Line::new(now),
-            looked: now,
-            insides: VecDeque::new(),
         }
     }
 
-    /// When one more first packet may be looked at, if not at any time.
-    pub(crate) fn may_look(&self) -> Option<Instant> {
-        self.looked.checked_sub(FIRST_PACKET_EVERY * FIRST_PACKETS)
-    }
-
-    /// One is looked at.
-    pub(crate) fn looks(&mut self, now: Instant) {
-        self.looked = self.looked.max(now) + FIRST_PACKET_EVERY;
-    }
-
-    /// One more wants to begin, from there. Whoever is not to wait, or not any more, is given back.
-    pub(crate) fn comes(&mut self, from: IpAddr, one: T) -> Option<T> {
-        let from = source(from);
-        let line = if self.insides.contains(&from) {
+    /// One more wants to begin, from there, where an inside has come from or none. Whoever is not to wait, or not any more, is given back.
+    pub(crate) fn comes(&mut self, from: IpAddr, is_of_inside: bool, one: T) -> Option<T> {
+        let line = if is_of_inside {
             &mut self.of_insides
         } else {
             &mut self.of_strangers
         };
-        line.comes(from, one)
+        line.comes(source(from), one)
     }
 
     /// Whose turn it is now.
@@ -86,16 +62,6 @@ impl<T> Handshakes<T> {
     pub(crate) fn due(&self) -> Option<Instant> {
         let lines = [&self.of_insides, &self.of_strangers];
         lines.into_iter().filter_map(Line::due).min()
-    }
-
-    /// An inside has come from there.
-    pub(crate) fn is_of_inside(&mut self, from: IpAddr) {
-        let from = source(from);
-        self.insides.retain(|known| *known != from);
-        if self.insides.len() >= REMEMBERED {
-            self.insides.pop_front();
-        }
-        self.insides.push_back(from);
     }
 }
 
@@ -170,7 +136,7 @@ impl Place {
 }
 
 /// What is counted as one address: of IPv6 the /64, which is one customer's.
-fn source(from: IpAddr) -> IpAddr {
+pub(crate) fn source(from: IpAddr) -> IpAddr {
     network(from.to_canonical(), 64)
 }
 
@@ -208,13 +174,12 @@ mod tests {
     fn strangers_have_a_pace_each_source_its_turn_and_insides_wait_behind_none_of_them() {
         let begun = Instant::now();
         let mut handshakes = Handshakes::new(begun);
-        handshakes.is_of_inside(at(1_000));
         assert_eq!(handshakes.due(), None);
         for number in 0..100 {
-            assert_eq!(handshakes.comes(at(number), number), None);
+            assert_eq!(handshakes.comes(at(number), false, number), None);
         }
         assert_eq!(
-            handshakes.comes(at(99), 100),
+            handshakes.comes(at(99), false, 100),
             Some(100),
             "it has a turn already"
         );
@@ -222,8 +187,8 @@ mod tests {
         let burst = HANDSHAKES_AFTER_PAUSE + 1;
         assert_eq!(numbers(&at_once), (0..burst).collect::<Vec<_>>());
         // Source 0 comes again, and has its turn behind the others that wait.
-        assert_eq!(handshakes.comes(at(0), 100), None);
-        assert_eq!(handshakes.comes(at(1_000), 1_000), None);
+        assert_eq!(handshakes.comes(at(0), false, 100), None);
+        assert_eq!(handshakes.comes(at(1_000), true, 1_000), None);
         assert!(handshakes.due().is_some_and(|due| due <= begun));
         assert_eq!(numbers(&all(&mut handshakes, begun)), [1_000]);
         let (mut now, mut order) = (begun, Vec::new());
@@ -237,27 +202,10 @@ mod tests {
     }
 
     #[test]
-    fn first_packets_have_a_pace_whosesoever_they_are() {
-        let begun = Instant::now();
-        let mut handshakes = Handshakes::<u32>::new(begun);
-        let mut looks = |now| {
-            let may = handshakes.may_look().is_none_or(|at| at <= now);
-            may.then(|| handshakes.looks(now)).is_some()
-        };
-        let at_once = FIRST_PACKETS as usize + 1;
-        assert_eq!((0..1_000).filter(|_| looks(begun)).count(), at_once);
-        let in_a_second = (1..=1_000).map(|ms| {
-            let now = begun + Duration::from_millis(ms);
-            (0..1_000).filter(|_| looks(now)).count()
-        });
-        assert_eq!(in_a_second.sum::<usize>(), 20_000);
-    }
-
-    #[test]
     fn no_more_wait_than_there_is_room_for() {
         let mut handshakes = Handshakes::new(Instant::now());
         let most = u32::try_from(HANDSHAKES_WAITING).unwrap();
-        let back = (0..most + 10).filter_map(|number| handshakes.comes(at(number), number));
+        let back = (0..most + 10).filter_map(|number| handshakes.comes(at(number), false, number));
         assert_eq!(back.count(), 10);
     }
 
@@ -270,12 +218,12 @@ mod tests {
         };
         let most = u32::try_from(HANDSHAKES_WAITING).unwrap();
         for number in 0..most {
-            assert_eq!(handshakes.comes(of_network(number), number), None);
+            assert_eq!(handshakes.comes(of_network(number), false, number), None);
         }
         let from = |number| handshakes.of_strangers.makes_room(of_network(number));
         assert_eq!(from(most), None);
         for number in 1..=3 {
-            let turned_away = handshakes.comes(at(number), 1_000 + number);
+            let turned_away = handshakes.comes(at(number), false, 1_000 + number);
             assert_eq!(turned_away, Some(most - number), "the last that came");
         }
         assert_eq!(handshakes.of_strangers.waiting.len(), HANDSHAKES_WAITING);
@@ -289,27 +237,13 @@ mod tests {
         assert!(last.iter().all(|(_, number)| *number > 1_000));
     }
 
-    #[test]
-    fn of_too_many_insides_the_one_that_came_longest_ago_is_a_stranger() {
-        let mut handshakes = Handshakes::<u32>::new(Instant::now());
-        let most = u32::try_from(REMEMBERED).unwrap();
-        for number in 0..most {
-            handshakes.is_of_inside(at(number));
-        }
-        handshakes.is_of_inside(at(0));
-        handshakes.is_of_inside(at(most));
-        assert_eq!(handshakes.insides.len(), REMEMBERED);
-        let known = [0, 1, 2, most].map(|number| handshakes.insides.contains(&at(number)));
-        assert_eq!(known, [true, false, true, true]);
-    }
-
     #[tokio::test]
     async fn who_takes_long_makes_room_and_whose_handshake_is_over_has_no_place() {
         let mut now = Instant::now();
         let mut handshakes = Handshakes::new(now);
         let mut begin = |handshakes: &mut Handshakes<u32>| {
             now += HANDSHAKE_EVERY;
-            assert_eq!(handshakes.comes(at(1), 1), None);
+            assert_eq!(handshakes.comes(at(1), false, 1), None);
             handshakes.next(now).unwrap().1
         };
         let mut places: VecDeque<_> = (0..HANDSHAKES).map(|_| begin(&mut handshakes)).collect();
@@ -334,7 +268,7 @@ mod tests {
     #[test]
     fn the_addresses_of_one_customer_are_one() {
         let mut handshakes = Handshakes::new(Instant::now());
-        let mut waits = |from: &str| handshakes.comes(from.parse().unwrap(), ()).is_none();
+        let mut waits = |from: &str| handshakes.comes(from.parse().unwrap(), false, ()).is_none();
         assert!(waits("2001:db8::1"));
         assert!(!waits("2001:db8::ffff:0:0:1"));
         assert!(waits("2001:db8:0:1::1"));

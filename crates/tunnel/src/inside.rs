@@ -275,7 +275,7 @@ impl Dialled {
             (Ipv6Addr::UNSPECIFIED, 0).into()
         };
         // A socket of its own for each attempt: what stands between may have forgotten the one before.
-        let endpoint = socket::endpoint(local, None)?;
+        let endpoint = socket::dialling(local)?;
         let connecting = endpoint.connect_with(self.config.clone(), at, NAME);
         let connection = connecting.map_err(io::Error::other)?.await.map_err(said)?;
         let theirs = hello::exchanged(&connection, hello).await?;

@@ -7,6 +7,7 @@
 
 mod clocks;
 mod edge;
+mod first_packets;
 mod frame;
 mod handshakes;
 mod header;

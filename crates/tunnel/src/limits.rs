@@ -25,8 +25,7 @@ pub(crate) const HANDSHAKES_WAITING: usize = 256;
 /// take the processor that clients have.
 pub(crate) const FIRST_PACKET_EVERY: Duration = Duration::from_micros(50);
 
-/// So many at once after a pause, in which a timer goes off, and so many that wait for it. One more the QUIC library drops before it
-/// works for it, and does not say so.
+/// So many at once after a pause. One more is not answered.
 pub(crate) const FIRST_PACKETS: u32 = 128;
 
 /// Octets of who waits that are kept: what a client says first, and that again.

@@ -2,7 +2,6 @@
 //! that has left, and looks in vain whether a second one has come behind each that it read. This one asks for room only when there is none.
 
 use std::fmt;
-use std::future::Future;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
@@ -12,45 +11,42 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
-use quinn::{
-    AsyncTimer, AsyncUdpSocket, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, UdpPoller,
-};
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, UdpPoller};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::first_packets::FirstPackets;
+
 /// A burst of all clients waits here while the process is not scheduled. The kernel may grant less.
 const BUFFER: usize = 4 << 20;
 
-/// What speaks QUIC at this address; a server too, if it is to be dialled.
-pub(crate) fn endpoint(at: SocketAddr, server: Option<ServerConfig>) -> io::Result<Endpoint> {
+/// What is dialled at this address, by first packets that are let in.
+pub(crate) fn listening(
+    at: SocketAddr,
+    config: ServerConfig,
+    first: Arc<FirstPackets>,
+) -> io::Result<Endpoint> {
+    endpoint(at, Some(config), Some(first))
+}
+
+/// What dials, from this address.
+pub(crate) fn dialling(from: SocketAddr) -> io::Result<Endpoint> {
+    endpoint(from, None, None)
+}
+
+fn endpoint(
+    at: SocketAddr,
+    server: Option<ServerConfig>,
+    first: Option<Arc<FirstPackets>>,
+) -> io::Result<Endpoint> {
     let socket = UdpSocket::bind(at)?;
     let options = SockRef::from(&socket);
     options.set_recv_buffer_size(BUFFER)?;
     options.set_send_buffer_size(BUFFER)?;
-    Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(Runtime))
-}
-
-/// Tokio's, but for the socket.
-#[derive(Debug)]
-struct Runtime;
-
-impl quinn::Runtime for Runtime {
-    fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
-        TokioRuntime.new_timer(at)
-    }
-
-    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        TokioRuntime.spawn(future);
-    }
-
-    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        Ok(Arc::new(Socket::new(socket)?))
-    }
-
-    fn now(&self) -> Instant {
-        TokioRuntime.now()
-    }
+    let socket = Arc::new(Socket::new(socket, first)?);
+    let config = EndpointConfig::default();
+    Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))
 }
 
 #[derive(Debug)]
@@ -60,17 +56,35 @@ struct Socket {
     state: UdpSocketState,
     /// The kernel had no room for what was sent last.
     is_full: AtomicBool,
+    /// Says which first packets are let in; all, where there is none.
+    first: Option<Arc<FirstPackets>>,
 }
 
 impl Socket {
-    fn new(socket: UdpSocket) -> io::Result<Self> {
+    fn new(socket: UdpSocket, first: Option<Arc<FirstPackets>>) -> io::Result<Self> {
         // It does not block from then on.
         let state = UdpSocketState::new((&socket).into())?;
         Ok(Self {
             udp: told(socket, Interest::READABLE)?,
             state,
             is_full: AtomicBool::new(false),
+            first,
         })
+    }
+
+    /// Leaves nothing of what is not let in.
+    fn turn_away(&self, octets: &[IoSliceMut<'_>], metas: &mut [RecvMeta]) {
+        let Some(first) = &self.first else {
+            return;
+        };
+        for (octets, meta) in octets.iter().zip(metas) {
+            let packet = &octets[..meta.len];
+            let count = meta.len.div_ceil(meta.stride.max(1));
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            if !first.lets_in(packet, count, meta.addr.ip(), Instant::now()) {
+                meta.len = 0;
+            }
+        }
     }
 }
 
@@ -114,6 +128,7 @@ impl AsyncUdpSocket for Socket {
                     if count < room.len() {
                         is_ready.clear_ready();
                     }
+                    self.turn_away(room, &mut metas[..count]);
                     return Poll::Ready(Ok(count));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => is_ready.clear_ready(),
@@ -181,7 +196,7 @@ mod tests {
 
     fn socket() -> Arc<Socket> {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        Arc::new(Socket::new(socket).unwrap())
+        Arc::new(Socket::new(socket, None).unwrap())
     }
 
     #[tokio::test]
