@@ -114,7 +114,7 @@ pub struct Limits {
     /// Accepted connections open at once from one source. One more is closed right after `accept`.
     pub connections_per_peer: usize,
     /// With so many accepted connections open, one more of a stranger takes the place of one of a stranger who has proven nothing: the
-    /// oldest of the source that has most of them.
+    /// oldest of the site that has most of them.
     pub silent: usize,
     /// Outgoing connections open at once. One more fails at once.
     pub outgoing: usize,

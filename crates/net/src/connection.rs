@@ -82,7 +82,7 @@ where
         tokio::time::sleep(shared.limits.shutdown).await;
     };
     let end = tokio::select! {
-        end = read(shared, flow, reader, framing) => end,
+        end = read(shared, (flow, outbox), reader, framing) => end,
         written = &mut write => written.map_or_else(End::Failed, |()| End::Closed),
         abort = outbox.aborted() => End::Aborted(abort),
         () = last_moment => End::Closed,
@@ -189,7 +189,7 @@ enum End {
 
 async fn read(
     shared: &Shared,
-    flow: &Flow,
+    (flow, outbox): (&Flow, &Outbox),
     reader: &mut (impl AsyncRead + Unpin),
     framing: &mut impl Framing,
 ) -> End {
@@ -229,6 +229,8 @@ async fn read(
                 }
                 return End::ClosedByPeer;
             }
+            // We have closed it, however long the peer takes to read what is queued.
+            Some(Ok(_)) if outbox.is_closed() => return End::Refused,
             Some(Ok(_)) => {}
         }
         match incoming.take_all(clock.as_mut()).await {

@@ -14,6 +14,7 @@ use crate::framing::sip;
 use crate::gate::{Place, Turn};
 use crate::shared::Shared;
 use crate::udp::Udp;
+use crate::unproven::site;
 use ::sip::endpoint::{Transport, may_be_answered};
 
 /// Reads until we stop.
@@ -31,9 +32,10 @@ pub(crate) async fn read(udp: &Udp, shared: &Shared) {
             () = shared.stop.cancelled() => break,
             received = udp.receive(&mut buffers) => received,
             room = udp.has_room() => {
-                if room.is_ok() {
-                    udp.flush(&shared.rim());
+                if room.is_err() {
+                    tokio::task::yield_now().await;
                 }
+                udp.flush(&shared.rim());
                 continue;
             }
             place = strangers.place() => {
@@ -62,8 +64,8 @@ pub(crate) async fn read(udp: &Udp, shared: &Shared) {
                 Standing::Banned => shared.counters.banned.add(1),
             }
         }
-        if replied {
-            // The shard whose socket this is may have nothing to do that would flush it.
+        if replied || udp.is_blocked() {
+            // The shard whose socket this is may have nothing to do that would flush it, and there is always something to read.
             udp.flush(&shared.rim());
         }
         delivery.offer();
@@ -87,7 +89,7 @@ impl Strangers<'_> {
     fn wait(&mut self, source: IpAddr, from: SocketAddr, octets: &[u8]) {
         let most = self.shared.limits.strangers_waiting;
         let datagram = || (from, Bytes::copy_from_slice(octets));
-        if !self.waiting.offer(source, most, datagram) {
+        if !self.waiting.offer(site(source), most, datagram) {
             self.shared.counters.shed.add(1);
         }
     }

@@ -59,7 +59,7 @@ impl<K: Copy + Eq + Hash, T> Fair<K, T> {
     pub(crate) fn offer(&mut self, who: K, most: usize, one: impl FnOnce() -> T) -> bool {
         let of_one = self.behind.get(&who).map_or(0, |behind| behind.len() + 1);
         let sources = self.turns.len() + usize::from(of_one == 0);
-        // A share is what each would have if one more came: so there is always room for one who has nothing yet.
+        // A share is what each would have if one more came: so there is room for one who has nothing yet, until there are so many of those.
         if of_one > 0 && of_one >= most / (sources + 1) || self.count >= most {
             return false;
         }

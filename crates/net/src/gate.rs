@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::config::processors;
 use crate::fair::Fair;
+use crate::unproven::site;
 use crate::{Standing, Visitor};
 
 /// As long as strangers wait, they are looked after so often. Timers are no finer.
@@ -144,7 +145,12 @@ impl Gate {
         let (sender, turn) = oneshot::channel();
         let mut state = self.state();
         let line = state.line(who.standing);
-        line.push_among(who.source, sender, waits);
+        // One customer's many networks have one turn among all, as long as nobody has signed in from there.
+        let whose = match who.standing {
+            Standing::Known => who.source,
+            Standing::Stranger | Standing::Banned => site(who.source),
+        };
+        line.push_among(whose, sender, waits);
         drop(state);
         self.give();
         let mut state = self.state();
@@ -238,6 +244,23 @@ mod tests {
             assert_eq!(who, Some(expected));
         }
         assert!(gate.try_enter().is_some(), "it is free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_customer_of_many_networks_has_one_turn_among_all() {
+        let gate = Gate::new(1, AT_ONCE);
+        let inside = gate.try_enter().unwrap();
+        let of_network = |number: u32| Visitor {
+            source: format!("2001:db8:0:{number:x}::").parse().unwrap(),
+            standing: Standing::Stranger,
+        };
+        let mut many: Vec<_> = (0..1_000)
+            .map(|number| gate.turn(of_network(number)))
+            .collect();
+        let mut other = gate.turn(who(1, Standing::Stranger));
+        drop(inside);
+        drop(many[0].try_recv().unwrap());
+        drop(other.try_recv().unwrap());
     }
 
     #[tokio::test(start_paused = true)]

@@ -200,8 +200,7 @@ fn room(shared: &Shared, (flow, spoken): (Flow, Spoken), from: Visitor) -> Optio
     let accepted = shared.table().accept((flow, spoken), from, by);
     let counter = match accepted {
         Ok(_) => &shared.counters.accepted,
-        Err(NoPlace::Full) => &shared.counters.refused,
-        Err(NoPlace::Displaced) => &shared.counters.silent,
+        Err(NoPlace::Full | NoPlace::Displaced) => &shared.counters.refused,
     };
     counter.add(1);
     // Counted, not warned of: whoever floods us should not fill the log as well.

@@ -103,6 +103,11 @@ impl Outbox {
         self.state().octets == 0
     }
 
+    /// Whether nothing more comes.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().is_closed
+    }
+
     /// Waits until the connection is to end at once.
     pub(crate) async fn aborted(&self) -> Abort {
         poll_fn(|context| {

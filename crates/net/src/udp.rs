@@ -29,7 +29,7 @@ pub(crate) struct Rim<'s> {
 pub(crate) struct Udp {
     /// Says when something comes, and nothing else.
     socket: AsyncFd<UdpSocket>,
-    /// The same by a descriptor of its own, by which the task waits for room.
+    /// The same by a descriptor of its own, by which all is sent, and the task waits for room.
     writer: UdpSocket,
     /// The bound address, as flows name it.
     pub(crate) local: SocketAddr,
@@ -42,6 +42,7 @@ pub(crate) struct Udp {
 impl Udp {
     pub(crate) fn new(socket: UdpSocket) -> io::Result<Self> {
         let local = socket.local_addr()?;
+        socket.set_nonblocking(true)?;
         let writer = socket.try_clone()?;
         Ok(Self {
             socket: told(socket, Interest::READABLE)?,
@@ -103,6 +104,11 @@ impl Udp {
         }
     }
 
+    /// Whether the kernel did not take all.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
     /// The flow of a peer.
     pub(crate) fn flow(&self, remote: SocketAddr) -> Flow {
         Flow {
@@ -133,7 +139,7 @@ impl Udp {
     /// Waits until the kernel has room for what it did not take.
     pub(crate) async fn has_room(&self) -> io::Result<()> {
         // The flag, and not the notification, is what counts: this future is dropped whenever a datagram comes first.
-        if !self.blocked.load(Ordering::Relaxed) {
+        if !self.is_blocked() {
             self.newly_blocked.notified().await;
         }
         let writer = told(self.writer.as_fd(), Interest::WRITABLE)?;
@@ -146,6 +152,6 @@ impl Udp {
     deprecated,
     reason = "what came in its place is unsafe for what does not own its descriptor; a socket does, and one is lent for as long as this is there"
 )]
-pub(crate) fn told<S: AsRawFd>(socket: S, of: Interest) -> io::Result<AsyncFd<S>> {
+pub(crate) fn told<S: AsFd + AsRawFd>(socket: S, of: Interest) -> io::Result<AsyncFd<S>> {
     AsyncFd::with_interest(socket, of)
 }

@@ -6,6 +6,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// So many sources that have become known are found at once, since others wait meanwhile.
+const AT_ONCE: usize = 64;
+
 /// All of them, each by a number that grows from one that comes to the next.
 #[derive(Debug, Default)]
 pub struct Unproven {
@@ -64,7 +67,10 @@ impl Unproven {
 
     /// Who makes room for one more from there. A source that is known by now has proven itself, with all that it has.
     pub fn yields(&mut self, to: IpAddr, is_known: impl Fn(IpAddr) -> bool) -> Yields {
-        while let Some((whose, number)) = self.next() {
+        for _ in 0..AT_ONCE {
+            let Some((whose, number)) = self.next(self.most()) else {
+                return Yields::Nobody;
+            };
             if is_known(whose) {
                 self.changes(whose, BTreeSet::clear);
                 continue;
@@ -75,17 +81,25 @@ impl Unproven {
                 (self.count_at(to), self.count_at(whose))
             };
             // Whoever has nothing always has room, and nobody goes back and forth for one more.
-            if own > 0 && own + 1 >= most {
-                return Yields::Itself;
+            if own == 0 || own + 1 < most {
+                return Yields::Other(number);
             }
-            return Yields::Other(number);
+            // A source that has nothing has it of its own site, where others have something.
+            let here = self.next(Some(site(to))).filter(|_| self.count_of(to) == 0);
+            return here.map_or(Yields::Itself, |(_, number)| Yields::Other(number));
         }
+        // There may be more such: whoever comes next finds them.
         Yields::Nobody
     }
 
-    /// The source that loses one next, and which.
-    fn next(&self) -> Option<(IpAddr, u64)> {
-        let (.., at) = *self.ranks.last()?;
+    /// The site that loses one next.
+    fn most(&self) -> Option<IpAddr> {
+        self.ranks.last().map(|(.., at)| *at)
+    }
+
+    /// The source that loses one next at a site, and which.
+    fn next(&self, at: Option<IpAddr>) -> Option<(IpAddr, u64)> {
+        let at = at?;
         let lowest = (0, Reverse(u64::MAX), Ipv4Addr::UNSPECIFIED.into());
         let highest = (usize::MAX, Reverse(0), Ipv6Addr::from(u128::MAX).into());
         let here = self.ranks_within.range((at, lowest)..=(at, highest));
@@ -142,7 +156,7 @@ fn rank(source: IpAddr, its: &BTreeSet<u64>) -> Option<Rank> {
 }
 
 /// The site of a source.
-fn site(source: IpAddr) -> IpAddr {
+pub(crate) fn site(source: IpAddr) -> IpAddr {
     match source {
         IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) & (u128::MAX << 80)).into(),
         v4 @ IpAddr::V4(_) => v4,
@@ -223,6 +237,30 @@ mod tests {
             comes(&mut all, at(1), 2_000, 100),
             Yields::Other(4..)
         ));
+    }
+
+    #[test]
+    fn who_has_nothing_has_room_of_its_own_site_where_others_there_have_something() {
+        let mut all = Unproven::default();
+        for number in 0..6 {
+            all.add(at(u32::try_from(number / 2).unwrap()), number);
+        }
+        let [one, other] = ["2001:db8:0:1::", "2001:db8:0:2::"].map(|it| it.parse().unwrap());
+        all.add(one, 6);
+        assert_eq!(all.yields(other, |_| false), Yields::Other(6));
+        assert_eq!(all.yields(one, |_| false), Yields::Itself);
+    }
+
+    #[test]
+    fn so_many_that_are_known_by_now_are_found_one_part_after_the_other() {
+        let mut all = Unproven::default();
+        for number in 0..100 {
+            all.add(at(number), number.into());
+        }
+        let is_known = |source| source != at(99);
+        assert_eq!(all.yields(at(200), is_known), Yields::Nobody);
+        assert_eq!(all.count(), 100 - AT_ONCE);
+        assert_eq!(all.yields(at(200), is_known), Yields::Other(99));
     }
 
     #[test]

@@ -262,6 +262,23 @@ async fn closing_writes_what_is_queued_first() {
 }
 
 #[tokio::test]
+async fn what_comes_over_a_closed_connection_is_not_read_though_its_peer_does_not_read_either() {
+    let limits = Limits {
+        send_queue_bytes: 100 << 20,
+        ..Limits::default()
+    };
+    let (net, mut events, address) = tcp_net(limits).await;
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    write(&mut peer, &options("x", "")).await;
+    let (flow, _) = message(&mut events).await;
+    // More than the system takes.
+    net.send(transmit(flow, vec![b'x'; 50 << 20]));
+    net.close(flow);
+    write(&mut peer, &options("y", "")).await;
+    assert_eq!(closed(&mut events).await, flow);
+}
+
+#[tokio::test]
 async fn shutting_down_200_connections_leaves_no_task() {
     let (net, mut events, address) = tcp_net(Limits::default()).await;
     let mut peers = Vec::new();

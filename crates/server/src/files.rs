@@ -13,7 +13,7 @@ const OUTGOING: usize = 10_000;
 const PART_OF_ONE: usize = 4;
 /// This part of all connections is for sources from which somebody has signed in.
 const PART_OF_KNOWN: usize = 4;
-/// This part of what strangers have is not for those who say nothing.
+/// This part of what strangers have is not for those who have proven nothing.
 const PART_OF_SPEAKING: usize = 10;
 
 /// Takes as many files as the system gives; says how many that are.
@@ -38,7 +38,7 @@ pub(crate) struct Room {
     pub(crate) connections: usize,
     /// So many of these are not for strangers.
     pub(crate) reserved: usize,
-    /// With so many, one more of a stranger takes the place of one who has said nothing.
+    /// With so many, one more of a stranger takes the place of one who has proven nothing.
     pub(crate) silent: usize,
     /// That we make.
     pub(crate) outgoing: usize,

@@ -66,7 +66,9 @@ impl Room {
         is_known: impl Fn(IpAddr) -> bool,
     ) -> Option<Place> {
         let mut taken = self.taken();
-        taken.make_room(source, all, is_known);
+        if taken.has(source) < of_one {
+            taken.make_room(source, all, is_known);
+        }
         if !taken.take(source, (all, of_one)) {
             return None;
         }
@@ -90,8 +92,13 @@ impl Room {
 }
 
 impl Taken {
+    /// How many one source has.
+    fn has(&self, source: IpAddr) -> usize {
+        self.of.get(&source).copied().unwrap_or_default()
+    }
+
     fn take(&mut self, source: IpAddr, (all, of_one): (usize, usize)) -> bool {
-        let theirs = self.of.get(&source).copied().unwrap_or_default();
+        let theirs = self.has(source);
         let is_room = self.all < all && theirs < of_one;
         if is_room {
             self.all += 1;

@@ -112,6 +112,8 @@ pub(crate) async fn compared(
     let mut turns = interval(EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        // Whoever asks on and on is not to keep what else waits for this tunnel.
+        tokio::task::consume_budget().await;
         let heard = tokio::select! {
             _ = turns.tick() => {
                 // It knows none, or we have too much to say: the next one may get there.

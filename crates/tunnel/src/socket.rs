@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
+use quinn::udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, UdpPoller};
 use socket2::SockRef;
 use tokio::io::Interest;
@@ -125,7 +125,7 @@ impl AsyncUdpSocket for Socket {
             match received {
                 Ok(count) => {
                     // Had there been more, there would be more: what comes later is told anew.
-                    if count < room.len() {
+                    if count < room.len().min(BATCH_SIZE) {
                         is_ready.clear_ready();
                     }
                     self.turn_away(room, &mut metas[..count]);
@@ -166,14 +166,18 @@ impl UdpPoller for Room {
         let this = &mut *self;
         // Asked before each packet is sent.
         if !this.socket.is_full.load(Ordering::Relaxed) {
+            this.waits = None;
             return Poll::Ready(Ok(()));
         }
-        let waits = match &mut this.waits {
-            Some(waits) => waits,
-            none => {
-                let socket = this.socket.udp.get_ref().try_clone()?;
-                none.insert(told(socket, Interest::WRITABLE)?)
-            }
+        if this.waits.is_none() {
+            let socket = this.socket.udp.get_ref().try_clone();
+            this.waits = socket.and_then(|it| told(it, Interest::WRITABLE)).ok();
+        }
+        let Some(waits) = &mut this.waits else {
+            // No descriptor is left, or no memory. An error would end what drives the connection, and nobody would hear of it: so it is
+            // tried again.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         };
         let has_room = ready!(waits.poll_write_ready(context)).map(drop);
         this.socket.is_full.store(false, Ordering::Relaxed);
@@ -211,6 +215,27 @@ mod tests {
             .await
             .unwrap();
         assert!(room.as_mut().poll_writable(&mut nobody).is_ready());
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_of_room_when_another_has_found_it() {
+        let socket = socket();
+        let room = || Room {
+            socket: socket.clone(),
+            waits: None,
+        };
+        let (mut one, mut other) = (room(), room());
+        let mut nobody = Context::from_waker(Waker::noop());
+        socket.is_full.store(true, Ordering::Relaxed);
+        for room in [&mut one, &mut other] {
+            assert!(Pin::new(room).poll_writable(&mut nobody).is_pending());
+        }
+        poll_fn(|context| Pin::new(&mut one).poll_writable(context))
+            .await
+            .unwrap();
+        assert!(one.waits.is_none() && other.waits.is_some());
+        assert!(Pin::new(&mut other).poll_writable(&mut nobody).is_ready());
+        assert!(other.waits.is_none());
     }
 
     #[tokio::test]

@@ -104,6 +104,10 @@ impl Role {
         self.transmits();
         self.close_doors(now, directory, user);
         for flow in self.gate.sign_ins.left_by(user, &self.accounts) {
+            // A server speaks for others as well, who sign in over it or not.
+            if self.gate.trusts(flow) {
+                continue;
+            }
             tracing::info!(%user, from = %flow.remote, "whoever signed in over this connection is signed out");
             self.out.push_back(Output::Close(flow));
             self.flow_closed(now, flow);
@@ -145,8 +149,9 @@ impl Role {
             return;
         };
         let sign_ins = &self.gate.sign_ins;
-        let is_others =
-            self.bindings.shares_connection(door) || sign_ins.is_shared(flow, user, &self.accounts);
+        let is_others = self.bindings.shares_connection(door)
+            || self.gate.trusts(flow)
+            || sign_ins.is_shared(flow, user, &self.accounts);
         if is_others {
             self.bindings.detach(door);
             self.lost(door.clone());

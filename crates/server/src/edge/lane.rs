@@ -116,16 +116,24 @@ impl<V: Voice> Task<V> {
     )]
     fn carry_out(&mut self, mut from: ReadHalf, place: Place) -> impl Future<Output = ()> + Send {
         async move {
-            let signed_in = Box::pin(timeout(SIGN_IN, self.until_signed_in(&mut from)));
-            if signed_in.await != Ok(true) {
+            // In a place of its own, as above.
+            if !Box::pin(self.signs_in(&mut from, place)).await {
                 return;
             }
-            drop(place);
             while let Ok(Some(octets)) = from.next().await {
                 if self.says(octets).is_err() {
                     return;
                 }
             }
+        }
+    }
+
+    /// Whether the client has signed in as long as it may take, and has its place.
+    async fn signs_in(&mut self, from: &mut ReadHalf, mut place: Place) -> bool {
+        let signed_in = timeout(SIGN_IN, self.until_signed_in(from));
+        tokio::select! {
+            signed_in = signed_in => signed_in == Ok(true),
+            () = place.is_lost() => false,
         }
     }
 

@@ -167,14 +167,17 @@ pub(crate) async fn watch(all: Links, metrics: Arc<Metrics>, stopped: Receiver<b
 enum Clocks {
     /// They have not been compared yet, or with so much time between question and answer that it could be either: what was said of them stands.
     Unsure,
-    /// Or nobody is there to differ from.
+    /// Or nobody is there any more to differ from.
     Agree,
     Differ(Notice),
 }
 
 fn clocks(state: &State) -> Clocks {
-    let State::Up { skew, .. } = state else {
-        return Clocks::Agree;
+    let skew = match state {
+        State::Up { skew, .. } => skew,
+        // It may be there again in a moment, with the same clock.
+        State::Down { since, .. } if since.elapsed() < DOWN => return Clocks::Unsure,
+        State::Down { .. } => return Clocks::Agree,
     };
     let Some(skew) = skew else {
         return Clocks::Unsure;
@@ -265,12 +268,13 @@ mod tests {
         let detail = "its clock is 300 s ahead of ours: one of the two is wrong";
         let refused = Some((Severity::Critical, detail.to_owned()));
         assert_eq!(said((leeway, 0)), refused);
-        let down = State::Down {
-            since: Instant::now(),
+        let down = |ago| State::Down {
+            since: Instant::now().checked_sub(ago).unwrap(),
             why: "timed out".into(),
             reached: true,
         };
-        assert_eq!(clocks(&down), Clocks::Agree);
+        assert_eq!(clocks(&down(Duration::ZERO)), Clocks::Unsure);
+        assert_eq!(clocks(&down(DOWN)), Clocks::Agree);
     }
 
     #[test]

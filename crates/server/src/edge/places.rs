@@ -1,6 +1,7 @@
 //! How many may want something of the inside at the same time, and how often: who signs in, by where they come from; who shows a
 //! token, by whose it is.
 
+use crate::room::{self, Room};
 use domain::{
     Address,
     quota::{Allowance, Quota},
@@ -21,7 +22,7 @@ const SIGNING_IN: u32 = 16;
 const A_MINUTE: u32 = 120;
 
 /// Those that are signing in, of all sources from which nobody has signed in yet: who has very many addresses leaves room for those
-/// that are known.
+/// that are known, and loses its own to others.
 const STRANGERS: usize = 2_000;
 
 /// Requests of one user that an inside is answering, sign-ins by a token among them: more than an app asks when it starts.
@@ -31,12 +32,14 @@ const OF_USER: Allowance = Allowance {
 };
 
 /// Those that are taken.
-pub(super) struct Places(Mutex<Counts>);
+pub(super) struct Places {
+    counts: Mutex<Counts>,
+    strangers: Arc<Room>,
+}
 
 struct Counts {
     of_known: Quota<IpAddr>,
     of_strangers: Quota<IpAddr>,
-    strangers: usize,
     of_users: Quota<Address>,
     bad_tokens: Quota<IpAddr>,
 }
@@ -49,39 +52,46 @@ pub(super) struct Place {
 
 enum Whose {
     Known(IpAddr),
-    Stranger(IpAddr),
+    Stranger(IpAddr, room::Place),
     User(Address),
 }
 
 impl Default for Places {
     fn default() -> Self {
         let quota = |at_once, a_minute| Quota::new(Allowance { at_once, a_minute });
-        Self(Mutex::new(Counts {
+        let counts = Counts {
             of_known: quota(SIGNING_IN, u32::MAX),
             of_strangers: quota(SIGNING_IN, A_MINUTE),
-            strangers: 0,
             of_users: Quota::new(OF_USER),
             bad_tokens: quota(u32::MAX, A_MINUTE),
-        }))
+        };
+        Self {
+            counts: Mutex::new(counts),
+            strangers: Arc::default(),
+        }
     }
 }
 
 impl Places {
-    /// One for who signs in from there, if there is one.
-    pub(super) fn of_source(self: &Arc<Self>, visitor: Visitor, now: Instant) -> Option<Place> {
-        let (mut counts, source) = (self.counts(), visitor.source);
-        let whose = if visitor.standing == Standing::Known {
-            counts.of_known.take(now, source).ok()?;
-            Whose::Known(source)
-        } else {
-            if counts.strangers >= STRANGERS {
-                return None;
-            }
-            counts.of_strangers.take(now, source).ok()?;
-            counts.strangers += 1;
-            Whose::Stranger(source)
-        };
-        Some(self.taken(whose))
+    /// One for who signs in from there, if there is one. When strangers have all of theirs, whoever has most of them loses one.
+    pub(super) fn of_source(
+        self: &Arc<Self>,
+        visitor: Visitor,
+        now: Instant,
+        is_known: impl Fn(IpAddr) -> bool,
+    ) -> Option<Place> {
+        let source = visitor.source;
+        if visitor.standing == Standing::Known {
+            self.counts().of_known.take(now, source).ok()?;
+            return Some(self.taken(Whose::Known(source)));
+        }
+        self.counts().of_strangers.take(now, source).ok()?;
+        let room = (STRANGERS, SIGNING_IN as usize);
+        let place = self.strangers.take_unproven(source, room, is_known);
+        if place.is_none() {
+            self.counts().of_strangers.give_back(&source);
+        }
+        Some(self.taken(Whose::Stranger(source, place?)))
     }
 
     /// One for who shows a token of this user, if there is one.
@@ -108,7 +118,17 @@ impl Places {
 
     /// Held for a look-up only.
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Waits until it is somebody else's, which it may never be.
+    pub(super) async fn is_lost(&mut self) {
+        match &mut self.whose {
+            Whose::Stranger(_, place) => place.is_lost().await,
+            Whose::Known(_) | Whose::User(_) => std::future::pending().await,
+        }
     }
 }
 
@@ -117,10 +137,7 @@ impl Drop for Place {
         let mut counts = self.of.counts();
         match &self.whose {
             Whose::Known(source) => counts.of_known.give_back(source),
-            Whose::Stranger(source) => {
-                counts.of_strangers.give_back(source);
-                counts.strangers -= 1;
-            }
+            Whose::Stranger(source, _) => counts.of_strangers.give_back(source),
             Whose::User(user) => counts.of_users.give_back(user),
         }
     }
@@ -129,7 +146,11 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+        time::Duration,
+    };
 
     fn visitor(source: u32, standing: Standing) -> Visitor {
         Visitor {
@@ -138,30 +159,43 @@ mod tests {
         }
     }
 
+    /// One for such a visitor, where nobody has become known.
+    fn of(places: &Arc<Places>, visitor: Visitor, now: Instant) -> Option<Place> {
+        places.of_source(visitor, now, |_| false)
+    }
+
+    fn is_lost(place: &mut Place) -> bool {
+        let lost = pin!(place.is_lost());
+        lost.poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+    }
+
     #[test]
-    fn a_source_has_so_many_places_and_strangers_leave_room_for_the_known() {
+    fn a_source_has_so_many_places_and_strangers_leave_room_for_the_known_and_for_each_other() {
         let (places, now) = (Arc::new(Places::default()), Instant::now());
-        let place = |source, standing| places.of_source(visitor(source, standing), now);
+        let place = |source, standing| of(&places, visitor(source, standing), now);
         let mut taken: Vec<_> = (0..SIGNING_IN)
             .map(|_| place(1, Standing::Stranger).unwrap())
             .collect();
         assert!(place(1, Standing::Stranger).is_none());
         let others = 0..u32::try_from(STRANGERS).unwrap() - SIGNING_IN;
         taken.extend(others.map(|source| place(2 + source, Standing::Stranger).unwrap()));
-        assert!(place(9_999, Standing::Stranger).is_none());
+        assert!(!is_lost(&mut taken[0]));
+        let newcomer = place(9_999, Standing::Stranger);
+        assert!(newcomer.is_some(), "whoever has most makes room");
+        assert!(is_lost(&mut taken[0]) && !is_lost(&mut taken[1]));
         assert!(place(9_999, Standing::Known).is_some());
-        drop(taken);
+        drop((taken, newcomer));
         assert!(place(1, Standing::Stranger).is_some());
         let later = now + Duration::from_mins(2);
         let counts = places.counts();
         assert!(counts.of_strangers.is_idle(later) && counts.of_known.is_idle(later));
-        assert_eq!(counts.strangers, 0);
     }
 
     #[test]
     fn a_source_of_nobody_s_begins_so_often_a_minute() {
         let (places, now) = (Arc::new(Places::default()), Instant::now());
-        let begins = |standing, now| places.of_source(visitor(1, standing), now).is_some();
+        let begins = |standing, now| of(&places, visitor(1, standing), now).is_some();
         for _ in 0..A_MINUTE {
             assert!(begins(Standing::Stranger, now));
             assert!(begins(Standing::Known, now));

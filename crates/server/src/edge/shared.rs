@@ -16,7 +16,7 @@ use crate::{
 };
 use domain::Address;
 use hub::Guards;
-use net::Net;
+use net::{Net, Standing};
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
@@ -212,7 +212,8 @@ impl Shared {
     /// A place for who signs in from there, if there is one.
     pub(super) fn place(&self, from: IpAddr) -> Option<Place> {
         let visitor = self.keeper.visitor(from);
-        self.places.of_source(visitor, Instant::now())
+        let is_known = |it| self.keeper.visitor(it).standing == Standing::Known;
+        self.places.of_source(visitor, Instant::now(), is_known)
     }
 
     fn has_all_insides(&self) -> bool {

@@ -177,8 +177,15 @@ fn a_server_that_speaks_for_many_stays_whoever_is_signed_out() {
         let mut world = World::new(shards);
         let server = world.tcp("10.0.0.10:40000");
         assert_eq!(world.message(server, "alice", "carol"), Some(202));
+        registers(&mut world, server, "alice");
+        registers(&mut world, server, "bob");
         signs_out(&mut world, "alice");
         assert!(world.is_open(server), "{shards}");
+        let caller = world.udp("10.0.0.11:5060");
+        world.invite(caller, "carol", "bob");
+        let invite = world.take(server, "INVITE");
+        world.answer(server, &invite, 486, &uri("bob", server));
+        world.take(caller, "486");
         world.ends_clean();
     }
 }
