@@ -173,8 +173,7 @@ impl Gate {
         match shown {
             Ok(user) if user.address == claimed => {
                 guards.right(source, account);
-                let was_new = guarded && self.sign_ins.note(flow, &user);
-                if was_new && !self.is_still(&user) {
+                if self.sign_ins.note(flow, &user) && !self.is_still(&user) {
                     return refused(403, "Signed Out");
                 }
                 // Whatever is kept of the user shares the account's memory.

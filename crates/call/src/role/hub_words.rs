@@ -104,7 +104,7 @@ impl Role {
         self.transmits();
         self.close_doors(now, directory, user);
         for flow in self.gate.sign_ins.left_by(user, &self.accounts) {
-            // A server speaks for others as well, who sign in over it or not.
+            // A server speaks for others as well, who have not signed in over it.
             if self.gate.trusts(flow) {
                 continue;
             }
@@ -149,9 +149,8 @@ impl Role {
             return;
         };
         let sign_ins = &self.gate.sign_ins;
-        let is_others = self.bindings.shares_connection(door)
-            || self.gate.trusts(flow)
-            || sign_ins.is_shared(flow, user, &self.accounts);
+        let is_others =
+            self.bindings.shares_connection(door) || sign_ins.is_shared(flow, user, &self.accounts);
         if is_others {
             self.bindings.detach(door);
             self.lost(door.clone());
