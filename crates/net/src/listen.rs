@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::shared::Shared;
 use crate::stats::Spoken;
-use crate::table::{Link, NoPlace};
+use crate::table::Link;
 use crate::{BindError, Standing, Visitor, bind, connection, hello};
 
 /// Pause after `accept` failed, which it does when file descriptors run out: retrying at once would only spin.
@@ -198,9 +198,11 @@ fn let_in(shared: &Shared, remote: SocketAddr) -> Option<Visitor> {
 fn room(shared: &Shared, (flow, spoken): (Flow, Spoken), from: Visitor) -> Option<Link> {
     let by = (&shared.limits, &shared.doorman);
     let accepted = shared.table().accept((flow, spoken), from, by);
-    let counter = match accepted {
-        Ok(_) => &shared.counters.accepted,
-        Err(NoPlace::Full | NoPlace::Displaced) => &shared.counters.refused,
+    let counters = &shared.counters;
+    let counter = if accepted.is_ok() {
+        &counters.accepted
+    } else {
+        &counters.refused
     };
     counter.add(1);
     // Counted, not warned of: whoever floods us should not fill the log as well.

@@ -49,6 +49,15 @@ pub(crate) enum Spoken {
 }
 
 impl Spoken {
+    const ALL: [(Self, &str, &str); 6] = [
+        (Self::SipTcp, "sip", "tcp"),
+        (Self::SipTls, "sip", "tls"),
+        (Self::XmppTcp, "xmpp", "tcp"),
+        (Self::XmppTls, "xmpp", "tls"),
+        (Self::XmppWs, "xmpp", "ws"),
+        (Self::XmppWss, "xmpp", "wss"),
+    ];
+
     /// SIP over this.
     pub(crate) fn sip(transport: Transport) -> Self {
         if transport.is_secure() {
@@ -65,17 +74,6 @@ impl Spoken {
             Self::SipTls | Self::XmppTls | Self::XmppWss => Transport::Tls,
         }
     }
-}
-
-impl Spoken {
-    const ALL: [(Self, &str, &str); 6] = [
-        (Self::SipTcp, "sip", "tcp"),
-        (Self::SipTls, "sip", "tls"),
-        (Self::XmppTcp, "xmpp", "tcp"),
-        (Self::XmppTls, "xmpp", "tls"),
-        (Self::XmppWs, "xmpp", "ws"),
-        (Self::XmppWss, "xmpp", "wss"),
-    ];
 }
 
 impl OpenBy {
