@@ -194,7 +194,7 @@ fn clocks(state: &State) -> Clocks {
     } else {
         Severity::Critical
     };
-    let seconds = skew.ahead.unsigned_abs() / 1_000;
+    let seconds = (skew.ahead.unsigned_abs() + 500) / 1_000;
     let way = if skew.ahead < 0 { "behind" } else { "ahead of" };
     let detail = format!("its clock is {seconds} s {way} ours: one of the two is wrong");
     Clocks::Differ(Notice {
@@ -263,7 +263,9 @@ mod tests {
         }
         let detail = "its clock is 37 s behind ours: one of the two is wrong";
         let warned = Some((Severity::Warning, detail.to_owned()));
-        assert_eq!(said((-37_200, 300)), warned);
+        for ahead in [-36_999, -37_000, -37_200] {
+            assert_eq!(said((ahead, 300)), warned);
+        }
         let leeway = i64::try_from(LEEWAY.as_millis()).unwrap();
         let detail = "its clock is 300 s ahead of ours: one of the two is wrong";
         let refused = Some((Severity::Critical, detail.to_owned()));
