@@ -2,7 +2,7 @@
 
 use crate::{
     certificate,
-    kamailio::{Kamailio, Script, command},
+    kamailio::{self, Kamailio, Script, Wire, command},
     process::{Cores, Server},
     reveille::{Straight, free_tcp},
 };
@@ -18,8 +18,15 @@ const START: Duration = Duration::from_secs(10);
 pub(crate) struct Manner {
     /// `forward`, which keeps no state, or `t_relay`.
     pub(crate) relay: &'static str,
-    /// To the inside: `tcp` or `udp`.
-    pub(crate) wire: &'static str,
+    /// To the inside.
+    pub(crate) wire: Wire,
+}
+
+impl Manner {
+    /// The word of the script, and the wire.
+    pub(crate) const fn new(relay: &'static str, wire: Wire) -> Self {
+        Self { relay, wire }
+    }
 }
 
 /// Both of them.
@@ -33,17 +40,17 @@ pub(crate) struct Front {
 impl Front {
     /// Starts one in front on the first cores, and the one inside on the others.
     pub(crate) fn start(manner: Manner, cores: Cores, within: Cores) -> Result<Self> {
-        let inside = Kamailio::start(Script::Inside, within)?;
+        let inside = Kamailio::start(Script::Inside(manner.wire), within)?;
         let folder = TempDir::with_prefix("reveille-bench-")?;
         let tls = certificate::put_into(folder.path())?;
         let (outside, own) = (free_tcp()?, free_tcp()?);
         let script = include_str!("../kamailio/front.cfg")
-            .replace("@FOLDER@", &folder.path().to_string_lossy())
+            .replace("@TLS@", &kamailio::tls(folder.path()))
             .replace("@OUTSIDE@", &outside.to_string())
             .replace("@WITHIN@", &own.to_string())
             .replace("@WITHIN_PORT@", &own.port().to_string())
             .replace("@INSIDE@", &inside.sip().to_string())
-            .replace("@WIRE@", manner.wire)
+            .replace("@WIRE@", manner.wire.name())
             .replace("@RELAY@", manner.relay);
         let file = folder.path().join("kamailio.cfg");
         std::fs::write(&file, script)?;

@@ -1,6 +1,7 @@
 //! The peer: Kamailio from its Debian package, with a script as lean as the row allows.
 
 use crate::{
+    certificate,
     debian::Packages,
     process::{Cores, Server},
     reveille::free_udp,
@@ -32,32 +33,68 @@ const START: Duration = Duration::from_secs(10);
 /// What all scripts have in common, with a gap for what differs.
 const COMMON: &str = include_str!("../kamailio/common.cfg");
 
+/// Between a Kamailio in front and the one inside.
+#[derive(Copy, Clone, Debug)]
+pub(crate) enum Wire {
+    /// In the clear.
+    Tcp,
+    /// Encrypted, as a tunnel is.
+    Tls,
+}
+
+impl Wire {
+    /// As a script calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+/// How both of them end TLS, with a gap for the folder of the certificate.
+const TLS: &str = include_str!("../kamailio/tls.cfg");
+
 /// What the script does with a call.
 #[derive(Copy, Clone, Debug)]
 pub(crate) enum Script {
     /// It goes to the callee's contact.
     Relay,
-    /// The same, for users who call each other through another Kamailio in front, and sign their INVITEs.
-    Inside,
+    /// The same, for users who call each other through another Kamailio in front, which speaks this wire, and sign their INVITEs.
+    Inside(Wire),
     /// It waits for the callee, who is pushed by a request to this sink, and goes to each contact that registers.
     Wake(SocketAddr),
 }
 
 impl Script {
-    fn text(self, listen: SocketAddrV4) -> String {
+    fn text(self, listen: SocketAddrV4, folder: &Path) -> String {
         let row = match self {
             Self::Relay => include_str!("../kamailio/relay.cfg").to_owned(),
-            Self::Inside => include_str!("../kamailio/inside.cfg").to_owned(),
+            Self::Inside(_) => include_str!("../kamailio/inside.cfg").to_owned(),
             Self::Wake(sink) => {
                 include_str!("../kamailio/wake.cfg").replace("@SINK@", &sink.to_string())
             }
         };
         let wires = match self {
-            Self::Inside => format!("tcp_children=1\nlisten=udp:{listen}\nlisten=tcp:{listen}"),
+            Self::Inside(wire) => {
+                let wires = format!(
+                    "tcp_children=1\nlisten=udp:{listen}\nlisten={}:{listen}",
+                    wire.name()
+                );
+                match wire {
+                    Wire::Tcp => wires,
+                    Wire::Tls => format!("{wires}\n{}", tls(folder)),
+                }
+            }
             _ => format!("disable_tcp=yes\nlisten=udp:{listen}"),
         };
         COMMON.replace("@WIRES@", &wires).replace("@ROW@", &row)
     }
+}
+
+/// [`TLS`], with the certificate in this folder.
+pub(crate) fn tls(folder: &Path) -> String {
+    TLS.replace("@FOLDER@", &folder.to_string_lossy())
 }
 
 /// It in the foreground, with the fast allocator for shared and for private memory: Debian's default is slower.
@@ -83,7 +120,10 @@ impl Kamailio {
         let folder = TempDir::with_prefix("reveille-bench-")?;
         let sip = free_udp()?;
         let file = folder.path().join("kamailio.cfg");
-        std::fs::write(&file, script.text(sip))?;
+        if matches!(script, Script::Inside(Wire::Tls)) {
+            certificate::put_into(folder.path())?;
+        }
+        std::fs::write(&file, script.text(sip, folder.path()))?;
         let command = command(folder.path(), &file);
         let mut server = Server::start(&command, cores, &folder.path().join("kamailio.log"))?;
         server.wait_until(START, || answers(sip))?;

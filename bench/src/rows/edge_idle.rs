@@ -2,7 +2,7 @@
 
 use super::{
     Options,
-    edge::{NAMES, Running},
+    edge::{OURS, PEER, Running},
     progress,
 };
 use crate::{
@@ -27,10 +27,10 @@ pub(super) fn run(options: &Options) -> Result<Row> {
     let most = sizes.iter().max().copied().unwrap_or_default();
     Crowd::make_room(most)?;
     // State or none, a Kamailio keeps the same of a connection.
-    let names = [NAMES[0], NAMES[2]];
+    let names = [PEER, OURS];
     let mut values = vec![[const { Vec::new() }; 2]; sizes.len()];
     for round in 1..=options.rounds {
-        for (which, name) in names.iter().enumerate() {
+        for (which, name) in names.into_iter().enumerate() {
             let running = Running::start(name, options, most)?;
             let found = play(&running, sizes, options);
             let found = found.with_context(|| {
