@@ -140,11 +140,9 @@ fn millis(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::NAME;
-    use crate::{Identity, Limits};
-    use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-    use quinn::{ClientConfig, Endpoint, ServerConfig, TransportConfig, VarInt};
-    use std::net::Ipv4Addr;
+    use crate::Limits;
+    use crate::testing::connected;
+    use quinn::{TransportConfig, VarInt};
 
     const NOON: u64 = 1_800_000_000_000;
 
@@ -223,27 +221,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_side_of_a_release_that_knows_no_datagrams_is_not_asked() {
-        let identity = || Identity::from_pem(&Identity::generate().unwrap()).unwrap();
-        let (ours, theirs) = (identity(), identity());
-        let known = crate::pinned::Known::new([theirs.fingerprint()]);
-        let tls = crate::pinned::server(&ours, &known).unwrap();
-        let tls = QuicServerConfig::try_from(tls).unwrap();
-        let mut config = ServerConfig::with_crypto(Arc::new(tls));
-        let mut transport = TransportConfig::default();
-        transport.datagram_receive_buffer_size(None);
-        config.transport_config(Arc::new(transport));
-        let at = (Ipv4Addr::LOCALHOST, 0).into();
-        let old = Endpoint::server(config, at).unwrap();
-        let tls = crate::pinned::client(&theirs, ours.fingerprint()).unwrap();
-        let tls = QuicClientConfig::try_from(tls).unwrap();
-        let mut config = ClientConfig::new(Arc::new(tls));
-        config.transport_config(Limits::default().transport(true));
-        let new = Endpoint::client(at).unwrap();
-        let to = old.local_addr().unwrap();
-        let dialled = new.connect_with(config, to, NAME).unwrap();
-        let answers = async { old.accept().await.unwrap().await.unwrap() };
-        let (dialled, accepted) = tokio::join!(dialled, answers);
-        let (dialled, known) = (dialled.unwrap(), Known::default());
+        let mut old = TransportConfig::default();
+        old.datagram_receive_buffer_size(None);
+        let new = Limits::default().transport(true);
+        let ([dialled, accepted], _endpoints) = connected(new, Arc::new(old)).await;
+        let known = Known::default();
         let clock: Clock = Arc::new(SystemTime::now);
         // It ends when the tunnel does, and not before.
         let ends = async {

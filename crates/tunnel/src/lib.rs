@@ -18,6 +18,8 @@ mod limits;
 mod pinned;
 mod socket;
 mod status;
+#[cfg(test)]
+mod testing;
 
 pub use clocks::{Clock, Skew};
 pub use edge::{Edge, NoInside, Strangers};

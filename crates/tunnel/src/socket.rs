@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use quinn::udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, UdpPoller};
 use socket2::SockRef;
 use tokio::io::Interest;
@@ -20,6 +20,9 @@ use crate::first_packets::FirstPackets;
 
 /// A burst of all clients waits here while the process is not scheduled. The kernel may grant less.
 const BUFFER: usize = 4 << 20;
+
+/// Reads of the kernel at once. What came together counts as one, and each makes a read dearer.
+const AT_ONCE: usize = 4;
 
 /// What is dialled at this address, by first packets that are let in.
 pub(crate) fn listening(
@@ -119,13 +122,15 @@ impl AsyncUdpSocket for Socket {
         room: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
+        let most = room.len().min(AT_ONCE);
         loop {
             let mut is_ready = ready!(self.udp.poll_read_ready(context))?;
-            let received = self.state.recv(self.udp.get_ref().into(), room, metas);
+            let udp = self.udp.get_ref().into();
+            let received = self.state.recv(udp, &mut room[..most], metas);
             match received {
                 Ok(count) => {
                     // Had there been more, there would be more: what comes later is told anew.
-                    if count < room.len().min(BATCH_SIZE) {
+                    if count < most {
                         is_ready.clear_ready();
                     }
                     self.turn_away(room, &mut metas[..count]);
