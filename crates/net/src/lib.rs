@@ -7,6 +7,7 @@
 mod batch;
 mod bind;
 mod binding;
+mod by_id;
 mod carried;
 mod certificate;
 mod config;
@@ -41,6 +42,7 @@ mod websocket;
 mod wire;
 
 pub use bind::{BindError, listen};
+pub use by_id::ById;
 pub use carried::Carried;
 pub use certificate::Certificate;
 pub use config::{

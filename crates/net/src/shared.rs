@@ -1,8 +1,10 @@
 //! What the handle and all tasks of one [`crate::Net`] share.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -93,7 +95,13 @@ impl Shared {
     /// owed events any more.
     pub(crate) async fn hand_over(&self, who: Visitor, events: Vec<(usize, Event)>) {
         // In a place of its own, which a connection that waits for its peer does not need.
-        let handed = Box::pin(self.shards.hand_over(who, events));
+        let mut handed = Box::pin(self.shards.hand_over(who, events));
+        // A taker has mostly taken it at once, and nobody has to hear meanwhile that we stop.
+        if !self.shards.are_queued()
+            && let Poll::Ready(taken) = now(handed.as_mut()).await
+        {
+            return self.unless_gone(taken);
+        }
         self.unless_stopped(handed).await;
     }
 
@@ -127,7 +135,7 @@ impl Shared {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => {}
-            handed = handed => if handed.is_err() { self.stop.cancel() },
+            handed = handed => self.unless_gone(handed),
         }
     }
 
@@ -135,7 +143,14 @@ impl Shared {
     async fn at_last(&self, handed: impl Future<Output = Result<(), Gone>>) {
         if self.shards.are_queued() {
             self.unless_stopped(handed).await;
-        } else if handed.await.is_err() {
+        } else {
+            self.unless_gone(handed.await);
+        }
+    }
+
+    /// Stops when nobody takes events any more.
+    fn unless_gone(&self, handed: Result<(), Gone>) {
+        if handed.is_err() {
             self.stop.cancel();
         }
     }
@@ -194,6 +209,11 @@ impl Shared {
             udp.flush(&self.rim());
         }
     }
+}
+
+/// Where a future stands now, without waiting for it.
+async fn now<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
 /// Ids grow with time, so that a flow remembered from an earlier run never names a connection of this one.

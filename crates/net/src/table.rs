@@ -8,6 +8,7 @@ use bytes::Bytes;
 use sip::endpoint::{Flow, Transport};
 use tokio::time::Instant;
 
+use crate::by_id::ById;
 use crate::outbox::{Outbox, Sender, outbox};
 use crate::progress::Progress;
 use crate::stats::{OpenBy, Spoken};
@@ -21,7 +22,7 @@ pub(crate) type Destination = (Transport, SocketAddr, Option<String>);
 
 #[derive(Default)]
 pub(crate) struct Table {
-    connections: HashMap<u64, Connection>,
+    connections: ById<Connection>,
     open_by: OpenBy,
     accepted: usize,
     /// By source.

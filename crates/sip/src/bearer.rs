@@ -22,11 +22,14 @@ pub fn is_bearer(credentials: &[u8]) -> bool {
 
 /// The token of credentials of this scheme; `None` if they are of another one, or have none that could be one.
 pub fn token(credentials: &[u8]) -> Option<&str> {
+    if !is_bearer(credentials) {
+        return None;
+    }
     let (_, rest) = parted(credentials);
     let token = std::str::from_utf8(trim(rest)).ok()?;
     let body = token.trim_end_matches('=');
     let is_one = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~+/".contains(&octet);
-    (is_bearer(credentials) && !body.is_empty() && body.bytes().all(is_one)).then_some(token)
+    (!body.is_empty() && body.bytes().all(is_one)).then_some(token)
 }
 
 /// The value for WWW-Authenticate or Proxy-Authenticate (RFC 8898 §4): where tokens are given (an `https` URI), if that is known, and

@@ -30,6 +30,11 @@ impl Calls {
 
     /// The phone says this.
     pub(super) fn says(&mut self, message: &Message) {
+        // Most of what a phone says is of no call.
+        let of_calls = [Method::Invite, Method::Ack, Method::Bye];
+        if message.method().is_some_and(|it| !of_calls.contains(&it)) {
+            return;
+        }
         let Ok(cseq) = message.cseq() else {
             return;
         };

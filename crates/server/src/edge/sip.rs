@@ -11,10 +11,9 @@ use super::{
 };
 use crate::{api::tokens::Kind, mutex::locked};
 use bytes::Bytes;
-use net::Held;
+use net::{ById, Held};
 use sip::{Flow, Frame, Framer, Message, endpoint::Transmit};
 use std::{
-    collections::HashMap,
     io,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -23,7 +22,7 @@ use tunnel::{Header, Spoken};
 /// All of them. As many as there are connections, which have their limit.
 pub(super) struct Phones {
     shared: Arc<Shared>,
-    known: Mutex<HashMap<u64, Arc<Known>>>,
+    known: Mutex<ById<Arc<Known>>>,
 }
 
 /// One that has tried to sign in.
@@ -118,7 +117,7 @@ impl Phones {
     }
 
     /// Held for a look-up only.
-    fn known(&self) -> MutexGuard<'_, HashMap<u64, Arc<Known>>> {
+    fn known(&self) -> MutexGuard<'_, ById<Arc<Known>>> {
         locked(&self.known)
     }
 }
