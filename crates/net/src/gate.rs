@@ -199,7 +199,7 @@ fn waits(turn: &oneshot::Sender<Place>) -> bool {
 }
 
 /// What there is a second, if there is so much for each processor.
-fn of_all(per_second: u32) -> u32 {
+pub(crate) fn of_all(per_second: u32) -> u32 {
     per_second.saturating_mul(u32::try_from(processors()).unwrap_or(1))
 }
 

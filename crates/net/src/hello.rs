@@ -20,7 +20,7 @@ const MESSAGE: usize = 4;
 ///
 /// # Errors
 /// The connection ended before, or what it says first is too long.
-pub async fn comes(stream: &TcpStream) -> io::Result<()> {
+pub(crate) async fn comes(stream: &TcpStream) -> io::Result<()> {
     loop {
         let ready = stream.ready(Interest::READABLE).await?;
         // Whoever is not satisfied waits for more than there was: that the same octets are still there is no news.

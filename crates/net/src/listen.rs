@@ -8,17 +8,21 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sip::endpoint::{Flow, Transport};
+use sip::endpoint::Flow;
 use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::handshakes::Turn;
 use crate::shared::Shared;
 use crate::stats::Spoken;
 use crate::table::Link;
-use crate::{BindError, Standing, Visitor, bind, connection, hello};
+use crate::{BindError, Standing, Visitor, bind, connection};
 
 /// Pause after `accept` failed, which it does when file descriptors run out: retrying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection whose peer has said something, and its turn where that begins TLS.
+pub(crate) type Heard = (TcpStream, Option<Turn>);
 
 /// What a listener serves.
 pub(crate) trait Serve: Clone + Send + Sync + 'static {
@@ -30,7 +34,7 @@ pub(crate) trait Serve: Clone + Send + Sync + 'static {
         self,
         shared: Arc<Shared>,
         link: Link,
-        stream: TcpStream,
+        heard: Heard,
     ) -> impl Future<Output = ()> + Send;
 }
 
@@ -123,38 +127,50 @@ fn admit(
     true
 }
 
-/// Waits until the peer says something, and serves it then.
-async fn wait(shared: Arc<Shared>, link: Link, stream: TcpStream, service: impl Serve) {
-    let limits = &shared.limits;
-    let by = if link.flow.transport.is_secure() {
-        link.since + limits.tls_handshake
-    } else {
-        link.since + limits.first_message
-    };
-    let has_spoken = {
-        // Handed on by its place: whoever takes a future keeps it twice.
-        let mut speaks = pin!(async {
-            tokio::select! {
-                said = speaks(&stream, link.flow.transport) => said.is_ok(),
-                _ = link.outbox.aborted() => false,
-            }
-        });
-        shared.by(by, speaks.as_mut()).await == Some(true)
-    };
-    if has_spoken {
-        begin(&shared, link, stream, service);
-    } else {
-        shared.counters.silent.add(1);
-        tracing::debug!(flow = ?link.flow, "a connection over which nothing came");
-        shared.table().remove(link.flow.id);
+/// Waits until the peer says something, and it is its turn, and serves it then.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn keeps its arguments twice, and strangers may have thousands"
+)]
+fn wait(
+    shared: Arc<Shared>,
+    link: Link,
+    stream: TcpStream,
+    service: impl Serve,
+) -> impl Future<Output = ()> + Send {
+    async move {
+        let limits = &shared.limits;
+        let by = if link.flow.transport.is_secure() {
+            link.since + limits.tls_handshake
+        } else {
+            link.since + limits.first_message
+        };
+        let spoken = {
+            // Handed on by its place: whoever takes a future keeps it twice.
+            let mut speaks = pin!(async {
+                tokio::select! {
+                    said = speaks(&shared, &link.flow, &stream) => said.ok(),
+                    _ = link.outbox.aborted() => None,
+                }
+            });
+            shared.by(by, speaks.as_mut()).await.flatten()
+        };
+        if let Some(turn) = spoken {
+            begin(&shared, link, (stream, turn), service);
+        } else {
+            shared.counters.silent.add(1);
+            tracing::debug!(flow = ?link.flow, "a connection over which nothing came");
+            shared.table().remove(link.flow.id);
+        }
     }
 }
 
-/// Waits for what TLS begins with, or for an octet of anything else. To look for octets and not only to wait until there may be some: a
-/// connection that is new counts as one where there may.
-async fn speaks(stream: &TcpStream, transport: Transport) -> io::Result<()> {
-    if transport.is_secure() {
-        return hello::comes(stream).await;
+/// Waits for what TLS begins with and for its turn, or for an octet of anything else. To look for octets and not only to wait until there
+/// may be some: a connection that is new counts as one where there may.
+async fn speaks(shared: &Shared, flow: &Flow, stream: &TcpStream) -> io::Result<Option<Turn>> {
+    if flow.transport.is_secure() {
+        let who = || (shared.doorman)(flow.remote.ip());
+        return shared.handshakes.turn(who, stream).await.map(Some);
     }
     let octets = poll_fn(|context| {
         let mut octet = [MaybeUninit::uninit()];
@@ -162,18 +178,18 @@ async fn speaks(stream: &TcpStream, transport: Transport) -> io::Result<()> {
     });
     match octets.await? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(()),
+        _ => Ok(None),
     }
 }
 
 /// Serves a connection from now on.
-fn begin(shared: &Arc<Shared>, link: Link, stream: TcpStream, service: impl Serve) {
+fn begin(shared: &Arc<Shared>, link: Link, (stream, turn): Heard, service: impl Serve) {
     // A peer may be gone already.
     if connection::prepare(&stream).is_err() {
         shared.table().remove(link.flow.id);
         return;
     }
-    let serve = service.serve(shared.clone(), link, stream);
+    let serve = service.serve(shared.clone(), link, (stream, turn));
     shared.tasks.spawn(serve);
 }
 
@@ -214,6 +230,7 @@ fn room(shared: &Shared, (flow, spoken): (Flow, Spoken), from: Visitor) -> Optio
 mod tests {
     use super::*;
     use crate::serve::sip::Sip;
+    use sip::endpoint::Transport;
 
     /// What a connection costs over which nothing comes: strangers may have thousands.
     #[tokio::test]
@@ -235,6 +252,6 @@ mod tests {
         let link = room(&shared, (flow, Spoken::SipTls), from).unwrap();
         let task = wait(shared, link, stream, Sip(None));
         println!("{} octets of the task", size_of_val(&task));
-        assert!(size_of_val(&task) <= 1 << 10, "{}", size_of_val(&task));
+        assert!(size_of_val(&task) <= 800, "{}", size_of_val(&task));
     }
 }

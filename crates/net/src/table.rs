@@ -50,7 +50,8 @@ struct Connection {
 enum Origin {
     /// From this source.
     Accepted(IpAddr),
-    Outgoing(Destination),
+    /// In a place of its own: most connections are accepted, and there may be thousands.
+    Outgoing(Box<Destination>),
 }
 
 /// The receiving end: what a connection's task owns.
@@ -140,7 +141,7 @@ impl Table {
         }
         self.outgoing.insert(destination.clone(), flow);
         let spoken = Spoken::sip(flow.transport);
-        Some(self.insert(flow, spoken, Origin::Outgoing(destination)))
+        Some(self.insert(flow, spoken, Origin::Outgoing(Box::new(destination))))
     }
 
     pub(crate) fn open(&self) -> usize {

@@ -11,7 +11,7 @@ const AT_ONCE: usize = 64;
 
 /// All of them, each by a number that grows from one that comes to the next.
 #[derive(Debug, Default)]
-pub struct Unproven {
+pub(crate) struct Unproven {
     sites: HashMap<IpAddr, Site>,
     sources: HashMap<IpAddr, BTreeSet<u64>>,
     /// The site that loses one next is last.
@@ -34,7 +34,7 @@ struct Site {
 
 /// Who makes room for one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Yields {
+pub(crate) enum Yields {
     /// Nobody has to prove anything.
     Nobody,
     /// The one that comes: its own place would be the next to go.
@@ -45,19 +45,19 @@ pub enum Yields {
 
 impl Unproven {
     /// How many there are.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count
     }
 
     /// One more is there, from that source.
-    pub fn add(&mut self, source: IpAddr, number: u64) {
+    pub(crate) fn add(&mut self, source: IpAddr, number: u64) {
         self.changes(source, |its| {
             its.insert(number);
         });
     }
 
     /// One is gone, or has proven who it is; no effect if it is not among them.
-    pub fn remove(&mut self, source: IpAddr, number: u64) {
+    pub(crate) fn remove(&mut self, source: IpAddr, number: u64) {
         if self.sources.contains_key(&source) {
             self.changes(source, |its| {
                 its.remove(&number);
@@ -66,7 +66,7 @@ impl Unproven {
     }
 
     /// Who makes room for one more from there. A source that is known by now has proven itself, with all that it has.
-    pub fn yields(&mut self, to: IpAddr, is_known: impl Fn(IpAddr) -> bool) -> Yields {
+    pub(crate) fn yields(&mut self, to: IpAddr, is_known: impl Fn(IpAddr) -> bool) -> Yields {
         for _ in 0..AT_ONCE {
             let Some((whose, number)) = self.next(self.most()) else {
                 return Yields::Nobody;
@@ -90,6 +90,11 @@ impl Unproven {
         }
         // There may be more such: whoever comes next finds them.
         Yields::Nobody
+    }
+
+    /// The one that is to go before any other, whoever comes: the oldest of who has most.
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.next(self.most()).map(|(_, number)| number)
     }
 
     /// The site that loses one next.

@@ -198,36 +198,34 @@ async fn accepted_from(
     // Answers are written at once: what is small must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let by = Instant::now() + HEAD;
-    let spoken = match &tls {
-        Some(_) => timeout_at(by, net::hello_comes(&stream))
-            .await
-            .map(|it| it.is_ok()),
-        None => timeout_at(by, begins_with_http2(&stream)).await,
-    };
-    match (tls, spoken) {
-        (Some(tls), Ok(true)) => Box::pin(in_tls(from, stream, (tls, by), serves, keeper)).await,
-        (None, Ok(is_http2)) => {
-            let served = connection((stream, is_http2), ConnectInfo(from), serves, keeper);
-            Box::pin(served).await;
-        }
-        _ => keeper.refused(Refusal::Silent),
+    if let Some((tls, handshakes)) = tls {
+        let who = || keeper.visitor(from.ip());
+        let Ok(Ok(turn)) = timeout_at(by, handshakes.turn(who, &stream)).await else {
+            return keeper.refused(Refusal::Silent);
+        };
+        Box::pin(in_tls(from, (stream, turn), (tls, by), serves, keeper)).await;
+    } else {
+        let Ok(is_http2) = timeout_at(by, begins_with_http2(&stream)).await else {
+            return keeper.refused(Refusal::Silent);
+        };
+        let served = connection((stream, is_http2), ConnectInfo(from), serves, keeper);
+        Box::pin(served).await;
     }
 }
 
 /// Begins TLS, which must be there by then, and serves what is spoken in it.
 async fn in_tls(
     from: SocketAddr,
-    stream: TcpStream,
-    ((tls, handshakes), by): (Tls, Instant),
+    (stream, turn): (TcpStream, net::Turn),
+    (tls, by): (net::TlsSource, Instant),
     serves: Serves,
     keeper: &Doorkeeper,
 ) {
     let mut config = (*tls.current()).clone();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let who = || keeper.visitor(from.ip());
     // In a place of its own, which is given back after it.
-    let accepted = Box::pin(handshakes.accept(who, Arc::new(config), stream));
-    match timeout_at(by, accepted).await {
+    let begins = Box::pin(turn.begin(Arc::new(config), stream));
+    match timeout_at(by, begins).await {
         Ok(Ok(stream)) => {
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             connection((stream, is_http2), ConnectInfo(from), serves, keeper).await;

@@ -1,13 +1,11 @@
 //! Room for so many at once, of which one source has a part: connections of an API, and requests that come by edges.
 
-use net::{Unproven, Yields};
+use net::{Hold, Losable};
 use std::{
     collections::HashMap,
-    convert::Infallible,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::oneshot;
 
 /// One source has at most this part of it.
 const PART_OF_ONE: usize = 4;
@@ -30,10 +28,7 @@ struct Taken {
     all: usize,
     of: HashMap<IpAddr, usize>,
     /// Strangers who may lose their place to others.
-    unproven: Unproven,
-    /// By their number: their source, and what is dropped when the place is somebody else's.
-    kept: HashMap<u64, (IpAddr, oneshot::Sender<Infallible>)>,
-    next: u64,
+    unproven: Losable,
 }
 
 /// Counts as one of them until it is dropped.
@@ -41,7 +36,7 @@ pub(crate) struct Place {
     room: Arc<Room>,
     source: IpAddr,
     /// Of one who may lose it.
-    unproven: Option<(u64, oneshot::Receiver<Infallible>)>,
+    unproven: Option<Hold>,
 }
 
 impl Room {
@@ -72,16 +67,12 @@ impl Room {
         if !taken.take(source, (all, of_one)) {
             return None;
         }
-        let number = taken.next;
-        taken.next += 1;
-        let (kept, lost) = oneshot::channel();
-        taken.unproven.add(source, number);
-        taken.kept.insert(number, (source, kept));
+        let hold = taken.unproven.take(source);
         drop(taken);
         Some(Place {
             room: self.clone(),
             source,
-            unproven: Some((number, lost)),
+            unproven: Some(hold),
         })
     }
 
@@ -122,16 +113,8 @@ impl Taken {
         let are_many = self.unproven.count() >= all.div_ceil(PART_OF_UNPROVEN);
         if self.all == all
             && are_many
-            && let Yields::Other(number) = self.unproven.yields(to, is_known)
+            && let Some(source) = self.unproven.make_room(to, is_known)
         {
-            self.ends(number);
-        }
-    }
-
-    /// The place of one who has proven nothing is free; no effect if it was before.
-    fn ends(&mut self, number: u64) {
-        if let Some((source, _kept)) = self.kept.remove(&number) {
-            self.unproven.remove(source, number);
             self.give_back(source);
         }
     }
@@ -141,8 +124,7 @@ impl Place {
     /// Waits until it is somebody else's, which it may never be.
     pub(crate) async fn is_lost(&mut self) {
         match &mut self.unproven {
-            // Nobody says anything by it.
-            Some((_, lost)) => drop(lost.await),
+            Some(hold) => hold.is_lost().await,
             None => std::future::pending().await,
         }
     }
@@ -151,9 +133,12 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.room.taken();
-        match self.unproven {
-            Some((number, _)) => taken.ends(number),
-            None => taken.give_back(self.source),
+        let held = match &self.unproven {
+            Some(hold) => taken.unproven.end(hold),
+            None => Some(self.source),
+        };
+        if let Some(source) = held {
+            taken.give_back(source);
         }
     }
 }
@@ -201,7 +186,7 @@ mod tests {
         assert!(lost.await.is_err());
         drop((second, third, of_known, fourth));
         let left = room.taken();
-        assert!(left.all == 0 && left.of.is_empty() && left.kept.is_empty());
+        assert!(left.all == 0 && left.of.is_empty());
         assert_eq!(left.unproven.count(), 0);
     }
 }

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
-
 use crate::framing::xmpp::{Peers, Xmpp as Framing};
-use crate::listen::Serve;
+use crate::listen::{Heard, Serve};
 use crate::shared::Shared;
 use crate::stats::Spoken;
 use crate::table::Link;
@@ -27,7 +25,7 @@ impl Serve for Component {
         Spoken::XmppTcp
     }
 
-    async fn serve(self, shared: Arc<Shared>, mut link: Link, stream: TcpStream) {
+    async fn serve(self, shared: Arc<Shared>, mut link: Link, (stream, _): Heard) {
         let id = link.flow.id;
         let (of, peers) = ((id, Frames::Component), Peers::Components(self.0));
         let (shards, limits) = (shared.udp.len(), &shared.limits);

@@ -7,20 +7,27 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
+use crate::listen::Heard;
 use crate::shared::Shared;
 use crate::table::Link;
 
-/// Begins TLS, which must be there by then.
+/// Begins TLS, which must be there by then: at once if it is its turn, else when it is.
 pub(super) async fn handshake(
     shared: &Shared,
     Link { flow, outbox, .. }: &Link,
     config: Arc<rustls::ServerConfig>,
-    stream: TcpStream,
+    (stream, turn): Heard,
     by: Instant,
 ) -> Option<TlsStream<TcpStream>> {
     let who = || (shared.doorman)(flow.remote.ip());
     // In a place of its own, which is given back after it: a task that waits is small.
-    let mut handshake = Box::pin(shared.handshakes.accept(who, config, stream));
+    let mut handshake = Box::pin(async {
+        let turn = match turn {
+            Some(turn) => turn,
+            None => shared.handshakes.turn(who, &stream).await?,
+        };
+        turn.begin(config, stream).await
+    });
     let accepted = async {
         tokio::select! {
             accepted = &mut handshake => accepted,

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
-
 use super::handshake::handshake;
 use crate::framing::sip::Sip as Framing;
-use crate::listen::Serve;
+use crate::listen::{Heard, Serve};
 use crate::shared::Shared;
 use crate::stats::Spoken;
 use crate::table::Link;
@@ -33,7 +31,7 @@ impl Serve for Sip {
         self,
         shared: Arc<Shared>,
         mut link: Link,
-        stream: TcpStream,
+        (stream, turn): Heard,
     ) -> impl Future<Output = ()> + Send {
         async move {
             let mut framing = Framing::accepted(link.flow, link.since, &shared.limits);
@@ -44,7 +42,7 @@ impl Serve for Sip {
                 }
                 Some(config) => {
                     let by = link.since + shared.limits.tls_handshake;
-                    let handshake = handshake(&shared, &link, config, stream, by);
+                    let handshake = handshake(&shared, &link, config, (stream, turn), by);
                     if let Some(mut halves) = handshake.await.map(tokio::io::split) {
                         connection::run(&shared, &mut link, &mut halves, &mut framing).await;
                     }
@@ -59,7 +57,7 @@ impl Serve for Sip {
 #[cfg(test)]
 mod tests {
     use ::sip::endpoint::Transport;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::outbox::outbox;
@@ -85,7 +83,7 @@ mod tests {
             outbox: outbox().1,
             since: tokio::time::Instant::now(),
         };
-        let task = Sip(Some(tls)).serve(shared, link, stream);
+        let task = Sip(Some(tls)).serve(shared, link, (stream, None));
         let task = size_of_val(&task);
         println!("{task} octets of the task");
         assert!(task < 1 << 11, "{task}");

@@ -13,7 +13,7 @@ use crate::binding::exporter;
 use crate::connection::{self, Halves};
 use crate::framing::websocket::{Handshake, WebSocket};
 use crate::framing::xmpp::{Peers, Xmpp as Framing};
-use crate::listen::Serve;
+use crate::listen::{Heard, Serve};
 use crate::shared::Shared;
 use crate::stats::Spoken;
 use crate::table::Link;
@@ -68,7 +68,7 @@ impl Serve for Xmpp {
         }
     }
 
-    async fn serve(self, shared: Arc<Shared>, mut link: Link, stream: TcpStream) {
+    async fn serve(self, shared: Arc<Shared>, mut link: Link, (stream, turn): Heard) {
         let id = link.flow.id;
         let mut framing = Framing::new(
             (id, self.begins.framing()),
@@ -86,10 +86,10 @@ impl Serve for Xmpp {
         };
         match self.begins {
             Begins::Starttls(tls) => talk.starttls(&tls, stream).await,
-            Begins::Tls(tls) => talk.tls(&tls, stream).await,
+            Begins::Tls(tls) => talk.tls(&tls, (stream, turn)).await,
             // In a place of its own: the task of a stream that is none is not to be as large.
             Begins::Ws => Box::pin(talk.ws(stream)).await,
-            Begins::Wss(tls) => Box::pin(talk.wss(&tls, stream)).await,
+            Begins::Wss(tls) => Box::pin(talk.wss(&tls, (stream, turn))).await,
         }
         shared.table().remove(id);
     }
@@ -109,16 +109,16 @@ impl Talk<'_> {
         if connection::run(self.shared, self.link, &mut halves, self.framing).await {
             let stream = halves.0.unsplit(halves.1);
             let shown = tls.shown();
-            let secured = self.secured((&shown, &shown.config), stream, Instant::now());
+            let secured = self.secured((&shown, &shown.config), (stream, None), Instant::now());
             if let Some(mut halves) = secured.await {
                 connection::run(self.shared, self.link, &mut halves, self.framing).await;
             }
         }
     }
 
-    async fn tls(mut self, tls: &TlsSource, stream: TcpStream) {
+    async fn tls(mut self, tls: &TlsSource, heard: Heard) {
         let shown = tls.shown();
-        let secured = self.secured((&shown, &shown.direct_xmpp), stream, self.link.since);
+        let secured = self.secured((&shown, &shown.direct_xmpp), heard, self.link.since);
         if let Some(mut halves) = secured.await {
             connection::run(self.shared, self.link, &mut halves, self.framing).await;
         }
@@ -138,9 +138,9 @@ impl Talk<'_> {
         self.websocket(tokio::io::split(stream), false).await;
     }
 
-    async fn wss(mut self, tls: &TlsSource, stream: TcpStream) {
+    async fn wss(mut self, tls: &TlsSource, heard: Heard) {
         let shown = tls.shown();
-        let secured = self.secured((&shown, &shown.http), stream, self.link.since);
+        let secured = self.secured((&shown, &shown.http), heard, self.link.since);
         if let Some(halves) = secured.await {
             self.websocket(halves, true).await;
         }
@@ -150,13 +150,13 @@ impl Talk<'_> {
     async fn secured(
         &mut self,
         (shown, config): (&Shown, &Arc<rustls::ServerConfig>),
-        stream: TcpStream,
+        heard: Heard,
         since: Instant,
     ) -> Option<Halves<TlsStream<TcpStream>>> {
         let by = since + self.shared.limits.tls_handshake;
         let by = self.framing.signs_in_by().map_or(by, |last| last.min(by));
         let flow = self.link.flow;
-        let stream = handshake(self.shared, self.link, config.clone(), stream, by).await?;
+        let stream = handshake(self.shared, self.link, config.clone(), heard, by).await?;
         self.framing.secured(StreamLink {
             local: flow.local,
             carried: false,
@@ -229,7 +229,7 @@ mod tests {
         let framing = (1, Frames::Tcp);
         let peers = Peers::Clients(config.clone());
         let framing = Framing::new(framing, link.since, peers, 1, &Limits::default());
-        let task = Xmpp::new(config, Begins::Starttls(tls)).serve(shared, link, stream);
+        let task = Xmpp::new(config, Begins::Starttls(tls)).serve(shared, link, (stream, None));
         let (framing, task) = (size_of_val(&framing), size_of_val(&task));
         println!("{framing} octets of framing, {task} of the task with it");
         assert!(task <= 1 << 12, "{task}");
