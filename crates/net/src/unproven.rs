@@ -6,6 +6,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use smallvec::SmallVec;
+
 /// So many sources that have become known are found at once, since others wait meanwhile.
 const AT_ONCE: usize = 64;
 
@@ -13,13 +15,17 @@ const AT_ONCE: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Unproven {
     sites: HashMap<IpAddr, Site>,
-    sources: HashMap<IpAddr, BTreeSet<u64>>,
+    sources: HashMap<IpAddr, Numbers>,
     /// The site that loses one next is last.
     ranks: BTreeSet<Rank>,
     /// The same of the sources of each site.
     ranks_within: BTreeSet<(IpAddr, Rank)>,
     count: usize,
 }
+
+/// Those of one source, the oldest first. Most sources have one, which stands where the list does.
+#[derive(Debug, Default)]
+struct Numbers(SmallVec<[u64; 2]>);
 
 /// Who has most, and of those whoever is there longest.
 type Rank = (usize, Reverse<u64>, IpAddr);
@@ -51,17 +57,13 @@ impl Unproven {
 
     /// One more is there, from that source.
     pub(crate) fn add(&mut self, source: IpAddr, number: u64) {
-        self.changes(source, |its| {
-            its.insert(number);
-        });
+        self.changes(source, |its| its.add(number));
     }
 
     /// One is gone, or has proven who it is; no effect if it is not among them.
     pub(crate) fn remove(&mut self, source: IpAddr, number: u64) {
         if self.sources.contains_key(&source) {
-            self.changes(source, |its| {
-                its.remove(&number);
-            });
+            self.changes(source, |its| its.remove(number));
         }
     }
 
@@ -72,7 +74,7 @@ impl Unproven {
                 return Yields::Nobody;
             };
             if is_known(whose) {
-                self.changes(whose, BTreeSet::clear);
+                self.changes(whose, |its| its.0.clear());
                 continue;
             }
             let (own, most) = if site(to) == site(whose) {
@@ -113,7 +115,7 @@ impl Unproven {
     }
 
     fn count_of(&self, source: IpAddr) -> usize {
-        self.sources.get(&source).map_or(0, BTreeSet::len)
+        self.sources.get(&source).map_or(0, |its| its.0.len())
     }
 
     /// Of the site of a source.
@@ -122,7 +124,7 @@ impl Unproven {
     }
 
     /// What a source has changes.
-    fn changes(&mut self, source: IpAddr, change: impl FnOnce(&mut BTreeSet<u64>)) {
+    fn changes(&mut self, source: IpAddr, change: impl FnOnce(&mut Numbers)) {
         let at = site(source);
         let its = self.sources.entry(source).or_default();
         let site = self.sites.entry(at).or_default();
@@ -130,13 +132,13 @@ impl Unproven {
         if let Some(rank) = rank(source, its) {
             self.ranks_within.remove(&(at, rank));
         }
-        let before = its.len();
+        let before = its.0.len();
         change(its);
         if site.count == 0 {
-            site.since = its.first().copied().unwrap_or_default();
+            site.since = its.0.first().copied().unwrap_or_default();
         }
-        site.count = site.count - before + its.len();
-        self.count = self.count - before + its.len();
+        site.count = site.count - before + its.0.len();
+        self.count = self.count - before + its.0.len();
         match rank(source, its) {
             Some(rank) => drop(self.ranks_within.insert((at, rank))),
             None => drop(self.sources.remove(&source)),
@@ -149,15 +151,30 @@ impl Unproven {
     }
 }
 
+impl Numbers {
+    fn add(&mut self, number: u64) {
+        // Mostly it is the youngest.
+        if let Err(place) = self.0.binary_search(&number) {
+            self.0.insert(place, number);
+        }
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Ok(place) = self.0.binary_search(&number) {
+            self.0.remove(place);
+        }
+    }
+}
+
 impl Site {
     fn rank(&self, at: IpAddr) -> Rank {
         (self.count, Reverse(self.since), at)
     }
 }
 
-fn rank(source: IpAddr, its: &BTreeSet<u64>) -> Option<Rank> {
-    let oldest = its.first()?;
-    Some((its.len(), Reverse(*oldest), source))
+fn rank(source: IpAddr, its: &Numbers) -> Option<Rank> {
+    let oldest = its.0.first()?;
+    Some((its.0.len(), Reverse(*oldest), source))
 }
 
 /// The site of a source.
@@ -184,7 +201,7 @@ mod tests {
         }
         let yields = all.yields(source, |_| false);
         if let Yields::Other(other) = yields {
-            let sources = all.sources.iter().find(|(_, its)| its.contains(&other));
+            let sources = all.sources.iter().find(|(_, its)| its.0.contains(&other));
             let whose = *sources.unwrap().0;
             all.remove(whose, other);
             all.add(source, number);
@@ -217,6 +234,22 @@ mod tests {
         assert_eq!(all.count(), 0);
         assert!(all.sites.is_empty() && all.sources.is_empty());
         assert!(all.ranks.is_empty() && all.ranks_within.is_empty());
+    }
+
+    #[test]
+    fn a_lonely_source_costs_no_allocation_and_of_several_the_oldest_is_first() {
+        let mut its = Numbers::default();
+        its.add(7);
+        assert!(!its.0.spilled());
+        // One that counted for another source before is older.
+        for number in [9, 3, 8, 9] {
+            its.add(number);
+        }
+        assert_eq!(its.0[..], [3, 7, 8, 9]);
+        for number in [8, 3, 3, 1] {
+            its.remove(number);
+        }
+        assert_eq!(its.0[..], [7, 9]);
     }
 
     #[test]
