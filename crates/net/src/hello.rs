@@ -1,12 +1,10 @@
-//! What a peer says first in TLS, looked at where it lies: in the system's buffer. Nothing is made for a connection before it is
-//! whole, so whoever says a part of it and no more costs what whoever says nothing does.
+//! What a peer says first in TLS.
 
 use std::io;
-use std::os::fd::AsRawFd;
 
-use nix::sys::socket::{MsgFlags, recv};
-use tokio::io::Interest;
 use tokio::net::TcpStream;
+
+use crate::peek;
 
 /// Octets that are looked at, which no client needs: one record of TLS has no more.
 const LOOKED_AT: usize = 16_384;
@@ -21,29 +19,7 @@ const MESSAGE: usize = 4;
 /// # Errors
 /// The connection ended before, or what it says first is too long.
 pub(crate) async fn comes(stream: &TcpStream) -> io::Result<()> {
-    loop {
-        let ready = stream.ready(Interest::READABLE).await?;
-        // Whoever is not satisfied waits for more than there was: that the same octets are still there is no news.
-        let looked = stream.try_io(Interest::READABLE, || look(stream));
-        match looked {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            looked => return looked,
-        }
-        if ready.is_read_closed() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-}
-
-/// Whether it is there.
-fn look(stream: &TcpStream) -> io::Result<()> {
-    let mut octets = [0; LOOKED_AT];
-    match recv(stream.as_raw_fd(), &mut octets, MsgFlags::MSG_PEEK)? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        length if is_enough(&octets[..length]) => Ok(()),
-        LOOKED_AT => Err(io::ErrorKind::InvalidData.into()),
-        _ => Err(io::ErrorKind::WouldBlock.into()),
-    }
+    peek::first::<LOOKED_AT, _>(stream, |octets| is_enough(octets).then_some(())).await
 }
 
 /// Whether nothing more is to be waited for.
@@ -80,10 +56,10 @@ fn is_enough(mut octets: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peek::tests::pair;
     use std::sync::Arc;
     use std::task::{Context, Waker};
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
 
     fn hello() -> Vec<u8> {
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -128,13 +104,6 @@ mod tests {
         assert!(!is_enough(&empty));
     }
 
-    async fn pair() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap());
-        let (client, accepted) = tokio::join!(client, listener.accept());
-        (client.unwrap(), accepted.unwrap().0)
-    }
-
     #[tokio::test]
     async fn who_says_it_octet_by_octet_is_heard_when_it_is_whole_and_nothing_is_taken() {
         let (mut client, server) = pair().await;
@@ -148,26 +117,5 @@ mod tests {
         comes.await.unwrap();
         let mut there = vec![0; hello.len() + 1];
         assert_eq!(server.peek(&mut there).await.unwrap(), hello.len());
-    }
-
-    #[tokio::test]
-    async fn what_is_too_long_is_not_waited_for() {
-        let (mut client, server) = pair().await;
-        let mut long = vec![22, 3, 1, 0x40, 0, 1, 0, 0x7f, 0xff];
-        long.resize(LOOKED_AT, 0);
-        client.write_all(&long).await.unwrap();
-        let error = comes(&server).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-    }
-
-    #[tokio::test]
-    async fn who_goes_in_the_midst_of_it_is_gone() {
-        for said in [0, 1, 100] {
-            let (mut client, server) = pair().await;
-            client.write_all(&hello()[..said]).await.unwrap();
-            drop(client);
-            let error = comes(&server).await.unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{said}");
-        }
     }
 }

@@ -1,22 +1,19 @@
 //! Accepts connections, within the limits, whatever is served over them.
 
-use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sip::endpoint::Flow;
-use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::handshakes::Turn;
 use crate::shared::Shared;
 use crate::stats::Spoken;
 use crate::table::Link;
-use crate::{BindError, Standing, Visitor, bind, connection};
+use crate::{BindError, Standing, Visitor, bind, connection, peek};
 
 /// Pause after `accept` failed, which it does when file descriptors run out: retrying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -165,21 +162,13 @@ fn wait(
     }
 }
 
-/// Waits for what TLS begins with and for its turn, or for an octet of anything else. To look for octets and not only to wait until there
-/// may be some: a connection that is new counts as one where there may.
+/// Waits for what TLS begins with and for its turn, or for an octet of anything else.
 async fn speaks(shared: &Shared, flow: &Flow, stream: &TcpStream) -> io::Result<Option<Turn>> {
     if flow.transport.is_secure() {
         let who = || (shared.doorman)(flow.remote.ip());
         return shared.handshakes.turn(who, stream).await.map(Some);
     }
-    let octets = poll_fn(|context| {
-        let mut octet = [MaybeUninit::uninit()];
-        stream.poll_peek(context, &mut ReadBuf::uninit(&mut octet))
-    });
-    match octets.await? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(None),
-    }
+    peek::first::<1, _>(stream, |_| Some(None)).await
 }
 
 /// Serves a connection from now on.

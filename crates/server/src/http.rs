@@ -19,16 +19,20 @@ use hyper_util::{
 };
 use net::Standing;
 use push::together::{Together, patient};
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, future::pending, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener},
+    sync::Notify,
     task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
-/// The head of a request must be whole within this time; a connection without a request is closed after it.
+/// The head of a request must be whole within this time, over HTTP/2 that of the first one; a connection without a request is closed after
+/// it.
 const HEAD: Duration = Duration::from_secs(10);
 /// A request must be read and answered within this time.
 pub(crate) const WHOLE: Duration = Duration::from_secs(30);
@@ -205,7 +209,7 @@ async fn accepted_from(
         };
         Box::pin(in_tls(from, (stream, turn), (tls, by), serves, keeper)).await;
     } else {
-        let Ok(is_http2) = timeout_at(by, begins_with_http2(&stream)).await else {
+        let Ok(Ok(is_http2)) = timeout_at(by, begins_with_http2(&stream)).await else {
             return keeper.refused(Refusal::Silent);
         };
         let served = connection((stream, is_http2), ConnectInfo(from), serves, keeper);
@@ -239,17 +243,23 @@ async fn in_tls(
 }
 
 /// Looks at what comes first, and leaves it where it is.
-async fn begins_with_http2(stream: &TcpStream) -> bool {
-    let mut first = [0; PREFACE.len()];
-    loop {
-        match stream.peek(&mut first).await {
-            Ok(read) if read == PREFACE.len() => return first == PREFACE,
-            // A part of it: there is no telling yet, and no waiting for more in the socket's buffer.
-            Ok(read) if read > 0 && first[..read] == PREFACE[..read] => {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            _ => return false,
-        }
+async fn begins_with_http2(stream: &TcpStream) -> io::Result<bool> {
+    net::peek_first::<{ PREFACE.len() }, _>(stream, is_http2).await
+}
+
+/// Whether HTTP/2 begins so; of a part of its preface there is no telling yet.
+fn is_http2(first: &[u8]) -> Option<bool> {
+    match PREFACE.strip_prefix(first) {
+        Some([]) => Some(true),
+        Some(_) => None,
+        None => Some(false),
+    }
+}
+
+/// Waits until no request has come in the time that there is for the first one; for ever, if one has.
+async fn asks_nothing(asked: &Notify) {
+    if timeout(HEAD, asked.notified()).await.is_ok() {
+        pending::<()>().await;
     }
 }
 
@@ -265,7 +275,10 @@ async fn connection<S, F>(
 {
     let router = TowerToHyperService::new(router);
     let also = from.clone();
+    let asked = Arc::new(Notify::new());
+    let asks = asked.clone();
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        asks.notify_one();
         request.extensions_mut().insert(also.clone());
         let answer = router.call(request);
         async move {
@@ -294,6 +307,11 @@ async fn connection<S, F>(
                 biased;
                 ended = &mut served => return ended,
                 () = shut.cancelled() => served.as_mut().graceful_shutdown(),
+                // Of HTTP/1.1 `header_read_timeout` says so.
+                () = asks_nothing(&asked) => {
+                    keeper.refused(Refusal::Silent);
+                    return Ok(());
+                }
             }
             served.await
         })
@@ -426,7 +444,45 @@ mod tests {
         for sent in ["GET / HTTP/1.1\r\nHost:", "PR", ""] {
             half_sent(sent.as_bytes()).await;
         }
+        // HTTP/2 that has only begun, and that asks for nothing.
+        half_sent(&HTTP2[..10]).await;
+        half_sent(HTTP2).await;
+        half_sent(&[HTTP2, &HTTP2_REQUEST[..12]].concat()).await;
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_asked_over_http2_may_be_silent_then() {
+        let address = started(10, &Arc::default()).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let said = [HTTP2, HTTP2_REQUEST].concat();
+        client.write_all(&said).await.unwrap();
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"here") {
+            assert!(client.read_buf(&mut heard).await.unwrap() > 0);
+        }
+        let ends = timeout(HEAD * 3, all(&mut client)).await;
+        assert!(ends.is_err(), "it was ended");
+    }
+
+    #[test]
+    fn what_may_become_http2_is_no_other_before_it_differs() {
+        for (first, expected) in [
+            ("P", None),
+            ("PRI", None),
+            ("PRI ", Some(true)),
+            ("PRO", Some(false)),
+            ("POST", Some(false)),
+            ("G", Some(false)),
+        ] {
+            assert_eq!(is_http2(first.as_bytes()), expected, "{first}");
+        }
+    }
+
+    /// The preface, and settings that leave all as it is (RFC 9113 §3.4).
+    const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+    /// `GET http://a/`, which is all that is asked (RFC 7541 A, RFC 9113 §6.2).
+    const HTTP2_REQUEST: &[u8] = b"\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01a";
 
     async fn half_sent(sent: &[u8]) {
         let metrics = Arc::default();
