@@ -100,7 +100,7 @@ impl Shared {
         if !self.shards.are_queued()
             && let Poll::Ready(taken) = now(handed.as_mut()).await
         {
-            return self.unless_gone(taken);
+            return self.stop_if(taken.is_err());
         }
         self.unless_stopped(handed).await;
     }
@@ -135,7 +135,7 @@ impl Shared {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => {}
-            handed = handed => self.unless_gone(handed),
+            handed = handed => self.stop_if(handed.is_err()),
         }
     }
 
@@ -144,13 +144,13 @@ impl Shared {
         if self.shards.are_queued() {
             self.unless_stopped(handed).await;
         } else {
-            self.unless_gone(handed.await);
+            self.stop_if(handed.await.is_err());
         }
     }
 
     /// Stops when nobody takes events any more.
-    fn unless_gone(&self, handed: Result<(), Gone>) {
-        if handed.is_err() {
+    fn stop_if(&self, is_nobody_there: bool) {
+        if is_nobody_there {
             self.stop.cancel();
         }
     }
