@@ -212,7 +212,7 @@ mod tests {
         );
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_begins_and_goes_no_further_makes_room_and_a_slow_phone_goes_on() {
         let world = World::new().await;
         let handshakes = Handshakes {
@@ -222,6 +222,8 @@ mod tests {
         let (mut phone, mut peer, begins) = world.begins(&handshakes, 1).await;
         let mut others = Vec::new();
         for _ in 0..5 {
+            // None of them has just begun.
+            tokio::time::advance(Duration::from_secs(3)).await;
             others.push(world.begins(&handshakes, 2).await);
         }
         let stay = others.split_off(3);

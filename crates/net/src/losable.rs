@@ -1,11 +1,12 @@
 //! Places of strangers, each of which may be lost to somebody else while it is held. Whose is lost, [`Unproven`] says; how many there
 //! are to be, whoever gives them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::unproven::{Unproven, Yields};
 
@@ -13,9 +14,17 @@ use crate::unproven::{Unproven, Yields};
 #[derive(Debug, Default)]
 pub struct Losable {
     unproven: Unproven,
-    /// By their number: their source, and what is dropped when the place is somebody else's.
-    held: HashMap<u64, (IpAddr, oneshot::Sender<Infallible>)>,
+    /// By their number, which grows from one to the next.
+    held: BTreeMap<u64, Held>,
     next: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    source: IpAddr,
+    since: Instant,
+    /// Dropped when the place is somebody else's.
+    _holds: oneshot::Sender<Infallible>,
 }
 
 /// What the holder of a place has of it, to be given back by [`Losable::end`].
@@ -37,7 +46,12 @@ impl Losable {
         self.next += 1;
         let (holds, lost) = oneshot::channel();
         self.unproven.add(source, number);
-        self.held.insert(number, (source, holds));
+        let held = Held {
+            source,
+            since: Instant::now(),
+            _holds: holds,
+        };
+        self.held.insert(number, held);
         Hold { number, lost }
     }
 
@@ -49,9 +63,12 @@ impl Losable {
         }
     }
 
-    /// Makes room at the cost of whoever has most, whoever it is for ([`Unproven::first`]).
-    pub fn make_room_for_any(&mut self) {
-        if let Some(number) = self.unproven.first() {
+    /// Makes room, whoever it is for: at the cost of whoever has most ([`Unproven::first`]), if that one has been there since before then,
+    /// and otherwise of the one that has been there longest.
+    pub fn make_room_for_any(&mut self, before: Instant) {
+        let is_old = |number: &u64| self.held.get(number).is_some_and(|it| it.since < before);
+        let oldest = || self.held.first_key_value().map(|(number, _)| *number);
+        if let Some(number) = self.unproven.first().filter(is_old).or_else(oldest) {
             self.lose(number);
         }
     }
@@ -62,9 +79,9 @@ impl Losable {
     }
 
     fn lose(&mut self, number: u64) -> Option<IpAddr> {
-        let (source, _holds) = self.held.remove(&number)?;
-        self.unproven.remove(source, number);
-        Some(source)
+        let held = self.held.remove(&number)?;
+        self.unproven.remove(held.source, number);
+        Some(held.source)
     }
 }
 
@@ -100,10 +117,10 @@ mod tests {
         assert_eq!(lost, [true, false, false]);
         assert_eq!(all.end(&holds[0]), None);
         assert_eq!(all.end(&holds[1]), Some(one));
-        all.make_room_for_any();
+        all.make_room_for_any(Instant::now());
         assert!(is_lost(&mut holds[2]));
         assert_eq!(all.end(&holds[2]), None);
-        all.make_room_for_any();
+        all.make_room_for_any(Instant::now());
         assert!(all.held.is_empty() && all.count() == 0);
     }
 }

@@ -1,14 +1,17 @@
 //! Handshakes of strangers that have begun and whose peers have yet to answer: each costs what a connection in TLS does. Where more begin
-//! than end, whoever has most of them loses the oldest, and no phone that answers.
+//! than end, whoever has most of them loses the oldest, and nobody one that has just begun: thousands of phones may share an address.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::losable::{Hold, Losable};
 
-/// As many as begin in so many seconds, when strangers begin as many as they may. So a phone on a slow link has that time at least,
-/// even among as many that come from elsewhere; and where fewer begin, all the time that there is.
-const SECONDS: usize = 2;
+/// As many as begin in so many seconds, when strangers begin as many as they may. So whoever has been there longest has had that time, and
+/// a phone on a slow link has it at least; where fewer begin, all the time that there is.
+const SECONDS: u32 = 2;
 
 /// Clones have the same.
 #[derive(Clone)]
@@ -47,8 +50,11 @@ impl UnderWay {
     /// One more of a stranger from there.
     pub(crate) fn begin(&self, source: IpAddr) -> Begun {
         let mut state = self.state();
-        while state.all.count() >= state.most {
-            state.all.make_room_for_any();
+        let two_seconds_ago = Instant::now().checked_sub(Duration::from_secs(SECONDS.into()));
+        while let Some(before) = two_seconds_ago
+            && state.all.count() >= state.most
+        {
+            state.all.make_room_for_any(before);
         }
         let hold = state.all.take(source);
         drop(state);
@@ -63,10 +69,8 @@ impl UnderWay {
 }
 
 fn most(per_second: u32) -> usize {
-    usize::try_from(per_second)
-        .unwrap_or(usize::MAX)
-        .saturating_mul(SECONDS)
-        .max(1)
+    let most = per_second.saturating_mul(SECONDS).max(1);
+    usize::try_from(most).unwrap_or(usize::MAX)
 }
 
 impl Begun {
@@ -102,25 +106,28 @@ mod tests {
         lost
     }
 
-    #[test]
-    fn where_more_begin_than_end_who_has_most_loses_the_oldest_and_whoever_comes_begins() {
+    #[tokio::test(start_paused = true)]
+    async fn where_more_begin_than_end_who_has_most_loses_the_oldest_but_none_that_has_just_begun()
+    {
         let under_way = UnderWay::with_room_for(3);
         let begin = |source: u8| under_way.begin(IpAddr::from([192, 0, 2, source]));
         let mut all = Vec::new();
-        let expected: [(u8, &[u32]); 9] = [
-            // A household, and one who has more.
-            (1, &[]),
-            (2, &[]),
-            (2, &[]),
-            (2, &[1]),
-            (1, &[2]),
-            (3, &[0]),
-            // One each: whoever is there longest.
-            (4, &[4]),
-            (5, &[3]),
-            (6, &[5]),
+        let expected: [(u64, u8, &[u32]); 9] = [
+            (0, 1, &[]),
+            // Many share this address. All have just begun, so whoever has been there longest goes.
+            (1, 2, &[]),
+            (0, 2, &[]),
+            (0, 2, &[0]),
+            (0, 1, &[1]),
+            // Two of the same address have had their time, and it has most.
+            (3, 3, &[2]),
+            // One each, all of a while ago but the last.
+            (3, 4, &[3]),
+            (0, 5, &[4]),
+            (0, 6, &[5]),
         ];
-        for (number, (source, expected)) in (0..).zip(expected) {
+        for (number, (later, source, expected)) in (0..).zip(expected) {
+            tokio::time::advance(Duration::from_secs(later)).await;
             all.push((number, begin(source)));
             assert_eq!(lost(&mut all), expected, "{number}");
         }
@@ -134,7 +141,7 @@ mod tests {
         under_way.set_pace(1);
         all.push((13, begin(9)));
         lost(&mut all);
-        assert_eq!(all.len(), SECONDS);
+        assert_eq!(all.len(), 2);
         drop(all);
         assert_eq!(under_way.state().all.count(), 0);
     }

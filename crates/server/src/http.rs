@@ -20,14 +20,20 @@ use hyper_util::{
 use net::Standing;
 use push::together::{Together, patient};
 use std::{
-    convert::Infallible, future::pending, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+    convert::Infallible,
+    future::pending,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener},
     sync::Notify,
     task::JoinSet,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 const HEAD: Duration = Duration::from_secs(10);
 /// A request must be read and answered within this time.
 pub(crate) const WHOLE: Duration = Duration::from_secs(30);
-/// How long connections may take to end at shutdown.
+/// How long connections may take to end once they are told to.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// This part of the connections is not for strangers.
 const PART_OF_KNOWN: usize = 4;
@@ -256,10 +262,48 @@ fn is_http2(first: &[u8]) -> Option<bool> {
     }
 }
 
-/// Waits until no request has come in the time that there is for the first one; for ever, if one has.
-async fn asks_nothing(asked: &Notify) {
-    if timeout(HEAD, asked.notified()).await.is_ok() {
-        pending::<()>().await;
+/// Who speaks HTTP/2, and until when.
+struct Asks {
+    /// Notified by each request.
+    asked: Arc<Notify>,
+    shut: CancellationToken,
+}
+
+impl Asks {
+    /// Serves it, until it ends or has asked for nothing in the time that there is for a first request, also while we stop. Of HTTP/1.1
+    /// `header_read_timeout` says so. What `ends` does to a connection tells its peer what of its requests is not looked at, which it may
+    /// send again elsewhere (RFC 9113 §6.8).
+    async fn while_in_time<C: Future<Output = hyper::Result<()>>>(
+        self,
+        mut served: Pin<&mut C>,
+        ends: impl Fn(Pin<&mut C>),
+        keeper: &Doorkeeper,
+    ) -> hyper::Result<()> {
+        let mut is_silent = pin!(async {
+            if timeout(HEAD, self.asked.notified()).await.is_ok() {
+                pending::<()>().await;
+            }
+            keeper.refused(Refusal::Silent);
+        });
+        let stops = tokio::select! {
+            biased;
+            ended = served.as_mut() => return ended,
+            () = self.shut.cancelled() => true,
+            () = is_silent.as_mut() => false,
+        };
+        ends(served.as_mut());
+        let last_word = async {
+            if stops {
+                is_silent.await;
+            } else {
+                sleep(FAREWELL).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = served => ended,
+            () = last_word => Ok(()),
+        }
     }
 }
 
@@ -302,19 +346,12 @@ async fn connection<S, F>(
             .keep_alive_timeout(ALIVE.1)
             .serve_connection(io, service);
         let mut served = pin!(served);
-        patient(async {
-            tokio::select! {
-                biased;
-                ended = &mut served => return ended,
-                () = shut.cancelled() => served.as_mut().graceful_shutdown(),
-                // Of HTTP/1.1 `header_read_timeout` says so.
-                () = asks_nothing(&asked) => {
-                    keeper.refused(Refusal::Silent);
-                    return Ok(());
-                }
-            }
-            served.await
-        })
+        let asks = Asks { asked, shut };
+        patient(asks.while_in_time(
+            served.as_mut(),
+            http2::Connection::graceful_shutdown,
+            keeper,
+        ))
         .await
     } else {
         let io = TokioIo::new(stream);
@@ -491,7 +528,7 @@ mod tests {
         half.write_all(sent).await.unwrap();
         let begun = Instant::now();
         all(&mut half).await;
-        assert!(begun.elapsed() <= HEAD + Duration::from_secs(1));
+        assert!(begun.elapsed() <= HEAD + FAREWELL);
         tokio::task::yield_now().await;
         assert_eq!(metrics.refusals().total(Refusal::Silent), 1);
     }

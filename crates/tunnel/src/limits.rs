@@ -75,7 +75,10 @@ impl Limits {
     pub(crate) fn transport(&self, takes_streams: bool) -> Arc<TransportConfig> {
         let mut transport = TransportConfig::default();
         let mut acknowledged = AckFrequencyConfig::default();
-        acknowledged.ack_eliciting_threshold(VarInt::from_u32(UNACKNOWLEDGED));
+        acknowledged
+            .ack_eliciting_threshold(VarInt::from_u32(UNACKNOWLEDGED))
+            // What is missing between two packets is told at once all the same.
+            .reordering_threshold(VarInt::from_u32(1));
         let streams = if takes_streams { self.streams } else { 0 };
         transport
             .max_concurrent_bidi_streams(VarInt::from_u32(streams))
@@ -98,6 +101,10 @@ impl Limits {
 mod tests {
     use super::*;
     use crate::testing::connected;
+    use std::time::Instant;
+
+    /// Well within the 25 ms after which an acknowledgement goes by itself.
+    const IN_TIME: Duration = Duration::from_millis(10);
 
     /// A message that takes two packets, as an INVITE with its 100 does.
     const LONG: [u8; 2_000] = [b'x'; 2_000];
@@ -109,11 +116,14 @@ mod tests {
         let ([inside, edge], _endpoints) = connected(transport(true), transport(false)).await;
         let asks = async {
             let (mut to, mut from) = edge.open_bi().await.unwrap();
-            let mut heard = [0; LONG.len()];
+            let (mut heard, mut late) = ([0; LONG.len()], 0);
             for _ in 0..TIMES {
+                let asked = Instant::now();
                 to.write_all(b"INVITE").await.unwrap();
                 from.read_exact(&mut heard).await.unwrap();
+                late += u64::from(asked.elapsed() > IN_TIME);
             }
+            late
         };
         let answers = async {
             let (mut to, mut from) = inside.accept_bi().await.unwrap();
@@ -123,9 +133,11 @@ mod tests {
             }
         };
         let before = edge.stats().udp_tx.datagrams;
-        tokio::join!(asks, answers);
+        let (late, ()) = tokio::join!(asks, answers);
         let sent = edge.stats().udp_tx.datagrams - before;
-        // One each, and some for the path and for who waited longer than the delay. It would be two each otherwise.
-        assert!((TIMES..TIMES * 3 / 2).contains(&sent), "{sent}");
+        // One each, and some for the path and on a machine that is busy, where an answer may be later than the delay. Otherwise it would be
+        // two each.
+        let most = TIMES * 3 / 2 + 2 * late;
+        assert!((TIMES..most).contains(&sent), "{sent}, {late} late");
     }
 }

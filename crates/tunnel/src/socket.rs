@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
+use quinn::udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, UdpPoller};
 use socket2::SockRef;
 use tokio::io::Interest;
@@ -21,8 +21,8 @@ use crate::first_packets::FirstPackets;
 /// A burst of all clients waits here while the process is not scheduled. The kernel may grant less.
 const BUFFER: usize = 4 << 20;
 
-/// Reads of the kernel at once. What came together counts as one, and each makes a read dearer.
-const AT_ONCE: usize = 4;
+/// So much is read at once where little comes, since room for more makes a read dearer. What one side sent together counts as one.
+const LITTLE: usize = 4;
 
 /// What is dialled at this address, by first packets that are let in.
 pub(crate) fn listening(
@@ -57,6 +57,8 @@ struct Socket {
     /// Says when something comes, and nothing else.
     udp: AsyncFd<UdpSocket>,
     state: UdpSocketState,
+    /// What was read last had no room left.
+    has_much: AtomicBool,
     /// The kernel had no room for what was sent last.
     is_full: AtomicBool,
     /// Says which first packets are let in; all, where there is none.
@@ -70,6 +72,7 @@ impl Socket {
         Ok(Self {
             udp: told(socket, Interest::READABLE)?,
             state,
+            has_much: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
             first,
         })
@@ -122,7 +125,11 @@ impl AsyncUdpSocket for Socket {
         room: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        let most = room.len().min(AT_ONCE);
+        let most = if self.has_much.load(Ordering::Relaxed) {
+            room.len().min(BATCH_SIZE)
+        } else {
+            room.len().min(LITTLE)
+        };
         loop {
             let mut is_ready = ready!(self.udp.poll_read_ready(context))?;
             let udp = self.udp.get_ref().into();
@@ -133,6 +140,7 @@ impl AsyncUdpSocket for Socket {
                     if count < most {
                         is_ready.clear_ready();
                     }
+                    self.has_much.store(count == most, Ordering::Relaxed);
                     self.turn_away(room, &mut metas[..count]);
                     return Poll::Ready(Ok(count));
                 }
