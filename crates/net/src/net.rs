@@ -277,6 +277,11 @@ impl Net {
         self.shared.write(stream.0, octets);
     }
 
+    /// The peer of this connection has proven who it is: it makes room for nobody any more. Of a stream of XMPP [`Net::signed_in`] says so.
+    pub fn is_proven(&self, id: u64) {
+        self.shared.table().is_proven(id);
+    }
+
     /// The peer has signed in: it may send more, and be silent for longer. With `restart`, it opens a new stream in the
     /// place of this one (RFC 6120 §6.4.6). To be said before the `<success/>` is written, so that it is so for all
     /// that the peer sends when it has read that.

@@ -229,6 +229,23 @@ async fn who_has_signed_in_meanwhile_stays() {
     }
 }
 
+#[tokio::test]
+async fn who_has_proven_who_it_is_stays_though_nobody_else_of_its_source_has() {
+    let mut world = world().await;
+    let at = world.net.addresses().tcp[0];
+    let mut phones = world.filled(1, at, options("x", "").as_bytes()).await;
+    for _ in 0..ROOM {
+        let (flow, _) = message(&mut world.events).await;
+        world.net.is_proven(flow.id);
+    }
+    read_to_close(&mut connected(2, at).await).await;
+    assert_eq!(world.net.stats().refused, 1);
+    for phone in &mut phones {
+        write(phone, &options("again", "")).await;
+        assert_eq!(call_id(&message(&mut world.events).await.1), "again");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn there_are_ten_seconds_for_all_that_comes_before_the_first_message() {
     let limit = Limits::default().first_message;

@@ -256,7 +256,11 @@ impl Voice for Phone {
         let mut who = None;
         if let Some(mut begins) = self.begins.take() {
             who = self.signs_in(&octets, &mut begins);
-            self.begins = who.is_none().then_some(begins);
+            if who.is_some() {
+                self.shared.net.is_proven(self.known.flow.id);
+            } else {
+                self.begins = Some(begins);
+            }
         }
         self.shared.net.send(Transmit {
             flow: self.known.flow,
