@@ -735,11 +735,10 @@ async fn a_clock_that_is_wrong_is_an_alarm_until_it_is_right() {
     assert_eq!(alarm["subject"], key);
     assert_eq!(alarm["severity"], "warning");
     let detail = alarm["detail"].as_str().unwrap();
-    assert!(detail.contains(" s behind ours"), "{detail}");
+    assert!(detail.contains("37 s behind ours"), "{detail}");
     let tunnels = asks("/api/v1/tunnels").await;
     let ahead = tunnels[0]["clock_ahead_ms"].as_i64().unwrap();
-    // As sure as a busy machine lets it be: a reply may have had to wait.
-    assert!((-47_000..-27_000).contains(&ahead), "{tunnels}");
+    assert!((-38_000..-36_000).contains(&ahead), "{tunnels}");
     wrong.store(0, Ordering::Relaxed);
     stands(false).await;
     inside.shutdown().await;
