@@ -124,10 +124,10 @@ fn work(config: Arc<rustls::ServerConfig>, stream: TcpStream) -> io::Result<Work
 mod tests {
     use super::*;
     use crate::TlsSource;
+    use crate::peek::tests::pair;
     use std::net::IpAddr;
     use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
     use tokio::task::JoinHandle;
     use tokio::time::timeout;
 
@@ -136,25 +136,16 @@ mod tests {
     struct World {
         server: TlsSource,
         client: Arc<rustls::ClientConfig>,
-        listener: TcpListener,
     }
 
     impl World {
-        async fn new() -> Self {
+        fn new() -> Self {
             let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
             let (chain, key) = (issued.cert.pem(), issued.signing_key.serialize_pem());
             Self {
                 server: TlsSource::from_pem(chain.as_bytes(), key.as_bytes()).unwrap(),
                 client: crate::client_config(chain.as_bytes()).unwrap(),
-                listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
             }
-        }
-
-        /// Both ends of a connection.
-        async fn pair(&self) -> (TcpStream, TcpStream) {
-            let client = TcpStream::connect(self.listener.local_addr().unwrap());
-            let (client, accepted) = tokio::join!(client, self.listener.accept());
-            (client.unwrap(), accepted.unwrap().0)
         }
 
         fn peer(&self) -> rustls::ClientConnection {
@@ -168,7 +159,7 @@ mod tests {
             handshakes: &Handshakes,
             source: u8,
         ) -> (TcpStream, rustls::ClientConnection, JoinHandle<Accepted>) {
-            let (mut client, stream) = self.pair().await;
+            let (mut client, stream) = pair().await;
             let (mut peer, mut hello) = (self.peer(), Vec::new());
             peer.write_tls(&mut hello).unwrap();
             client.write_all(&hello).await.unwrap();
@@ -189,8 +180,8 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_worked_for_without_a_place_and_who_waits_is_when_there_is_one() {
-        let world = World::new().await;
-        let (client, stream) = world.pair().await;
+        let world = World::new();
+        let (client, stream) = pair().await;
         let connector = tokio_rustls::TlsConnector::from(world.client.clone());
         let name = "localhost".try_into().unwrap();
         let connecting = tokio::spawn(connector.connect(name, client));
@@ -214,7 +205,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_begins_and_goes_no_further_makes_room_and_a_slow_phone_goes_on() {
-        let world = World::new().await;
+        let world = World::new();
         let handshakes = Handshakes {
             gate: Gate::new(4, 1_000_000),
             under_way: UnderWay::with_room_for(3),
@@ -250,8 +241,8 @@ mod tests {
     /// What a handshake that has begun costs beside what TLS keeps: strangers may have hundreds.
     #[tokio::test]
     async fn what_waits_for_a_peer_s_part_of_a_handshake_is_small() {
-        let world = World::new().await;
-        let (_client, stream) = world.pair().await;
+        let world = World::new();
+        let (_client, stream) = pair().await;
         let handshakes = Handshakes::new(&Limits::default());
         let turn = Turn {
             place: handshakes.gate.try_enter().unwrap(),

@@ -35,7 +35,7 @@ pub struct Hold {
 }
 
 impl Losable {
-    /// How many there are of strangers from whose source nobody has signed in meanwhile.
+    /// How many there are, but for those whose source was found to be known by now ([`Losable::make_room`]).
     pub fn count(&self) -> usize {
         self.unproven.count()
     }

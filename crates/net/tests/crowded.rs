@@ -208,6 +208,14 @@ async fn message_after_closing(events: &mut Events) -> sip::Message {
     }
 }
 
+/// Whoever is still there is still heard.
+async fn all_are_heard(world: &mut World, phones: &mut [TcpStream]) {
+    for phone in phones {
+        write(phone, &options("again", "")).await;
+        assert_eq!(call_id(&message(&mut world.events).await.1), "again");
+    }
+}
+
 #[tokio::test]
 async fn who_has_signed_in_meanwhile_stays() {
     let mut world = world().await;
@@ -223,10 +231,7 @@ async fn who_has_signed_in_meanwhile_stays() {
     let mut known = connected(1, at).await;
     write(&mut known, &options("known", "")).await;
     assert_eq!(call_id(&message(&mut world.events).await.1), "known");
-    for phone in &mut phones {
-        write(phone, &options("again", "")).await;
-        assert_eq!(call_id(&message(&mut world.events).await.1), "again");
-    }
+    all_are_heard(&mut world, &mut phones).await;
 }
 
 #[tokio::test]
@@ -240,10 +245,7 @@ async fn who_has_proven_who_it_is_stays_though_nobody_else_of_its_source_has() {
     }
     read_to_close(&mut connected(2, at).await).await;
     assert_eq!(world.net.stats().refused, 1);
-    for phone in &mut phones {
-        write(phone, &options("again", "")).await;
-        assert_eq!(call_id(&message(&mut world.events).await.1), "again");
-    }
+    all_are_heard(&mut world, &mut phones).await;
 }
 
 #[tokio::test(start_paused = true)]
