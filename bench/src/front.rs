@@ -33,7 +33,7 @@ impl Manner {
 pub(crate) struct Front {
     server: Server,
     outside: Straight,
-    _inside: Kamailio,
+    inside: Kamailio,
     _folder: TempDir,
 }
 
@@ -60,7 +60,7 @@ impl Front {
         Ok(Self {
             server,
             outside: (outside, tls),
-            _inside: inside,
+            inside,
             _folder: folder,
         })
     }
@@ -73,6 +73,11 @@ impl Front {
     /// The first process of the one in front.
     pub(crate) fn pid(&self) -> u32 {
         self.server.pid()
+    }
+
+    /// The one behind it.
+    pub(crate) fn inside(&self) -> &Kamailio {
+        &self.inside
     }
 
     /// What it said: nothing, if all went well.

@@ -4,13 +4,14 @@ use crate::{
     certificate,
     debian::Packages,
     process::{Cores, Server},
-    reveille::free_udp,
+    reveille::{Straight, free_both},
 };
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::{
     net::{SocketAddr, SocketAddrV4, UdpSocket},
     path::Path,
     process::Command,
+    sync::Arc,
     time::Duration,
 };
 use tempfile::TempDir;
@@ -111,6 +112,8 @@ pub(crate) fn command(folder: &Path, script: &Path) -> Command {
 pub(crate) struct Kamailio {
     server: Server,
     sip: SocketAddrV4,
+    /// For who speaks TLS to it.
+    tls: Option<Arc<rustls::ClientConfig>>,
     _folder: TempDir,
 }
 
@@ -118,11 +121,11 @@ impl Kamailio {
     /// Starts one on this core, and waits until it answers.
     pub(crate) fn start(script: Script, cores: Cores) -> Result<Self> {
         let folder = TempDir::with_prefix("reveille-bench-")?;
-        let sip = free_udp()?;
+        let sip = free_both()?;
         let file = folder.path().join("kamailio.cfg");
-        if matches!(script, Script::Inside(Wire::Tls)) {
-            certificate::put_into(folder.path())?;
-        }
+        let is_tls = matches!(script, Script::Inside(Wire::Tls));
+        let tls = is_tls.then(|| certificate::put_into(folder.path()));
+        let tls = tls.transpose()?;
         std::fs::write(&file, script.text(sip, folder.path()))?;
         let command = command(folder.path(), &file);
         let mut server = Server::start(&command, cores, &folder.path().join("kamailio.log"))?;
@@ -130,6 +133,7 @@ impl Kamailio {
         Ok(Self {
             server,
             sip,
+            tls,
             _folder: folder,
         })
     }
@@ -137,6 +141,12 @@ impl Kamailio {
     /// Where it listens for SIP.
     pub(crate) fn sip(&self) -> SocketAddrV4 {
         self.sip
+    }
+
+    /// Where phones find it that speak TLS to it.
+    pub(crate) fn straight(&self) -> Result<Straight> {
+        let tls = self.tls.clone().context("it ends TLS")?;
+        Ok((self.sip.into(), tls))
     }
 
     /// Its first process, of which the workers are children.

@@ -7,6 +7,7 @@ mod contestants;
 mod debian;
 mod edge;
 mod ejabberd;
+mod first;
 mod front;
 mod http;
 mod inbox;

@@ -422,6 +422,19 @@ pub(crate) fn free_udp() -> Result<SocketAddrV4> {
     Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, address.port()))
 }
 
+/// An address of loopback whose port nobody uses, be it UDP's or TCP's.
+pub(crate) fn free_both() -> Result<SocketAddrV4> {
+    const TRIES: u32 = 100;
+    for _ in 0..TRIES {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let at = SocketAddrV4::new(Ipv4Addr::LOCALHOST, tcp.local_addr()?.port());
+        if UdpSocket::bind(at).is_ok() {
+            return Ok(at);
+        }
+    }
+    bail!("no port of loopback is free for UDP and TCP")
+}
+
 /// An address of loopback whose TCP port nobody uses.
 pub(crate) fn free_tcp() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)

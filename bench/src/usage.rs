@@ -55,7 +55,7 @@ pub(crate) fn shared_out(pid: u32) -> Result<u64> {
 }
 
 /// A process and all its children, with the ticks of each.
-fn family(pid: u32) -> Result<Vec<(u32, u64)>> {
+pub(crate) fn family(pid: u32) -> Result<Vec<(u32, u64)>> {
     let processes = processes();
     anyhow::ensure!(
         processes.contains_key(&pid),

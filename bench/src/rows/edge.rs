@@ -3,8 +3,9 @@
 use super::{Options, Sample, counts, measured, progress, register_all};
 use crate::{
     edge::Edge,
+    first::First,
     front::{Front, Manner},
-    kamailio::{self, Wire},
+    kamailio::{self, Kamailio, Script, Wire},
     load::{self, Calls, Crowd, DOMAIN, Pace, Registers},
     process::{Cores, ONE_CORE},
     reveille::{Store, Straight},
@@ -13,9 +14,7 @@ use crate::{
     stats::percentile,
     streams::Streams,
 };
-use anyhow::{Context, Result, ensure};
-use std::process::Command;
-
+use anyhow::{Context, Result};
 const REGISTERS: u32 = 10_000;
 const CALLS: u32 = 5_000;
 /// Phones register so many times as often as they call.
@@ -38,11 +37,15 @@ const PEERS: [(&str, Manner); 4] = [
 ];
 pub(super) const PEER: &str = PEERS[0].0;
 pub(super) const OURS: &str = "Reveille";
+/// What is behind them, with phones that go straight there.
 const STRAIGHT: &str = "Reveille, straight";
+const PEER_STRAIGHT: &str = "Kamailio, straight";
 
 /// An edge, with what is behind it.
 pub(super) enum Running {
     Peer(Front),
+    /// What is behind it.
+    PeerStraight(Kamailio),
     Edge(Box<Edge>),
     /// The same, but phones go straight to the inside.
     Straight(Box<Edge>),
@@ -57,10 +60,14 @@ struct Round {
 }
 
 impl Running {
-    /// One of [`PEERS`], ours, or what is behind ours.
+    /// One of [`PEERS`], ours, or what is behind either.
     pub(super) fn start(name: &str, options: &Options, users: u32) -> Result<Self> {
         if let Some((_, manner)) = PEERS.iter().find(|(peer, _)| *peer == name) {
             return Ok(Self::Peer(Front::start(*manner, ONE_CORE, WITHIN)?));
+        }
+        if name == PEER_STRAIGHT {
+            let inside = Kamailio::start(Script::Inside(Wire::Tls), WITHIN)?;
+            return Ok(Self::PeerStraight(inside));
         }
         let edge = Edge::start(options.reveille(Store::Memory, WITHIN)?, ONE_CORE)?;
         edge.inside.add_users(users).context("adding users")?;
@@ -75,6 +82,7 @@ impl Running {
     fn outside(&self) -> Result<Straight> {
         match self {
             Self::Peer(front) => Ok(front.outside()),
+            Self::PeerStraight(inside) => inside.straight(),
             Self::Edge(edge) => Ok(edge.outside()),
             Self::Straight(edge) => edge.inside.straight(),
         }
@@ -90,14 +98,25 @@ impl Running {
     pub(super) fn pid(&self) -> Result<u32> {
         match self {
             Self::Peer(front) => Ok(front.pid()),
+            Self::PeerStraight(inside) => Ok(inside.pid()),
             Self::Edge(edge) => Ok(edge.pid()),
             Self::Straight(edge) => edge.inside.pid(),
         }
     }
 
+    /// All of its servers, by their first processes.
+    fn pids(&self) -> Result<Vec<u32>> {
+        Ok(match self {
+            Self::Peer(front) => vec![front.pid(), front.inside().pid()],
+            Self::PeerStraight(inside) => vec![inside.pid()],
+            Self::Edge(edge) | Self::Straight(edge) => vec![edge.pid(), edge.inside.pid()?],
+        })
+    }
+
     pub(super) fn words(&self) -> String {
         match self {
             Self::Peer(front) => front.words(),
+            Self::PeerStraight(inside) => inside.words(),
             Self::Edge(edge) | Self::Straight(edge) => edge.words(),
         }
     }
@@ -128,7 +147,7 @@ pub(super) fn run(options: &Options) -> Result<Row> {
 /// Everybody, in the order of the table.
 fn all() -> Vec<&'static str> {
     let peers = PEERS.iter().map(|(name, _)| *name);
-    peers.chain([OURS, STRAIGHT]).collect()
+    peers.chain([OURS, PEER_STRAIGHT, STRAIGHT]).collect()
 }
 
 fn play(name: &str, options: &Options) -> Result<Round> {
@@ -139,7 +158,7 @@ fn play(name: &str, options: &Options) -> Result<Round> {
 fn played(running: &Running, options: &Options) -> Result<Round> {
     let (mut phones, pid, window) = (running.phones()?, running.pid()?, options.window());
     let mut registers: Registers = register_all(&mut phones, options.users, false, window)?;
-    let _first = First::come()?;
+    let _first = First::come(&running.pids()?)?;
     let pace = |rate| Pace::rate(rate, options.users / 2);
     let run = (options.users, options.requests(REGISTERS));
     let at = pace(REGISTERS_A_CALL * options.rate);
@@ -159,40 +178,10 @@ fn played(running: &Running, options: &Options) -> Result<Round> {
     })
 }
 
-/// For as long as it is there this thread runs when it wants to, and what shares its core waits: phones elsewhere never wait for a
-/// server to be done with their processor.
-struct First;
-
-impl First {
-    fn come() -> Result<Self> {
-        schedule(&["--fifo", "--pid", "1"])?;
-        Ok(Self)
-    }
-}
-
-impl Drop for First {
-    fn drop(&mut self) {
-        if let Err(error) = schedule(&["--other", "--pid", "0"]) {
-            eprintln!("{error:#}");
-        }
-    }
-}
-
-/// Says to `chrt` (util-linux) how this thread is to run.
-fn schedule(how: &[&str]) -> Result<()> {
-    let thread = nix::unistd::gettid().to_string();
-    let chrt = Command::new("chrt").args(how).arg(&thread).status();
-    ensure!(
-        chrt.context("running chrt, of util-linux")?.success(),
-        "chrt cannot let the phones go first"
-    );
-    Ok(())
-}
-
 fn row(options: &Options, rounds: &[Vec<Round>]) -> Row {
     let mut measures = Vec::new();
     let names = all();
-    let (ours, straight) = (PEERS.len(), PEERS.len() + 1);
+    let (ours, straight) = (PEERS.len(), [PEERS.len() + 1, PEERS.len() + 2]);
     for (name, rounds) in names[..=ours].iter().zip(rounds) {
         let of = |sample: fn(&Round) -> Sample| -> Vec<_> { rounds.iter().map(sample).collect() };
         for (what, samples) in [
@@ -214,9 +203,15 @@ fn row(options: &Options, rounds: &[Vec<Round>]) -> Row {
             measures.push(Measure::new(what, "ms", late(at, percent)));
         }
     }
-    let added = late(ours, 99).into_iter().zip(late(straight, 99));
-    let added = added.map(|(edge, straight)| edge - straight).collect();
-    let added = Measure::new("added by the edge at p99", "ms", added);
+    let added = |edge, straight| -> Vec<f64> {
+        let both = late(edge, 99).into_iter().zip(late(straight, 99));
+        both.map(|(edge, straight)| edge - straight).collect()
+    };
+    for (at, name) in names[..ours].iter().enumerate() {
+        let what = format!("{name}, added at p99");
+        measures.push(Measure::new(what, "ms", added(at, straight[0])));
+    }
+    let added = Measure::new("Reveille, added at p99", "ms", added(ours, straight[1]));
     // A REGISTER and a call of each, ours last.
     let of_ours = &measures[2 * ours..2 * ours + 2];
     let mut verdicts: Vec<_> = measures[..2 * ours]
@@ -254,7 +249,10 @@ fn notes() -> Vec<String> {
          by both; 13 messages as in the row of calls, of which those of the other party pass the edge again."
             .to_owned(),
         "At a fixed pace, the same for all: as fast as it goes, whoever has the faster server behind it would hear more at a time, and each wake-up \
-         of a core counts here. The phones' thread goes first on its core (`SCHED_FIFO`)."
+         of a core counts here."
+            .to_owned(),
+        "The phones' thread goes first on its core, then all servers, ours and theirs (`SCHED_FIFO`, 2 and 1): what else the machine does waits \
+         for them. Added at p99 is beside phones that go straight to the inside, by TLS as well."
             .to_owned(),
     ]
 }
