@@ -6,12 +6,14 @@ use crate::abuse::{
     attacks::connections::{held, hello, hellos},
     messages::status,
 };
-use crate::load::DOMAIN;
+use crate::{load::DOMAIN, stream::Stream};
 use anyhow::Result;
 use std::{thread, time::Duration};
 
 /// Connections over which nothing comes, and whence.
 const IDLE: (usize, u32) = (10_000, 250);
+/// Of them, handshakes at once that are to come to their end.
+const BEGUN: usize = 500;
 /// Connections whose answers nobody reads.
 const DEAF: usize = 100;
 /// An edge asks for a token so many times a connection.
@@ -46,7 +48,7 @@ const fn attack(
 }
 
 /// All of them.
-pub(super) const ATTACKS: [Attack; 15] = [
+pub(super) const ATTACKS: [Attack; 16] = [
     attack(
         "TLS handshakes, one source",
         |target| hellos(target, target.at, &target.tls, 1),
@@ -92,6 +94,12 @@ pub(super) const ATTACKS: [Attack; 15] = [
     attack(
         "10,000 who begin TLS and go no further, 250 sources",
         begun,
+        &["silent", "connections"],
+        0,
+    ),
+    attack(
+        "10,000 who end the handshake and say nothing, 250 sources",
+        |target| Ok(silent(target)),
         &["silent", "connections"],
         0,
     ),
@@ -194,6 +202,28 @@ fn claims_flow(target: &Target) -> Result<Done> {
 fn begun(target: &Target) -> Result<Done> {
     let hello = hello(&target.tls)?;
     Ok(held(target, target.at, (&hello, IDLE.0), IDLE.1))
+}
+
+/// Connections over which TLS is there, and nothing more comes.
+fn silent(target: &Target) -> Done {
+    let (mut done, mut number) = (Done::default(), 0);
+    let mut streams: Vec<Stream> = Vec::new();
+    while target.stands() {
+        streams.retain_mut(|stream| stream.read(|_| {}).and_then(|()| stream.flush()).is_ok());
+        let begun = streams.iter().filter(|it| it.is_handshaking()).count();
+        let room = (IDLE.0 - streams.len()).min(BEGUN.saturating_sub(begun));
+        for _ in 0..room {
+            number += 1;
+            let from = address(number % IDLE.1);
+            let Ok(stream) = Stream::connect(from, target.at, &target.tls, DOMAIN) else {
+                break;
+            };
+            streams.push(stream);
+            done.sent += 1;
+        }
+        thread::sleep(PAUSE);
+    }
+    done
 }
 
 /// Connections that say more and more, and read nothing of what is answered.
