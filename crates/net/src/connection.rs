@@ -22,6 +22,7 @@ use crate::framing::Framing;
 use crate::outbox::{Abort, Outbox};
 use crate::shared::Shared;
 use crate::table::Link;
+use crate::under_way::{Begun, is_lost};
 
 /// Bytes asked for by one read. Most messages fit in one; an idle connection should cost little.
 const READ_CHUNK: usize = 4_096;
@@ -69,7 +70,12 @@ where
     S: AsyncRead + AsyncWrite,
     F: Framing,
 {
-    let Link { flow, outbox, .. } = link;
+    let Link {
+        flow,
+        outbox,
+        begun,
+        ..
+    } = link;
     let mut writer = Writer {
         shared,
         outbox,
@@ -82,7 +88,7 @@ where
         tokio::time::sleep(shared.limits.shutdown).await;
     };
     let end = tokio::select! {
-        end = read(shared, (flow, outbox), reader, framing) => end,
+        end = read(shared, (flow, outbox, begun), reader, framing) => end,
         written = &mut write => written.map_or_else(End::Failed, |()| End::Closed),
         abort = outbox.aborted() => End::Aborted(abort),
         () = last_moment => End::Closed,
@@ -189,7 +195,7 @@ enum End {
 
 async fn read(
     shared: &Shared,
-    (flow, outbox): (&Flow, &Outbox),
+    (flow, outbox, begun): (&Flow, &Outbox, &mut Option<Begun>),
     reader: &mut (impl AsyncRead + Unpin),
     framing: &mut impl Framing,
 ) -> End {
@@ -208,7 +214,9 @@ async fn read(
         let patience = incoming.framing.patience();
         let by = whole_by.or_else(|| patience.idle.map(after));
         let octets = read_some(reader, |octets| incoming.framing.push(octets));
+        let octets = unless_lost(begun, octets);
         match until(clock.as_mut(), earlier(by, patience.by), octets).await {
+            Some(None) => return End::Aborted(Abort::Displaced),
             None => {
                 // It owes nothing, and may only be silent.
                 let is_silent = whole_by.is_none() && patience.by.is_none();
@@ -222,20 +230,23 @@ async fn read(
                 incoming.reply(question);
                 continue;
             }
-            Some(Err(error)) => return End::Failed(error),
-            Some(Ok(0)) => {
+            Some(Some(Err(error))) => return End::Failed(error),
+            Some(Some(Ok(0))) => {
                 if whole_by.is_some() {
                     shared.counters.silent.add(1);
                 }
                 return End::ClosedByPeer;
             }
             // We have closed it, however long the peer takes to read what is queued.
-            Some(Ok(_)) if outbox.is_closed() => return End::Refused,
-            Some(Ok(_)) => {}
+            Some(Some(Ok(_))) if outbox.is_closed() => return End::Refused,
+            Some(Some(Ok(_))) => {}
         }
         match incoming.take_all(clock.as_mut()).await {
             ControlFlow::Break(end) => return end,
-            ControlFlow::Continue(true) => whole_by = None,
+            ControlFlow::Continue(true) => {
+                whole_by = None;
+                *begun = None;
+            }
             ControlFlow::Continue(false) => {}
         }
         if whole_by.is_none() && incoming.framing.is_midway() {
@@ -276,6 +287,15 @@ async fn until<T>(
         Poll::Pending
     })
     .await
+}
+
+/// The result of `future`, or `None` if this makes room for others before.
+async fn unless_lost<T>(begun: &mut Option<Begun>, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        result = future => Some(result),
+        () = is_lost(begun) => None,
+    }
 }
 
 struct Incoming<'a, F> {
@@ -370,5 +390,75 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
         self.outbox.written(batch.iter().map(Bytes::len).sum());
         self.shared.counters.sent.add(batch.len());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    use sip::endpoint::Transport;
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::framing::sip::Sip;
+    use crate::outbox::{Sender, outbox};
+    use crate::under_way::UnderWay;
+
+    const OPTIONS: &[u8] = b"OPTIONS sip:example.com SIP/2.0\r\n\
+        Via: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bKa\r\nMax-Forwards: 70\r\nFrom: <sip:a@example.com>;tag=a\r\n\
+        To: <sip:example.com>\r\nCall-ID: a\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+
+    /// The peer's end of a connection that is served from now on, and ours.
+    fn served(shared: &Arc<Shared>, begun: Begun) -> (DuplexStream, Sender) {
+        let (peer, stream) = duplex(1 << 12);
+        let (sender, outbox) = outbox();
+        let at = "192.0.2.1:5061".parse().unwrap();
+        let flow = Flow {
+            transport: Transport::Tls,
+            local: at,
+            remote: at,
+            id: 1,
+        };
+        let mut link = Link {
+            flow,
+            outbox,
+            since: Instant::now(),
+            begun: Some(begun),
+        };
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            let mut framing = Sip::accepted(flow, link.since, &shared.limits);
+            let mut halves = tokio::io::split(stream);
+            run(&shared, &mut link, &mut halves, &mut framing).await;
+        });
+        (peer, sender)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_in_tls_makes_room_for_others_and_who_has_spoken_does_not() {
+        let shared = Shared::alone();
+        let (hears, mut heard) = mpsc::unbounded_channel();
+        let take = move |event, _| hears.send(event).unwrap();
+        shared.shards.take_by(Arc::new(take));
+        let under_way = UnderWay::with_room_for(1);
+        let begin = || under_way.begin(IpAddr::from([192, 0, 2, 1]));
+
+        let (mut silent, _open) = served(&shared, begin());
+        // It has not just begun.
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let (mut speaks, _open) = served(&shared, begin());
+        let since = Instant::now();
+        assert_eq!(silent.read(&mut [0; 1]).await.unwrap(), 0);
+        assert!(since.elapsed() < shared.limits.first_message);
+
+        speaks.write_all(OPTIONS).await.unwrap();
+        assert!(matches!(heard.recv().await, Some(Event::Message { .. })));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let _other = begin();
+        speaks.write_all(OPTIONS).await.unwrap();
+        assert!(matches!(heard.recv().await, Some(Event::Message { .. })));
     }
 }

@@ -13,7 +13,7 @@ use tokio_rustls::{Accept, LazyConfigAcceptor};
 
 use crate::gate::{Gate, Place, of_all};
 use crate::hello;
-use crate::under_way::{Begun, UnderWay};
+use crate::under_way::{Begun, UnderWay, is_lost};
 use crate::{Limits, Standing, Visitor};
 
 /// The places for it, whatever is spoken behind TLS. Clones have the same places.
@@ -65,7 +65,8 @@ impl Handshakes {
 }
 
 impl Turn {
-    /// Begins TLS over a connection whose turn it is.
+    /// Begins TLS over a connection whose turn it is. Who has said nothing in it yet has proven little: a stranger's counts as begun until
+    /// what comes with it is dropped.
     ///
     /// # Errors
     /// The connection ended, the two do not agree, or it was a stranger's and made room for others.
@@ -73,7 +74,7 @@ impl Turn {
         self,
         config: Arc<rustls::ServerConfig>,
         stream: TcpStream,
-    ) -> io::Result<TlsStream<TcpStream>> {
+    ) -> io::Result<(TlsStream<TcpStream>, Option<Begun>)> {
         let Self { place, mut begun } = self;
         let worked = tokio::task::spawn_blocking(move || {
             let worked = work(config, stream);
@@ -82,20 +83,15 @@ impl Turn {
         });
         let worked = worked.await.map_err(io::Error::other)??;
         let accept = match worked {
-            Worked::Done(done) => return Ok(*done),
+            Worked::Done(done) => return Ok((*done, begun)),
             Worked::Waits(accept) => accept,
         };
-        let is_lost = async {
-            match &mut begun {
-                Some(begun) => begun.is_lost().await,
-                None => std::future::pending().await,
-            }
-        };
         // What is left to do is little.
-        tokio::select! {
-            done = accept => done,
-            () = is_lost => Err(io::Error::other("it makes room for others")),
-        }
+        let done = tokio::select! {
+            done = accept => done?,
+            () = is_lost(&mut begun) => return Err(io::Error::other("it makes room for others")),
+        };
+        Ok((done, begun))
     }
 }
 
@@ -131,7 +127,7 @@ mod tests {
     use tokio::task::JoinHandle;
     use tokio::time::timeout;
 
-    type Accepted = io::Result<TlsStream<TcpStream>>;
+    type Accepted = io::Result<(TlsStream<TcpStream>, Option<Begun>)>;
 
     struct World {
         server: TlsSource,
@@ -235,7 +231,8 @@ mod tests {
             peer.write_tls(&mut answer).unwrap();
         }
         phone.write_all(&answer).await.unwrap();
-        begins.await.unwrap().unwrap();
+        let (_stream, begun) = begins.await.unwrap().unwrap();
+        assert!(begun.is_some(), "it has said nothing in TLS");
     }
 
     /// What a handshake that has begun costs beside what TLS keeps: strangers may have hundreds.

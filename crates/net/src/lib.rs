@@ -64,6 +64,7 @@ pub use resolve::resolve;
 pub use shards::{Held, Steer, Taker};
 pub use stats::{OpenBy, Stats};
 pub use tls::{TlsError, TlsSource, client_config};
+pub use under_way::Begun;
 pub use websocket::client as behind_proxy;
 pub use websocket::handshake::Document;
 pub use websocket::{Origins, OriginsError};

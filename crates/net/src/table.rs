@@ -12,6 +12,7 @@ use crate::by_id::ById;
 use crate::outbox::{Outbox, Sender, outbox};
 use crate::progress::Progress;
 use crate::stats::{OpenBy, Spoken};
+use crate::under_way::Begun;
 use crate::unproven::{Unproven, Yields};
 use crate::websocket::Code;
 use crate::wire::Wire;
@@ -60,6 +61,8 @@ pub(crate) struct Link {
     pub(crate) outbox: Arc<Outbox>,
     /// Since when.
     pub(crate) since: Instant,
+    /// Of a stranger, in TLS, who has yet to say something there.
+    pub(crate) begun: Option<Begun>,
 }
 
 /// Why there is no place for one more.
@@ -172,6 +175,7 @@ impl Table {
             flow,
             outbox,
             since: Instant::now(),
+            begun: None,
         }
     }
 

@@ -1,5 +1,5 @@
-//! Handshakes of strangers that have begun and whose peers have yet to answer: each costs what a connection in TLS does. Where more begin
-//! than end, whoever has most of them loses the oldest, and nobody one that has just begun: thousands of phones may share an address.
+//! Handshakes of strangers that have begun and whose peers have yet to say something in TLS: each costs what a connection in TLS does. Where
+//! more begin than that, whoever has most of them loses the oldest, and nobody one that has just begun: thousands of phones may share an address.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ struct State {
 }
 
 /// Counts as one of them until it is dropped.
-pub(crate) struct Begun {
+pub struct Begun {
     of: UnderWay,
     hold: Hold,
 }
@@ -77,6 +77,14 @@ impl Begun {
     /// Waits until it is to end for somebody else, which it may never be.
     pub(crate) async fn is_lost(&mut self) {
         self.hold.is_lost().await;
+    }
+}
+
+/// Waits until it is to end for somebody else; for ever, if it is no stranger's.
+pub(crate) async fn is_lost(begun: &mut Option<Begun>) {
+    match begun {
+        Some(begun) => begun.is_lost().await,
+        None => std::future::pending().await,
     }
 }
 

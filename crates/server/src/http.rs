@@ -236,7 +236,9 @@ async fn in_tls(
     // In a place of its own, which is given back after it.
     let begins = Box::pin(turn.begin(Arc::new(config), stream));
     match timeout_at(by, begins).await {
-        Ok(Ok(stream)) => {
+        Ok(Ok((stream, begun))) => {
+            // For who speaks HTTP there are few places.
+            drop(begun);
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             connection((stream, is_http2), ConnectInfo(from), serves, keeper).await;
         }

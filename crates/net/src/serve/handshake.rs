@@ -14,7 +14,12 @@ use crate::table::Link;
 /// Begins TLS, which must be there by then: at once if it is its turn, else when it is.
 pub(super) async fn handshake(
     shared: &Shared,
-    Link { flow, outbox, .. }: &Link,
+    Link {
+        flow,
+        outbox,
+        begun,
+        ..
+    }: &mut Link,
     config: Arc<rustls::ServerConfig>,
     (stream, turn): Heard,
     by: Instant,
@@ -37,7 +42,8 @@ pub(super) async fn handshake(
     let accepted = shared.by(by, accepted).await;
     drop(handshake);
     match accepted {
-        Some(Ok(stream)) => {
+        Some(Ok((stream, unheard))) => {
+            *begun = unheard;
             let name = stream.get_ref().1.server_name();
             shared.table().asked_for(flow.id, name);
             return Some(stream);

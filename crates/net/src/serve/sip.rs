@@ -42,7 +42,7 @@ impl Serve for Sip {
                 }
                 Some(config) => {
                     let by = link.since + shared.limits.tls_handshake;
-                    let handshake = handshake(&shared, &link, config, (stream, turn), by);
+                    let handshake = handshake(&shared, &mut link, config, (stream, turn), by);
                     if let Some(mut halves) = handshake.await.map(tokio::io::split) {
                         connection::run(&shared, &mut link, &mut halves, &mut framing).await;
                     }
@@ -82,6 +82,7 @@ mod tests {
             flow,
             outbox: outbox().1,
             since: tokio::time::Instant::now(),
+            begun: None,
         };
         let task = Sip(Some(tls)).serve(shared, link, (stream, None));
         let task = size_of_val(&task);

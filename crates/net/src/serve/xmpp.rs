@@ -224,6 +224,7 @@ mod tests {
             },
             outbox: crate::outbox::outbox().1,
             since: Instant::now(),
+            begun: None,
         };
         let config = Arc::new(config);
         let framing = (1, Frames::Tcp);
