@@ -111,11 +111,15 @@ pub struct Limits {
     pub connections: usize,
     /// So many of these are for known users only: a stranger's is closed right after `accept` when no more are left.
     pub reserved: usize,
-    /// Accepted connections open at once from one source. One more is closed right after `accept`.
+    /// Accepted connections open at once from one source. One more takes the place of the oldest one from there that has proven nothing; if
+    /// there is none, it is closed right after `accept`.
     pub connections_per_peer: usize,
-    /// With so many accepted connections open, one more of a stranger takes the place of one of a stranger who has proven nothing: the
+    /// With so many accepted connections open, one more of a stranger (or of anybody, where each proves) takes the place of one of a stranger who has proven nothing: the
     /// oldest of the site that has most of them.
     pub silent: usize,
+    /// Each connection proves by itself who it is ([`crate::Net::is_proven`]), whatever its source is known for, as at an edge; else those
+    /// of sources that are known have.
+    pub each_proves: bool,
     /// Outgoing connections open at once. One more fails at once.
     pub outgoing: usize,
     /// A connection over which nothing was received for so long is closed. Longer than a registration lives by
@@ -170,6 +174,7 @@ impl Default for Limits {
             reserved: 0,
             connections_per_peer: 2_000,
             silent: 18_000,
+            each_proves: false,
             outgoing: 10_000,
             idle: Duration::from_secs(4_000),
             first_message: Duration::from_secs(10),

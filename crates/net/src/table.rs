@@ -83,20 +83,23 @@ impl Table {
         (limits, doorman): (&Limits, &Doorman),
     ) -> Result<Link, NoPlace> {
         let most = most(from.standing, limits);
-        let of_source = self.accepted_of.get(&from.source).copied();
-        let of_source = of_source.unwrap_or_default();
-        if self.shut || self.accepted > most || of_source >= limits.connections_per_peer {
+        if self.shut || self.accepted > most {
             return Err(NoPlace::Full);
         }
-        if from.standing == Standing::Stranger && self.is_crowded(limits) {
-            self.make_room(from.source, doorman)?;
+        let owes_proof = limits.each_proves || from.standing == Standing::Stranger;
+        if self.accepted_of(from.source) >= limits.connections_per_peer {
+            let oldest = self.unproven.oldest_of(from.source);
+            self.displace(oldest.filter(|_| owes_proof).ok_or(NoPlace::Full)?);
+        }
+        if owes_proof && self.is_crowded(limits) {
+            self.make_room(from.source, (limits, doorman))?;
         }
         if self.accepted >= most {
             return Err(NoPlace::Full);
         }
         self.accepted += 1;
-        self.accepted_of.insert(from.source, of_source + 1);
-        if from.standing == Standing::Stranger {
+        *self.accepted_of.entry(from.source).or_default() += 1;
+        if owes_proof {
             self.unproven.add(from.source, flow.id);
         }
         Ok(self.insert(flow, spoken, Origin::Accepted(from.source)))
@@ -110,19 +113,31 @@ impl Table {
     }
 
     /// Ends one for one more from there.
-    fn make_room(&mut self, source: IpAddr, doorman: &Doorman) -> Result<(), NoPlace> {
-        let is_known = |source| doorman(source).standing == Standing::Known;
+    fn make_room(
+        &mut self,
+        source: IpAddr,
+        (limits, doorman): (&Limits, &Doorman),
+    ) -> Result<(), NoPlace> {
+        let is_known = |source| !limits.each_proves && doorman(source).standing == Standing::Known;
         match self.unproven.yields(source, is_known) {
             Yields::Nobody => {}
             Yields::Itself => return Err(NoPlace::Displaced),
-            Yields::Other(id) => {
-                if let Some(connection) = self.connections.get(&id) {
-                    connection.queue.displace();
-                }
-                self.remove(id);
-            }
+            Yields::Other(id) => self.displace(id),
         }
         Ok(())
+    }
+
+    /// Ends one for another one.
+    fn displace(&mut self, id: u64) {
+        if let Some(connection) = self.connections.get(&id) {
+            connection.queue.displace();
+        }
+        self.remove(id);
+    }
+
+    /// How many are from there.
+    fn accepted_of(&self, source: IpAddr) -> usize {
+        self.accepted_of.get(&source).copied().unwrap_or_default()
     }
 
     /// Whoever is there has proven who it is.
@@ -226,15 +241,14 @@ impl Table {
         if known == from.source {
             return true;
         }
-        let of_source = self.accepted_of.get(&from.source).copied();
-        let of_source = of_source.unwrap_or_default();
-        if of_source >= limits.connections_per_peer {
+        let of_source = self.accepted_of.entry(from.source).or_default();
+        if *of_source >= limits.connections_per_peer {
             return false;
         }
-        self.accepted_of.insert(from.source, of_source + 1);
+        *of_source += 1;
         connection.origin = Origin::Accepted(from.source);
         self.unproven.remove(known, id);
-        if from.standing == Standing::Stranger {
+        if limits.each_proves || from.standing == Standing::Stranger {
             self.unproven.add(from.source, id);
         }
         self.forget_one_of(known);

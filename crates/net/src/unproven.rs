@@ -99,6 +99,11 @@ impl Unproven {
         self.next(self.most()).map(|(_, number)| number)
     }
 
+    /// The oldest of a source.
+    pub(crate) fn oldest_of(&self, source: IpAddr) -> Option<u64> {
+        self.sources.get(&source)?.0.first().copied()
+    }
+
     /// The site that loses one next.
     fn most(&self) -> Option<IpAddr> {
         self.ranks.last().map(|(.., at)| *at)

@@ -37,6 +37,12 @@ struct World {
 
 #[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 async fn world() -> World {
+    world_with(|_| {}).await
+}
+
+/// With such limits beside those that it has.
+#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+async fn world_with(change: impl FnOnce(&mut Limits)) -> World {
     let certificate = rcgen::generate_simple_self_signed(["example.com".to_owned()]).unwrap();
     let (chain, key) = (
         certificate.cert.pem(),
@@ -51,7 +57,7 @@ async fn world() -> World {
             _ => Standing::Stranger,
         },
     };
-    let config = Config {
+    let mut config = Config {
         tcp: vec![loopback()],
         tls: vec![loopback()],
         xmpp: Some(XmppConfig {
@@ -72,6 +78,7 @@ async fn world() -> World {
         },
         ..Config::default()
     };
+    change(&mut config.limits);
     let (net, events) = Net::bind(config).await.unwrap();
     World {
         net,
@@ -212,7 +219,8 @@ async fn message_after_closing(events: &mut Events) -> sip::Message {
 async fn all_are_heard(world: &mut World, phones: &mut [TcpStream]) {
     for phone in phones {
         write(phone, &options("again", "")).await;
-        assert_eq!(call_id(&message(&mut world.events).await.1), "again");
+        let heard = message_after_closing(&mut world.events).await;
+        assert_eq!(call_id(&heard), "again");
     }
 }
 
@@ -232,6 +240,68 @@ async fn who_has_signed_in_meanwhile_stays() {
     write(&mut known, &options("known", "")).await;
     assert_eq!(call_id(&message(&mut world.events).await.1), "known");
     all_are_heard(&mut world, &mut phones).await;
+}
+
+#[tokio::test]
+async fn where_each_proves_who_it_is_nobody_is_spared_for_others_of_their_source() {
+    let mut world = world_with(|limits| limits.each_proves = true).await;
+    world.has_signed_in.store(true, Ordering::Relaxed);
+    let at = world.net.addresses().tcp[0];
+    let all = world.filled(1, at, options("x", "").as_bytes()).await;
+    let (flow, _) = message(&mut world.events).await;
+    world.net.is_proven(flow.id);
+    for _ in 1..ROOM {
+        message(&mut world.events).await;
+    }
+    // Another one for each that has proven nothing, from elsewhere and from there, which has the reserve as well.
+    let mut others = Vec::new();
+    for last in 2..ROOM {
+        let mut phone = connected(last, at).await;
+        write(&mut phone, &options("phone", "")).await;
+        while call_id(&message_after_closing(&mut world.events).await) != "phone" {}
+        others.push(phone);
+    }
+    let mut all = all.into_iter();
+    let mut proven = all.next().into_iter().collect::<Vec<_>>();
+    for other in all.take(others.len()) {
+        ends(other).await;
+    }
+    all_are_heard(&mut world, &mut proven).await;
+}
+
+#[tokio::test]
+async fn at_the_limit_of_a_source_who_has_proven_nothing_makes_room_for_who_comes_from_there() {
+    let mut world = world_with(|limits| limits.connections_per_peer = 3).await;
+    let at = world.net.addresses().tcp[0];
+    let mut phones = Vec::new();
+    for number in 0..4 {
+        let mut phone = connected(2, at).await;
+        write(&mut phone, &options("x", "")).await;
+        let (flow, _) = loop {
+            if let net::Event::Message { flow, message } = common::event(&mut world.events).await {
+                break (flow, message);
+            }
+        };
+        // The first is somebody.
+        if number == 0 {
+            world.net.is_proven(flow.id);
+        }
+        phones.push(phone);
+    }
+    ends(phones.remove(1)).await;
+    assert_eq!(world.net.stats().refused, 0);
+    world.until(|stats| stats.open == 3).await;
+    // Inside, those of a source that is known have all proven it.
+    let mut known = Vec::new();
+    world.has_signed_in.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        let mut phone = connected(1, at).await;
+        write(&mut phone, &options("known", "")).await;
+        while call_id(&message_after_closing(&mut world.events).await) != "known" {}
+        known.push(phone);
+    }
+    read_to_close(&mut connected(1, at).await).await;
+    all_are_heard(&mut world, &mut known).await;
 }
 
 #[tokio::test]

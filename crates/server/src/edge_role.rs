@@ -107,6 +107,7 @@ impl EdgeRole {
         let (mut others, admin_socket) = doors.serve(behind, https.as_ref(), (http, &keeper), ends);
         others.extend(watchers(&shared, certificate, &metrics, &stopped));
         let relay = Relay::begin(&shared);
+        others.push(tokio::spawn(relay.clone().watch(stopped.clone())));
         ready.set(true);
         Ok(Self {
             bound,
@@ -193,6 +194,8 @@ fn listening(
     tls: Option<net::TlsSource>,
 ) -> Result<(net::Config, Arc<AtomicBool>)> {
     let mut listening = net_config(config, (room, keeper), tls, None)?;
+    // Of which each signs in.
+    listening.limits.each_proves = true;
     let passwords = Arc::new(AtomicBool::new(config.edge.passwords));
     if let Some(xmpp) = &mut listening.xmpp {
         xmpp.offer = offer_at_edge(passwords.clone());

@@ -44,13 +44,13 @@ pub(crate) async fn until(mut stopped: watch::Receiver<bool>) {
 }
 
 /// Comes now, and then every so often until the server stops.
-struct Ticks {
+pub(crate) struct Ticks {
     interval: Interval,
     stopped: watch::Receiver<bool>,
 }
 
 impl Ticks {
-    fn every(period: Duration, stopped: watch::Receiver<bool>) -> Self {
+    pub(crate) fn every(period: Duration, stopped: watch::Receiver<bool>) -> Self {
         Self {
             interval: tokio::time::interval(period),
             stopped,
@@ -58,7 +58,7 @@ impl Ticks {
     }
 
     /// Whether there is something to do, once it is time; false when the server stops.
-    async fn next(&mut self) -> bool {
+    pub(crate) async fn next(&mut self) -> bool {
         tokio::select! {
             () = until(self.stopped.clone()) => false,
             _ = self.interval.tick() => true,

@@ -886,6 +886,33 @@ async fn nothing_of_a_stranger_gets_in_but_an_attempt_to_sign_in() {
     world.shutdown().await;
 }
 
+#[tokio::test]
+async fn who_says_something_and_does_not_sign_in_is_sent_away() {
+    let ca = Ca::new().unwrap();
+    let (at, _) = keyed();
+    let edge = edge(&ca, (at.path(), "127.0.0.1:0"), &[], false).await;
+    let to = edge.bound().sip.tls[0];
+    let mut asked = Stranger::trusting(ca.ca_pem(), to).await;
+    let answer = asked.says("REGISTER", "").await;
+    assert!(answer.starts_with("SIP/2.0 401"), "{answer}");
+    let mut acknowledges = Stranger::trusting(ca.ca_pem(), to).await;
+    let ack = "ACK sip:a@localhost SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+               From: <sip:a@localhost>;tag=1\r\nTo: <sip:a@localhost>;tag=edge\r\nCall-ID: 1\r\nCSeq: 1 ACK\r\n\
+               Content-Length: 0\r\n\r\n";
+    // Behind it, whether it is there (RFC 5626 §3.5.1).
+    acknowledges.hears(&format!("{ack}\r\n\r\n"), "\r\n").await;
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    for Stranger(mut stream) in [asked, acknowledges] {
+        // Without a goodbye of TLS it is an end as well.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
+    let took = begun.elapsed().as_secs();
+    assert!((25..=32).contains(&took), "{took} s");
+    tokio::time::resume();
+    edge.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_inside_a_client_is_told_to_come_again() {
     let world = World::start(1).await;

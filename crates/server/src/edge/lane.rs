@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tunnel::{Header, ReadHalf, Stream};
 
 /// Who has not signed in by then is sent away.
-const SIGN_IN: Duration = Duration::from_secs(30);
+pub(super) const SIGN_IN: Duration = Duration::from_secs(30);
 
 /// The way from a client to the inside, as long as the client is there.
 pub(super) struct Lane(Arc<Inward>);

@@ -11,6 +11,7 @@ mod https;
 mod inward;
 mod lane;
 mod look;
+mod owing;
 mod places;
 mod relay;
 mod shared;

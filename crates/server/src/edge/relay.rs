@@ -7,8 +7,13 @@ use super::{
     sip::Phones,
     xmpp::Clients,
 };
+use crate::upkeep::Ticks;
 use net::{Event, Held};
 use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+/// How often to look whose time is over.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// All clients of an edge.
 pub(crate) struct Relay {
@@ -34,6 +39,14 @@ impl Relay {
         };
         shared.net.take_by(Arc::new(take));
         relay
+    }
+
+    /// Sends those away whose time to sign in is over, as long as we run.
+    pub(crate) async fn watch(self: Arc<Self>, stopped: watch::Receiver<bool>) {
+        let mut ticks = Ticks::every(LOOK, stopped);
+        while ticks.next().await {
+            self.phones.look();
+        }
     }
 
     /// Sends all away, not all at once; see [`drain`].

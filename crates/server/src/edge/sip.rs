@@ -6,6 +6,7 @@ use super::{
     gate::{Gate, Refused, Terms, is_acknowledged_here, token},
     inward::Brought,
     lane::{Lane, Voice},
+    owing::Owing,
     places::Place,
     shared::{Bearer, Shared},
 };
@@ -23,9 +24,10 @@ use tunnel::{Header, Spoken};
 pub(super) struct Phones {
     shared: Arc<Shared>,
     known: Mutex<ById<Arc<Known>>>,
+    owing: Mutex<Owing>,
 }
 
-/// One that has tried to sign in.
+/// One that has said something.
 struct Known {
     flow: Flow,
     gate: Mutex<Gate>,
@@ -45,6 +47,21 @@ impl Phones {
         Self {
             shared,
             known: Mutex::default(),
+            owing: Mutex::default(),
+        }
+    }
+
+    /// Sends those away whose time to sign in is over. Of who has asked an inside for it, the lane sees to that.
+    pub(super) fn look(&self) {
+        let overdue = locked(&self.owing).overdue();
+        for flow in overdue {
+            let known = self.known().get(&flow.id).cloned();
+            if known.is_some_and(|it| locked(&it.goes_on).lane.is_none()) {
+                let why = Refused::NotSignedIn.name();
+                self.shared.metrics.edge_refused(why, 1);
+                self.shared.net.close(flow);
+                self.gone(flow);
+            }
         }
     }
 
@@ -78,11 +95,13 @@ impl Phones {
     pub(super) fn says(&self, flow: Flow, message: &Message, held: Held) {
         let shared = &self.shared;
         // Sent away before it was read: nobody would say so again.
-        if !shared.net.is_open(flow.id) || is_acknowledged_here(message) {
+        if !shared.net.is_open(flow.id) {
             return;
         }
-        let known = self.known().get(&flow.id).cloned();
-        let known = known.unwrap_or_else(|| Arc::new(Known::new(flow)));
+        let known = self.known_by(flow);
+        if is_acknowledged_here(message) {
+            return;
+        }
         let may = may_go_on(shared, flow, message, &mut locked(&known.gate));
         let place = match may {
             Ok(place) => place,
@@ -91,9 +110,7 @@ impl Phones {
                     locked(&known.gate).is_asked_for_a_token((message, why), terms)
                 };
                 if shared.by_terms(asks) {
-                    ask_for_token(shared, flow, message, why);
-                    self.known().entry(flow.id).or_insert(known);
-                    return;
+                    return ask_for_token(shared, flow, message, why);
                 }
                 return refuse(shared, flow, message, why);
             }
@@ -112,8 +129,18 @@ impl Phones {
             return refuse(shared, flow, message, Refused::Crowded);
         };
         goes_on.lane = Some(known.opens(shared, message, brought, place));
-        drop(goes_on);
-        self.known().insert(flow.id, known);
+    }
+
+    /// Whose message it is. Whoever says something for the first time has so long to sign in from then on.
+    fn known_by(&self, flow: Flow) -> Arc<Known> {
+        use std::collections::hash_map::Entry;
+        match self.known().entry(flow.id) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(place) => {
+                locked(&self.owing).begins(flow);
+                place.insert(Arc::new(Known::new(flow))).clone()
+            }
+        }
     }
 
     /// Held for a look-up only.
