@@ -35,7 +35,6 @@ struct World {
     has_signed_in: Arc<AtomicBool>,
 }
 
-#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 async fn world() -> World {
     world_with(|_| {}).await
 }
