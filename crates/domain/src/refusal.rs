@@ -25,7 +25,7 @@ pub enum Refusal {
     Connections,
     /// One user, or one source, has as many requests that are not over as one may.
     Requests,
-    /// A connection was closed since nothing whole came over it in time.
+    /// A connection was closed since nothing whole came over it in time, or what we answered was not taken.
     Silent,
     /// A datagram, or a handshake where tunnels are, was dropped unread: more come from strangers than can be looked at.
     Shed,

@@ -1,7 +1,11 @@
 //! Where the HTTP APIs are served, and which of them where.
 
 use crate::{
-    admin_socket::AdminSocket, api::not_found, config::Config, doorkeeper::Doorkeeper, http,
+    admin_socket::AdminSocket,
+    api::not_found,
+    config::Config,
+    doorkeeper::Doorkeeper,
+    http::{self, STREAMS, STREAMS_OF_SERVERS},
     upkeep::until,
 };
 use anyhow::{Context, Result};
@@ -112,18 +116,24 @@ impl Doors {
             behind.admin
         };
         let device = behind.device.fallback(not_found);
-        for (listeners, tls, router, ends) in [
-            (self.admin, None, admin.fallback(not_found), stopped),
-            (self.device, None, device.clone(), stopped),
-            (self.device_tls, tls, device, shut),
-            (self.health, None, behind.health, stopped),
-            (self.push, None, behind.push.clone(), stopped),
-            (self.push_tls, tls, behind.push, stopped),
+        let push = (behind.push, STREAMS_OF_SERVERS);
+        for (listeners, tls, behind, ends) in [
+            (
+                self.admin,
+                None,
+                (admin.fallback(not_found), STREAMS),
+                stopped,
+            ),
+            (self.device, None, (device.clone(), STREAMS), stopped),
+            (self.device_tls, tls, (device, STREAMS), shut),
+            (self.health, None, (behind.health, STREAMS), stopped),
+            (self.push, None, push.clone(), stopped),
+            (self.push_tls, tls, push, stopped),
         ] {
             for listener in listeners {
                 let end = (until(ends.clone()), until(stopped.clone()));
                 let at = (listener, tls.cloned());
-                let serving = http::serve(at, router.clone(), (room, keeper.clone()), end);
+                let serving = http::serve(at, behind.clone(), (room, keeper.clone()), end);
                 let held = ends.clone();
                 tasks.push(tokio::spawn(async move {
                     serving.await;

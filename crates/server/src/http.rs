@@ -1,6 +1,10 @@
 //! How the HTTP APIs are served: so many connections, so many of one source, and a request that is not whole in time ends
-//! its connection, as a SIP message does. In plain or over TLS; HTTP/1.1, or HTTP/2 for who begins with it.
+//! its connection, as a SIP message does; so does an answer that is not taken. In plain or over TLS; HTTP/1.1, or HTTP/2 for who begins with
+//! it.
 
+mod taken;
+
+use self::taken::{Answer, Waiting};
 use crate::{
     admin_socket::OverSocket,
     doorkeeper::Doorkeeper,
@@ -46,14 +50,18 @@ pub(crate) const WHOLE: Duration = Duration::from_secs(30);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// This part of the connections is not for strangers.
 const PART_OF_KNOWN: usize = 4;
-/// Requests of one HTTP/2 connection that are answered at once.
-const STREAMS: u32 = 500;
+/// Requests of one HTTP/2 connection that are answered at once: of servers, which have few connections and much to ask.
+pub(crate) const STREAMS_OF_SERVERS: u32 = 500;
+/// The same of everybody else: what one connection may have us keep is this many answers.
+pub(crate) const STREAMS: u32 = 16;
 /// Octets of one HTTP/2 connection, and of one request, that may lie unread.
 const WINDOWS: (u32, u32) = (1 << 20, 1 << 16);
 /// Longest list of header fields, in bytes, as HTTP/2 counts it.
 const HEADERS: u32 = 16 * 1024;
 /// HTTP/2: how often a quiet peer is asked whether it is there, and how long it may take to say so.
 const ALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(10));
+/// Octets of answers that are made ready while those before them are taken, over HTTP/2 of each; a head over HTTP/1.1 is no longer, either.
+const READY: usize = 64 * 1024;
 /// How an HTTP/2 connection begins (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI ";
 /// Octets of a connection with many requests under way that are read before those have their turn.
@@ -61,8 +69,8 @@ const SHARE: usize = 16 * 1024;
 /// Pause when the system gives no more files.
 const NO_FILES: Duration = Duration::from_millis(100);
 
-/// What answers, and when a connection is to end with what is under way.
-type Serves = (Router, CancellationToken);
+/// What answers, how many requests of one HTTP/2 connection at once, and when a connection is to end with what is under way.
+type Serves = (Router, u32, CancellationToken);
 
 /// Our certificate, and where the work of handshakes is done.
 pub(crate) type Tls = (net::TlsSource, net::Handshakes);
@@ -71,7 +79,7 @@ pub(crate) type Tls = (net::TlsSource, net::Handshakes);
 /// more is closed at once. Then nobody is let in any more, and what is under way is answered; a little after `cut` all is cut off.
 pub(crate) async fn serve(
     (listener, tls): (TcpListener, Option<Tls>),
-    router: Router,
+    (router, streams): (Router, u32),
     (room, keeper): (usize, Doorkeeper),
     (stop, cut): (impl Future<Output = ()>, impl Future<Output = ()>),
 ) {
@@ -122,7 +130,7 @@ pub(crate) async fn serve(
             continue;
         };
         let (tls, keeper) = (tls.clone(), keeper.clone());
-        let serves = (router.clone(), shut.clone());
+        let serves = (router.clone(), streams, shut.clone());
         connections.spawn(async move {
             tokio::select! {
                 () = accepted_from(from, stream, tls, serves, &keeper) => {}
@@ -167,7 +175,7 @@ pub(crate) async fn serve_local(
         };
         match accepted {
             Ok((stream, _)) if connections.len() < room => {
-                let serves = (router.clone(), CancellationToken::new());
+                let serves = (router.clone(), STREAMS, CancellationToken::new());
                 let keeper = keeper.clone();
                 connections.spawn(async move {
                     connection((stream, false), OverSocket, serves, &keeper).await;
@@ -191,7 +199,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let _opened = keeper.opened("tls");
-    let serves = (router, CancellationToken::new());
+    let serves = (router, STREAMS, CancellationToken::new());
     connection((stream, false), ConnectInfo(from), serves, keeper).await;
 }
 
@@ -313,13 +321,16 @@ impl Asks {
 async fn connection<S, F>(
     (stream, is_http2): (S, bool),
     from: F,
-    (router, shut): Serves,
+    (router, streams, shut): Serves,
     keeper: &Doorkeeper,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Clone + std::fmt::Debug + Send + Sync + 'static,
 {
     let router = TowerToHyperService::new(router);
+    let waiting = Waiting::default();
+    let stream = waiting.over(stream);
+    let answers = waiting.clone();
     let also = from.clone();
     let asked = Arc::new(Notify::new());
     let asks = asked.clone();
@@ -327,49 +338,27 @@ async fn connection<S, F>(
         asks.notify_one();
         request.extensions_mut().insert(also.clone());
         let answer = router.call(request);
+        let answers = answers.clone();
         async move {
-            let answer = timeout(WHOLE, answer).await;
-            Ok::<_, Infallible>(match answer {
+            let answer = match timeout(WHOLE, answer).await {
                 Ok(Ok(response)) => response,
                 Ok(Err(never)) => match never {},
                 Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
-            })
+            };
+            Ok::<_, Infallible>(answer.map(|body| answers.answer(body)))
         }
     });
-    let served = if is_http2 {
-        let io = TokioIo::new(Together::over(stream, SHARE));
-        let served = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS)
-            .initial_connection_window_size(WINDOWS.0)
-            .initial_stream_window_size(WINDOWS.1)
-            .max_header_list_size(HEADERS)
-            .keep_alive_interval(ALIVE.0)
-            .keep_alive_timeout(ALIVE.1)
-            .serve_connection(io, service);
-        let mut served = pin!(served);
-        let asks = Asks { asked, shut };
-        patient(asks.while_in_time(
-            served.as_mut(),
-            http2::Connection::graceful_shutdown,
-            keeper,
-        ))
-        .await
-    } else {
-        let io = TokioIo::new(stream);
-        let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
-            .serve_connection(io, service);
-        let mut served = pin!(served);
-        tokio::select! {
-            biased;
-            ended = &mut served => ended,
-            () = shut.cancelled() => {
-                served.as_mut().graceful_shutdown();
-                served.await
-            }
+    let served = async {
+        if is_http2 {
+            over_http2(stream, service, streams, Asks { asked, shut }, keeper).await
+        } else {
+            over_http1(stream, service, shut).await
         }
+    };
+    let served = tokio::select! {
+        biased;
+        served = served => served,
+        () = waiting.too_long() => return keeper.refused(Refusal::Silent),
     };
     if let Err(error) = served {
         if error.is_timeout() {
@@ -379,13 +368,66 @@ async fn connection<S, F>(
     }
 }
 
+async fn over_http2<S, A>(
+    stream: S,
+    answers: A,
+    streams: u32,
+    asks: Asks,
+    keeper: &Doorkeeper,
+) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: Service<hyper::Request<Incoming>, Response = hyper::Response<Answer>, Error = Infallible>,
+    A::Future: Send + 'static,
+{
+    let served = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(streams)
+        .max_send_buf_size(READY)
+        .initial_connection_window_size(WINDOWS.0)
+        .initial_stream_window_size(WINDOWS.1)
+        .max_header_list_size(HEADERS)
+        .keep_alive_interval(ALIVE.0)
+        .keep_alive_timeout(ALIVE.1)
+        .serve_connection(TokioIo::new(Together::over(stream, SHARE)), answers);
+    let mut served = pin!(served);
+    let ends = http2::Connection::graceful_shutdown;
+    patient(asks.while_in_time(served.as_mut(), ends, keeper)).await
+}
+
+async fn over_http1<S, A>(stream: S, answers: A, shut: CancellationToken) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: Service<hyper::Request<Incoming>, Response = hyper::Response<Answer>, Error = Infallible>,
+    A::Future: Send + 'static,
+{
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(READY)
+        .serve_connection(TokioIo::new(stream), answers);
+    let mut served = pin!(served);
+    tokio::select! {
+        biased;
+        ended = &mut served => ended,
+        () = shut.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{taken::TAKEN, *};
     use crate::{config::Config, metrics::Metrics};
     use axum::routing::get;
     use hub::Guards;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        task::JoinHandle,
+    };
 
     async fn started(room: usize, metrics: &Arc<Metrics>) -> SocketAddr {
         let keeper =
@@ -395,7 +437,7 @@ mod tests {
         let router = Router::new().route("/", get(|| async { "here" }));
         tokio::spawn(serve(
             (listener, None),
-            router,
+            (router, STREAMS),
             (room, keeper),
             (std::future::pending(), std::future::pending()),
         ));
@@ -453,7 +495,12 @@ mod tests {
         let router = router.route("/slow", get(slow));
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let ends = (async { drop(stopped.await) }, std::future::pending());
-        let serving = serve((listener, None), router, (10, keeper.unwrap()), ends);
+        let serving = serve(
+            (listener, None),
+            (router, STREAMS),
+            (10, keeper.unwrap()),
+            ends,
+        );
         let serving = tokio::spawn(serving);
         let mut idle = TcpStream::connect(address).await.unwrap();
         idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -535,6 +582,125 @@ mod tests {
         assert_eq!(metrics.refusals().total(Refusal::Silent), 1);
     }
 
+    /// Serves who is at the other end of the stream that is handed back, until it is over.
+    fn over(router: Router, is_http2: bool) -> (DuplexStream, JoinHandle<()>) {
+        let keeper = Doorkeeper::new(&Guards::default(), &Config::default(), Arc::default());
+        let (theirs, ours) = duplex(1 << 10);
+        let serves = (router, STREAMS, CancellationToken::new());
+        let served = async move {
+            connection((ours, is_http2), (), serves, &keeper.unwrap()).await;
+        };
+        (theirs, tokio::spawn(served))
+    }
+
+    /// The same preface with a window for no octet of an answer.
+    const HTTP2_WITHOUT_WINDOW: &[u8] =
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_take_an_answer_is_ended() {
+        let http2 = [HTTP2_WITHOUT_WINDOW, HTTP2_REQUEST].concat();
+        let http1 = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
+        for (asked, length, is_http2, reads) in [
+            // It reads whatever comes, but opens no window.
+            (http2.clone(), 1, true, true),
+            (http2, 1, true, false),
+            (http1, 1 << 20, false, false),
+            // An answer without a body, as often as it may be asked for.
+            (
+                b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000),
+                0,
+                false,
+                false,
+            ),
+        ] {
+            let router = Router::new().route("/", get(move || async move { "a".repeat(length) }));
+            let (client, served) = over(router, is_http2);
+            let (mut heard, mut says) = tokio::io::split(client);
+            let asks = async {
+                // Not all of it is read when nothing of the answers is.
+                let _ = says.write_all(&asked).await;
+            };
+            let hears = async {
+                if reads {
+                    let _ = heard.read_to_end(&mut Vec::new()).await;
+                }
+            };
+            let is_over = async { tokio::join!(asks, hears, served).2 };
+            let ended = timeout(TAKEN * 2 + FAREWELL, is_over).await;
+            assert!(
+                ended.is_ok_and(|it| it.is_ok()),
+                "{is_http2} {length} {reads}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_an_answer_slowly_has_all_of_it() {
+        const LENGTH: usize = 1 << 20;
+        let router = Router::new().route("/", get(|| async { "a".repeat(LENGTH) }));
+        let (mut client, served) = over(router, false);
+        let asked = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        client.write_all(asked).await.unwrap();
+        let (mut all, mut some, begun) = (0, [0; 1 << 10], Instant::now());
+        loop {
+            let octets = client.read(&mut some).await.unwrap();
+            if octets == 0 {
+                break;
+            }
+            all += octets;
+            // 8 KiB in a second.
+            sleep(Duration::from_millis(125)).await;
+        }
+        assert!(all > LENGTH, "{all}");
+        assert!(begun.elapsed() > TAKEN * 4);
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn so_many_requests_of_one_connection_are_answered_at_once() {
+        let under_way = Arc::new(AtomicU32::new(0));
+        let (counts, done) = (under_way.clone(), Arc::new(Notify::new()));
+        let all = done.clone();
+        let slow = async move || {
+            if counts.fetch_add(1, Ordering::Relaxed) + 1 == STREAMS {
+                all.notify_one();
+            }
+            pending::<()>().await;
+        };
+        let (client, _served) = over(Router::new().route("/", get(slow)), true);
+        let (mut heard, mut says) = tokio::io::split(client);
+        let asks = async {
+            says.write_all(HTTP2).await.unwrap();
+            for one in 0..=u8::try_from(STREAMS).unwrap() {
+                let mut request = HTTP2_REQUEST.to_vec();
+                request[8] = 1 + 2 * one;
+                says.write_all(&request).await.unwrap();
+            }
+        };
+        // The last one is refused, and the others are not.
+        let refused = [
+            3,
+            0,
+            0,
+            0,
+            0,
+            u8::try_from(STREAMS).unwrap() * 2 + 1,
+            0,
+            0,
+            0,
+            7,
+        ];
+        let hears = async {
+            let mut octets = Vec::new();
+            while !octets.windows(refused.len()).any(|it| it == refused) {
+                assert!(heard.read_buf(&mut octets).await.unwrap() > 0);
+            }
+        };
+        tokio::join!(asks, hears, done.notified());
+        assert_eq!(under_way.load(Ordering::Relaxed), STREAMS);
+    }
+
     /// What a connection costs over which nothing came: strangers may have thousands.
     #[tokio::test]
     async fn the_task_of_a_connection_over_which_nothing_came_is_small() {
@@ -546,7 +712,7 @@ mod tests {
         let (chain, key) = (issued.cert.pem(), issued.signing_key.serialize_pem());
         let tls = net::TlsSource::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
         let handshakes = net::Handshakes::new(&net::Limits::default());
-        let serves = (Router::new(), CancellationToken::new());
+        let serves = (Router::new(), STREAMS, CancellationToken::new());
         let stream = TcpStream::connect(at).await.unwrap();
         let accepted = accepted_from(at, stream, Some((tls, handshakes)), serves, &keeper);
         let size = size_of_val(&accepted);
