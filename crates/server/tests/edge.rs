@@ -1033,6 +1033,32 @@ async fn the_device_api_is_there_for_clients_outside_and_nothing_beside_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_sends_a_sign_in_slowly_keeps_nobody_at_that_address_out() {
+    let world = World::start(1).await;
+    let https = world.edges[0].0.bound().device_tls[0];
+    let mut slow = Vec::new();
+    // As many as may sign in from there at once.
+    for path in ["/oauth/token", "/oauth/authorize"] {
+        for _ in 0..8 {
+            let mut one = Stranger::comes(&world, https).await;
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\
+                 Content-Length: 100\r\n\r\n"
+            );
+            // The body is waited for.
+            one.hears(&head, "100 Continue\r\n\r\n").await;
+            slow.push(one);
+        }
+    }
+    let honest = Stranger::comes(&world, https).await;
+    let body = by_password("alice").to_string();
+    let told = honest.asks("POST /oauth/token", None, &body).await;
+    assert_eq!(told.0, 200, "{}", told.1);
+    drop(slow);
+    world.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_others() {
     let world = World::letting_in(1, false).await;
     let [token, refresh] = &world.tokens("alice").await;

@@ -240,17 +240,19 @@ async fn signed_in(
     Ok(answer.map(Body::from))
 }
 
-/// A request that says in its body who sends it, and a place that is held until it is answered, or it is known who shows a token.
+/// A request that says in its body who sends it, and a place that is held until it is answered, or it is known who shows a token. While it
+/// comes it has none: who sends one slowly keeps nobody else at that address out.
 async fn of_a_stranger(
     shared: &Shared,
     from: SocketAddr,
     mut request: Request,
 ) -> Result<(Place, http::Request<Bytes>), Problem> {
-    let place = shared.place(from.ip());
-    let place = place.ok_or_else(|| refused(shared, Refused::Crowded))?;
     // Nobody looks at it there.
     request.headers_mut().remove(AUTHORIZATION);
-    Ok((place, whole(shared, request).await?))
+    let request = whole(shared, request).await?;
+    let place = shared.place(from.ip());
+    let place = place.ok_or_else(|| refused(shared, Refused::Crowded))?;
+    Ok((place, request))
 }
 
 /// A request with all of its body.
