@@ -15,7 +15,9 @@ pub(crate) fn said<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Opt
     if !kind.is_some_and(|it| it.starts_with(b"application/x-www-form-urlencoded")) {
         return serde_json::from_slice(body).ok();
     }
-    let uri = format!("/?{}", std::str::from_utf8(body).ok()?);
+    // Nothing of a form is a fragment.
+    let form = std::str::from_utf8(body).ok()?.replace('#', "%23");
+    let uri = format!("/?{form}");
     let uri: Uri = uri.parse().ok()?;
     let Query(said) = Query::try_from_uri(&uri).ok()?;
     Some(said)
@@ -40,11 +42,13 @@ mod tests {
             Some(expected.clone())
         );
         let form = b"password=a%26b+%23%2B%C3%A9%25";
+        let as_is = b"password=a%26b+#%2B%C3%A9%25";
         for kind in [
             "application/x-www-form-urlencoded",
             "application/x-www-form-urlencoded; charset=utf-8",
         ] {
             assert_eq!(read(kind, form), Some(expected.clone()), "{kind}");
+            assert_eq!(read(kind, as_is), Some(expected.clone()), "{kind}");
         }
         assert_eq!(read("application/json", form), None);
         assert_eq!(read("application/x-www-form-urlencoded", &[0xff]), None);

@@ -1071,7 +1071,7 @@ async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_other
     let again = serde_json::json!({"grant_type": "refresh_token", "refresh_token": refresh});
     let stolen = serde_json::json!({"grant_type": "refresh_token", "refresh_token": token});
     for (head, token, body, status) in [
-        ("POST /oauth/token", None, password.to_string(), 401),
+        ("POST /oauth/token", None, password.to_string(), 400),
         ("POST /oauth/token", None, stolen.to_string(), 400),
         ("POST /oauth/token", None, again.to_string(), 200),
         (head, Some(&*forged), String::new(), 401),
@@ -1082,6 +1082,9 @@ async fn an_edge_without_passwords_lets_in_by_tokens_that_it_can_tell_from_other
         let stranger = Stranger::comes(&world, https).await;
         let told = stranger.asks(head, token, &body).await;
         assert_eq!(told.0, status, "{head} {body}: {}", told.1);
+        let is_by_password = body.contains(r#""grant_type":"password""#);
+        let is_named = told.1.contains(r#""error":"unsupported_grant_type""#);
+        assert_eq!(is_named, is_by_password, "{}", told.1);
     }
 
     let mut stranger = Stranger::comes(&world, xmpp).await;

@@ -115,6 +115,12 @@ pub(crate) fn unsupported_token_type() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail).named("unsupported_token_type")
 }
 
+/// Nobody gets tokens by a password here (RFC 6749 §5.2).
+pub(crate) fn unsupported_grant_type() -> Problem {
+    let detail = "unsupported_grant_type: no password is taken here; sign in by a code or a token";
+    Problem::new(StatusCode::BAD_REQUEST, detail).named("unsupported_grant_type")
+}
+
 /// What was said makes no sense (RFC 6749 §5.2).
 pub(crate) fn invalid_request() -> Problem {
     let detail = "invalid_request: say it as a form or as JSON, with all that the grant needs";

@@ -4,7 +4,7 @@ use axum::{
     Json,
     http::{
         HeaderValue, StatusCode,
-        header::{CONTENT_TYPE, RETRY_AFTER},
+        header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
@@ -57,6 +57,7 @@ impl Problem {
         &self.detail
     }
 
+    /// A token is missing, or is none that is good here (RFC 6750 §3).
     pub(crate) fn unauthorized(detail: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, detail)
     }
@@ -95,6 +96,11 @@ impl IntoResponse for Problem {
             CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if self.status == StatusCode::UNAUTHORIZED {
+            // Which RFC 9110 §15.5.2 wants of each such answer.
+            let scheme = HeaderValue::from_static("Bearer realm=\"reveille\"");
+            headers.insert(WWW_AUTHENTICATE, scheme);
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
@@ -133,4 +139,21 @@ impl From<NotDone> for Problem {
 
 pub(crate) async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is nothing at this address")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shows_no_good_token_is_told_what_to_show() {
+        let told = |problem: Problem| {
+            let response = problem.into_response();
+            response.headers().get(WWW_AUTHENTICATE).cloned()
+        };
+        let scheme = told(Problem::unauthorized("no token")).unwrap();
+        assert_eq!(scheme, "Bearer realm=\"reveille\"");
+        let other = Problem::new(StatusCode::FORBIDDEN, "not for you");
+        assert_eq!(told(other), None);
+    }
 }

@@ -92,7 +92,8 @@ async fn sign_in(
         Grant::Password { username, .. } => {
             let whose = device::address(&username, &shared.rules().domain)?;
             if !shared.rules().passwords {
-                return Err(refused(&shared, Refused::NotSignedIn));
+                shared.metrics.edge_refused(Refused::NotSignedIn.name(), 1);
+                return Err(device::unsupported_grant_type());
             }
             let answer = by_password(&shared, from, &whose, request).await?;
             return Ok(answer.map(Body::from));
