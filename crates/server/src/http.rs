@@ -52,8 +52,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const PART_OF_KNOWN: usize = 4;
 /// Requests of one HTTP/2 connection that are answered at once: of servers, which have few connections and much to ask.
 pub(crate) const STREAMS_OF_SERVERS: u32 = 500;
-/// The same of everybody else: what one connection may have us keep is this many answers.
-pub(crate) const STREAMS: u32 = 16;
+/// The same of everybody else: what one connection may have us keep is this many answers. An edge answers one user no more at once, either.
+pub(crate) const STREAMS: u32 = 8;
 /// Octets of one HTTP/2 connection, and of one request, that may lie unread.
 const WINDOWS: (u32, u32) = (1 << 20, 1 << 16);
 /// Longest list of header fields, in bytes, as HTTP/2 counts it.
