@@ -111,8 +111,8 @@ pub struct Limits {
     pub connections: usize,
     /// So many of these are for known users only: a stranger's is closed right after `accept` when no more are left.
     pub reserved: usize,
-    /// Accepted connections open at once from one source. One more takes the place of the oldest one from there that has proven nothing; if
-    /// there is none, it is closed right after `accept`.
+    /// Accepted connections open at once from one source. One more takes the place of the oldest one from there that has proven nothing in
+    /// two seconds; if there is none, it is closed right after `accept`. A peer that is a proxy's takes nobody's place.
     pub connections_per_peer: usize,
     /// With so many accepted connections open, one more of a stranger (or of anybody, where each proves) takes the place of one of a stranger who has proven nothing: the
     /// oldest of the site that has most of them.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sip::endpoint::{Flow, Transport};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use crate::by_id::ById;
 use crate::outbox::{Outbox, Sender, outbox};
@@ -40,12 +40,16 @@ struct Connection {
     queue: Sender,
     origin: Origin,
     spoken: Spoken,
+    since: Instant,
     /// How far the stream is, if it is one of XMPP.
     progress: Option<Arc<Progress>>,
     wire: Wire,
     /// The name by which the peer asked for us in TLS (RFC 6066).
     name: Option<Box<str>>,
 }
+
+/// Whoever comes from where all places are taken ends nobody who is there for less.
+const TO_PROVE: Duration = Duration::from_secs(2);
 
 /// What a connection counts for.
 enum Origin {
@@ -86,13 +90,18 @@ impl Table {
         if self.shut || self.accepted > most {
             return Err(NoPlace::Full);
         }
-        let owes_proof = limits.each_proves || from.standing == Standing::Stranger;
+        let is_stranger = from.standing == Standing::Stranger;
+        let owes_proof = limits.each_proves || is_stranger;
         if self.accepted_of(from.source) >= limits.connections_per_peer {
             let oldest = self.unproven.oldest_of(from.source);
-            self.displace(oldest.filter(|_| owes_proof).ok_or(NoPlace::Full)?);
-        }
-        if owes_proof && self.is_crowded(limits) {
-            self.make_room(from.source, (limits, doorman))?;
+            let oldest = oldest.filter(|id| owes_proof && self.has_had_time(*id));
+            self.displace(oldest.ok_or(NoPlace::Full)?);
+        } else if owes_proof && self.is_crowded(limits) {
+            let made = self.make_room(from.source, (limits, doorman));
+            // The known have room of their own beside it.
+            if is_stranger {
+                made?;
+            }
         }
         if self.accepted >= most {
             return Err(NoPlace::Full);
@@ -125,6 +134,12 @@ impl Table {
             Yields::Other(id) => self.displace(id),
         }
         Ok(())
+    }
+
+    /// Whether there was time for its peer to prove who it is.
+    fn has_had_time(&self, id: u64) -> bool {
+        let connection = self.connections.get(&id);
+        connection.is_none_or(|it| it.since.elapsed() >= TO_PROVE)
     }
 
     /// Ends one for another one.
@@ -176,10 +191,12 @@ impl Table {
 
     fn insert(&mut self, flow: Flow, spoken: Spoken, origin: Origin) -> Link {
         let (queue, outbox) = outbox();
+        let since = Instant::now();
         let connection = Connection {
             queue,
             origin,
             spoken,
+            since,
             progress: None,
             wire: Wire::default(),
             name: None,
@@ -189,7 +206,7 @@ impl Table {
         Link {
             flow,
             outbox,
-            since: Instant::now(),
+            since,
             begun: None,
         }
     }

@@ -1,4 +1,4 @@
-//! Handshakes of strangers that have begun and whose peers have yet to say something in TLS: each costs what a connection in TLS does. Where
+//! Handshakes of strangers that have begun and whose peers have yet to say something that can be read in TLS, or to begin a stream: each costs what a connection in TLS does. Where
 //! more begin than that, whoever has most of them loses the oldest, and nobody one that has just begun: thousands of phones may share an address.
 
 use std::net::IpAddr;

@@ -5,7 +5,7 @@ use crate::{
     api::not_found,
     config::Config,
     doorkeeper::Doorkeeper,
-    http::{self, STREAMS, STREAMS_OF_SERVERS},
+    http::{self, CLIENTS, OPERATORS, SERVERS},
     upkeep::until,
 };
 use anyhow::{Context, Result};
@@ -116,17 +116,17 @@ impl Doors {
             behind.admin
         };
         let device = behind.device.fallback(not_found);
-        let push = (behind.push, STREAMS_OF_SERVERS);
+        let push = (behind.push, SERVERS);
         for (listeners, tls, behind, ends) in [
             (
                 self.admin,
                 None,
-                (admin.fallback(not_found), STREAMS),
+                (admin.fallback(not_found), OPERATORS),
                 stopped,
             ),
-            (self.device, None, (device.clone(), STREAMS), stopped),
-            (self.device_tls, tls, (device, STREAMS), shut),
-            (self.health, None, (behind.health, STREAMS), stopped),
+            (self.device, None, (device.clone(), CLIENTS), stopped),
+            (self.device_tls, tls, (device, CLIENTS), shut),
+            (self.health, None, (behind.health, OPERATORS), stopped),
             (self.push, None, push.clone(), stopped),
             (self.push_tls, tls, push, stopped),
         ] {

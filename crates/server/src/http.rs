@@ -50,10 +50,29 @@ pub(crate) const WHOLE: Duration = Duration::from_secs(30);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// This part of the connections is not for strangers.
 const PART_OF_KNOWN: usize = 4;
-/// Requests of one HTTP/2 connection that are answered at once: of servers, which have few connections and much to ask.
-pub(crate) const STREAMS_OF_SERVERS: u32 = 500;
-/// The same of everybody else: what one connection may have us keep is this many answers. An edge answers one user no more at once, either.
-pub(crate) const STREAMS: u32 = 8;
+/// What peers may have of us over one connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
+    /// Requests over HTTP/2 that are answered at once.
+    streams: u32,
+    /// Whether who takes no answer is ended.
+    must_take: bool,
+}
+/// Of servers, which have few connections and much to ask.
+pub(crate) const SERVERS: Terms = Terms {
+    streams: 500,
+    must_take: true,
+};
+/// Of clients: what one connection may have us keep is this many answers. An edge answers one user no more at once, either.
+pub(crate) const CLIENTS: Terms = Terms {
+    streams: 8,
+    must_take: true,
+};
+/// Of operators, who may look away from what they watch.
+pub(crate) const OPERATORS: Terms = Terms {
+    must_take: false,
+    ..CLIENTS
+};
 /// Octets of one HTTP/2 connection, and of one request, that may lie unread.
 const WINDOWS: (u32, u32) = (1 << 20, 1 << 16);
 /// Longest list of header fields, in bytes, as HTTP/2 counts it.
@@ -69,8 +88,8 @@ const SHARE: usize = 16 * 1024;
 /// Pause when the system gives no more files.
 const NO_FILES: Duration = Duration::from_millis(100);
 
-/// What answers, how many requests of one HTTP/2 connection at once, and when a connection is to end with what is under way.
-type Serves = (Router, u32, CancellationToken);
+/// What answers, on which terms, and when a connection is to end with what is under way.
+type Serves = (Router, Terms, CancellationToken);
 
 /// Our certificate, and where the work of handshakes is done.
 pub(crate) type Tls = (net::TlsSource, net::Handshakes);
@@ -79,7 +98,7 @@ pub(crate) type Tls = (net::TlsSource, net::Handshakes);
 /// more is closed at once. Then nobody is let in any more, and what is under way is answered; a little after `cut` all is cut off.
 pub(crate) async fn serve(
     (listener, tls): (TcpListener, Option<Tls>),
-    (router, streams): (Router, u32),
+    (router, terms): (Router, Terms),
     (room, keeper): (usize, Doorkeeper),
     (stop, cut): (impl Future<Output = ()>, impl Future<Output = ()>),
 ) {
@@ -130,7 +149,7 @@ pub(crate) async fn serve(
             continue;
         };
         let (tls, keeper) = (tls.clone(), keeper.clone());
-        let serves = (router.clone(), streams, shut.clone());
+        let serves = (router.clone(), terms, shut.clone());
         connections.spawn(async move {
             tokio::select! {
                 () = accepted_from(from, stream, tls, serves, &keeper) => {}
@@ -175,7 +194,7 @@ pub(crate) async fn serve_local(
         };
         match accepted {
             Ok((stream, _)) if connections.len() < room => {
-                let serves = (router.clone(), STREAMS, CancellationToken::new());
+                let serves = (router.clone(), OPERATORS, CancellationToken::new());
                 let keeper = keeper.clone();
                 connections.spawn(async move {
                     connection((stream, false), OverSocket, serves, &keeper).await;
@@ -199,7 +218,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let _opened = keeper.opened("tls");
-    let serves = (router, STREAMS, CancellationToken::new());
+    let serves = (router, CLIENTS, CancellationToken::new());
     connection((stream, false), ConnectInfo(from), serves, keeper).await;
 }
 
@@ -321,7 +340,7 @@ impl Asks {
 async fn connection<S, F>(
     (stream, is_http2): (S, bool),
     from: F,
-    (router, streams, shut): Serves,
+    (router, terms, shut): Serves,
     keeper: &Doorkeeper,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -350,7 +369,7 @@ async fn connection<S, F>(
     });
     let served = async {
         if is_http2 {
-            over_http2(stream, service, streams, Asks { asked, shut }, keeper).await
+            over_http2(stream, service, terms.streams, Asks { asked, shut }, keeper).await
         } else {
             over_http1(stream, service, shut).await
         }
@@ -358,7 +377,7 @@ async fn connection<S, F>(
     let served = tokio::select! {
         biased;
         served = served => served,
-        () = waiting.too_long() => return keeper.refused(Refusal::Silent),
+        () = waiting.too_long(), if terms.must_take => return keeper.refused(Refusal::Silent),
     };
     if let Err(error) = served {
         if error.is_timeout() {
@@ -429,6 +448,8 @@ mod tests {
         task::JoinHandle,
     };
 
+    const STREAMS: u32 = CLIENTS.streams;
+
     async fn started(room: usize, metrics: &Arc<Metrics>) -> SocketAddr {
         let keeper =
             Doorkeeper::new(&Guards::default(), &Config::default(), metrics.clone()).unwrap();
@@ -437,7 +458,7 @@ mod tests {
         let router = Router::new().route("/", get(|| async { "here" }));
         tokio::spawn(serve(
             (listener, None),
-            (router, STREAMS),
+            (router, CLIENTS),
             (room, keeper),
             (std::future::pending(), std::future::pending()),
         ));
@@ -497,7 +518,7 @@ mod tests {
         let ends = (async { drop(stopped.await) }, std::future::pending());
         let serving = serve(
             (listener, None),
-            (router, STREAMS),
+            (router, CLIENTS),
             (10, keeper.unwrap()),
             ends,
         );
@@ -586,7 +607,7 @@ mod tests {
     fn over(router: Router, is_http2: bool) -> (DuplexStream, JoinHandle<()>) {
         let keeper = Doorkeeper::new(&Guards::default(), &Config::default(), Arc::default());
         let (theirs, ours) = duplex(1 << 10);
-        let serves = (router, STREAMS, CancellationToken::new());
+        let serves = (router, CLIENTS, CancellationToken::new());
         let served = async move {
             connection((ours, is_http2), (), serves, &keeper.unwrap()).await;
         };
@@ -712,7 +733,7 @@ mod tests {
         let (chain, key) = (issued.cert.pem(), issued.signing_key.serialize_pem());
         let tls = net::TlsSource::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
         let handshakes = net::Handshakes::new(&net::Limits::default());
-        let serves = (Router::new(), STREAMS, CancellationToken::new());
+        let serves = (Router::new(), CLIENTS, CancellationToken::new());
         let stream = TcpStream::connect(at).await.unwrap();
         let accepted = accepted_from(at, stream, Some((tls, handshakes)), serves, &keeper);
         let size = size_of_val(&accepted);

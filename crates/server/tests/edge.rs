@@ -901,9 +901,12 @@ async fn who_says_something_and_does_not_sign_in_is_sent_away() {
                Content-Length: 0\r\n\r\n";
     // Behind it, whether it is there (RFC 5626 §3.5.1).
     acknowledges.hears(&format!("{ack}\r\n\r\n"), "\r\n").await;
+    let mut babbles = Stranger::trusting(ca.ca_pem(), to).await;
+    let no_message = "no message\r\nContent-Length: 0\r\n\r\n\r\n\r\n";
+    babbles.hears(no_message, "\r\n").await;
     tokio::time::pause();
     let begun = tokio::time::Instant::now();
-    for Stranger(mut stream) in [asked, acknowledges] {
+    for Stranger(mut stream) in [asked, acknowledges, babbles] {
         // Without a goodbye of TLS it is an end as well.
         let _ = stream.read_to_end(&mut Vec::new()).await;
     }

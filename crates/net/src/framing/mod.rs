@@ -24,6 +24,11 @@ pub(crate) trait Framing: Send {
     /// Has a message begun that is not whole?
     fn is_midway(&self) -> bool;
 
+    /// Has the peer begun a stream? That is less than a message.
+    fn has_begun(&self) -> bool {
+        false
+    }
+
     /// How long the peer may take from now on.
     fn patience(&self) -> Patience;
 

@@ -218,6 +218,10 @@ impl<M: Messages> Framing for WebSocket<'_, M> {
         self.frames.is_midway()
     }
 
+    fn has_begun(&self) -> bool {
+        self.messages.has_begun()
+    }
+
     fn patience(&self) -> Patience {
         let idle = if self.asks {
             self.limits.pong

@@ -375,6 +375,10 @@ impl Framing for Xmpp {
         self.source.is_midway()
     }
 
+    fn has_begun(&self) -> bool {
+        self.progress.is_open()
+    }
+
     fn patience(&self) -> Patience {
         Patience {
             first: None,

@@ -66,6 +66,7 @@ impl Relay {
             Event::Message { flow, message } => self.phones.says(flow, &message, held),
             Event::Closed { flow } => self.phones.gone(flow),
             Event::Malformed { flow, reason } => {
+                self.phones.babbles(flow);
                 self.shared.metrics.malformed();
                 tracing::debug!(from = %flow.remote, %reason, "a message that cannot be read");
             }

@@ -131,6 +131,13 @@ impl Phones {
         goes_on.lane = Some(known.opens(shared, message, brought, place));
     }
 
+    /// A connection has brought what is no message.
+    pub(super) fn babbles(&self, flow: Flow) {
+        if self.shared.net.is_open(flow.id) {
+            self.known_by(flow);
+        }
+    }
+
     /// Whose message it is. Whoever says something for the first time has so long to sign in from then on.
     fn known_by(&self, flow: Flow) -> Arc<Known> {
         use std::collections::hash_map::Entry;
