@@ -87,11 +87,14 @@ impl Table {
         (limits, doorman): (&Limits, &Doorman),
     ) -> Result<Link, NoPlace> {
         let most = most(from.standing, limits);
-        if self.shut || self.accepted > most {
+        // Where each proves who it is, who has not may stand in the reserve as well, and goes for others.
+        let is_full = self.accepted > most && !limits.each_proves;
+        if self.shut || is_full || from.standing == Standing::Banned {
             return Err(NoPlace::Full);
         }
         let is_stranger = from.standing == Standing::Stranger;
         let owes_proof = limits.each_proves || is_stranger;
+        let before = self.accepted;
         if self.accepted_of(from.source) >= limits.connections_per_peer {
             let oldest = self.unproven.oldest_of(from.source);
             let oldest = oldest.filter(|id| owes_proof && self.has_had_time(*id));
@@ -103,7 +106,9 @@ impl Table {
                 made?;
             }
         }
-        if self.accepted >= most {
+        // Whoever has another one's place adds nothing.
+        let is_in_place = limits.each_proves && self.accepted < before;
+        if self.accepted >= most && !is_in_place {
             return Err(NoPlace::Full);
         }
         self.accepted += 1;

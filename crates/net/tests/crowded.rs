@@ -275,6 +275,10 @@ async fn where_each_proves_who_it_is_nobody_is_spared_for_others_of_their_source
         proven.push(known);
     }
     all_are_heard(&mut world, &mut proven).await;
+    // In the reserve as well they go for whoever comes from elsewhere.
+    let mut stranger = connected(100, at).await;
+    write(&mut stranger, &options("stranger", "")).await;
+    while call_id(&message_after_closing(&mut world.events).await) != "stranger" {}
 }
 
 #[tokio::test(start_paused = true)]
