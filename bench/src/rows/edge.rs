@@ -15,6 +15,7 @@ use crate::{
     streams::Streams,
 };
 use anyhow::{Context, Result};
+
 const REGISTERS: u32 = 10_000;
 const CALLS: u32 = 5_000;
 /// Phones register so many times as often as they call.

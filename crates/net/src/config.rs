@@ -114,8 +114,8 @@ pub struct Limits {
     /// Accepted connections open at once from one source. One more takes the place of the oldest one from there that has proven nothing in
     /// two seconds; if there is none, it is closed right after `accept`. A peer that is a proxy's takes nobody's place.
     pub connections_per_peer: usize,
-    /// With so many accepted connections open, one more of a stranger (or of anybody, where each proves) takes the place of one of a stranger who has proven nothing: the
-    /// oldest of the site that has most of them.
+    /// With so many accepted connections open, one more of a stranger (of anybody, where each proves) takes the place of one that has proven
+    /// nothing: the oldest of the site that has most of them.
     pub silent: usize,
     /// Each connection proves by itself who it is ([`crate::Net::is_proven`]), whatever its source is known for, as at an edge; else those
     /// of sources that are known have.

@@ -1,5 +1,6 @@
-//! Handshakes of strangers that have begun and whose peers have yet to say something that can be read in TLS, or to begin a stream: each costs what a connection in TLS does. Where
-//! more begin than that, whoever has most of them loses the oldest, and nobody one that has just begun: thousands of phones may share an address.
+//! Handshakes of strangers that have begun and whose peers have yet to say something in TLS that can be read, or to begin a stream: each
+//! costs what a connection in TLS does. Where more begin than get so far, whoever has most of them loses the oldest, and nobody one that
+//! has just begun: thousands of phones may share an address.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -179,9 +179,7 @@ async fn who_has_proven_nothing_makes_room_for_who_comes_from_elsewhere() {
         let mut all = world.filled(1, ports[port], &said(&world)).await;
         // One more from there is one too many.
         read_to_close(&mut connected(1, ports[port]).await).await;
-        let mut phone = connected(2, at.tcp[0]).await;
-        write(&mut phone, &options("phone", "")).await;
-        while call_id(&message_after_closing(&mut world.events).await) != "phone" {}
+        let _phone = comes_in(&mut world, 2, at.tcp[0], "phone").await;
         let oldest = all.remove(0);
         ends(oldest).await;
         world.until(|stats| stats.silent == 1).await;
@@ -205,20 +203,28 @@ async fn ends(mut stream: TcpStream) {
         .expect("it ends");
 }
 
-/// What is said, but of connections that have ended.
-async fn message_after_closing(events: &mut Events) -> sip::Message {
+/// What is said, and over what, but of connections that have ended.
+async fn message_after_closing(events: &mut Events) -> (sip::endpoint::Flow, sip::Message) {
     loop {
-        if let net::Event::Message { message, .. } = common::event(events).await {
-            return message;
+        if let net::Event::Message { flow, message } = common::event(events).await {
+            return (flow, message);
         }
     }
+}
+
+/// Somebody comes from there, and what they say by this Call-ID is heard.
+async fn comes_in(world: &mut World, last: u8, to: SocketAddr, says: &str) -> TcpStream {
+    let mut phone = connected(last, to).await;
+    write(&mut phone, &options(says, "")).await;
+    while call_id(&message_after_closing(&mut world.events).await.1) != says {}
+    phone
 }
 
 /// Whoever is still there is still heard.
 async fn all_are_heard(world: &mut World, phones: &mut [TcpStream]) {
     for phone in phones {
         write(phone, &options("again", "")).await;
-        let heard = message_after_closing(&mut world.events).await;
+        let (_, heard) = message_after_closing(&mut world.events).await;
         assert_eq!(call_id(&heard), "again");
     }
 }
@@ -255,30 +261,25 @@ async fn where_each_proves_who_it_is_nobody_is_spared_for_others_of_their_source
     // Another one for each that has proven nothing, from elsewhere and from there, which has the reserve as well.
     let mut others = Vec::new();
     for last in 2..ROOM {
-        let mut phone = connected(last, at).await;
-        write(&mut phone, &options("phone", "")).await;
-        while call_id(&message_after_closing(&mut world.events).await) != "phone" {}
-        others.push(phone);
+        others.push(comes_in(&mut world, last, at, "phone").await);
     }
     let mut all = all.into_iter();
     let mut proven = all.next().into_iter().collect::<Vec<_>>();
-    for other in all.take(others.len()) {
+    for other in all.by_ref().take(others.len()) {
         ends(other).await;
     }
     all_are_heard(&mut world, &mut proven).await;
     // Who has as many as anybody gets no other's place, but the known have the reserve.
     read_to_close(&mut connected(2, at).await).await;
+    assert_eq!(world.net.stats().refused, 1);
     for _ in 0..4 {
-        let mut known = connected(1, at).await;
-        write(&mut known, &options("known", "")).await;
-        while call_id(&message_after_closing(&mut world.events).await) != "known" {}
-        proven.push(known);
+        proven.push(comes_in(&mut world, 1, at, "known").await);
     }
     all_are_heard(&mut world, &mut proven).await;
     // In the reserve as well they go for whoever comes from elsewhere.
-    let mut stranger = connected(100, at).await;
-    write(&mut stranger, &options("stranger", "")).await;
-    while call_id(&message_after_closing(&mut world.events).await) != "stranger" {}
+    comes_in(&mut world, 100, at, "stranger").await;
+    assert_eq!(world.net.stats().open, usize::from(ROOM) + 4);
+    drop(all);
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,11 +295,7 @@ async fn at_the_limit_of_a_source_who_has_proven_nothing_makes_room_for_who_come
         }
         let mut phone = connected(2, at).await;
         write(&mut phone, &options("x", "")).await;
-        let (flow, _) = loop {
-            if let net::Event::Message { flow, message } = common::event(&mut world.events).await {
-                break (flow, message);
-            }
-        };
+        let (flow, _) = message_after_closing(&mut world.events).await;
         // The first is somebody.
         if number == 0 {
             world.net.is_proven(flow.id);
@@ -312,10 +309,7 @@ async fn at_the_limit_of_a_source_who_has_proven_nothing_makes_room_for_who_come
     let mut known = Vec::new();
     world.has_signed_in.store(true, Ordering::Relaxed);
     for _ in 0..3 {
-        let mut phone = connected(1, at).await;
-        write(&mut phone, &options("known", "")).await;
-        while call_id(&message_after_closing(&mut world.events).await) != "known" {}
-        known.push(phone);
+        known.push(comes_in(&mut world, 1, at, "known").await);
     }
     read_to_close(&mut connected(1, at).await).await;
     all_are_heard(&mut world, &mut known).await;

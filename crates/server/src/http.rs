@@ -58,16 +58,19 @@ pub(crate) struct Terms {
     /// Whether who takes no answer is ended.
     must_take: bool,
 }
+
 /// Of servers, which have few connections and much to ask.
 pub(crate) const SERVERS: Terms = Terms {
     streams: 500,
     must_take: true,
 };
+
 /// Of clients: what one connection may have us keep is this many answers. An edge answers one user no more at once, either.
 pub(crate) const CLIENTS: Terms = Terms {
     streams: 8,
     must_take: true,
 };
+
 /// Of operators, who may look away from what they watch.
 pub(crate) const OPERATORS: Terms = Terms {
     must_take: false,
